@@ -1,0 +1,40 @@
+# `make` alone prints this list.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check crds bench build
+
+CRD := crds/istiooperators.install.istio.io.yaml
+
+help: ## print this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+demo: ## a local control plane, the operator, and config/samples/demo.yaml until it is HEALTHY
+	@echo "== building the operator and the demo"
+	cargo build --release --locked --bin istio-operator
+	cargo run --locked --quiet --example demo
+
+test: check ## everything: the checks, then all tests, with a real control plane
+	@echo "== tests"
+	cargo test --locked
+
+check: ## formatting, lints, generated files, documentation, dependencies
+	@echo "== format"
+	cargo fmt --check
+	@echo "== lints"
+	cargo clippy --locked --all-targets -- -D warnings
+	@echo "== generated CRD"
+	@cargo run --locked --quiet -- crd | diff -u $(CRD) - || { echo "$(CRD) is out of date: run 'make crds'"; exit 1; }
+	@echo "== documentation"
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	@echo "== dependencies"
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; \
+	else echo "cargo-deny is not installed; skipped"; fi
+
+crds: ## write the CRD from the Rust types
+	cargo run --locked --quiet -- crd > $(CRD).new && mv $(CRD).new $(CRD)
+
+bench: build ## speed and memory of manifest generate, and of the idle operator
+	cargo bench --locked
+
+build: ## the release binary
+	cargo build --release --locked --bin istio-operator
+	@ls -l target/release/istio-operator

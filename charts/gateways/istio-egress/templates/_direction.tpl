@@ -1,0 +1,4 @@
+{{/* The only template in which this chart differs from the one for the other direction. */}}
+{{- define "gateway.direction" -}}
+egress
+{{- end }}

@@ -1,0 +1,28 @@
+//! The `IstioOperator` API (install.istio.io/v1alpha1): its types, the schema they give, and the CRD.
+//!
+//! The types are the one description of the API. Their JSON schema is used twice: by [`crd`], opened up so that the API
+//! server keeps every field that upstream's schemaless CRD kept, and by the validation of a resolved spec, strictly, so
+//! that every unknown field and wrong type is named.
+
+pub mod crd;
+pub mod istio_operator;
+pub mod kubernetes;
+pub mod schema;
+pub mod status;
+
+/// The API group.
+pub const GROUP: &str = "install.istio.io";
+/// The API version.
+pub const VERSION: &str = "v1alpha1";
+/// `group/version`, as resources write it.
+pub const API_VERSION: &str = "install.istio.io/v1alpha1";
+/// The kind.
+pub const KIND: &str = "IstioOperator";
+/// The plural, as in URLs.
+pub const PLURAL: &str = "istiooperators";
+/// The finalizer, upstream's, so that resources finalized by it can be taken over.
+pub const FINALIZER: &str = "istio-finalizer.install.istio.io";
+/// A resource annotated so with `"true"` is not reconciled.
+pub const IGNORE_RECONCILE: &str = "install.istio.io/ignoreReconcile";
+/// Resources whose name starts so are records of installations, not requests.
+pub const INSTALLED_STATE: &str = "installed-state";

@@ -1,0 +1,104 @@
+//! `status`: upstream's fields (`status`, `message`, `componentStatus`), which Argo CD's health check reads, and what
+//! kstatus and `kubectl wait` read: `observedGeneration` and conditions.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How an installation, or one component, stands. The names are upstream's `InstallStatus_Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Phase {
+    /// Not installed.
+    None,
+    /// Being brought to another version.
+    Updating,
+    /// Being brought to what the spec says.
+    Reconciling,
+    /// As the spec says, and ready.
+    Healthy,
+    /// Failed; the message says why.
+    Error,
+    /// Waiting for a person.
+    ActionRequired,
+}
+
+impl Phase {
+    /// The name in the API.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Updating => "UPDATING",
+            Self::Reconciling => "RECONCILING",
+            Self::Healthy => "HEALTHY",
+            Self::Error => "ERROR",
+            Self::ActionRequired => "ACTION_REQUIRED",
+        }
+    }
+}
+
+/// How the installation stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InstallStatus {
+    /// NONE, UPDATING, RECONCILING, HEALTHY, ERROR or ACTION_REQUIRED.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    // Other controllers wrote numbers here too; Argo CD reads both.
+    #[schemars(with = "Option<super::schema::Anything>")]
+    pub status: Option<Phase>,
+    /// What is being waited for, or what is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// How each component stands: Base, Pilot, Cni, IngressGateways, EgressGateways, IstiodRemote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub component_status: Option<BTreeMap<String, ComponentStatus>>,
+    /// The generation of the spec that this status speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The profile the installation is made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The version (image tag) of the installed control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Ready, Reconciling and Stalled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Vec<Condition>>,
+}
+
+/// How a component stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ComponentStatus {
+    /// The version (image tag) of the component.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// NONE, UPDATING, RECONCILING, HEALTHY or ERROR.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    // Other controllers wrote numbers here too; Argo CD reads both.
+    #[schemars(with = "Option<super::schema::Anything>")]
+    pub status: Option<Phase>,
+    /// What is wrong, or what is being waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A condition, in the form of `metav1.Condition`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Condition {
+    /// Ready, Reconciling or Stalled.
+    pub r#type: String,
+    /// True, False or Unknown.
+    pub status: String,
+    /// One word.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
+    /// When `status` last changed.
+    pub last_transition_time: String,
+    /// The generation it speaks of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}

@@ -1,0 +1,121 @@
+//! `manifest generate`: what a spec comes to, without a cluster.
+
+use super::{Outcome, read_input};
+use crate::component::{ALL, Component};
+use crate::object::{Object, order};
+use crate::pipeline::{self, ClusterFacts, Package};
+use crate::request;
+use crate::resolve::Strictness;
+use crate::tree::yaml_write;
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use std::io::Write;
+use std::path::Path;
+
+#[derive(Subcommand)]
+pub(super) enum ManifestCommand {
+    /// Print the objects that a spec comes to.
+    Generate(GenerateArgs),
+}
+
+/// What a spec is made from.
+#[derive(Args, Clone, Default)]
+pub(super) struct SpecArgs {
+    /// A file with an IstioOperator resource; later ones are laid over earlier ones; `-` is stdin.
+    #[arg(short, long, value_name = "FILE", value_delimiter = ',')]
+    pub(super) filename: Vec<String>,
+    /// Set a field: `--set profile=demo`, `--set values.global.proxy.logLevel=debug`.
+    #[arg(short, long, value_name = "PATH=VALUE")]
+    pub(super) set: Vec<String>,
+    /// The revision.
+    #[arg(short, long)]
+    pub(super) revision: Option<String>,
+    /// A directory with charts/ and profiles/ to use instead of the built-in release.
+    #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
+    pub(super) manifests: Option<String>,
+    /// Let problems pass that do not prevent rendering.
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+#[derive(Args)]
+pub(super) struct GenerateArgs {
+    #[command(flatten)]
+    spec: SpecArgs,
+    /// Write one file per component into this directory instead.
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<String>,
+    /// Only this component; may be repeated.
+    #[arg(long)]
+    component: Vec<String>,
+}
+
+impl SpecArgs {
+    /// The request and how strictly it is checked.
+    pub(super) fn request(&self) -> anyhow::Result<(request::Request, Strictness)> {
+        let files = self.filename.iter().map(|f| read_input(f.trim())).collect::<anyhow::Result<Vec<_>>>()?;
+        let mut sets = self.set.clone();
+        if let Some(dir) = &self.manifests {
+            sets.push(format!("installPackagePath={dir}"));
+        }
+        if let Some(revision) = self.revision.as_ref().filter(|r| !r.is_empty() && *r != "default") {
+            sets.push(format!("revision={revision}"));
+        }
+        let strictness = if self.force { Strictness::Forced } else { Strictness::Full };
+        Ok((request::from_files(&files, &sets)?, strictness))
+    }
+}
+
+pub(super) fn run(command: &ManifestCommand, out: &mut dyn Write) -> Outcome {
+    let ManifestCommand::Generate(args) = command;
+    let wanted = components(&args.component)?;
+    let (request, strictness) = args.spec.request()?;
+    let manifests = pipeline::build(&request, &ClusterFacts::default(), &Package::embedded()?, strictness)?;
+    for warning in &manifests.warnings {
+        eprintln!("Warning: {warning}");
+    }
+    let parts = manifests.parts.into_iter().filter(|p| wanted.contains(&p.component));
+    if let Some(dir) = &args.output {
+        for part in parts {
+            let path = Path::new(dir).join(output_file(part.component));
+            std::fs::create_dir_all(path.parent().unwrap_or(Path::new(dir)))?;
+            let mut file = std::fs::File::create(&path).with_context(|| format!("write {}", path.display()))?;
+            print(part.objects, &mut file)?;
+        }
+    } else {
+        print(parts.flat_map(|p| p.objects).collect(), out)?;
+    }
+    Ok(0)
+}
+
+fn components(names: &[String]) -> anyhow::Result<Vec<Component>> {
+    let known = || ALL.map(Component::name).join(" ");
+    let find = |name: &String| {
+        Component::from_name(name)
+            .ok_or_else(|| anyhow::anyhow!("incorrect component name: {name}. Valid options: [{}]", known()))
+    };
+    match names {
+        [] => Ok(ALL.to_vec()),
+        names => names.iter().map(find).collect(),
+    }
+}
+
+/// Upstream's tree: each component's file lies in the folder of its parent.
+fn output_file(component: Component) -> String {
+    let mut path = format!("{component}/{component}.yaml");
+    let mut parent = component.facts().parents.first();
+    while let Some(above) = parent {
+        path = format!("{above}/{path}");
+        parent = above.facts().parents.first();
+    }
+    path
+}
+
+fn print(mut objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
+    order::sort_for_output(&mut objects);
+    for object in objects {
+        let Some(yaml) = yaml_write::to_string(object.value()) else { bail!("{} cannot be written as YAML", object.key()) };
+        write!(out, "{yaml}\n---\n")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
+//! wrong use.
+
+pub mod chart;
+mod manifest;
+mod profile;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The in-cluster operator for IstioOperator resources, and its command line.
+#[derive(Parser)]
+#[command(name = "istio-operator", version, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the controller.
+    #[command(visible_alias = "server")]
+    Run(run::RunArgs),
+    /// Work on manifests.
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
+    /// Look at profiles.
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
+    /// Print the CustomResourceDefinition of IstioOperator.
+    Crd,
+    /// Work on Helm charts.
+    #[command(subcommand)]
+    Chart(ChartCommand),
+}
+
+#[derive(Subcommand)]
+enum ChartCommand {
+    /// Render a chart as `helm template` does.
+    Template(chart::ChartArgs),
+}
+
+/// What a command ends with: an exit code, or an error to print.
+type Outcome = anyhow::Result<u8>;
+
+/// Parses the arguments, runs the command, and gives its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let outcome = match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Manifest(command) => manifest::run(&command, &mut out),
+        Command::Profile(command) => profile::run(&command, &mut out),
+        Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
+        Command::Chart(ChartCommand::Template(args)) => {
+            Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1))
+        }
+    };
+    match outcome.and_then(|code| Ok(out.flush().map(|()| code)?)) {
+        Ok(code) => ExitCode::from(code),
+        // Whoever reads us has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// A file's text; `-` is stdin.
+fn read_input(name: &str) -> anyhow::Result<(String, String)> {
+    use anyhow::Context;
+    let text = if name == "-" {
+        std::io::read_to_string(std::io::stdin()).context("read stdin")?
+    } else {
+        std::fs::read_to_string(name).with_context(|| format!("read {name}"))?
+    };
+    Ok((if name == "-" { "stdin".into() } else { name.into() }, text))
+}

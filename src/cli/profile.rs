@@ -1,0 +1,141 @@
+//! `profile`: list, dump, diff.
+
+use super::{Outcome, manifest::SpecArgs};
+use crate::pipeline::{self, Package};
+use crate::tree::{json_write, path, yaml_write};
+use anyhow::{Context, bail};
+use clap::{Subcommand, ValueEnum};
+use serde_json::Value;
+use similar::TextDiff;
+use std::io::Write;
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Yaml,
+    Json,
+    /// `path=value` lines for --set.
+    Flags,
+}
+
+#[derive(Subcommand)]
+pub(super) enum ProfileCommand {
+    /// List the profiles.
+    List {
+        /// A directory with charts/ and profiles/ to use instead of the built-in release.
+        #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
+        manifests: Option<String>,
+    },
+    /// Print a profile as it is resolved.
+    Dump {
+        /// The profile's name; by default `default`.
+        profile: Option<String>,
+        #[command(flatten)]
+        spec: SpecArgs,
+        /// Only the part at this path below the spec, such as components.pilot.
+        #[arg(short = 'p', long, value_name = "PATH")]
+        config_path: Option<String>,
+        /// The format.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Compare two profiles; exits with 1 when they differ.
+    Diff {
+        /// A profile's name, or a file.
+        a: String,
+        /// Another.
+        b: String,
+        /// A directory with charts/ and profiles/ to use instead of the built-in release.
+        #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
+        manifests: Option<String>,
+    },
+}
+
+pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
+    match command {
+        ProfileCommand::List { manifests } => {
+            let package = Package::open(manifests.as_deref())?;
+            writeln!(out, "Istio configuration profiles:")?;
+            for name in package.profiles().names() {
+                writeln!(out, "    {name}")?;
+            }
+            Ok(0)
+        }
+        ProfileCommand::Dump { profile, spec, config_path, output } => {
+            let document = resolve(profile.as_deref(), spec)?;
+            let part = match config_path {
+                Some(p) => {
+                    let parsed = path::Path::parse(p.strip_prefix("spec.").unwrap_or(p))?;
+                    let spec = document.get("spec").unwrap_or(&Value::Null);
+                    path::get(spec, &parsed).with_context(|| format!("there is nothing at path {p}"))?.clone()
+                }
+                None => document,
+            };
+            write!(out, "{}", format(&part, *output)?)?;
+            Ok(0)
+        }
+        ProfileCommand::Diff { a, b, manifests } => {
+            let spec = SpecArgs { manifests: manifests.clone(), ..SpecArgs::default() };
+            let text = |name: &str| -> anyhow::Result<String> { format(&resolve(Some(name), &spec)?, Format::Yaml) };
+            let (left, right) = (text(a)?, text(b)?);
+            if left == right {
+                writeln!(out, "Profiles are identical")?;
+                return Ok(0);
+            }
+            let diff = TextDiff::from_lines(&left, &right);
+            writeln!(out, "The difference between profiles:")?;
+            write!(out, "{}", diff.unified_diff().header(a, b))?;
+            Ok(1)
+        }
+    }
+}
+
+fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
+    let mut spec = spec.clone();
+    if let Some(profile) = profile {
+        if spec.filename.iter().any(|f| !f.is_empty()) {
+            bail!("give a profile or a file (-f), not both");
+        }
+        spec.set.push(format!("profile={profile}"));
+    }
+    let (request, strictness) = spec.request()?;
+    let mut document = pipeline::resolve(&request, &Package::embedded()?, strictness)?.document;
+    if let Some(map) = document.as_object_mut() {
+        map.remove("status");
+        if let Some(spec) = map.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("installPackagePath");
+        }
+    }
+    Ok(document)
+}
+
+fn format(value: &Value, format: Format) -> anyhow::Result<String> {
+    Ok(match format {
+        Format::Yaml => yaml_write::to_string(value).context("the result cannot be written as YAML")?,
+        Format::Json => format!("{}\n", json_write::to_string_pretty(value)),
+        Format::Flags => {
+            let mut lines = vec![];
+            flags(value, "", &mut lines);
+            lines.sort();
+            lines.into_iter().map(|l| l + "\n").collect()
+        }
+    })
+}
+
+/// One line per scalar, strings quoted; empty maps and lists have none.
+fn flags(value: &Value, at: &str, lines: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, inner) in map {
+                let key = key.replace('.', "\\.");
+                flags(inner, &if at.is_empty() { key } else { format!("{at}.{key}") }, lines);
+            }
+        }
+        Value::Array(items) => {
+            for (i, inner) in items.iter().enumerate() {
+                flags(inner, &format!("{at}[{i}]"), lines);
+            }
+        }
+        scalar => lines.push(format!("{at}={scalar}")),
+    }
+}

@@ -1,0 +1,234 @@
+//! The door to a cluster: reads, server-side applies and deletes of any kind, by [`ObjectKey`].
+//!
+//! Every call is one request, is safe to cancel (a cancelled write may or may not have happened) and never retries;
+//! who calls decides.
+
+pub mod discovery;
+
+use crate::object::{Object, ObjectKey};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+
+/// The field manager of everything we apply; upstream's, so that its fields are ours.
+pub const FIELD_MANAGER: &str = "istio-operator";
+
+/// What can go wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The API server does not serve the kind.
+    #[error("the API server does not know kind {kind} of {api_version}")]
+    UnknownKind {
+        /// `group/version`
+        api_version: String,
+        /// The kind.
+        kind: String,
+    },
+    /// The API server refused, or could not be reached.
+    #[error("{act} {object}: {}", brief(source))]
+    Request {
+        /// What was tried.
+        act: &'static str,
+        /// On what.
+        object: String,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+}
+
+/// The API server's own words, without the wrapping of the client.
+fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl ClusterError {
+    fn of(act: &'static str, object: impl ToString, source: kube::Error) -> Self {
+        Self::Request { act, object: object.to_string(), source: Box::new(source) }
+    }
+
+    /// The HTTP status, where the API server answered.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Request { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::UnknownKind { .. } => None,
+        }
+    }
+
+    /// Whether the object, or its kind, is not there.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::UnknownKind { .. }) || self.code() == Some(404)
+    }
+
+    /// Whether the API server finds the object itself wrong, so that trying again cannot help.
+    #[must_use]
+    pub fn is_invalid(&self) -> bool {
+        matches!(self.code(), Some(400 | 422))
+    }
+}
+
+/// A cluster.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    kinds: discovery::Kinds,
+}
+
+impl Cluster {
+    /// Of a client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { kinds: discovery::Kinds::new(client.clone()), client }
+    }
+
+    /// The client, for watches.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How a kind is addressed; asks the API server once per kind that it knows.
+    ///
+    /// # Errors
+    /// The kind is not served, or the API server cannot be asked.
+    pub async fn resource(&self, api_version: &str, kind: &str) -> Result<ApiResource, ClusterError> {
+        Ok(self.kinds.find(api_version, kind).await?.0)
+    }
+
+    async fn api(&self, api_version: &str, key: &ObjectKey) -> Result<Api<DynamicObject>, ClusterError> {
+        let (resource, namespaced) = self.kinds.find(api_version, &key.kind).await?;
+        Ok(if namespaced {
+            let namespace = if key.namespace.is_empty() { "default" } else { &key.namespace };
+            Api::namespaced_with(self.client.clone(), namespace, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        })
+    }
+
+    /// The live object, if there is one.
+    ///
+    /// # Errors
+    /// Anything but its absence.
+    pub async fn get(&self, api_version: &str, key: &ObjectKey) -> Result<Option<DynamicObject>, ClusterError> {
+        let api = self.api(api_version, key).await?;
+        api.get_opt(&key.name).await.map_err(|e| ClusterError::of("read", key, e))
+    }
+
+    /// Applies an object with our field manager, taking over fields that others set; returns what it has become.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn apply(&self, object: &Object, dry_run: bool) -> Result<DynamicObject, ClusterError> {
+        let key = object.key();
+        let api = self.api(object.api_version(), &key).await?;
+        let params = PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER).force() };
+        api.patch(&key.name, &params, &Patch::Apply(object.value())).await.map_err(|e| ClusterError::of("apply", key, e))
+    }
+
+    /// Deletes an object, only while it has this uid; dependents go in the background. Absence is success.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn delete(&self, api_version: &str, key: &ObjectKey, uid: &str) -> Result<(), ClusterError> {
+        let api = match self.api(api_version, key).await {
+            Ok(api) => api,
+            Err(e) if e.is_absent() => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            ..DeleteParams::background()
+        };
+        match api.delete(&key.name, &params).await {
+            Ok(_) => Ok(()),
+            // Gone, or another object of the same name: neither is ours to delete.
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            Err(e) => Err(ClusterError::of("delete", key, e)),
+        }
+    }
+
+    /// Lists the objects of a kind with these labels; an unknown kind has none.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn list(
+        &self,
+        api_version: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        labels: &str,
+    ) -> Result<Vec<DynamicObject>, ClusterError> {
+        let resource = match self.resource(api_version, kind).await {
+            Ok(resource) => resource,
+            Err(e) if e.is_absent() => return Ok(vec![]),
+            Err(e) => return Err(e),
+        };
+        let api: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let params = kube::api::ListParams::default().labels(labels);
+        Ok(api.list(&params).await.map_err(|e| ClusterError::of("list", kind, e))?.items)
+    }
+
+    /// Changes the status of an IstioOperator resource by a JSON merge patch.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn patch_status(&self, owner: &DynamicObject, status: &Value) -> Result<(), ClusterError> {
+        let name = owner.name_any();
+        let api = self.owners(owner.namespace().as_deref());
+        let patch = serde_json::json!({ "status": status });
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        api.patch_status(&name, &params, &Patch::Merge(&patch))
+            .await
+            .map(drop)
+            .map_err(|e| ClusterError::of("write the status of", name, e))
+    }
+
+    /// Changes an IstioOperator resource by a JSON patch.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn patch_owner(&self, owner: &DynamicObject, patch: Value) -> Result<(), ClusterError> {
+        let name = owner.name_any();
+        let act = "change the finalizers of";
+        let patch: json_patch::Patch = serde_json::from_value(patch)
+            .map_err(|e| ClusterError::of(act, &name, kube::Error::SerdeError(e)))?;
+        self.owners(owner.namespace().as_deref())
+            .patch(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
+            .await
+            .map(drop)
+            .map_err(|e| ClusterError::of(act, name, e))
+    }
+
+    /// IstioOperator resources of a namespace, or of all.
+    #[must_use]
+    pub fn owners(&self, namespace: Option<&str>) -> Api<DynamicObject> {
+        let resource = owner_resource();
+        match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+}
+
+/// How IstioOperator resources are addressed.
+#[must_use]
+pub fn owner_resource() -> ApiResource {
+    use crate::api::{API_VERSION, GROUP, KIND, PLURAL, VERSION};
+    ApiResource {
+        group: GROUP.into(),
+        version: VERSION.into(),
+        api_version: API_VERSION.into(),
+        kind: KIND.into(),
+        plural: PLURAL.into(),
+    }
+}

@@ -1,0 +1,157 @@
+//! The components of an installation, as a table: names, charts, what they wait for, and where their settings go.
+
+/// A component. Gateways are one component each for ingress and egress, however many gateways there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Component {
+    /// CRDs and cluster-wide roles.
+    Base,
+    /// istiod.
+    Pilot,
+    /// The CNI node agent.
+    Cni,
+    /// What a cluster needs whose control plane runs elsewhere.
+    IstiodRemote,
+    /// Ingress gateways.
+    IngressGateways,
+    /// Egress gateways.
+    EgressGateways,
+}
+
+/// What is known of a component.
+pub struct Facts {
+    /// Upstream's name, in `componentStatus`, in the label `operator.istio.io/component` and in `--component`.
+    pub name: &'static str,
+    /// What a person reads.
+    pub title: &'static str,
+    /// The field below `spec.components`.
+    pub field: &'static str,
+    /// The chart's folder below `charts/`.
+    pub chart: &'static str,
+    /// The components that must be ready before it is applied; those not installed do not count.
+    pub parents: &'static [Component],
+    /// The kind and name of its workload; a gateway's name is its own. Empty where it has none.
+    pub workload: (&'static str, &'static str),
+    /// The container that `k8s` settings go to.
+    pub container: &'static str,
+    /// The path of its settings in Helm values.
+    pub values: &'static str,
+}
+
+/// All components, in the order upstream builds them.
+pub const ALL: [Component; 6] = [
+    Component::Base,
+    Component::Pilot,
+    Component::Cni,
+    Component::IstiodRemote,
+    Component::IngressGateways,
+    Component::EgressGateways,
+];
+
+impl Component {
+    /// The row of the table.
+    #[must_use]
+    pub const fn facts(self) -> Facts {
+        match self {
+            Self::Base => Facts {
+                name: "Base",
+                title: "Istio core",
+                field: "base",
+                chart: "base",
+                parents: &[],
+                workload: ("", ""),
+                container: "",
+                values: "global",
+            },
+            Self::Pilot => Facts {
+                name: "Pilot",
+                title: "Istiod",
+                field: "pilot",
+                chart: "istio-control/istio-discovery",
+                parents: &[Self::Base],
+                workload: ("Deployment", "istiod"),
+                container: "discovery",
+                values: "pilot",
+            },
+            Self::Cni => Facts {
+                name: "Cni",
+                title: "CNI",
+                field: "cni",
+                chart: "istio-cni",
+                parents: &[Self::Pilot],
+                workload: ("DaemonSet", "istio-cni-node"),
+                container: "install-cni",
+                values: "cni",
+            },
+            Self::IstiodRemote => Facts {
+                name: "IstiodRemote",
+                title: "Istiod remote",
+                field: "istiodRemote",
+                chart: "istiod-remote",
+                parents: &[],
+                workload: ("", ""),
+                container: "",
+                values: "global",
+            },
+            Self::IngressGateways => Facts {
+                name: "IngressGateways",
+                title: "Ingress gateways",
+                field: "ingressGateways",
+                chart: "gateways/istio-ingress",
+                parents: &[Self::Pilot],
+                workload: ("Deployment", "istio-ingressgateway"),
+                container: "istio-proxy",
+                values: "gateways.istio-ingressgateway",
+            },
+            Self::EgressGateways => Facts {
+                name: "EgressGateways",
+                title: "Egress gateways",
+                field: "egressGateways",
+                chart: "gateways/istio-egress",
+                parents: &[Self::Pilot],
+                workload: ("Deployment", "istio-egressgateway"),
+                container: "istio-proxy",
+                values: "gateways.istio-egressgateway",
+            },
+        }
+    }
+
+    /// Upstream's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// Whether it is a list of gateways.
+    #[must_use]
+    pub const fn is_gateways(self) -> bool {
+        matches!(self, Self::IngressGateways | Self::EgressGateways)
+    }
+
+    /// The component of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|c| c.name() == name)
+    }
+}
+
+impl std::fmt::Display for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_component_waits_for_itself() {
+        for component in ALL {
+            let mut open = component.facts().parents.to_vec();
+            for _ in 0..ALL.len() {
+                open = open.iter().flat_map(|c| c.facts().parents.iter().copied()).collect();
+            }
+            assert!(open.is_empty(), "{component} waits in a circle");
+        }
+    }
+}

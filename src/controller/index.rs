@@ -1,0 +1,210 @@
+//! What exists in the cluster that says it is ours: the metadata of labelled objects, kept current by one watch per kind.
+//!
+//! Only the few fields of [`Known`] are held, so memory grows with what we installed and nothing else.
+
+use crate::cluster::Cluster;
+use crate::component::Component;
+use crate::object::{ObjectKey, labels};
+use futures::{StreamExt, TryStreamExt};
+use kube::ResourceExt;
+use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{mpsc, watch};
+
+/// The namespace and name of an IstioOperator resource.
+pub type OwnerId = (String, String);
+
+/// What is held of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// `group/version` it was seen in.
+    pub api_version: String,
+    /// Its identity.
+    pub uid: String,
+    /// Its last seen state.
+    pub resource_version: String,
+    /// Whose it says it is.
+    pub owner: OwnerId,
+    /// The component it says it is of.
+    pub component: Option<Component>,
+}
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<ObjectKey, Known>,
+    /// Watched kinds (`group/version`, kind), and whether all of theirs is known.
+    kinds: HashMap<(String, String), bool>,
+}
+
+/// The kinds that are watched from the start: all that upstream's prune looked at, so that what an older version left is
+/// found. Kinds that a manifest adds are watched from then on.
+const FROM_THE_START: &[(&str, &str)] = &[
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "DaemonSet"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "ServiceAccount"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
+    ("v1", "ResourceQuota"),
+    ("v1", "Endpoints"),
+];
+
+/// The index; clones share it.
+#[derive(Clone)]
+pub struct Index {
+    cluster: Cluster,
+    state: Arc<Mutex<State>>,
+    changed: mpsc::UnboundedSender<OwnerId>,
+    synced: Arc<watch::Sender<()>>,
+}
+
+impl Index {
+    /// An empty index, and the owners whose objects change.
+    #[must_use]
+    pub fn new(cluster: Cluster) -> (Self, mpsc::UnboundedReceiver<OwnerId>) {
+        let (changed, inbox) = mpsc::unbounded_channel();
+        (Self { cluster, state: Arc::default(), changed, synced: Arc::new(watch::channel(()).0) }, inbox)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Watches the kinds that are watched from the start, and waits until what exists of them is known. Kinds that the API
+    /// server does not serve have nothing.
+    pub async fn start(&self) {
+        for (api_version, kind) in FROM_THE_START {
+            self.watch(api_version, kind).await;
+        }
+        let mut synced = self.synced.subscribe();
+        while self.state().kinds.values().any(|known| !known) {
+            if synced.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Watches a kind, unless it is watched already or is not served.
+    pub async fn watch(&self, api_version: &str, kind: &str) {
+        let id = (api_version.to_owned(), kind.to_owned());
+        if self.state().kinds.contains_key(&id) {
+            return;
+        }
+        let Ok(resource) = self.cluster.resource(api_version, kind).await else { return };
+        if self.state().kinds.insert(id.clone(), false).is_none() {
+            tokio::spawn(self.clone().follow(id, resource));
+        }
+    }
+
+    /// Whether everything that exists of a kind is known, so that an unknown object does not exist.
+    #[must_use]
+    pub fn is_complete(&self, api_version: &str, kind: &str) -> bool {
+        self.state().kinds.get(&(api_version.to_owned(), kind.to_owned())) == Some(&true)
+    }
+
+    /// What is known of an object.
+    #[must_use]
+    pub fn get(&self, key: &ObjectKey) -> Option<Known> {
+        self.state().objects.get(key).cloned()
+    }
+
+    /// The kinds that are watched, as `group/version` and kind.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<(String, String)> {
+        self.state().kinds.keys().cloned().collect()
+    }
+
+    /// The objects that say they are of this owner.
+    #[must_use]
+    pub fn owned_by(&self, owner: &OwnerId) -> Vec<(ObjectKey, Known)> {
+        self.state().objects.iter().filter(|(_, k)| k.owner == *owner).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    async fn follow(self, id: (String, String), resource: ApiResource) {
+        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(self.cluster.client().clone(), &resource);
+        let selector = format!("{}={}", labels::MANAGED, labels::MANAGED_VALUE);
+        let mut events = watcher(api, watcher::Config::default().labels(&selector)).default_backoff().boxed();
+        let mut listed = HashSet::new();
+        loop {
+            match events.try_next().await {
+                Ok(Some(Event::Init)) => listed.clear(),
+                Ok(Some(Event::InitApply(object))) => {
+                    listed.insert(self.upsert(&id, &resource, &object));
+                }
+                Ok(Some(Event::InitDone)) => self.finish_listing(&id, &resource, &listed),
+                Ok(Some(Event::Apply(object))) => {
+                    self.upsert(&id, &resource, &object);
+                }
+                Ok(Some(Event::Delete(object))) => self.forget(&key_of(&resource, &object)),
+                Ok(None) => return,
+                Err(error) => tracing::warn!(kind = id.1, %error, "watch interrupted, starting it again"),
+            }
+        }
+    }
+
+    fn upsert(&self, id: &(String, String), resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> ObjectKey {
+        let key = key_of(resource, object);
+        let label = |name: &str| object.labels().get(name).cloned().unwrap_or_default();
+        let known = Known {
+            api_version: id.0.clone(),
+            uid: object.uid().unwrap_or_default(),
+            resource_version: object.resource_version().unwrap_or_default(),
+            owner: (label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME)),
+            component: Component::from_name(&label(labels::COMPONENT)),
+        };
+        let owner = known.owner.clone();
+        let before = self.state().objects.insert(key.clone(), known.clone());
+        if before.as_ref() != Some(&known) {
+            self.announce(owner);
+            // An object that changed hands concerns both.
+            if let Some(before) = before.filter(|b| b.owner != known.owner) {
+                self.announce(before.owner);
+            }
+        }
+        key
+    }
+
+    fn forget(&self, key: &ObjectKey) {
+        let gone = self.state().objects.remove(key);
+        if let Some(gone) = gone {
+            self.announce(gone.owner);
+        }
+    }
+
+    fn finish_listing(&self, id: &(String, String), resource: &ApiResource, listed: &HashSet<ObjectKey>) {
+        let gone: Vec<ObjectKey> = {
+            let state = self.state();
+            let of_kind = state.objects.keys().filter(|k| k.group == resource.group && k.kind == resource.kind);
+            of_kind.filter(|k| !listed.contains(k)).cloned().collect()
+        };
+        gone.iter().for_each(|key| self.forget(key));
+        self.state().kinds.insert(id.clone(), true);
+        self.synced.send_replace(());
+    }
+
+    fn announce(&self, owner: OwnerId) {
+        // Nobody listens during shutdown.
+        let _ = self.changed.send(owner);
+    }
+}
+
+fn key_of(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> ObjectKey {
+    ObjectKey {
+        group: resource.group.clone(),
+        kind: resource.kind.clone(),
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}

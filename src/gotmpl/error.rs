@@ -1,0 +1,256 @@
+//! Errors of parsing and of execution, printed as Go prints them.
+//!
+//! An [`ExecError`] keeps its parts, so a caller can print Go's text, read the outermost position, or find out that a
+//! function ended the rendering on purpose ([`CallError::abort`]).
+
+use super::format::quote;
+use std::fmt;
+
+/// A template that cannot be parsed; printed `template: FILE:LINE: MESSAGE`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("template: {file}:{line}: {message}")]
+pub struct ParseError {
+    /// The name given to [`TemplateSet::parse`](super::TemplateSet::parse).
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong, as Go says it.
+    pub message: String,
+}
+
+/// A place in a template file, printed `FILE:LINE:COLUMN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The file's name.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// Bytes before the place in its line.
+    pub column: usize,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+/// An execution that failed. Prints the whole chain of nested executions, outermost first.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", Chain(self))]
+pub enum ExecError {
+    /// A node failed.
+    At(Box<Failure>),
+    /// There is no template of this name to execute.
+    NoTemplate(Box<NoTemplate>),
+    /// A budget ran out before the first node.
+    Exhausted(Exhausted),
+}
+
+/// A template that is not there.
+#[derive(Debug)]
+pub struct NoTemplate {
+    /// The name asked for.
+    pub name: String,
+    /// The name of the set.
+    pub set: String,
+}
+
+/// Prints an error; a loop rather than recursion, as the chain may be thousands of executions long.
+struct Chain<'a>(&'a ExecError);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut error = self.0;
+        loop {
+            let failure = match error {
+                ExecError::At(failure) => failure,
+                ExecError::NoTemplate(missing) => {
+                    let (name, set) = (quoted(&missing.name), quoted(&missing.set));
+                    return write!(f, "template: no template {name} associated with template {set}");
+                }
+                ExecError::Exhausted(exhausted) => return write!(f, "template: {exhausted}"),
+            };
+            let Failure { location, template, node, problem } = &**failure;
+            write!(f, "template: {location}: executing {} at <{node}>: ", quoted(template))?;
+            let Problem::Calling { function, error: CallError { context, cause: Cause::Exec(inner) } } = problem else {
+                return write!(f, "{problem}");
+            };
+            write!(f, "error calling {function}: {context}")?;
+            error = inner;
+        }
+    }
+}
+
+/// A failing node: where it stands and why it fails.
+#[derive(Debug)]
+pub struct Failure {
+    /// Where the node stands.
+    pub location: Location,
+    /// The template (`define`) the node belongs to.
+    pub template: String,
+    /// The node, printed again from the syntax tree.
+    pub node: String,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// Why a node fails.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// The evaluator's own complaint.
+    #[error("{0}")]
+    Text(String),
+    /// A function or method reported an error.
+    #[error("error calling {function}: {error}")]
+    Calling {
+        /// Its name.
+        function: String,
+        /// What it reported.
+        error: CallError,
+    },
+    /// A budget ran out.
+    #[error("{0}")]
+    Exhausted(Exhausted),
+}
+
+/// A budget that ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Exhausted {
+    /// Template calls inside template calls; Go's own text.
+    #[error("exceeded maximum template depth ({0})")]
+    Depth(usize),
+    /// Nested blocks, pipelines and calls altogether.
+    #[error("evaluation is nested more than {0} deep; call fewer templates from within each other")]
+    Nesting(usize),
+    /// Passes through loops and template calls.
+    #[error("more than {0} loop passes and template calls; make the template do less")]
+    Iterations(u64),
+    /// Bytes written by all templates of the execution together.
+    #[error("more than {0} bytes of output; make the template write less")]
+    Output(usize),
+}
+
+/// What a function reports; becomes the text after `error calling NAME: `.
+#[derive(Debug)]
+pub struct CallError {
+    context: String,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    Text,
+    Abort,
+    Exec(ExecError),
+}
+
+impl CallError {
+    /// An error with this text.
+    pub fn text(message: impl Into<String>) -> Self {
+        Self { context: message.into(), cause: Cause::Text }
+    }
+
+    /// A message to the user that ends the whole rendering on purpose (Helm's `fail` and `required`); found again by
+    /// [`ExecError::abort_message`].
+    pub fn abort(message: impl Into<String>) -> Self {
+        Self { context: message.into(), cause: Cause::Abort }
+    }
+
+    /// The failure of a nested execution, after an introduction such as `error during … for "…": ` (may be empty).
+    pub fn nested(introduction: impl Into<String>, error: ExecError) -> Self {
+        Self { context: introduction.into(), cause: Cause::Exec(error) }
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Exec(e) => write!(f, "{}{e}", self.context),
+            Cause::Text | Cause::Abort => f.write_str(&self.context),
+        }
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl Drop for CallError {
+    /// Takes a chain apart link by link, so that a long one does not recurse.
+    fn drop(&mut self) {
+        let mut cause = std::mem::replace(&mut self.cause, Cause::Text);
+        while let Cause::Exec(ExecError::At(mut failure)) = cause {
+            cause = match &mut failure.problem {
+                Problem::Calling { error, .. } => std::mem::replace(&mut error.cause, Cause::Text),
+                Problem::Text(_) | Problem::Exhausted(_) => return,
+            };
+        }
+    }
+}
+
+impl From<String> for CallError {
+    fn from(message: String) -> Self {
+        Self::text(message)
+    }
+}
+
+impl From<&str> for CallError {
+    fn from(message: &str) -> Self {
+        Self::text(message)
+    }
+}
+
+impl From<ExecError> for CallError {
+    fn from(error: ExecError) -> Self {
+        Self::nested("", error)
+    }
+}
+
+impl ExecError {
+    /// The outermost failing node.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::At(failure) => Some(failure),
+            Self::NoTemplate(_) | Self::Exhausted(_) => None,
+        }
+    }
+
+    /// The outermost position: that of the action in the file which was being executed.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.failure().map(|f| &f.location)
+    }
+
+    /// The failure one call further in, when a function failed by a nested execution.
+    #[must_use]
+    pub fn inner(&self) -> Option<&Self> {
+        match self.failure().map(|f| &f.problem) {
+            Some(Problem::Calling { error: CallError { cause: Cause::Exec(inner), .. }, .. }) => Some(inner),
+            _ => None,
+        }
+    }
+
+    /// The innermost failure of the chain.
+    #[must_use]
+    pub fn innermost(&self) -> &Self {
+        let mut error = self;
+        while let Some(inner) = error.inner() {
+            error = inner;
+        }
+        error
+    }
+
+    /// The message of the [`CallError::abort`] at the end of the chain, if one is there.
+    #[must_use]
+    pub fn abort_message(&self) -> Option<&str> {
+        match self.innermost().failure().map(|f| &f.problem) {
+            Some(Problem::Calling { error: CallError { cause: Cause::Abort, context }, .. }) => Some(context),
+            _ => None,
+        }
+    }
+}
+
+/// A name in quotes as Go's `%q` writes it.
+fn quoted(name: &str) -> String {
+    String::from_utf8_lossy(&quote(name.as_bytes())).into_owned()
+}

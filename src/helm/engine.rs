@@ -1,0 +1,281 @@
+//! Renders the templates of a chart: parsing in Helm's order, rendering in the same order, Helm's error texts.
+//!
+//! Parsed templates are kept in a [`ParsedChart`], which many threads may share. One render runs on a thread of its own
+//! with the stack that deep templates need; nothing else leaves it than plain data.
+
+use super::chart::Chart;
+use super::capabilities::Capabilities;
+use super::dependencies::{Node, Tree, Warnings, compatible};
+use super::functions::{self, Lookup, Offline, State};
+use super::release::{Job, ReleaseOptions, scope};
+use super::{schema, values};
+use crate::gotmpl::{self, Ambient, Budgets, Environment, ExecError, Map, MapKind, ParseError, TemplateSet, Value};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Why a chart cannot be rendered; the texts are Helm's.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The values do not fit the chart's structure.
+    #[error("{0}")]
+    Values(String),
+    /// The values break a schema.
+    #[error("{0}")]
+    Schema(String),
+    /// The chart is for other clusters.
+    #[error("chart requires kubeVersion: {required} which is incompatible with Kubernetes {actual}")]
+    KubeVersion {
+        /// The range in `Chart.yaml`.
+        required: String,
+        /// The version of the cluster.
+        actual: String,
+    },
+    /// A template cannot be parsed.
+    #[error("parse error at ({location}): {message}")]
+    Parse {
+        /// `file:line`
+        location: String,
+        /// The last part of Go's text.
+        message: String,
+    },
+    /// `fail` or `required` ended the render.
+    #[error("execution error at ({location}): {message}")]
+    Aborted {
+        /// `file:line:column` in the file that was being rendered.
+        location: String,
+        /// The chart's words.
+        message: String,
+    },
+    /// A template failed.
+    #[error("{0}")]
+    Template(String),
+    /// A file renders to bytes that are no text.
+    #[error("YAML parse error on {0}: error converting YAML to JSON: yaml: invalid leading UTF-8 octet")]
+    NotText(String),
+    /// The thread for the render could not be started or ended early.
+    #[error("rendering template failed: {0}")]
+    Thread(String),
+}
+
+impl RenderError {
+    /// Whether Helm fails while rendering, and not while it prepares to.
+    #[must_use]
+    pub fn in_templates(&self) -> bool {
+        !matches!(self, Self::Values(_) | Self::Schema(_))
+    }
+}
+
+/// A render that failed, and what was logged until then.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct RenderFailed {
+    /// Why.
+    pub problem: RenderError,
+    /// What Helm logs before it fails.
+    pub warnings: Vec<String>,
+}
+
+/// What a render needs from outside.
+#[derive(Clone)]
+pub struct Surroundings<'a> {
+    /// Limits.
+    pub budgets: Budgets,
+    /// Makes the source of time and randomness, on the rendering thread.
+    pub ambient: &'a (dyn Fn() -> Ambient + Sync),
+    /// Answers `lookup`.
+    pub lookup: Arc<dyn Lookup>,
+    /// Leaves `values.schema.json` alone.
+    pub skip_schema: bool,
+}
+
+impl<'a> Surroundings<'a> {
+    /// No cluster, the default limits.
+    #[must_use]
+    pub fn offline(ambient: &'a (dyn Fn() -> Ambient + Sync)) -> Self {
+        Self { budgets: Budgets::default(), ambient, lookup: Arc::new(Offline), skip_schema: false }
+    }
+}
+
+/// What a chart renders to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Rendered files by path from the root chart on (`istiod/templates/service.yaml`), notes included.
+    pub files: BTreeMap<String, String>,
+    /// The CRD files of the charts that take part, by full path; the parent's first.
+    pub crds: Vec<(String, Arc<[u8]>)>,
+    /// What Helm logs.
+    pub warnings: Vec<String>,
+}
+
+/// How many sets of templates are kept per chart: one for each choice of enabled subcharts.
+const MAX_SETS: usize = 8;
+
+type SetKey = Vec<(String, usize)>;
+
+/// A chart, and its templates once they are parsed.
+pub struct ParsedChart {
+    chart: Chart,
+    sets: Mutex<Vec<(SetKey, TemplateSet)>>,
+}
+
+impl ParsedChart {
+    /// A chart whose templates will be parsed when they are first rendered.
+    #[must_use]
+    pub fn new(chart: Chart) -> Self {
+        Self { chart, sets: Mutex::default() }
+    }
+
+    /// The chart.
+    #[must_use]
+    pub fn chart(&self) -> &Chart {
+        &self.chart
+    }
+
+    /// Renders the chart with the values given by the user.
+    ///
+    /// # Errors
+    /// The first problem, in Helm's order and words.
+    pub fn render(
+        &self,
+        values: &serde_json::Map<String, serde_json::Value>,
+        release: &ReleaseOptions,
+        capabilities: &Capabilities,
+        surroundings: &Surroundings<'_>,
+    ) -> Result<Rendered, RenderFailed> {
+        let per_level = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 10 };
+        let stack = surroundings.budgets.nesting * per_level + (1 << 20);
+        std::thread::scope(|threads| {
+            let work = || {
+                let warnings = Warnings::default();
+                let result = Render { parsed: self, release, capabilities, surroundings }.run(values, &warnings);
+                let warnings = warnings.take();
+                match result {
+                    Ok(rendered) => Ok(Rendered { warnings, ..rendered }),
+                    Err(problem) => Err(RenderFailed { problem, warnings }),
+                }
+            };
+            let broken = |text: String| RenderFailed { problem: RenderError::Thread(text), warnings: Vec::new() };
+            let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(stack);
+            let running = thread.spawn_scoped(threads, work).map_err(|e| broken(e.to_string()))?;
+            running.join().unwrap_or_else(|_| Err(broken("the rendering thread panicked".to_owned())))
+        })
+    }
+
+    /// The parsed templates of these files, which are in parsing order.
+    fn set(&self, jobs: &[Job<'_>]) -> Result<TemplateSet, RenderError> {
+        let key: SetKey = jobs.iter().map(|job| (job.name.clone(), job.text.as_ptr().addr())).collect();
+        let lock = || self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, set)) = lock().iter().find(|(k, _)| *k == key) {
+            return Ok(set.clone());
+        }
+        let mut set = TemplateSet::new("gotpl", functions::functions());
+        for job in jobs {
+            set.parse(&job.name, job.text).map_err(|e| parse_error(&e))?;
+        }
+        let mut sets = lock();
+        if sets.len() >= MAX_SETS {
+            sets.remove(0);
+        }
+        sets.push((key, set.clone()));
+        Ok(set)
+    }
+}
+
+/// One render, on its own thread.
+struct Render<'r> {
+    parsed: &'r ParsedChart,
+    release: &'r ReleaseOptions,
+    capabilities: &'r Capabilities,
+    surroundings: &'r Surroundings<'r>,
+}
+
+impl Render<'_> {
+    fn run(
+        &self,
+        given: &serde_json::Map<String, serde_json::Value>,
+        warnings: &Warnings,
+    ) -> Result<Rendered, RenderError> {
+        let given = super::dependencies::table(given);
+        let tree = Tree::new(&self.parsed.chart, &given, warnings).map_err(RenderError::Values)?;
+        let values = values::coalesce(&tree.root, &given, warnings).map_err(RenderError::Values)?;
+        if !self.surroundings.skip_schema {
+            schema::validate(&tree.root, &values, warnings).map_err(RenderError::Schema)?;
+        }
+        self.check_kube_version()?;
+        let root = Map::new(MapKind::Any);
+        root.set("Release", self.release.value());
+        root.set("Capabilities", self.capabilities.value());
+        let mut jobs = Vec::new();
+        scope(&tree.root, &root, Value::Map(values.retyped(MapKind::Values)), &mut jobs);
+        let files = self.files(in_parsing_order(jobs))?;
+        let mut crds = Vec::new();
+        collect_crds(&tree.root, &mut crds);
+        Ok(Rendered { files, crds, warnings: Vec::new() })
+    }
+
+    fn check_kube_version(&self) -> Result<(), RenderError> {
+        let required = &self.parsed.chart.metadata.kube_version;
+        let actual = &self.capabilities.kube_version.version;
+        if required.is_empty() || compatible(required, actual) {
+            return Ok(());
+        }
+        Err(RenderError::KubeVersion { required: required.clone(), actual: actual.clone() })
+    }
+
+    fn files(&self, jobs: Vec<Job<'_>>) -> Result<BTreeMap<String, String>, RenderError> {
+        let set = self.parsed.set(&jobs)?;
+        let ambient = (self.surroundings.ambient)();
+        let state = State::new(Arc::clone(&self.surroundings.lookup));
+        let environment = Environment { ambient: &ambient, context: &state, budgets: self.surroundings.budgets };
+        let mut rendered = BTreeMap::new();
+        for job in jobs {
+            if job.name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
+                continue;
+            }
+            let template = Map::new(MapKind::Values);
+            template.set("Name", Value::string(job.name.as_str()));
+            template.set("BasePath", Value::string(job.base_path.as_str()));
+            job.data.set("Template", Value::Map(template));
+            let written = gotmpl::execute(&set, &job.name, Value::Map(job.data), &environment);
+            let written = functions::without_no_value(written.map_err(|e| exec_error(&e))?);
+            let text = String::from_utf8(written).map_err(|_| RenderError::NotText(job.name.clone()))?;
+            rendered.insert(job.name, text);
+        }
+        Ok(rendered)
+    }
+}
+
+/// Most `/` first, and among equals the last name first; of two files with one name the later one counts.
+fn in_parsing_order(jobs: Vec<Job<'_>>) -> Vec<Job<'_>> {
+    let by_name: BTreeMap<String, Job<'_>> = jobs.into_iter().map(|job| (job.name.clone(), job)).collect();
+    let mut jobs: Vec<_> = by_name.into_values().collect();
+    let rank = |job: &Job<'_>| job.name.matches('/').count();
+    jobs.sort_by(|a, b| rank(b).cmp(&rank(a)).then_with(|| b.name.cmp(&a.name)));
+    jobs
+}
+
+fn collect_crds(node: &Rc<Node<'_>>, crds: &mut Vec<(String, Arc<[u8]>)>) {
+    let path = node.full_path();
+    crds.extend(node.chart.own_crds().map(|f| (format!("{path}/{}", f.name), Arc::clone(&f.data))));
+    for child in node.children() {
+        collect_crds(&child, crds);
+    }
+}
+
+/// Helm keeps of Go's text the place and what follows the last colon.
+fn parse_error(error: &ParseError) -> RenderError {
+    let text = error.to_string();
+    let location = text.split(": ").nth(1).unwrap_or_default().to_owned();
+    let message = text.rsplit(": ").next().unwrap_or_default().to_owned();
+    RenderError::Parse { location, message }
+}
+
+fn exec_error(error: &ExecError) -> RenderError {
+    match (error.abort_message(), error.location()) {
+        (Some(message), Some(location)) => {
+            RenderError::Aborted { location: location.to_string(), message: message.to_owned() }
+        }
+        _ => RenderError::Template(error.to_string()),
+    }
+}

@@ -1,0 +1,155 @@
+//! `.Files`: the files of a chart that are neither templates nor have a fixed meaning.
+
+use super::glob::Glob;
+use super::source::ChartFile;
+use crate::gotmpl::{List, ListKind, Object, Signature, Text, Type, Value};
+use crate::tree::{json_write, yaml_write};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Files by name.
+#[derive(Clone, Default)]
+pub struct Files(BTreeMap<String, Arc<[u8]>>);
+
+impl Files {
+    /// The files of a chart; of two with one name the later counts.
+    #[must_use]
+    pub fn new(files: &[ChartFile]) -> Self {
+        Self(files.iter().map(|f| (f.name.clone(), Arc::clone(&f.data))).collect())
+    }
+
+    /// The object that templates see.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        Value::Object(Rc::new(self))
+    }
+
+    fn data(&self, name: &str) -> &[u8] {
+        self.0.get(name).map(AsRef::as_ref).unwrap_or_default()
+    }
+
+    fn glob(&self, pattern: &str) -> Self {
+        let glob = Glob::new(pattern);
+        Self(self.0.iter().filter(|(name, _)| glob.matches(name)).map(|(n, d)| (n.clone(), Arc::clone(d))).collect())
+    }
+
+    fn lines(&self, name: &str) -> Value {
+        let data = self.data(name);
+        if data.is_empty() {
+            return Value::strings::<&str>([]);
+        }
+        Value::strings(data.strip_suffix(b"\n").unwrap_or(data).split(|b| *b == b'\n'))
+    }
+
+    /// `toYaml` of base name → text.
+    fn as_config(&self, text: impl Fn(&[u8]) -> String) -> Value {
+        let entries = self.0.iter().map(|(name, data)| {
+            let base = name.rsplit('/').next().unwrap_or(name);
+            (base.to_owned(), serde_json::Value::String(text(data)))
+        });
+        let yaml = yaml_write::to_string(&serde_json::Value::Object(entries.collect())).unwrap_or_default();
+        Value::string(yaml.strip_suffix('\n').unwrap_or(&yaml))
+    }
+
+    /// The files as JSON, contents in base 64.
+    fn json(&self) -> serde_json::Value {
+        self.0.iter().map(|(name, data)| (name.clone(), serde_json::Value::from(STANDARD.encode(data)))).collect()
+    }
+}
+
+/// A `[]byte`.
+fn bytes(data: &[u8]) -> Value {
+    Value::List(List::new(ListKind::Bytes, data.iter().map(|b| Value::Int(i64::from(*b))).collect()))
+}
+
+impl Object for Files {
+    fn type_name(&self) -> &str {
+        "engine.files"
+    }
+
+    fn kind_name(&self) -> &str {
+        "map"
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        // An absent key of a map of bytes is an empty list of bytes.
+        Some(bytes(self.data(name)))
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        self.method_signature(name).is_some()
+    }
+
+    fn method_signature(&self, name: &str) -> Option<Signature> {
+        let params: &[Type] = match name {
+            "Get" | "GetBytes" | "Glob" | "Lines" => &[Type::String],
+            "AsConfig" | "AsSecrets" => &[],
+            _ => return None,
+        };
+        Some(Signature { params, variadic: None })
+    }
+
+    fn call(&self, name: &str, args: &[Value]) -> Option<Result<Value, String>> {
+        let argument = match args {
+            [Value::String(s)] => s.to_str().into_owned(),
+            _ => String::new(),
+        };
+        Some(Ok(match name {
+            "Get" => Value::string(self.data(&argument)),
+            "GetBytes" => bytes(self.data(&argument)),
+            "Glob" => self.glob(&argument).into_value(),
+            "Lines" => self.lines(&argument),
+            "AsConfig" => self.as_config(|data| String::from_utf8_lossy(data).into_owned()),
+            "AsSecrets" => self.as_config(|data| STANDARD.encode(data)),
+            _ => return None,
+        }))
+    }
+
+    fn display(&self) -> String {
+        let entries: Vec<String> =
+            self.0.iter().map(|(name, data)| format!("{name}:{}", super::text::plain(&bytes(data)))).collect();
+        format!("map[{}]", entries.join(" "))
+    }
+
+    fn entries(&self) -> Option<Vec<(Text, Value)>> {
+        Some(self.0.iter().map(|(name, data)| (name.as_str().into(), bytes(data))).collect())
+    }
+
+    fn to_json(&self) -> Result<String, String> {
+        Ok(json_write::to_string(&self.json()))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(method: &str, argument: &str) -> String {
+        let files = Files::new(&[ChartFile::new("d/a.txt", b"one\ntwo\n"), ChartFile::new("d/b.txt", b"\xff")]);
+        let args = if argument.is_empty() { vec![] } else { vec![Value::string(argument)] };
+        super::super::text::plain(&files.call(method, &args).unwrap().unwrap())
+    }
+
+    #[test]
+    fn the_methods_do_what_helms_do() {
+        for (method, argument, want) in [
+            ("Get", "d/a.txt", "one\ntwo\n"),
+            ("Get", "none", ""),
+            ("GetBytes", "none", "[]"),
+            ("Lines", "d/a.txt", "[one two]"),
+            ("Lines", "none", "[]"),
+            ("AsSecrets", "", "a.txt: b25lCnR3bwo=\nb.txt: /w=="),
+            ("AsConfig", "", "a.txt: |\n  one\n  two\nb.txt: \u{fffd}"),
+        ] {
+            assert_eq!(call(method, argument), want, "{method} {argument}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Where the files of a chart come from: a directory, a `.tgz` archive, or memory.
+//!
+//! In: a path or bytes. Out: [`ChartFile`]s named relative to the chart with `/`, byte order marks removed, in name
+//! order. Guarantees: no name leaves the chart, no file is larger than 5 MiB, an archive unpacks to at most 100 MiB.
+
+use super::ignore::Rules;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest file of a chart, in bytes.
+pub const MAX_FILE: u64 = 5 * 1024 * 1024;
+/// The largest unpacked archive, in bytes.
+pub const MAX_ARCHIVE: u64 = 100 * 1024 * 1024;
+
+/// One file of a chart.
+#[derive(Debug, Clone)]
+pub struct ChartFile {
+    /// Path relative to the chart, parts separated by `/`.
+    pub name: String,
+    /// Content.
+    pub data: Arc<[u8]>,
+}
+
+impl ChartFile {
+    /// A file, its byte order mark removed.
+    #[must_use]
+    pub fn new(name: impl Into<String>, data: &[u8]) -> Self {
+        Self { name: name.into(), data: data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data).into() }
+    }
+}
+
+/// Why the files of a chart could not be read; the texts are Helm's.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The path cannot be opened.
+    #[error("{op} {}: {}", path.display(), os_text(error))]
+    Open {
+        /// The failed call, as Go names it.
+        op: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's answer.
+        error: std::io::Error,
+    },
+    /// The ignore file is wrong.
+    #[error(transparent)]
+    Ignore(#[from] super::ignore::IgnoreError),
+    /// A socket, device or pipe inside a chart.
+    #[error("cannot load irregular file {} as it has file mode type bits set", .0.display())]
+    Irregular(PathBuf),
+    /// A file over [`MAX_FILE`] in a directory.
+    #[error("chart file {0:?} is larger than the maximum file size {MAX_FILE}")]
+    FileTooLarge(String),
+    /// Anything wrong with an archive.
+    #[error("{0}")]
+    Archive(String),
+}
+
+/// A system error as Go words it: lower case, without the number.
+pub(super) fn os_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Files, and what Helm would log while reading them.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The files.
+    pub files: Vec<ChartFile>,
+    /// Log lines.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a chart from a directory or an archive file.
+///
+/// # Errors
+/// What cannot be read, and what breaks a limit.
+pub fn read_path(path: &Path) -> Result<Loaded, SourceError> {
+    let kind = fs::metadata(path).map_err(|error| SourceError::Open { op: "stat", path: path.into(), error })?;
+    if kind.is_dir() { read_directory(path) } else { read_archive_file(path) }
+}
+
+fn read_archive_file(path: &Path) -> Result<Loaded, SourceError> {
+    let bytes = fs::read(path).map_err(|error| SourceError::Open { op: "open", path: path.into(), error })?;
+    if !bytes.starts_with(b"\x1F\x8B\x08") {
+        let name = path.display();
+        let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        return Err(SourceError::Archive(if is_yaml {
+            format!("file '{name}' seems to be a YAML file, but expected a gzipped archive")
+        } else {
+            format!("file '{name}' does not appear to be a gzipped archive; got '{}'", content_type(&bytes))
+        }));
+    }
+    Ok(Loaded { files: read_archive(&bytes)?, warnings: Vec::new() })
+}
+
+/// The two answers of Go's content sniffing that matter here.
+fn content_type(bytes: &[u8]) -> &'static str {
+    let head = bytes.get(..512).unwrap_or(bytes);
+    let binary = |b: &u8| matches!(b, 0..=8 | 0x0B | 0x0E..=0x1A | 0x1C..=0x1F);
+    // Go looks at a buffer of 512 bytes that is filled up with zeros.
+    if head.len() < 512 || head.iter().any(binary) { "application/octet-stream" } else { "text/plain; charset=utf-8" }
+}
+
+fn read_directory(root: &Path) -> Result<Loaded, SourceError> {
+    let root = std::path::absolute(root).map_err(|error| SourceError::Open { op: "stat", path: root.into(), error })?;
+    let ignore = root.join(".helmignore");
+    let text = fs::read(&ignore).unwrap_or_default();
+    let rules = Rules::parse(&String::from_utf8_lossy(&text))?;
+    let mut loaded = Loaded::default();
+    // Helm starts at `root/`, so a root that is itself a link is followed silently.
+    walk(&root, "", &rules, &mut loaded)?;
+    Ok(loaded)
+}
+
+/// Adds what lies in a directory, in name order, following links.
+fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded) -> Result<(), SourceError> {
+    let failed = |path: &Path, op| {
+        let path = path.to_owned();
+        move |error| SourceError::Open { op, path, error }
+    };
+    let mut names = fs::read_dir(dir)
+        .map_err(failed(dir, "open"))?
+        .map(|entry| entry.map(|e| e.file_name()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed(dir, "open"))?;
+    names.sort();
+    for name in names {
+        let path = dir.join(&name);
+        let relative = format!("{prefix}{}", name.to_string_lossy());
+        let mut kind = fs::symlink_metadata(&path).map_err(failed(&path, "lstat"))?;
+        if kind.is_symlink() {
+            let target = fs::canonicalize(&path)
+                .map_err(|error| SourceError::Archive(format!("error evaluating symlink {}: lstat {}: {}", path.display(),
+                    fs::read_link(&path).map_or_else(|_| path.clone(), |t| dir.join(t)).display(), os_text(&error))))?;
+            loaded.warnings.push(format!(
+                "walk.go:75: found symbolic link in path: {} resolves to {}. Contents of linked file included and used",
+                path.display(),
+                target.display()
+            ));
+            kind = fs::metadata(&target).map_err(failed(&target, "lstat"))?;
+        }
+        if rules.ignores(&relative, kind.is_dir()) {
+            continue;
+        }
+        if kind.is_dir() {
+            walk(&path, &format!("{relative}/"), rules, loaded)?;
+            continue;
+        }
+        if !kind.is_file() {
+            return Err(SourceError::Irregular(path));
+        }
+        if kind.len() > MAX_FILE {
+            return Err(SourceError::FileTooLarge(name.to_string_lossy().into_owned()));
+        }
+        let data = fs::read(&path).map_err(failed(&path, "open"))?;
+        loaded.files.push(ChartFile::new(relative, &data));
+    }
+    Ok(())
+}
+
+/// Unpacks a gzipped tar archive in memory; the first part of every name is dropped.
+///
+/// # Errors
+/// A name that leaves the chart, a broken archive, or one over the limits.
+pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, SourceError> {
+    let wrong = |e: std::io::Error| SourceError::Archive(e.to_string());
+    let too_large = || SourceError::Archive(format!("decompressed chart is larger than the maximum file size {MAX_ARCHIVE}"));
+    // Padding and headers count too, so that an archive of nothing but headers ends as well.
+    let unzipped = flate2::read::MultiGzDecoder::new(bytes).take(2 * MAX_ARCHIVE);
+    let mut archive = tar::Archive::new(unzipped);
+    let mut remaining = MAX_ARCHIVE;
+    let mut files = Vec::new();
+    for entry in archive.entries().map_err(wrong)? {
+        let mut entry = entry.map_err(wrong)?;
+        let kind = entry.header().entry_type();
+        if kind.is_dir() || kind.is_pax_global_extensions() || kind.is_pax_local_extensions() {
+            continue;
+        }
+        let raw = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if raw.ends_with('/') {
+            continue;
+        }
+        let name = inner_name(&raw).map_err(SourceError::Archive)?;
+        let size = entry.header().size().map_err(wrong)?;
+        if size > remaining {
+            return Err(too_large());
+        }
+        if size > MAX_FILE {
+            return Err(SourceError::Archive(format!(
+                "decompressed chart file {raw:?} is larger than the maximum file size {MAX_FILE}"
+            )));
+        }
+        let mut data = Vec::new();
+        entry.read_to_end(&mut data).map_err(wrong)?;
+        remaining = remaining.checked_sub(data.len() as u64).filter(|left| *left > 0).ok_or_else(too_large)?;
+        files.push(ChartFile::new(name, &data));
+    }
+    if files.is_empty() { Err(SourceError::Archive("no files in chart archive".to_owned())) } else { Ok(files) }
+}
+
+/// The name inside the chart of a name in an archive.
+fn inner_name(raw: &str) -> Result<String, String> {
+    let delimiter = if raw.contains('\\') { '\\' } else { '/' };
+    let (first, rest) = raw.split_once(delimiter).unwrap_or((raw, ""));
+    let name = rest.replace(delimiter, "/");
+    if name.starts_with('/') {
+        return Err("chart illegally contains absolute paths".to_owned());
+    }
+    let name = clean(&name);
+    if name.is_empty() {
+        return Err(format!("chart illegally contains content outside the base directory: {raw:?}"));
+    }
+    if name.starts_with("..") {
+        return Err("chart illegally references parent directory".to_owned());
+    }
+    let mut chars = name.chars();
+    if chars.next().is_some_and(|c| c.is_ascii_alphabetic()) && chars.as_str().starts_with(":/") {
+        return Err("chart contains illegally named files".to_owned());
+    }
+    if first == "Chart.yaml" {
+        return Err("chart yaml not in base directory".to_owned());
+    }
+    Ok(name)
+}
+
+/// Go's `path.Clean` for a relative path, but with an empty text instead of `.`.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|p| *p != "..") => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(names: &[&str]) -> Vec<u8> {
+        let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut tar = tar::Builder::new(gzip);
+        for name in names {
+            let mut header = tar::Header::new_gnu();
+            header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_size(1);
+            header.set_mode(0o644);
+            header.set_cksum();
+            tar.append(&header, &b"x"[..]).unwrap();
+        }
+        tar.into_inner().unwrap().finish().unwrap()
+    }
+
+    #[test]
+    fn the_first_part_of_a_name_is_dropped() {
+        let files = read_archive(&archive(&["c/Chart.yaml", "/values.yaml", "c\\templates\\a"])).unwrap();
+        let names: Vec<_> = files.iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names, ["Chart.yaml", "values.yaml", "templates/a"]);
+    }
+
+    #[test]
+    fn names_that_leave_the_chart_are_refused() {
+        for (name, want) in [
+            ("../../x", "chart illegally references parent directory"),
+            ("./../../x", "chart illegally references parent directory"),
+            ("\\..\\..\\foo", "chart illegally references parent directory"),
+            ("./.", "chart illegally contains content outside the base directory: \"./.\""),
+            ("missing", "chart illegally contains content outside the base directory: \"missing\""),
+            ("//foo", "chart illegally contains absolute paths"),
+            ("\\\\foo", "chart illegally contains absolute paths"),
+            ("/./c://foo", "chart contains illegally named files"),
+        ] {
+            assert_eq!(read_archive(&archive(&[name])).unwrap_err().to_string(), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The `--set` language: `a.b[0].c=v,d={x,y}`.
+//!
+//! In: an argument and the values so far. Out: the values changed in place, or Helm's error text (without the
+//! `failed parsing --set data: ` in front, which [`Kind::prefixed`] adds). Oddities are Helm's: `=1` does nothing, `a[0]`
+//! alone gives an empty list, `a[0].b=` at the end is dropped.
+
+use super::text;
+use serde_json::{Map, Value};
+
+const MAX_INDEX: usize = 65536;
+const MAX_DEPTH: usize = 30;
+
+/// Which of the `--set` options an argument belongs to.
+#[derive(Clone, Copy)]
+pub enum Kind<'a> {
+    /// `--set`: `true`, `false`, `null` and integers are typed, the rest is text.
+    Typed,
+    /// `--set-string`: always text.
+    Text,
+    /// `--set-file`: the value is a path, replaced by what the function reads.
+    File(&'a dyn Fn(&str) -> Result<String, String>),
+    /// `--set-json`: values are JSON.
+    Json,
+    /// `--set-literal`: the value is the rest of the argument, no escapes.
+    Literal,
+}
+
+impl Kind<'_> {
+    /// Applies an argument, with Helm's full error text.
+    ///
+    /// # Errors
+    /// `failed parsing --set data: …` and its likes.
+    pub fn prefixed(self, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
+        apply(self, argument, values).map_err(|problem| {
+            let option = match self {
+                Kind::Typed => "--set",
+                Kind::Text => "--set-string",
+                Kind::File(_) => "--set-file",
+                Kind::Json => return format!("failed parsing --set-json data {argument}"),
+                Kind::Literal => "--set-literal",
+            };
+            format!("failed parsing {option} data: {problem}")
+        })
+    }
+}
+
+/// Applies one argument to the values.
+///
+/// # Errors
+/// Helm's text for what cannot be read.
+pub fn apply(kind: Kind<'_>, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
+    let mut parser = Parser { kind, rest: argument };
+    loop {
+        match parser.key(values, 0) {
+            Ok(()) => {}
+            Err(Stop::End) => return Ok(()),
+            Err(Stop::Error(problem)) => return Err(problem),
+        }
+    }
+}
+
+/// Why reading stopped.
+enum Stop {
+    /// The argument is used up: success once at the top.
+    End,
+    /// A mistake.
+    Error(String),
+}
+
+impl From<String> for Stop {
+    fn from(problem: String) -> Self {
+        Self::Error(problem)
+    }
+}
+
+struct Parser<'a> {
+    kind: Kind<'a>,
+    rest: &'a str,
+}
+
+impl Parser<'_> {
+    fn next(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let c = chars.next();
+        self.rest = chars.as_str();
+        c
+    }
+
+    /// Reads up to one of the stops: the text, and the stop or `None` at the end.
+    fn until(&mut self, stops: &str) -> (String, Option<char>) {
+        let literal = matches!(self.kind, Kind::Literal);
+        let mut text = String::new();
+        while let Some(c) = self.next() {
+            if stops.contains(c) && !(literal && c == ',') {
+                return (text, Some(c));
+            }
+            if c == '\\' && !literal {
+                match self.next() {
+                    Some(escaped) => text.push(escaped),
+                    None => break,
+                }
+            } else {
+                text.push(c);
+            }
+        }
+        (text, None)
+    }
+
+    /// Reads `key…=value` into a table.
+    fn key(&mut self, data: &mut Map<String, Value>, depth: usize) -> Result<(), Stop> {
+        let (key, stop) = self.until("=[,.");
+        match stop {
+            None if key.is_empty() => Err(Stop::End),
+            None => Err(format!("key {} has no value", text::quoted(&key)).into()),
+            Some('[') => self.indexed(key, data, depth),
+            Some('.') => self.nested(key, data, depth + 1),
+            Some(',') => Err(format!("key {} has no value (cannot end with ,)", text::quoted(&key)).into()),
+            Some(_) => {
+                let (value, end) = self.value()?;
+                set(data, key, value);
+                if end { Err(Stop::End) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn indexed(&mut self, key: String, data: &mut Map<String, Value>, depth: usize) -> Result<(), Stop> {
+        let index = self.index()?;
+        let mut list = match data.get_mut(&key) {
+            None => Vec::new(),
+            Some(Value::Array(items)) => std::mem::take(items),
+            Some(other) => return Err(unexpected(other, "[]interface {}").into()),
+        };
+        let result = self.item(&mut list, index, depth);
+        set(data, key, Value::Array(list));
+        result
+    }
+
+    fn nested(&mut self, key: String, data: &mut Map<String, Value>, depth: usize) -> Result<(), Stop> {
+        if depth > MAX_DEPTH {
+            return Err(format!(
+                "value name nested level is greater than maximum supported nested level of {MAX_DEPTH}"
+            )
+            .into());
+        }
+        let mut fresh = Map::new();
+        let (inner, is_new) = match data.get_mut(&key) {
+            None => (&mut fresh, true),
+            Some(Value::Object(table)) => (table, false),
+            Some(other) => return Err(unexpected(other, "map[string]interface {}").into()),
+        };
+        let result = self.key(inner, depth);
+        if result.is_ok() && inner.is_empty() {
+            return Err(format!("key map {} has no value", text::quoted(&key)).into());
+        }
+        if is_new && !fresh.is_empty() {
+            set(data, key, Value::Object(fresh));
+        }
+        result
+    }
+
+    /// Reads `0]` after an opening bracket.
+    fn index(&mut self) -> Result<i64, Stop> {
+        let (digits, stop) = self.until("]");
+        if stop.is_none() {
+            return Err("error parsing index: EOF".to_owned().into());
+        }
+        text::atoi(&digits).map_err(|problem| format!("error parsing index: {problem}").into())
+    }
+
+    /// Reads what follows `[index]` into a list.
+    fn item(&mut self, list: &mut Vec<Value>, index: i64, depth: usize) -> Result<(), Stop> {
+        let Ok(at) = usize::try_from(index) else {
+            return Err(format!("negative {index} index not allowed").into());
+        };
+        let (extra, stop) = self.until("[.=");
+        if !extra.is_empty() {
+            let runes: Vec<String> = extra.chars().map(text::quoted_rune).collect();
+            return Err(format!("unexpected data at end of array index: [{}]", runes.join(" ")).into());
+        }
+        match stop {
+            None => Err(Stop::End),
+            Some('[') => {
+                let next = self.index()?;
+                let mut inner = match list.get_mut(at) {
+                    None | Some(Value::Null) => Vec::new(),
+                    Some(Value::Array(items)) => std::mem::take(items),
+                    Some(other) => return Err(unexpected(other, "[]interface {}").into()),
+                };
+                self.item(&mut inner, next, depth)?;
+                set_index(list, at, Value::Array(inner))
+            }
+            Some('.') => {
+                if let Some(slot) = list.get_mut(at) {
+                    if !slot.is_object() {
+                        *slot = Value::Object(Map::new());
+                    }
+                    let Value::Object(inner) = slot else { return Ok(()) };
+                    return self.key(inner, depth);
+                }
+                let mut inner = Map::new();
+                self.key(&mut inner, depth)?;
+                set_index(list, at, Value::Object(inner))
+            }
+            Some(_) => {
+                // In a list the end of the argument does not show: the next key finds it.
+                let (value, _) = self.value()?;
+                set_index(list, at, value)
+            }
+        }
+    }
+
+    /// Reads the value after `=`; also whether the argument ended with an empty one.
+    fn value(&mut self) -> Result<(Value, bool), Stop> {
+        match self.kind {
+            Kind::Json => Ok((self.json()?, false)),
+            Kind::Literal => Ok((Value::String(std::mem::take(&mut self.rest).to_owned()), false)),
+            _ if self.rest.is_empty() => Ok((Value::String(String::new()), true)),
+            _ if self.rest.starts_with('{') => {
+                self.next();
+                Ok((self.list()?, false))
+            }
+            _ => {
+                let (text, _) = self.until(",");
+                Ok((self.convert(text)?, false))
+            }
+        }
+    }
+
+    fn list(&mut self) -> Result<Value, Stop> {
+        let mut items = Vec::new();
+        loop {
+            let (text, stop) = self.until(",}");
+            match stop {
+                None => return Err("list must terminate with '}'".to_owned().into()),
+                Some('}') => {
+                    self.rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
+                    items.push(self.convert(text)?);
+                    return Ok(Value::Array(items));
+                }
+                Some(_) => items.push(self.convert(text)?),
+            }
+        }
+    }
+
+    fn convert(&self, text: String) -> Result<Value, Stop> {
+        Ok(match self.kind {
+            Kind::Typed => typed(text),
+            Kind::File(read) => Value::String(read(&text)?),
+            _ => Value::String(text),
+        })
+    }
+
+    fn json(&mut self) -> Result<Value, Stop> {
+        if self.blank() {
+            return Ok(Value::Null);
+        }
+        let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
+        let value = match stream.next() {
+            Some(Ok(value)) => value,
+            Some(Err(e)) => return Err(e.to_string().into()),
+            None => return Err("EOF".to_owned().into()),
+        };
+        self.rest = self.rest.get(stream.byte_offset()..).unwrap_or_default();
+        self.blank();
+        Ok(floats(value))
+    }
+
+    /// Skips white space and one comma; whether nothing else came.
+    fn blank(&mut self) -> bool {
+        self.rest = self.rest.trim_start();
+        let comma = self.rest.strip_prefix(',');
+        self.rest = comma.unwrap_or(self.rest);
+        comma.is_some() || self.rest.is_empty()
+    }
+}
+
+/// JSON numbers are floats to Go.
+fn floats(value: Value) -> Value {
+    match value {
+        Value::Number(n) => n.as_f64().map_or(Value::Null, Value::from),
+        Value::Array(items) => items.into_iter().map(floats).collect(),
+        Value::Object(table) => table.into_iter().map(|(k, v)| (k, floats(v))).collect(),
+        other => other,
+    }
+}
+
+fn typed(text: String) -> Value {
+    let is = |word| text.eq_ignore_ascii_case(word);
+    if is("true") || is("false") {
+        return Value::Bool(is("true"));
+    }
+    if is("null") {
+        return Value::Null;
+    }
+    match text.parse::<i64>() {
+        Ok(n) if text == "0" || !text.starts_with('0') => Value::from(n),
+        _ => Value::String(text),
+    }
+}
+
+/// An empty key sets nothing.
+fn set(data: &mut Map<String, Value>, key: String, value: Value) {
+    if !key.is_empty() {
+        data.insert(key, value);
+    }
+}
+
+fn set_index(list: &mut Vec<Value>, at: usize, value: Value) -> Result<(), Stop> {
+    if at > MAX_INDEX {
+        return Err(format!("index of {at} is greater than maximum supported index of {MAX_INDEX}").into());
+    }
+    if list.len() <= at {
+        list.resize(at + 1, Value::Null);
+    }
+    if let Some(slot) = list.get_mut(at) {
+        *slot = value;
+    }
+    Ok(())
+}
+
+/// Go's complaint about a value of another type.
+fn unexpected(value: &Value, wanted: &str) -> String {
+    let got = match value {
+        Value::Null => "nil",
+        Value::Bool(_) => "bool",
+        Value::Number(n) if n.is_f64() => "float64",
+        Value::Number(_) => "int64",
+        Value::String(_) => "string",
+        Value::Array(_) => "[]interface {}",
+        Value::Object(_) => "map[string]interface {}",
+    };
+    format!("unable to parse key: interface conversion: interface {{}} is {got}, not {wanted}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn parse(kind: Kind<'_>, arguments: &[&str]) -> Result<Value, String> {
+        let mut values = Map::new();
+        for argument in arguments {
+            apply(kind, argument, &mut values)?;
+        }
+        Ok(Value::Object(values))
+    }
+
+    #[test]
+    fn values_are_typed_like_helms() {
+        for (argument, want) in [
+            ("a=TRUE,b=nUll,c=+4,d=-3,e=0", json!({"a": true, "b": null, "c": 4, "d": -3, "e": 0})),
+            ("a=1.5,b=007,c=0x1f,d= b,e=\"x\"", json!({"a": "1.5", "b": "007", "c": "0x1f", "d": " b", "e": "\"x\""})),
+            ("a=9223372036854775808", json!({"a": "9223372036854775808"})),
+            ("a=,b=1", json!({"a": "", "b": 1})),
+            ("a={1,x},b={}", json!({"a": [1, "x"], "b": [""]})),
+            ("a={1}x=2", json!({"a": [1], "x": 2})),
+            ("a[2]=z", json!({"a": [null, null, "z"]})),
+            ("a[0].b=1,a[0].c=2,d[0][1]=x", json!({"a": [{"b": 1, "c": 2}], "d": [[null, "x"]]})),
+            (r"a\.b=c\,d", json!({"a.b": "c,d"})),
+            ("=1,.a=1", json!({})),
+            ("a[0]", json!({"a": []})),
+            ("a.b=1,a.c=2", json!({"a": {"b": 1, "c": 2}})),
+        ] {
+            assert_eq!(parse(Kind::Typed, &[argument]), Ok(want), "{argument}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_like_helms() {
+        let deep = format!("{}=1", ["a"; 40].join("."));
+        for (argument, want) in [
+            ("a", "key \"a\" has no value"),
+            ("a,b=1", "key \"a\" has no value (cannot end with ,)"),
+            ("a.=1", "key map \"a\" has no value"),
+            ("a={1", "list must terminate with '}'"),
+            ("a[99999]=1", "index of 99999 is greater than maximum supported index of 65536"),
+            ("a[-1]=1", "negative -1 index not allowed"),
+            ("a[x]=1", "error parsing index: strconv.Atoi: parsing \"x\": invalid syntax"),
+            ("a[0]bc=1", "unexpected data at end of array index: ['b' 'c']"),
+            ("a=1,a.b=2", "unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}"),
+            ("a=x,a[0]=2", "unable to parse key: interface conversion: interface {} is string, not []interface {}"),
+            (&deep, "value name nested level is greater than maximum supported nested level of 30"),
+        ] {
+            assert_eq!(parse(Kind::Typed, &[argument]), Err(want.to_owned()), "{argument}");
+        }
+    }
+
+    #[test]
+    fn the_other_kinds_have_their_own_values() {
+        assert_eq!(parse(Kind::Text, &["a=1,b={2}"]), Ok(json!({"a": "1", "b": ["2"]})));
+        assert_eq!(parse(Kind::Literal, &[r"a.b=x,y=\z"]), Ok(json!({"a": {"b": r"x,y=\z"}})));
+        assert_eq!(parse(Kind::Json, &[r#"a={"x":[1,null]},b=2 , c="#]), Ok(json!({"a": {"x": [1.0, null]}, "b": 2.0, " c": null})));
+        let read = |path: &str| Ok(format!("<{path}>\n"));
+        assert_eq!(parse(Kind::File(&read), &["a=p,b={q,r}"]), Ok(json!({"a": "<p>\n", "b": ["<q>\n", "<r>\n"]})));
+        let mut values = Map::new();
+        assert_eq!(Kind::Json.prefixed("a={", &mut values).unwrap_err(), "failed parsing --set-json data a={");
+    }
+}

@@ -1,0 +1,59 @@
+//! The labels that say which resource an object belongs to. Exactly upstream's (release 1.17), which has no owner
+//! references, so that objects installed by it are recognised, and ours by it.
+
+use super::Object;
+use crate::component::Component;
+use std::collections::BTreeMap;
+
+/// Says that an operator reconciles the object; the value is [`MANAGED_VALUE`].
+pub const MANAGED: &str = "operator.istio.io/managed";
+/// The value of [`MANAGED`].
+pub const MANAGED_VALUE: &str = "Reconcile";
+/// The component's name.
+pub const COMPONENT: &str = "operator.istio.io/component";
+/// The release.
+pub const VERSION: &str = "operator.istio.io/version";
+/// The name of the IstioOperator resource.
+pub const OWNER_NAME: &str = "install.operator.istio.io/owning-resource";
+/// The namespace of the IstioOperator resource.
+pub const OWNER_NAMESPACE: &str = "install.operator.istio.io/owning-resource-namespace";
+/// The revision, `default` for none.
+pub const REVISION: &str = "istio.io/rev";
+
+/// Who owns an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The name of the IstioOperator resource; empty on the command line, where a chart's own label stays.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// `spec.revision`, empty for none.
+    pub revision: String,
+    /// The release, such as `1.17.8`.
+    pub version: String,
+}
+
+/// The labels of a component's objects.
+#[must_use]
+pub fn owner_labels(owner: &Owner, component: Component) -> BTreeMap<&'static str, String> {
+    let revision = if owner.revision.is_empty() { "default" } else { &owner.revision };
+    let mut labels = BTreeMap::from([
+        (MANAGED, MANAGED_VALUE.to_owned()),
+        (VERSION, owner.version.clone()),
+        (REVISION, revision.to_owned()),
+        (COMPONENT, component.name().to_owned()),
+    ]);
+    for (key, value) in [(OWNER_NAME, &owner.name), (OWNER_NAMESPACE, &owner.namespace)] {
+        if !value.is_empty() {
+            labels.insert(key, value.clone());
+        }
+    }
+    labels
+}
+
+/// Puts the owner's labels on an object, over its own.
+pub fn label(object: &mut Object, owner: &Owner, component: Component) {
+    if let Some(labels) = object.labels_mut() {
+        labels.extend(owner_labels(owner, component).into_iter().map(|(k, v)| (k.to_owned(), v.into())));
+    }
+}

@@ -1,0 +1,41 @@
+//! What a spec comes to: the objects of each component, in a stable order.
+
+use super::{Object, ObjectKey};
+use crate::component::Component;
+use std::collections::BTreeSet;
+
+/// The objects of one component.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The component.
+    pub component: Component,
+    /// Its objects, labelled, with unique keys.
+    pub objects: Vec<Object>,
+}
+
+/// Everything a spec comes to.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Manifests {
+    /// The enabled components, in the order of [`crate::component::ALL`].
+    pub parts: Vec<Part>,
+    /// The namespace the control plane lives in; created when it is missing.
+    pub namespace: String,
+    /// `values.global.network`, which labels a namespace that is created.
+    pub network: String,
+    /// The profile's name.
+    pub profile: String,
+    /// The image tag.
+    pub version: String,
+    /// `spec.revision`, empty for none.
+    pub revision: String,
+    /// What a person should know of the spec.
+    pub warnings: Vec<String>,
+}
+
+impl Manifests {
+    /// The keys of all objects.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<ObjectKey> {
+        self.parts.iter().flat_map(|p| p.objects.iter().map(Object::key)).collect()
+    }
+}

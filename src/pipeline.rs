@@ -1,0 +1,269 @@
+//! The stages put together: from a request to manifests. Pure but for reading a package from disk when a spec names one.
+
+use crate::component::{ALL, Component};
+use crate::helm::chart::{Chart, ChartError};
+use crate::object::labels::{self, Owner};
+use crate::object::{Object, ObjectKey};
+use crate::object::manifests::{Manifests, Part};
+use crate::overlay::{self, OverlayError};
+use crate::render::{self, ComponentChart, RenderError};
+use crate::request::{self, Request};
+use crate::resolve::profile::Profiles;
+use crate::resolve::{self, ResolveError, Resolved, Strictness};
+use include_dir::{Dir, include_dir};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// The release that the built-in charts are equal to; also the value of the version label.
+pub const RELEASE: &str = "1.17.8";
+
+static CHARTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/charts");
+static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
+
+/// What is known of the cluster.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterFacts {
+    /// Git version, major and minor of Kubernetes; `None` without a cluster.
+    pub version: Option<(String, String, String)>,
+}
+
+/// Why a request comes to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// A package cannot be read.
+    #[error("package {path}: {message}")]
+    Package {
+        /// Its path.
+        path: String,
+        /// Why.
+        message: String,
+    },
+    /// A chart of the package is missing or broken.
+    #[error("chart {name}: {source}")]
+    Chart {
+        /// Its folder below `charts/`.
+        name: &'static str,
+        /// Why.
+        source: Box<ChartError>,
+    },
+    /// The request cannot be resolved.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// Components cannot be rendered.
+    #[error("{}", join(.0))]
+    Render(Vec<RenderError>),
+    /// Settings or overlays do not fit.
+    #[error("{}", join(.0))]
+    Overlay(Vec<OverlayError>),
+    /// Two components render the same object.
+    #[error("{0} is rendered twice and differently; give gateways different names")]
+    Twice(String),
+}
+
+fn join<T: ToString>(errors: &[T]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Profiles and charts of one release; charts are parsed when they are first needed.
+pub struct Package {
+    profiles: Profiles,
+    directory: Option<PathBuf>,
+    charts: [OnceLock<Arc<ComponentChart>>; ALL.len()],
+}
+
+impl Package {
+    /// The built-in one.
+    ///
+    /// # Errors
+    /// Never with the files we ship.
+    pub fn embedded() -> Result<Self, PipelineError> {
+        let texts = PROFILES.files().filter_map(|f| Some((profile_name(f.path())?, f.contents_utf8()?.to_owned())));
+        Ok(Self { profiles: Profiles::new(texts.collect(), ""), directory: None, charts: Default::default() })
+    }
+
+    /// The one in a directory with `profiles/` and `charts/`; the built-in one for none.
+    ///
+    /// # Errors
+    /// The directory has no profiles.
+    pub fn open(path: Option<&str>) -> Result<Self, PipelineError> {
+        let Some(path) = path.filter(|p| !p.is_empty()) else { return Self::embedded() };
+        let wrong = |e: std::io::Error| PipelineError::Package {
+            path: path.into(),
+            message: format!("{e}; it must be a directory with profiles/ and charts/"),
+        };
+        let mut texts = BTreeMap::new();
+        for entry in std::fs::read_dir(Path::new(path).join("profiles")).map_err(wrong)? {
+            let file = entry.map_err(wrong)?.path();
+            if let Some(name) = profile_name(&file) {
+                texts.insert(name, std::fs::read_to_string(&file).map_err(wrong)?);
+            }
+        }
+        let profiles = Profiles::new(texts, path);
+        Ok(Self { profiles, directory: Some(path.into()), charts: Default::default() })
+    }
+
+    /// The profiles.
+    #[must_use]
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    fn chart(&self, component: Component) -> Result<Arc<ComponentChart>, PipelineError> {
+        let slot = ALL.iter().position(|c| *c == component).and_then(|i| self.charts.get(i));
+        if let Some(chart) = slot.and_then(OnceLock::get) {
+            return Ok(Arc::clone(chart));
+        }
+        let name = component.facts().chart;
+        let broken = |source: ChartError| PipelineError::Chart { name, source: Box::new(source) };
+        let chart = match &self.directory {
+            Some(directory) => Chart::load(&directory.join("charts").join(name)),
+            None => embedded_chart(name),
+        };
+        let chart = Arc::new(ComponentChart::new(component, chart.map_err(broken)?).map_err(|e| PipelineError::Render(vec![e]))?);
+        Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
+    }
+}
+
+fn profile_name(path: &Path) -> Option<String> {
+    path.file_name()?.to_str()?.strip_suffix(".yaml").map(str::to_owned)
+}
+
+fn embedded_chart(name: &str) -> Result<Chart, ChartError> {
+    let mut files = vec![];
+    if let Some(dir) = CHARTS.get_dir(name) {
+        collect(dir, name, &mut files);
+    }
+    // Our own definition is made from the Rust types; upstream's base chart brings it too.
+    let own = crate::api::crd::to_yaml();
+    if name == Component::Base.facts().chart {
+        files.push(("crds/istiooperators.install.istio.io.yaml".into(), own.as_bytes()));
+    }
+    Chart::from_memory(files)
+}
+
+fn collect<'a>(dir: &'a Dir<'a>, root: &str, files: &mut Vec<(String, &'a [u8])>) {
+    for file in dir.files() {
+        if let Ok(path) = file.path().strip_prefix(root) {
+            files.push((path.to_string_lossy().into_owned(), file.contents()));
+        }
+    }
+    dir.dirs().for_each(|d| collect(d, root, files));
+}
+
+/// The package that a spec or a flag names; `None` for the given one.
+fn named_package(request: &Request) -> Result<Option<Package>, PipelineError> {
+    match resolve::text(&request.spec, "/installPackagePath").filter(|p| !p.is_empty()) {
+        Some(path) => Package::open(Some(path)).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Resolves a request.
+///
+/// # Errors
+/// See [`PipelineError`].
+pub fn resolve(request: &Request, package: &Package, strictness: Strictness) -> Result<Resolved, PipelineError> {
+    let named = named_package(request)?;
+    Ok(resolve::resolve(request, named.as_ref().unwrap_or(package).profiles(), strictness)?)
+}
+
+/// Everything a request comes to, without owner labels.
+///
+/// # Errors
+/// See [`PipelineError`]; problems of all components at once.
+pub fn build(
+    request: &Request,
+    facts: &ClusterFacts,
+    package: &Package,
+    strictness: Strictness,
+) -> Result<Manifests, PipelineError> {
+    let named = named_package(request)?;
+    let package = named.as_ref().unwrap_or(package);
+    let resolved = resolve::resolve(request, package.profiles(), strictness)?;
+    let capabilities = render::capabilities(facts.version.as_ref());
+    let mut parts: BTreeMap<Component, Part> = BTreeMap::new();
+    let (mut render_errors, mut overlay_errors) = (vec![], vec![]);
+    for enabled in &resolved.components {
+        let chart = package.chart(enabled.component)?;
+        match render::render(enabled, &chart, &capabilities) {
+            Ok(mut objects) => match overlay::apply(enabled, &mut objects) {
+                Ok(()) => {
+                    let empty = Part { component: enabled.component, objects: vec![] };
+                    parts.entry(enabled.component).or_insert(empty).objects.extend(objects);
+                }
+                Err(errors) => overlay_errors.extend(errors),
+            },
+            Err(error) => render_errors.push(error),
+        }
+    }
+    if !render_errors.is_empty() {
+        return Err(PipelineError::Render(render_errors));
+    }
+    if !overlay_errors.is_empty() {
+        return Err(PipelineError::Overlay(overlay_errors));
+    }
+    let text = |pointer: &str| resolve::text(resolved.spec(), pointer).unwrap_or_default().to_owned();
+    let mut manifests = Manifests {
+        parts: parts.into_values().collect(),
+        network: text("/values/global/network"),
+        version: tag(resolved.spec()),
+        namespace: resolved.namespace,
+        profile: resolved.profile,
+        revision: resolved.revision,
+        warnings: resolved.warnings,
+    };
+    drop_copies(&mut manifests.parts)?;
+    Ok(manifests)
+}
+
+/// The tag of the control plane's images.
+fn tag(spec: &Value) -> String {
+    let tags = ["/values/pilot/tag", "/components/pilot/tag", "/values/global/tag", "/tag"];
+    let found = tags.iter().filter_map(|p| spec.pointer(p)).find(|t| !t.is_null() && *t != "");
+    found.map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned)).unwrap_or_default()
+}
+
+/// Drops objects that are rendered twice and alike (a chart may give its definitions as files and as templates).
+fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
+    let mut seen: BTreeMap<ObjectKey, Object> = BTreeMap::new();
+    let mut clash = None;
+    for part in parts {
+        part.objects.retain(|object| match seen.get(&object.key()) {
+            None => {
+                seen.insert(object.key(), object.clone());
+                true
+            }
+            Some(other) => {
+                if other != object {
+                    clash = Some(object.key());
+                }
+                false
+            }
+        });
+    }
+    clash.map_or(Ok(()), |key| Err(PipelineError::Twice(key.to_string())))
+}
+
+/// Everything a resource comes to, labelled as its.
+///
+/// # Errors
+/// See [`PipelineError`].
+pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
+    let request = request::from_resource(resource);
+    let mut manifests = build(&request, facts, package, Strictness::Full)?;
+    let text = |pointer: &str| resolve::text(resource, pointer).unwrap_or_default().to_owned();
+    let owner = Owner {
+        name: text("/metadata/name"),
+        namespace: text("/metadata/namespace"),
+        revision: manifests.revision.clone(),
+        version: RELEASE.into(),
+    };
+    for part in &mut manifests.parts {
+        for object in &mut part.objects {
+            labels::label(object, &owner, part.component);
+        }
+    }
+    Ok(manifests)
+}

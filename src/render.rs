@@ -1,0 +1,142 @@
+//! From a resolved request to objects: each enabled component's chart, with its values.
+
+use crate::component::Component;
+use crate::gotmpl::Ambient;
+use crate::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
+use crate::object::{Object, ObjectError};
+use crate::resolve::Enabled;
+use crate::tree::yaml_read;
+use serde_json::{Number, Value};
+use std::cell::RefCell;
+use std::sync::Arc;
+
+/// The release name of every component (release 1.17).
+const RELEASE: &str = "istio";
+/// What charts see without a cluster: the oldest Kubernetes that release 1.17 supports.
+const OFFLINE_VERSION: (&str, &str, &str) = ("v1.23.0", "1", "23");
+
+/// Why a component cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The chart refuses the values, or is wrong.
+    #[error("component {component}: {message}")]
+    Chart {
+        /// The component.
+        component: Component,
+        /// What the engine says.
+        message: String,
+    },
+    /// What a template printed is no YAML.
+    #[error("component {component}: {file} gave no YAML: {message}")]
+    Yaml {
+        /// The component.
+        component: Component,
+        /// The template.
+        file: String,
+        /// What the parser says.
+        message: String,
+    },
+    /// What a template printed is no Kubernetes object.
+    #[error("component {component}: a document of {file} {source}")]
+    Object {
+        /// The component.
+        component: Component,
+        /// The template.
+        file: String,
+        /// What it lacks.
+        source: ObjectError,
+    },
+}
+
+/// A chart, parsed, with its definitions read: made once, rendered often.
+pub struct ComponentChart {
+    chart: ParsedChart,
+    definitions: Arc<Vec<Object>>,
+}
+
+impl ComponentChart {
+    /// Reads the definitions of a chart.
+    ///
+    /// # Errors
+    /// One of them is no object.
+    pub fn new(component: Component, chart: Chart) -> Result<Self, RenderError> {
+        let mut files: Vec<_> = chart.own_crds().map(|f| (f.name.clone(), f.data.clone())).collect();
+        files.sort();
+        let mut definitions = vec![];
+        for (name, data) in files {
+            definitions.extend(read_objects(component, &name, &String::from_utf8_lossy(&data))?);
+        }
+        Ok(Self { chart: ParsedChart::new(chart), definitions: Arc::new(definitions) })
+    }
+}
+
+/// Time and randomness for charts: none, so that one spec always renders to the same bytes.
+fn no_ambient() -> Ambient {
+    let entropy: Box<dyn FnMut(&mut [u8])> = Box::new(|bytes: &mut [u8]| bytes.fill(0));
+    Ambient { now: || (0, 0), timezone: "UTC".into(), entropy: RefCell::new(entropy) }
+}
+
+/// What charts may know of a cluster.
+#[must_use]
+pub fn capabilities(version: Option<&(String, String, String)>) -> Capabilities {
+    let (version, major, minor) = match version {
+        Some((version, major, minor)) => (version.clone(), major.clone(), minor.clone()),
+        None => (OFFLINE_VERSION.0.into(), OFFLINE_VERSION.1.into(), OFFLINE_VERSION.2.into()),
+    };
+    Capabilities { kube_version: KubeVersion { version, major, minor }, ..Capabilities::default() }
+}
+
+/// The objects of one component, in the order of the chart's files, definitions last.
+///
+/// # Errors
+/// See [`RenderError`].
+pub fn render(enabled: &Enabled, chart: &ComponentChart, capabilities: &Capabilities) -> Result<Vec<Object>, RenderError> {
+    let component = enabled.component;
+    let mut values = enabled.values.clone();
+    to_floats(&mut values);
+    let release = ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
+    let values = values.as_object().cloned().unwrap_or_default();
+    let rendered = chart
+        .chart
+        .render(&values, &release, capabilities, &Surroundings::offline(&no_ambient))
+        .map_err(|e| RenderError::Chart { component, message: e.to_string() })?;
+    let mut objects = vec![];
+    for (file, text) in rendered.files.iter().filter(|(name, _)| !name.ends_with("NOTES.txt")) {
+        objects.extend(read_objects(component, file, text)?);
+    }
+    let wants_definitions = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));
+    if component != Component::Base || wants_definitions {
+        objects.extend(chart.definitions.iter().cloned());
+    }
+    Ok(objects)
+}
+
+fn read_objects(component: Component, file: &str, text: &str) -> Result<Vec<Object>, RenderError> {
+    let mut objects = vec![];
+    for document in manifest::split(text) {
+        let value = yaml_read::parse(&document).map_err(|e| RenderError::Yaml {
+            component,
+            file: file.to_owned(),
+            message: e.to_string(),
+        })?;
+        if !value.is_null() {
+            let object = Object::new(value).map_err(|source| RenderError::Object { component, file: file.to_owned(), source })?;
+            objects.push(object);
+        }
+    }
+    Ok(objects)
+}
+
+/// Helm reads values from YAML by way of JSON: every number becomes a float.
+fn to_floats(value: &mut Value) {
+    match value {
+        Value::Number(n) => {
+            if let Some(float) = n.as_f64().and_then(Number::from_f64) {
+                *n = float;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(to_floats),
+        Value::Object(map) => map.values_mut().for_each(to_floats),
+        _ => {}
+    }
+}

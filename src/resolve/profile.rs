@@ -1,0 +1,110 @@
+//! Profiles: named specs, each but `default` a difference from `default`.
+
+use crate::tree::merge::overlay_iop;
+use crate::tree::suggest;
+use crate::tree::yaml_read;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The profiles of a release, by name, as text.
+#[derive(Clone, Debug, Default)]
+pub struct Profiles {
+    texts: BTreeMap<String, String>,
+    /// Where they come from, for messages; empty for the built-in ones.
+    source: String,
+}
+
+/// Why a profile cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// There is none of this name.
+    #[error("unknown profile {name:?}{hint}: choose one of {known}")]
+    Unknown {
+        /// The name.
+        name: String,
+        /// The nearest known ones, as the end of a sentence.
+        hint: String,
+        /// All there are.
+        known: String,
+    },
+    /// Its file cannot be read.
+    #[error("failed to read profile {path}: {source}")]
+    Unreadable {
+        /// The path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no YAML, or not over `default`.
+    #[error("profile {name}: {message}")]
+    Broken {
+        /// The name.
+        name: String,
+        /// Why.
+        message: String,
+    },
+}
+
+impl Profiles {
+    /// From names and texts.
+    #[must_use]
+    pub fn new(texts: BTreeMap<String, String>, source: &str) -> Self {
+        Self { texts, source: source.into() }
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.texts.keys().map(String::as_str)
+    }
+
+    /// A profile laid over `default`, as a whole document. A name with `/` or `.` is the path of a file, whose `default.yaml`
+    /// lies beside it.
+    ///
+    /// # Errors
+    /// See [`ProfileError`].
+    pub fn load(&self, name: &str) -> Result<Value, ProfileError> {
+        if name.contains(['/', '.']) {
+            return load_file(name);
+        }
+        let name = if name.is_empty() { "default" } else { name };
+        let base = parse("default", self.text("default")?)?;
+        if name == "default" { Ok(base) } else { lay_over(base, &parse(name, self.text(name)?)?, name) }
+    }
+
+    fn text(&self, name: &str) -> Result<&str, ProfileError> {
+        self.texts.get(name).map(String::as_str).ok_or_else(|| ProfileError::Unknown {
+            name: name.into(),
+            hint: suggest::hint(name, self.names()),
+            known: format!(
+                "{}{}",
+                self.names().collect::<Vec<_>>().join(", "),
+                if self.source.is_empty() { String::new() } else { format!(" (of {})", self.source) }
+            ),
+        })
+    }
+}
+
+fn load_file(path: &str) -> Result<Value, ProfileError> {
+    let read = |path: &Path| {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ProfileError::Unreadable { path: shown.clone(), source })?;
+        parse(&shown, &text)
+    };
+    let path = Path::new(path);
+    let profile = read(path)?;
+    if path.file_name().is_some_and(|n| n == "default.yaml") {
+        return Ok(profile);
+    }
+    let base = read(&path.with_file_name("default.yaml"))?;
+    lay_over(base, &profile, &path.display().to_string())
+}
+
+fn parse(name: &str, text: &str) -> Result<Value, ProfileError> {
+    yaml_read::parse(text).map_err(|e| ProfileError::Broken { name: name.into(), message: e.to_string() })
+}
+
+fn lay_over(base: Value, profile: &Value, name: &str) -> Result<Value, ProfileError> {
+    overlay_iop(base, profile).map_err(|e| ProfileError::Broken { name: name.into(), message: e.to_string() })
+}

@@ -1,0 +1,102 @@
+//! Old values that mean `k8s` settings of istiod are copied to where they are read now (release 1.17 does this for
+//! istiod only).
+
+use super::validate::Problem;
+use crate::tree::merge::merge_patch;
+use serde_json::{Value, json};
+
+/// Fields below `values.pilot`, and the path below `components.pilot.k8s` each goes to.
+const MOVED: [(&str, &[&str]); 12] = [
+    ("imagePullPolicy", &["imagePullPolicy"]),
+    ("nodeSelector", &["nodeSelector"]),
+    ("tolerations", &["tolerations"]),
+    ("podDisruptionBudget", &["podDisruptionBudget"]),
+    ("podAnnotations", &["podAnnotations"]),
+    ("priorityClassName", &["priorityClassName"]),
+    ("readinessProbe", &["readinessProbe"]),
+    ("replicaCount", &["replicaCount"]),
+    ("resources", &["resources"]),
+    ("serviceAnnotations", &["serviceAnnotations"]),
+    ("rollingMaxSurge", &["strategy", "rollingUpdate", "maxSurge"]),
+    ("rollingMaxUnavailable", &["strategy", "rollingUpdate", "maxUnavailable"]),
+];
+
+/// The spec with istiod's old values also in `components.pilot.k8s`.
+///
+/// # Errors
+/// `values.pilot.env` is no map.
+pub fn reverse_translate(spec: &Value) -> Result<Value, Problem> {
+    let mut spec = spec.clone();
+    let Some(pilot) = spec.pointer("/values/pilot").filter(|p| p.is_object()).cloned() else { return Ok(spec) };
+    let mut k8s = json!({});
+    for (field, path) in MOVED {
+        if let Some(value) = pilot.get(field).filter(|v| !is_zero(v)) {
+            let nested = path.iter().rev().fold(value.clone(), |inner, key| json!({ *key: inner }));
+            merge_patch(&mut k8s, &nested);
+        }
+    }
+    if let Some(env) = moved_env(&pilot, &spec)? {
+        merge_patch(&mut k8s, &json!({ "env": env }));
+    }
+    if k8s.as_object().is_some_and(|k| !k.is_empty()) {
+        merge_patch(&mut spec, &json!({"components": {"pilot": {"k8s": k8s}}}));
+    }
+    Ok(spec)
+}
+
+/// The zero values of Go, which count as unset.
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(s) => s.is_empty(),
+        _ => false,
+    }
+}
+
+/// `values.pilot.env`, a map, behind the list that is there already: of two with one name the later counts.
+fn moved_env(pilot: &Value, spec: &Value) -> Result<Option<Value>, Problem> {
+    let env = match pilot.get("env") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Object(env)) if env.is_empty() => return Ok(None),
+        Some(Value::Object(env)) => env,
+        Some(_) => {
+            return Err(Problem {
+                path: "spec.values.pilot.env".into(),
+                message: "must be a map of names and values".into(),
+                location: None,
+                is_tolerable: false,
+            });
+        }
+    };
+    let mut list = spec.pointer("/components/pilot/k8s/env").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (name, value) in env {
+        list.retain(|item| item.get("name").and_then(Value::as_str) != Some(name));
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        list.push(json!({"name": name, "value": text}));
+    }
+    Ok(Some(list.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_values_become_settings_and_stay_values() {
+        let spec = json!({"values": {"pilot": {"replicaCount": 3, "rollingMaxSurge": 1, "env": {"B": true, "A": "x"}}}});
+        let result = reverse_translate(&spec).unwrap();
+        assert_eq!(
+            result.pointer("/components/pilot/k8s").unwrap(),
+            &json!({"replicaCount": 3, "strategy": {"rollingUpdate": {"maxSurge": 1}},
+                "env": [{"name": "A", "value": "x"}, {"name": "B", "value": "true"}]})
+        );
+        assert_eq!(result.pointer("/values"), spec.pointer("/values"));
+    }
+
+    #[test]
+    fn an_env_that_is_no_map_is_named() {
+        let problem = reverse_translate(&json!({"values": {"pilot": {"env": []}}})).unwrap_err();
+        assert_eq!(problem.path, "spec.values.pilot.env");
+    }
+}

@@ -1,0 +1,104 @@
+//! The Helm values that a merged spec comes to: its API fields < `values` < `unvalidatedValues` < gateway fields.
+
+use super::components::{is_enabled, namespace_of, settings};
+use crate::component::Component;
+use crate::tree::merge::merge_patch;
+use serde_json::{Map, Value, json};
+
+/// The components whose enablement and namespace become values, in the order upstream writes them: later ones win where two
+/// write to one path (release 1.17).
+const WRITTEN: [(Component, &str, &str); 4] = [
+    (Component::Pilot, "pilot", "pilot"),
+    (Component::IstiodRemote, "global", "global"),
+    (Component::Cni, "istio_cni", "cni"),
+    (Component::Base, "global", "global"),
+];
+
+/// The values that all components share.
+#[must_use]
+pub fn of_spec(spec: &Value) -> Value {
+    let mut values = json!({});
+    let filled = |v: Option<&Value>| v.filter(|v| !v.is_null() && v.as_str() != Some("")).cloned();
+    let mut put = |path: &[&str], value: Option<Value>| {
+        if let Some(value) = value {
+            let nested = path.iter().rev().fold(value, |inner, key| json!({ *key: inner }));
+            merge_patch(&mut values, &nested);
+        }
+    };
+    put(&["global", "hub"], filled(spec.get("hub")));
+    put(&["global", "tag"], filled(spec.get("tag")));
+    put(&["revision"], filled(spec.get("revision")));
+    put(&["meshConfig"], filled(spec.get("meshConfig")));
+    for (component, enabled_at, namespace_at) in WRITTEN {
+        let settings = settings(spec, component);
+        put(&[enabled_at, "enabled"], Some(is_enabled(settings).into()));
+        put(&[namespace_at, "namespace"], Some(namespace_of(spec, settings).into()));
+    }
+    for (component, root) in [(Component::Pilot, "pilot"), (Component::Cni, "cni"), (Component::IstiodRemote, "global")] {
+        let settings = settings(spec, component);
+        put(&[root, "hub"], filled(settings.and_then(|s| s.get("hub"))));
+        put(&[root, "tag"], filled(settings.and_then(|s| s.get("tag"))).map(|t| text_of(&t).into()));
+    }
+    put(&["global", "istioNamespace"], Some(namespace_of(spec, settings(spec, Component::Pilot)).into()));
+    if uses_old_metrics(spec) {
+        put(&["global", "autoscalingv2API"], Some(false.into()));
+    }
+    for layer in ["values", "unvalidatedValues"] {
+        if let Some(layer) = spec.get(layer).filter(|l| l.is_object()) {
+            merge_patch(&mut values, layer);
+        }
+    }
+    values
+}
+
+/// A tag as text; a number is taken as written.
+fn text_of(tag: &Value) -> String {
+    tag.as_str().map_or_else(|| tag.to_string(), str::to_owned)
+}
+
+/// The values of one gateway: its name, labels and ports go where the chart reads them.
+#[must_use]
+pub fn of_gateway(shared: &Value, component: Component, gateway: &Value) -> Value {
+    let mut values = shared.clone();
+    let root = component.facts().values.trim_start_matches("gateways.");
+    let Some(target) = values.get_mut("gateways").and_then(|g| g.get_mut(root)).and_then(Value::as_object_mut) else {
+        return values;
+    };
+    let name = gateway.get("name").cloned().unwrap_or_else(|| "".into());
+    target.insert("name".into(), name);
+    if let Some(labels) = gateway.get("label").and_then(Value::as_object).filter(|l| !l.is_empty()) {
+        let all = target.entry("labels").or_insert_with(|| Value::Object(Map::new()));
+        merge_patch(all, &Value::Object(labels.clone()));
+    }
+    if let Some(ports) = gateway.pointer("/k8s/service/ports").filter(|p| !p.is_null()) {
+        target.insert("ports".into(), ports.clone());
+    }
+    values
+}
+
+/// Fields of autoscaling/v2beta1 metrics; where one is used, autoscalers are rendered in that version.
+const OLD_METRIC_FIELDS: [(&str, &[&str]); 4] = [
+    ("object", &["metricName", "averageValue", "selector", "targetValue"]),
+    ("pods", &["metricName", "selector", "targetAverageValue"]),
+    ("resource", &["targetAverageValue", "targetAverageUtilization"]),
+    ("external", &["targetAverageValue", "targetValue", "metricName", "metricSelector"]),
+];
+
+/// Whether istiod's or a default gateway's autoscaler has metrics in the old form. Other gateways do not count, as in 1.17.
+fn uses_old_metrics(spec: &Value) -> bool {
+    let gateways = [("ingressGateways", "istio-ingressgateway"), ("egressGateways", "istio-egressgateway")];
+    let named = gateways.into_iter().flat_map(|(field, name)| {
+        let all = spec.pointer(&format!("/components/{field}")).and_then(Value::as_array);
+        all.into_iter().flatten().filter(move |g| g.get("name").is_some_and(|n| n == name))
+    });
+    spec.pointer("/components/pilot").into_iter().chain(named).any(|settings| {
+        let metrics = settings.pointer("/k8s/hpaSpec/metrics").and_then(Value::as_array);
+        metrics.into_iter().flatten().any(|metric| {
+            OLD_METRIC_FIELDS.iter().any(|(source, fields)| {
+                metric.get(source).is_some_and(|s| {
+                    fields.iter().any(|f| s.get(f).is_some_and(|v| !v.is_null() && v != &json!(0) && v != &json!("")))
+                })
+            })
+        })
+    })
+}

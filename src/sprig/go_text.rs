@@ -1,0 +1,151 @@
+//! Go's `strings` and `unicode` on byte strings that are usually, but need not be, UTF-8.
+//!
+//! In: bytes. Out: bytes. As in Go, an invalid byte counts as one character of its own and reads as U+FFFD.
+
+/// The characters of a text, each with its bytes.
+pub(crate) fn runes(s: &[u8]) -> Vec<(char, &[u8])> {
+    let mut out = Vec::with_capacity(s.len());
+    for chunk in s.utf8_chunks() {
+        for (at, c) in chunk.valid().char_indices() {
+            let bytes = chunk.valid().as_bytes();
+            out.push((c, bytes.get(at..at + c.len_utf8()).unwrap_or_default()));
+        }
+        out.extend(chunk.invalid().chunks(1).map(|b| (char::REPLACEMENT_CHARACTER, b)));
+    }
+    out
+}
+
+/// `strings.Map` for mappings that drop nothing.
+pub(crate) fn map_runes(s: &[u8], mut f: impl FnMut(char) -> char) -> Vec<u8> {
+    runes(s).into_iter().map(|(c, _)| f(c)).collect::<String>().into_bytes()
+}
+
+/// Where a text first occurs in another.
+pub(crate) fn find(s: &[u8], wanted: &[u8]) -> Option<usize> {
+    if wanted.is_empty() {
+        return Some(0);
+    }
+    s.windows(wanted.len()).position(|w| w == wanted)
+}
+
+/// `strings.SplitN`; `None` as the limit is `strings.Split`. An empty separator splits between characters.
+pub(crate) fn split<'a>(s: &'a [u8], separator: &[u8], limit: Option<usize>) -> Vec<&'a [u8]> {
+    if limit == Some(0) {
+        return Vec::new();
+    }
+    let full = |parts: &[&[u8]]| limit.is_some_and(|n| parts.len() + 1 >= n);
+    let mut parts = Vec::new();
+    let mut rest = s;
+    if separator.is_empty() {
+        for (_, bytes) in runes(s) {
+            if full(&parts) {
+                break;
+            }
+            parts.push(bytes);
+            rest = rest.get(bytes.len()..).unwrap_or_default();
+        }
+        if !rest.is_empty() {
+            parts.push(rest);
+        }
+        return parts;
+    }
+    while !full(&parts) {
+        let Some(at) = find(rest, separator) else { break };
+        parts.push(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at + separator.len()..).unwrap_or_default();
+    }
+    parts.push(rest);
+    parts
+}
+
+/// `strings.ReplaceAll`; an empty old text matches before every character and at the end.
+pub(crate) fn replace(s: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    if old.is_empty() {
+        let mut out = new.to_vec();
+        for (_, bytes) in runes(s) {
+            out.extend_from_slice(bytes);
+            out.extend_from_slice(new);
+        }
+        return out;
+    }
+    split(s, old, None).join(new)
+}
+
+/// `strings.TrimFunc`.
+pub(crate) fn trim_by(s: &[u8], unwanted: impl Fn(char) -> bool) -> &[u8] {
+    let all = runes(s);
+    let Some(first) = all.iter().position(|(c, _)| !unwanted(*c)) else {
+        return &[];
+    };
+    let last = all.iter().rposition(|(c, _)| !unwanted(*c)).unwrap_or(first);
+    let width = |part: Option<&[(char, &[u8])]>| part.unwrap_or_default().iter().map(|(_, b)| b.len()).sum::<usize>();
+    let (start, end) = (width(all.get(..first)), width(all.get(..=last)));
+    s.get(start..end).unwrap_or_default()
+}
+
+/// `strings.TrimSpace`.
+pub(crate) fn trim_space(s: &[u8]) -> &[u8] {
+    trim_by(s, char::is_whitespace)
+}
+
+/// `strings.Repeat`.
+pub(crate) fn repeat(s: &[u8], count: i64) -> Result<Vec<u8>, String> {
+    /// Far beyond what a cluster takes; Go would go on until memory is exhausted.
+    const MAX: usize = 1 << 30;
+    let count = usize::try_from(count).map_err(|_| "strings: negative Repeat count".to_owned())?;
+    match s.len().checked_mul(count) {
+        Some(total) if total <= MAX => Ok(s.repeat(count)),
+        _ => Err("strings: Repeat output length overflow".to_owned()),
+    }
+}
+
+/// `unicode.ToUpper`: the mapping of one character to one character.
+pub(crate) fn to_upper(c: char) -> char {
+    single(c, c.to_uppercase())
+}
+
+/// `unicode.ToLower`.
+pub(crate) fn to_lower(c: char) -> char {
+    if c == 'İ' { 'i' } else { single(c, c.to_lowercase()) }
+}
+
+/// Characters whose full mapping has several characters (`ß`) have no simple one.
+fn single(c: char, mut mapped: impl ExactSizeIterator<Item = char>) -> char {
+    if mapped.len() == 1 { mapped.next().unwrap_or(c) } else { c }
+}
+
+/// `unicode.IsPunct`, with the blocks of general and CJK punctuation beyond Latin-1.
+pub(crate) fn is_punct(c: char) -> bool {
+    match c {
+        '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~' => false,
+        '¡'
+        | '§'
+        | '«'
+        | '¶'
+        | '·'
+        | '»'
+        | '¿'
+        | '\u{2010}'..='\u{2027}'
+        | '\u{2030}'..='\u{2043}'
+        | '\u{2045}'..='\u{2051}'
+        | '\u{2053}'..='\u{205e}'
+        | '\u{3001}'..='\u{3003}'
+        | '\u{3008}'..='\u{3011}'
+        | '\u{3014}'..='\u{301f}' => true,
+        _ => c.is_ascii_punctuation(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splitting_obeys_the_limit() {
+        assert_eq!(split(b"a,b,c", b",", Some(2)), [&b"a"[..], b"b,c"]);
+        assert_eq!(split(b"abc", b"", None), [b"a", b"b", b"c"]);
+        assert_eq!(split(b"abc", b"", Some(2)), [&b"a"[..], b"bc"]);
+        assert_eq!(split(b"", b",", None), [b""]);
+        assert!(split(b"", b"", None).is_empty());
+    }
+}

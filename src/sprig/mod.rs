@@ -1,0 +1,74 @@
+//! The functions of templates: sprig 3.3.0 as Helm 3.22 exposes it (without `env` and `expandenv`), and those of
+//! Helm's own that need nothing but their arguments.
+//!
+//! In: arguments that the evaluator has checked against the signature. Out: a value, or the text that follows
+//! `error calling NAME: `. Functions are pure; time and randomness come from [`crate::gotmpl::Ambient`] alone.
+
+mod args;
+mod base;
+mod case;
+mod cast;
+mod decimal;
+mod defaults;
+mod dicts;
+pub mod encoding;
+mod go_float;
+mod go_text;
+mod json_read;
+mod json_write;
+mod lists;
+mod math;
+mod paths;
+mod random;
+mod reflect;
+mod regex;
+pub mod semver;
+mod strings;
+#[cfg(test)]
+mod testing;
+mod toml_read;
+mod toml_write;
+mod urls;
+mod wrap;
+
+use crate::gotmpl::Function;
+
+/// The tables of all files.
+const TABLES: &[&[Function]] = &[
+    defaults::FUNCTIONS,
+    dicts::FUNCTIONS,
+    encoding::FUNCTIONS,
+    lists::FUNCTIONS,
+    math::FUNCTIONS,
+    paths::FUNCTIONS,
+    random::FUNCTIONS,
+    reflect::FUNCTIONS,
+    regex::FUNCTIONS,
+    semver::FUNCTIONS,
+    strings::FUNCTIONS,
+    urls::FUNCTIONS,
+];
+
+/// All functions; names are unique.
+#[must_use]
+pub fn functions() -> Vec<Function> {
+    TABLES.concat()
+}
+
+/// A function by its name.
+#[must_use]
+pub fn function(name: &str) -> Option<&'static Function> {
+    TABLES.iter().flat_map(|table| table.iter()).find(|f| f.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = super::functions().iter().map(|f| f.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,112 @@
+//! One layer of configuration over another.
+//!
+//! [`merge_patch`] is RFC 7386: maps merge, everything else is replaced, null deletes. Helm values and the hub and tag of
+//! a build are laid over like that. [`overlay_iop`] is for `IstioOperator` layers (profile, files, flags), where some lists
+//! merge by name; see [`IstioOperatorSchema`].
+
+use serde_json::{Map, Value};
+
+use super::strategic::{IstioOperatorSchema, strategic_merge};
+
+pub use super::strategic::MergeError;
+
+/// Lays `overlay` over `base` as a JSON merge patch. A null overlay is an empty layer and changes nothing. Nulls in parts
+/// that the base lacks leave no trace; nulls of the base stay.
+pub fn merge_patch(base: &mut Value, overlay: &Value) {
+    match overlay {
+        Value::Null => {}
+        Value::Object(patch) => {
+            if !base.is_object() {
+                *base = Value::Object(Map::new());
+            }
+            let Value::Object(map) = base else { return };
+            for (key, value) in patch {
+                if value.is_null() {
+                    map.remove(key);
+                } else {
+                    merge_patch(map.entry(key.as_str()).or_insert(Value::Null), value);
+                }
+            }
+        }
+        other => other.clone_into(base),
+    }
+}
+
+/// Lays one `IstioOperator` layer over another; both are whole resources (`spec: …`). A null layer changes nothing.
+///
+/// `$patch` and the other directives of strategic merge patches work in the overlay.
+pub fn overlay_iop(base: Value, overlay: &Value) -> Result<Value, MergeError> {
+    strategic_merge(base, overlay, &IstioOperatorSchema)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn patched(mut base: Value, overlay: &Value) -> Value {
+        merge_patch(&mut base, overlay);
+        base
+    }
+
+    #[test]
+    fn a_merge_patch_follows_rfc_7386() {
+        for (base, overlay, expected) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+            (json!({"a": 1}), json!(null), json!({"a": 1})),
+        ] {
+            assert_eq!(patched(base.clone(), &overlay), expected, "{base} + {overlay}");
+        }
+    }
+
+    #[test]
+    fn gateways_of_two_layers_merge_by_name() {
+        let base = json!({"spec": {"components": {"ingressGateways": [{"name": "a", "enabled": true}, {"name": "b"}]}}});
+        let overlay = json!({"spec": {"components": {"ingressGateways": [{"name": "b", "enabled": true}, {"name": "c"}]}}});
+        let merged = overlay_iop(base, &overlay).expect("merged");
+        let gateways = json!([{"name": "a", "enabled": true}, {"name": "b", "enabled": true}, {"name": "c"}]);
+        assert_eq!(merged["spec"]["components"]["ingressGateways"], gateways);
+    }
+
+    #[test]
+    fn lists_inside_k8s_are_replaced() {
+        let layer = |name: &str| json!({"spec": {"components": {"pilot": {"k8s": {"env": [{"name": name}]}}}}});
+        assert_eq!(overlay_iop(layer("A"), &layer("B")), Ok(layer("B")));
+    }
+
+    #[test]
+    fn sets_unite_and_tracing_is_replaced() {
+        let base = json!({"spec": {"meshConfig": {"trustDomainAliases": ["a", "b"], "defaultConfig": {"tracing": {"zipkin": {}}}}}});
+        let overlay = json!({"spec": {"meshConfig": {"trustDomainAliases": ["b", "c"], "defaultConfig": {"tracing": {"lightstep": {}}}}}});
+        let merged = overlay_iop(base, &overlay).expect("merged");
+        let mesh = json!({"trustDomainAliases": ["a", "b", "c"], "defaultConfig": {"tracing": {"lightstep": {}}}});
+        assert_eq!(merged["spec"]["meshConfig"], mesh);
+    }
+
+    #[test]
+    fn unknown_maps_in_two_layers_merge() {
+        let base = json!({"spec": {"values": {"global": {"meshNetworks": {"n": {"a": 1}}}}}});
+        let overlay = json!({"spec": {"values": {"global": {"meshNetworks": {"n": {"b": 2}}}}}});
+        let merged = json!({"spec": {"values": {"global": {"meshNetworks": {"n": {"a": 1, "b": 2}}}}}});
+        assert_eq!(overlay_iop(base, &overlay), Ok(merged));
+    }
+
+    #[test]
+    fn a_null_or_bare_spec_changes_nothing() {
+        let base = || json!({"spec": {"profile": "demo"}});
+        assert_eq!(overlay_iop(base(), &Value::Null), Ok(base()));
+    }
+}

@@ -1,0 +1,127 @@
+//! `--set path=value` lines.
+//!
+//! In: the line. Out: the path and the typed value. The line is split at the first `=`, so that a value may hold more of
+//! them (upstream Istio refuses such a line); both sides are trimmed. Types are tried in this order: whole number in base
+//! 10 (`007` is 7), float (`1e3`, `1.10` is 1.1), boolean (`t`, `True`, `F` too), else text in which `\,` stands for `,`.
+//! Text in double quotes loses them and stays text, so that `tag="1.10"` can be said (upstream keeps the quotes). `inf`
+//! and `nan` stay text, as no configuration can hold them.
+
+use serde_json::{Number, Value};
+
+use super::path::{Path, PathError};
+
+/// Why a line cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// No `=`.
+    #[error("set flag {0} has incorrect format, must be path=value")]
+    NoValue(String),
+    /// Nothing before the `=`.
+    #[error("set flag {0} has no path before the equals sign, must be path=value")]
+    NoPath(String),
+    /// The path cannot be parsed.
+    #[error("set flag {line}: {error}")]
+    Path {
+        /// The whole line.
+        line: String,
+        /// What is wrong with the path.
+        error: PathError,
+    },
+}
+
+/// Path and value of a line, the path as written.
+pub fn parse_line(line: &str) -> Result<(Path, Value), SetError> {
+    let (path, value) = line.split_once('=').ok_or_else(|| SetError::NoValue(line.to_owned()))?;
+    let path = Path::parse(path.trim()).map_err(|error| SetError::Path { line: line.to_owned(), error })?;
+    if path.is_empty() {
+        return Err(SetError::NoPath(line.to_owned()));
+    }
+    Ok((path, parse_value(value.trim())))
+}
+
+/// The path of a `--set` line within an `IstioOperator`: below `spec`, which need not be written.
+#[must_use]
+pub fn below_spec(path: Path) -> Path {
+    if path.starts_with(&["spec"]) { path } else { path.below("spec") }
+}
+
+/// A value with the type its text has.
+#[must_use]
+pub fn parse_value(text: &str) -> Value {
+    if let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        return Value::String(inner.replace("\\,", ","));
+    }
+    if let Ok(int) = text.parse::<i64>() {
+        return Value::Number(int.into());
+    }
+    // Rust reads what Go does but for hexadecimal floats.
+    if let Some(number) = text.parse::<f64>().ok().and_then(Number::from_f64) {
+        return Value::Number(number);
+    }
+    match text {
+        "t" | "T" | "TRUE" | "true" | "True" => Value::Bool(true),
+        "f" | "F" | "FALSE" | "false" | "False" => Value::Bool(false),
+        _ => Value::String(text.replace("\\,", ",")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn values_get_the_type_of_their_text() {
+        for (text, value) in [
+            ("007", json!(7)),
+            ("+5", json!(5)),
+            ("-3", json!(-3)),
+            ("1e3", json!(1000.0)),
+            ("1.10", json!(1.1)),
+            ("9223372036854775808", json!(9_223_372_036_854_775_808.0)),
+            ("1", json!(1)),
+            ("t", json!(true)),
+            ("FALSE", json!(false)),
+            ("tRUE", json!("tRUE")),
+            ("yes", json!("yes")),
+            ("inf", json!("inf")),
+            ("NaN", json!("NaN")),
+            ("0x10", json!("0x10")),
+            ("", json!("")),
+            (r"a\,b", json!("a,b")),
+            ("\"1.10\"", json!("1.10")),
+            ("\"true\"", json!("true")),
+            ("\"", json!("\"")),
+        ] {
+            assert_eq!(parse_value(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_splits_at_the_first_equals_sign() {
+        let (path, value) = parse_line(" meshConfig.x = a=b=c ").expect("line");
+        assert_eq!((path.to_string().as_str(), value), ("meshConfig.x", json!("a=b=c")));
+        let (path, value) = parse_line("hub=").expect("line");
+        assert_eq!((path.to_string().as_str(), value), ("hub", json!("")));
+    }
+
+    #[test]
+    fn a_path_is_put_below_spec_once() {
+        for line in ["values.a=1", "spec.values.a=1"] {
+            let (path, _) = parse_line(line).expect("line");
+            assert_eq!(below_spec(path).to_string(), "spec.values.a");
+        }
+    }
+
+    #[test]
+    fn broken_lines_are_refused() {
+        for (line, message) in [
+            ("abc", "set flag abc has incorrect format, must be path=value"),
+            ("=1", "set flag =1 has no path before the equals sign, must be path=value"),
+            ("a[x=1", "set flag a[x=1: path a[x: element [x has no closing bracket; write \\[ for a bracket in a key"),
+        ] {
+            assert_eq!(parse_line(line).expect_err(line).to_string(), message);
+        }
+    }
+}

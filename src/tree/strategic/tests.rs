@@ -1,0 +1,108 @@
+use serde_json::{Value, json};
+
+use super::{IstioOperatorSchema, MergeSchema, Rule, WorkloadSchema, strategic_merge};
+
+fn workload(base: Value, patch: &Value) -> Value {
+    strategic_merge(base, patch, &WorkloadSchema).expect("merged")
+}
+
+fn env(items: &[(&str, &str)]) -> Value {
+    let items: Vec<Value> = items.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    json!({"spec": {"template": {"spec": {"containers": [{"name": "discovery", "env": items}]}}}})
+}
+
+#[test]
+fn a_changed_item_stays_and_a_new_one_follows_it() {
+    let base = env(&[("REVISION", "default"), ("OTHER", "1")]);
+    let patch = env(&[("REVISION", "x"), ("NEW", "y")]);
+    assert_eq!(workload(base, &patch), env(&[("REVISION", "x"), ("NEW", "y"), ("OTHER", "1")]));
+}
+
+#[test]
+fn a_new_item_at_the_head_goes_to_the_front() {
+    let merged = workload(env(&[("B", "1"), ("C", "2")]), &env(&[("A", "0")]));
+    assert_eq!(merged, env(&[("A", "0"), ("B", "1"), ("C", "2")]));
+}
+
+#[test]
+fn base_items_keep_their_place_before_changed_ones() {
+    let merged = workload(env(&[("A", "1"), ("B", "2"), ("C", "3")]), &env(&[("B", "x"), ("N", "n")]));
+    assert_eq!(merged, env(&[("A", "1"), ("B", "x"), ("N", "n"), ("C", "3")]));
+}
+
+#[test]
+fn items_are_merged_not_replaced() {
+    let base = json!({"spec": {"containers": [{"name": "a", "image": "i", "env": [{"name": "X", "valueFrom": {"f": 1}}]}]}});
+    let patch = json!({"spec": {"containers": [{"name": "a", "env": [{"name": "X", "value": "v"}]}]}});
+    let merged = workload(base, &patch);
+    assert_eq!(merged["spec"]["containers"][0]["env"][0], json!({"name": "X", "valueFrom": {"f": 1}, "value": "v"}));
+    assert_eq!(merged["spec"]["containers"][0]["image"], "i");
+}
+
+#[test]
+fn lists_without_a_rule_are_replaced_and_maps_merge() {
+    let base = json!({"spec": {"tolerations": [{"key": "a"}], "nodeSelector": {"x": "1"}, "replicas": 1}});
+    let patch = json!({"spec": {"tolerations": [{"key": "b"}], "nodeSelector": {"y": "2"}, "replicas": null}});
+    let merged = json!({"spec": {"tolerations": [{"key": "b"}], "nodeSelector": {"x": "1", "y": "2"}}});
+    assert_eq!(workload(base, &patch), merged);
+}
+
+#[test]
+fn directives_delete_replace_and_order() {
+    let base = || json!({"spec": {"volumes": [{"name": "a"}, {"name": "b"}, {"name": "c"}], "nodeSelector": {"x": "1"}}});
+    let volumes = |patch: Value| workload(base(), &json!({"spec": patch}))["spec"]["volumes"].clone();
+    assert_eq!(volumes(json!({"volumes": [{"name": "b", "$patch": "delete"}]})), json!([{"name": "a"}, {"name": "c"}]));
+    assert_eq!(volumes(json!({"volumes": [{"name": "z"}, {"$patch": "replace"}]})), json!([{"name": "z"}]));
+    let order = json!({"$setElementOrder/volumes": [{"name": "c"}, {"name": "a"}]});
+    assert_eq!(volumes(order), json!([{"name": "b"}, {"name": "c"}, {"name": "a"}]));
+    let replaced = workload(base(), &json!({"spec": {"nodeSelector": {"$patch": "replace", "y": "2"}}}));
+    assert_eq!(replaced["spec"]["nodeSelector"], json!({"y": "2"}));
+    let retained = workload(base(), &json!({"spec": {"$retainKeys": ["nodeSelector"]}}));
+    assert_eq!(retained, json!({"spec": {"nodeSelector": {"x": "1"}}}));
+    let finalizers = json!({"metadata": {"finalizers": ["a", "b"]}});
+    let removed = workload(finalizers, &json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}));
+    assert_eq!(removed, json!({"metadata": {"finalizers": ["b"]}}));
+}
+
+#[test]
+fn an_item_without_its_key_is_an_error() {
+    let list = json!({"spec": {"components": {"ingressGateways": [{"name": "a"}]}}});
+    let patch = json!({"spec": {"components": {"ingressGateways": [{"enabled": false}]}}});
+    let error = strategic_merge(list, &patch, &IstioOperatorSchema).expect_err("no key").to_string();
+    let expected = "spec.components.ingressGateways: item {\"enabled\":false} does not contain the merge key name; \
+                    give it the name of the item it belongs to";
+    assert_eq!(error, expected);
+    let bad = strategic_merge(json!({"a": {}}), &json!({"a": {"$patch": "mend"}}), &WorkloadSchema);
+    assert_eq!(bad.expect_err("directive").to_string(), "a: $patch: \"mend\" is no valid patch directive");
+}
+
+#[test]
+fn new_subtrees_lose_nulls_and_directives() {
+    let patch = json!({"a": {"b": null, "c": {"$patch": "merge", "d": 1}, "l": [null, {"e": null}]}});
+    assert_eq!(workload(json!({}), &patch), json!({"a": {"c": {"d": 1}, "l": [null, {}]}}));
+}
+
+#[test]
+fn the_tables_know_their_fields() {
+    for (path, rule) in [
+        ("spec.ports", Rule::MergeKey("port")),
+        ("spec.template.spec.containers.ports", Rule::MergeKey("containerPort")),
+        ("spec.template.spec.initContainers.env", Rule::MergeKey("name")),
+        ("spec.template.spec.containers.volumeMounts", Rule::MergeKey("mountPath")),
+        ("spec.template.spec.topologySpreadConstraints", Rule::MergeKey("topologyKey")),
+        ("imagePullSecrets", Rule::Merge),
+        ("spec.metrics", Rule::Merge),
+        ("webhooks", Rule::MergeKey("name")),
+    ] {
+        assert_eq!(WorkloadSchema.rule(&path.split('.').collect::<Vec<_>>()), rule, "{path}");
+    }
+    for (path, rule) in [
+        ("spec.values.meshConfig.certificates", Rule::MergeKey("secretName")),
+        ("spec.meshConfig.trustDomainAliases", Rule::Set),
+        ("spec.values.gateways.istio-egressgateway.ports", Rule::MergeKey("name")),
+        ("spec.values.gateways.istio-egressgateway.meshExpansionPorts", Rule::Merge),
+        ("spec.components.pilot.k8s.env", Rule::Merge),
+    ] {
+        assert_eq!(IstioOperatorSchema.rule(&path.split('.').collect::<Vec<_>>()), rule, "{path}");
+    }
+}

@@ -1,0 +1,103 @@
+//! Where keys and items of a document stand in its text.
+
+use super::compose::{Graph, Kind, Node, NodeId};
+use super::decode::key_text;
+use crate::tree::path::{Element, Path};
+
+/// A place in a text, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line from 1.
+    pub line: usize,
+    /// Column in characters from 1.
+    pub column: usize,
+}
+
+/// Source positions of one document. Nothing is computed before it is asked for.
+#[derive(Debug, Clone)]
+pub struct Spans {
+    graph: Graph,
+}
+
+/// Most aliases followed for one element; an anchor that holds itself would have no end.
+const MAX_HOPS: usize = 16;
+
+impl Spans {
+    pub(super) fn new(graph: Graph) -> Self {
+        Self { graph }
+    }
+
+    /// Position of the last element of a path in text form (`spec.values.pilot.env`, `spec.list[0].name`): that of the key
+    /// in a map, that of the item in a list. The empty path is the document itself. `None` if the document has no such
+    /// place.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<Position> {
+        self.walk(path).ok()
+    }
+
+    /// Position of the deepest element of the path that the document has; for errors about what is missing.
+    #[must_use]
+    pub fn nearest(&self, path: &str) -> Position {
+        self.walk(path).unwrap_or_else(|deepest| deepest)
+    }
+
+    fn walk(&self, path: &str) -> Result<Position, Position> {
+        let mut position = self.graph.root().position;
+        if path.is_empty() {
+            return Ok(position);
+        }
+        let path = Path::parse(path).map_err(|_| position)?;
+        let mut node = self.graph.root();
+        for element in path.elements() {
+            let step = match (element, &self.target(node).kind) {
+                (Element::Key(key), Kind::Mapping(entries)) => self.entry(entries, key, 0),
+                (Element::Index(index), Kind::Sequence(items)) => {
+                    let item = usize::try_from(*index).ok().and_then(|index| items.get(index));
+                    item.map(|id| (*id, *id))
+                }
+                (Element::KeyValue { key, value, .. }, Kind::Sequence(items)) => {
+                    items.iter().find(|id| self.has(**id, key, value)).map(|id| (*id, *id))
+                }
+                _ => None,
+            };
+            let (at, next) = step.ok_or(position)?;
+            position = self.graph.node(at).position;
+            node = self.graph.node(next);
+        }
+        Ok(position)
+    }
+
+    /// Key and value node of the last entry with this key, also in merged maps.
+    fn entry(&self, entries: &[NodeId], key: &str, hops: usize) -> Option<(NodeId, NodeId)> {
+        let pairs = entries.chunks_exact(2).rev().filter_map(|pair| Some((*pair.first()?, *pair.get(1)?)));
+        for (key_id, value_id) in pairs {
+            let key_node = self.graph.node(key_id);
+            if super::decode::is_merge(key_node) {
+                if hops < MAX_HOPS
+                    && let Kind::Mapping(merged) = &self.target(self.graph.node(value_id)).kind
+                    && let Some(found) = self.entry(merged, key, hops + 1)
+                {
+                    return Some(found);
+                }
+            } else if key_text(self.target(key_node)).as_deref() == Some(key) {
+                return Some((key_id, value_id));
+            }
+        }
+        None
+    }
+
+    fn has(&self, item: NodeId, key: &str, value: &str) -> bool {
+        let Kind::Mapping(entries) = &self.target(self.graph.node(item)).kind else { return false };
+        self.entry(entries, key, 0)
+            .is_some_and(|(_, id)| key_text(self.target(self.graph.node(id))).as_deref() == Some(value))
+    }
+
+    fn target<'a>(&'a self, node: &'a Node) -> &'a Node {
+        let mut node = node;
+        for _ in 0..MAX_HOPS {
+            let Kind::Alias { target, .. } = &node.kind else { break };
+            node = self.graph.node(*target);
+        }
+        node
+    }
+}

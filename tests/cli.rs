@@ -1,0 +1,141 @@
+//! The command line as a person meets it: what goes to stdout and stderr, and the exit code.
+
+use std::process::{Command, Output, Stdio};
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_istio-operator")).args(args).env_remove("KUBECONFIG").output().unwrap()
+}
+
+fn run_with_stdin(args: &[&str], stdin: &str) -> Output {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_istio-operator"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// (kind, name) of every document.
+fn objects(output: &Output) -> Vec<(String, String)> {
+    assert!(output.status.success(), "{}", stderr(output));
+    istio_operator::tree::yaml_read::parse_documents(&stdout(output), Default::default())
+        .unwrap()
+        .into_iter()
+        .map(|d| (d.value["kind"].as_str().unwrap().into(), d.value["metadata"]["name"].as_str().unwrap().into()))
+        .collect()
+}
+
+#[test]
+fn every_profile_gives_the_number_of_objects_that_release_1_17_gives() {
+    for (profile, count) in [("default", 57), ("minimal", 50), ("demo", 61), ("empty", 0), ("preview", 57), ("ambient", 57)] {
+        let found = objects(&run(&["manifest", "generate", "--set", &format!("profile={profile}")]));
+        assert_eq!(found.len(), count, "{profile}");
+    }
+}
+
+#[test]
+fn definitions_come_first_and_services_last() {
+    let found = objects(&run(&["manifest", "generate"]));
+    assert_eq!(found.first().unwrap().0, "CustomResourceDefinition");
+    assert_eq!(found.last().unwrap().0, "Service");
+}
+
+#[test]
+fn one_spec_gives_the_same_bytes_twice() {
+    let args = ["manifest", "generate", "--set", "profile=demo"];
+    assert_eq!(run(&args).stdout, run(&args).stdout);
+}
+
+#[test]
+fn only_the_components_asked_for_are_printed() {
+    let found = objects(&run(&["manifest", "generate", "--component", "IngressGateways"]));
+    assert!(found.iter().all(|(_, name)| name.starts_with("istio-ingressgateway")), "{found:?}");
+    let wrong = run(&["manifest", "generate", "--component", "X"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(stderr(&wrong).contains("Valid options: [Base Pilot Cni IstiodRemote IngressGateways EgressGateways]"));
+}
+
+#[test]
+fn output_goes_into_one_file_per_component() {
+    let dir = tempfile::tempdir().unwrap();
+    let result = run(&["manifest", "generate", "--set", "profile=demo", "-o", dir.path().to_str().unwrap()]);
+    assert!(result.status.success() && result.stdout.is_empty(), "{}", stderr(&result));
+    for file in [
+        "Base/Base.yaml",
+        "Base/Pilot/Pilot.yaml",
+        "Base/Pilot/IngressGateways/IngressGateways.yaml",
+        "Base/Pilot/EgressGateways/EgressGateways.yaml",
+    ] {
+        assert!(dir.path().join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn every_problem_of_a_file_is_named_with_its_line_and_nothing_is_printed() {
+    let input = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  hubb: x\n  components:\n    pilot:\n      enabld: true\n";
+    let result = run_with_stdin(&["manifest", "generate", "-f", "-"], input);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(result.stdout.is_empty());
+    let message = stderr(&result);
+    assert!(message.contains("stdin:4:3: spec.hubb: unknown field \"hubb\" (did you mean \"hub\"?)"), "{message}");
+    assert!(message.contains("stdin:7:7: spec.components.pilot.enabld: unknown field"), "{message}");
+}
+
+#[test]
+fn an_unknown_profile_is_refused_with_those_there_are() {
+    let result = run(&["manifest", "generate", "--set", "profile=dmeo"]);
+    assert_eq!(result.status.code(), Some(1));
+    let message = stderr(&result);
+    assert!(message.contains("unknown profile \"dmeo\" (did you mean \"demo\"?): choose one of ambient, default"), "{message}");
+}
+
+#[test]
+fn a_wrong_flag_is_a_wrong_use() {
+    assert_eq!(run(&["manifest", "generate", "--nope"]).status.code(), Some(2));
+    assert_eq!(run(&[]).status.code(), Some(2));
+}
+
+#[test]
+fn profiles_are_listed() {
+    let expected = "Istio configuration profiles:\n    ambient\n    default\n    demo\n    empty\n    external\n    minimal\n    \
+                    openshift\n    preview\n    remote\n";
+    assert_eq!(stdout(&run(&["profile", "list"])), expected);
+}
+
+#[test]
+fn a_part_of_a_profile_is_dumped_in_every_format() {
+    let dump = |format: &str| {
+        let path = "components.egressGateways";
+        stdout(&run(&["profile", "dump", "default", "-p", path, "-o", format]))
+    };
+    assert_eq!(dump("yaml"), "- enabled: false\n  name: istio-egressgateway\n");
+    assert!(dump("json").contains("\"enabled\": false"));
+    assert_eq!(dump("flags"), "[0].enabled=false\n[0].name=\"istio-egressgateway\"\n");
+}
+
+#[test]
+fn profiles_that_differ_exit_with_1_and_equal_ones_with_0() {
+    let differ = run(&["profile", "diff", "default", "demo"]);
+    assert_eq!(differ.status.code(), Some(1));
+    assert!(stdout(&differ).starts_with("The difference between profiles:\n"));
+    let same = run(&["profile", "diff", "demo", "demo"]);
+    assert_eq!((same.status.code(), stdout(&same).as_str()), (Some(0), "Profiles are identical\n"));
+}
+
+#[test]
+fn the_crd_is_the_committed_one() {
+    let committed = std::fs::read_to_string("crds/istiooperators.install.istio.io.yaml").unwrap();
+    assert_eq!(stdout(&run(&["crd"])), committed, "run `make crds`");
+}

@@ -1,0 +1,269 @@
+//! A real Kubernetes control plane on this machine: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and
+//! kwok, which makes pods Ready on a node that does not exist.
+//!
+//! The binaries are built once from pinned Go modules into a cache folder outside the work tree (see [`binaries`]); or
+//! they are taken from `KUBEBUILDER_ASSETS`. Everything a [`ControlPlane`] starts is stopped when it is dropped, and also
+//! when this program is killed (see [`process`]).
+#![allow(dead_code)]
+
+pub mod binaries;
+mod certificates;
+pub mod operator;
+pub mod process;
+
+use anyhow::{Context, Result, bail};
+use process::Process;
+use std::ffi::{OsStr, OsString};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One control plane at a time: each takes about 450 MiB and a core while it starts.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a control plane can be asked to be.
+#[derive(Default, Clone)]
+pub struct Options {
+    /// Further flags of the API server, such as an audit policy.
+    pub apiserver_flags: Vec<String>,
+    /// Leaves kwok out: pods stay Pending.
+    pub without_kwok: bool,
+}
+
+/// A running control plane.
+pub struct ControlPlane {
+    kubeconfig: OsString,
+    kubectl: PathBuf,
+    /// In the order they were started; empty where the cluster is not ours.
+    processes: Vec<Process>,
+    dir: Option<tempfile::TempDir>,
+    _turn: Option<MutexGuard<'static, ()>>,
+}
+
+impl ControlPlane {
+    /// Starts a control plane and waits until it can run pods; or, with `USE_EXISTING_CLUSTER=true`, takes the cluster of
+    /// `KUBECONFIG`.
+    pub fn start() -> Result<Self> {
+        Self::start_with(&Options::default())
+    }
+
+    /// As [`start`](Self::start), with options.
+    pub fn start_with(options: &Options) -> Result<Self> {
+        if std::env::var("USE_EXISTING_CLUSTER").is_ok_and(|v| v == "true") {
+            let kubeconfig = std::env::var_os("KUBECONFIG").context("USE_EXISTING_CLUSTER=true needs KUBECONFIG")?;
+            return Ok(Self::existing(kubeconfig));
+        }
+        let binaries = binaries::locate()?;
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = tempfile::Builder::new().prefix("istio-operator-controlplane-").tempdir()?;
+        let kubeconfig = dir.path().join("kubeconfig").into_os_string();
+        let kubectl = binaries.join("kubectl");
+        let mut plane = Self { kubeconfig, kubectl, processes: vec![], dir: Some(dir), _turn: Some(turn) };
+        match plane.launch(&binaries, options) {
+            Ok(()) => Ok(plane),
+            Err(e) => {
+                let logs = plane.keep_logs();
+                Err(e.context(format!("the control plane did not start; its logs are in {}", logs.display())))
+            }
+        }
+    }
+
+    /// A cluster that is there already, by a value of `KUBECONFIG`; it is left running. kubectl is that of the `PATH`.
+    pub fn existing(kubeconfig: OsString) -> Self {
+        Self { kubeconfig, kubectl: "kubectl".into(), processes: vec![], dir: None, _turn: None }
+    }
+
+    /// A value for the environment variable `KUBECONFIG`; where the control plane is ours, an administrator's file.
+    pub fn kubeconfig(&self) -> &OsStr {
+        &self.kubeconfig
+    }
+
+    /// The kubectl that fits.
+    pub fn kubectl_path(&self) -> &Path {
+        &self.kubectl
+    }
+
+    /// A client for an administrator.
+    pub async fn client(&self) -> Result<kube::Client> {
+        let mut all = kube::config::Kubeconfig::default();
+        for path in std::env::split_paths(&self.kubeconfig) {
+            all = all.merge(kube::config::Kubeconfig::read_from(path)?)?;
+        }
+        let mut config = kube::Config::from_custom_kubeconfig(all, &Default::default()).await?;
+        config.read_timeout = None;
+        Ok(kube::Client::try_from(config)?)
+    }
+
+    /// Runs kubectl and returns what it prints.
+    pub fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let out = Command::new(&self.kubectl)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .args(args)
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("run {}", self.kubectl.display()))?;
+        if !out.status.success() {
+            bail!("kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&out.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+    }
+
+    /// The folder with logs and certificates, where the control plane is ours.
+    pub fn dir(&self) -> Option<&Path> {
+        self.dir.as_ref().map(tempfile::TempDir::path)
+    }
+
+    /// Keeps the folder with the logs beyond our life.
+    pub fn keep_logs(&mut self) -> PathBuf {
+        self.dir.take().map(tempfile::TempDir::keep).unwrap_or_default()
+    }
+
+    fn launch(&mut self, bin: &Path, options: &Options) -> Result<()> {
+        let dir = self.dir().context("no folder")?.to_path_buf();
+        let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
+        certificates::write(&dir)?;
+        let [etcd_port, peer_port, api_port, manager_port, scheduler_port, kwok_port] = free_ports()?;
+        let (etcd, peer) = (format!("http://127.0.0.1:{etcd_port}"), format!("http://127.0.0.1:{peer_port}"));
+        self.spawn(
+            bin,
+            "etcd",
+            &[
+                format!("--data-dir={}", file("etcd")),
+                format!("--listen-client-urls={etcd}"),
+                format!("--advertise-client-urls={etcd}"),
+                format!("--listen-peer-urls={peer}"),
+                format!("--initial-advertise-peer-urls={peer}"),
+                format!("--initial-cluster=default={peer}"),
+                "--unsafe-no-fsync".into(),
+                "--log-level=warn".into(),
+            ],
+        )?;
+        let mut flags = vec![
+            format!("--etcd-servers={etcd}"),
+            "--bind-address=127.0.0.1".into(),
+            format!("--secure-port={api_port}"),
+            format!("--tls-cert-file={}", file("server.crt")),
+            format!("--tls-private-key-file={}", file("server.key")),
+            format!("--client-ca-file={}", file("ca.crt")),
+            format!("--service-account-key-file={}", file("sa.pub")),
+            format!("--service-account-signing-key-file={}", file("sa.key")),
+            "--service-account-issuer=https://kubernetes.default.svc".into(),
+            "--authorization-mode=RBAC".into(),
+            "--allow-privileged=true".into(),
+            "--service-cluster-ip-range=10.96.0.0/16".into(),
+        ];
+        flags.extend(options.apiserver_flags.iter().cloned());
+        self.spawn(bin, "kube-apiserver", &flags)?;
+        let server = format!("https://127.0.0.1:{api_port}");
+        certificates::write_kubeconfig(&dir, Path::new(&self.kubeconfig), &server)?;
+        self.wait_for("the API server", &["get", "--raw", "/readyz"])?;
+        let kubeconfig = file("kubeconfig");
+        self.spawn(
+            bin,
+            "kube-controller-manager",
+            &[
+                format!("--kubeconfig={kubeconfig}"),
+                format!("--service-account-private-key-file={}", file("sa.key")),
+                format!("--root-ca-file={}", file("ca.crt")),
+                "--use-service-account-credentials=true".into(),
+                "--leader-elect=false".into(),
+                "--bind-address=127.0.0.1".into(),
+                format!("--secure-port={manager_port}"),
+            ],
+        )?;
+        self.spawn(
+            bin,
+            "kube-scheduler",
+            &[
+                format!("--kubeconfig={kubeconfig}"),
+                "--leader-elect=false".into(),
+                "--bind-address=127.0.0.1".into(),
+                format!("--secure-port={scheduler_port}"),
+            ],
+        )?;
+        if !options.without_kwok {
+            self.start_kwok(bin, kwok_port)?;
+        }
+        self.wait_for("the default service account", &["get", "serviceaccount", "default", "-n", "default"])
+    }
+
+    /// A node, and kwok to play its kubelet. Leases keep the node alive beyond 50 s.
+    fn start_kwok(&mut self, bin: &Path, port: u16) -> Result<()> {
+        let dir = self.dir().context("no folder")?.to_path_buf();
+        let node = dir.join("node.yaml");
+        std::fs::write(&node, include_str!("node.yaml"))?;
+        self.kubectl(&["apply", "-f", &node.to_string_lossy()])?;
+        let kubeconfig = format!("--kubeconfig={}", dir.join("kubeconfig").display());
+        self.spawn(
+            bin,
+            "kwok",
+            &[
+                kubeconfig,
+                "--manage-all-nodes=true".into(),
+                "--node-lease-duration-seconds=40".into(),
+                format!("--server-address=127.0.0.1:{port}"),
+            ],
+        )?;
+        self.wait_for("the node", &["wait", "--for=condition=Ready", "node/node-1", "--timeout=1s"])
+    }
+
+    fn spawn(&mut self, bin: &Path, name: &str, flags: &[String]) -> Result<()> {
+        let dir = self.dir().context("no folder")?;
+        let mut command = Command::new(bin.join(name));
+        command.args(flags).current_dir(dir).env_remove("KUBECONFIG");
+        let process = Process::spawn(name, &mut command, &dir.join(format!("{name}.log")))?;
+        self.processes.push(process);
+        Ok(())
+    }
+
+    /// Asks kubectl until it succeeds; fails at once when one of our processes has ended.
+    fn wait_for(&mut self, what: &str, args: &[&str]) -> Result<()> {
+        wait(what, START_DEADLINE, || {
+            let answer = self.kubectl(args);
+            for process in &mut self.processes {
+                if let Some(status) = process.ended()? {
+                    bail!("{} ended with {status}", process.name());
+                }
+            }
+            Ok(answer.map(drop).map_err(|e| format!("{e:#}")))
+        })
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.dir.is_some() {
+            eprintln!("logs of the control plane: {}", self.keep_logs().display());
+        }
+        // The API server must not outlive etcd.
+        while self.processes.pop().is_some() {}
+    }
+}
+
+/// Tries until there is an answer. The inner error says why there is none yet; the last one is told when time is up. The
+/// outer error ends the wait at once.
+pub fn wait<T>(what: &str, patience: Duration, mut attempt: impl FnMut() -> Result<Result<T, String>>) -> Result<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match attempt().with_context(|| format!("while waiting for {what}"))? {
+            Ok(answer) => return Ok(answer),
+            Err(seen) if Instant::now() > deadline => bail!("waited {patience:?} for {what}; last seen: {seen}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Ports that are free now; all are held until all are found, so that they differ.
+pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let listeners: Vec<TcpListener> =
+        (0..N).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
+    let mut ports = [0; N];
+    for (port, listener) in ports.iter_mut().zip(&listeners) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
+}

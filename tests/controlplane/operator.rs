@@ -1,0 +1,85 @@
+//! The operator as a process beside a cluster.
+
+use super::process::Process;
+use super::wait;
+use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running operator.
+pub struct Operator {
+    process: Process,
+    address: String,
+}
+
+impl Operator {
+    /// Starts `run` with a value for `KUBECONFIG` and further arguments, and waits until it says that it is ready. The log
+    /// is `operator.log` in the folder; that of an earlier one is continued.
+    pub fn start(binary: &Path, kubeconfig: &OsStr, folder: &Path, args: &[&str]) -> Result<Self> {
+        let log = folder.join("operator.log");
+        let earlier = std::fs::read_to_string(&log).unwrap_or_default().len();
+        let mut command = Command::new(binary);
+        command
+            .args(["run", "--monitoring-host=127.0.0.1", "--monitoring-port=0"])
+            .args(args)
+            .env("KUBECONFIG", kubeconfig)
+            .env("NO_COLOR", "1");
+        let mut process = Process::spawn("the operator", &mut command, &log)?;
+        let address = wait("the operator to listen", START_DEADLINE, || {
+            if let Some(status) = process.ended()? {
+                bail!("the operator ended with {status}:\n{}", process.log_tail(20));
+            }
+            Ok(process.log().get(earlier..).and_then(address_in).ok_or_else(|| process.log_tail(20)))
+        })?;
+        let mut operator = Self { process, address };
+        wait("the operator to be ready", START_DEADLINE, || {
+            Ok(operator.get("/readyz")?.map_err(|e| format!("{e}; its log:\n{}", operator.process.log_tail(20))))
+        })?;
+        Ok(operator)
+    }
+
+    /// Reads a page of its monitoring port; the inner error is its answer where that is not 200.
+    pub fn get(&mut self, path: &str) -> Result<Result<String, String>> {
+        if let Some(status) = self.process.ended()? {
+            bail!("the operator ended with {status}:\n{}", self.process.log_tail(20));
+        }
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        let status = head.lines().next().unwrap_or_default();
+        Ok(if status.contains(" 200 ") { Ok(body.to_owned()) } else { Err(format!("{path}: {status}: {body}")) })
+    }
+
+    /// A value of its metrics, added up over all labels that begin so; 0 where there is none.
+    pub fn metric(&mut self, begin: &str) -> Result<f64> {
+        let text = self.get("/metrics")?.map_err(anyhow::Error::msg)?;
+        let values = text.lines().filter(|l| l.starts_with(begin)).filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn terminate(mut self) -> Result<ExitStatus> {
+        self.process.terminate(Duration::from_secs(30))
+    }
+
+    /// The end of its log.
+    pub fn log_tail(&self, lines: usize) -> String {
+        self.process.log_tail(lines)
+    }
+}
+
+/// The address in `serving … address=127.0.0.1:40123`.
+fn address_in(log: &str) -> Option<String> {
+    let line = log.lines().find(|l| l.contains("serving /healthz"))?;
+    let address = line.split_once("address=")?.1;
+    Some(address.split_whitespace().next()?.to_owned())
+}

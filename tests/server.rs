@@ -1,0 +1,17 @@
+//! The operator as a process against a real API server, with real controllers.
+//!
+//! Each test has a control plane of its own, one at a time. The operator runs with the service account and the role of
+//! `config/default`, so a permission that is missing there fails a test.
+
+mod controlplane;
+
+#[path = "server/crd.rs"]
+mod crd;
+#[path = "server/install.rs"]
+mod install;
+#[path = "server/invalid.rs"]
+mod invalid;
+#[path = "server/lab.rs"]
+mod lab;
+#[path = "server/restart.rs"]
+mod restart;

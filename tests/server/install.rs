@@ -1,0 +1,105 @@
+//! Installing, changing and removing an installation.
+
+use crate::lab::{Inventory, Lab, missing_in, touched};
+use std::collections::BTreeSet;
+
+const GATEWAYS: [&str; 2] = ["IngressGateways", "EgressGateways"];
+
+fn of_gateways(inventory: &Inventory) -> BTreeSet<&str> {
+    let gateways = inventory.iter().filter(|(_, s)| GATEWAYS.contains(&s.component.as_str()));
+    gateways.map(|(key, _)| key.as_str()).collect()
+}
+
+fn keys(inventory: &Inventory) -> BTreeSet<String> {
+    inventory.keys().cloned().collect()
+}
+
+#[test]
+fn the_demo_becomes_healthy_and_a_smaller_profile_prunes_the_gateways_and_deletion_leaves_the_definitions() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: demo}");
+    let status = lab.wait_for_status("HEALTHY", &[]);
+    for component in ["Base", "Pilot", "IngressGateways", "EgressGateways"] {
+        assert_eq!(status["componentStatus"][component]["status"], "HEALTHY", "{status:#}");
+    }
+    everything_of_the_demo_is_there(&lab);
+    let demo = lab.owned_at_rest();
+    assert_eq!(keys(&demo), lab.generated("{profile: demo}"));
+
+    lab.apply_spec("{profile: minimal}");
+    lab.wait_for_status("HEALTHY", &[]);
+    let minimal = lab.owned_at_rest();
+    assert_eq!(keys(&minimal), lab.generated("{profile: minimal}"));
+    assert_eq!(missing_in(&demo, &minimal), of_gateways(&demo), "these and no others are to be pruned");
+    for (key, stamp) in &minimal {
+        let replaced = demo.get(key).is_some_and(|before| before.uid != stamp.uid);
+        assert!(!replaced, "{key} was deleted and created again");
+    }
+    let may_change = ["Deployment istio-system/istiod", "PodDisruptionBudget istio-system/istiod"];
+    let changed: Vec<_> = touched(&demo, &minimal).into_iter().filter(|k| !may_change.contains(k)).collect();
+    assert!(changed.is_empty(), "nothing in {changed:?} depends on the profile");
+
+    lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
+    assert_eq!(lab.iop("main"), None, "the finalizer is not removed");
+    let left = lab.owned();
+    let others: Vec<_> = left.keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
+    assert!(others.is_empty(), "{others:?} are left");
+    assert_eq!(definitions(&lab), 15, "the definitions are to stay");
+}
+
+fn everything_of_the_demo_is_there(lab: &Lab) {
+    for name in ["istiod", "istio-ingressgateway", "istio-egressgateway"] {
+        let deployment = lab.deployment(name).unwrap();
+        assert_eq!(deployment["status"]["readyReplicas"], 1, "{name}: {:#}", deployment["status"]);
+    }
+    assert_eq!(definitions(lab), 15);
+    let table = lab.kubectl(&["get", "iop", "-A"]);
+    let rows: Vec<Vec<&str>> = table.lines().map(|l| l.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["NAMESPACE", "NAME", "REVISION", "STATUS", "AGE", "PROFILE", "VERSION", "READY"], "{table}");
+    assert_eq!(rows[1][..3], ["istio-system", "main", "HEALTHY"], "{table}");
+    assert_eq!(rows[1][4..], ["demo", "1.17.8", "True"], "{table}");
+}
+
+/// How many definitions of Istio's groups are established.
+fn definitions(lab: &Lab) -> usize {
+    let all = lab.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions").unwrap();
+    let conditions = |crd: &serde_json::Value| crd["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let established = |crd: &&serde_json::Value| {
+        crd["spec"]["group"].as_str().is_some_and(|g| g.ends_with(".istio.io"))
+            && conditions(crd).iter().any(|c| c["type"] == "Established" && c["status"] == "True")
+    };
+    all["items"].as_array().unwrap().iter().filter(established).count()
+}
+
+#[test]
+fn a_bare_spec_installs_the_default_profile_and_one_more_gateway_adds_only_that() {
+    let lab = Lab::start();
+    lab.apply_spec("");
+    let status = lab.wait_for_status("HEALTHY", &[]);
+    assert_eq!(status["profile"], "default");
+    let before = lab.owned_at_rest();
+    assert_eq!(keys(&before), lab.generated("{profile: default}"));
+
+    lab.apply_spec("{components: {egressGateways: [{name: istio-egressgateway, enabled: true}]}}");
+    lab.wait_for_status("HEALTHY", &[]);
+    let after = lab.owned_at_rest();
+    assert!(missing_in(&before, &after).is_empty());
+    assert!(touched(&before, &after).is_empty());
+    let added: BTreeSet<_> = missing_in(&after, &before);
+    assert!(added.contains("Deployment istio-system/istio-egressgateway"), "{added:?}");
+    let others: Vec<_> = added.iter().filter(|k| after[**k].component != "EgressGateways").collect();
+    assert!(others.is_empty(), "{others:?} are not of the gateway");
+}
+
+#[test]
+fn gateways_wait_for_istiod_and_the_status_says_why_it_is_not_ready() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: demo, components: {pilot: {k8s: {nodeSelector: {disk: none-such}}}}}");
+    let status = lab.wait_for_status("RECONCILING", &["Deployment istio-system/istiod", "node affinity/selector"]);
+    assert_eq!(status["componentStatus"]["IngressGateways"]["error"], "waits for Istiod", "{status:#}");
+    for gateway in ["istio-ingressgateway", "istio-egressgateway"] {
+        assert_eq!(lab.deployment(gateway), None, "{gateway} did not wait");
+    }
+    lab.apply_spec("{profile: demo}");
+    lab.wait_for_status("HEALTHY", &[]);
+}

@@ -1,0 +1,49 @@
+//! Specs that cannot be carried out.
+
+use crate::lab::{Lab, missing_in, touched};
+
+/// A spec, and what its message has to name.
+const INVALID: &[(&str, &str)] = &[
+    ("{profile: minimol}", "minimol"),
+    ("{profile: minimal, componentz: {}}", "componentz"),
+    ("{profile: minimal, components: {pilot: {k8s: {replicaCount: many}}}}", "replicaCount"),
+    ("{profile: minimal, values: {pilot: {autoscaleEnabled: sometimes}}}", "autoscaleEnabled"),
+];
+
+#[test]
+fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: minimal}");
+    lab.wait_for_status("HEALTHY", &[]);
+    let before = lab.owned_at_rest();
+    for (spec, named) in INVALID {
+        lab.apply_spec(spec);
+        let status = lab.wait_for_status("ERROR", &[named]);
+        assert_eq!(status["componentStatus"]["Pilot"]["status"], "HEALTHY", "{spec}: {status:#}");
+    }
+    lab.apply_spec("{profile: minimal}");
+    lab.wait_for_status("HEALTHY", &[]);
+    let after = lab.owned_at_rest();
+    assert!(missing_in(&before, &after).is_empty() && missing_in(&after, &before).is_empty());
+    assert!(touched(&before, &after).is_empty());
+}
+
+#[test]
+fn a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_alone() {
+    let lab = Lab::start();
+    for (name, annotations) in [("ignored", r#"{install.istio.io/ignoreReconcile: "true"}"#), ("installed-state-x", "{}")] {
+        lab.apply(&format!(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: {name}, namespace: istio-system, \
+             annotations: {annotations}}}\nspec: {{profile: minimal}}\n"
+        ));
+    }
+    // Seen after the two, so they have been seen too.
+    lab.apply_spec("{profile: minimol}");
+    lab.wait_for_status("ERROR", &["minimol"]);
+    for name in ["ignored", "installed-state-x"] {
+        let resource = lab.iop(name).unwrap();
+        assert!(resource["metadata"]["finalizers"].is_null() && resource["status"].is_null(), "{resource:#}");
+    }
+    lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
+    assert!(lab.owned().is_empty());
+}

@@ -1,0 +1,273 @@
+//! A control plane with the operator beside it, and what tests ask of them.
+
+use crate::controlplane::operator::Operator;
+use crate::controlplane::{ControlPlane, wait};
+use anyhow::bail;
+use istio_operator::api::PLURAL;
+use istio_operator::object::labels;
+use istio_operator::tree::yaml_read::{Duplicates, parse_documents};
+use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
+use kube::discovery::{Discovery, verbs};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Controllers of Kubernetes make these of our Services, with our Services' labels.
+const MADE_BY_OTHERS: [&str; 2] = ["Endpoints", "EndpointSlice"];
+
+const ISTIO_SYSTEM: &str = "istio-system";
+
+/// What identifies an object, and whether it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    pub uid: String,
+    pub generation: Option<i64>,
+    pub resource_version: String,
+    pub component: String,
+}
+
+/// Objects by `Kind namespace/name`.
+pub type Inventory = BTreeMap<String, Stamp>;
+
+/// See the module.
+pub struct Lab {
+    runtime: Runtime,
+    client: Client,
+    operator: RefCell<Option<Operator>>,
+    account: PathBuf,
+    folder: tempfile::TempDir,
+    plane: ControlPlane,
+}
+
+impl Lab {
+    /// A control plane with `config/default` applied, and the operator ready.
+    pub fn start() -> Self {
+        let lab = Self::without_operator();
+        lab.start_operator();
+        lab
+    }
+
+    /// The same, without the operator.
+    pub fn without_operator() -> Self {
+        let plane = ControlPlane::start().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let client = runtime.block_on(plane.client()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let account = folder.path().join("operator.kubeconfig");
+        let lab = Self { runtime, client, operator: RefCell::default(), account, folder, plane };
+        lab.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")]);
+        lab.kubectl(&["create", "namespace", ISTIO_SYSTEM]);
+        lab.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd/istiooperators.install.istio.io"]);
+        lab.log_in_as_operator();
+        lab
+    }
+
+    /// A kubeconfig with the operator's service account instead of the administrator.
+    fn log_in_as_operator(&self) {
+        let token = self.kubectl(&["create", "token", "istio-operator", "-n", "istio-operator", "--duration=1h"]);
+        let text = self.kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"]);
+        let mut config: Value = serde_json::from_str(&text).unwrap();
+        config["users"][0]["user"] = json!({"token": token.trim()});
+        std::fs::write(&self.account, config.to_string()).unwrap();
+    }
+
+    /// Starts the operator.
+    pub fn start_operator(&self) {
+        let operator = Operator::start(&binary(), self.account.as_os_str(), self.folder.path(), &[]);
+        *self.operator.borrow_mut() = Some(operator.unwrap());
+    }
+
+    /// Kills the operator with SIGKILL.
+    pub fn kill_operator(&self) {
+        self.operator.borrow_mut().take().unwrap();
+    }
+
+    /// Asks the operator to end, and gives its exit code.
+    pub fn terminate_operator(&self) -> Option<i32> {
+        let operator = self.operator.borrow_mut().take().unwrap();
+        operator.terminate().unwrap().code()
+    }
+
+    /// A metric of the operator, see [`Operator::metric`].
+    pub fn metric(&self, begin: &str) -> f64 {
+        self.operator.borrow_mut().as_mut().unwrap().metric(begin).unwrap()
+    }
+
+    /// Runs kubectl, which must succeed.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        self.plane.kubectl(args).unwrap_or_else(|e| self.fail(&format!("{e:#}")))
+    }
+
+    /// `kubectl apply` of a text.
+    pub fn apply(&self, yaml: &str) {
+        let file = self.folder.path().join("applied.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        self.kubectl(&["apply", "-f", &file.to_string_lossy()]);
+    }
+
+    /// An IstioOperator resource `main` with this spec, in YAML's flow form.
+    pub fn apply_spec(&self, spec: &str) {
+        self.apply(&resource(spec));
+    }
+
+    /// Sends a request to the API server.
+    pub fn request(&self, method: &str, path: &str, body: &Value) -> Result<Value, kube::Error> {
+        let body = if body.is_null() { vec![] } else { body.to_string().into_bytes() };
+        let request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+        self.runtime.block_on(self.client.request(request.body(body).unwrap()))
+    }
+
+    /// Reads from the API server; `None` where there is nothing.
+    pub fn get(&self, path: &str) -> Option<Value> {
+        match self.request("GET", path, &Value::Null) {
+            Ok(value) => Some(value),
+            Err(kube::Error::Api(status)) if status.code == 404 => None,
+            Err(e) => self.fail(&format!("GET {path}: {e}")),
+        }
+    }
+
+    /// An IstioOperator resource.
+    pub fn iop(&self, name: &str) -> Option<Value> {
+        self.get(&format!("/apis/install.istio.io/v1alpha1/namespaces/{ISTIO_SYSTEM}/{PLURAL}/{name}"))
+    }
+
+    /// A Deployment of the control plane.
+    pub fn deployment(&self, name: &str) -> Option<Value> {
+        self.get(&format!("/apis/apps/v1/namespaces/{ISTIO_SYSTEM}/deployments/{name}"))
+    }
+
+    /// Waits until an attempt gives an answer; the error says what is seen instead.
+    pub fn wait<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+        let answer = wait(what, PATIENCE, || {
+            if let Some(operator) = self.operator.borrow_mut().as_mut()
+                && let Err(e) = operator.get("/healthz")
+            {
+                bail!("{e:#}");
+            }
+            Ok(attempt())
+        });
+        answer.unwrap_or_else(|e| self.fail(&format!("{e:#}")))
+    }
+
+    /// Waits until the resource `main` has this status, said of its present generation; gives the whole status.
+    pub fn wait_for_status(&self, phase: &str, message: &[&str]) -> Value {
+        self.wait(&format!("status {phase} with {message:?}"), || {
+            let resource = self.iop("main").ok_or("no resource")?;
+            let status = &resource["status"];
+            let said = status["message"].as_str().unwrap_or_default();
+            let is_current = status["observedGeneration"] == resource["metadata"]["generation"];
+            if is_current && status["status"] == phase && message.iter().all(|m| said.contains(m)) {
+                return Ok(status.clone());
+            }
+            Err(status.to_string())
+        })
+    }
+
+    /// Everything in the cluster, of any kind, that says it belongs to an IstioOperator resource.
+    pub fn owned(&self) -> Inventory {
+        self.runtime.block_on(self.list_owned()).unwrap_or_else(|e| self.fail(&format!("list what is owned: {e}")))
+    }
+
+    async fn list_owned(&self) -> Result<Inventory, kube::Error> {
+        let selector = ListParams::default().labels(labels::OWNER_NAME);
+        let discovery = Discovery::new(self.client.clone()).run().await?;
+        let kinds = discovery.groups().flat_map(|g| g.recommended_resources());
+        let mut found = Inventory::new();
+        for (kind, _) in kinds.filter(|(k, c)| c.supports_operation(verbs::LIST) && !MADE_BY_OTHERS.contains(&&*k.kind)) {
+            let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+            for object in api.list_metadata(&selector).await? {
+                found.insert(format!("{} {}", kind.kind, place(&object)), stamp(&object));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same, once two looks a while apart see the same: Kubernetes' own controllers have come to rest.
+    pub fn owned_at_rest(&self) -> Inventory {
+        let mut last = Inventory::new();
+        self.wait("the cluster to come to rest", || {
+            std::thread::sleep(Duration::from_millis(1500));
+            let now = self.owned();
+            let same = now == last;
+            let changed: Vec<_> = now.iter().filter(|(k, v)| last.get(*k) != Some(v)).map(|(k, _)| k.clone()).collect();
+            last = now;
+            if same { Ok(last.clone()) } else { Err(format!("{changed:?} changed")) }
+        })
+    }
+
+    /// What `manifest generate` makes of a spec, as `Kind namespace/name`.
+    pub fn generated(&self, spec: &str) -> BTreeSet<String> {
+        let file = self.folder.path().join("generated.yaml");
+        std::fs::write(&file, resource(spec)).unwrap();
+        let out = Command::new(binary()).args(["manifest", "generate", "-f"]).arg(&file).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let documents = parse_documents(&String::from_utf8(out.stdout).unwrap(), Duplicates::Refuse).unwrap();
+        let text = |v: &Value, pointer: &str| v.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        documents
+            .iter()
+            .map(|d| &d.value)
+            .filter(|v| !v.is_null())
+            .map(|v| match text(v, "/metadata/namespace") {
+                none if none.is_empty() => format!("{} {}", text(v, "/kind"), text(v, "/metadata/name")),
+                namespace => format!("{} {namespace}/{}", text(v, "/kind"), text(v, "/metadata/name")),
+            })
+            .collect()
+    }
+
+    /// Fails the test, with all that helps to find out why.
+    pub fn fail(&self, what: &str) -> ! {
+        let resources = self.plane.kubectl(&["get", PLURAL, "-A", "-o", "yaml"]).unwrap_or_else(|e| format!("{e:#}"));
+        let log = match &*self.operator.borrow() {
+            Some(operator) => operator.log_tail(40),
+            None => "the operator does not run".into(),
+        };
+        panic!("{what}\n\n--- IstioOperator resources\n{resources}\n--- the operator's log\n{log}");
+    }
+}
+
+/// The operator's binary.
+pub fn binary() -> PathBuf {
+    env!("CARGO_BIN_EXE_istio-operator").into()
+}
+
+/// A file of this work tree.
+pub fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn resource(spec: &str) -> String {
+    format!(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: main, namespace: {ISTIO_SYSTEM}}}\nspec: {spec}\n"
+    )
+}
+
+fn place(object: &PartialObjectMeta<DynamicObject>) -> String {
+    object.namespace().map(|n| n + "/").unwrap_or_default() + &object.name_any()
+}
+
+fn stamp(object: &PartialObjectMeta<DynamicObject>) -> Stamp {
+    Stamp {
+        uid: object.uid().unwrap_or_default(),
+        generation: object.metadata.generation,
+        resource_version: object.resource_version().unwrap_or_default(),
+        component: object.labels().get(labels::COMPONENT).cloned().unwrap_or_default(),
+    }
+}
+
+/// The names that are in the first and not in the second.
+pub fn missing_in<'a>(first: &'a Inventory, second: &Inventory) -> BTreeSet<&'a str> {
+    first.keys().filter(|k| !second.contains_key(*k)).map(String::as_str).collect()
+}
+
+/// What is in both, but was replaced or has another spec.
+pub fn touched<'a>(before: &'a Inventory, after: &Inventory) -> BTreeSet<&'a str> {
+    let same = |a: &Stamp, b: &Stamp| a.uid == b.uid && a.generation == b.generation;
+    before.iter().filter(|(k, a)| after.get(*k).is_some_and(|b| !same(a, b))).map(|(k, _)| k.as_str()).collect()
+}

@@ -1,0 +1,49 @@
+//! The operator ends in the middle, or begins beside what is there.
+
+use crate::lab::{Inventory, Lab, missing_in};
+use std::collections::BTreeMap;
+
+#[test]
+fn an_operator_killed_in_the_middle_finishes_after_its_restart_and_a_restart_on_a_healthy_cluster_writes_nothing() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: demo}");
+    lab.wait("the first Deployment", || lab.deployment("istiod").map(drop).ok_or_else(|| "none yet".into()));
+    lab.kill_operator();
+    assert_eq!(lab.deployment("istio-egressgateway"), None, "killed too late to show anything");
+
+    lab.start_operator();
+    lab.wait_for_status("HEALTHY", &[]);
+    let before = lab.owned_at_rest();
+    assert_eq!(before.keys().cloned().collect::<Vec<_>>(), Vec::from_iter(lab.generated("{profile: demo}")));
+    assert_eq!(replica_sets(&lab), BTreeMap::from(
+        ["istio-egressgateway", "istio-ingressgateway", "istiod"].map(|name| (name.to_owned(), 1))
+    ));
+    assert_eq!(lab.terminate_operator(), Some(0));
+
+    let (before, resource) = (lab.owned_at_rest(), lab.iop("main"));
+    lab.start_operator();
+    lab.wait("the first pass", || match lab.metric("istio_install_operator_reconcile_total{result=\"ok\"}") {
+        none if none < 1.0 => Err("no pass yet".into()),
+        _ => Ok(()),
+    });
+    let after = lab.owned_at_rest();
+    assert_eq!(changed(&before, &after), Vec::<&str>::new());
+    assert_eq!(lab.iop("main"), resource);
+    assert_eq!(lab.metric("istio_install_operator_apply_total"), 0.0);
+}
+
+/// How many ReplicaSets each Deployment has.
+fn replica_sets(lab: &Lab) -> BTreeMap<String, usize> {
+    let all = lab.get("/apis/apps/v1/namespaces/istio-system/replicasets").unwrap();
+    let mut counts = BTreeMap::new();
+    for set in all["items"].as_array().unwrap() {
+        *counts.entry(set["metadata"]["ownerReferences"][0]["name"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// What was added, removed, or written in any way.
+fn changed<'a>(before: &'a Inventory, after: &'a Inventory) -> Vec<&'a str> {
+    let written = before.iter().filter(|(k, a)| after.get(*k).is_some_and(|b| b != *a)).map(|(k, _)| k.as_str());
+    written.chain(missing_in(before, after)).chain(missing_in(after, before)).collect()
+}
