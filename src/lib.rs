@@ -6,7 +6,8 @@
 //!
 //! Left of `apply` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
 //! order (a test holds them to it): `tree`, `gotmpl`, `sprig`, `helm`; `api`, `component`, `object`, `request`, `resolve`,
-//! `overlay`, `render`, `pipeline`, `plan`; `cluster`; `apply`, `observe`, `status`; `controller`; `cli`.
+//! `overlay`, `render`, `pipeline`, `plan`; `cluster`; `apply`, `observe`, `status`; `metrics`, `server`, `telemetry`;
+//! `controller`; `cli`.
 
 pub mod api;
 pub mod apply;

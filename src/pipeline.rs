@@ -3,8 +3,8 @@
 use crate::component::{ALL, Component};
 use crate::helm::chart::{Chart, ChartError};
 use crate::object::labels::{self, Owner};
-use crate::object::{Object, ObjectKey};
 use crate::object::manifests::{Manifests, Part};
+use crate::object::{Object, ObjectKey};
 use crate::overlay::{self, OverlayError};
 use crate::render::{self, ComponentChart, RenderError};
 use crate::request::{self, Request};
@@ -121,7 +121,9 @@ impl Package {
             Some(directory) => Chart::load(&directory.join("charts").join(name)),
             None => embedded_chart(name),
         };
-        let chart = Arc::new(ComponentChart::new(component, chart.map_err(broken)?).map_err(|e| PipelineError::Render(vec![e]))?);
+        let chart = Arc::new(
+            ComponentChart::new(component, chart.map_err(broken)?).map_err(|e| PipelineError::Render(vec![e]))?,
+        );
         Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
     }
 }

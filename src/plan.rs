@@ -52,8 +52,7 @@ pub fn is_kept(kind: &str) -> bool {
 /// The owned objects that are no longer desired, children's before parents'.
 #[must_use]
 pub fn prune(owned: Vec<(ObjectKey, Option<Component>)>, desired: &BTreeSet<ObjectKey>) -> Vec<ObjectKey> {
-    let mut gone: Vec<_> =
-        owned.into_iter().filter(|(key, _)| !desired.contains(key) && !is_kept(&key.kind)).collect();
+    let mut gone: Vec<_> = owned.into_iter().filter(|(key, _)| !desired.contains(key) && !is_kept(&key.kind)).collect();
     gone.sort_by_key(|(key, component)| (std::cmp::Reverse(component.map(depth)), key.clone()));
     gone.into_iter().map(|(key, _)| key).collect()
 }

@@ -72,7 +72,7 @@ impl ComponentChart {
 
 /// Time and randomness for charts: none, so that one spec always renders to the same bytes.
 fn no_ambient() -> Ambient {
-    let entropy: Box<dyn FnMut(&mut [u8])> = Box::new(|bytes: &mut [u8]| bytes.fill(0));
+    let entropy: crate::gotmpl::function::Entropy = Box::new(|bytes: &mut [u8]| bytes.fill(0));
     Ambient { now: || (0, 0), timezone: "UTC".into(), entropy: RefCell::new(entropy) }
 }
 
@@ -90,11 +90,16 @@ pub fn capabilities(version: Option<&(String, String, String)>) -> Capabilities 
 ///
 /// # Errors
 /// See [`RenderError`].
-pub fn render(enabled: &Enabled, chart: &ComponentChart, capabilities: &Capabilities) -> Result<Vec<Object>, RenderError> {
+pub fn render(
+    enabled: &Enabled,
+    chart: &ComponentChart,
+    capabilities: &Capabilities,
+) -> Result<Vec<Object>, RenderError> {
     let component = enabled.component;
     let mut values = enabled.values.clone();
     to_floats(&mut values);
-    let release = ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
+    let release =
+        ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
     let values = values.as_object().cloned().unwrap_or_default();
     let rendered = chart
         .chart
@@ -120,7 +125,11 @@ fn read_objects(component: Component, file: &str, text: &str) -> Result<Vec<Obje
             message: e.to_string(),
         })?;
         if !value.is_null() {
-            let object = Object::new(value).map_err(|source| RenderError::Object { component, file: file.to_owned(), source })?;
+            let object = Object::new(value).map_err(|source| RenderError::Object {
+                component,
+                file: file.to_owned(),
+                source,
+            })?;
             objects.push(object);
         }
     }

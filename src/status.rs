@@ -145,9 +145,8 @@ mod tests {
 
     /// kstatus: `InProgress`, `Failed` or `Current`, from observedGeneration and the conditions.
     fn kstatus(status: &InstallStatus, generation: i64) -> &'static str {
-        let is = |kind: &str, value: &str| {
-            status.conditions.iter().flatten().any(|c| c.r#type == kind && c.status == value)
-        };
+        let is =
+            |kind: &str, value: &str| status.conditions.iter().flatten().any(|c| c.r#type == kind && c.status == value);
         match () {
             () if status.observed_generation != Some(generation) || is("Reconciling", "True") => "InProgress",
             () if is("Stalled", "True") => "Failed",

@@ -1,5 +1,7 @@
 //! The command line as a person meets it: what goes to stdout and stderr, and the exit code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
+
 use std::process::{Command, Output, Stdio};
 
 fn run(args: &[&str]) -> Output {
@@ -30,16 +32,21 @@ fn stderr(output: &Output) -> String {
 /// (kind, name) of every document.
 fn objects(output: &Output) -> Vec<(String, String)> {
     assert!(output.status.success(), "{}", stderr(output));
-    istio_operator::tree::yaml_read::parse_documents(&stdout(output), Default::default())
-        .unwrap()
-        .into_iter()
-        .map(|d| (d.value["kind"].as_str().unwrap().into(), d.value["metadata"]["name"].as_str().unwrap().into()))
-        .collect()
+    istio_operator::tree::yaml_read::parse_documents(
+        &stdout(output),
+        istio_operator::tree::yaml_read::Duplicates::LastWins,
+    )
+    .unwrap()
+    .into_iter()
+    .map(|d| (d.value["kind"].as_str().unwrap().into(), d.value["metadata"]["name"].as_str().unwrap().into()))
+    .collect()
 }
 
 #[test]
 fn every_profile_gives_the_number_of_objects_that_release_1_17_gives() {
-    for (profile, count) in [("default", 57), ("minimal", 50), ("demo", 61), ("empty", 0), ("preview", 57), ("ambient", 57)] {
+    for (profile, count) in
+        [("default", 57), ("minimal", 50), ("demo", 61), ("empty", 0), ("preview", 57), ("ambient", 57)]
+    {
         let found = objects(&run(&["manifest", "generate", "--set", &format!("profile={profile}")]));
         assert_eq!(found.len(), count, "{profile}");
     }
@@ -98,7 +105,10 @@ fn an_unknown_profile_is_refused_with_those_there_are() {
     let result = run(&["manifest", "generate", "--set", "profile=dmeo"]);
     assert_eq!(result.status.code(), Some(1));
     let message = stderr(&result);
-    assert!(message.contains("unknown profile \"dmeo\" (did you mean \"demo\"?): choose one of ambient, default"), "{message}");
+    assert!(
+        message.contains("unknown profile \"dmeo\" (did you mean \"demo\"?): choose one of ambient, default"),
+        "{message}"
+    );
 }
 
 #[test]

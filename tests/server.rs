@@ -3,6 +3,9 @@
 //! Each test has a control plane of its own, one at a time. The operator runs with the service account and the role of
 //! `config/default`, so a permission that is missing there fails a test.
 
+// Functions beside the tests may fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod controlplane;
 
 #[path = "server/crd.rs"]

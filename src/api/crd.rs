@@ -92,7 +92,8 @@ fn open(schema: &mut Value, depth: usize) {
     if map.get("format").is_some_and(|f| f == "integer") {
         map.remove("format");
     }
-    if let Some(Value::Object(inner)) = map.remove("anyOf").or_else(|| map.remove("allOf")).and_then(|v| v.get(0).cloned())
+    if let Some(Value::Object(inner)) =
+        map.remove("anyOf").or_else(|| map.remove("allOf")).and_then(|v| v.get(0).cloned())
     {
         for (key, value) in inner.into_iter().filter(|(k, _)| k != "oneOf") {
             map.entry(key).or_insert(value);

@@ -36,7 +36,8 @@ fn compare_map(desired: &Value, live: &Value, owned: &Value, path: &str, found: 
     let wanted = desired.as_object().unwrap_or(&empty);
     for (name, value) in wanted {
         let at = format!("{path}.{name}");
-        if IDENTITY.contains(&at.as_str()) || (path.is_empty() && IDENTITY.contains(&name.as_str())) || is_empty(value) {
+        if IDENTITY.contains(&at.as_str()) || (path.is_empty() && IDENTITY.contains(&name.as_str())) || is_empty(value)
+        {
             continue;
         }
         match (owned.get(format!("f:{name}")), live.get(name)) {
@@ -229,6 +230,8 @@ mod tests {
     #[test]
     fn empty_values_need_not_be_stored() {
         let now = live(&json!({"a": 1}), &json!({"f:a": {}}));
-        assert!(differences(&desired(&json!({"a": 1, "b": null, "c": {}, "d": [], "e": {"f": null}})), &now).is_empty());
+        assert!(
+            differences(&desired(&json!({"a": 1, "b": null, "c": {}, "d": [], "e": {"f": null}})), &now).is_empty()
+        );
     }
 }

@@ -6,8 +6,9 @@
 use crate::gotmpl::Ambient;
 use crate::helm::engine::ParsedChart;
 use crate::helm::manifest::{self, Manifests, Printed};
+use crate::helm::source::os_text;
 use crate::helm::strvals::Kind;
-use crate::helm::{Capabilities, Chart, KubeVersion, Rendered, ReleaseOptions, Surroundings};
+use crate::helm::{Capabilities, Chart, KubeVersion, ReleaseOptions, Rendered, Surroundings};
 use crate::tree::yaml_read;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
@@ -33,9 +34,10 @@ enum ChartCommand {
 
 /// The arguments of `chart template`, named as Helm's.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct TemplateArgs {
     /// Release name (default `release-name`) and chart: a directory or a .tgz file
-    #[arg(value_name = "RELEASE] [CHART", required = true)]
+    #[arg(value_names = ["RELEASE", "CHART"], num_args = 1.., required = true)]
     names: Vec<String>,
     /// Namespace of the release
     #[arg(short, long, default_value = "default")]
@@ -118,7 +120,7 @@ struct Template<'a> {
 impl Template<'_> {
     fn run(&mut self) -> Result<(), String> {
         let mut capabilities = Capabilities::default();
-        if let Some(raw) = &self.args.kube_version {
+        if let Some(raw) = self.args.kube_version.as_ref().filter(|raw| !raw.is_empty()) {
             let parsed = KubeVersion::parse(raw).map_err(|e| format!("invalid kube version '{raw}': {e}"))?;
             capabilities.kube_version = parsed;
         }
@@ -133,7 +135,9 @@ impl Template<'_> {
     }
 
     fn load(&mut self, path: &Path) -> Result<Chart, String> {
-        let chart = Chart::load(path).map_err(|e| e.to_string())?;
+        // Helm names the absolute path in its messages.
+        let path = std::path::absolute(path).map_err(|e| os_text(&e))?;
+        let chart = Chart::load(&path).map_err(|e| e.to_string())?;
         self.log(&chart.warnings);
         chart.check_installable().map_err(|e| e.to_string())?;
         if chart.metadata.deprecated {
@@ -177,18 +181,12 @@ impl Template<'_> {
                 self.write_files(dir, name, &rendered, &sorted)?;
                 "\n".to_owned()
             }
-            None => Printed {
-                crds: self.crds(&rendered),
-                manifests: &sorted.manifests,
-                hooks: self.hooks(&sorted),
+            None => {
+                Printed { crds: self.crds(&rendered), manifests: &sorted.manifests, hooks: self.hooks(&sorted) }.text()
             }
-            .text(),
         };
-        let shown = if self.args.show_only.is_empty() {
-            text
-        } else {
-            manifest::show_only(&text, &self.args.show_only)?
-        };
+        let shown =
+            if self.args.show_only.is_empty() { text } else { manifest::show_only(&text, &self.args.show_only)? };
         self.write(&shown)
     }
 
@@ -282,9 +280,8 @@ fn locate(path: &str) -> Result<(), String> {
 
 fn check_release_name(name: &str) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let label = |part: &str| {
-        !part.is_empty() && part.chars().all(inner) && !part.starts_with('-') && !part.ends_with('-')
-    };
+    let label =
+        |part: &str| !part.is_empty() && part.chars().all(inner) && !part.starts_with('-') && !part.ends_with('-');
     let problem = if name.is_empty() {
         "no name provided"
     } else if name.len() > 53 || !name.split('.').all(label) {
@@ -337,14 +334,6 @@ fn merge(base: &mut Map<String, Value>, more: Map<String, Value>) {
             (_, value) => drop(base.insert(key, value)),
         }
     }
-}
-
-/// A system error as Go words it: lower case, without the number.
-fn os_text(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 /// The real clock and the system's randomness.

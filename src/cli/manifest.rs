@@ -114,7 +114,9 @@ fn output_file(component: Component) -> String {
 fn print(mut objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
     order::sort_for_output(&mut objects);
     for object in objects {
-        let Some(yaml) = yaml_write::to_string(object.value()) else { bail!("{} cannot be written as YAML", object.key()) };
+        let Some(yaml) = yaml_write::to_string(object.value()) else {
+            bail!("{} cannot be written as YAML", object.key())
+        };
         write!(out, "{yaml}\n---\n")?;
     }
     Ok(())

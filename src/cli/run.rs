@@ -56,7 +56,8 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let ready = Ready::default();
     let address = SocketAddr::new(args.monitoring_host, args.monitoring_port);
-    let (address, serving) = server::listen(address, Arc::new(Metrics::default()), ready.clone())
+    let metrics = Arc::new(Metrics::default());
+    let (address, serving) = server::listen(address, Arc::clone(&metrics), ready.clone())
         .await
         .with_context(|| format!("listen on {address} (see --monitoring-port)"))?;
     tracing::info!(%address, "serving /healthz, /readyz and /metrics");
@@ -68,7 +69,7 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     let client = kube::Client::try_from(kube_config)?;
     let stop = CancellationToken::new();
     tokio::spawn(cancel_on_signal(stop.clone()));
-    controller::run(client, config, Package::embedded()?, stop, || {
+    controller::run(client, config, Package::embedded()?, metrics, stop, || {
         ready.set();
         tracing::info!("ready");
     })
@@ -78,7 +79,8 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
 }
 
 async fn cancel_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return;
     };
     tokio::select! {

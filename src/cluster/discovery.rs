@@ -1,10 +1,10 @@
 //! Which kinds the API server serves, and what it is.
 
 use super::ClusterError;
+use kube::Client;
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
-use kube::Client;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,7 +44,7 @@ impl Kinds {
             }
             Err(kube::Error::Discovery(_)) => Err(unknown()),
             Err(kube::Error::Api(status)) if status.code == 404 => Err(unknown()),
-            Err(e) => Err(ClusterError::of("discover", kind, e)),
+            Err(e) => Err(ClusterError::of("discover", &kind, e)),
         }
     }
 }

@@ -6,6 +6,7 @@
 pub mod discovery;
 
 use crate::object::{Object, ObjectKey};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
@@ -45,7 +46,7 @@ fn brief(error: &kube::Error) -> String {
 }
 
 impl ClusterError {
-    fn of(act: &'static str, object: impl ToString, source: kube::Error) -> Self {
+    fn of(act: &'static str, object: &impl ToString, source: kube::Error) -> Self {
         Self::Request { act, object: object.to_string(), source: Box::new(source) }
     }
 
@@ -118,7 +119,7 @@ impl Cluster {
     /// Anything but its absence.
     pub async fn get(&self, api_version: &str, key: &ObjectKey) -> Result<Option<DynamicObject>, ClusterError> {
         let api = self.api(api_version, key).await?;
-        api.get_opt(&key.name).await.map_err(|e| ClusterError::of("read", key, e))
+        api.get_opt(&key.name).await.map_err(|e| ClusterError::of("read", &key, e))
     }
 
     /// Applies an object with our field manager, taking over fields that others set; returns what it has become.
@@ -129,7 +130,9 @@ impl Cluster {
         let key = object.key();
         let api = self.api(object.api_version(), &key).await?;
         let params = PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER).force() };
-        api.patch(&key.name, &params, &Patch::Apply(object.value())).await.map_err(|e| ClusterError::of("apply", key, e))
+        api.patch(&key.name, &params, &Patch::Apply(object.value()))
+            .await
+            .map_err(|e| ClusterError::of("apply", &key, e))
     }
 
     /// Deletes an object, only while it has this uid; dependents go in the background. Absence is success.
@@ -150,7 +153,7 @@ impl Cluster {
             Ok(_) => Ok(()),
             // Gone, or another object of the same name: neither is ours to delete.
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-            Err(e) => Err(ClusterError::of("delete", key, e)),
+            Err(e) => Err(ClusterError::of("delete", &key, e)),
         }
     }
 
@@ -175,7 +178,7 @@ impl Cluster {
             None => Api::all_with(self.client.clone(), &resource),
         };
         let params = kube::api::ListParams::default().labels(labels);
-        Ok(api.list(&params).await.map_err(|e| ClusterError::of("list", kind, e))?.items)
+        Ok(api.list(&params).await.map_err(|e| ClusterError::of("list", &kind, e))?.items)
     }
 
     /// Changes the status of an IstioOperator resource by a JSON merge patch.
@@ -190,7 +193,7 @@ impl Cluster {
         api.patch_status(&name, &params, &Patch::Merge(&patch))
             .await
             .map(drop)
-            .map_err(|e| ClusterError::of("write the status of", name, e))
+            .map_err(|e| ClusterError::of("write the status of", &name, e))
     }
 
     /// Changes an IstioOperator resource by a JSON patch.
@@ -200,13 +203,13 @@ impl Cluster {
     pub async fn patch_owner(&self, owner: &DynamicObject, patch: Value) -> Result<(), ClusterError> {
         let name = owner.name_any();
         let act = "change the finalizers of";
-        let patch: json_patch::Patch = serde_json::from_value(patch)
-            .map_err(|e| ClusterError::of(act, &name, kube::Error::SerdeError(e)))?;
+        let patch: json_patch::Patch =
+            serde_json::from_value(patch).map_err(|e| ClusterError::of(act, &name, kube::Error::SerdeError(e)))?;
         self.owners(owner.namespace().as_deref())
             .patch(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
             .await
             .map(drop)
-            .map_err(|e| ClusterError::of(act, name, e))
+            .map_err(|e| ClusterError::of(act, &name, e))
     }
 
     /// IstioOperator resources of a namespace, or of all.
@@ -218,6 +221,14 @@ impl Cluster {
             None => Api::all_with(self.client.clone(), &resource),
         }
     }
+}
+
+/// Whether we, or upstream's operator before us, wrote an object. Labels alone do not tell: Kubernetes copies those of a
+/// Service to its Endpoints and EndpointSlices.
+#[must_use]
+pub fn is_ours(metadata: &ObjectMeta) -> bool {
+    let mut managers = metadata.managed_fields.iter().flatten();
+    managers.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
 }
 
 /// How IstioOperator resources are addressed.

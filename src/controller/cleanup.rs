@@ -6,7 +6,7 @@ use super::Context;
 use super::index::OwnerId;
 use super::reconcile::PassError;
 use crate::api::FINALIZER;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, is_ours};
 use crate::component::Component;
 use crate::object::{ObjectKey, labels};
 use crate::plan;
@@ -33,8 +33,9 @@ pub(super) async fn finalize(resource: &DynamicObject, context: &Context, id: &O
     for key in &doomed {
         let Some((api_version, uid, _)) = owned.get(key) else { continue };
         tracing::info!(object = %key, "its resource is being deleted, deleting");
-        if let Err(error) = context.cluster.delete(api_version, key, uid).await {
-            failures.push(error.to_string());
+        match context.cluster.delete(api_version, key, uid).await {
+            Ok(()) => drop(context.metrics.deletions.inc()),
+            Err(error) => failures.push(error.to_string()),
         }
     }
     if !failures.is_empty() {
@@ -57,6 +58,9 @@ async fn list_owned(context: &Context, id: &OwnerId) -> Result<Owned, ClusterErr
     let mut owned = Owned::new();
     for (api_version, kind) in context.index.kinds().into_iter().filter(|(_, kind)| !plan::is_kept(kind)) {
         for object in context.cluster.list(&api_version, &kind, None, &selector).await? {
+            if !is_ours(&object.metadata) {
+                continue;
+            }
             let key = ObjectKey {
                 group: api_version.split_once('/').map_or("", |(group, _)| group).to_owned(),
                 kind: kind.clone(),

@@ -2,7 +2,7 @@
 //!
 //! Only the few fields of [`Known`] are held, so memory grows with what we installed and nothing else.
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, is_ours};
 use crate::component::Component;
 use crate::object::{ObjectKey, labels};
 use futures::{StreamExt, TryStreamExt};
@@ -58,7 +58,6 @@ const FROM_THE_START: &[(&str, &str)] = &[
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.istio.io/v1alpha3", "EnvoyFilter"),
     ("v1", "ResourceQuota"),
-    ("v1", "Endpoints"),
 ];
 
 /// The index; clones share it.
@@ -154,8 +153,17 @@ impl Index {
         }
     }
 
-    fn upsert(&self, id: &(String, String), resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> ObjectKey {
+    fn upsert(
+        &self,
+        id: &(String, String),
+        resource: &ApiResource,
+        object: &PartialObjectMeta<DynamicObject>,
+    ) -> ObjectKey {
         let key = key_of(resource, object);
+        if !is_ours(&object.metadata) {
+            self.forget(&key);
+            return key;
+        }
         let label = |name: &str| object.labels().get(name).cloned().unwrap_or_default();
         let known = Known {
             api_version: id.0.clone(),
@@ -189,7 +197,9 @@ impl Index {
             let of_kind = state.objects.keys().filter(|k| k.group == resource.group && k.kind == resource.kind);
             of_kind.filter(|k| !listed.contains(k)).cloned().collect()
         };
-        gone.iter().for_each(|key| self.forget(key));
+        for key in &gone {
+            self.forget(key);
+        }
         self.state().kinds.insert(id.clone(), true);
         self.synced.send_replace(());
     }

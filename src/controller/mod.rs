@@ -9,6 +9,7 @@ pub mod index;
 mod reconcile;
 
 use crate::cluster::{Cluster, owner_resource};
+use crate::metrics::Metrics;
 use crate::object::ObjectKey;
 use crate::observe::Readiness;
 use crate::pipeline::{ClusterFacts, Package};
@@ -62,6 +63,7 @@ pub struct Context {
     facts: ClusterFacts,
     package: Arc<Package>,
     config: Config,
+    metrics: Arc<Metrics>,
     memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<Memory>>>>,
 }
 
@@ -95,6 +97,7 @@ pub async fn run(
     client: Client,
     config: Config,
     package: Package,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
@@ -111,7 +114,7 @@ pub async fn run(
     };
     let concurrency = config.concurrency;
     let memories = Mutex::default();
-    let context = Arc::new(Context { cluster, index, facts, package: Arc::new(package), config, memories });
+    let context = Arc::new(Context { cluster, index, facts, package: Arc::new(package), config, metrics, memories });
     let (mut inboxes, mut workers) = (vec![], vec![]);
     for namespace in namespaces {
         let (inbox, children) = mpsc::unbounded_channel();

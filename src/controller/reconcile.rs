@@ -6,8 +6,8 @@ use crate::api::status::{ComponentStatus, InstallStatus, Phase};
 use crate::api::{FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::apply;
 use crate::cluster::ClusterError;
-use crate::object::manifests::Manifests;
 use crate::object::Object;
+use crate::object::manifests::Manifests;
 use crate::observe::{self, Readiness, reason};
 use crate::pipeline::{self, PipelineError};
 use crate::plan;
@@ -42,6 +42,7 @@ pub enum PassError {
 }
 
 /// After a failed pass: again, later each time, up to a minute, and not all at once.
+#[allow(clippy::needless_pass_by_value)] // the signature that the queue calls
 pub(super) fn retry(resource: Arc<DynamicObject>, error: &PassError, context: Arc<Context>) -> Action {
     let id = id_of(&resource);
     let failures = context.memory(&id).try_lock().map_or(1, |mut memory| {
@@ -91,6 +92,7 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
             let findings = Findings::of(Verdict::Invalid(error.to_string()), generation);
             reporter.report(&context, &findings).await?;
             memory.reported = Some(reporter.raw);
+            context.metrics.count_pass("invalid");
             tracing::info!(namespace = id.0, name = id.1, %error, "the spec cannot be carried out");
             return Ok(Action::await_change());
         }
@@ -98,6 +100,7 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
     let (findings, failure) = install(&manifests, &context, &id, &mut memory, generation).await;
     reporter.report(&context, &findings).await?;
     memory.reported = Some(reporter.raw);
+    context.metrics.count_pass(if failure.is_none() { "ok" } else { "failed" });
     match (failure, &findings.verdict) {
         (Some(failure), _) => Err(PassError::Objects(failure)),
         (None, verdict) => {
@@ -130,10 +133,7 @@ async fn add_finalizer(resource: &DynamicObject, context: &Context) -> Result<()
 }
 
 /// From the spec to manifests, on a thread that may compute for long.
-async fn build(
-    resource: &DynamicObject,
-    context: &Context,
-) -> Result<Result<Manifests, PipelineError>, PassError> {
+async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Manifests, PipelineError>, PassError> {
     let resource = serde_json::to_value(resource).unwrap_or_default();
     let (facts, package) = (context.facts.clone(), Arc::clone(&context.package));
     tokio::task::spawn_blocking(move || pipeline::from_resource(&resource, &facts, &package))
@@ -241,10 +241,11 @@ async fn ensure_namespace(manifests: &Manifests, context: &Context) -> Result<()
     if manifests.parts.is_empty() {
         return Ok(());
     }
-    let mut metadata = json!({"name": manifests.namespace});
-    if !manifests.network.is_empty() {
-        metadata["labels"] = json!({"topology.istio.io/network": manifests.network});
-    }
+    let labels = match manifests.network.as_str() {
+        "" => json!({}),
+        network => json!({"topology.istio.io/network": network}),
+    };
+    let metadata = json!({"name": manifests.namespace, "labels": labels});
     let Ok(namespace) = Object::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})) else {
         return Ok(());
     };
@@ -277,7 +278,9 @@ async fn apply_wave(wave: &plan::Wave<'_>, context: &Context, memory: &mut Memor
                 Ok(seen) => {
                     match &seen.readiness {
                         Readiness::Ready => {}
-                        Readiness::Waiting(what) if object.is_crd() => blocked.push(format!("{}: {what}", object.key())),
+                        Readiness::Waiting(what) if object.is_crd() => {
+                            blocked.push(format!("{}: {what}", object.key()));
+                        }
                         Readiness::Waiting(what) => waits.push(format!("{}: {what}", object.key())),
                         Readiness::Failed(why) => waits.push(format!("{}: {why}", object.key())),
                     }
@@ -321,6 +324,7 @@ async fn bring(object: &Object, context: &Context, memory: &Memory) -> Result<Se
     let live = if unknown_exists { context.cluster.get(object.api_version(), &key).await? } else { None };
     let outcome = apply::bring(&context.cluster, object, live).await?;
     if outcome.written {
+        context.metrics.writes.inc();
         tracing::debug!(object = %key, "applied");
     }
     let mut readiness = observe::readiness(object.group(), object.kind(), &outcome.live);
@@ -349,8 +353,9 @@ async fn prune(manifests: &Manifests, context: &Context, id: &OwnerId, memory: &
     for key in plan::prune(candidates, &manifests.keys()) {
         let Some(known) = owned.get(&key) else { continue };
         tracing::info!(object = %key, "no longer wanted, deleting");
-        if let Err(error) = context.cluster.delete(&known.api_version, &key, &known.uid).await {
-            failures.push(error.to_string());
+        match context.cluster.delete(&known.api_version, &key, &known.uid).await {
+            Ok(()) => drop(context.metrics.deletions.inc()),
+            Err(error) => failures.push(error.to_string()),
         }
         memory.objects.remove(&key);
     }

@@ -2,7 +2,7 @@
 
 use super::record::{Field, Record, Rule};
 use super::text;
-use crate::gotmpl::{Object, Signature, Type, Value};
+use crate::gotmpl::{Object, Signature, Text, Type, Value};
 use std::any::Any;
 use std::rc::Rc;
 
@@ -179,7 +179,9 @@ impl Capabilities {
                 always("APIVersions", Value::Object(Rc::new(versions))),
                 always("HelmVersion", helm_version()),
             ],
-            methods: &[("Copy", |r| Record { type_name: r.type_name, fields: copy(&r.fields), methods: r.methods }.into_value())],
+            methods: &[("Copy", |r| {
+                Record { type_name: r.type_name, fields: copy(&r.fields), methods: r.methods }.into_value()
+            })],
         }
         .into_value()
     }
@@ -209,11 +211,11 @@ fn helm_version() -> Value {
 struct VersionSet(Vec<String>);
 
 impl Object for VersionSet {
-    fn type_name(&self) -> &str {
+    fn type_name(&self) -> &'static str {
         "chartutil.VersionSet"
     }
 
-    fn kind_name(&self) -> &str {
+    fn kind_name(&self) -> &'static str {
         "slice"
     }
 
@@ -241,6 +243,11 @@ impl Object for VersionSet {
 
     fn display(&self) -> String {
         format!("[{}]", self.0.join(" "))
+    }
+
+    fn entries(&self) -> Option<Vec<(Text, Value)>> {
+        // Lets `range`, `len` and `if` see the list.
+        Some(self.0.iter().enumerate().map(|(i, v)| (i.to_string().into(), Value::string(v.as_str()))).collect())
     }
 
     fn to_json(&self) -> Result<String, String> {

@@ -278,7 +278,10 @@ mod tests {
         .unwrap();
         assert_eq!(c.templates.len(), 1);
         assert_eq!(c.own_crds().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["crds/b.YAML"]);
-        assert_eq!(c.files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["crds/b.YAML", "crds/README.md", "charts/a.tgz.prov"]);
+        assert_eq!(
+            c.files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(),
+            ["crds/b.YAML", "crds/README.md", "charts/a.tgz.prov"]
+        );
         assert_eq!(c.dependencies.iter().map(|d| d.metadata.name.as_str()).collect::<Vec<_>>(), ["a", "z"]);
     }
 
@@ -286,9 +289,18 @@ mod tests {
     fn load_errors_are_helms() {
         for (files, want) in [
             (&[][..], "Chart.yaml file is missing"),
-            (&[("Chart.yaml", META), ("charts/README.md", "")], "error unpacking subchart README.md in c: Chart.yaml file is missing"),
-            (&[("Chart.yaml", META), ("values.yaml", "[1]")], "cannot load values.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}"),
-            (&[("Chart.yaml", META), ("charts/x.tgz/a", "")], "error unpacking subchart tar in c: expected x.tgz, got x.tgz/a"),
+            (
+                &[("Chart.yaml", META), ("charts/README.md", "")],
+                "error unpacking subchart README.md in c: Chart.yaml file is missing",
+            ),
+            (
+                &[("Chart.yaml", META), ("values.yaml", "[1]")],
+                "cannot load values.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}",
+            ),
+            (
+                &[("Chart.yaml", META), ("charts/x.tgz/a", "")],
+                "error unpacking subchart tar in c: expected x.tgz, got x.tgz/a",
+            ),
         ] {
             assert_eq!(chart(files).unwrap_err().to_string(), want);
         }

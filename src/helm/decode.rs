@@ -23,8 +23,7 @@ pub fn yaml_map(data: &[u8]) -> Result<Map<String, Value>, String> {
 }
 
 fn text(data: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(data)
-        .map_err(|_| "error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned())
+    std::str::from_utf8(data).map_err(|_| "error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned())
 }
 
 /// encoding/json's complaint; `place` is `value` or `struct field T.path`.
@@ -37,7 +36,9 @@ fn mismatch(value: &Value, place: &str, wanted: &str) -> String {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     };
-    format!("error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {got} into Go {place} of type {wanted}")
+    format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {got} into Go {place} of type {wanted}"
+    )
 }
 
 /// Collects the first mismatch while a struct is read.

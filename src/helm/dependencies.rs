@@ -198,15 +198,14 @@ impl<'c> Tree<'c> {
         let fits = |c: &Node<'_>, d: &Declared| {
             c.name == *d.name.borrow() && compatible(&d.source.version, &c.metadata().version)
         };
-        let mut result: Vec<_> =
-            present.iter().filter(|c| !declared.iter().any(|d| fits(c, d))).cloned().collect();
+        let mut result: Vec<_> = present.iter().filter(|c| !declared.iter().any(|d| fits(c, d))).cloned().collect();
         for d in declared {
             let alias = d.source.alias.as_str();
             if let Some(found) = present.iter().find(|c| fits(c, d)) {
                 result.push(found.renamed(if alias.is_empty() { &found.name } else { alias }));
             }
             if !alias.is_empty() {
-                *d.name.borrow_mut() = alias.to_owned();
+                alias.clone_into(&mut d.name.borrow_mut());
             }
         }
         self.others.borrow_mut().extend(present);

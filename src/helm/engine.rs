@@ -3,8 +3,8 @@
 //! Parsed templates are kept in a [`ParsedChart`], which many threads may share. One render runs on a thread of its own
 //! with the stack that deep templates need; nothing else leaves it than plain data.
 
-use super::chart::Chart;
 use super::capabilities::Capabilities;
+use super::chart::Chart;
 use super::dependencies::{Node, Tree, Warnings, compatible};
 use super::functions::{self, Lookup, Offline, State};
 use super::release::{Job, ReleaseOptions, scope};

@@ -1,9 +1,7 @@
 //! The functions that Helm adds to sprig's and that need the running engine, and the methods of `.Values`.
 
 use super::values;
-use crate::gotmpl::{
-    CallError, Executor, Function, Functions, Map, MapKind, Method, Native, Type, Value, format,
-};
+use crate::gotmpl::{CallError, Executor, Function, Functions, Map, MapKind, Method, Native, Type, Value, format};
 use crate::sprig;
 use crate::tree::yaml_write;
 use std::cell::RefCell;
@@ -36,13 +34,7 @@ pub trait Lookup: Send + Sync {
 pub struct Offline;
 
 impl Lookup for Offline {
-    fn lookup(
-        &self,
-        _: &str,
-        _: &str,
-        _: &str,
-        _: &str,
-    ) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    fn lookup(&self, _: &str, _: &str, _: &str, _: &str) -> Result<serde_json::Map<String, serde_json::Value>, String> {
         Ok(serde_json::Map::new())
     }
 }
@@ -72,12 +64,8 @@ pub fn functions() -> Arc<Functions> {
 }
 
 /// Names are not resolved while rendering.
-const PURE: &[Function] = &[Function {
-    name: "getHostByName",
-    params: &[Type::String],
-    variadic: None,
-    call: |_, _| Ok(Value::string("")),
-}];
+const PURE: &[Function] =
+    &[Function { name: "getHostByName", params: &[Type::String], variadic: None, call: |_, _| Ok(Value::string("")) }];
 
 const NATIVE: &[Native] = &[
     Native { name: "include", params: &[Type::String, Type::Any], variadic: None, call: include },
@@ -182,7 +170,12 @@ const VALUES_METHODS: &[Method] = &[
     Method { name: "YAML", params: &[], variadic: None, call: |map, _| as_yaml(map) },
     Method { name: "Table", params: &[Type::String], variadic: None, call: table },
     Method { name: "AsMap", params: &[], variadic: None, call: |map, _| Ok(Value::Map(map.retyped(MapKind::Any))) },
-    Method { name: "Encode", params: &[Type::Any], variadic: None, call: |_, _| Err("no writer in templates".to_owned()) },
+    Method {
+        name: "Encode",
+        params: &[Type::Any],
+        variadic: None,
+        call: |_, _| Err("no writer in templates".to_owned()),
+    },
     Method { name: "PathValue", params: &[Type::String], variadic: None, call: path_value },
 ];
 
@@ -214,7 +207,9 @@ mod tests {
 
     #[test]
     fn every_no_value_is_deleted() {
-        for (text, want) in [("", ""), ("a", "a"), ("a<no value>b<no value>", "ab"), ("<no <no value>value>", "<no value>")] {
+        for (text, want) in
+            [("", ""), ("a", "a"), ("a<no value>b<no value>", "ab"), ("<no <no value>value>", "<no value>")]
+        {
             assert_eq!(without_no_value(text.as_bytes().to_vec()), want.as_bytes(), "{text}");
         }
     }

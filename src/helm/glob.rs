@@ -34,7 +34,7 @@ pub fn matches_path(pattern: &str, name: &str) -> Result<bool, BadPattern> {
             while name.get(from).is_some_and(|c| *c != '/') {
                 let tail = name.get(from + 1..).unwrap_or_default();
                 let (after, ok) = match_chunk(&chunk, tail)?;
-                if ok && !(pattern.is_empty() && !after.is_empty()) {
+                if ok && (after.is_empty() || !pattern.is_empty()) {
                     name = after;
                     continue 'pattern;
                 }
@@ -142,7 +142,11 @@ enum Part {
     /// `**`: any characters
     Super,
     /// `[abc]` or `[a-z]`
-    Set { chars: Vec<char>, range: Option<(char, char)>, not: bool },
+    Set {
+        chars: Vec<char>,
+        range: Option<(char, char)>,
+        not: bool,
+    },
     /// `{a,b}`
     Either(Vec<Vec<Part>>),
 }

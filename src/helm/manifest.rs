@@ -293,14 +293,24 @@ mod tests {
     #[test]
     fn kinds_are_sorted_and_hooks_apart() {
         let files = BTreeMap::from([
-            ("c/templates/a.yaml".to_owned(), "kind: Zed\n---\nkind: Service\n---\n# nothing\n---\nkind: Abc".to_owned()),
-            ("c/templates/b.yaml".to_owned(), "kind: Namespace\n---\nkind: Job\nmetadata: {annotations: {helm.sh/hook: 'Post-Install , test'}}".to_owned()),
+            (
+                "c/templates/a.yaml".to_owned(),
+                "kind: Zed\n---\nkind: Service\n---\n# nothing\n---\nkind: Abc".to_owned(),
+            ),
+            (
+                "c/templates/b.yaml".to_owned(),
+                "kind: Namespace\n---\nkind: Job\nmetadata: {annotations: {helm.sh/hook: 'Post-Install , test'}}"
+                    .to_owned(),
+            ),
             ("c/templates/c.yaml".to_owned(), "kind: Pod\nmetadata: {annotations: {helm.sh/hook: bogus}}".to_owned()),
         ]);
         let sorted = sort(&files).unwrap();
         let kinds: Vec<_> = sorted.manifests.iter().map(|m| m.kind.as_str()).collect();
         assert_eq!(kinds, ["Namespace", "Service", "", "Abc", "Zed"]);
-        assert_eq!(sorted.hooks.iter().map(|h| (h.manifest.kind.as_str(), h.is_test)).collect::<Vec<_>>(), [("Job", true)]);
+        assert_eq!(
+            sorted.hooks.iter().map(|h| (h.manifest.kind.as_str(), h.is_test)).collect::<Vec<_>>(),
+            [("Job", true)]
+        );
         assert_eq!(sorted.warnings, ["manifest_sorter.go:199: info: skipping unknown hook: \"bogus\""]);
     }
 

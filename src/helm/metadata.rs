@@ -154,10 +154,7 @@ impl Metadata {
             d.validate()?;
             let key = if d.alias.is_empty() { &d.name } else { &d.alias };
             if !seen.insert(key.clone()) {
-                return Err(format!(
-                    "validation: more than one dependency with name or alias {}",
-                    text::quoted(key)
-                ));
+                return Err(format!("validation: more than one dependency with name or alias {}", text::quoted(key)));
             }
         }
         Ok(())
@@ -284,10 +281,14 @@ mod tests {
 
     #[test]
     fn scalars_become_text_and_keys_have_no_case() {
-        let m = read("NAME: no\nversion: 1\nappVersion: 1.10\nkeywords: [1, yes]\nannotations: {a: 2, b: null}").unwrap();
+        let m =
+            read("NAME: no\nversion: 1\nappVersion: 1.10\nkeywords: [1, yes]\nannotations: {a: 2, b: null}").unwrap();
         assert_eq!((m.name.as_str(), m.version.as_str(), m.app_version.as_str()), ("false", "1", "1.1"));
         assert_eq!(m.keywords, ["1", "true"]);
-        assert_eq!(m.annotations.into_iter().collect::<Vec<_>>(), [("a".into(), "2".into()), ("b".into(), String::new())]);
+        assert_eq!(
+            m.annotations.into_iter().collect::<Vec<_>>(),
+            [("a".into(), "2".into()), ("b".into(), String::new())]
+        );
     }
 
     #[test]
@@ -314,8 +315,14 @@ mod tests {
             ("name: a", "chart.metadata.version is required"),
             ("{name: a, version: abc}", "chart.metadata.version \"abc\" is invalid"),
             ("{name: a, version: 1, type: x}", "chart.metadata.type must be application or library"),
-            ("{name: a, version: 1, dependencies: [{name: b}, {name: c, alias: b}]}", "more than one dependency with name or alias \"b\""),
-            ("{name: a, version: 1, dependencies: [{name: b, alias: a.b}]}", "dependency \"b\" has disallowed characters in the alias"),
+            (
+                "{name: a, version: 1, dependencies: [{name: b}, {name: c, alias: b}]}",
+                "more than one dependency with name or alias \"b\"",
+            ),
+            (
+                "{name: a, version: 1, dependencies: [{name: b, alias: a.b}]}",
+                "dependency \"b\" has disallowed characters in the alias",
+            ),
         ] {
             assert_eq!(read(text).unwrap_err(), format!("validation: {want}"), "{text}");
         }

@@ -28,6 +28,9 @@ pub enum Rule {
     Embedded,
 }
 
+/// A method without parameters: its name and its code.
+pub type Method = (&'static str, fn(&Record) -> Value);
+
 /// A struct, or a pointer to one, with its fields in Go's order.
 pub struct Record {
     /// Go's name of the type.
@@ -35,7 +38,7 @@ pub struct Record {
     /// The fields.
     pub fields: Vec<Field>,
     /// Methods without parameters.
-    pub methods: &'static [(&'static str, fn(&Record) -> Value)],
+    pub methods: &'static [Method],
 }
 
 impl Record {

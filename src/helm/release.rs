@@ -113,7 +113,11 @@ fn metadata_value(node: &Node<'_>) -> Value {
         field("Version", "version", text(&m.version)),
         field("Description", "description", text(&m.description)),
         field("Keywords", "keywords", texts(&m.keywords)),
-        field("Maintainers", "maintainers", Value::list(m.maintainers.iter().flatten().map(maintainer_value).collect())),
+        field(
+            "Maintainers",
+            "maintainers",
+            Value::list(m.maintainers.iter().flatten().map(maintainer_value).collect()),
+        ),
         field("Icon", "icon", text(&m.icon)),
         field("APIVersion", "apiVersion", text(&m.api_version)),
         field("Condition", "condition", text(&m.condition)),
@@ -122,7 +126,11 @@ fn metadata_value(node: &Node<'_>) -> Value {
         field("Deprecated", "deprecated", Value::Bool(m.deprecated)),
         field("Annotations", "annotations", Value::Map(Map::from_entries(MapKind::Strings, annotations))),
         field("KubeVersion", "kubeVersion", text(&m.kube_version)),
-        field("Dependencies", "dependencies", Value::list(node.declared().iter().map(|d| dependency_value(d)).collect())),
+        field(
+            "Dependencies",
+            "dependencies",
+            Value::list(node.declared().iter().map(|d| dependency_value(d)).collect()),
+        ),
         field("Type", "type", text(&m.kind)),
     ];
     Record { type_name: "chart.Metadata", fields, methods: &[] }.into_value()

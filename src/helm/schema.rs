@@ -54,13 +54,13 @@ fn check(values: &Value, schema: &[u8], warnings: &Warnings) -> Result<(), Strin
     compiler.use_loader(Box::new(Loader(Arc::clone(&unresolved))));
     compiler.add_resource(LOCATION, schema).map_err(|e| e.to_string())?;
     let mut schemas = Schemas::new();
-    let compiled = compiler.compile(LOCATION, &mut schemas);
+    let outcome = compiler.compile(LOCATION, &mut schemas);
     for urn in unresolved.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         warnings.push(format!(
             "jsonschema.go:192: WARNING: unresolved URN reference ignored; using permissive schema: {urn}"
         ));
     }
-    let index = compiled.map_err(|e| compile_error(&e))?;
+    let index = outcome.map_err(|e| compile_error(&e))?;
     schemas.validate(&tables::to_json(values), index).map_err(|error| {
         let mut out = String::new();
         display(&error, 0, &mut out);
@@ -165,7 +165,11 @@ fn lost_groups(error: &ValidationError<'_, '_>, place: &str, cause: &ValidationE
                 depth += 1;
                 tokens.next();
             }
-            "items" | "additionalItems" | "unevaluatedItems" | "contains" | "additionalProperties"
+            "items"
+            | "additionalItems"
+            | "unevaluatedItems"
+            | "contains"
+            | "additionalProperties"
             | "unevaluatedProperties" => {
                 depth += 1;
                 tokens.next_if(|t| t.bytes().all(|b| b.is_ascii_digit()));
@@ -329,13 +333,41 @@ mod tests {
     fn findings_read_as_helms() {
         for (schema, values, want) in [
             (json!({"required": ["q"]}), json!({}), "- at '': missing property 'q'\n"),
-            (json!({"properties": {"b": {"type": ["string", "null"]}}}), json!({"b": 1}), "- at '/b': got number, want null or string\n"),
-            (json!({"additionalProperties": false}), json!({"q'r": 1}), "- at '': additional properties 'q\\'r' not allowed\n"),
-            (json!({"properties": {"a": {"maximum": 1_000_000}}}), json!({"a": 123_456_789}), "- at '/a': maximum: got 1.23456789×10⁰⁸, want 1×10⁰⁶\n"),
-            (json!({"properties": {"a": {"minItems": 1000}}}), json!({"a": []}), "- at '/a': minItems: got 0, want 1,000\n"),
-            (json!({"anyOf": [{"required": ["z"]}, {"type": "string"}]}), json!({}), "- at '': 'anyOf' failed\n  - at '': missing property 'z'\n  - at '': got object, want string\n"),
-            (json!({"$ref": "#/$defs/x", "$defs": {"x": {"required": ["z"]}}}), json!({}), "- at '': missing property 'z'\n"),
-            (json!({"properties": {"l": {"items": {"allOf": [{"type": "string"}]}}}}), json!({"l": [1]}), "- at '/l/0': 'allOf' failed\n  - at '/l/0': got number, want string\n"),
+            (
+                json!({"properties": {"b": {"type": ["string", "null"]}}}),
+                json!({"b": 1}),
+                "- at '/b': got number, want null or string\n",
+            ),
+            (
+                json!({"additionalProperties": false}),
+                json!({"q'r": 1}),
+                "- at '': additional properties 'q\\'r' not allowed\n",
+            ),
+            (
+                json!({"properties": {"a": {"maximum": 1_000_000}}}),
+                json!({"a": 123_456_789}),
+                "- at '/a': maximum: got 1.23456789×10⁰⁸, want 1×10⁰⁶\n",
+            ),
+            (
+                json!({"properties": {"a": {"minItems": 1000}}}),
+                json!({"a": []}),
+                "- at '/a': minItems: got 0, want 1,000\n",
+            ),
+            (
+                json!({"anyOf": [{"required": ["z"]}, {"type": "string"}]}),
+                json!({}),
+                "- at '': 'anyOf' failed\n  - at '': missing property 'z'\n  - at '': got object, want string\n",
+            ),
+            (
+                json!({"$ref": "#/$defs/x", "$defs": {"x": {"required": ["z"]}}}),
+                json!({}),
+                "- at '': missing property 'z'\n",
+            ),
+            (
+                json!({"properties": {"l": {"items": {"allOf": [{"type": "string"}]}}}}),
+                json!({"l": [1]}),
+                "- at '/l/0': 'allOf' failed\n  - at '/l/0': got number, want string\n",
+            ),
             (json!({"enum": ["y", 1, null]}), json!({}), "- at '': value must be one of 'y', 1, <nil>\n"),
         ] {
             assert_eq!(run(&schema, &values), want, "{schema}");

@@ -44,6 +44,16 @@ pub enum SourceError {
         /// The system's answer.
         error: std::io::Error,
     },
+    /// A link that leads nowhere.
+    #[error("error evaluating symlink {}: lstat {}: {}", path.display(), target.display(), os_text(error))]
+    Link {
+        /// The link.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+        /// The system's answer.
+        error: std::io::Error,
+    },
     /// The ignore file is wrong.
     #[error(transparent)]
     Ignore(#[from] super::ignore::IgnoreError),
@@ -59,7 +69,8 @@ pub enum SourceError {
 }
 
 /// A system error as Go words it: lower case, without the number.
-pub(super) fn os_text(error: &std::io::Error) -> String {
+#[must_use]
+pub fn os_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();
@@ -134,9 +145,10 @@ fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded) -> Result<
         let relative = format!("{prefix}{}", name.to_string_lossy());
         let mut kind = fs::symlink_metadata(&path).map_err(failed(&path, "lstat"))?;
         if kind.is_symlink() {
-            let target = fs::canonicalize(&path)
-                .map_err(|error| SourceError::Archive(format!("error evaluating symlink {}: lstat {}: {}", path.display(),
-                    fs::read_link(&path).map_or_else(|_| path.clone(), |t| dir.join(t)).display(), os_text(&error))))?;
+            let target = fs::canonicalize(&path).map_err(|error| {
+                let target = fs::read_link(&path).map_or_else(|_| path.clone(), |target| dir.join(target));
+                SourceError::Link { path: path.clone(), target, error }
+            })?;
             loaded.warnings.push(format!(
                 "walk.go:75: found symbolic link in path: {} resolves to {}. Contents of linked file included and used",
                 path.display(),
@@ -168,8 +180,9 @@ fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded) -> Result<
 /// # Errors
 /// A name that leaves the chart, a broken archive, or one over the limits.
 pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, SourceError> {
-    let wrong = |e: std::io::Error| SourceError::Archive(e.to_string());
-    let too_large = || SourceError::Archive(format!("decompressed chart is larger than the maximum file size {MAX_ARCHIVE}"));
+    let wrong = |e: std::io::Error| SourceError::Archive(archive_text(bytes, &e));
+    let too_large =
+        || SourceError::Archive(format!("decompressed chart is larger than the maximum file size {MAX_ARCHIVE}"));
     // Padding and headers count too, so that an archive of nothing but headers ends as well.
     let unzipped = flate2::read::MultiGzDecoder::new(bytes).take(2 * MAX_ARCHIVE);
     let mut archive = tar::Archive::new(unzipped);
@@ -201,6 +214,20 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, SourceError> {
         files.push(ChartFile::new(name, &data));
     }
     if files.is_empty() { Err(SourceError::Archive("no files in chart archive".to_owned())) } else { Ok(files) }
+}
+
+/// What Go says of a broken archive.
+fn archive_text(bytes: &[u8], error: &std::io::Error) -> String {
+    let text = error.to_string();
+    if bytes.is_empty() {
+        "EOF".to_owned()
+    } else if bytes.len() < 10 || error.kind() == std::io::ErrorKind::UnexpectedEof || text.contains("incomplete") {
+        "unexpected EOF".to_owned()
+    } else if !bytes.starts_with(b"\x1F\x8B") {
+        "gzip: invalid header".to_owned()
+    } else {
+        text
+    }
 }
 
 /// The name inside the chart of a name in an archive.

@@ -377,7 +377,10 @@ mod tests {
             ("a[-1]=1", "negative -1 index not allowed"),
             ("a[x]=1", "error parsing index: strconv.Atoi: parsing \"x\": invalid syntax"),
             ("a[0]bc=1", "unexpected data at end of array index: ['b' 'c']"),
-            ("a=1,a.b=2", "unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}"),
+            (
+                "a=1,a.b=2",
+                "unable to parse key: interface conversion: interface {} is int64, not map[string]interface {}",
+            ),
             ("a=x,a[0]=2", "unable to parse key: interface conversion: interface {} is string, not []interface {}"),
             (&deep, "value name nested level is greater than maximum supported nested level of 30"),
         ] {
@@ -389,7 +392,10 @@ mod tests {
     fn the_other_kinds_have_their_own_values() {
         assert_eq!(parse(Kind::Text, &["a=1,b={2}"]), Ok(json!({"a": "1", "b": ["2"]})));
         assert_eq!(parse(Kind::Literal, &[r"a.b=x,y=\z"]), Ok(json!({"a": {"b": r"x,y=\z"}})));
-        assert_eq!(parse(Kind::Json, &[r#"a={"x":[1,null]},b=2 , c="#]), Ok(json!({"a": {"x": [1.0, null]}, "b": 2.0, " c": null})));
+        assert_eq!(
+            parse(Kind::Json, &[r#"a={"x":[1,null]},b=2 , c="#]),
+            Ok(json!({"a": {"x": [1.0, null]}, "b": 2.0, " c": null}))
+        );
         let read = |path: &str| Ok(format!("<{path}>\n"));
         assert_eq!(parse(Kind::File(&read), &["a=p,b={q,r}"]), Ok(json!({"a": "<p>\n", "b": ["<q>\n", "<r>\n"]})));
         let mut values = Map::new();

@@ -16,9 +16,7 @@ const GLOBAL: &str = "global";
 pub fn deep_copy(value: &Value) -> Value {
     match value {
         Value::Map(map) => Value::Map(copy_map(map)),
-        Value::List(list) => {
-            Value::List(List::new(list.kind(), list.snapshot().iter().map(deep_copy).collect()))
-        }
+        Value::List(list) => Value::List(List::new(list.kind(), list.snapshot().iter().map(deep_copy).collect())),
         other => other.clone(),
     }
 }
@@ -177,7 +175,11 @@ impl Coalescer<'_> {
                         Self { merge, ..self }.tables(&dest, &src, &joined(&prefix, &name));
                     }
                     Value::Nil => {}
-                    _ => self.warn(&format!("coalesce.go:237: warning: skipped value for {prefix}.{name}: Not a table.")),
+                    _ => {
+                        self.warn(&format!(
+                            "coalesce.go:237: warning: skipped value for {prefix}.{name}: Not a table."
+                        ));
+                    }
                 },
                 Some(_) => {}
             }

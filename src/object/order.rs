@@ -21,7 +21,8 @@ fn score(group: &str, kind: &str) -> i32 {
 /// Sorts as `manifest generate` prints: by score, group, kind, name; equal ones stay as they came.
 pub fn sort_for_output(objects: &mut [Object]) {
     objects.sort_by(|a, b| {
-        let key = |o: &Object| (score(o.group(), o.kind()), o.group().to_owned(), o.kind().to_owned(), o.name().to_owned());
+        let key =
+            |o: &Object| (score(o.group(), o.kind()), o.group().to_owned(), o.kind().to_owned(), o.name().to_owned());
         key(a).cmp(&key(b))
     });
 }
@@ -37,7 +38,6 @@ pub fn apply_step(object: &Object) -> usize {
         ("apiextensions.k8s.io", _) => 1,
         ("" | "rbac.authorization.k8s.io", "ServiceAccount" | "ConfigMap" | "Secret" | "ClusterRole" | "Role") => 2,
         (group, _) if group.ends_with(".istio.io") => 2,
-        ("apps", _) => 3,
         ("admissionregistration.k8s.io", _) => 4,
         _ => 3,
     }

@@ -87,7 +87,8 @@ fn deployment(object: &Value, generation: i64) -> Readiness {
         ],
     );
     if stands != Readiness::Ready {
-        if let Some(progress) = condition(object, "Progressing").filter(|c| text(c, "reason") == "ProgressDeadlineExceeded")
+        if let Some(progress) =
+            condition(object, "Progressing").filter(|c| text(c, "reason") == "ProgressDeadlineExceeded")
         {
             return Readiness::Failed(text(progress, "message").to_owned());
         }
@@ -118,10 +119,7 @@ fn stateful_set(object: &Value, generation: i64) -> Readiness {
     let wanted = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
     first_short(
         wanted,
-        &[
-            (number(object, "/status/updatedReplicas"), "updated"),
-            (number(object, "/status/readyReplicas"), "ready"),
-        ],
+        &[(number(object, "/status/updatedReplicas"), "updated"), (number(object, "/status/readyReplicas"), "ready")],
     )
 }
 
@@ -148,7 +146,8 @@ mod tests {
     use serde_json::json;
 
     fn stands(kind: &str, generation: i64, data: Value) -> Readiness {
-        let mut object = DynamicObject::new("x", &kube::api::ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&()));
+        let mut object =
+            DynamicObject::new("x", &kube::api::ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&()));
         object.metadata.generation = Some(generation);
         object.data = data;
         readiness(if kind == "CustomResourceDefinition" { "apiextensions.k8s.io" } else { "apps" }, kind, &object)

@@ -8,8 +8,7 @@ use serde_json::Value;
 /// The reason of the newest pod that has one; `None` when no pod says anything, or pods cannot be read.
 pub async fn why_not_ready(cluster: &Cluster, workload: &DynamicObject) -> Option<String> {
     let labels = workload.data.pointer("/spec/selector/matchLabels")?.as_object()?;
-    let selector: Vec<String> =
-        labels.iter().filter_map(|(k, v)| v.as_str().map(|v| format!("{k}={v}"))).collect();
+    let selector: Vec<String> = labels.iter().filter_map(|(k, v)| v.as_str().map(|v| format!("{k}={v}"))).collect();
     let namespace = workload.namespace()?;
     let mut pods = cluster.list("v1", "Pod", Some(&namespace), &selector.join(",")).await.ok()?;
     pods.sort_by_key(|p| std::cmp::Reverse(p.creation_timestamp().map(|t| t.0)));
@@ -19,11 +18,12 @@ pub async fn why_not_ready(cluster: &Cluster, workload: &DynamicObject) -> Optio
 fn reason(pod: &Value) -> Option<String> {
     let containers = |field: &str| pod.pointer(field).and_then(Value::as_array).into_iter().flatten();
     let said = |v: &Value, field: &str| v.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let waiting = containers("/status/initContainerStatuses").chain(containers("/status/containerStatuses")).find_map(|c| {
-        let waiting = c.pointer("/state/waiting")?;
-        let detail = [said(waiting, "reason"), said(waiting, "message")];
-        Some(format!("container {} is waiting: {}", said(c, "name"), detail.join(" ").trim()))
-    });
+    let waiting =
+        containers("/status/initContainerStatuses").chain(containers("/status/containerStatuses")).find_map(|c| {
+            let waiting = c.pointer("/state/waiting")?;
+            let detail = [said(waiting, "reason"), said(waiting, "message")];
+            Some(format!("container {} is waiting: {}", said(c, "name"), detail.join(" ").trim()))
+        });
     waiting.or_else(|| {
         let conditions = pod.pointer("/status/conditions")?.as_array()?;
         ["PodScheduled", "Ready"].iter().find_map(|kind| {
@@ -40,7 +40,8 @@ mod tests {
 
     #[test]
     fn a_pod_that_cannot_be_scheduled_says_why() {
-        let pod = json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "no node fits"}]}});
+        let pod =
+            json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "no node fits"}]}});
         assert_eq!(reason(&pod).as_deref(), Some("no node fits"));
     }
 

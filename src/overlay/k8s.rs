@@ -46,7 +46,12 @@ const TABLE: [Row; 16] = [
     row("imagePullPolicy", Workload, true, &[Container, Field("imagePullPolicy")]),
     row("nodeSelector", Workload, true, &[Field("nodeSelector")]),
     row("podDisruptionBudget", Kind("PodDisruptionBudget"), false, &[Field("spec")]),
-    row("podAnnotations", Workload, false, &[Field("spec"), Field("template"), Field("metadata"), Field("annotations")]),
+    row(
+        "podAnnotations",
+        Workload,
+        false,
+        &[Field("spec"), Field("template"), Field("metadata"), Field("annotations")],
+    ),
     row("priorityClassName", Workload, true, &[Field("priorityClassName")]),
     row("readinessProbe", Workload, true, &[Container, Field("readinessProbe")]),
     row("replicaCount", Workload, false, &[Field("spec"), Field("replicas")]),
@@ -80,7 +85,9 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), OverlayErr
             Target::Workload => facts.workload.0,
             Target::Kind(kind) => kind,
         };
-        let Some(object) = objects.iter_mut().rev().find(|o| o.kind() == kind && o.name() == enabled.name) else { continue };
+        let Some(object) = objects.iter_mut().rev().find(|o| o.kind() == kind && o.name() == enabled.name) else {
+            continue;
+        };
         lay_over(object, row, facts.container, &value)?;
     }
     Ok(())
@@ -110,9 +117,10 @@ fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value) -> R
             json!({ "containers": [item] })
         }
     });
-    let merged = strategic::strategic_merge(object.value().clone(), &patch, &strategic::WorkloadSchema).map_err(|e| {
-        OverlayError::Setting { field: row.field.into(), object: object.key().to_string(), message: e.to_string() }
-    })?;
+    let merged =
+        strategic::strategic_merge(object.value().clone(), &patch, &strategic::WorkloadSchema).map_err(|e| {
+            OverlayError::Setting { field: row.field.into(), object: object.key().to_string(), message: e.to_string() }
+        })?;
     *object.value_mut() = merged;
     match row.field {
         "podDisruptionBudget" => choose_budget(object),
@@ -152,9 +160,7 @@ fn without_zeros(schema: &Value, value: &Value) -> Option<Value> {
         Value::Null => None,
         Value::String(s) if whole => s.parse::<i64>().ok().filter(|n| *n != 0).map(Value::from),
         Value::Number(n) if whole => (n.as_f64() != Some(0.0)).then(|| value.clone()),
-        Value::String(s) if schema.get("type").is_some_and(|t| t == "string") => {
-            (!s.is_empty()).then(|| value.clone())
-        }
+        Value::String(s) if schema.get("type").is_some_and(|t| t == "string") => (!s.is_empty()).then(|| value.clone()),
         Value::Bool(false) if schema.get("type").is_some_and(|t| t == "boolean") => None,
         Value::Object(map) => Some(Value::Object(match schema.get("properties") {
             Some(properties) => map

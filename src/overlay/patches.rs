@@ -37,7 +37,7 @@ fn no_object(enabled: &Enabled, kind: &str, name: &str, objects: &[Object]) -> O
     existing.truncate(5);
     let mut existing = existing.join(", ");
     if more > 0 {
-        existing.push_str(&format!(" and {more} more"));
+        existing = format!("{existing} and {more} more");
     }
     OverlayError::NoObject { component: enabled.component, kind: kind.into(), name: name.into(), existing }
 }
@@ -53,8 +53,7 @@ fn apply_to(object: &mut Object, overlay: &Value) -> Vec<OverlayError> {
             continue;
         }
         let value = one.get("value").cloned().unwrap_or_default();
-        let result = Path::parse(text)
-            .and_then(|p| patch::apply(object.value_mut(), &p, value, patch::Mode::Overlay));
+        let result = Path::parse(text).and_then(|p| patch::apply(object.value_mut(), &p, value, patch::Mode::Overlay));
         if let Err(error) = result {
             problems.push(OverlayError::Patch { object: key.clone(), message: error.to_string() });
         }

@@ -52,7 +52,11 @@ pub fn enabled(spec: &Value) -> Vec<Enabled> {
             found.push(Enabled {
                 component,
                 namespace: namespace_of(spec, Some(one)),
-                values: if component.is_gateways() { values::of_gateway(&shared, component, one) } else { shared.clone() },
+                values: if component.is_gateways() {
+                    values::of_gateway(&shared, component, one)
+                } else {
+                    shared.clone()
+                },
                 k8s: one.get("k8s").cloned().unwrap_or_default(),
                 name,
             });

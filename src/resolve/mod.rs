@@ -100,7 +100,8 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
 
     let profile = text(&request.spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
     let base = profiles.load(&profile)?;
-    let user = json!({ "spec": translate::reverse_translate(&request.spec).map_err(|p| ResolveError::Invalid(vec![p]))? });
+    let user =
+        json!({ "spec": translate::reverse_translate(&request.spec).map_err(|p| ResolveError::Invalid(vec![p]))? });
     let mut document = overlay_iop(base, &user)
         .map_err(|e| ResolveError::Merge { profile: profile.clone(), message: e.to_string() })?;
     if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
@@ -121,7 +122,7 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let namespace = components::default_namespace(&spec);
     let namespace = if namespace.is_empty() { "istio-system".to_owned() } else { namespace };
     let revision = text(&spec, "/revision").unwrap_or_default().to_owned();
-    Ok(Resolved { components, namespace, revision, profile, warnings, document })
+    Ok(Resolved { document, components, namespace, revision, profile, warnings })
 }
 
 /// Ends the resolution where there are problems that count.

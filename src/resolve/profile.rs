@@ -88,8 +88,8 @@ impl Profiles {
 fn load_file(path: &str) -> Result<Value, ProfileError> {
     let read = |path: &Path| {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ProfileError::Unreadable { path: shown.clone(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ProfileError::Unreadable { path: shown.clone(), source })?;
         parse(&shown, &text)
     };
     let path = Path::new(path);

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn old_values_become_settings_and_stay_values() {
-        let spec = json!({"values": {"pilot": {"replicaCount": 3, "rollingMaxSurge": 1, "env": {"B": true, "A": "x"}}}});
+        let spec =
+            json!({"values": {"pilot": {"replicaCount": 3, "rollingMaxSurge": 1, "env": {"B": true, "A": "x"}}}});
         let result = reverse_translate(&spec).unwrap();
         assert_eq!(
             result.pointer("/components/pilot/k8s").unwrap(),

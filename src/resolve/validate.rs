@@ -227,8 +227,16 @@ const DEPRECATED: &[(&str, &str, Value)] = &[
     ("values.global.tracer.zipkin.address", "meshConfig.defaultConfig.tracing.zipkin.address", Value::Null),
     ("values.global.tracer.datadog.address", "meshConfig.defaultConfig.tracing.datadog.address", Value::Null),
     ("values.global.tracer.lightstep.address", "meshConfig.defaultConfig.tracing.lightstep.address", Value::Null),
-    ("values.global.tracer.lightstep.accessToken", "meshConfig.defaultConfig.tracing.lightstep.accessToken", Value::Null),
-    ("values.global.proxy.holdApplicationUntilProxyStarts", "meshConfig.defaultConfig.holdApplicationUntilProxyStarts", Value::Bool(false)),
+    (
+        "values.global.tracer.lightstep.accessToken",
+        "meshConfig.defaultConfig.tracing.lightstep.accessToken",
+        Value::Null,
+    ),
+    (
+        "values.global.proxy.holdApplicationUntilProxyStarts",
+        "meshConfig.defaultConfig.holdApplicationUntilProxyStarts",
+        Value::Bool(false),
+    ),
     ("values.telemetry.v2.stackdriver.logging", "the Telemetry API", Value::Bool(false)),
 ];
 

@@ -34,7 +34,8 @@ pub fn of_spec(spec: &Value) -> Value {
         put(&[enabled_at, "enabled"], Some(is_enabled(settings).into()));
         put(&[namespace_at, "namespace"], Some(namespace_of(spec, settings).into()));
     }
-    for (component, root) in [(Component::Pilot, "pilot"), (Component::Cni, "cni"), (Component::IstiodRemote, "global")] {
+    for (component, root) in [(Component::Pilot, "pilot"), (Component::Cni, "cni"), (Component::IstiodRemote, "global")]
+    {
         let settings = settings(spec, component);
         put(&[root, "hub"], filled(settings.and_then(|s| s.get("hub"))));
         put(&[root, "tag"], filled(settings.and_then(|s| s.get("tag"))).map(|t| text_of(&t).into()));

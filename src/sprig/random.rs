@@ -8,6 +8,8 @@ use super::base::base64;
 use super::go_text::runes;
 use crate::gotmpl::Type::{Int, String as GoString};
 use crate::gotmpl::{Ambient, Function, Value};
+use rand_core::{TryCryptoRng, TryRng};
+use std::convert::Infallible;
 
 /// The longest text that the functions make; Go stops only where memory ends.
 const MAX_LENGTH: usize = 1 << 26;
@@ -28,6 +30,32 @@ pub const FUNCTIONS: &[Function] = &[
 pub(crate) fn fill(ambient: &Ambient, buffer: &mut [u8]) {
     (ambient.entropy.borrow_mut())(buffer);
 }
+
+/// The caller's source of randomness, in the form that cryptography takes.
+pub(crate) struct Source<'a>(pub(crate) &'a Ambient);
+
+impl TryRng for Source<'_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        fill(self.0, &mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        fill(self.0, &mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Infallible> {
+        fill(self.0, buffer);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Source<'_> {}
 
 /// A uniform number from 0 up to, but without, `bound`; 0 for a bound of 0.
 fn below(ambient: &Ambient, bound: u64) -> u64 {

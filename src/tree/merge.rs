@@ -74,8 +74,10 @@ mod tests {
 
     #[test]
     fn gateways_of_two_layers_merge_by_name() {
-        let base = json!({"spec": {"components": {"ingressGateways": [{"name": "a", "enabled": true}, {"name": "b"}]}}});
-        let overlay = json!({"spec": {"components": {"ingressGateways": [{"name": "b", "enabled": true}, {"name": "c"}]}}});
+        let base =
+            json!({"spec": {"components": {"ingressGateways": [{"name": "a", "enabled": true}, {"name": "b"}]}}});
+        let overlay =
+            json!({"spec": {"components": {"ingressGateways": [{"name": "b", "enabled": true}, {"name": "c"}]}}});
         let merged = overlay_iop(base, &overlay).expect("merged");
         let gateways = json!([{"name": "a", "enabled": true}, {"name": "b", "enabled": true}, {"name": "c"}]);
         assert_eq!(merged["spec"]["components"]["ingressGateways"], gateways);

@@ -167,7 +167,13 @@ fn append_named(items: &mut Vec<Value>, element: &Element, mode: Mode) -> Option
     Some(items.len() - 1)
 }
 
-fn write_item(items: &mut Vec<Value>, element: &Element, value: Value, path: &Path, mode: Mode) -> Result<(), PathError> {
+fn write_item(
+    items: &mut Vec<Value>,
+    element: &Element,
+    value: Value,
+    path: &Path,
+    mode: Mode,
+) -> Result<(), PathError> {
     let index = match item_index(items, element, path) {
         Ok(index) => index,
         Err(error) => append_named(items, element, mode).ok_or(error)?,

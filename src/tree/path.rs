@@ -237,9 +237,7 @@ pub(super) fn item_index(items: &[Value], element: &Element, path: &Path) -> Res
             .ok_or_else(|| not_found(items, Some(key), element, path)),
         // In a list of scalars the whole text between the brackets is the expression.
         Element::KeyValue { key, value } => item_matching(items, &format!("{key}:{value}"), element, path),
-        Element::Match(_) if maps => {
-            Err(path.error(element, PathProblem::NotKeyValue, described(items, None)))
-        }
+        Element::Match(_) if maps => Err(path.error(element, PathProblem::NotKeyValue, described(items, None))),
         Element::Match(pattern) => item_matching(items, pattern, element, path),
     }
 }
@@ -345,7 +343,9 @@ fn split(text: &str) -> Vec<String> {
 }
 
 fn unescaped_bracket(part: &str) -> Option<usize> {
-    part.match_indices('[').map(|(index, _)| index).find(|index| !part.get(..*index).is_some_and(|head| head.ends_with('\\')))
+    part.match_indices('[')
+        .map(|(index, _)| index)
+        .find(|index| !part.get(..*index).is_some_and(|head| head.ends_with('\\')))
 }
 
 fn unescape(text: &str) -> String {
@@ -372,9 +372,10 @@ fn element(inner: &str) -> Element {
     {
         return Element::Index(index);
     }
-    let key_end = inner.match_indices(':').map(|(index, _)| index).find(|index| {
-        !inner.get(..*index).is_some_and(|head| head.ends_with('\\'))
-    });
+    let key_end = inner
+        .match_indices(':')
+        .map(|(index, _)| index)
+        .find(|index| !inner.get(..*index).is_some_and(|head| head.ends_with('\\')));
     let Some((key, rest)) = key_end.map(|index| inner.split_at(index)) else { return Element::Match(inner) };
     let value = rest.strip_prefix(':').unwrap_or(rest);
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -453,7 +454,10 @@ mod tests {
     #[test]
     fn an_unclosed_bracket_is_an_error() {
         let error = Path::parse("a.b[name:x").expect_err("unclosed");
-        assert_eq!(error.to_string(), "path a.b[name:x: element [name:x has no closing bracket; write \\[ for a bracket in a key");
+        assert_eq!(
+            error.to_string(),
+            "path a.b[name:x: element [name:x has no closing bracket; write \\[ for a bracket in a key"
+        );
     }
 
     #[test]
@@ -485,7 +489,10 @@ mod tests {
         let root = json!({"spec": {"values": 1, "list": [{"name": "a"}, {"name": "b"}]}});
         let fail = |path: &str| look_up(&root, &Path::parse(path).expect("path")).expect_err("error").to_string();
         assert_eq!(fail("spec.vlaues"), "path spec.vlaues: element vlaues not found; there is values");
-        assert_eq!(fail("spec.list[name:c]"), "path spec.list[name:c]: element [name:c] not found; there is [name:a], [name:b]");
+        assert_eq!(
+            fail("spec.list[name:c]"),
+            "path spec.list[name:c]: element [name:c] not found; there is [name:a], [name:b]"
+        );
         assert_eq!(fail("spec.values.x"), "path spec.values.x: leaf type number in non-leaf node x");
         assert_eq!(fail("spec.list[2]"), "path spec.list[2]: index 2 exceeds list length 2");
         assert!(fail("spec.list[x]").contains("[:x] is not a valid key:value path element"));

@@ -129,7 +129,11 @@ pub fn is_base_60(text: &str) -> bool {
             _ => false,
         }
     });
-    sixty && count > 0 && head.starts_with(|c: char| c.is_ascii_digit()) && digits_or_underscore(head) && digits_or_underscore(fraction)
+    sixty
+        && count > 0
+        && head.starts_with(|c: char| c.is_ascii_digit())
+        && digits_or_underscore(head)
+        && digits_or_underscore(fraction)
 }
 
 fn classify(text: &str, dates: bool) -> Scalar {
@@ -370,7 +374,9 @@ mod tests {
 
     #[test]
     fn base_60_is_recognised() {
-        for (text, yes) in [("12:30", true), ("190:20:30.15", true), ("-1:00", true), ("1:99", false), ("1:", false), ("a:10", false)] {
+        for (text, yes) in
+            [("12:30", true), ("190:20:30.15", true), ("-1:00", true), ("1:99", false), ("1:", false), ("a:10", false)]
+        {
             assert_eq!(is_base_60(text), yes, "{text}");
         }
     }

@@ -196,7 +196,9 @@ impl Merger<'_> {
     fn retain(&self, out: &mut Map<String, Value>, patch: &Map<String, Value>) -> Result<(), MergeError> {
         let Some(kept) = patch.get(RETAIN_KEYS).and_then(Value::as_array) else { return Ok(()) };
         let listed = |key: &String| kept.iter().any(|kept| kept.as_str() == Some(key));
-        if let Some((key, _)) = patch.iter().find(|(key, value)| !key.starts_with('$') && !value.is_null() && !listed(key)) {
+        if let Some((key, _)) =
+            patch.iter().find(|(key, value)| !key.starts_with('$') && !value.is_null() && !listed(key))
+        {
             return Err(MergeError::RetainKeys { path: self.path.join("."), key: key.clone() });
         }
         out.retain(|key, _| listed(key));
@@ -227,7 +229,9 @@ fn remove_scalars(list: Option<&mut Value>, removed: &Value) {
 fn cleaned(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(cleaned_map(map)),
-        Value::Array(items) => Value::Array(items.iter().filter(|item| item.get(PATCH).is_none()).map(cleaned_item).collect()),
+        Value::Array(items) => {
+            Value::Array(items.iter().filter(|item| item.get(PATCH).is_none()).map(cleaned_item).collect())
+        }
         other => other.clone(),
     }
 }
@@ -238,7 +242,9 @@ fn cleaned_item(value: &Value) -> Value {
 }
 
 fn cleaned_map(map: &Map<String, Value>) -> Map<String, Value> {
-    let directive = |key: &str| key == PATCH || key == RETAIN_KEYS || key.starts_with(DELETE_FROM) || key.starts_with(ELEMENT_ORDER);
+    let directive = |key: &str| {
+        key == PATCH || key == RETAIN_KEYS || key.starts_with(DELETE_FROM) || key.starts_with(ELEMENT_ORDER)
+    };
     map.iter()
         .filter(|(key, value)| !value.is_null() && !directive(key))
         .map(|(key, value)| (key.clone(), cleaned(value)))

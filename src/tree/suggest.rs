@@ -62,7 +62,9 @@ mod tests {
     #[test]
     fn slips_of_the_finger_are_near() {
         let known = ["meshConfig", "components", "values", "profile", "namespace"];
-        for (name, expected) in [("meshconfig", "meshConfig"), ("vlaues", "values"), ("profil", "profile"), ("component", "components")] {
+        for (name, expected) in
+            [("meshconfig", "meshConfig"), ("vlaues", "values"), ("profil", "profile"), ("component", "components")]
+        {
             assert_eq!(nearest(name, known).first().map(String::as_str), Some(expected), "{name}");
         }
         assert!(nearest("telemetry", known).is_empty());

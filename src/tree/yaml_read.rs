@@ -2,7 +2,7 @@
 //!
 //! In: text. Out: [`Value`] trees, or an error that names line and column. Grammar and wording of errors
 //! are those of libyaml, of which yaml.v2 is a port; the types of scalars come from [`super::scalar`]. The text becomes
-//! characters ([`source`]), tokens ([`scanner`]), nodes ([`compose`]), a tree ([`decode`]).
+//! characters (`source`), tokens (`scanner`), nodes (`compose`), a tree (`decode`).
 //!
 //! | function | documents | numbers | errors |
 //! |---|---|---|---|

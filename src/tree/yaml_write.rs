@@ -10,7 +10,7 @@
 //!
 //! Keys are in the emitters' natural order (`a2` before `a10`), strings are quoted only where a reader would take them
 //! for something else, text with newlines becomes a literal block. The work is split as in the emitters: this file walks
-//! the tree, [`style`] decides how a string is written, [`emitter`] writes it and [`order`] sorts keys.
+//! the tree, `style` decides how a string is written, `emitter` writes it and `order` sorts keys.
 
 mod emitter;
 mod order;
@@ -155,7 +155,8 @@ impl Writer {
     }
 
     fn reread_key<'a>(&self, key: &'a str) -> Option<Cow<'a, str>> {
-        let too_long = key.len() + 2 > MAX_KEY && json_length(key) > MAX_KEY;
+        // Counting is only worth it for keys that could reach the limit with every character escaped.
+        let too_long = key.len() * 6 + 2 > MAX_KEY && json_length(key) > MAX_KEY;
         if self.dialect == Dialect::V2 && (key.contains(NEL) || too_long) {
             return None;
         }
@@ -173,7 +174,11 @@ fn fold_nel(text: &str) -> Option<String> {
     let mut lines = text.split(NEL).enumerate().peekable();
     let mut breaks = 0;
     while let Some((number, line)) = lines.next() {
-        if number > 0 && ["---", "..."].iter().any(|mark| line.strip_prefix(mark).is_some_and(|rest| ends_marker(rest, lines.peek().is_some()))) {
+        if number > 0
+            && ["---", "..."]
+                .iter()
+                .any(|mark| line.strip_prefix(mark).is_some_and(|rest| ends_marker(rest, lines.peek().is_some())))
+        {
             return None;
         }
         let last = lines.peek().is_none();

@@ -51,7 +51,11 @@ pub fn locate() -> Result<PathBuf> {
         Some(assets) => {
             let missing: Vec<_> = names().filter(|n| !assets.join(n).exists()).collect();
             if !missing.is_empty() {
-                bail!("KUBEBUILDER_ASSETS={} has no {}; unset it to have all built", assets.display(), missing.join(", "));
+                bail!(
+                    "KUBEBUILDER_ASSETS={} has no {}; unset it to have all built",
+                    assets.display(),
+                    missing.join(", ")
+                );
             }
             assets
         }
@@ -68,7 +72,9 @@ fn names() -> impl Iterator<Item = &'static str> {
 fn cache_dir() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache"),
+        None => {
+            PathBuf::from(std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache")
+        }
     };
     let digest = Sha256::digest(MODULES.iter().map(|m| m.sums).collect::<String>());
     let digest: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();

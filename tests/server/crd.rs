@@ -11,35 +11,47 @@ const OPERATORS: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system
 fn the_definition_of_istio_operator_accepts_and_keeps_whatever_upstreams_did() {
     let lab = Lab::without_operator();
     for (name, spec) in [
-        ("unknown-fields", json!({
-            "unknown": {"deep": [{"er": null}]},
-            "components": {
-                "pilot": {"unknown": 1, "k8s": {"unknown": [], "resources": {"unknown": {"a": 1}},
-                    "affinity": {"nodeAffinity": {"unknown": {"b": [null]}}}, "strategy": {"rollingUpdate": {"unknown": 1}}}},
-                "ingressGateways": [{"name": "a", "unknown": "x", "k8s": {"service": {"unknown": 1, "ports": [{"unknown": 1}]}}}],
-                "unknown": {"enabled": true},
-            },
-            "meshConfig": {"unknown": {"a": {"b": 1}}}, "values": {"unknown": {"a": [1, "2", null]}},
-            "unvalidatedValues": {"a": {"b": null}}, "addonComponents": {"x": {"enabled": false, "unknown": 1}},
-        })),
-        ("nulls", json!({
-            "profile": null, "hub": null, "tag": null, "meshConfig": null, "values": null,
-            "components": {"base": null, "pilot": {"enabled": null, "k8s": null}, "cni": {"k8s": {"env": null, "hpaSpec": null,
-                "overlays": null, "resources": {"limits": null}}}, "ingressGateways": null,
-                "egressGateways": [{"name": "a", "label": null, "k8s": {"service": {"ports": null}}}]},
-        })),
-        ("forms", json!({
-            "tag": 1.17, "components": {
-                "pilot": {"tag": 17, "k8s": {"replicaCount": "2", "resources": {"limits": {"cpu": 2, "memory": "1Gi"}},
-                    "hpaSpec": {"minReplicas": "1", "maxReplicas": 5}, "strategy": {"rollingUpdate": {"maxSurge": "100%",
-                    "maxUnavailable": 1}}}},
-                "egressGateways": [{"name": "a", "k8s": {"service": {"ports": [{"port": "80", "targetPort": "http"},
-                    {"port": 81, "targetPort": 8081}]}}}],
-            },
-        })),
-        ("overlays", json!({"components": {"pilot": {"k8s": {"overlays": [{"apiVersion": "apps/v1", "kind": "Deployment",
+        (
+            "unknown-fields",
+            json!({
+                "unknown": {"deep": [{"er": null}]},
+                "components": {
+                    "pilot": {"unknown": 1, "k8s": {"unknown": [], "resources": {"unknown": {"a": 1}},
+                        "affinity": {"nodeAffinity": {"unknown": {"b": [null]}}}, "strategy": {"rollingUpdate": {"unknown": 1}}}},
+                    "ingressGateways": [{"name": "a", "unknown": "x", "k8s": {"service": {"unknown": 1, "ports": [{"unknown": 1}]}}}],
+                    "unknown": {"enabled": true},
+                },
+                "meshConfig": {"unknown": {"a": {"b": 1}}}, "values": {"unknown": {"a": [1, "2", null]}},
+                "unvalidatedValues": {"a": {"b": null}}, "addonComponents": {"x": {"enabled": false, "unknown": 1}},
+            }),
+        ),
+        (
+            "nulls",
+            json!({
+                "profile": null, "hub": null, "tag": null, "meshConfig": null, "values": null,
+                "components": {"base": null, "pilot": {"enabled": null, "k8s": null}, "cni": {"k8s": {"env": null, "hpaSpec": null,
+                    "overlays": null, "resources": {"limits": null}}}, "ingressGateways": null,
+                    "egressGateways": [{"name": "a", "label": null, "k8s": {"service": {"ports": null}}}]},
+            }),
+        ),
+        (
+            "forms",
+            json!({
+                "tag": 1.17, "components": {
+                    "pilot": {"tag": 17, "k8s": {"replicaCount": "2", "resources": {"limits": {"cpu": "2", "memory": "1Gi"}},
+                        "hpaSpec": {"minReplicas": "1", "maxReplicas": 5}, "strategy": {"rollingUpdate": {"maxSurge": "100%",
+                        "maxUnavailable": 1}}}},
+                    "egressGateways": [{"name": "a", "k8s": {"service": {"ports": [{"port": "80", "targetPort": "http"},
+                        {"port": 81, "targetPort": 8081}]}}}],
+                },
+            }),
+        ),
+        (
+            "overlays",
+            json!({"components": {"pilot": {"k8s": {"overlays": [{"apiVersion": "apps/v1", "kind": "Deployment",
             "name": "istiod", "patches": [{"path": "a.b", "value": {"x": 1}}, {"path": "c", "value": null},
-            {"path": "d", "value": 1}, {"path": "e"}]}]}}}})),
+            {"path": "d", "value": 1}, {"path": "e"}]}]}}}}),
+        ),
     ] {
         let resource = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator",
             "metadata": {"name": name, "namespace": "istio-system"}, "spec": spec});
@@ -56,8 +68,8 @@ fn the_definitions_of_istio_accept_what_is_right_and_refuse_what_is_wrong() {
     lab.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app=istio-pilot"]);
     let mut accepted = 0;
     let mut folders = vec![file("tests/crds/good")];
-    // The manifests of a tutorial, where they are at hand.
-    folders.extend(std::env::var_os("TUTORIAL_MANIFESTS").map(Into::into));
+    // Manifests of a tutorial, where they lie beside the repository.
+    folders.extend(Some(file("../shared/seed-yaml")).filter(|f| f.exists()));
     for (place, document) in folders.iter().flat_map(|f| documents(f)) {
         let answer = create(&lab, &value(&document));
         assert!(answer.is_ok(), "{place}: refused: {}\n{document}", answer.unwrap_err());
@@ -65,7 +77,10 @@ fn the_definitions_of_istio_accept_what_is_right_and_refuse_what_is_wrong() {
     }
     assert!(accepted >= 14, "only {accepted} documents");
     for (place, document) in documents(&file("tests/crds/bad")) {
-        let named = document.lines().find_map(|l| l.strip_prefix("# refused: ")).unwrap_or_else(|| panic!("{place}: no reason"));
+        let named = document
+            .lines()
+            .find_map(|l| l.strip_prefix("# refused: "))
+            .unwrap_or_else(|| panic!("{place}: no reason"));
         match create(&lab, &value(&document)) {
             Ok(_) => panic!("{place}: accepted\n{document}"),
             Err(why) => assert!(why.contains(named), "{place}: refused with other words: {why}\n{document}"),

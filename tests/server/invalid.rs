@@ -31,7 +31,9 @@ fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
 #[test]
 fn a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_alone() {
     let lab = Lab::start();
-    for (name, annotations) in [("ignored", r#"{install.istio.io/ignoreReconcile: "true"}"#), ("installed-state-x", "{}")] {
+    for (name, annotations) in
+        [("ignored", r#"{install.istio.io/ignoreReconcile: "true"}"#), ("installed-state-x", "{}")]
+    {
         lab.apply(&format!(
             "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: {name}, namespace: istio-system, \
              annotations: {annotations}}}\nspec: {{profile: minimal}}\n"

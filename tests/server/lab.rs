@@ -19,7 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Controllers of Kubernetes make these of our Services, with our Services' labels.
+/// Kubernetes makes these of our Services, with their labels; most others that it makes have owner references.
 const MADE_BY_OTHERS: [&str; 2] = ["Endpoints", "EndpointSlice"];
 
 const ISTIO_SYSTEM: &str = "istio-system";
@@ -80,7 +80,9 @@ impl Lab {
 
     /// Starts the operator.
     pub fn start_operator(&self) {
-        let operator = Operator::start(&binary(), self.account.as_os_str(), self.folder.path(), &[]);
+        // Beside the control plane's logs, which a failed test keeps.
+        let folder = self.plane.dir().unwrap_or(self.folder.path());
+        let operator = Operator::start(&binary(), self.account.as_os_str(), folder, &[]);
         *self.operator.borrow_mut() = Some(operator.unwrap());
     }
 
@@ -170,7 +172,8 @@ impl Lab {
         })
     }
 
-    /// Everything in the cluster, of any kind, that says it belongs to an IstioOperator resource.
+    /// Everything in the cluster, of any kind, that says it belongs to an IstioOperator resource, but what Kubernetes made
+    /// of such objects.
     pub fn owned(&self) -> Inventory {
         self.runtime.block_on(self.list_owned()).unwrap_or_else(|e| self.fail(&format!("list what is owned: {e}")))
     }
@@ -178,11 +181,12 @@ impl Lab {
     async fn list_owned(&self) -> Result<Inventory, kube::Error> {
         let selector = ListParams::default().labels(labels::OWNER_NAME);
         let discovery = Discovery::new(self.client.clone()).run().await?;
-        let kinds = discovery.groups().flat_map(|g| g.recommended_resources());
+        let kinds = discovery.groups().flat_map(|g| g.resources_by_stability());
         let mut found = Inventory::new();
-        for (kind, _) in kinds.filter(|(k, c)| c.supports_operation(verbs::LIST) && !MADE_BY_OTHERS.contains(&&*k.kind)) {
+        for (kind, _) in kinds.filter(|(k, c)| c.supports_operation(verbs::LIST) && !MADE_BY_OTHERS.contains(&&*k.kind))
+        {
             let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
-            for object in api.list_metadata(&selector).await? {
+            for object in api.list_metadata(&selector).await?.into_iter().filter(|o| o.owner_references().is_empty()) {
                 found.insert(format!("{} {}", kind.kind, place(&object)), stamp(&object));
             }
         }

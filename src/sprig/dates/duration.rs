@@ -93,9 +93,10 @@ pub(super) fn quote(s: &[u8]) -> String {
     let mut out = String::from("\"");
     for b in s {
         match b {
-            b'"' | b'\\' => out.extend(['\\', char::from(*b)]),
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str(r"\\"),
             b' '..=b'\x7f' => out.push(char::from(*b)),
-            _ => out.push_str(&format!("\\x{b:02x}")),
+            _ => out.extend(["\\x", &format!("{b:02x}")]),
         }
     }
     out.push('"');

@@ -60,10 +60,8 @@ impl Pattern {
     /// `regexp.Compile`.
     fn compile(pattern: &[u8]) -> Result<Self, String> {
         let translated = syntax::translate(pattern)?;
-        let built = RegexBuilder::new(&translated.pattern)
-            .nest_limit(syntax::MAX_DEPTH * 4)
-            .size_limit(SIZE_LIMIT)
-            .build();
+        let built =
+            RegexBuilder::new(&translated.pattern).nest_limit(syntax::MAX_DEPTH * 4).size_limit(SIZE_LIMIT).build();
         let too_large = |_| syntax::error("expression too large", &String::from_utf8_lossy(pattern));
         let regex = built.map_err(too_large)?;
         Ok(Self { regex, names: translated.names, is_empty: pattern.is_empty() })

@@ -213,9 +213,8 @@ struct Pointer(Version);
 struct Plain(Version);
 
 /// Methods of both types without parameters.
-const VALUE_METHODS: &[&str] = &[
-    "String", "Major", "Minor", "Patch", "Prerelease", "Metadata", "IncMajor", "IncMinor", "IncPatch", "Value",
-];
+const VALUE_METHODS: &[&str] =
+    &["String", "Major", "Minor", "Patch", "Prerelease", "Metadata", "IncMajor", "IncMinor", "IncPatch", "Value"];
 
 /// Methods of both types that take a string.
 const SETTERS: &[&str] = &["SetPrerelease", "SetMetadata"];

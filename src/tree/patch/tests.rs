@@ -83,7 +83,11 @@ fn overlays_delete_as_the_table_of_paths_says() {
 #[test]
 fn errors_name_path_element_and_what_there_is() {
     for (path, value, message) in [
-        ("a.b[name:nope].value", json!("z"), "path a.b[name:nope].value: element [name:nope] not found; there is [name:n1], [name:n2]"),
+        (
+            "a.b[name:nope].value",
+            json!("z"),
+            "path a.b[name:nope].value: element [name:nope] not found; there is [name:n1], [name:n2]",
+        ),
         ("a.d.sub", json!("x"), "path a.d.sub: leaf type string in non-leaf node sub"),
         ("a.b.[name:n2].list[9]", json!(null), "path a.b[name:n2].list[9]: index 9 exceeds list length 3"),
         ("a.b.[name:n2].list[-1]", json!(null), "path a.b[name:n2].list[-1]: index -1 exceeds list length 3"),

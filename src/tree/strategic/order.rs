@@ -32,7 +32,8 @@ pub(super) fn interleave(
     let mut out = Vec::new();
     for (_, name, item) in named {
         let here = place(&name, &base);
-        let before = |(there, _): &(Option<usize>, Value)| matches!((there, here), (Some(there), Some(here)) if *there < here);
+        let before =
+            |(there, _): &(Option<usize>, Value)| matches!((there, here), (Some(there), Some(here)) if *there < here);
         while let Some((_, earlier)) = rest.next_if(before) {
             out.push(earlier);
         }

@@ -116,7 +116,8 @@ const KUBERNETES_TOP: &[Entry] = &[
 impl MergeSchema for WorkloadSchema {
     fn rule(&self, path: &[&str]) -> Rule<'_> {
         let ends = |end: &[&str]| {
-            path.len() >= end.len() && path.iter().rev().zip(end.iter().rev()).all(|(part, end)| *end == "*" || part == end)
+            path.len() >= end.len()
+                && path.iter().rev().zip(end.iter().rev()).all(|(part, end)| *end == "*" || part == end)
         };
         let whole = KUBERNETES_TOP.iter().find(|(entry, _)| *entry == path);
         let end = || KUBERNETES.iter().find(|(entry, _)| ends(entry));

@@ -32,7 +32,8 @@ fn base_items_keep_their_place_before_changed_ones() {
 
 #[test]
 fn items_are_merged_not_replaced() {
-    let base = json!({"spec": {"containers": [{"name": "a", "image": "i", "env": [{"name": "X", "valueFrom": {"f": 1}}]}]}});
+    let base =
+        json!({"spec": {"containers": [{"name": "a", "image": "i", "env": [{"name": "X", "valueFrom": {"f": 1}}]}]}});
     let patch = json!({"spec": {"containers": [{"name": "a", "env": [{"name": "X", "value": "v"}]}]}});
     let merged = workload(base, &patch);
     assert_eq!(merged["spec"]["containers"][0]["env"][0], json!({"name": "X", "valueFrom": {"f": 1}, "value": "v"}));
@@ -49,7 +50,8 @@ fn lists_without_a_rule_are_replaced_and_maps_merge() {
 
 #[test]
 fn directives_delete_replace_and_order() {
-    let base = || json!({"spec": {"volumes": [{"name": "a"}, {"name": "b"}, {"name": "c"}], "nodeSelector": {"x": "1"}}});
+    let base =
+        || json!({"spec": {"volumes": [{"name": "a"}, {"name": "b"}, {"name": "c"}], "nodeSelector": {"x": "1"}}});
     let volumes = |patch: Value| workload(base(), &json!({"spec": patch}))["spec"]["volumes"].clone();
     assert_eq!(volumes(json!({"volumes": [{"name": "b", "$patch": "delete"}]})), json!([{"name": "a"}, {"name": "c"}]));
     assert_eq!(volumes(json!({"volumes": [{"name": "z"}, {"$patch": "replace"}]})), json!([{"name": "z"}]));

@@ -30,11 +30,18 @@ pub(super) struct Node {
 #[derive(Debug, Clone)]
 pub(super) enum Kind {
     /// `plain`: the type is to be found from the text (unquoted without a tag, or tagged `!`).
-    Scalar { text: String, tag: Option<String>, plain: bool },
+    Scalar {
+        text: String,
+        tag: Option<String>,
+        plain: bool,
+    },
     Sequence(Vec<NodeId>),
     /// Keys and values in turn.
     Mapping(Vec<NodeId>),
-    Alias { name: String, target: NodeId },
+    Alias {
+        name: String,
+        target: NodeId,
+    },
 }
 
 /// One document.
@@ -269,16 +276,16 @@ impl Composer {
 
     fn block_items(&mut self, ids: &mut Vec<NodeId>) -> Scan<()> {
         self.scanner.take();
-        while self.taken(TokenKind::BlockEntry)? {
+        while self.taken(&TokenKind::BlockEntry)? {
             let empty = self.at(|kind| matches!(kind, TokenKind::BlockEntry | TokenKind::BlockEnd))?;
             ids.push(if empty { self.empty()? } else { self.node(true, false)? });
         }
-        if self.taken(TokenKind::BlockEnd)? { Ok(()) } else { self.fail("did not find expected '-' indicator") }
+        if self.taken(&TokenKind::BlockEnd)? { Ok(()) } else { self.fail("did not find expected '-' indicator") }
     }
 
     fn indentless_items(&mut self, ids: &mut Vec<NodeId>) -> Scan<()> {
         use TokenKind::{BlockEnd, BlockEntry, Key, Value};
-        while self.taken(BlockEntry)? {
+        while self.taken(&BlockEntry)? {
             let empty = self.at(|kind| matches!(kind, BlockEntry | Key | Value | BlockEnd))?;
             ids.push(if empty { self.empty()? } else { self.node(true, false)? });
         }
@@ -287,12 +294,12 @@ impl Composer {
 
     fn block_entries(&mut self, ids: &mut Vec<NodeId>) -> Scan<()> {
         self.scanner.take();
-        while self.taken(TokenKind::Key)? {
+        while self.taken(&TokenKind::Key)? {
             ids.push(self.block_entry()?);
-            let value = if self.taken(TokenKind::Value)? { self.block_entry()? } else { self.empty()? };
+            let value = if self.taken(&TokenKind::Value)? { self.block_entry()? } else { self.empty()? };
             ids.push(value);
         }
-        if self.taken(TokenKind::BlockEnd)? { Ok(()) } else { self.fail("did not find expected key") }
+        if self.taken(&TokenKind::BlockEnd)? { Ok(()) } else { self.fail("did not find expected key") }
     }
 
     /// The key or the value after its indicator.
@@ -306,7 +313,7 @@ impl Composer {
         let mut first = true;
         while !self.at(|kind| *kind == TokenKind::FlowSequenceEnd)? {
             if !std::mem::take(&mut first) {
-                if !self.taken(TokenKind::FlowEntry)? {
+                if !self.taken(&TokenKind::FlowEntry)? {
                     return self.fail("did not find expected ',' or ']'");
                 }
                 if self.at(|kind| *kind == TokenKind::FlowSequenceEnd)? {
@@ -336,7 +343,7 @@ impl Composer {
         } else {
             ids.push(self.node(false, false)?);
         }
-        let valued = self.taken(Value)? && !self.at(ends)?;
+        let valued = self.taken(&Value)? && !self.at(ends)?;
         ids.push(if valued { self.node(false, false)? } else { self.empty()? });
         Ok(())
     }
@@ -348,17 +355,17 @@ impl Composer {
         let mut first = true;
         while !self.at(|kind| *kind == FlowMappingEnd)? {
             if !std::mem::take(&mut first) {
-                if !self.taken(FlowEntry)? {
+                if !self.taken(&FlowEntry)? {
                     return self.fail("did not find expected ',' or '}'");
                 }
                 if self.at(|kind| *kind == FlowMappingEnd)? {
                     break;
                 }
             }
-            if self.taken(Key)? {
+            if self.taken(&Key)? {
                 let empty = self.at(|kind| *kind == Value || ends(kind))?;
                 ids.push(if empty { self.empty()? } else { self.node(false, false)? });
-                let valued = self.taken(Value)? && !self.at(ends)?;
+                let valued = self.taken(&Value)? && !self.at(ends)?;
                 ids.push(if valued { self.node(false, false)? } else { self.empty()? });
             } else {
                 ids.push(self.node(false, false)?);
@@ -374,8 +381,8 @@ impl Composer {
     }
 
     /// Takes the next token if it is this one.
-    fn taken(&mut self, kind: TokenKind) -> Scan<bool> {
-        let here = self.scanner.peek()?.kind == kind;
+    fn taken(&mut self, kind: &TokenKind) -> Scan<bool> {
+        let here = self.scanner.peek()?.kind == *kind;
         if here {
             self.scanner.take();
         }

@@ -73,9 +73,8 @@ impl<'a> Decoder<'a> {
                 self.entries(entries, &mut map, depth)?;
                 Ok(Value::Object(map))
             }
-            Kind::Alias { name, target } => self.through_alias(node, id, name, |decoder| {
-                decoder.node(decoder.graph.node(*target), *target, depth + 1)
-            }),
+            Kind::Alias { name, target } => self
+                .through_alias(node, id, name, |decoder| decoder.node(decoder.graph.node(*target), *target, depth + 1)),
         }
     }
 
@@ -104,7 +103,8 @@ impl<'a> Decoder<'a> {
                 self.repeated += text.len();
             }
         }
-        let over = self.aliased > 100 && self.nodes > 1000 && ratio(self.aliased, self.nodes) > allowed_ratio(self.nodes);
+        let over =
+            self.aliased > 100 && self.nodes > 1000 && ratio(self.aliased, self.nodes) > allowed_ratio(self.nodes);
         if over || self.repeated > MAX_REPEATED {
             return Err(YamlError::at(node.position, "document contains excessive aliasing".to_owned()));
         }
@@ -122,7 +122,10 @@ impl<'a> Decoder<'a> {
             }
             let key = self.key(key_node, key_id, value_node)?;
             if self.duplicates == Duplicates::Refuse && !seen.insert(key.clone()) {
-                return Err(YamlError::at(key_node.position, format!("key {key:?} is already set in this map; remove one")));
+                return Err(YamlError::at(
+                    key_node.position,
+                    format!("key {key:?} is already set in this map; remove one"),
+                ));
             }
             let value = self.node(value_node, value_id, depth + 1)?;
             map.insert(key, value);
@@ -183,12 +186,13 @@ impl<'a> Decoder<'a> {
         value: &Node,
     ) -> Result<String, YamlError> {
         let unsupported = |message: &str, kind: &str, key: &str| {
-            let go =
-                format!("unsupported map key of type: {kind}, key: {key}, value: {}", self.go_syntax(value, 0));
+            let go = format!("unsupported map key of type: {kind}, key: {key}, value: {}", self.go_syntax(value, 0));
             YamlError::in_json(position, message.to_owned(), go)
         };
         match typed(position, text, tag, plain)? {
-            Typed::Null => Err(unsupported("a map key is missing or null; quote it if null is its name", "%!s(<nil>)", "<nil>")),
+            Typed::Null => {
+                Err(unsupported("a map key is missing or null; quote it if null is its name", "%!s(<nil>)", "<nil>"))
+            }
             Typed::Unsigned(int) if self.numbers == Numbers::Floats => {
                 Err(unsupported("the number is too large for a map key; quote it", "uint64", &format!("{int:#x}")))
             }
@@ -233,7 +237,13 @@ impl<'a> Decoder<'a> {
             Kind::Mapping(entries) => {
                 let mut out = String::from("map[interface {}]interface {}{");
                 for (n, id) in entries.iter().enumerate() {
-                    let separator = if n % 2 == 1 { ":" } else if n == 0 { "" } else { ", " };
+                    let separator = if n % 2 == 1 {
+                        ":"
+                    } else if n == 0 {
+                        ""
+                    } else {
+                        ", "
+                    };
                     let _ = write!(out, "{separator}{}", self.go_syntax(self.graph.node(*id), depth + 1));
                 }
                 out + "}"
@@ -276,9 +286,9 @@ fn typed(position: Position, text: &str, tag: Option<&str>, plain: bool) -> Resu
         None if !plain => Scalar::Text,
         None => resolve(text),
         Some(tag) if tag == "!!binary" || tag == "tag:yaml.org,2002:binary" => {
-            return binary(text).map(Typed::Text).ok_or_else(|| {
-                YamlError::at(position, "!!binary value contains invalid base64 data".to_owned())
-            });
+            return binary(text)
+                .map(Typed::Text)
+                .ok_or_else(|| YamlError::at(position, "!!binary value contains invalid base64 data".to_owned()));
         }
         Some(tag) => resolve_tagged(tag, text).map_err(|message| YamlError::at(position, message))?,
     };

@@ -156,7 +156,11 @@ impl Scanner {
                 if is_blank(c) {
                     if joined { self.source.skip() } else { self.source.read(&mut blanks) }
                 } else if let Some(c) = self.source.line_break() {
-                    if joined && !broken { breaks.more.push(c) } else { breaks.add(c) }
+                    if joined && !broken {
+                        breaks.more.push(c);
+                    } else {
+                        breaks.add(c);
+                    }
                     broken |= !joined;
                     joined = true;
                 } else {

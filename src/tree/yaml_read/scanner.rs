@@ -4,7 +4,7 @@
 //! is remembered, tokens are held back while it may still become one, and a key token is put in front of it then. The
 //! scanner also knows the indentation and makes start and end tokens of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::error::YamlError;
 use super::source::{Mark, Source, is_blank, is_blank_or_end};
@@ -68,8 +68,10 @@ pub(super) struct Scanner {
     pub(super) key_allowed: bool,
     /// One possible key per flow level.
     keys: Vec<SimpleKey>,
-    /// Token number of a possible key to its flow level.
-    keys_by_token: HashMap<usize, usize>,
+    /// Token number and flow level of possible keys; a handful at most.
+    keys_by_token: Vec<(usize, usize)>,
+    /// The first token is known not to become a key any more.
+    ready: bool,
 }
 
 impl Scanner {
@@ -84,22 +86,23 @@ impl Scanner {
             indents: Vec::new(),
             key_allowed: true,
             keys: vec![SimpleKey::default()],
-            keys_by_token: HashMap::new(),
+            keys_by_token: Vec::new(),
+            ready: false,
         }
     }
 
     /// The next token without taking it. At the end of the text it is the end token, again and again.
     pub(super) fn peek(&mut self) -> Scan<&Token> {
-        while self.needs_more()? && !self.ended {
+        while !self.ready && self.needs_more()? && !self.ended {
             let fetched = self.fetch();
             if self.source.meets_forbidden() {
                 return Err(YamlError::reader("control characters are not allowed"));
             }
             fetched?;
         }
-        let start = self.source.mark();
+        self.ready = true;
         if self.tokens.is_empty() {
-            self.tokens.push_back(Token { kind: TokenKind::StreamEnd, start });
+            self.push(TokenKind::StreamEnd, self.source.mark());
         }
         self.tokens.front().ok_or_else(|| YamlError::reader("found unexpected end of stream"))
     }
@@ -107,6 +110,7 @@ impl Scanner {
     /// Takes the token that [`Self::peek`] showed.
     pub(super) fn take(&mut self) -> Option<Token> {
         self.taken += 1;
+        self.ready = false;
         self.tokens.pop_front()
     }
 
@@ -114,8 +118,8 @@ impl Scanner {
         if self.tokens.is_empty() {
             return Ok(true);
         }
-        match self.keys_by_token.get(&self.taken) {
-            Some(level) => self.key_is_valid(*level),
+        match self.keys_by_token.iter().find(|(token, _)| *token == self.taken) {
+            Some((_, level)) => self.key_is_valid(*level),
             None => Ok(false),
         }
     }
@@ -210,9 +214,15 @@ impl Scanner {
                 return self.fail("could not find expected ':'");
             }
             key.possible = false;
+            let token = key.token;
+            self.forget(token);
             return Ok(false);
         }
         Ok(true)
+    }
+
+    fn forget(&mut self, key: usize) {
+        self.keys_by_token.retain(|(token, _)| *token != key);
     }
 
     fn save_key(&mut self) -> Scan<()> {
@@ -227,7 +237,7 @@ impl Scanner {
         if let Some(key) = self.keys.last_mut() {
             *key = SimpleKey { possible: true, required, token, mark };
         }
-        self.keys_by_token.insert(token, level);
+        self.keys_by_token.push((token, level));
         Ok(())
     }
 
@@ -238,7 +248,7 @@ impl Scanner {
         }
         key.possible = false;
         let token = key.token;
-        self.keys_by_token.remove(&token);
+        self.forget(token);
         Ok(())
     }
 
@@ -322,7 +332,7 @@ impl Scanner {
         if self.flow_level > 0 {
             self.flow_level -= 1;
             if let Some(key) = self.keys.pop() {
-                self.keys_by_token.remove(&key.token);
+                self.forget(key.token);
             }
         }
         self.key_allowed = false;
@@ -362,7 +372,7 @@ impl Scanner {
             if let Some(key) = self.keys.last_mut() {
                 key.possible = false;
             }
-            self.keys_by_token.remove(&key.token);
+            self.forget(key.token);
             self.key_allowed = false;
         } else {
             if self.flow_level == 0 {
@@ -380,7 +390,27 @@ impl Scanner {
 }
 
 fn starts_plain(c: char, next: char, flow: bool) -> bool {
-    const NEVER_FIRST: &str = "-?:,[]{}#&*!|>'\"%@`";
-    let ordinary = !is_blank_or_end(c) && !NEVER_FIRST.contains(c);
+    let indicator = matches!(
+        c,
+        '-' | '?'
+            | ':'
+            | ','
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '#'
+            | '&'
+            | '*'
+            | '!'
+            | '|'
+            | '>'
+            | '\''
+            | '"'
+            | '%'
+            | '@'
+            | '`'
+    );
+    let ordinary = !is_blank_or_end(c) && !indicator;
     ordinary || (c == '-' && !is_blank(next)) || (!flow && matches!(c, '?' | ':') && !is_blank_or_end(next))
 }

@@ -30,8 +30,9 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn new(text: &str) -> Self {
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        let chars: Vec<char> = text.chars().take_while(|c| is_allowed(*c)).collect();
-        let cut = text.chars().nth(chars.len()).is_some();
+        let mut chars = Vec::with_capacity(text.len());
+        chars.extend(text.chars().take_while(|c| is_allowed(*c)));
+        let cut = chars.iter().map(|c| c.len_utf8()).sum::<usize>() < text.len();
         Self { chars, mark: Mark::default(), cut }
     }
 

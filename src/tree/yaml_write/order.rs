@@ -42,8 +42,7 @@ fn less(a: &str, b: &str, after_digits: bool) -> bool {
         }
     }
     // Digits shared so far make a zero count: 100 and 1000 differ, 00 and 000 do not.
-    let shared_number = (x == '0' || y == '0')
-        && prefix.chars().rev().take_while(|c| is_digit(*c)).any(|c| c != '0');
+    let shared_number = (x == '0' || y == '0') && prefix.chars().rev().take_while(|c| is_digit(*c)).any(|c| c != '0');
     let start = i64::from(shared_number);
     let (a_number, a_length) = digit_run(a_rest, start);
     let (b_number, b_length) = digit_run(b_rest, start);

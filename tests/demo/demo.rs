@@ -37,7 +37,9 @@ fn run() -> Result<()> {
             ControlPlane::existing(kubeconfig)
         }
         None => {
-            println!("== starting a control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok");
+            println!(
+                "== starting a control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok"
+            );
             ControlPlane::start()?
         }
     };
