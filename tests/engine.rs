@@ -54,11 +54,12 @@ fn compare(files: &[CaseFile], answer: impl Fn(&Case) -> Answer + Sync) -> Vec<(
         files.iter().flat_map(|file| file.cases.iter().filter(|c| chosen(c)).map(move |case| (file, case))).collect();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let chunk = jobs.len().div_ceil(threads).max(1);
+    let answer = &answer;
     std::thread::scope(|scope| {
         let workers: Vec<_> = jobs
             .chunks(chunk)
             .map(|jobs| {
-                scope.spawn(|| {
+                scope.spawn(move || {
                     let mut different = Vec::new();
                     for (file, case) in jobs {
                         let got = answer(case);

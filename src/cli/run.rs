@@ -1,6 +1,7 @@
 //! `run`: the controller as a process.
 
 use super::Outcome;
+use crate::controller::leader::Election;
 use crate::controller::{self, Config};
 use crate::metrics::Metrics;
 use crate::pipeline::Package;
@@ -10,6 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +23,15 @@ pub(super) struct RunArgs {
     /// Work on resources of this revision only.
     #[arg(long, env = "REVISION", default_value = "")]
     revision: String,
+    /// Elect a leader by a Lease in this namespace; empty for none.
+    #[arg(long, env = "LEADER_ELECTION_NAMESPACE", default_value = "")]
+    leader_election_namespace: String,
+    /// What tells this operator from others in the election.
+    #[arg(long, env = "POD_NAME", default_value = "")]
+    pod_name: String,
+    /// How long a leader may fail to renew its Lease, such as 10s; others wait twice as long.
+    #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = parse_duration)]
+    renew_deadline: Duration,
     /// How many resources are worked on at once.
     #[arg(long, default_value_t = 8)]
     max_concurrent_reconciles: u16,
@@ -69,6 +80,30 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     let client = kube::Client::try_from(kube_config)?;
     let stop = CancellationToken::new();
     tokio::spawn(cancel_on_signal(stop.clone()));
+    let Some(mut election) = election(args, client.clone()) else {
+        return work(client, config, metrics, ready, stop).await;
+    };
+    // Standing by is what this one is asked to do.
+    ready.set();
+    tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        () = election.acquire() => tracing::info!("leading"),
+    }
+    let worked = tokio::select! {
+        worked = work(client, config, metrics, ready, stop) => worked,
+        () = election.hold() => anyhow::bail!("the lease is lost; another operator leads now"),
+    };
+    election.release().await;
+    worked
+}
+
+async fn work(
+    client: kube::Client,
+    config: Config,
+    metrics: Arc<Metrics>,
+    ready: Ready,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     controller::run(client, config, Package::embedded()?, metrics, stop, || {
         ready.set();
         tracing::info!("ready");
@@ -76,6 +111,40 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     .await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The election to win before working, where one is asked for. The Lease is named as upstream's lock.
+fn election(args: &RunArgs, client: kube::Client) -> Option<Election> {
+    let namespace = Some(args.leader_election_namespace.as_str()).filter(|n| !n.is_empty())?;
+    let name = match args.revision.as_str() {
+        "" => "istio-operator-lock".to_owned(),
+        revision => format!("istio-operator-lock-{revision}"),
+    };
+    let identity = match args.pod_name.as_str() {
+        "" => format!("istio-operator-{}", std::process::id()),
+        pod => pod.to_owned(),
+    };
+    Some(Election::new(client, namespace, name, identity, args.renew_deadline))
+}
+
+/// A duration in Go's form with whole units: `10s`, `1m30s`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration such as 10s or 1m30s");
+    let (mut total, mut digits) = (0_u64, String::new());
+    for c in text.chars() {
+        let unit = match c {
+            '0'..='9' => {
+                digits.push(c);
+                continue;
+            }
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(wrong()),
+        };
+        total += std::mem::take(&mut digits).parse::<u64>().map_err(|_| wrong())? * unit;
+    }
+    if digits.is_empty() && total > 0 { Ok(Duration::from_secs(total)) } else { Err(wrong()) }
 }
 
 async fn cancel_on_signal(stop: CancellationToken) {

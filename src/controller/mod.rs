@@ -6,6 +6,7 @@
 
 mod cleanup;
 pub mod index;
+pub mod leader;
 mod reconcile;
 
 use crate::cluster::{Cluster, owner_resource};

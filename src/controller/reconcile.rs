@@ -292,8 +292,13 @@ async fn apply_wave(wave: &plan::Wave<'_>, context: &Context, memory: &mut Memor
         if !failures.is_empty() {
             return WaveResult::Failed(failures.join("; "));
         }
-        if !blocked.is_empty() {
-            return WaveResult::Waiting(summary(&blocked));
+        if let Some(first) = blocked.first() {
+            // The rest come and go within a second; naming them would be a write of the status each.
+            return WaveResult::Waiting(if blocked.len() == 1 {
+                first.clone()
+            } else {
+                "definitions to be established".into()
+            });
         }
     }
     if waits.is_empty() { WaveResult::Ready } else { WaveResult::Waiting(summary(&waits)) }

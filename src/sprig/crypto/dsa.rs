@@ -3,7 +3,7 @@
 use super::der;
 use crate::sprig::random::Source;
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
-use crypto_bigint::{BoxedUint, NonZero, Odd, RandomBits, RandomMod};
+use crypto_bigint::{BoxedUint, NonZero, Odd, RandomBits as _, RandomMod as _, Resize as _};
 use crypto_primes::{Flavor, is_prime, random_prime};
 
 /// Bits of the modulus.
