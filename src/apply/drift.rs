@@ -42,6 +42,8 @@ fn compare_map(desired: &Value, live: &Value, owned: &Value, path: &str, found: 
         }
         match (owned.get(format!("f:{name}")), live.get(name)) {
             (Some(record), Some(live)) => compare(value, live, record, &at, found),
+            // Nothing of it is ours; whether that is a difference, its fields tell (the name, say, is in no record).
+            (None, Some(live)) if value.is_object() => compare_map(value, live, &Value::Null, &at, found),
             _ => found.push(at),
         }
     }

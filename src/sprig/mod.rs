@@ -8,6 +8,7 @@ mod args;
 mod base;
 mod case;
 mod cast;
+mod dates;
 mod decimal;
 mod defaults;
 mod dicts;
@@ -35,6 +36,7 @@ use crate::gotmpl::Function;
 
 /// The tables of all files.
 const TABLES: &[&[Function]] = &[
+    dates::FUNCTIONS,
     defaults::FUNCTIONS,
     dicts::FUNCTIONS,
     encoding::FUNCTIONS,

@@ -77,7 +77,7 @@ fn cache_dir() -> Result<PathBuf> {
         }
     };
     let digest = Sha256::digest(MODULES.iter().map(|m| m.sums).collect::<String>());
-    let digest: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();
+    let digest = digest.iter().take(6).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     Ok(base.join("istio-operator").join(format!("controlplane-{digest}")))
 }
 

@@ -12,7 +12,7 @@ pub mod operator;
 pub mod process;
 
 use anyhow::{Context, Result, bail};
-use process::Process;
+use process::{Process, Watchdog};
 use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// One control plane at a time: each takes about 450 MiB and a core while it starts.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_mins(1);
 
 /// What a control plane can be asked to be.
 #[derive(Default, Clone)]
@@ -41,6 +41,7 @@ pub struct ControlPlane {
     /// In the order they were started; empty where the cluster is not ours.
     processes: Vec<Process>,
     dir: Option<tempfile::TempDir>,
+    dir_watchdog: Option<Watchdog>,
     _turn: Option<MutexGuard<'static, ()>>,
 }
 
@@ -60,9 +61,12 @@ impl ControlPlane {
         let binaries = binaries::locate()?;
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::Builder::new().prefix("istio-operator-controlplane-").tempdir()?;
+        let remove = format!("sleep 1; rm -rf '{}'", dir.path().display());
+        let dir_watchdog = Some(Watchdog::start(&remove)?);
         let kubeconfig = dir.path().join("kubeconfig").into_os_string();
         let kubectl = binaries.join("kubectl");
-        let mut plane = Self { kubeconfig, kubectl, processes: vec![], dir: Some(dir), _turn: Some(turn) };
+        let mut plane =
+            Self { kubeconfig, kubectl, processes: vec![], dir: Some(dir), dir_watchdog, _turn: Some(turn) };
         match plane.launch(&binaries, options) {
             Ok(()) => Ok(plane),
             Err(e) => {
@@ -74,7 +78,7 @@ impl ControlPlane {
 
     /// A cluster that is there already, by a value of `KUBECONFIG`; it is left running. kubectl is that of the `PATH`.
     pub fn existing(kubeconfig: OsString) -> Self {
-        Self { kubeconfig, kubectl: "kubectl".into(), processes: vec![], dir: None, _turn: None }
+        Self { kubeconfig, kubectl: "kubectl".into(), processes: vec![], dir: None, dir_watchdog: None, _turn: None }
     }
 
     /// A value for the environment variable `KUBECONFIG`; where the control plane is ours, an administrator's file.
@@ -93,7 +97,7 @@ impl ControlPlane {
         for path in std::env::split_paths(&self.kubeconfig) {
             all = all.merge(kube::config::Kubeconfig::read_from(path)?)?;
         }
-        let mut config = kube::Config::from_custom_kubeconfig(all, &Default::default()).await?;
+        let mut config = kube::Config::from_custom_kubeconfig(all, &kube::config::KubeConfigOptions::default()).await?;
         config.read_timeout = None;
         Ok(kube::Client::try_from(config)?)
     }
@@ -119,7 +123,14 @@ impl ControlPlane {
 
     /// Keeps the folder with the logs beyond our life.
     pub fn keep_logs(&mut self) -> PathBuf {
+        self.dismiss_dir_watchdog();
         self.dir.take().map(tempfile::TempDir::keep).unwrap_or_default()
+    }
+
+    fn dismiss_dir_watchdog(&mut self) {
+        if let Some(mut watchdog) = self.dir_watchdog.take() {
+            watchdog.dismiss();
+        }
     }
 
     fn launch(&mut self, bin: &Path, options: &Options) -> Result<()> {
@@ -241,6 +252,7 @@ impl Drop for ControlPlane {
         }
         // The API server must not outlive etcd.
         while self.processes.pop().is_some() {}
+        self.dismiss_dir_watchdog();
     }
 }
 

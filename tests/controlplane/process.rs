@@ -24,7 +24,7 @@ impl Process {
             .stderr(output)
             .spawn()
             .with_context(|| format!("start {name} ({})", command.get_program().to_string_lossy()))?;
-        let watchdog = Watchdog::over(child.id())?;
+        let watchdog = Watchdog::start(&format!("kill -9 {}", child.id()))?;
         Ok(Self { name: name.into(), log: log.into(), child, watchdog })
     }
 
@@ -63,7 +63,7 @@ impl Process {
     pub fn log_tail(&self, lines: usize) -> String {
         let log = self.log();
         let all: Vec<&str> = log.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
+        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
     }
 }
 
@@ -76,19 +76,21 @@ impl Drop for Process {
     }
 }
 
-/// Kills a process once our end of a pipe closes, however that comes about.
-struct Watchdog(Child);
+/// Runs a command of the shell once our end of a pipe closes, however that comes about, unless it is dismissed before.
+pub struct Watchdog(Child);
 
 impl Watchdog {
-    fn over(pid: u32) -> Result<Self> {
+    /// Starts waiting.
+    pub fn start(duty: &str) -> Result<Self> {
         // Ctrl-C reaches the whole process group; the watchdog outlives it to clean up after us.
-        let script = format!("trap '' INT TERM HUP; read _ || kill -9 {pid}");
+        let script = format!("trap '' INT TERM HUP; read _ || {{ {duty}; }}");
         let mut command = Command::new("sh");
         command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(Self(command.spawn().context("start a watchdog")?))
     }
 
-    fn dismiss(&mut self) {
+    /// Ends it.
+    pub fn dismiss(&mut self) {
         if let Some(mut pipe) = self.0.stdin.take() {
             let _ = std::io::Write::write_all(&mut pipe, b"\n");
         }

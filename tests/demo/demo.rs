@@ -2,6 +2,8 @@
 //!
 //! With `KUBECONFIG` set, that cluster is used instead, and left running. On a terminal everything stays up until Ctrl-C.
 
+#![allow(clippy::indexing_slicing)] // of JSON, where an absent field is null
+
 #[path = "../controlplane/mod.rs"]
 mod controlplane;
 
@@ -15,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/samples/demo.yaml");
 const RESOURCE: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system/istiooperators/demo";
 
@@ -31,17 +33,12 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     let binary = operator_binary()?;
-    let mut plane = match std::env::var_os("KUBECONFIG").filter(|k| !k.is_empty()) {
-        Some(kubeconfig) => {
-            println!("== using the cluster of KUBECONFIG={}", kubeconfig.display());
-            ControlPlane::existing(kubeconfig)
-        }
-        None => {
-            println!(
-                "== starting a control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok"
-            );
-            ControlPlane::start()?
-        }
+    let mut plane = if let Some(kubeconfig) = std::env::var_os("KUBECONFIG").filter(|k| !k.is_empty()) {
+        println!("== using the cluster of KUBECONFIG={}", kubeconfig.display());
+        ControlPlane::existing(kubeconfig)
+    } else {
+        println!("== starting a control plane: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok");
+        ControlPlane::start()?
     };
     let logs = match plane.dir() {
         Some(dir) => dir.to_owned(),
@@ -120,21 +117,30 @@ struct Progress {
 
 impl Progress {
     fn tell(&mut self, status: &Value) {
-        let components = status["componentStatus"].as_object().into_iter().flatten();
-        for (name, component) in components {
-            self.line(name, &component["status"], &component["error"]);
+        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
+        let mut whole = text(&status["message"]);
+        for (name, component) in status["componentStatus"].as_object().into_iter().flatten() {
+            let message = text(&component["error"]);
+            // Said once is enough.
+            if !message.is_empty() && whole.contains(&message) {
+                whole.clear();
+            }
+            self.line(name, &text(&component["status"]), &message);
         }
-        self.line("demo", &status["status"], &status["message"]);
+        self.line("demo", &text(&status["status"]), &whole);
     }
 
-    fn line(&mut self, who: &str, phase: &Value, message: &Value) {
-        let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        let line = format!("{who:<16} {:<12} {}", text(phase), text(message));
-        if phase.is_null() || self.told.get(who) == Some(&line) {
-            return;
+    fn line(&mut self, who: &str, phase: &str, message: &str) {
+        const WIDTH: usize = 100;
+        let mut line = format!("{who:<16} {phase:<12} {message}").trim_end().to_owned();
+        if let Some((cut, _)) = line.char_indices().nth(WIDTH) {
+            line.truncate(cut);
+            line.push('…');
         }
-        println!("{:6.1} s  {}", self.begin.elapsed().as_secs_f64(), line.trim_end());
-        self.told.insert(who.into(), line);
+        if !phase.is_empty() && self.told.get(who) != Some(&line) {
+            println!("{:6.1} s  {line}", self.begin.elapsed().as_secs_f64());
+            self.told.insert(who.into(), line);
+        }
     }
 }
 

@@ -50,6 +50,7 @@ impl CaseFile {
     /// Reads a file.
     pub fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("a case file can be read");
+        let text = text.strip_suffix('\n').unwrap_or(&text);
         let mut pieces = format!("\n{text}").split("\n=== ").map(str::to_owned).collect::<Vec<_>>().into_iter();
         let head = pieces.next().unwrap_or_default();
         let shared = sections(&head).into_iter().find(|(name, _)| name == "values").map(|(_, text)| text);

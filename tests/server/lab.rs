@@ -181,7 +181,7 @@ impl Lab {
     async fn list_owned(&self) -> Result<Inventory, kube::Error> {
         let selector = ListParams::default().labels(labels::OWNER_NAME);
         let discovery = Discovery::new(self.client.clone()).run().await?;
-        let kinds = discovery.groups().flat_map(|g| g.resources_by_stability());
+        let kinds = discovery.groups().flat_map(kube::discovery::ApiGroup::resources_by_stability);
         let mut found = Inventory::new();
         for (kind, _) in kinds.filter(|(k, c)| c.supports_operation(verbs::LIST) && !MADE_BY_OTHERS.contains(&&*k.kind))
         {

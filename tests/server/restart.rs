@@ -30,7 +30,7 @@ fn an_operator_killed_in_the_middle_finishes_after_its_restart_and_a_restart_on_
     let after = lab.owned_at_rest();
     assert_eq!(changed(&before, &after), Vec::<&str>::new());
     assert_eq!(lab.iop("main"), resource);
-    assert_eq!(lab.metric("istio_install_operator_apply_total"), 0.0);
+    assert!(lab.metric("istio_install_operator_apply_total").abs() < 0.5);
 }
 
 /// How many ReplicaSets each Deployment has.

@@ -22,7 +22,7 @@ pub(super) fn generate(source: &mut Source<'_>) -> Option<Vec<u8>> {
     let power = |base: &BoxedUint, exponent: &BoxedUint| {
         BoxedMontyForm::new(base.resize(MODULUS_BITS), &params).pow(exponent).retrieve()
     };
-    let wide_order = non_zero(order.resize(MODULUS_BITS))?;
+    let wide_order = non_zero((&order).resize(MODULUS_BITS))?;
     let cofactor = modulus.wrapping_sub(BoxedUint::one_with_precision(MODULUS_BITS)).div_rem(&wide_order).0;
     // The first power of a small number that generates the group; nearly always that of 2.
     let generator = (2_u32..100).map(|h| power(&BoxedUint::from(h), &cofactor)).find(|g| !bool::from(g.is_one()))?;

@@ -76,7 +76,7 @@ impl Key {
             "RSA" => rsa::Key::read(&contents).map(Self::Rsa),
             "EC" => Self::read_sec1(&contents, None),
             "DSA" => Some(Self::Dsa(contents)),
-            _ => return Err(format!("invalid private key type {kind}")),
+            _ => return Err(format!("invalid private key type {label}")),
         };
         key.ok_or_else(|| format!("parsing {kind} private key from PEM: the key cannot be read"))
     }
