@@ -137,11 +137,6 @@ fn embedded_chart(name: &str) -> Result<Chart, ChartError> {
     if let Some(dir) = CHARTS.get_dir(name) {
         collect(dir, name, &mut files);
     }
-    // Our own definition is made from the Rust types; upstream's base chart brings it too.
-    let own = crate::api::crd::to_yaml();
-    if name == Component::Base.facts().chart {
-        files.push(("crds/istiooperators.install.istio.io.yaml".into(), own.as_bytes()));
-    }
     Chart::from_memory(files)
 }
 

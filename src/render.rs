@@ -55,17 +55,18 @@ pub struct ComponentChart {
 }
 
 impl ComponentChart {
-    /// Reads the definitions of a chart.
+    /// Reads the definitions of a chart; `own` is one more.
     ///
     /// # Errors
     /// One of them is no object.
-    pub fn new(component: Component, chart: Chart) -> Result<Self, RenderError> {
+    pub fn new(component: Component, chart: Chart, own: Option<Value>) -> Result<Self, RenderError> {
         let mut files: Vec<_> = chart.own_crds().map(|f| (f.name.clone(), f.data.clone())).collect();
         files.sort();
         let mut definitions = vec![];
         for (name, data) in files {
             definitions.extend(read_objects(component, &name, &String::from_utf8_lossy(&data))?);
         }
+        definitions.extend(own.and_then(|value| Object::new(value).ok()));
         Ok(Self { chart: ParsedChart::new(chart), definitions: Arc::new(definitions) })
     }
 }

@@ -36,11 +36,14 @@ fn compare_map(desired: &Value, live: &Value, owned: &Value, path: &str, found: 
     let wanted = desired.as_object().unwrap_or(&empty);
     for (name, value) in wanted {
         let at = format!("{path}.{name}");
-        if IDENTITY.contains(&at.as_str()) || (path.is_empty() && IDENTITY.contains(&name.as_str())) || is_empty(value)
-        {
+        let record = owned.get(format!("f:{name}"));
+        let is_identity = IDENTITY.contains(&at.as_str()) || (path.is_empty() && IDENTITY.contains(&name.as_str()));
+        // An empty value need not be stored; it differs only from what we stored before.
+        if is_identity || value.is_null() || (is_empty(value) && record.is_none()) {
             continue;
         }
-        match (owned.get(format!("f:{name}")), live.get(name)) {
+        match (record, live.get(name)) {
+            (_, None) if is_empty(value) => {}
             (Some(record), Some(live)) => compare(value, live, record, &at, found),
             // Nothing of it is ours; whether that is a difference, its fields tell (the name, say, is in no record).
             (None, Some(live)) if value.is_object() => compare_map(value, live, &Value::Null, &at, found),
@@ -198,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_field_that_was_taken_from_us_is_named() {
-        let live = live(&json!({"a": 1}), &json!({}));
-        assert_eq!(differences(&desired(&json!({"a": 1})), &live), [".spec.a"]);
+        let live = live(&json!({"a": 1, "b": 1}), &json!({"f:b": {}}));
+        assert_eq!(differences(&desired(&json!({"a": 1, "b": 1})), &live), [".spec.a"]);
     }
 
     #[test]

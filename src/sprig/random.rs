@@ -130,3 +130,74 @@ fn uuid(ambient: &Ambient) -> String {
     let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
     groups.map(|range| hex.get(range).unwrap_or_default()).join("-")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sprig::testing::check;
+    use std::cell::RefCell;
+
+    /// Bytes that count up.
+    fn ambient() -> Ambient {
+        let mut next = 0_u8;
+        let entropy = move |buffer: &mut [u8]| {
+            for byte in buffer {
+                next = next.wrapping_mul(5).wrapping_add(113);
+                *byte = next;
+            }
+        };
+        Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: RefCell::new(Box::new(entropy)) }
+    }
+
+    #[test]
+    fn what_is_not_random_is_what_helm_makes_of_it() {
+        check(include_str!("testdata/random.txt"));
+    }
+
+    #[test]
+    fn texts_have_the_length_and_the_characters_asked_for() {
+        let ambient = ambient();
+        let cases: [(&str, fn(u8) -> bool); 4] = [
+            ("randAlphaNum", |b| b.is_ascii_alphanumeric()),
+            ("randAlpha", |b| b.is_ascii_alphabetic()),
+            ("randNumeric", |b| b.is_ascii_digit()),
+            ("randAscii", |b| (32..127).contains(&b)),
+        ];
+        for (name, wanted) in cases {
+            let function = crate::sprig::function(name).expect("a function");
+            let Ok(Value::String(s)) = (function.call)(&ambient, &[Value::Int(200)]) else { panic!("no text") };
+            assert!(s.as_bytes().len() == 200 && s.as_bytes().iter().all(|b| wanted(*b)), "{name}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_in_their_range_and_reach_all_of_it() {
+        let ambient = ambient();
+        let mut seen = std::collections::BTreeSet::new();
+        for _ in 0..200 {
+            let Ok(Value::Int(n)) = draw_int(&ambient, -2, 3) else { panic!("no number") };
+            seen.insert(n);
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [-2, -1, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_uuid_says_its_version_and_variant() {
+        let id = uuid(&ambient());
+        assert_eq!(id.len(), 36);
+        assert_eq!(&id[14..15], "4");
+        assert!("89ab".contains(&id[19..20]));
+    }
+
+    #[test]
+    fn shuffling_keeps_the_characters() {
+        let mut sorted: Vec<char> = shuffled(&ambient(), "sorted-é".as_bytes()).chars().collect();
+        sorted.sort_unstable();
+        assert_eq!(sorted.into_iter().collect::<String>(), "-deorsté");
+    }
+
+    #[test]
+    fn a_text_longer_than_memory_is_refused() {
+        assert!(draw_text(&ambient(), i64::MAX, |_| true).is_err());
+    }
+}

@@ -1,1 +1,236 @@
-//! Tests.
+//! Texts with what Helm made of them; keys and certificates by their structure and signatures. The keys in the recorded
+//! expressions were made for them and protect nothing.
+
+use super::der::{self, Reader};
+use super::key::Key;
+use super::{Source, pem};
+use crate::gotmpl::format::display;
+use crate::gotmpl::{Ambient, Value};
+use crate::sprig::testing::check;
+use ring::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
+    VerificationAlgorithm,
+};
+use std::cell::RefCell;
+
+/// 2024-01-31 10:20:31 UTC, and a source that gives the same bytes each time (splitmix64).
+fn ambient() -> Ambient {
+    let mut state: u64 = 7;
+    let entropy = move |buffer: &mut [u8]| {
+        for byte in buffer {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *byte = (mixed ^ (mixed >> 31)).to_le_bytes()[0];
+        }
+    };
+    Ambient {
+        now: || (1_706_696_431, 0),
+        timezone: "UTC".to_owned(),
+        entropy: RefCell::new(Box::new(entropy)),
+    }
+}
+
+fn call(ambient: &Ambient, name: &str, args: &[Value]) -> Result<Value, String> {
+    (crate::sprig::function(name).expect("a function").call)(ambient, args)
+}
+
+fn run(ambient: &Ambient, name: &str, args: &[Value]) -> String {
+    let value = call(ambient, name, args).expect("no error");
+    String::from_utf8(display(&value)).expect("UTF-8")
+}
+
+fn text(s: &str) -> Value {
+    Value::string(s)
+}
+
+fn field(pair: &Value, name: &str) -> String {
+    let Value::Object(o) = pair else { panic!("no object") };
+    String::from_utf8(display(&o.field(name).expect("a field"))).expect("UTF-8")
+}
+
+/// The parts of a certificate that the tests look at.
+struct Cert {
+    body: Vec<u8>,
+    signature: Vec<u8>,
+    issuer: Vec<u8>,
+    validity: String,
+    subject: Vec<u8>,
+    public: Vec<u8>,
+    extensions: Vec<u8>,
+}
+
+impl Cert {
+    fn of(pair: &Value) -> Self {
+        let (label, contents) = pem::decode(field(pair, "Cert").as_bytes()).expect("PEM");
+        assert_eq!(label, "CERTIFICATE");
+        let mut outer = Reader::new(&contents).sequence().expect("a certificate");
+        let (body, fields) = outer.whole(der::SEQUENCE).expect("a body");
+        let algorithm = outer.take(der::SEQUENCE).expect("an algorithm");
+        let signature = outer.bits().expect("a signature").to_vec();
+        let mut fields = Reader::new(fields);
+        assert_eq!(fields.take(der::explicit(0)), Some(&[2, 1, 2][..]), "version 3");
+        assert!(fields.integer().expect("a serial number").len() <= 16);
+        assert_eq!(fields.take(der::SEQUENCE), Some(algorithm));
+        let issuer = fields.take(der::SEQUENCE).expect("an issuer").to_vec();
+        let mut times = fields.sequence().expect("a validity");
+        let mut time = || times.take(der::UTC_TIME).or_else(|| times.take(der::GENERALIZED_TIME)).expect("a time");
+        let validity = [time(), b"-", time()].concat();
+        let subject = fields.take(der::SEQUENCE).expect("a subject").to_vec();
+        let mut info = fields.sequence().expect("a public key");
+        info.take(der::SEQUENCE).expect("an algorithm");
+        let public = info.bits().expect("key bits").to_vec();
+        let extensions = fields.take(der::explicit(3)).expect("extensions").to_vec();
+        assert!(fields.is_done() && outer.is_done());
+        let validity = String::from_utf8(validity).expect("ASCII");
+        Self { body: body.to_vec(), signature, issuer, validity, subject, public, extensions }
+    }
+
+    fn is_signed_by(&self, signer: &Self, algorithm: &'static dyn VerificationAlgorithm) -> bool {
+        UnparsedPublicKey::new(algorithm, &signer.public).verify(&self.body, &self.signature).is_ok()
+    }
+
+    fn says(&self, bytes: &[u8]) -> bool {
+        self.extensions.windows(bytes.len()).any(|w| w == bytes)
+    }
+}
+
+const IS_AUTHORITY: &[u8] = &[0x30, 3, 1, 1, 0xff];
+const SIGNS_CERTIFICATES: &[u8] = &[3, 2, 2, 0xa4];
+const SIGNS_AND_ENCIPHERS: &[u8] = &[3, 2, 5, 0xa0];
+
+#[test]
+fn digests_passwords_and_refusals_are_those_of_helm() {
+    check(include_str!("../testdata/crypto.txt"));
+}
+
+#[test]
+fn an_authority_signs_a_server() {
+    let ambient = ambient();
+    let authority = call(&ambient, "genCA", &[text("my-ca*"), Value::Int(365)]).expect("an authority");
+    let addresses = Value::list(vec![text("10.0.0.1"), text("::1"), text("::ffff:1.2.3.4")]);
+    let names = Value::list(vec![text("a.b")]);
+    let args = [text("srv"), addresses, names, Value::Int(30), authority.clone()];
+    let server = call(&ambient, "genSignedCert", &args).expect("a certificate");
+
+    let (ca, leaf) = (Cert::of(&authority), Cert::of(&server));
+    assert!(ca.is_signed_by(&ca, &RSA_PKCS1_2048_8192_SHA256) && ca.issuer == ca.subject);
+    assert!(leaf.is_signed_by(&ca, &RSA_PKCS1_2048_8192_SHA256) && leaf.issuer == ca.subject);
+    assert!(!ca.is_signed_by(&leaf, &RSA_PKCS1_2048_8192_SHA256));
+    assert_eq!(ca.validity, "240131102031Z-250130102031Z");
+    assert_eq!(leaf.validity, "240131102031Z-240301102031Z");
+    // An asterisk is no printable character in DER's sense.
+    assert!(ca.subject.ends_with(&[&[der::UTF8_STRING, 6][..], b"my-ca*"].concat()));
+    assert!(leaf.subject.ends_with(&[&[der::PRINTABLE_STRING, 3][..], b"srv"].concat()));
+    assert!(ca.says(IS_AUTHORITY) && ca.says(SIGNS_CERTIFICATES));
+    assert!(!leaf.says(IS_AUTHORITY) && leaf.says(SIGNS_AND_ENCIPHERS));
+    let names = [&[0x82, 3][..], b"a.b", &[0x87, 4, 10, 0, 0, 1, 0x87, 16], &[0; 15], &[1, 0x87, 4, 1, 2, 3, 4]].concat();
+    assert!(leaf.says(&names));
+    let key = Key::read(field(&server, "Key").as_bytes()).expect("a key");
+    assert_eq!(key.public_bytes(), leaf.public);
+    assert!(field(&server, "Key").starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
+    let custom = ["Cert", "Key"].map(|name| Value::string(crate::sprig::base::base64(field(&server, name).as_bytes())));
+    assert_eq!(field(&call(&ambient, "buildCustomCert", &custom).expect("a pair"), "Cert"), field(&server, "Cert"));
+}
+
+#[test]
+fn certificates_can_have_keys_of_other_kinds() {
+    let ambient = ambient();
+    let p384 = Key::P384(p384::ecdsa::SigningKey::from_slice(&[7; 48]).expect("a key")).to_pem();
+    let kinds: [(Value, &'static dyn VerificationAlgorithm); 3] = [
+        (call(&ambient, "genPrivateKey", &[text("ecdsa")]).expect("a key"), &ECDSA_P256_SHA256_ASN1),
+        (call(&ambient, "genPrivateKey", &[text("ed25519")]).expect("a key"), &ED25519),
+        (Value::string(p384), &ECDSA_P384_SHA384_ASN1),
+    ];
+    for (key, algorithm) in &kinds {
+        let ca = call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(30_000), key.clone()]).expect("a pair");
+        assert_eq!(field(&ca, "Key").as_bytes(), display(key));
+        assert!(Cert::of(&ca).is_signed_by(&Cert::of(&ca), *algorithm));
+        assert!(Cert::of(&ca).validity.ends_with("-21060322102031Z"));
+        for (other, _) in &kinds {
+            let args = [text(""), Value::Nil, Value::list(vec![text("x")]), Value::Int(1), ca.clone(), other.clone()];
+            let leaf = call(&ambient, "genSignedCertWithKey", &args).expect("a pair");
+            assert!(Cert::of(&leaf).is_signed_by(&Cert::of(&ca), *algorithm));
+            // Without a subject its names are critical.
+            assert!(Cert::of(&leaf).says(&[0x55, 0x1d, 17, 1, 1, 0xff]));
+        }
+    }
+}
+
+#[test]
+fn a_key_of_another_authority_does_not_sign() {
+    let ambient = ambient();
+    let pair = |kind: &str| {
+        let key = call(&ambient, "genPrivateKey", &[text(kind)]).expect("a key");
+        call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(1), key]).expect("a pair")
+    };
+    let (one, other) = (pair("ecdsa"), pair("ed25519"));
+    let base64 = |pair: &Value, name| Value::string(crate::sprig::base::base64(field(pair, name).as_bytes()));
+    let mixed = call(&ambient, "buildCustomCert", &[base64(&one, "Cert"), base64(&other, "Key")]).expect("a pair");
+    let args = [text("x"), Value::Nil, Value::Nil, Value::Int(1), mixed, text(&field(&one, "Key"))];
+    let error = call(&ambient, "genSignedCertWithKey", &args).err();
+    let want = "error creating certificate: x509: provided PrivateKey doesn't match parent's PublicKey";
+    assert_eq!(error.as_deref(), Some(want));
+}
+
+#[test]
+fn a_dsa_key_is_made_but_signs_nothing() {
+    let order_is_prime = |key: &[u8]| {
+        let mut fields = Reader::new(key).sequence().expect("a key");
+        assert_eq!(fields.integer(), Some(&[][..]));
+        let [p, q] = [(); 2].map(|()| crypto_bigint::BoxedUint::from_be_slice_vartime(fields.integer().expect("a number")));
+        (p.bits(), q.bits()) == (2048, 256) && crypto_primes::is_prime(crypto_primes::Flavor::Any, &q)
+    };
+    let ambient = ambient();
+    let Some(Key::Dsa(der)) = Key::generate(&mut Source(&ambient), b"dsa") else { panic!("no key") };
+    assert!(order_is_prime(&der));
+    let pem = Key::Dsa(der).to_pem();
+    let error = call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(1), Value::string(pem)]).err();
+    let want = "error creating certificate: x509: certificate private key does not implement crypto.Signer";
+    assert_eq!(error.as_deref(), Some(want));
+}
+
+#[test]
+fn the_same_source_gives_the_same_keys() {
+    let make = || run(&ambient(), "genCA", &[text("ca"), Value::Int(1)]);
+    assert_eq!(make(), make());
+}
+
+#[test]
+fn encrypted_texts_are_read_again_and_so_are_helms() {
+    let ambient = ambient();
+    for plain in ["a", "0123456789abcdef", "plain text of some length"] {
+        let secret = run(&ambient, "encryptAES", &[text("secret"), text(plain)]);
+        assert_eq!(run(&ambient, "decryptAES", &[text("secret"), text(&secret)]), plain);
+    }
+    let recorded = [
+        ("secret", "qgczu+tVuUP86Rwl+aQHsnqDc73ieGOFzRXwRqi2BMufEKVp1IlmprkIH4odo+jR", "plain text of some length"),
+        (
+            "a key that is longer than thirty-two bytes",
+            "RjVdKmSfy+7R9f/a/PwouRNh9KgtLbFP9au0fRsE+82fg0kHZVc8MkdqKs1a2JW+",
+            "0123456789abcdef",
+        ),
+    ];
+    for (password, secret, plain) in recorded {
+        assert_eq!(run(&ambient, "decryptAES", &[text(password), text(secret)]), plain);
+    }
+}
+
+#[test]
+fn hashes_of_passwords_verify() {
+    let ambient = ambient();
+    let hash = run(&ambient, "bcrypt", &[text("pw")]);
+    assert!(hash.starts_with("$2a$10$") && hash.len() == 60);
+    assert!(::bcrypt::verify("pw", &hash).expect("a hash"));
+    let line = run(&ambient, "htpasswd", &[text("me"), text("pw")]);
+    let (user, hash) = line.split_once(':').expect("a colon");
+    assert!(user == "me" && ::bcrypt::verify("pw", hash).expect("a hash"));
+}
+
+#[test]
+fn pem_blocks_are_found_among_other_text() {
+    let block = pem::encode("X", b"some contents that are longer than one line of base64 can hold");
+    let around = [b"noise\n-----BEGIN Y-----\n!\n-----END Y-----\nmore\n", block.as_slice(), b"tail"].concat();
+    assert_eq!(pem::decode(&around).map(|(label, _)| label).as_deref(), Some("X"));
+    assert_eq!(pem::decode(b"-----BEGIN X-----\neA==\n"), None);
+}

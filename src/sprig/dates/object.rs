@@ -204,9 +204,8 @@ impl Object for Time {
     }
 
     fn to_json(&self) -> Result<String, String> {
-        let wrong = |what: &str| {
-            Err(format!("json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: {what}"))
-        };
+        let wrong =
+            |what: &str| Err(format!("json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: {what}"));
         if !(0..10_000).contains(&self.civil().year) {
             return wrong("year outside of range [0,9999]");
         }

@@ -1,8 +1,8 @@
 //! Versions as Masterminds/semver 3.5 reads and orders them: loosely (`1.2`, `v1`, `01.2.3` are versions), by the
 //! precedence of semver.org.
 //!
-//! In: texts. Out: [`Version`], which templates see as `*semver.Version`, and the answer of `semverCompare`. Ranges
-//! are in [`range`].
+//! In: texts. Out: `Version`, which templates see as `*semver.Version`, and the answer of `semverCompare`. Ranges
+//! are in `range`.
 
 mod range;
 #[cfg(test)]
