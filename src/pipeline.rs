@@ -121,9 +121,11 @@ impl Package {
             Some(directory) => Chart::load(&directory.join("charts").join(name)),
             None => embedded_chart(name),
         };
-        let chart = Arc::new(
-            ComponentChart::new(component, chart.map_err(broken)?).map_err(|e| PipelineError::Render(vec![e]))?,
-        );
+        // Our own definition is made from the Rust types; upstream's base chart brings it too.
+        let ours = component == Component::Base && self.directory.is_none();
+        let own = ours.then(crate::api::crd::custom_resource_definition);
+        let chart = ComponentChart::new(component, chart.map_err(broken)?, own);
+        let chart = Arc::new(chart.map_err(|e| PipelineError::Render(vec![e]))?);
         Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
     }
 }

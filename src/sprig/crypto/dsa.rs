@@ -52,6 +52,7 @@ fn modulus_for(source: &mut Source<'_>, order: &BoxedUint) -> Option<BoxedUint> 
 }
 
 fn has_small_factor(n: &BoxedUint) -> bool {
-    let odd = (3..SMALL).step_by(2).filter_map(|d| Option::<NonZero<crypto_bigint::Limb>>::from(NonZero::new(d.into())));
+    let odd =
+        (3..SMALL).step_by(2).filter_map(|d| Option::<NonZero<crypto_bigint::Limb>>::from(NonZero::new(d.into())));
     odd.into_iter().any(|d| n.rem_limb(d).0 == 0)
 }

@@ -153,9 +153,8 @@ fn decrypt(password: &[u8], encoded: &[u8]) -> Result<Value, String> {
     let padding = plain.last().copied().map(usize::from);
     let padding = padding.ok_or_else(|| out_of_range("index out of range [-1]".to_owned()))?;
     let length = plain.len().checked_sub(padding);
-    let length = length.ok_or_else(|| {
-        out_of_range(format!("slice bounds out of range [:-{}]", padding - plain.len()))
-    })?;
+    let length =
+        length.ok_or_else(|| out_of_range(format!("slice bounds out of range [:-{}]", padding - plain.len())))?;
     Ok(Value::string(plain.get(..length).unwrap_or_default()))
 }
 

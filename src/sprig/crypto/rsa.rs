@@ -14,9 +14,8 @@ use sha2::{Digest, Sha256};
 const EXPONENT: u32 = 65_537;
 
 /// What stands before a SHA-256 digest in a signature: its algorithm, in DER (RFC 8017, 9.2).
-const SHA256_PREFIX: &[u8] = &[
-    0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20,
-];
+const SHA256_PREFIX: &[u8] =
+    &[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20];
 
 /// A private key.
 pub(super) struct Key {
@@ -70,7 +69,8 @@ impl Key {
         let private_exponent = BoxedUint::from_be_slice_vartime(fields.integer()?);
         let p = BoxedUint::from_be_slice_vartime(fields.integer()?);
         let q = BoxedUint::from_be_slice_vartime(fields.integer()?);
-        let fits = p.concatenating_mul(&q).cmp_vartime(&modulus).is_eq() && private_exponent.cmp_vartime(&modulus).is_lt();
+        let fits =
+            p.concatenating_mul(&q).cmp_vartime(&modulus).is_eq() && private_exponent.cmp_vartime(&modulus).is_lt();
         if !version.is_empty() || !outer.is_done() || !fits {
             return None;
         }

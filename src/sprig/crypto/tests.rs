@@ -24,11 +24,7 @@ fn ambient() -> Ambient {
             *byte = (mixed ^ (mixed >> 31)).to_le_bytes()[0];
         }
     };
-    Ambient {
-        now: || (1_706_696_431, 0),
-        timezone: "UTC".to_owned(),
-        entropy: RefCell::new(Box::new(entropy)),
-    }
+    Ambient { now: || (1_706_696_431, 0), timezone: "UTC".to_owned(), entropy: RefCell::new(Box::new(entropy)) }
 }
 
 fn call(ambient: &Ambient, name: &str, args: &[Value]) -> Result<Value, String> {
@@ -124,7 +120,8 @@ fn an_authority_signs_a_server() {
     assert!(leaf.subject.ends_with(&[&[der::PRINTABLE_STRING, 3][..], b"srv"].concat()));
     assert!(ca.says(IS_AUTHORITY) && ca.says(SIGNS_CERTIFICATES));
     assert!(!leaf.says(IS_AUTHORITY) && leaf.says(SIGNS_AND_ENCIPHERS));
-    let names = [&[0x82, 3][..], b"a.b", &[0x87, 4, 10, 0, 0, 1, 0x87, 16], &[0; 15], &[1, 0x87, 4, 1, 2, 3, 4]].concat();
+    let names =
+        [&[0x82, 3][..], b"a.b", &[0x87, 4, 10, 0, 0, 1, 0x87, 16], &[0; 15], &[1, 0x87, 4, 1, 2, 3, 4]].concat();
     assert!(leaf.says(&names));
     let key = Key::read(field(&server, "Key").as_bytes()).expect("a key");
     assert_eq!(key.public_bytes(), leaf.public);
@@ -178,7 +175,8 @@ fn a_dsa_key_is_made_but_signs_nothing() {
     let order_is_prime = |key: &[u8]| {
         let mut fields = Reader::new(key).sequence().expect("a key");
         assert_eq!(fields.integer(), Some(&[][..]));
-        let [p, q] = [(); 2].map(|()| crypto_bigint::BoxedUint::from_be_slice_vartime(fields.integer().expect("a number")));
+        let [p, q] =
+            [(); 2].map(|()| crypto_bigint::BoxedUint::from_be_slice_vartime(fields.integer().expect("a number")));
         (p.bits(), q.bits()) == (2048, 256) && crypto_primes::is_prime(crypto_primes::Flavor::Any, &q)
     };
     let ambient = ambient();
