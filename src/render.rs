@@ -71,9 +71,18 @@ impl ComponentChart {
     }
 }
 
-/// Time and randomness for charts: none, so that one spec always renders to the same bytes.
-fn no_ambient() -> Ambient {
-    let entropy: crate::gotmpl::function::Entropy = Box::new(|bytes: &mut [u8]| bytes.fill(0));
+/// Time and randomness for charts: always the same, so that one spec always renders to the same bytes. (SplitMix64; a
+/// constant would keep a search for primes going for ever.)
+fn fixed_ambient() -> Ambient {
+    let mut state = 0_u64;
+    let entropy: crate::gotmpl::function::Entropy = Box::new(move |bytes: &mut [u8]| {
+        for chunk in bytes.chunks_mut(8) {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.iter_mut().zip((mixed ^ (mixed >> 31)).to_le_bytes()).for_each(|(to, from)| *to = from);
+        }
+    });
     Ambient { now: || (0, 0), timezone: "UTC".into(), entropy: RefCell::new(entropy) }
 }
 
@@ -104,7 +113,7 @@ pub fn render(
     let values = values.as_object().cloned().unwrap_or_default();
     let rendered = chart
         .chart
-        .render(&values, &release, capabilities, &Surroundings::offline(&no_ambient))
+        .render(&values, &release, capabilities, &Surroundings::offline(&fixed_ambient))
         .map_err(|e| RenderError::Chart { component, message: e.to_string() })?;
     let mut objects = vec![];
     for (file, text) in rendered.files.iter().filter(|(name, _)| !name.ends_with("NOTES.txt")) {

@@ -6,12 +6,15 @@
 //!
 //! Cases in which we knowingly differ are listed in `tests/engine/known-differences.txt`, with the reason.
 
+// Functions beside the tests may fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 #[path = "engine/cases.rs"]
 mod cases;
-#[path = "engine/real.rs"]
-mod real;
 #[path = "engine/ours.rs"]
 mod ours;
+#[path = "engine/real.rs"]
+mod real;
 
 use cases::{Answer, Case, CaseFile};
 use std::collections::BTreeMap;

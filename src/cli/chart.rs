@@ -34,6 +34,7 @@ enum ChartCommand {
 
 /// The arguments of `chart template`, named as Helm's.
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct TemplateArgs {
     /// Release name (default `release-name`) and chart: a directory or a .tgz file

@@ -322,3 +322,49 @@ fn nested(path: &str, table: Map) -> Map {
         outer
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(declaration: &str, given: &serde_json::Value) -> Vec<String> {
+        let parent = format!("{{apiVersion: v2, name: c, version: 1, dependencies: [{declaration}]}}");
+        let files = [
+            ("Chart.yaml", parent.as_str()),
+            ("charts/s/Chart.yaml", "{name: s, version: 1.2.3}"),
+            ("charts/u/Chart.yaml", "{name: u, version: 1}"),
+        ];
+        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes()))).unwrap();
+        let given = table(given.as_object().unwrap());
+        let tree = Tree::new(&chart, &given, &Warnings::default()).unwrap();
+        tree.root.children().iter().map(|c| c.full_path()).collect()
+    }
+
+    #[test]
+    fn declarations_rename_multiply_and_disable() {
+        use serde_json::json;
+        for (declaration, given, want) in [
+            ("{name: s, version: 1.x}", json!({}), &["c/charts/u", "c/charts/s"][..]),
+            (
+                "{name: s, version: 1, alias: z}, {name: s, version: 1}",
+                json!({}),
+                &["c/charts/u", "c/charts/z", "c/charts/s"],
+            ),
+            ("{name: s, version: 2, alias: z}", json!({}), &["c/charts/s", "c/charts/u"]),
+            ("{name: s, version: 1, condition: s.on}", json!({"s": {"on": false}}), &["c/charts/u"]),
+            (
+                "{name: s, version: 1, condition: 'x.y,s.on'}",
+                json!({"x": {"y": true}, "s": {"on": false}}),
+                &["c/charts/u", "c/charts/s"],
+            ),
+            ("{name: s, version: 1, tags: [t, v]}", json!({"tags": {"t": false}}), &["c/charts/u"]),
+            (
+                "{name: s, version: 1, tags: [t, v]}",
+                json!({"tags": {"t": false, "v": true}}),
+                &["c/charts/u", "c/charts/s"],
+            ),
+        ] {
+            assert_eq!(names(declaration, &given), want, "{declaration} {given}");
+        }
+    }
+}

@@ -279,3 +279,102 @@ fn exec_error(error: &ExecError) -> RenderError {
         _ => RenderError::Template(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ambient() -> Ambient {
+        let entropy: crate::gotmpl::function::Entropy = Box::new(|buffer| buffer.fill(1));
+        Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: entropy.into() }
+    }
+
+    fn chart(files: &[(&str, &str)]) -> ParsedChart {
+        let metadata = ("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}");
+        let files = files.iter().chain([&metadata]).map(|(name, text)| (*name, text.as_bytes()));
+        ParsedChart::new(Chart::from_memory(files).unwrap())
+    }
+
+    fn render(chart: &ParsedChart, values: &serde_json::Value) -> Result<Rendered, RenderFailed> {
+        let release = ReleaseOptions::install("r", "ns");
+        let values = values.as_object().unwrap();
+        chart.render(values, &release, &Capabilities::default(), &Surroundings::offline(&ambient))
+    }
+
+    #[test]
+    fn one_chart_renders_many_times_on_many_threads() {
+        let chart = chart(&[("templates/a", "{{ set .Values \"n\" (add .Values.n 1) | len }} {{ .Values.n }}")]);
+        std::thread::scope(|threads| {
+            for n in 0..8 {
+                let chart = &chart;
+                threads.spawn(move || {
+                    let rendered = render(chart, &json!({ "n": n })).unwrap();
+                    assert_eq!(rendered.files["c/templates/a"], format!("1 {}", n + 1));
+                });
+            }
+        });
+        assert_eq!(chart.sets.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_thousand_and_one_nested_includes_pass_and_no_more() {
+        let chart = chart(&[(
+            "templates/a",
+            "{{ define \"r\" }}{{ if gt . 1 }}{{ include \"r\" (sub . 1 | int) }}{{ else }}end{{ end }}{{ end }}\
+             {{ include \"r\" (int .Values.n) }}",
+        )]);
+        assert_eq!(render(&chart, &json!({ "n": 1001 })).unwrap().files["c/templates/a"], "end");
+        let failed = render(&chart, &json!({ "n": 1002 })).unwrap_err().to_string();
+        let want =
+            "error calling include: rendering template has a nested reference name: r: unable to execute template";
+        assert!(failed.ends_with(want), "{}", &failed[failed.len() - 200..]);
+    }
+
+    #[test]
+    fn a_chart_without_end_is_stopped() {
+        let chart = chart(&[("templates/a", "{{ define \"r\" }}{{ template \"r\" . }}{{ end }}{{ template \"r\" }}")]);
+        assert!(render(&chart, &json!({})).unwrap_err().to_string().contains("deep"));
+    }
+
+    #[test]
+    fn files_render_from_the_deepest_up() {
+        let chart = chart(&[
+            ("templates/a", "{{ .Values.seen }}{{ $_ := set .Values \"seen\" (print .Values.seen \"a\") }}"),
+            ("templates/b", "{{ .Values.seen }}{{ $_ := set .Values \"seen\" (print .Values.seen \"b\") }}"),
+            ("templates/d/c", "{{ $_ := set .Values \"seen\" \"c\" }}"),
+        ]);
+        let files = render(&chart, &json!({})).unwrap().files;
+        assert_eq!((files["c/templates/b"].as_str(), files["c/templates/a"].as_str()), ("c", "cb"));
+    }
+
+    #[test]
+    fn another_choice_of_subcharts_has_its_own_templates() {
+        let parent = "{apiVersion: v2, name: c, version: 1, dependencies: [{name: s, version: 1, condition: s.on}]}";
+        let files = [
+            ("Chart.yaml", parent),
+            ("templates/a", "{{ include \"x\" . }}{{ define \"x\" }}{{ end }}"),
+            ("charts/s/Chart.yaml", "{name: s, version: 1}"),
+            ("charts/s/templates/_x", "{{ define \"x\" }}sub{{ end }}"),
+        ];
+        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes()))).unwrap();
+        let chart = ParsedChart::new(chart);
+        for (on, want) in [(true, "sub"), (false, ""), (true, "sub")] {
+            assert_eq!(render(&chart, &json!({"s": {"on": on}})).unwrap().files["c/templates/a"], want);
+        }
+        assert_eq!(chart.sets.lock().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn errors_keep_their_stage() {
+        for (text, want, in_templates) in [
+            ("{{ fail \"a: b\" }}", "execution error at (c/templates/a:1:3): a: b", true),
+            ("{{ foo }}", "parse error at (c/templates/a:1): function \"foo\" not defined", true),
+        ] {
+            let failed = render(&chart(&[("templates/a", text)]), &json!({})).unwrap_err();
+            assert_eq!((failed.to_string().as_str(), failed.problem.in_templates()), (want, in_templates));
+        }
+        let failed = render(&chart(&[("values.schema.json", "{\"required\":[\"q\"]}")]), &json!({})).unwrap_err();
+        assert!(!failed.problem.in_templates());
+    }
+}

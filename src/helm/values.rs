@@ -225,3 +225,62 @@ impl Coalescer<'_> {
 fn shallow_copy(map: &Map) -> Map {
     Map::from_entries(map.kind(), map.snapshot().into_iter().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helm::chart::Chart;
+    use crate::helm::dependencies::{Tree, table as from_json};
+    use serde_json::{Value as Json, json};
+
+    /// The values a chart with a subchart `k` sees, and what is logged.
+    fn coalesced(defaults: &str, sub: &str, given: &Json) -> (Json, Vec<String>) {
+        let files = [
+            ("Chart.yaml", "{apiVersion: v2, name: c, version: 1}"),
+            ("values.yaml", defaults),
+            ("charts/k/Chart.yaml", "{name: k, version: 1}"),
+            ("charts/k/values.yaml", sub),
+        ];
+        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes()))).unwrap();
+        let warnings = Warnings::default();
+        let given = from_json(given.as_object().unwrap());
+        let tree = Tree::new(&chart, &given, &warnings).unwrap();
+        let values = coalesce(&tree.root, &given, &warnings).unwrap();
+        (to_json(&Value::Map(values)), warnings.take())
+    }
+
+    #[test]
+    fn a_given_null_deletes_a_default_and_nothing_else() {
+        let (values, _) = coalesced(
+            "a: 1\nb: null\nt: {x: 1, m: null}",
+            "{}",
+            &json!({"a": null, "new": null, "t": {"x": null, "m": null}}),
+        );
+        assert_eq!(values, json!({"b": null, "new": null, "t": {"m": null}, "k": {"global": {}}}));
+    }
+
+    #[test]
+    fn a_null_of_the_parent_deletes_the_childs_default() {
+        let (values, _) = coalesced("k: {x: null, w: null}", "{x: 1, z: 2}", &json!({}));
+        assert_eq!(values, json!({"k": {"w": null, "z": 2.0, "global": {}}}));
+    }
+
+    #[test]
+    fn globals_reach_the_child_and_nested_ones_leak_back() {
+        let (values, _) = coalesced("global: {a: {b: {c: 1}}}", "global: {a: {b: {d: 2}, e: 3}}", &json!({}));
+        assert_eq!(values["k"]["global"], json!({"a": {"b": {"c": 1.0, "d": 2.0}, "e": 3.0}}));
+        assert_eq!(values["global"], json!({"a": {"b": {"c": 1.0, "d": 2.0}}}));
+    }
+
+    #[test]
+    fn clashes_are_logged() {
+        let (_, warnings) = coalesced("s: 1\nt: {u: {v: 1}}", "{}", &json!({"s": {"a": 1}, "t": {"u": 2}}));
+        assert_eq!(
+            warnings,
+            [
+                "coalesce.go:237: warning: skipped value for c.s: Not a table.",
+                "coalesce.go:316: warning: cannot overwrite table with non table for c.t.u (map[v:1])",
+            ]
+        );
+    }
+}

@@ -37,6 +37,7 @@ pub(crate) fn text(args: &[Value], index: usize) -> &[u8] {
 pub(crate) fn int(args: &[Value], index: usize) -> i64 {
     match args.get(index) {
         Some(Value::Int(i) | Value::Int64(i)) => *i,
+        Some(Value::Uint64(u)) => i64::try_from(*u).unwrap_or(i64::MAX),
         _ => 0,
     }
 }

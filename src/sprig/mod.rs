@@ -8,6 +8,7 @@ mod args;
 mod base;
 mod case;
 mod cast;
+mod crypto;
 mod dates;
 mod decimal;
 mod defaults;
@@ -36,6 +37,7 @@ use crate::gotmpl::Function;
 
 /// The tables of all files.
 const TABLES: &[&[Function]] = &[
+    crypto::FUNCTIONS,
     dates::FUNCTIONS,
     defaults::FUNCTIONS,
     dicts::FUNCTIONS,

@@ -137,7 +137,10 @@ mod tests {
     use crate::sprig::testing::check;
     use std::cell::RefCell;
 
-    /// Bytes that count up.
+    /// Which characters a text may have.
+    type Wanted = fn(u8) -> bool;
+
+    /// Bytes of a small fixed sequence.
     fn ambient() -> Ambient {
         let mut next = 0_u8;
         let entropy = move |buffer: &mut [u8]| {
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn texts_have_the_length_and_the_characters_asked_for() {
         let ambient = ambient();
-        let cases: [(&str, fn(u8) -> bool); 4] = [
+        let cases: [(&str, Wanted); 4] = [
             ("randAlphaNum", |b| b.is_ascii_alphanumeric()),
             ("randAlpha", |b| b.is_ascii_alphabetic()),
             ("randNumeric", |b| b.is_ascii_digit()),

@@ -25,6 +25,9 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const START_DEADLINE: Duration = Duration::from_mins(1);
 
+/// Between two attempts; kubectl alone takes a tenth of a second of a core.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What a control plane can be asked to be.
 #[derive(Default, Clone)]
 pub struct Options {
@@ -264,7 +267,7 @@ pub fn wait<T>(what: &str, patience: Duration, mut attempt: impl FnMut() -> Resu
         match attempt().with_context(|| format!("while waiting for {what}"))? {
             Ok(answer) => return Ok(answer),
             Err(seen) if Instant::now() > deadline => bail!("waited {patience:?} for {what}; last seen: {seen}"),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            Err(_) => std::thread::sleep(PAUSE),
         }
     }
 }

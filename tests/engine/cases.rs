@@ -65,7 +65,7 @@ impl CaseFile {
 
     /// Writes the file anew.
     pub fn write(&self) {
-        let cases: String = self.cases.iter().map(|case| format!("\n{}", case.to_text())).collect();
+        let cases = self.cases.iter().fold(String::new(), |text, case| text + "\n" + &case.to_text());
         std::fs::write(&self.path, format!("{}{cases}\n", self.head)).expect("a case file can be written");
     }
 }
@@ -138,7 +138,10 @@ impl Case {
         }
         if let Some(args) = &self.args {
             let _ = write!(text, "\n--- args");
-            args.iter().for_each(|arg| text.push_str(&format!("\n{arg}")));
+            for arg in args {
+                text.push('\n');
+                text.push_str(arg);
+            }
         }
         match &self.answer {
             None => {}

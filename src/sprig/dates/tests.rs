@@ -24,7 +24,7 @@ fn ambient() -> Ambient {
 
 fn run(name: &str, args: &[Value]) -> String {
     let function = crate::sprig::function(name).expect("a function");
-    let value = (function.call)(&ambient(), args).unwrap_or_else(|e| Value::string(e));
+    let value = (function.call)(&ambient(), args).unwrap_or_else(Value::string);
     String::from_utf8(display(&value)).expect("UTF-8")
 }
 
@@ -48,7 +48,7 @@ fn the_present_and_the_local_zone_come_from_outside() {
 #[test]
 fn durations_round_to_what_has_passed() {
     let then = super::read(&ambient(), &[text("2006-01-02"), text("2024-01-01")]).expect("a date");
-    assert_eq!(run("durationRound", &[then.clone()]), "1mo");
+    assert_eq!(run("durationRound", std::slice::from_ref(&then)), "1mo");
     assert_eq!(run("unixEpoch", &[then]), "1704063600");
 }
 

@@ -3,7 +3,8 @@
 //! In: patterns and texts as bytes. Out: matches, replaced texts, pieces. The matching itself is the `regex` crate's,
 //! which has the same leftmost-first semantics and linear time; [`syntax`] rewrites Go's patterns for it.
 //!
-//! Known difference: a byte that is not UTF-8 is no character here, where Go takes it for U+FFFD.
+//! Known differences: a byte that is not UTF-8 is no character here, where Go takes it for U+FFFD; patterns may nest
+//! 200 deep, not 1000.
 
 mod syntax;
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! Differences that are bridged: `\d \w \s \b` know ASCII only, `\Q…\E`, octal escapes, `[` and `&&` in classes,
 //! a `{` that starts no repetition, limits of repetitions, and everything that one of the two refuses.
 
-/// Groups deeper than this are refused.
-pub(super) const MAX_DEPTH: u32 = 1000;
+/// Groups and repetitions deeper than this are refused. Go's limit is 1000, but there the compiler's recursion has a
+/// stack that grows.
+pub(super) const MAX_DEPTH: u32 = 200;
 
 /// The largest repetition count, nested ones multiplied.
 const MAX_REPEAT: u64 = 1000;
@@ -72,6 +73,8 @@ struct Piece {
     text: String,
     /// How many copies of the innermost thing its repetitions make.
     copies: u64,
+    /// How deep groups and repetitions lie in each other.
+    depth: u32,
 }
 
 /// A group that is being read.
@@ -88,12 +91,17 @@ struct Group {
     /// Index of the piece that a repetition would apply to.
     last: Option<usize>,
     copies: u64,
+    depth: u32,
 }
 
 impl Group {
-    fn push(&mut self, text: String, copies: u64) {
+    fn push(&mut self, text: String) {
+        self.push_piece(Piece { text, copies: 0, depth: 1 });
+    }
+
+    fn push_piece(&mut self, piece: Piece) {
         self.last = Some(self.pieces.len());
-        self.pieces.push(Piece { text, copies });
+        self.pieces.push(piece);
     }
 
     /// Moves the pieces to the finished text.
@@ -101,6 +109,7 @@ impl Group {
         for piece in self.pieces.drain(..) {
             self.done.push_str(&piece.text);
             self.copies = self.copies.max(piece.copies);
+            self.depth = self.depth.max(piece.depth);
         }
         self.last = None;
     }
@@ -160,7 +169,7 @@ impl<'a> Translator<'a> {
                 }
                 '^' | '$' | '.' => {
                     self.take(c);
-                    self.group.push(c.to_string(), 0);
+                    self.group.push(c.to_string());
                 }
                 '[' => self.class()?,
                 '*' | '+' | '?' => {
@@ -172,7 +181,7 @@ impl<'a> Translator<'a> {
                 '\\' => self.backslash()?,
                 _ => {
                     self.take(c);
-                    self.group.push(literal(c), 0);
+                    self.group.push(literal(c));
                 }
             }
             self.last_repeat = repeat;
@@ -198,13 +207,14 @@ impl<'a> Translator<'a> {
         }
     }
 
-    fn enter(&mut self, opening: &str) -> Result<(), String> {
-        if self.outer.len() >= MAX_DEPTH as usize {
-            return Err(error("expression nests too deeply", self.whole));
-        }
+    fn enter(&mut self, opening: &str) {
         let group = Group { opening: opening.to_owned(), flags: self.flags, ..Group::default() };
         self.outer.push(std::mem::replace(&mut self.group, group));
-        Ok(())
+    }
+
+    /// Refuses what lies too deep.
+    fn check_depth(&self, depth: u32) -> Result<(), String> {
+        if depth > MAX_DEPTH { Err(error("expression nests too deeply", self.whole)) } else { Ok(()) }
     }
 
     fn open_group(&mut self) -> Result<(), String> {
@@ -213,7 +223,8 @@ impl<'a> Translator<'a> {
         }
         self.take('(');
         self.names.push(String::new());
-        self.enter("(")
+        self.enter("(");
+        Ok(())
     }
 
     fn close_group(&mut self) -> Result<(), String> {
@@ -222,9 +233,9 @@ impl<'a> Translator<'a> {
         let mut inner = std::mem::replace(&mut self.group, outer);
         self.flags = inner.flags;
         inner.settle();
-        let copies = inner.copies;
-        self.group.push(inner.close(), copies);
-        Ok(())
+        let (copies, depth) = (inner.copies, inner.depth + 1);
+        self.group.push_piece(Piece { text: inner.close(), copies, depth });
+        self.check_depth(depth)
     }
 
     /// `(?P<name>…`, `(?<name>…`, `(?flags)`, `(?flags:…`.
@@ -240,7 +251,8 @@ impl<'a> Translator<'a> {
                 return Err(error("invalid named capture", self.since(start)));
             }
             self.names.push(name.to_owned());
-            return self.enter("(");
+            self.enter("(");
+            return Ok(());
         }
         self.rest = start.get(2..).unwrap_or_default();
         let mut flags = self.flags;
@@ -249,7 +261,10 @@ impl<'a> Translator<'a> {
             self.take(c);
             match c {
                 '-' if value => (value, saw_flag) = (false, false),
-                ':' | ')' if value || saw_flag => return self.use_flags(flags, c == ':'),
+                ':' | ')' if value || saw_flag => {
+                    self.use_flags(flags, c == ':');
+                    return Ok(());
+                }
                 _ if flags.set(c, value) => saw_flag = true,
                 _ => break,
             }
@@ -257,17 +272,16 @@ impl<'a> Translator<'a> {
         Err(error("invalid or unsupported Perl syntax", self.since(start)))
     }
 
-    fn use_flags(&mut self, flags: Flags, opens_group: bool) -> Result<(), String> {
+    fn use_flags(&mut self, flags: Flags, opens_group: bool) {
         if opens_group {
-            self.enter(&format!("(?{}:", flags.text()))?;
+            self.enter(&format!("(?{}:", flags.text()));
         } else {
             // Not a piece of its own: a repetition after it applies to what stands before.
             let last = self.group.last;
-            self.group.push(format!("(?{})", flags.text()), 0);
+            self.group.push(format!("(?{})", flags.text()));
             self.group.last = last;
         }
         self.flags = flags;
-        Ok(())
     }
 
     /// `{2}`, `{2,}`, `{2,5}`; any other brace is a character.
@@ -275,7 +289,7 @@ impl<'a> Translator<'a> {
         let start = self.rest;
         let Some((min, max, length)) = counts(start) else {
             self.take('{');
-            self.group.push(literal('{'), 0);
+            self.group.push(literal('{'));
             return Ok("");
         };
         self.rest = start.get(length..).unwrap_or_default();
@@ -308,7 +322,9 @@ impl<'a> Translator<'a> {
             return Err(error("invalid repeat count", written));
         }
         piece.text = format!("(?:{}){}", piece.text, repeat.text);
-        Ok(())
+        piece.depth += 1;
+        let depth = piece.depth;
+        self.check_depth(depth)
     }
 
     fn backslash(&mut self) -> Result<(), String> {
@@ -325,7 +341,7 @@ impl<'a> Translator<'a> {
                 let (text, rest) = quoted.split_once(r"\E").unwrap_or((quoted, ""));
                 self.rest = rest;
                 for c in text.chars() {
-                    self.group.push(literal(c), 0);
+                    self.group.push(literal(c));
                 }
                 return Ok(());
             }
@@ -333,14 +349,14 @@ impl<'a> Translator<'a> {
         };
         if let Some(direct) = direct {
             self.rest = start.get(2..).unwrap_or_default();
-            self.group.push(direct.to_owned(), 0);
+            self.group.push(direct.to_owned());
             return Ok(());
         }
         let text = match self.escaped_class()? {
             Some(class) => class,
             None => literal_code(self.escaped_char()?),
         };
-        self.group.push(text, 0);
+        self.group.push(text);
         Ok(())
     }
 
@@ -459,7 +475,7 @@ impl<'a> Translator<'a> {
         }
         self.take(']');
         out.push(']');
-        self.group.push(out, 0);
+        self.group.push(out);
         Ok(())
     }
 
