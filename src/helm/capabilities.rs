@@ -82,7 +82,7 @@ pub struct KubeVersion {
 }
 
 impl Default for KubeVersion {
-    /// The version of the client library that Helm 3.22 is built with.
+    /// What charts see without a cluster and without `--kube-version`. Helm's own default is set when it is built.
     fn default() -> Self {
         Self { version: "v1.35.0".to_owned(), major: "1".to_owned(), minor: "35".to_owned() }
     }
