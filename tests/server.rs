@@ -10,6 +10,8 @@ mod controlplane;
 
 #[path = "server/crd.rs"]
 mod crd;
+#[path = "server/drift.rs"]
+mod drift;
 #[path = "server/install.rs"]
 mod install;
 #[path = "server/invalid.rs"]

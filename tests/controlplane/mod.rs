@@ -119,6 +119,15 @@ impl ControlPlane {
         Ok(String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
+    /// Waits until definitions are established, named as kubectl names objects: `-f FILE`, or `crd/NAME`.
+    pub fn wait_established(&self, definitions: &[&str]) -> Result<()> {
+        let args = [&["wait", "--for=condition=Established", "--timeout=5s"], definitions].concat();
+        // kubectl fails at once on a definition that has no conditions yet.
+        wait("definitions to be established", START_DEADLINE, || {
+            Ok(self.kubectl(&args).map(drop).map_err(|e| format!("{e:#}")))
+        })
+    }
+
     /// The folder with logs and certificates, where the control plane is ours.
     pub fn dir(&self) -> Option<&Path> {
         self.dir.as_ref().map(tempfile::TempDir::path)

@@ -60,10 +60,10 @@ impl Operator {
     }
 
     /// A value of its metrics, added up over all labels that begin so; 0 where there is none.
-    pub fn metric(&mut self, begin: &str) -> Result<f64> {
+    pub fn metric(&mut self, begin: &str) -> Result<u64> {
         let text = self.get("/metrics")?.map_err(anyhow::Error::msg)?;
         let values =
-            text.lines().filter(|l| l.starts_with(begin)).filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok());
+            text.lines().filter(|l| l.starts_with(begin)).filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok());
         Ok(values.sum())
     }
 

@@ -76,7 +76,7 @@ fn apply_crd(plane: &ControlPlane, binary: &Path, folder: &Path) -> Result<()> {
     let file = folder.join("crd.yaml");
     std::fs::write(&file, crd.stdout)?;
     plane.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file.to_string_lossy()])?;
-    plane.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", &file.to_string_lossy()]).map(drop)
+    plane.wait_established(&["-f", &file.to_string_lossy()])
 }
 
 /// Applies the sample and tells what changes until it is HEALTHY.

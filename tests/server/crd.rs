@@ -64,8 +64,9 @@ fn the_definition_of_istio_operator_accepts_and_keeps_whatever_upstreams_did() {
 #[test]
 fn the_definitions_of_istio_accept_what_is_right_and_refuse_what_is_wrong() {
     let lab = Lab::without_operator();
-    lab.kubectl(&["apply", "--server-side", "-f", &file("charts/base/crds").to_string_lossy()]);
-    lab.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "-l", "app=istio-pilot"]);
+    let definitions = file("charts/base/crds");
+    lab.kubectl(&["apply", "--server-side", "-f", &definitions.to_string_lossy()]);
+    lab.wait_established(&["-f", &definitions.to_string_lossy()]);
     let mut accepted = 0;
     let mut folders = vec![file("tests/crds/good")];
     // Manifests of a tutorial, where they lie beside the repository.

@@ -64,7 +64,7 @@ impl Lab {
         let lab = Self { runtime, client, operator: RefCell::default(), account, folder, plane };
         lab.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")]);
         lab.kubectl(&["create", "namespace", ISTIO_SYSTEM]);
-        lab.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd/istiooperators.install.istio.io"]);
+        lab.wait_established(&["crd/istiooperators.install.istio.io"]);
         lab.log_in_as_operator();
         lab
     }
@@ -98,13 +98,18 @@ impl Lab {
     }
 
     /// A metric of the operator, see [`Operator::metric`].
-    pub fn metric(&self, begin: &str) -> f64 {
+    pub fn metric(&self, begin: &str) -> u64 {
         self.operator.borrow_mut().as_mut().unwrap().metric(begin).unwrap()
     }
 
     /// Runs kubectl, which must succeed.
     pub fn kubectl(&self, args: &[&str]) -> String {
         self.plane.kubectl(args).unwrap_or_else(|e| self.fail(&format!("{e:#}")))
+    }
+
+    /// Waits until definitions are established, see [`ControlPlane::wait_established`].
+    pub fn wait_established(&self, definitions: &[&str]) {
+        self.plane.wait_established(definitions).unwrap();
     }
 
     /// `kubectl apply` of a text.
