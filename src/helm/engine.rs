@@ -165,15 +165,15 @@ impl ParsedChart {
     /// The parsed templates of these files, which are in parsing order.
     fn set(&self, jobs: &[Job<'_>]) -> Result<TemplateSet, RenderError> {
         let key: SetKey = jobs.iter().map(|job| (job.name.clone(), job.text.as_ptr().addr())).collect();
-        let lock = || self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, set)) = lock().iter().find(|(k, _)| *k == key) {
+        // Held while parsing: whoever renders the same chart at the same time needs the same set.
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, set)) = sets.iter().find(|(k, _)| *k == key) {
             return Ok(set.clone());
         }
         let mut set = TemplateSet::new("gotpl", functions::functions());
         for job in jobs {
             set.parse(&job.name, job.text).map_err(|e| parse_error(&e))?;
         }
-        let mut sets = lock();
         if sets.len() >= MAX_SETS {
             sets.remove(0);
         }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn one_chart_renders_many_times_on_many_threads() {
+    fn one_chart_renders_many_times_on_many_threads_and_is_parsed_once() {
         let chart = chart(&[("templates/a", "{{ set .Values \"n\" (add .Values.n 1) | len }} {{ .Values.n }}")]);
         std::thread::scope(|threads| {
             for n in 0..8 {
