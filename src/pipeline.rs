@@ -13,11 +13,15 @@ use crate::resolve::{self, ResolveError, Resolved, Strictness};
 use include_dir::{Dir, include_dir};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// The release that the built-in charts are equal to; also the value of the version label.
 pub const RELEASE: &str = "1.17.8";
+
+/// Generated from the API's types, see [`crate::api::crd`].
+const OWN_DEFINITION: &str = include_str!("../crds/istiooperators.install.istio.io.yaml");
 
 static CHARTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/charts");
 static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
@@ -121,11 +125,23 @@ impl Package {
             Some(directory) => Chart::load(&directory.join("charts").join(name)),
             None => embedded_chart(name),
         };
-        // Our own definition is made from the Rust types; upstream's base chart brings it too.
-        let ours = component == Component::Base && self.directory.is_none();
-        let own = ours.then(crate::api::crd::custom_resource_definition);
-        let chart = ComponentChart::new(component, chart.map_err(broken)?, own);
-        let chart = Arc::new(chart.map_err(|e| PipelineError::Render(vec![e]))?);
+        let chart = chart.map_err(broken)?;
+        let embedded = self.directory.is_none();
+        let read = || {
+            let mut definitions = render::read_definitions(component, &chart, embedded)?;
+            // Upstream's base chart brings the definition of IstioOperator too.
+            if embedded && component == Component::Base {
+                let own = Object::from_written(OWN_DEFINITION);
+                definitions.push(own.map_err(|source| RenderError::Object {
+                    component,
+                    file: "istiooperators.install.istio.io".into(),
+                    source,
+                })?);
+            }
+            Ok(definitions)
+        };
+        let definitions = read().map_err(|e| PipelineError::Render(vec![e]))?;
+        let chart = Arc::new(ComponentChart::new(chart, definitions));
         Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
     }
 }
@@ -226,23 +242,22 @@ fn tag(spec: &Value) -> String {
 
 /// Drops objects that are rendered twice and alike (a chart may give its definitions as files and as templates).
 fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
-    let mut seen: BTreeMap<ObjectKey, Object> = BTreeMap::new();
-    let mut clash = None;
-    for part in parts {
-        part.objects.retain(|object| match seen.get(&object.key()) {
-            None => {
-                seen.insert(object.key(), object.clone());
-                true
+    let mut first: BTreeMap<ObjectKey, &Object> = BTreeMap::new();
+    let mut kept = vec![];
+    for object in parts.iter().flat_map(|p| &p.objects) {
+        match first.entry(object.key()) {
+            Entry::Vacant(entry) => drop(entry.insert(object)),
+            Entry::Occupied(entry) if *entry.get() == object => {
+                kept.push(false);
+                continue;
             }
-            Some(other) => {
-                if other != object {
-                    clash = Some(object.key());
-                }
-                false
-            }
-        });
+            Entry::Occupied(entry) => return Err(PipelineError::Twice(entry.key().to_string())),
+        }
+        kept.push(true);
     }
-    clash.map_or(Ok(()), |key| Err(PipelineError::Twice(key.to_string())))
+    let mut kept = kept.into_iter();
+    parts.iter_mut().for_each(|part| part.objects.retain(|_| kept.next() == Some(true)));
+    Ok(())
 }
 
 /// Everything a resource comes to, labelled as its.

@@ -8,7 +8,6 @@ use crate::resolve::Enabled;
 use crate::tree::yaml_read;
 use serde_json::{Number, Value};
 use std::cell::RefCell;
-use std::sync::Arc;
 
 /// The release name of every component (release 1.17).
 const RELEASE: &str = "istio";
@@ -51,24 +50,35 @@ pub enum RenderError {
 /// A chart, parsed, with its definitions read: made once, rendered often.
 pub struct ComponentChart {
     chart: ParsedChart,
-    definitions: Arc<Vec<Object>>,
+    definitions: Vec<Object>,
 }
 
 impl ComponentChart {
-    /// Reads the definitions of a chart; `own` is one more.
-    ///
-    /// # Errors
-    /// One of them is no object.
-    pub fn new(component: Component, chart: Chart, own: Option<Value>) -> Result<Self, RenderError> {
-        let mut files: Vec<_> = chart.own_crds().map(|f| (f.name.clone(), f.data.clone())).collect();
-        files.sort();
-        let mut definitions = vec![];
-        for (name, data) in files {
-            definitions.extend(read_objects(component, &name, &String::from_utf8_lossy(&data))?);
-        }
-        definitions.extend(own.and_then(|value| Object::new(value).ok()));
-        Ok(Self { chart: ParsedChart::new(chart), definitions: Arc::new(definitions) })
+    /// Takes a chart, and definitions besides those in its `crds` folder.
+    #[must_use]
+    pub fn new(chart: Chart, definitions: Vec<Object>) -> Self {
+        Self { chart: ParsedChart::new(chart), definitions }
     }
+}
+
+/// Reads the definitions of a chart, in the order of their files. Those that are `written` as objects are written stay text.
+///
+/// # Errors
+/// One of them is no object.
+pub fn read_definitions(component: Component, chart: &Chart, written: bool) -> Result<Vec<Object>, RenderError> {
+    let mut files: Vec<_> = chart.own_crds().map(|f| (f.name.clone(), f.data.clone())).collect();
+    files.sort();
+    let mut definitions = vec![];
+    for (file, data) in files {
+        let text = String::from_utf8_lossy(&data);
+        if written {
+            let object = Object::from_written(&text);
+            definitions.push(object.map_err(|source| RenderError::Object { component, file, source })?);
+        } else {
+            definitions.extend(read_objects(component, &file, &text)?);
+        }
+    }
+    Ok(definitions)
 }
 
 /// Time and randomness for charts: always the same, so that one spec always renders to the same bytes. (SplitMix64; a

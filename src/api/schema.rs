@@ -52,3 +52,31 @@ pub fn schema_of<T: JsonSchema>() -> serde_json::Value {
     });
     settings.into_generator().into_root_schema_for::<T>().to_value()
 }
+
+/// The schema of a type for checking values against it: each named type once, which is many times smaller than
+/// [`schema_of`], and quicker to make.
+pub struct Checked(serde_json::Value);
+
+impl Checked {
+    /// Of a type.
+    #[must_use]
+    pub fn of<T: JsonSchema>() -> Self {
+        let settings = schemars::generate::SchemaSettings::openapi3().with(|s| s.meta_schema = None);
+        Self(settings.into_generator().into_root_schema_for::<T>().to_value())
+    }
+
+    /// The schema of the whole.
+    #[must_use]
+    pub fn root(&self) -> &serde_json::Value {
+        &self.0
+    }
+
+    /// The schema itself, where only the name of a type is given.
+    #[must_use]
+    pub fn follow<'s>(&'s self, schema: &'s serde_json::Value) -> &'s serde_json::Value {
+        let wrapped = ["allOf", "anyOf"].iter().find_map(|key| schema.get(key)?.get(0));
+        let named = wrapped.unwrap_or(schema).get("$ref").and_then(serde_json::Value::as_str);
+        let found = named.and_then(|name| self.0.pointer(name.strip_prefix('#')?));
+        found.or(wrapped).unwrap_or(schema)
+    }
+}

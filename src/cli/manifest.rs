@@ -6,7 +6,6 @@ use crate::object::{Object, order};
 use crate::pipeline::{self, ClusterFacts, Package};
 use crate::request;
 use crate::resolve::Strictness;
-use crate::tree::yaml_write;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -114,7 +113,7 @@ fn output_file(component: Component) -> String {
 fn print(mut objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
     order::sort_for_output(&mut objects);
     for object in objects {
-        let Some(yaml) = yaml_write::to_string(object.value()) else {
+        let Some(yaml) = object.to_yaml() else {
             bail!("{} cannot be written as YAML", object.key())
         };
         write!(out, "{yaml}\n---\n")?;

@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::api::istio_operator::IstioOperatorSpec;
-use crate::api::schema::schema_of;
+use crate::api::schema::Checked;
 use crate::request::Origin;
 use crate::tree::suggest;
 use serde_json::Value;
@@ -31,7 +31,7 @@ impl fmt::Display for Problem {
     }
 }
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<IstioOperatorSpec>);
+static SCHEMA: LazyLock<Checked> = LazyLock::new(Checked::of::<IstioOperatorSpec>);
 
 struct Checker<'a> {
     origin: &'a Origin,
@@ -49,6 +49,7 @@ impl Checker<'_> {
         if value.is_null() {
             return;
         }
+        let schema = SCHEMA.follow(schema);
         let is = |key: &str| schema.get(key) == Some(&Value::Bool(true));
         if is("x-kubernetes-int-or-string") {
             self.check_number(schema, value, path);
@@ -124,7 +125,7 @@ fn describe(value: &Value) -> String {
 #[must_use]
 pub fn check_spec(spec: &Value, origin: &Origin) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
-    checker.walk(&SCHEMA, spec, "spec");
+    checker.walk(SCHEMA.root(), spec, "spec");
     checker.problems
 }
 
