@@ -10,6 +10,7 @@
 // Functions beside the tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use istio_operator::object::Object;
 use istio_operator::tree::yaml_read::{Duplicates, parse_documents, parse_strict};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -245,5 +246,22 @@ fn every_bad_object_begins_with_the_words_of_its_refusal() {
             let words = object.lines().next().and_then(|line| line.strip_prefix("# refused: "));
             assert!(words.is_some_and(|words| words.len() > 10), "{name}: {object}");
         }
+    }
+}
+
+#[test]
+fn definitions_are_written_as_they_are_printed() {
+    let own = root().join("crds/istiooperators.install.istio.io.yaml");
+    let texts = files("charts/base/crds", "yaml").into_values().chain([fs::read_to_string(own).unwrap()]);
+    for text in texts {
+        let written = Object::from_written(&text).unwrap();
+        let mut read = Object::new(parse_strict(&text).unwrap()).unwrap();
+        assert!(read.to_yaml().unwrap() == text, "{} is written differently; write it as printed", written.key());
+        assert_eq!((written.key(), written.is_crd(), written.value()), (read.key(), true, read.value()));
+        assert_eq!(written, read);
+        read.labels_mut().unwrap().insert("a".into(), "b".into());
+        let mut changed = written.clone();
+        changed.labels_mut().unwrap().insert("a".into(), "b".into());
+        assert_eq!(changed.to_yaml(), read.to_yaml());
     }
 }

@@ -1,14 +1,16 @@
 //! The chart engine against recorded answers of the real Helm.
 //!
 //! `tests/engine/*.case` holds templates and whole charts, each with what Helm printed. Every run compares our engine with
-//! the recorded answers. With `HELM_BIN` set to a Helm 3.22 binary the recorded answers are compared with that binary
-//! too, and with `UPDATE=1` besides they are written anew. `CASE=text` picks the cases whose title holds the text.
+//! the recorded answers, and the recorded answers with the Helm that `tests/controlplane` builds, or with `HELM_BIN`. With
+//! `UPDATE=1` they are written anew. `CASE=text` picks the cases whose title holds the text.
 //!
 //! Cases in which we knowingly differ are listed in `tests/engine/known-differences.txt`, with the reason.
 
 // Functions beside the tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "controlplane/binaries.rs"]
+mod binaries;
 #[path = "engine/cases.rs"]
 mod cases;
 #[path = "engine/ours.rs"]
@@ -106,10 +108,7 @@ fn our_engine_gives_the_recorded_answers() {
 
 #[test]
 fn the_record_is_what_the_real_helm_says() {
-    let Some(helm) = real::binary() else {
-        eprintln!("HELM_BIN is not set: the recorded answers are not compared with a real Helm");
-        return;
-    };
+    let helm = real::binary();
     let mut files = all_files();
     if std::env::var_os("UPDATE").is_some() {
         for file in &mut files {

@@ -113,9 +113,7 @@ fn output_file(component: Component) -> String {
 fn print(mut objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
     order::sort_for_output(&mut objects);
     for object in objects {
-        let Some(yaml) = object.to_yaml() else {
-            bail!("{} cannot be written as YAML", object.key())
-        };
+        let Some(yaml) = object.to_yaml() else { bail!("{} cannot be written as YAML", object.key()) };
         write!(out, "{yaml}\n---\n")?;
     }
     Ok(())

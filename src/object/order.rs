@@ -20,10 +20,8 @@ fn score(group: &str, kind: &str) -> i32 {
 
 /// Sorts as `manifest generate` prints: by score, group, kind, name; equal ones stay as they came.
 pub fn sort_for_output(objects: &mut [Object]) {
-    objects.sort_by(|a, b| {
-        let key =
-            |o: &Object| (score(o.group(), o.kind()), o.group().to_owned(), o.kind().to_owned(), o.name().to_owned());
-        key(a).cmp(&key(b))
+    objects.sort_by_cached_key(|o| {
+        (score(o.group(), o.kind()), o.group().to_owned(), o.kind().to_owned(), o.name().to_owned())
     });
 }
 

@@ -2,7 +2,7 @@
 
 use super::{OverlayError, ports};
 use crate::api::kubernetes::KubernetesResourcesSpec;
-use crate::api::schema::schema_of;
+use crate::api::schema::Checked;
 use crate::object::Object;
 use crate::resolve::Enabled;
 use crate::tree::strategic;
@@ -63,7 +63,7 @@ const TABLE: [Row; 16] = [
     row("securityContext", Workload, true, &[Field("securityContext")]),
 ];
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<KubernetesResourcesSpec>);
+static SCHEMA: LazyLock<Checked> = LazyLock::new(Checked::of::<KubernetesResourcesSpec>);
 
 /// Lays the settings over the objects they belong to.
 ///
@@ -73,7 +73,7 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), OverlayErr
     let facts = enabled.component.facts();
     for row in &TABLE {
         let Some(value) = enabled.k8s.get(row.field) else { continue };
-        let schema = SCHEMA.pointer(&format!("/properties/{}", row.field)).unwrap_or(&Value::Null);
+        let schema = SCHEMA.root().pointer(&format!("/properties/{}", row.field)).unwrap_or(&Value::Null);
         let Some(value) = without_zeros(schema, value) else { continue };
         if facts.workload.0.is_empty() {
             return Err(OverlayError::NoWorkload { component: enabled.component, field: row.field.into() });
@@ -155,6 +155,7 @@ fn choose_budget(object: &mut Object) {
 /// The value as protobuf's JSON form gives it back: scalars without presence vanish when they are zero, quoted whole numbers
 /// become numbers. `None` when nothing is left at the top.
 fn without_zeros(schema: &Value, value: &Value) -> Option<Value> {
+    let schema = SCHEMA.follow(schema);
     let whole = schema.get("format").is_some_and(|f| f == "integer");
     match value {
         Value::Null => None,

@@ -4,7 +4,6 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 /// A Go module of this folder, its linker flags, and what it gives: (binary, package).
 struct Module {
@@ -41,31 +40,24 @@ const MODULES: &[Module] = &[
     },
 ];
 
-/// The folder with all binaries: of `KUBEBUILDER_ASSETS` where it has them all, else of the cache, built when missing.
-pub fn locate() -> Result<PathBuf> {
-    static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(found) = FOUND.get() {
-        return Ok(found.clone());
+/// A binary: that of `KUBEBUILDER_ASSETS` where it has it, else of the cache, built when missing.
+pub fn find(name: &str) -> Result<PathBuf> {
+    let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(|dir| PathBuf::from(dir).join(name));
+    if let Some(given) = assets.filter(|path| path.exists()) {
+        return Ok(given);
     }
-    let dir = match std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from) {
-        Some(assets) => {
-            let missing: Vec<_> = names().filter(|n| !assets.join(n).exists()).collect();
-            if !missing.is_empty() {
-                bail!(
-                    "KUBEBUILDER_ASSETS={} has no {}; unset it to have all built",
-                    assets.display(),
-                    missing.join(", ")
-                );
-            }
-            assets
+    let dir = cache_dir()?;
+    let built = dir.join(name);
+    if !built.exists() {
+        std::fs::create_dir_all(&dir)?;
+        // Several test programs may find the cache empty at once.
+        let lock = std::fs::File::create(dir.join("lock"))?;
+        lock.lock()?;
+        if !built.exists() {
+            build(name, &dir)?;
         }
-        None => build_missing()?,
-    };
-    Ok(FOUND.get_or_init(|| dir).clone())
-}
-
-fn names() -> impl Iterator<Item = &'static str> {
-    MODULES.iter().flat_map(|m| m.packages.iter().map(|p| p.0))
+    }
+    Ok(built)
 }
 
 /// `$XDG_CACHE_HOME/istio-operator/controlplane-<digest of the go.sum files>`.
@@ -81,26 +73,9 @@ fn cache_dir() -> Result<PathBuf> {
     Ok(base.join("istio-operator").join(format!("controlplane-{digest}")))
 }
 
-fn build_missing() -> Result<PathBuf> {
-    let dir = cache_dir()?;
-    if names().all(|n| dir.join(n).exists()) {
-        return Ok(dir);
-    }
-    std::fs::create_dir_all(&dir)?;
-    // Several test programs may find the cache empty at once.
-    let lock = std::fs::File::create(dir.join("lock"))?;
-    lock.lock()?;
-    for module in MODULES {
-        for (name, package) in module.packages {
-            if !dir.join(name).exists() {
-                build(module, name, package, &dir)?;
-            }
-        }
-    }
-    Ok(dir)
-}
-
-fn build(module: &Module, name: &str, package: &str, dir: &Path) -> Result<()> {
+fn build(name: &str, dir: &Path) -> Result<()> {
+    let all = || MODULES.iter().flat_map(|m| m.packages.iter().map(move |(name, package)| (m, *name, *package)));
+    let (module, _, package) = all().find(|row| row.1 == name).with_context(|| format!("{name} is in no module"))?;
     eprintln!("building {name} from {package} (once; all take about 13 minutes on two cores)");
     let unfinished = dir.join(format!("{name}.unfinished"));
     let status = Command::new("go")
@@ -115,9 +90,9 @@ fn build(module: &Module, name: &str, package: &str, dir: &Path) -> Result<()> {
         Ok(s) if s.success() => Ok(std::fs::rename(&unfinished, dir.join(name))?),
         Ok(s) => bail!("go build {package} ended with {s}"),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => bail!(
-            "the control plane's binaries are not here and Go is not installed: install Go 1.26 or newer, or set \
+            "{name} is not here and Go is not installed to build it: install Go 1.26 or newer, or set \
              KUBEBUILDER_ASSETS to a folder with {}",
-            names().collect::<Vec<_>>().join(", ")
+            all().map(|row| row.1).collect::<Vec<_>>().join(", ")
         ),
         Err(e) => Err(e).context("run go"),
     }

@@ -61,16 +61,15 @@ impl ControlPlane {
             let kubeconfig = std::env::var_os("KUBECONFIG").context("USE_EXISTING_CLUSTER=true needs KUBECONFIG")?;
             return Ok(Self::existing(kubeconfig));
         }
-        let binaries = binaries::locate()?;
+        let kubectl = binaries::find("kubectl")?;
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::Builder::new().prefix("istio-operator-controlplane-").tempdir()?;
         let remove = format!("sleep 1; rm -rf '{}'", dir.path().display());
         let dir_watchdog = Some(Watchdog::start(&remove)?);
         let kubeconfig = dir.path().join("kubeconfig").into_os_string();
-        let kubectl = binaries.join("kubectl");
         let mut plane =
             Self { kubeconfig, kubectl, processes: vec![], dir: Some(dir), dir_watchdog, _turn: Some(turn) };
-        match plane.launch(&binaries, options) {
+        match plane.launch(options) {
             Ok(()) => Ok(plane),
             Err(e) => {
                 let logs = plane.keep_logs();
@@ -145,14 +144,13 @@ impl ControlPlane {
         }
     }
 
-    fn launch(&mut self, bin: &Path, options: &Options) -> Result<()> {
+    fn launch(&mut self, options: &Options) -> Result<()> {
         let dir = self.dir().context("no folder")?.to_path_buf();
         let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
         certificates::write(&dir)?;
         let [etcd_port, peer_port, api_port, manager_port, scheduler_port, kwok_port] = free_ports()?;
         let (etcd, peer) = (format!("http://127.0.0.1:{etcd_port}"), format!("http://127.0.0.1:{peer_port}"));
         self.spawn(
-            bin,
             "etcd",
             &[
                 format!("--data-dir={}", file("etcd")),
@@ -180,13 +178,12 @@ impl ControlPlane {
             "--service-cluster-ip-range=10.96.0.0/16".into(),
         ];
         flags.extend(options.apiserver_flags.iter().cloned());
-        self.spawn(bin, "kube-apiserver", &flags)?;
+        self.spawn("kube-apiserver", &flags)?;
         let server = format!("https://127.0.0.1:{api_port}");
         certificates::write_kubeconfig(&dir, Path::new(&self.kubeconfig), &server)?;
         self.wait_for("the API server", &["get", "--raw", "/readyz"])?;
         let kubeconfig = file("kubeconfig");
         self.spawn(
-            bin,
             "kube-controller-manager",
             &[
                 format!("--kubeconfig={kubeconfig}"),
@@ -199,7 +196,6 @@ impl ControlPlane {
             ],
         )?;
         self.spawn(
-            bin,
             "kube-scheduler",
             &[
                 format!("--kubeconfig={kubeconfig}"),
@@ -222,7 +218,6 @@ impl ControlPlane {
         self.kubectl(&["apply", "-f", &node.to_string_lossy()])?;
         let kubeconfig = format!("--kubeconfig={}", dir.join("kubeconfig").display());
         self.spawn(
-            bin,
             "kwok",
             &[
                 kubeconfig,
@@ -234,9 +229,9 @@ impl ControlPlane {
         self.wait_for("the node", &["wait", "--for=condition=Ready", "node/node-1", "--timeout=1s"])
     }
 
-    fn spawn(&mut self, bin: &Path, name: &str, flags: &[String]) -> Result<()> {
+    fn spawn(&mut self, name: &str, flags: &[String]) -> Result<()> {
         let dir = self.dir().context("no folder")?;
-        let mut command = Command::new(bin.join(name));
+        let mut command = Command::new(binaries::find(name)?);
         command.args(flags).current_dir(dir).env_remove("KUBECONFIG");
         let process = Process::spawn(name, &mut command, &dir.join(format!("{name}.log")))?;
         self.processes.push(process);

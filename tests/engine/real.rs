@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The Kubernetes version that all charts see.
 pub const KUBE_VERSION: &str = "1.35.0";
 
-/// The real Helm, if there is one.
-pub fn binary() -> Option<PathBuf> {
-    std::env::var_os("HELM_BIN").map(PathBuf::from)
+/// The real Helm: that of `HELM_BIN`, else the one that lies with the control plane's binaries.
+pub fn binary() -> PathBuf {
+    std::env::var_os("HELM_BIN").map_or_else(|| super::binaries::find("helm").expect("Helm is there"), PathBuf::from)
 }
 
 /// What the real Helm makes of a case.
