@@ -33,7 +33,7 @@ crds: ## write the CRD from the Rust types
 	cargo run --locked --quiet -- crd > $(CRD).new && mv $(CRD).new $(CRD)
 
 bench: build ## speed and memory of manifest generate, and of the idle operator
-	cargo bench --locked
+	cargo bench --locked --profile dev --bench bench
 
 build: ## the release binary
 	cargo build --release --locked --bin istio-operator
