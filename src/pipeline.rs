@@ -251,7 +251,7 @@ fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
 /// See [`PipelineError`].
 pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
     let request = request::from_resource(resource);
-    let mut manifests = build(&request, facts, package, Strictness::Full)?;
+    let mut manifests = build(&request, facts, package, Strictness::TakenOver)?;
     let text = |pointer: &str| resolve::text(resource, pointer).unwrap_or_default().to_owned();
     let owner = Owner {
         name: text("/metadata/name"),

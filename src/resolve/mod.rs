@@ -15,14 +15,11 @@ use crate::request::Request;
 use crate::tree::merge::overlay_iop;
 use profile::Profiles;
 use serde_json::{Value, json};
-use validate::Problem;
+use validate::{Kind, Problem};
 
 /// Why a request cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// The profile cannot be had.
-    #[error(transparent)]
-    Profile(#[from] profile::ProfileError),
     /// The spec and the profile do not fit together.
     #[error("the spec cannot be laid over profile {profile}: {message}")]
     Merge {
@@ -80,13 +77,33 @@ impl Resolved {
     }
 }
 
-/// How strictly a spec is checked.
+/// How strictly a spec is checked; see [`Kind`].
+///
+/// | | Form | Content | Use | Doubt |
+/// |---|---|---|---|---|
+/// | [`Full`](Self::Full) | error | error | error | warning |
+/// | [`Forced`](Self::Forced) | error | warning | error | warning |
+/// | [`TakenOver`](Self::TakenOver) | error | error | warning | warning |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// Every problem is an error.
+    /// Every problem is an error, as on the command line.
     Full,
     /// What can be tolerated becomes a warning (`--force`).
     Forced,
+    /// What upstream's controller accepted is accepted, as for resources of a cluster.
+    TakenOver,
+}
+
+impl Strictness {
+    /// Whether a problem ends the resolution.
+    fn refuses(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Form => true,
+            Kind::Content => self != Self::Forced,
+            Kind::Use => self != Self::TakenOver,
+            Kind::Doubt => false,
+        }
+    }
 }
 
 /// Resolves a request.
@@ -94,29 +111,38 @@ pub enum Strictness {
 /// # Errors
 /// See [`ResolveError`]; an invalid spec with all its problems.
 pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -> Result<Resolved, ResolveError> {
-    let mut warnings = vec![];
-    let mut problems = validate::check_spec(&request.spec, &request.origin);
-    settle(&mut problems, strictness, &mut warnings)?;
-
     let profile = text(&request.spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
-    let base = profiles.load(&profile)?;
-    let user =
-        json!({ "spec": translate::reverse_translate(&request.spec).map_err(|p| ResolveError::Invalid(vec![p]))? });
-    let mut document = overlay_iop(base, &user)
-        .map_err(|e| ResolveError::Merge { profile: profile.clone(), message: e.to_string() })?;
-    if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
-        crate::tree::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
-    }
-    enablement::apply_legacy(&request.spec, &mut document).map_err(|p| ResolveError::Invalid(vec![p]))?;
-    if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert("profile".into(), profile.clone().into());
-    }
+    let is_described = profiles.is_described();
+    let mut problems = validate::check_spec(&request.spec, &request.origin, is_described);
+    let document = match merge(request, &profile, profiles) {
+        Ok(document) => document,
+        Err(error) => {
+            // Most of what cannot be merged has the wrong form, which says more.
+            match error {
+                ResolveError::Invalid(more) => problems.extend(more),
+                error if !problems.iter().any(|p| strictness.refuses(p.kind)) => return Err(error),
+                ResolveError::Merge { .. } => {}
+            }
+            problems.retain(|p| strictness.refuses(p.kind));
+            return Err(ResolveError::Invalid(problems));
+        }
+    };
     let spec = document.get("spec").cloned().unwrap_or_default();
-
-    let mut problems = validate::check_merged(&spec, &request.origin);
-    settle(&mut problems, strictness, &mut warnings)?;
-    let deprecated = validate::deprecations(&spec);
-    warnings.extend(deprecated);
+    // The form of what was merged: what the profile brought, and where old values were carried to. A profile of another
+    // release has fields that we do not know.
+    let merged =
+        is_described.then(|| validate::check_spec(&spec, &request.origin, true)).unwrap_or_default().into_iter();
+    let content = validate::check_merged(&spec, &request.origin, is_described).into_iter();
+    for problem in merged.chain(content).chain(validate::check_usage(&spec, &request.origin)) {
+        if !problems.iter().any(|other| problem.repeats(other)) {
+            problems.push(problem);
+        }
+    }
+    let (fatal, tolerable): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| strictness.refuses(p.kind));
+    if !fatal.is_empty() {
+        return Err(ResolveError::Invalid(fatal));
+    }
+    let warnings = tolerable.iter().map(ToString::to_string).collect();
 
     let components = components::enabled(&spec);
     let namespace = components::default_namespace(&spec);
@@ -125,14 +151,24 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     Ok(Resolved { document, components, namespace, revision, profile, warnings })
 }
 
-/// Ends the resolution where there are problems that count.
-fn settle(problems: &mut Vec<Problem>, strictness: Strictness, warnings: &mut Vec<String>) -> Result<(), ResolveError> {
-    if strictness == Strictness::Forced {
-        let (tolerable, fatal): (Vec<_>, _) = std::mem::take(problems).into_iter().partition(|p| p.is_tolerable);
-        *problems = fatal;
-        warnings.extend(tolerable.iter().map(ToString::to_string));
+/// The user's spec over its profile, as a whole document.
+fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<Value, ResolveError> {
+    let base = profiles.load(profile).map_err(|e| {
+        let path = "spec.profile".to_owned();
+        let location = request.origin.locate(&path);
+        ResolveError::Invalid(vec![Problem { path, message: e.to_string(), location, kind: Kind::Form }])
+    })?;
+    let reversed = translate::reverse_translate(&request.spec).map_err(|p| ResolveError::Invalid(vec![p]))?;
+    let mut document = overlay_iop(base, &json!({ "spec": reversed }))
+        .map_err(|e| ResolveError::Merge { profile: profile.to_owned(), message: e.to_string() })?;
+    if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
+        crate::tree::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
     }
-    if problems.is_empty() { Ok(()) } else { Err(ResolveError::Invalid(std::mem::take(problems))) }
+    enablement::apply_legacy(&request.spec, &mut document).map_err(|p| ResolveError::Invalid(vec![p]))?;
+    if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.insert("profile".into(), profile.into());
+    }
+    Ok(document)
 }
 
 /// The string at a JSON pointer.

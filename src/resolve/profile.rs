@@ -58,6 +58,17 @@ impl Profiles {
         self.texts.keys().map(String::as_str)
     }
 
+    /// Whether the tables of `values` and `meshConfig` are those of this release: of the built-in one, and of a package whose
+    /// own default tag is one of 1.17.
+    #[must_use]
+    pub fn is_described(&self) -> bool {
+        let tag = || {
+            let default = self.load("default").ok()?;
+            Some(default.pointer("/spec/tag")?.as_str()?.starts_with("1.17."))
+        };
+        self.source.is_empty() || tag().unwrap_or_default()
+    }
+
     /// A profile laid over `default`, as a whole document. A name with `/` or `.` is the path of a file, whose `default.yaml`
     /// lies beside it.
     ///

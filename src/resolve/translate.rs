@@ -1,7 +1,7 @@
 //! Old values that mean `k8s` settings of istiod are copied to where they are read now (release 1.17 does this for
 //! istiod only).
 
-use super::validate::Problem;
+use super::validate::{Kind, Problem};
 use crate::tree::merge::merge_patch;
 use serde_json::{Value, json};
 
@@ -65,7 +65,7 @@ fn moved_env(pilot: &Value, spec: &Value) -> Result<Option<Value>, Problem> {
                 path: "spec.values.pilot.env".into(),
                 message: "must be a map of names and values".into(),
                 location: None,
-                is_tolerable: false,
+                kind: Kind::Form,
             });
         }
     };
