@@ -181,6 +181,11 @@ pub fn build(
     let named = named_package(request)?;
     let package = named.as_ref().unwrap_or(package);
     let resolved = resolve::resolve(request, package.profiles(), strictness)?;
+    if let Some((_, _, minor)) = facts.version.as_ref().filter(|_| package.profiles().is_described())
+        && let Some(problem) = resolve::validate::check_cluster(resolved.spec(), minor, &request.origin)
+    {
+        return Err(ResolveError::Invalid(vec![problem]).into());
+    }
     let capabilities = render::capabilities(facts.version.as_ref());
     let mut parts: BTreeMap<Component, Part> = BTreeMap::new();
     let (mut render_errors, mut overlay_errors) = (vec![], vec![]);

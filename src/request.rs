@@ -85,7 +85,7 @@ pub fn from_resource(resource: &Value) -> Request {
 /// # Errors
 /// The first problem of the input's form; its content is checked when it is resolved.
 pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request, RequestError> {
-    let mut merged = json!({"spec": {}});
+    let mut merged = None;
     let mut origin = Origin::default();
     for (name, text) in files {
         let document = read_resource(name, text)?;
@@ -93,10 +93,15 @@ pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request
             "metadata": document.value.get("metadata").cloned().unwrap_or_else(|| json!({})),
             "spec": document.value.get("spec").cloned().unwrap_or_else(|| json!({})),
         });
-        merged = overlay_iop(merged, &overlay)
-            .map_err(|e| RequestError::Merge { file: name.clone(), message: e.to_string() })?;
+        // The first file stays as it is: what it sets to null is to go from the profile.
+        merged = Some(match merged {
+            None => overlay,
+            Some(below) => overlay_iop(below, &overlay)
+                .map_err(|e| RequestError::Merge { file: name.clone(), message: e.to_string() })?,
+        });
         origin.add_file(name, document);
     }
+    let mut merged = merged.unwrap_or_else(|| json!({"spec": {}}));
     for flag in sets {
         let wrong = |message: String| RequestError::Set { flag: flag.clone(), message };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.to_string()))?;

@@ -62,11 +62,15 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    /// Whether both say the same, be it of different items of a list: the items of a merged list have other indexes.
+    /// Whether both say the same of one field: the items of a merged list have other indexes, and old values are carried to
+    /// another place.
     #[must_use]
     pub fn repeats(&self, other: &Self) -> bool {
-        let letters = |p: &Self| p.path.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
-        self.message == other.message && letters(self) == letters(other)
+        let last = |p: &Self| -> String {
+            let (_, last) = p.path.rsplit_once('.').unwrap_or_default();
+            last.chars().filter(|c| !c.is_ascii_digit()).collect()
+        };
+        self.message == other.message && last(self) == last(other)
     }
 }
 
@@ -230,6 +234,24 @@ pub fn check_merged(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Pr
     checker.problems
 }
 
+/// The last minor version of Kubernetes whose own authority signs for istiod.
+const LAST_SIGNING_MINOR: u32 = 21;
+
+/// What a cluster cannot do, given the minor version of its Kubernetes 1.
+#[must_use]
+pub fn check_cluster(spec: &Value, minor: &str, origin: &Origin) -> Option<Problem> {
+    let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+    // A version that cannot be read is a new one.
+    let signs = digits.parse::<u32>().is_ok_and(|minor| minor <= LAST_SIGNING_MINOR);
+    if signs || text(spec, "/values/global/pilotCertProvider") != Some("kubernetes") {
+        return None;
+    }
+    let mut checker = Checker { origin, problems: vec![] };
+    let message = format!("kubernetes is not supported in Kubernetes 1.{minor}; use istiod");
+    checker.add("spec.values.global.pilotCertProvider", message, Kind::Content);
+    checker.problems.pop()
+}
+
 /// Problems of use in a merged spec, and what is worth a warning.
 #[must_use]
 pub fn check_usage(spec: &Value, origin: &Origin) -> Vec<Problem> {
@@ -353,6 +375,14 @@ mod tests {
     fn directives_of_a_merge_are_no_fields() {
         let spec = json!({"components": {"ingressGateways": [{"$patch": "delete", "name": "a"}]}});
         assert_eq!(problems(&spec), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_authority_of_kubernetes_is_refused_where_it_signs_no_more() {
+        let spec = json!({"values": {"global": {"pilotCertProvider": "kubernetes"}}});
+        let refused = |spec: &Value, minor: &str| check_cluster(spec, minor, &Origin::default()).is_some();
+        assert!(refused(&spec, "22+") && refused(&spec, "") && !refused(&spec, "21"));
+        assert!(!refused(&json!({}), "35"));
     }
 
     #[test]
