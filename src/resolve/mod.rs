@@ -133,11 +133,11 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let spec = document.get("spec").cloned().unwrap_or_default();
     // The form of what was merged: what the profile brought, and where old values were carried to. A profile of another
     // release has fields that we do not know.
-    let merged =
-        is_described.then(|| validate::check_spec(&spec, &request.origin, true)).unwrap_or_default().into_iter();
+    let merged = if is_described { validate::check_spec(&spec, &request.origin, true) } else { vec![] };
     let content = validate::check_merged(&spec, &request.origin, is_described).into_iter();
     let new = |p: &Problem| !problems.iter().any(|other| p.repeats(other));
-    let more: Vec<_> = merged.filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
+    let more: Vec<_> =
+        merged.into_iter().filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
     problems.extend(more);
     let (fatal, tolerable): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| strictness.refuses(p.kind));
     if !fatal.is_empty() {

@@ -160,7 +160,7 @@ mod tests {
             "kiali": {},
         });
         let expected = [
-            r#"v.gateways.istio-ingressgateway.labels.a\.b/c: must be a string, not the number 1"#,
+            r"v.gateways.istio-ingressgateway.labels.a\.b/c: must be a string, not the number 1",
             r#"v.gateways.istio-ingressgateway.ports[0].port: must be a whole number, not the string "x""#,
             r#"v.global.defaultTolerations[1]: must be a map, not the string "b""#,
             r#"v.global.logging: must be a map, not the string "debug""#,
