@@ -4,16 +4,16 @@
 //! |---|---|---|
 //! | [`check_spec`] | fields and types of the spec | Form |
 //! | | fields and types of `values` and `meshConfig` | Content |
-//! | [`check_merged`] | hub, tag, revision, namespace, names of gateways; ranges and ports of the proxy; [`mesh`] | Content |
-//! | [`usage`] | ports that need root, removed add-ons | Use |
+//! | [`check_merged`] | hub, tag, revision, namespace, names of gateways; ranges and ports of the proxy; mesh rules | Content |
+//! | [`check_usage`] | ports that need root, removed add-ons | Use |
 //! | | settings to replace, replicas that autoscaling overrules | Doubt |
 //!
 //! The tables of `values` and `meshConfig` are those of release 1.17. Where another release's package is installed they say
 //! nothing, and its own charts are the judge.
 
 mod leaf;
-pub mod mesh;
-pub mod usage;
+mod mesh;
+mod usage;
 
 use super::text;
 use crate::api::istio_operator::IstioOperatorSpec;
