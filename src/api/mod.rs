@@ -2,11 +2,13 @@
 //!
 //! The types are the one description of the API. Their JSON schema is used twice: by [`crd`], opened up so that the API
 //! server keeps every field that upstream's schemaless CRD kept, and by the validation of a resolved spec, strictly, so
-//! that every unknown field and wrong type is named.
+//! that every unknown field and wrong type is named. What `values` and `meshConfig` hold is described by the tables of
+//! [`proto`].
 
 pub mod crd;
 pub mod istio_operator;
 pub mod kubernetes;
+pub mod proto;
 pub mod schema;
 pub mod status;
 
