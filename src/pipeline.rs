@@ -233,6 +233,7 @@ pub fn build(
         profile: resolved.profile,
         revision: resolved.revision,
         warnings: resolved.warnings,
+        spec: resolved.document.get("spec").cloned().unwrap_or_default(),
     };
     drop_copies(&mut manifests.parts)?;
     Ok(manifests)

@@ -26,5 +26,14 @@ pub const PLURAL: &str = "istiooperators";
 pub const FINALIZER: &str = "istio-finalizer.install.istio.io";
 /// A resource annotated so with `"true"` is not reconciled.
 pub const IGNORE_RECONCILE: &str = "install.istio.io/ignoreReconcile";
+/// A resource annotated so with `"true"` is planned, and nothing of it is applied.
+pub const DRY_RUN: &str = "install.istio.io/dryRun";
+/// A resource annotated so with `"true"` is deleted although its control plane is in use, or although not everything it
+/// installed can be deleted.
+pub const FORCE_DELETE: &str = "install.istio.io/force-delete";
+/// An object annotated so with `"true"` is left as it is.
+pub const IGNORE: &str = "install.istio.io/ignore";
+/// An object annotated so with `"false"` is never deleted.
+pub const PRUNE: &str = "install.istio.io/prune";
 /// Resources whose name starts so are records of installations, not requests.
 pub const INSTALLED_STATE: &str = "installed-state";
