@@ -80,6 +80,18 @@ enum WaveResult {
     Failed(String),
 }
 
+impl WaveResult {
+    /// As metrics label it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Waiting(_) => "waiting",
+            Self::Conflict(_) => "conflict",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
 impl<'a> Pass<'a> {
     /// Begins.
     pub fn new(context: &'a Context, id: &'a OwnerId, memory: &'a mut Memory) -> Self {
@@ -103,7 +115,10 @@ impl<'a> Pass<'a> {
             let (phase, version, note) = if let Some(parent) = plan::closed_by(component, &ready) {
                 (Phase::Reconciling, known(), Some(format!("waits for {}", parent.facts().title)))
             } else {
-                match self.apply_wave(&wave).await {
+                let begun = Instant::now();
+                let result = self.apply_wave(&wave).await;
+                self.context.metrics.time_component(component.name(), result.name(), begun);
+                match result {
                     WaveResult::Ready => {
                         ready.insert(component, true);
                         (Phase::Healthy, version.clone(), None)
@@ -113,6 +128,7 @@ impl<'a> Pass<'a> {
                         (Phase::Reconciling, version.clone(), Some(what))
                     }
                     WaveResult::Conflict(why) => {
+                        self.context.metrics.count("apply_conflict", [("component", component.name())]);
                         conflicts.push(format!("{component}: {why}"));
                         (Phase::Error, known(), Some(why))
                     }
@@ -167,6 +183,7 @@ impl<'a> Pass<'a> {
         for key in &gone {
             self.memory.objects.remove(*key);
             self.memory.inventory.remove(*key);
+            self.context.metrics.count("resource_prune", [("kind", &key.group_kind())]);
         }
         if !gone.is_empty() {
             let text = summary(&gone.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -258,6 +275,7 @@ impl<'a> Pass<'a> {
 
     fn take_in(&mut self, key: ObjectKey, brought: Brought) {
         if let Some((fields, by)) = brought.repair {
+            self.context.metrics.count("drift_repair", [("kind", &key.group_kind())]);
             self.memory.fights.repaired(&key, &fields, &by, Instant::now());
             let by = if by.is_empty() { String::new() } else { format!(", changed by {}", by.join(", ")) };
             self.repairs.push(format!("{key} ({}{by})", summary(&fields)));
@@ -348,8 +366,11 @@ impl<'a> Pass<'a> {
             return Ok(Brought { seen, repair: None, again: wait });
         }
         let written = apply::write(&context.cluster, &comparison).await?;
-        let changed = live.is_none_or(|live| live.resource_version() != written.resource_version());
-        context.metrics.writes.inc();
+        let changed = live.as_ref().is_none_or(|live| live.resource_version() != written.resource_version());
+        let kind = key.group_kind();
+        let series = if live.is_some() { "resource_update" } else { "resource_creation" };
+        context.metrics.count(series, [("kind", &kind)]);
+        context.metrics.count("apply", []);
         tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
         let repair = (last.is_some() && changed).then_some((comparison.differences, comparison.by));
         Ok(Brought { seen: self.observed(object, &written, digest).await, repair, again: None })

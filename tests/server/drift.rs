@@ -49,6 +49,10 @@ fn what_was_deleted_or_edited_comes_back_and_what_others_added_stays() {
     assert_eq!(writes.len(), 3, "one write for each of the three: {writes:#?}");
     let of_this = told.iter().filter(|w| w.contains("events")).count();
     assert!((1..=5).contains(&of_this), "repairs are told, in few events: {told:#?}");
+    assert_eq!(lab.metric("istio_install_operator_drift_repair_total"), 3);
+    assert_eq!(lab.metric("istio_install_operator_resources{ready=\"true\"}"), 1);
+    assert_eq!(lab.metric("istio_install_operator_owned_resource_total{kind=\"apps/Deployment\"}"), 1);
+    assert!(lab.metric("istio_install_operator_api_request_total{verb=\"PATCH\"}") > 3);
     what_is_annotated_to_be_ignored_is_left_as_it_is(&lab);
     replicas_that_an_autoscaler_set_stay(&lab);
     a_fight_is_slowed_down_and_names_the_other(&lab);
@@ -107,8 +111,8 @@ fn a_fight_is_slowed_down_and_names_the_other(lab: &Lab) {
         conditions.as_array().unwrap().iter().find(|c| c["type"] == "Contested").cloned()
     };
     let edit = |n: usize| {
-        let patch = json!({"data": {"mesh": format!("round: {n}")}}).to_string();
-        let args = ["patch", "configmap", "istio", "-n", "istio-system", "--field-manager=meddler", "-p", &patch];
+        let edited = json!({"data": {"mesh": format!("round: {n}")}}).to_string();
+        let args = ["patch", "configmap", "istio", "-n", "istio-system", "--field-manager=meddler", "-p", &edited];
         lab.kubectl(&args);
     };
     for round in 0..5 {
