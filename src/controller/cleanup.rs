@@ -32,7 +32,7 @@ use std::time::Duration;
 /// How soon the cluster is asked again whether all is gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How soon it is asked again who uses the control plane.
-const ASK_AGAIN: Duration = Duration::from_secs(15);
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How long a control plane that is in use is held back.
 const HELD: Duration = Duration::from_hours(24);
 /// How long what cannot be deleted is tried again.

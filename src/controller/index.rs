@@ -49,7 +49,7 @@ struct State {
 
 /// The kinds that are watched from the start: all that upstream's prune looked at, so that what an older version left is
 /// found. Kinds that a manifest adds are watched from then on.
-const FROM_THE_START: &[(&str, &str)] = &[
+pub(super) const FROM_THE_START: &[(&str, &str)] = &[
     ("apps/v1", "Deployment"),
     ("apps/v1", "DaemonSet"),
     ("v1", "Service"),

@@ -7,7 +7,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | `reconcile` | one pass: from a resource to its status |
-//! | `install` | the waves of an installation, object by object |
+//! | `install` | the waves of an installation |
+//! | `bring` | one object: read, compared, written |
 //! | `prune` | what a resource has and no longer wants |
 //! | `preview` | what a pass would do |
 //! | `cleanup`, `usage` | the end of a resource, and who still needs it |
@@ -15,8 +16,10 @@
 //! | `report`, `events` | status and events |
 //! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
 //! | `tally` | what metrics count of all this |
+//! | `rbac` | the role that all this needs |
 //! | `leader` | which of several operators works |
 
+mod bring;
 pub mod claims;
 mod cleanup;
 mod events;
@@ -26,6 +29,7 @@ mod install;
 pub mod leader;
 mod preview;
 mod prune;
+pub mod rbac;
 mod reconcile;
 mod record;
 mod report;
