@@ -24,3 +24,7 @@ mod lab;
 mod restart;
 #[path = "server/sharing.rs"]
 mod sharing;
+#[path = "server/takeover.rs"]
+mod takeover;
+#[path = "server/upgrade.rs"]
+mod upgrade;

@@ -31,6 +31,8 @@ enum Command {
     Profile(profile::ProfileCommand),
     /// Print the CustomResourceDefinition of IstioOperator.
     Crd,
+    /// Print the ClusterRole that the operator needs.
+    Role,
     /// Work on Helm charts.
     #[command(subcommand)]
     Chart(ChartCommand),
@@ -45,6 +47,12 @@ enum ChartCommand {
 /// What a command ends with: an exit code, or an error to print.
 type Outcome = anyhow::Result<u8>;
 
+fn role(out: &mut impl Write) -> Outcome {
+    let package = crate::pipeline::Package::embedded()?;
+    write!(out, "{}", crate::controller::rbac::to_yaml(&package)?)?;
+    Ok(0)
+}
+
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -55,6 +63,7 @@ pub fn main() -> ExitCode {
         Command::Manifest(command) => manifest::run(&command, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
+        Command::Role => role(&mut out),
         Command::Chart(ChartCommand::Template(args)) => {
             Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1))
         }

@@ -97,6 +97,13 @@ impl Lab {
         *self.operator.borrow_mut() = Some(operator.unwrap());
     }
 
+    /// Starts one more operator, which is the caller's.
+    pub fn start_another(&self, name: &str, args: &[&str]) -> Operator {
+        let folder = self.folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        Operator::start(&binary(), self.account.as_os_str(), &folder, args).unwrap()
+    }
+
     /// Kills the operator with SIGKILL.
     pub fn kill_operator(&self) {
         self.operator.borrow_mut().take().unwrap();
@@ -148,9 +155,14 @@ impl Lab {
 
     /// `kubectl apply` of a text.
     pub fn apply(&self, yaml: &str) {
+        self.apply_with(&[], yaml);
+    }
+
+    /// The same with flags.
+    pub fn apply_with(&self, flags: &[&str], yaml: &str) {
         let file = self.folder.path().join("applied.yaml");
         std::fs::write(&file, yaml).unwrap();
-        self.kubectl(&["apply", "-f", &file.to_string_lossy()]);
+        self.kubectl(&[&["apply", "-f", &file.to_string_lossy()], flags].concat());
     }
 
     /// An IstioOperator resource `main` with this spec, in YAML's flow form.
