@@ -44,7 +44,13 @@ pub(super) struct InjectArgs {
     #[arg(long = "meshConfigMapName", value_name = "NAME", default_value = "istio")]
     mesh_map: String,
     /// The namespace of the control plane.
-    #[arg(short = 'i', long = "istioNamespace", visible_alias = "istio-namespace", value_name = "NAMESPACE", default_value = "istio-system")]
+    #[arg(
+        short = 'i',
+        long = "istioNamespace",
+        visible_alias = "istio-namespace",
+        value_name = "NAMESPACE",
+        default_value = "istio-system"
+    )]
     namespace: String,
 }
 
@@ -85,11 +91,11 @@ impl InjectArgs {
         let complete = given.config.is_some() && given.values.is_some() && given.mesh.is_some();
         let revision = self.revision.clone().unwrap_or_default();
         let base = match &self.operator_file {
-            Some(file) => self.from_spec(file)?,
+            Some(file) => self.read_spec(file)?,
             None if complete => Texts { revision, ..Texts::default() },
             None => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                runtime.block_on(self.from_cluster(revision, &given))?
+                runtime.block_on(self.ask_cluster(revision, &given))?
             }
         };
         let text = |given: Option<String>, base: Option<String>, what: &str| {
@@ -105,12 +111,8 @@ impl InjectArgs {
     }
 
     /// What the installation that a spec describes would have in the cluster.
-    fn from_spec(&self, file: &str) -> anyhow::Result<Texts> {
-        let spec = SpecArgs {
-            filename: vec![file.to_owned()],
-            revision: self.revision.clone(),
-            ..SpecArgs::default()
-        };
+    fn read_spec(&self, file: &str) -> anyhow::Result<Texts> {
+        let spec = SpecArgs { filename: vec![file.to_owned()], revision: self.revision.clone(), ..SpecArgs::default() };
         let (request, strictness) = spec.request()?;
         let manifests = pipeline::build(&request, &ClusterFacts::default(), &Package::embedded()?, strictness)?;
         for warning in &manifests.warnings {
@@ -120,7 +122,8 @@ impl InjectArgs {
         let find = |kind: &str, name: &str| {
             let name = with_revision(name, &manifests.revision);
             let found = objects.iter().find(|o| o.key().kind == kind && o.key().name == name).copied();
-            found.with_context(|| format!("the installation in {file} has no {kind} {name}; its spec must enable pilot"))
+            found
+                .with_context(|| format!("the installation in {file} has no {kind} {name}; its spec must enable pilot"))
         };
         let injector = find("ConfigMap", &self.config_map)?.value();
         let mesh = find("ConfigMap", &self.mesh_map)?.value();
@@ -135,9 +138,11 @@ impl InjectArgs {
     }
 
     /// What the cluster has of what is not given.
-    async fn from_cluster(&self, revision: String, given: &Texts) -> anyhow::Result<Texts> {
+    async fn ask_cluster(&self, revision: String, given: &Texts) -> anyhow::Result<Texts> {
         let hint = "give --operatorFileName, or --injectConfigFile, --valuesFile and --meshConfigFile, to do without";
-        let client = kube::Client::try_default().await.with_context(|| format!("there is no cluster to ask; {hint}"))?;
+        let client = kube::Client::try_default().await;
+        // The client's errors repeat each other.
+        let client = client.map_err(|e| anyhow!("there is no cluster to ask; {hint}: {e}"))?;
         let cluster = Cluster::new(client);
         let mut texts = Texts { revision, ..Texts::default() };
         if given.config.is_none() || given.values.is_none() {

@@ -69,6 +69,7 @@ const PURE: &[Function] = &[
 
 const NATIVE: &[Native] = &[Native { name: "env", params: &[GoString, GoString], variadic: None, call: env }];
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of a native function")]
 fn env(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> {
     let set = executor.context().downcast_ref::<Environment>().and_then(|e| e.get(&text(args, 0)));
     Ok(Value::string(set.filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| text(args, 1))))
@@ -136,9 +137,17 @@ fn ports(containers: &Value, proxy_too: bool) -> String {
     found.join(",")
 }
 
-/// Adds a network to those that a pod asks Multus for, in the form they are written in.
+/// Adds a network to those that a pod asks Multus for, in the form they are written in; one that is there stays as it is.
 fn append_network(existing: &str, name: &str) -> String {
     let known = existing.trim();
+    let listed: Option<Vec<serde_json::Value>> = serde_json::from_str(known).ok();
+    let is_there = match listed {
+        Some(networks) => networks.iter().any(|n| n.get("name").is_some_and(|n| n == name)),
+        None => known.split(',').any(|n| n.trim() == name),
+    };
+    if is_there {
+        return existing.to_owned();
+    }
     match known.rfind(']') {
         _ if known.is_empty() => name.to_owned(),
         Some(end) if known.starts_with('[') => {
@@ -193,6 +202,8 @@ mod tests {
             ("", "istio-cni"),
             ("a", "a, istio-cni"),
             ("a, b", "a, b, istio-cni"),
+            ("a,istio-cni", "a,istio-cni"),
+            (r#"[{"name": "istio-cni"}]"#, r#"[{"name": "istio-cni"}]"#),
             (r#"[{"name": "a"}]"#, r#"[{"name": "a"}, {"name": "istio-cni"}]"#),
             ("[]", r#"[{"name": "istio-cni"}]"#),
         ] {

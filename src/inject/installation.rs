@@ -1,9 +1,9 @@
 //! What an installation says of injection: the content of its two ConfigMaps.
 
+use super::InjectError;
 use super::functions::Environment;
 use super::mesh::Mesh;
 use super::template::Templates;
-use super::InjectError;
 use crate::tree::path::scalar_text;
 use crate::tree::yaml_read;
 use serde_json::{Map, Value};

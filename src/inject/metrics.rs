@@ -1,10 +1,10 @@
 //! Metrics of the application and of its proxy come from one place: the agent, which asks both.
 
+use super::PROXY;
 use super::annotations::{self, MERGE_METRICS};
 use super::mesh::Mesh;
 use super::pod::{self, CONTAINERS, Pod};
 use super::types;
-use super::PROXY;
 use serde_json::json;
 
 /// The variable that tells the agent where the application's metrics are.
@@ -96,7 +96,8 @@ mod tests {
         ] {
             assert_eq!(merged(&annotations, mesh), (annotations.clone(), String::new()));
         }
-        let (annotations, _) = merged(&json!({"prometheus.istio.io/merge-metrics": "true"}), "enablePrometheusMerge: false");
+        let (annotations, _) =
+            merged(&json!({"prometheus.istio.io/merge-metrics": "true"}), "enablePrometheusMerge: false");
         assert_eq!(annotations["prometheus.io/port"], "15020");
     }
 }

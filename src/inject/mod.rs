@@ -202,7 +202,7 @@ fn inject_pod(original: &Pod, owner: &Owner, installation: &Installation) -> Res
     }
     let added = Pod::shaped(&added).map_err(InjectError::Result)?;
     let merged = Pod::shaped(&merged).map_err(InjectError::Result)?;
-    let pod = overrides::reapply(merged, original, &added)?;
+    let pod = overrides::reapply(&merged, original, &added)?;
     finish(pod, original, &added, installation, &proxy)
 }
 

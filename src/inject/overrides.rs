@@ -57,7 +57,7 @@ pub(super) fn as_written(pod: &Pod, mesh: &Mesh) -> Result<Pod, InjectError> {
 }
 
 /// Lays the author's containers over those of the same names in the injected pod, and remembers them there.
-pub(super) fn reapply(injected: Pod, original: &Pod, templates: &Pod) -> Result<Pod, InjectError> {
+pub(super) fn reapply(injected: &Pod, original: &Pod, templates: &Pod) -> Result<Pod, InjectError> {
     let known = overrides(original)?;
     let mut tree = injected.tree().clone();
     let mut applied = Map::new();
@@ -105,7 +105,7 @@ mod tests {
                 "env": [{"name": "A", "value": "theirs"}, {"name": "B", "value": "theirs"}],
                 "resources": {"limits": {"cpu": "2", "memory": "1Gi"}}}]}),
         );
-        let merged = reapply(templates.clone(), &original, &templates).unwrap();
+        let merged = reapply(&templates, &original, &templates).unwrap();
         let proxy = merged.find(CONTAINERS, "istio-proxy").unwrap();
         assert_eq!(proxy["image"], "proxy");
         assert_eq!(proxy["args"], json!(["mine"]));

@@ -1,17 +1,18 @@
 //! Probes of the application go to the agent, which asks the application itself: the kubelet has no certificate for
 //! mutual TLS, and a redirected TCP connection always succeeds.
 
+use super::PROXY;
 use super::annotations::STATUS_PORT;
 use super::pod::{self, CONTAINERS, Pod, name_of};
 use super::types::{self, Kind};
-use super::PROXY;
 use serde_json::{Map, Value, json};
 
 /// The variable that tells the agent what the probes were.
 const ORIGINALS: &str = "ISTIO_KUBE_APP_PROBERS";
 
 /// A container's probe, and the last part of the path at which the agent answers for it.
-const PROBES: [(&str, &str); 3] = [("readinessProbe", "readyz"), ("livenessProbe", "livez"), ("startupProbe", "startupz")];
+const PROBES: [(&str, &str); 3] =
+    [("readinessProbe", "readyz"), ("livenessProbe", "livez"), ("startupProbe", "startupz")];
 
 /// The ways of probing that the agent takes over; a command runs in the container itself.
 const HANDLERS: [&str; 3] = ["httpGet", "tcpSocket", "grpc"];

@@ -104,7 +104,8 @@ fn list(
     list: &Value,
     mut inject: impl FnMut(&Value, &str) -> Result<Option<Value>, Vec<InjectError>>,
 ) -> Result<Value, Vec<InjectError>> {
-    let mut shaped = types::shape("List", list).map_err(|m| m.into_iter().map(InjectError::Object).collect::<Vec<_>>())?;
+    let mut shaped =
+        types::shape("List", list).map_err(|m| m.into_iter().map(InjectError::Object).collect::<Vec<_>>())?;
     let mut errors = vec![];
     if let Some(items) = shaped.get_mut("items").and_then(Value::as_array_mut) {
         for (i, item) in items.iter_mut().enumerate() {

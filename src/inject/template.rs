@@ -224,7 +224,7 @@ mod tests {
             ("1.17.8", "defaultConfig: {image: {imageType: distroless}}", &none, "h/proxyv2:1.17.8-distroless"),
         ] {
             let installation = installation(&json!({"global": {"hub": "h", "tag": tag}}), mesh);
-            assert_eq!(image(&installation, &pod(annotations), installation.mesh.proxy()), want);
+            assert_eq!(image(&installation, &pod(annotations), &installation.mesh.proxy_with(None).unwrap()), want);
         }
     }
 
@@ -232,7 +232,8 @@ mod tests {
     fn workers_are_counted_from_configuration_annotations_or_resources() {
         let none = json!({});
         let both = json!({"sidecar.istio.io/proxyCPU": "3500m", "sidecar.istio.io/proxyCPULimit": "5"});
-        let values = json!({"global": {"proxy": {"resources": {"limits": {"cpu": "2000m"}, "requests": {"cpu": "1"}}}}});
+        let values =
+            json!({"global": {"proxy": {"resources": {"limits": {"cpu": "2000m"}, "requests": {"cpu": "1"}}}}});
         for (mesh, annotations, want) in [
             ("", &none, 2),
             ("defaultConfig: {concurrency: 7}", &both, 7),
@@ -240,9 +241,12 @@ mod tests {
             ("defaultConfig: {concurrency: 0}", &none, 2),
         ] {
             let installation = installation(&values, mesh);
-            assert_eq!(concurrency(&installation, &pod(annotations), installation.mesh.proxy()), want);
+            assert_eq!(
+                concurrency(&installation, &pod(annotations), &installation.mesh.proxy_with(None).unwrap()),
+                want
+            );
         }
         let empty = installation(&none, "defaultConfig: {concurrency: 0}");
-        assert_eq!(concurrency(&empty, &pod(&none), empty.mesh.proxy()), 0);
+        assert_eq!(concurrency(&empty, &pod(&none), &empty.mesh.proxy_with(None).unwrap()), 0);
     }
 }

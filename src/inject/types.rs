@@ -101,7 +101,13 @@ fn field(name: &'static str, kind: &'static str, rest: &[&'static str]) -> Field
     let (pointer, kind) = kind.strip_prefix('*').map_or((false, kind), |kind| (true, kind));
     let flag = |wanted: &str| kind != "enum" && rest.contains(&wanted);
     let parsed = if kind == "enum" { Kind::Enum(rest.to_vec()) } else { kind_named(kind) };
-    Field { name, pointer: pointer || parsed == Kind::Any, kind: parsed, always: flag("always"), wrapped: flag("wrapped") }
+    Field {
+        name,
+        pointer: pointer || parsed == Kind::Any,
+        kind: parsed,
+        always: flag("always"),
+        wrapped: flag("wrapped"),
+    }
 }
 
 fn kind_named(name: &'static str) -> Kind {
@@ -165,14 +171,14 @@ pub(super) struct Shaper {
 /// Everything that does not fit.
 pub(super) fn shape(name: &str, value: &Value) -> Result<Map<String, Value>, Vec<Misfit>> {
     let mut shaper = Shaper::default();
-    let shaped = match value {
+    let tree = match value {
         Value::Object(map) => shaper.structure(find(name), map),
         other => {
             shaper.wrong("a map", other);
             Map::new()
         }
     };
-    if shaper.misfits.is_empty() { Ok(shaped) } else { Err(shaper.misfits) }
+    if shaper.misfits.is_empty() { Ok(tree) } else { Err(shaper.misfits) }
 }
 
 impl Shaper {
@@ -260,9 +266,7 @@ fn scalar(kind: &Kind, value: &Value) -> Result<Value, String> {
         Kind::Int => (whole(value), "a whole number"),
         Kind::Int32 => (whole(value).or_else(|| quoted(value)), "a whole number"),
         Kind::Double => (value.is_number().then(|| value.clone()), "a number"),
-        Kind::IntOrString => {
-            (whole(value).or_else(|| value.as_str().map(Value::from)), "a port's number or name")
-        }
+        Kind::IntOrString => (whole(value).or_else(|| value.as_str().map(Value::from)), "a port's number or name"),
         Kind::Quantity => {
             let text = if value.is_boolean() { None } else { scalar_text(value) };
             (text.and_then(|t| quantity::canonical(&t)).map(Value::String), "a quantity such as 100m or 1Gi")
@@ -270,9 +274,9 @@ fn scalar(kind: &Kind, value: &Value) -> Result<Value, String> {
         Kind::Duration => (value.as_str().and_then(canonical_duration).map(Value::String), "a duration such as 20s"),
         Kind::Time => (value.as_str().map(Value::from), "a time"),
         Kind::Enum(names) => {
-            let number = value.as_u64().and_then(|i| names.get(usize::try_from(i).ok()?).copied());
-            let named = value.as_str().filter(|s| names.contains(s));
-            return named.or(number).map(Value::from).ok_or_else(|| format!("one of {}", names.join(", ")));
+            let by_number = value.as_u64().and_then(|i| names.get(usize::try_from(i).ok()?).copied());
+            let known = value.as_str().filter(|s| names.contains(s));
+            return known.or(by_number).map(Value::from).ok_or_else(|| format!("one of {}", names.join(", ")));
         }
         Kind::Any | Kind::List(_) | Kind::Map(_) | Kind::Struct(_) => (Some(value.clone()), "anything"),
     };
