@@ -237,7 +237,9 @@ fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
         kept.push(true);
     }
     let mut kept = kept.into_iter();
-    parts.iter_mut().for_each(|part| part.objects.retain(|_| kept.next() == Some(true)));
+    for part in parts {
+        part.objects.retain(|_| kept.next() == Some(true));
+    }
     Ok(())
 }
 

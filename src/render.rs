@@ -70,12 +70,16 @@ pub fn read_definitions(component: Component, chart: &Chart, written: bool) -> R
     files.sort();
     let mut definitions = vec![];
     for (file, data) in files {
-        let text = String::from_utf8_lossy(&data);
+        let text = std::str::from_utf8(&data).map_err(|e| RenderError::Yaml {
+            component,
+            file: file.clone(),
+            message: e.to_string(),
+        })?;
         if written {
-            let object = Object::from_written(&text);
+            let object = Object::from_written(text);
             definitions.push(object.map_err(|source| RenderError::Object { component, file, source })?);
         } else {
-            definitions.extend(read_objects(component, &file, &text)?);
+            definitions.extend(read_objects(component, &file, text)?);
         }
     }
     Ok(definitions)

@@ -27,7 +27,7 @@ pub async fn bring(cluster: &Cluster, desired: &Object, live: Option<DynamicObje
     if let Some(live) = live {
         let value = serde_json::to_value(&live).unwrap_or_default();
         leave_to_istiod(&mut desired, &value);
-        if live.metadata.deletion_timestamp.is_none() && drift::differences(desired.value(), &value).is_empty() {
+        if live.metadata.deletion_timestamp.is_none() && drift::differences(&desired.value(), &value).is_empty() {
             return Ok(Outcome { live, written: false });
         }
     }

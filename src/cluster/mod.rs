@@ -130,7 +130,7 @@ impl Cluster {
         let key = object.key();
         let api = self.api(object.api_version(), &key).await?;
         let params = PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER).force() };
-        api.patch(&key.name, &params, &Patch::Apply(object.value()))
+        api.patch(&key.name, &params, &Patch::Apply(object.value().as_ref()))
             .await
             .map_err(|e| ClusterError::of("apply", &key, e))
     }

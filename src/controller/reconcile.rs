@@ -317,7 +317,7 @@ fn summary(waits: &[String]) -> String {
 /// One object: nothing where it was last seen equal and has not changed since, else a read and, if it differs, a write.
 async fn bring(object: &Object, context: &Context, memory: &Memory) -> Result<Seen, ClusterError> {
     let key = object.key();
-    let digest = digest(object.value());
+    let digest = object.digest();
     let known = context.index.get(&key);
     if let (Some(known), Some(seen)) = (&known, memory.objects.get(&key))
         && seen.digest == digest
@@ -342,12 +342,6 @@ async fn bring(object: &Object, context: &Context, memory: &Memory) -> Result<Se
         what.push(')');
     }
     Ok(Seen { digest, resource_version: outcome.live.resource_version().unwrap_or_default(), readiness })
-}
-
-fn digest(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.to_string().hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Deletes what this resource owns and no longer wants. Returns what failed.

@@ -6,8 +6,10 @@ pub mod order;
 
 use crate::tree::{yaml_read, yaml_write};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// What tells one object from another in a cluster; the version is left out on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +45,15 @@ pub enum ObjectError {
     Missing(&'static str),
 }
 
+/// A text with another head. What has become an object is YAML.
+fn read(head: &Value, yaml: &str) -> Value {
+    let mut value = yaml_read::parse(yaml).unwrap_or_default();
+    if let (Some(all), Some(head)) = (value.as_object_mut(), head.as_object()) {
+        all.extend(head.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+    value
+}
+
 /// Whether JSON is an object with a kind and a name.
 fn check(value: &Value) -> Result<(), ObjectError> {
     let Value::Object(map) = value else {
@@ -68,31 +79,24 @@ fn check(value: &Value) -> Result<(), ObjectError> {
 #[derive(Clone, Debug)]
 pub struct Object(Form);
 
-/// Definitions are most of what is printed and never change on the way: they stay text until somebody looks inside.
+/// Definitions are most of what is rendered and seldom looked into: they stay text, a tenth of the size of a tree.
 #[derive(Clone, Debug)]
 enum Form {
     Tree(Value),
-    Text(Arc<Text>),
-}
-
-#[derive(Debug)]
-struct Text {
-    yaml: String,
-    /// `apiVersion`, `kind` and `metadata`.
-    head: Value,
-    tree: OnceLock<Value>,
-}
-
-impl Text {
-    fn read(&self) -> Value {
-        yaml_read::parse(&self.yaml).unwrap_or_default()
-    }
+    Text {
+        /// `apiVersion`, `kind` and `metadata` as they are now.
+        head: Value,
+        /// The whole, with the head as it was.
+        yaml: Arc<str>,
+        /// Whether the head is no longer that of the text.
+        changed: bool,
+    },
 }
 
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (Form::Text(a), Form::Text(b)) if a.yaml == b.yaml => true,
+            (Form::Text { head: a, yaml: x, .. }, Form::Text { head: b, yaml: y, .. }) if x == y => a == b,
             _ => self.value() == other.value(),
         }
     }
@@ -117,43 +121,60 @@ impl Object {
         let head = yaml.split_once("\nspec:").map_or(yaml, |(head, _)| head);
         let head = yaml_read::parse(head).map_err(|_| ObjectError::NotAMap("broken YAML"))?;
         check(&head)?;
-        Ok(Self(Form::Text(Arc::new(Text { yaml: yaml.to_owned(), head, tree: OnceLock::new() }))))
+        Ok(Self(Form::Text { head, yaml: yaml.into(), changed: false }))
     }
 
-    /// The JSON.
+    /// The JSON; made anew on each call where the object is still text.
     #[must_use]
-    pub fn value(&self) -> &Value {
+    pub fn value(&self) -> Cow<'_, Value> {
         match &self.0 {
-            Form::Tree(value) => value,
-            Form::Text(text) => text.tree.get_or_init(|| text.read()),
+            Form::Tree(value) => Cow::Borrowed(value),
+            Form::Text { head, yaml, .. } => Cow::Owned(read(head, yaml)),
         }
     }
 
     /// The JSON, to change; kind and name must stay.
     pub fn value_mut(&mut self) -> &mut Value {
-        if let Form::Text(text) = &self.0 {
-            self.0 = Form::Tree(text.read());
+        if let Form::Text { head, yaml, .. } = &self.0 {
+            self.0 = Form::Tree(read(head, yaml));
         }
-        match &mut self.0 {
-            Form::Tree(value) => value,
-            Form::Text(_) => unreachable!("made a tree above"),
-        }
+        self.head_mut()
     }
 
     /// The YAML; `None` where its emitter refuses a key.
     #[must_use]
-    pub fn to_yaml(&self) -> Option<String> {
+    pub fn to_yaml(&self) -> Option<Cow<'_, str>> {
         match &self.0 {
-            Form::Tree(value) => yaml_write::to_string(value),
-            Form::Text(text) => Some(text.yaml.clone()),
+            Form::Text { yaml, changed: false, .. } => Some(Cow::Borrowed(yaml)),
+            _ => yaml_write::to_string(&self.value()).map(Cow::Owned),
         }
+    }
+
+    /// Tells objects apart; the same for equal objects of one run of one program, and no longer.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        if let Form::Text { yaml, .. } = &self.0 {
+            yaml.hash(&mut hasher);
+        }
+        self.head().hash(&mut hasher);
+        hasher.finish()
     }
 
     /// `apiVersion`, `kind` and `metadata` at least.
     fn head(&self) -> &Value {
         match &self.0 {
+            Form::Tree(value) | Form::Text { head: value, .. } => value,
+        }
+    }
+
+    fn head_mut(&mut self) -> &mut Value {
+        match &mut self.0 {
             Form::Tree(value) => value,
-            Form::Text(text) => &text.head,
+            Form::Text { head, changed, .. } => {
+                *changed = true;
+                head
+            }
         }
     }
 
@@ -210,7 +231,7 @@ impl Object {
 
     /// The labels, made when absent.
     pub fn labels_mut(&mut self) -> Option<&mut Map<String, Value>> {
-        let metadata = self.value_mut().get_mut("metadata")?.as_object_mut()?;
+        let metadata = self.head_mut().get_mut("metadata")?.as_object_mut()?;
         let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
         if labels.is_null() {
             *labels = Value::Object(Map::new());

@@ -118,7 +118,7 @@ fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value) -> R
         }
     });
     let merged =
-        strategic::strategic_merge(object.value().clone(), &patch, &strategic::WorkloadSchema).map_err(|e| {
+        strategic::strategic_merge(object.value().into_owned(), &patch, &strategic::WorkloadSchema).map_err(|e| {
             OverlayError::Setting { field: row.field.into(), object: object.key().to_string(), message: e.to_string() }
         })?;
     *object.value_mut() = merged;

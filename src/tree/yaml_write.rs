@@ -145,7 +145,8 @@ impl Writer {
     /// What a string becomes on its way through JSON text and the YAML reader.
     fn reread<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
         let odd = |c: char| matches!(c, '\u{7F}'..='\u{9F}' | '\u{FFFE}' | '\u{FFFF}');
-        if self.dialect == Dialect::V3 || !text.contains(odd) {
+        let common = text.bytes().all(|b| b < 0x7F);
+        if common || self.dialect == Dialect::V3 || !text.contains(odd) {
             return Some(Cow::Borrowed(text));
         }
         if text.contains(|c| odd(c) && c != NEL) {

@@ -205,13 +205,13 @@ impl ControlPlane {
             ],
         )?;
         if !options.without_kwok {
-            self.start_kwok(bin, kwok_port)?;
+            self.start_kwok(kwok_port)?;
         }
         self.wait_for("the default service account", &["get", "serviceaccount", "default", "-n", "default"])
     }
 
     /// A node, and kwok to play its kubelet. Leases keep the node alive beyond 50 s.
-    fn start_kwok(&mut self, bin: &Path, port: u16) -> Result<()> {
+    fn start_kwok(&mut self, port: u16) -> Result<()> {
         let dir = self.dir().context("no folder")?.to_path_buf();
         let node = dir.join("node.yaml");
         std::fs::write(&node, include_str!("node.yaml"))?;

@@ -44,6 +44,11 @@ impl Operator {
         Ok(operator)
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Reads a page of its monitoring port; the inner error is its answer where that is not 200.
     pub fn get(&mut self, path: &str) -> Result<Result<String, String>> {
         if let Some(status) = self.process.ended()? {

@@ -68,8 +68,8 @@ impl Graph {
 }
 
 /// Reads document after document.
-pub(super) struct Composer {
-    scanner: Scanner,
+pub(super) struct Composer<'t> {
+    scanner: Scanner<'t>,
     budget: usize,
     first: bool,
     nodes: Vec<Node>,
@@ -92,8 +92,8 @@ fn is_document_boundary(kind: &TokenKind) -> bool {
     matches!(kind, Version { .. } | TagDirective { .. } | DocumentStart | DocumentEnd | StreamEnd)
 }
 
-impl Composer {
-    pub(super) fn new(text: &str) -> Self {
+impl<'t> Composer<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
         Self {
             scanner: Scanner::new(text),
             budget: MAX_NODES,

@@ -6,7 +6,7 @@ use super::source::{is_blank, is_blank_or_end, is_break_or_end, is_word};
 /// Longest number in `%YAML 1.1`.
 const VERSION_DIGITS: usize = 2;
 
-impl Scanner {
+impl Scanner<'_> {
     pub(super) fn anchor(&mut self, alias: bool) -> Scan<()> {
         let start = self.source.mark();
         self.source.skip();

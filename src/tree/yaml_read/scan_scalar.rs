@@ -35,7 +35,7 @@ impl Breaks {
     }
 }
 
-impl Scanner {
+impl Scanner<'_> {
     pub(super) fn block_scalar(&mut self, literal: bool) -> Scan<()> {
         let start = self.source.mark();
         self.source.skip();
@@ -56,9 +56,7 @@ impl Scanner {
             }
             text.push_str(&trailing);
             leading_blank = blank;
-            while !is_break_or_end(self.source.current()) {
-                self.source.read(&mut text);
-            }
+            text.push_str(self.source.take_while(|c, _| !is_break_or_end(c)));
             leading = self.source.line_break();
             trailing = self.block_breaks(&mut indent)?;
         }
@@ -192,6 +190,8 @@ impl Scanner {
                 self.escape(next, text)?;
             } else {
                 self.source.read(text);
+                let ordinary = |c| c != quote && !is_blank_or_end(c) && (single || c != '\\');
+                text.push_str(self.source.take_while(|c, _| ordinary(c)));
             }
         }
         Ok(false)
@@ -253,14 +253,16 @@ impl Scanner {
             if marker || self.source.current() == '#' {
                 break;
             }
-            while self.continues_plain() {
+            let flow = self.flow_level > 0;
+            let word = self.source.take_while(|c, next| continues_plain(c, next, flow));
+            if !word.is_empty() {
                 if breaks.first.is_some() {
                     breaks.fold_into(&mut text);
                 } else {
                     text.push_str(&blanks);
                 }
                 blanks.clear();
-                self.source.read(&mut text);
+                text.push_str(word);
             }
             if !is_blank(self.source.current()) && !is_break(self.source.current()) {
                 break;
@@ -275,13 +277,6 @@ impl Scanner {
             self.key_allowed = true;
         }
         Ok(())
-    }
-
-    fn continues_plain(&self) -> bool {
-        let c = self.source.current();
-        let ends = (c == ':' && is_blank_or_end(self.source.peek(1)))
-            || (self.flow_level > 0 && matches!(c, ',' | '?' | '[' | ']' | '{' | '}'));
-        !is_blank_or_end(c) && !ends
     }
 
     fn plain_blanks(&mut self, least: usize, blanks: &mut String, breaks: &mut Breaks) -> Scan<()> {
@@ -304,4 +299,9 @@ impl Scanner {
             }
         }
     }
+}
+
+fn continues_plain(c: char, next: &dyn Fn() -> char, flow: bool) -> bool {
+    let ends = (c == ':' && is_blank_or_end(next())) || (flow && matches!(c, ',' | '?' | '[' | ']' | '{' | '}'));
+    !is_blank_or_end(c) && !ends
 }

@@ -55,8 +55,8 @@ struct SimpleKey {
 pub(super) type Scan<T> = Result<T, YamlError>;
 
 /// Makes tokens on demand.
-pub(super) struct Scanner {
-    pub(super) source: Source,
+pub(super) struct Scanner<'t> {
+    pub(super) source: Source<'t>,
     tokens: VecDeque<Token>,
     /// Tokens handed out so far.
     taken: usize,
@@ -74,8 +74,8 @@ pub(super) struct Scanner {
     ready: bool,
 }
 
-impl Scanner {
-    pub(super) fn new(text: &str) -> Self {
+impl<'t> Scanner<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
         Self {
             source: Source::new(text),
             tokens: VecDeque::new(),
@@ -193,9 +193,7 @@ impl Scanner {
     fn skip_to_token(&mut self) {
         loop {
             let tabs = self.flow_level > 0 || !self.key_allowed;
-            while self.source.current() == ' ' || (tabs && self.source.current() == '\t') {
-                self.source.skip();
-            }
+            self.source.take_while(|c, _| c == ' ' || (tabs && c == '\t'));
             self.source.skip_comment();
             if self.source.line_break().is_none() {
                 return;

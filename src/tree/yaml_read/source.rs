@@ -20,20 +20,25 @@ impl Mark {
 }
 
 /// A text and a position in it. Past the end there are only NULs, which no text holds.
-pub(super) struct Source {
-    chars: Vec<char>,
+pub(super) struct Source<'t> {
+    text: &'t str,
+    /// The position in bytes; the mark counts characters.
+    at: usize,
     mark: Mark,
-    /// The text ends before a character that YAML does not allow.
-    cut: bool,
+    /// Characters before one that YAML does not allow, where the text is cut.
+    cut: Option<usize>,
 }
 
-impl Source {
-    pub(super) fn new(text: &str) -> Self {
+impl<'t> Source<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        let mut chars = Vec::with_capacity(text.len());
-        chars.extend(text.chars().take_while(|c| is_allowed(*c)));
-        let cut = chars.iter().map(|c| c.len_utf8()).sum::<usize>() < text.len();
-        Self { chars, mark: Mark::default(), cut }
+        let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n');
+        let end = text.bytes().position(|b| !plain(&b)).map(|near| {
+            let forbidden = text.get(near..).and_then(|rest| rest.char_indices().find(|(_, c)| !is_allowed(*c)));
+            forbidden.map(|(at, _)| near + at)
+        });
+        let kept = end.flatten().and_then(|end| text.get(..end));
+        Self { text: kept.unwrap_or(text), at: 0, mark: Mark::default(), cut: kept.map(|kept| kept.chars().count()) }
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -42,20 +47,33 @@ impl Source {
 
     /// Whether a forbidden character is so near that it is an error by now.
     pub(super) fn meets_forbidden(&self) -> bool {
-        self.cut && self.mark.index + 4 >= self.chars.len() / BLOCK * BLOCK
+        self.cut.is_some_and(|cut| self.mark.index + 4 >= cut / BLOCK * BLOCK)
+    }
+
+    fn char_at(&self, at: usize) -> char {
+        match self.text.as_bytes().get(at) {
+            None => '\0',
+            Some(byte) if byte.is_ascii() => char::from(*byte),
+            Some(_) => self.text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or('\0'),
+        }
     }
 
     /// The character this far ahead.
     pub(super) fn peek(&self, ahead: usize) -> char {
-        self.chars.get(self.mark.index + ahead).copied().unwrap_or('\0')
+        let mut at = self.at;
+        for _ in 0..ahead {
+            at += self.char_at(at).len_utf8();
+        }
+        self.char_at(at)
     }
 
     pub(super) fn current(&self) -> char {
-        self.peek(0)
+        self.char_at(self.at)
     }
 
     /// Moves over one character of a line.
     pub(super) fn skip(&mut self) {
+        self.at += self.current().len_utf8();
         self.mark.index += 1;
         self.mark.column += 1;
     }
@@ -66,14 +84,35 @@ impl Source {
         self.skip();
     }
 
+    /// Moves over characters of a line while a test of each and of the one behind it holds; gives what it moved over.
+    pub(super) fn take_while(&mut self, test: impl Fn(char, &dyn Fn() -> char) -> bool) -> &'t str {
+        let (mut at, mut count) = (self.at, 0);
+        while at < self.text.len() {
+            let c = self.char_at(at);
+            let next = at + c.len_utf8();
+            if !test(c, &|| self.char_at(next)) {
+                break;
+            }
+            at = next;
+            count += 1;
+        }
+        let taken = self.text.get(self.at..at).unwrap_or_default();
+        self.at = at;
+        self.mark.index += count;
+        self.mark.column += count;
+        taken
+    }
+
     /// Moves over a line break, which it returns as the text it stands for; nothing if there is none.
     pub(super) fn line_break(&mut self) -> Option<char> {
-        let (width, text) = match self.current() {
+        let c = self.current();
+        let (width, text) = match c {
             '\r' if self.peek(1) == '\n' => (2, '\n'),
             '\r' | '\n' | '\u{85}' => (1, '\n'),
-            c @ ('\u{2028}' | '\u{2029}') => (1, c),
+            '\u{2028}' | '\u{2029}' => (1, c),
             _ => return None,
         };
+        self.at += if width == 2 { 2 } else { c.len_utf8() };
         self.mark = Mark { index: self.mark.index + width, line: self.mark.line + 1, column: 0 };
         Some(text)
     }
@@ -95,15 +134,16 @@ impl Source {
     /// Moves over a comment up to the end of its line.
     pub(super) fn skip_comment(&mut self) {
         if self.current() == '#' {
-            while !is_break_or_end(self.current()) {
-                self.skip();
-            }
+            self.take_while(|c, _| !is_break_or_end(c));
         }
     }
 
     /// Whether `---` or `...` stands here at the start of a line.
     pub(super) fn at_document_marker(&self, marker: char) -> bool {
-        self.mark.column == 0 && (0..3).all(|ahead| self.peek(ahead) == marker) && is_blank_or_end(self.peek(3))
+        self.mark.column == 0
+            && self.current() == marker
+            && (1..3).all(|ahead| self.peek(ahead) == marker)
+            && is_blank_or_end(self.peek(3))
     }
 }
 

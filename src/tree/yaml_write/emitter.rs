@@ -114,7 +114,8 @@ impl Emitter {
     }
 
     fn plain(&mut self, text: &str, fold: bool) {
-        if !fold {
+        // No blank of a short text stands past the fold.
+        if !fold || self.column + 1 + text.len() <= FOLD_WIDTH {
             return self.word(text);
         }
         if !self.whitespace {
@@ -213,17 +214,19 @@ impl Emitter {
         self.indention = true;
         self.whitespace = true;
         let mut after_break = true;
-        for c in text.chars() {
-            if is_break(c) {
-                self.put_break(c, false);
-                after_break = true;
-            } else {
+        for piece in text.split_inclusive(is_break) {
+            let line = piece.trim_end_matches(is_break);
+            if !line.is_empty() {
                 if after_break {
                     self.start_line();
                 }
-                self.put(c);
+                self.put_all(line);
                 self.indention = false;
                 after_break = false;
+            }
+            if let Some(c) = piece.chars().next_back().filter(|c| is_break(*c)) {
+                self.put_break(c, false);
+                after_break = true;
             }
         }
     }

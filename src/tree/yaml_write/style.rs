@@ -73,6 +73,10 @@ impl Traits {
         let mut previous = None;
         let mut rest = text.chars();
         while let Some(c) = rest.next() {
+            if c.is_ascii_alphanumeric() {
+                previous = Some(c);
+                continue;
+            }
             let next = rest.as_str().chars().next();
             traits.indicators |= is_indicator(c, previous, next);
             if c == '\t' && dialect == Dialect::V3 {

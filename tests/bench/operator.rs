@@ -1,0 +1,124 @@
+//! The operator beside a control plane of its own: time to HEALTHY, time to repair, memory.
+
+use super::controlplane::ControlPlane;
+use super::controlplane::operator::Operator;
+use super::{mib, spread};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/samples/demo.yaml");
+const RESOURCES: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system/istiooperators";
+const REPAIRS: usize = 15;
+
+/// What is damaged: its path, and a merge patch where it is edited and not deleted.
+const DAMAGES: &[(&str, &str, Option<&str>)] = &[
+    ("Service deleted", "/api/v1/namespaces/istio-system/services/istio-ingressgateway", None),
+    ("ConfigMap deleted", "/api/v1/namespaces/istio-system/configmaps/istio", None),
+    (
+        "Service edited",
+        "/api/v1/namespaces/istio-system/services/istiod",
+        Some(r#"{"metadata": {"labels": {"app": "edited"}}}"#),
+    ),
+    ("ConfigMap edited", "/api/v1/namespaces/istio-system/configmaps/istio", Some(r#"{"data": {"mesh": "edited"}}"#)),
+    (
+        "Deployment edited",
+        "/apis/apps/v1/namespaces/istio-system/deployments/istiod",
+        Some(r#"{"metadata": {"labels": {"app": "edited"}}}"#),
+    ),
+    (
+        "ClusterRole edited",
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles/istiod-clusterrole-istio-system",
+        Some(r#"{"rules": []}"#),
+    ),
+];
+
+pub fn run(binary: &Path) -> Result<()> {
+    let plane = ControlPlane::start()?;
+    let folder = plane.dir().context("a control plane of our own")?.to_owned();
+    let crd = folder.join("crd.yaml");
+    std::fs::write(&crd, Command::new(binary).arg("crd").output()?.stdout)?;
+    plane.kubectl(&["apply", "--server-side", "-f", &crd.to_string_lossy()])?;
+    plane.wait_established(&["-f", &crd.to_string_lossy()])?;
+    plane.kubectl(&["create", "namespace", "istio-system"])?;
+    let mut operator = Operator::start(binary, plane.kubeconfig(), &folder, &[])?;
+    println!("operator, before any resource: {}", memory(operator.id())?);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let api = Api { client: runtime.block_on(plane.client())?, runtime };
+    let sample = Command::new(plane.kubectl_path())
+        .env("KUBECONFIG", plane.kubeconfig())
+        .args(["create", "--dry-run=client", "-o", "json", "-f", SAMPLE])
+        .output()?;
+    let begin = Instant::now();
+    api.send("POST", RESOURCES, &serde_json::from_slice(&sample.stdout)?)?;
+    api.wait("HEALTHY", &format!("{RESOURCES}/demo"), |r| r["status"]["status"] == "HEALTHY")?;
+    let took = begin.elapsed().as_secs_f64();
+    let writes = operator.metric("istio_install_operator_apply_total")?;
+    println!("demo profile, from nothing to HEALTHY: {took:.2} s, {writes} objects written");
+    println!("operator, idle with the demo profile: {}", memory(operator.id())?);
+
+    for (what, path, edit) in DAMAGES {
+        let edit: Option<Value> = edit.map(serde_json::from_str).transpose()?;
+        let mut times = vec![];
+        for _ in 0..REPAIRS {
+            times.push(api.repair(path, edit.as_ref())?);
+        }
+        println!("{what} to repaired: {}", spread(&mut times));
+    }
+    println!("operator, after the repairs: {}", memory(operator.id())?);
+    Ok(())
+}
+
+/// Resident memory now and at its peak.
+fn memory(process: u32) -> Result<String> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let kib = |field: &str| {
+        let line = status.lines().find_map(|l| l.strip_prefix(field))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+    };
+    let [now, file, peak] = ["VmRSS:", "RssFile:", "VmHWM:"].map(|f| kib(f).map_or(0.0, |kib| mib(kib * 1024)));
+    Ok(format!("{now:.1} MiB resident ({file:.1} of them the binary), {peak:.1} MiB at its peak"))
+}
+
+struct Api {
+    client: kube::Client,
+    runtime: Runtime,
+}
+
+impl Api {
+    fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+        let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let body = if body.is_null() { vec![] } else { body.to_string().into_bytes() };
+        let request = http::Request::builder().method(method).uri(path).header("content-type", kind).body(body)?;
+        Ok(self.runtime.block_on(self.client.request(request))?)
+    }
+
+    fn wait(&self, what: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            match self.send("GET", path, &Value::Null) {
+                Ok(value) if is_so(&value) => return Ok(()),
+                seen if begin.elapsed() > PATIENCE => anyhow::bail!("{what} did not come; last seen: {seen:?}"),
+                _ => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Damages an object; gives the time from the answer of the API server until it is as before.
+    fn repair(&self, path: &str, edit: Option<&Value>) -> Result<Duration> {
+        let before = self.send("GET", path, &Value::Null)?;
+        match edit {
+            None => self.send("DELETE", path, &Value::Null)?,
+            Some(edit) => self.send("PATCH", path, edit)?,
+        };
+        let begin = Instant::now();
+        let content = |v: &Value| (v["metadata"]["labels"].clone(), v["data"].clone(), v["rules"].clone());
+        self.wait("the repair", path, |v| content(v) == content(&before))?;
+        Ok(begin.elapsed())
+    }
+}
