@@ -127,11 +127,11 @@ impl InjectArgs {
         };
         let injector = find("ConfigMap", &self.config_map)?.value();
         let mesh = find("ConfigMap", &self.mesh_map)?.value();
-        let environment = find("Deployment", "istiod").map(|istiod| variables(istiod.value())).unwrap_or_default();
+        let environment = find("Deployment", "istiod").map(|istiod| variables(&istiod.value())).unwrap_or_default();
         Ok(Texts {
-            config: key(injector, "config"),
-            values: key(injector, "values"),
-            mesh: key(mesh, "mesh"),
+            config: key(&injector, "config"),
+            values: key(&injector, "values"),
+            mesh: key(&mesh, "mesh"),
             revision: manifests.revision.clone(),
             environment,
         })
