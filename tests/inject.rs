@@ -16,7 +16,9 @@ struct Desk(tempfile::TempDir);
 impl Desk {
     fn with(files: &[(&str, &str)]) -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
-        files.iter().for_each(|(name, text)| std::fs::write(desk.0.path().join(name), text).unwrap());
+        for (name, text) in files {
+            std::fs::write(desk.0.path().join(name), text).unwrap();
+        }
         desk
     }
 
@@ -113,49 +115,84 @@ fn objects_become_what_the_golden_files_say() {
 
 /// Annotations, and what follows of them.
 const ANNOTATIONS: &[(&str, &str)] = &[
-    ("", "init -i: \"*\"\n init -d: \"15090,15021,15020\"\n proxy readinessProbe.periodSeconds: 2\n proxy --concurrency: \"2\""),
-    ("sidecar.istio.io/interceptionMode: TPROXY", r#"init -m: "TPROXY"
+    (
+        "",
+        "init -i: \"*\"\n init -d: \"15090,15021,15020\"\n proxy readinessProbe.periodSeconds: 2\n proxy --concurrency: \"2\"",
+    ),
+    (
+        "sidecar.istio.io/interceptionMode: TPROXY",
+        r#"init -m: "TPROXY"
         proxy $ISTIO_META_INTERCEPTION_MODE: "TPROXY"
         proxy securityContext.capabilities.add: ["NET_ADMIN"]
-        proxy securityContext.runAsUser: 0"#),
+        proxy securityContext.runAsUser: 0"#,
+    ),
     ("sidecar.istio.io/interceptionMode: NONE", "init: null"),
     ("sidecar.istio.io/proxyImage: my.io/p:1", "proxy image: \"my.io/p:1\"\n init image: \"my.io/p:1\""),
     ("sidecar.istio.io/proxyImageType: debug", "proxy image: \"docker.io/istio/proxyv2:1.17.8-debug\""),
-    ("sidecar.istio.io/proxyCPU: 5m, sidecar.istio.io/proxyMemoryLimit: 1024Mi",
+    (
+        "sidecar.istio.io/proxyCPU: 5m, sidecar.istio.io/proxyMemoryLimit: 1024Mi",
         r#"proxy resources: {"requests": {"cpu": "5m"}, "limits": {"memory": "1Gi"}}
-        init resources: {"requests": {"cpu": "5m"}, "limits": {"memory": "1Gi"}}"#),
-    ("sidecar.istio.io/proxyCPULimit: 2500m, proxy.istio.io/config: 'concurrency: 0'",
-        "proxy --concurrency: \"3\"\n proxy resources: {\"limits\": {\"cpu\": \"2500m\"}}"),
-    ("sidecar.istio.io/logLevel: debug, sidecar.istio.io/componentLogLevel: 'wasm:debug', sidecar.istio.io/agentLogLevel: 'default:debug'",
+        init resources: {"requests": {"cpu": "5m"}, "limits": {"memory": "1Gi"}}"#,
+    ),
+    (
+        "sidecar.istio.io/proxyCPULimit: 2500m, proxy.istio.io/config: 'concurrency: 0'",
+        "proxy --concurrency: \"3\"\n proxy resources: {\"limits\": {\"cpu\": \"2500m\"}}",
+    ),
+    (
+        "sidecar.istio.io/logLevel: debug, sidecar.istio.io/componentLogLevel: 'wasm:debug', sidecar.istio.io/agentLogLevel: 'default:debug'",
         r#"proxy --proxyLogLevel: "debug"
         proxy --proxyComponentLogLevel: "wasm:debug"
         proxy --log_output_level: "default:debug"
-        init --log_output_level: "default:debug""#),
-    ("sidecar.istio.io/enableCoreDump: 'true'",
-        "spec.initContainers[1].name: \"enable-core-dump\"\n proxy securityContext.readOnlyRootFilesystem: false"),
-    ("sidecar.istio.io/capNetBindService: 'true'",
-        "proxy securityContext.capabilities.add: [\"NET_BIND_SERVICE\"]\n proxy securityContext.runAsNonRoot: false"),
-    ("sidecar.istio.io/bootstrapOverride: mine",
+        init --log_output_level: "default:debug""#,
+    ),
+    (
+        "sidecar.istio.io/enableCoreDump: 'true'",
+        "spec.initContainers[1].name: \"enable-core-dump\"\n proxy securityContext.readOnlyRootFilesystem: false",
+    ),
+    (
+        "sidecar.istio.io/capNetBindService: 'true'",
+        "proxy securityContext.capabilities.add: [\"NET_BIND_SERVICE\"]\n proxy securityContext.runAsNonRoot: false",
+    ),
+    (
+        "sidecar.istio.io/bootstrapOverride: mine",
         r#"proxy $ISTIO_BOOTSTRAP_OVERRIDE: "/etc/istio/custom-bootstrap/custom_bootstrap.json"
         spec.volumes[name:custom-bootstrap-volume].configMap.name: "mine"
-        proxy volumeMounts[name:custom-bootstrap-volume].mountPath: "/etc/istio/custom-bootstrap""#),
-    (r#"sidecar.istio.io/userVolume: '{"v":{"emptyDir":{}}}', sidecar.istio.io/userVolumeMount: '{"v":{"mountPath":"/v"}}'"#,
-        "spec.volumes[name:v].emptyDir: {}\n proxy volumeMounts[name:v].mountPath: \"/v\""),
+        proxy volumeMounts[name:custom-bootstrap-volume].mountPath: "/etc/istio/custom-bootstrap""#,
+    ),
+    (
+        r#"sidecar.istio.io/userVolume: '{"v":{"emptyDir":{}}}', sidecar.istio.io/userVolumeMount: '{"v":{"mountPath":"/v"}}'"#,
+        "spec.volumes[name:v].emptyDir: {}\n proxy volumeMounts[name:v].mountPath: \"/v\"",
+    ),
     ("status.sidecar.istio.io/port: '18020'", "init -d: \"15090,15021,18020\""),
     ("status.sidecar.istio.io/port: '0'", "proxy readinessProbe: null\n init -d: \"15090,15021\""),
-    ("readiness.status.sidecar.istio.io/initialDelaySeconds: '3', readiness.status.sidecar.istio.io/periodSeconds: '4', readiness.status.sidecar.istio.io/failureThreshold: '5'",
-        "proxy readinessProbe.initialDelaySeconds: 3\n proxy readinessProbe.periodSeconds: 4\n proxy readinessProbe.failureThreshold: 5"),
-    ("traffic.sidecar.istio.io/includeOutboundIPRanges: 10.0.0.0/8, traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.1.0.0/16",
-        "init -i: \"10.0.0.0/8\"\n init -x: \"10.1.0.0/16\""),
-    ("traffic.sidecar.istio.io/includeInboundPorts: '80', traffic.sidecar.istio.io/excludeInboundPorts: '81'",
-        "init -b: \"80\"\n init -d: \"15090,15021,81,15020\""),
-    ("traffic.sidecar.istio.io/includeOutboundPorts: '1', traffic.sidecar.istio.io/excludeOutboundPorts: '2'",
-        "init -q: \"1\"\n init -o: \"2\""),
-    ("traffic.sidecar.istio.io/kubevirtInterfaces: tap0, traffic.sidecar.istio.io/excludeInterfaces: eth1",
-        "init -k: \"tap0\"\n init -c: \"eth1\""),
-    ("prometheus.istio.io/merge-metrics: 'false'", "metadata.annotations: {\"prometheus.istio.io/merge-metrics\": \"false\"}"),
-    ("kubectl.kubernetes.io/default-container: x, kubectl.kubernetes.io/default-logs-container: x",
-        r#"metadata.annotations.kubectl\.kubernetes\.io/default-container: "x""#),
+    (
+        "readiness.status.sidecar.istio.io/initialDelaySeconds: '3', readiness.status.sidecar.istio.io/periodSeconds: '4', readiness.status.sidecar.istio.io/failureThreshold: '5'",
+        "proxy readinessProbe.initialDelaySeconds: 3\n proxy readinessProbe.periodSeconds: 4\n proxy readinessProbe.failureThreshold: 5",
+    ),
+    (
+        "traffic.sidecar.istio.io/includeOutboundIPRanges: 10.0.0.0/8, traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.1.0.0/16",
+        "init -i: \"10.0.0.0/8\"\n init -x: \"10.1.0.0/16\"",
+    ),
+    (
+        "traffic.sidecar.istio.io/includeInboundPorts: '80', traffic.sidecar.istio.io/excludeInboundPorts: '81'",
+        "init -b: \"80\"\n init -d: \"15090,15021,81,15020\"",
+    ),
+    (
+        "traffic.sidecar.istio.io/includeOutboundPorts: '1', traffic.sidecar.istio.io/excludeOutboundPorts: '2'",
+        "init -q: \"1\"\n init -o: \"2\"",
+    ),
+    (
+        "traffic.sidecar.istio.io/kubevirtInterfaces: tap0, traffic.sidecar.istio.io/excludeInterfaces: eth1",
+        "init -k: \"tap0\"\n init -c: \"eth1\"",
+    ),
+    (
+        "prometheus.istio.io/merge-metrics: 'false'",
+        "metadata.annotations: {\"prometheus.istio.io/merge-metrics\": \"false\"}",
+    ),
+    (
+        "kubectl.kubernetes.io/default-container: x, kubectl.kubernetes.io/default-logs-container: x",
+        r#"metadata.annotations.kubectl\.kubernetes\.io/default-container: "x""#,
+    ),
 ];
 
 /// Annotations that every injected pod has, and those of the metrics.
@@ -179,32 +216,50 @@ fn each_annotation_does_what_it_is_for() {
 
 /// Specs, and what follows of them.
 const SPECS: &[(&str, &str)] = &[
-    ("{revision: canary}", r#"proxy $CA_ADDR: "istiod-canary.istio-system.svc:15012"
-        proxy $PROXY_CONFIG: "{\"discoveryAddress\":\"istiod-canary.istio-system.svc:15012\"}\n""#),
-    ("{components: {cni: {enabled: true}}}", r#"init name: "istio-validation"
+    (
+        "{revision: canary}",
+        r#"proxy $CA_ADDR: "istiod-canary.istio-system.svc:15012"
+        proxy $PROXY_CONFIG: "{\"discoveryAddress\":\"istiod-canary.istio-system.svc:15012\"}\n""#,
+    ),
+    (
+        "{components: {cni: {enabled: true}}}",
+        r#"init name: "istio-validation"
         init securityContext.runAsUser: 1337
         metadata.annotations.k8s\.v1\.cni\.cncf\.io/networks: "istio-cni"
-        metadata.annotations.traffic\.sidecar\.istio\.io/excludeInboundPorts: "15020""#),
-    ("{values: {global: {hub: h.io, tag: t, imagePullPolicy: Always, imagePullSecrets: [s], logAsJson: true, meshID: m, proxy: {clusterDomain: d, image: p, privileged: true}}}}",
+        metadata.annotations.traffic\.sidecar\.istio\.io/excludeInboundPorts: "15020""#,
+    ),
+    (
+        "{values: {global: {hub: h.io, tag: t, imagePullPolicy: Always, imagePullSecrets: [s], logAsJson: true, meshID: m, proxy: {clusterDomain: d, image: p, privileged: true}}}}",
         r#"proxy image: "h.io/p:t"
         proxy imagePullPolicy: "Always"
         proxy securityContext.privileged: true
         proxy --domain: "$(POD_NAMESPACE).svc.d"
         proxy $ISTIO_META_MESH_ID: "m"
-        spec.imagePullSecrets: [{"name": "s"}]"#),
-    ("{values: {global: {proxy: {resources: {limits: {cpu: 3000m}, requests: null}}}}, meshConfig: {defaultConfig: {concurrency: 0}}}",
-        "proxy --concurrency: \"3\"\n proxy resources.limits.cpu: \"3\""),
-    ("{values: {global: {proxy: {lifecycle: {preStop: {exec: {command: [a]}}}}}}}",
-        r#"proxy lifecycle: {"preStop": {"exec": {"command": ["a"]}}}"#),
-    ("{values: {global: {caName: GkeWorkloadCertificate, jwtPolicy: first-party-jwt}}}",
+        spec.imagePullSecrets: [{"name": "s"}]"#,
+    ),
+    (
+        "{values: {global: {proxy: {resources: {limits: {cpu: 3000m}, requests: null}}}}, meshConfig: {defaultConfig: {concurrency: 0}}}",
+        "proxy --concurrency: \"3\"\n proxy resources.limits.cpu: \"3\"",
+    ),
+    (
+        "{values: {global: {proxy: {lifecycle: {preStop: {exec: {command: [a]}}}}}}}",
+        r#"proxy lifecycle: {"preStop": {"exec": {"command": ["a"]}}}"#,
+    ),
+    (
+        "{values: {global: {caName: GkeWorkloadCertificate, jwtPolicy: first-party-jwt}}}",
         r#"spec.volumes[name:gke-workload-certificate].csi: {"driver": "workloadcertificates.security.cloud.google.com"}
         spec.volumes[name:istio-token]: null
-        proxy $JWT_POLICY: "first-party-jwt""#),
-    ("{components: {pilot: {k8s: {env: [{name: PILOT_ENABLE_INBOUND_PASSTHROUGH, value: 'false'}]}}}}",
-        "proxy $REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION: \"true\""),
+        proxy $JWT_POLICY: "first-party-jwt""#,
+    ),
+    (
+        "{components: {pilot: {k8s: {env: [{name: PILOT_ENABLE_INBOUND_PASSTHROUGH, value: 'false'}]}}}}",
+        "proxy $REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION: \"true\"",
+    ),
     ("{meshConfig: {enablePrometheusMerge: false}}", r"metadata.annotations.prometheus\.io/port: null"),
-    ("{values: {sidecarInjectorWebhook: {injectedAnnotations: {a: b}, templates: {own: 'metadata: {labels: {own: template}}'}, defaultTemplates: [sidecar, own]}}}",
-        "metadata.labels.own: \"template\"\n metadata.annotations.a: \"b\"\n proxy name: \"istio-proxy\""),
+    (
+        "{values: {sidecarInjectorWebhook: {injectedAnnotations: {a: b}, templates: {own: 'metadata: {labels: {own: template}}'}, defaultTemplates: [sidecar, own]}}}",
+        "metadata.labels.own: \"template\"\n metadata.annotations.a: \"b\"\n proxy name: \"istio-proxy\"",
+    ),
 ];
 
 #[test]
@@ -252,7 +307,8 @@ fn files_from_the_config_maps_give_the_same_as_the_spec() {
 
 #[test]
 fn the_result_can_go_to_a_file_and_what_is_skipped_is_told() {
-    let skipped = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {hostNetwork: true, containers: [{name: a}]}\n";
+    let skipped =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {hostNetwork: true, containers: [{name: a}]}\n";
     let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", skipped)]);
     let args = ["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", "-o", "out.yaml"];
     let output = desk.run(&args);
@@ -265,7 +321,11 @@ fn the_result_can_go_to_a_file_and_what_is_skipped_is_told() {
 #[test]
 fn what_is_wrong_is_told_with_its_place_and_nothing_is_printed() {
     let objects = pod("a", "status.sidecar.istio.io/port: many") + &pod("b", "inject.istio.io/templates: nope");
-    let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("remote.yaml", &spec("{profile: remote}")), ("objects.yaml", &objects)]);
+    let desk = Desk::with(&[
+        ("operator.yaml", &spec("{}")),
+        ("remote.yaml", &spec("{profile: remote}")),
+        ("objects.yaml", &objects),
+    ]);
     let fails = |args: &[&str]| {
         let output = desk.run(&[&["kube-inject", "-f", "objects.yaml"], args].concat());
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{args:?}");

@@ -12,6 +12,8 @@ mod controlplane;
 mod crd;
 #[path = "server/drift.rs"]
 mod drift;
+#[path = "server/inject.rs"]
+mod inject;
 #[path = "server/install.rs"]
 mod install;
 #[path = "server/invalid.rs"]

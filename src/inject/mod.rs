@@ -4,8 +4,8 @@
 //! Kubernetes are written ([`inject`], [`stream`]). Pure: no client, no clock, no randomness; the same input gives the
 //! same bytes.
 //!
-//! object → its pod ([`workload`]) → as the author wrote it ([`overrides`]) → templates ([`template`], on [`view`]s of
-//! [`types`] with [`functions`]) merged over it → the author's containers over that → metrics, probes, annotations, order.
+//! object → its pod (`workload`) → as the author wrote it (`overrides`) → templates (`template`, on views of typed trees)
+//! merged over it → the author's containers over that → metrics, probes, annotations, order.
 //!
 //! A pod is left alone when it is on the host's network, in a namespace of the cluster's own, or says so by
 //! `sidecar.istio.io/inject`. The installation's policy and its selectors are about pods that nobody asked to inject, and

@@ -29,6 +29,8 @@ templates:
   keyless: "spec: {containers: [{image: a}]}"
   failing: "{{ .Values.a.b.c }}"
   unknown: "{{ .Pod }}"
+  deep: '{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}'
+  long: '{{ define "y" }}{{ range until 2000 }}{{ range until 2000 }}a{{ end }}{{ end }}{{ end }}{{ template "y" }}'
 "#;
 
 const VALUES: &str = r#"{"global": {"hub": "h", "tag": "t"}, "sidecarInjectorWebhook": {"rewriteAppHTTPProbe": true}}"#;
@@ -94,13 +96,15 @@ fn a_pod_names_its_templates_and_an_alias_stands_for_several() {
 #[test]
 fn a_template_that_fails_is_named_with_the_place() {
     for (asked, parts) in [
-        ("nope", ["\"nope\" not found", "have broken, extra, failing"]),
+        ("nope", ["\"nope\" not found", "have broken, deep, extra, failing"]),
         ("", ["\"\" not found", "have"]),
         ("scalar", ["template scalar", "no map"]),
         ("broken", ["template broken", "line 2"]),
         ("misfit", ["no pod", "spec.containers[0].tty must be true or false"]),
         ("keyless", ["merged", "name"]),
         ("failing", ["failing:1:", "a.b.c"]),
+        ("deep", ["deep:1:", "maximum template depth"]),
+        ("long", ["long:1:", "loop passes"]),
         ("unknown", ["unknown:1:", "can't evaluate field Pod"]),
     ] {
         let error = error(&pod(&json!({"inject.istio.io/templates": asked})));
@@ -147,13 +151,15 @@ fn every_kind_with_pods_is_injected_where_its_pods_are() {
         ("batch/v1", "Job"),
         ("apps.openshift.io/v1", "DeploymentConfig"),
     ] {
-        let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "w"}, "spec": {"template": template}});
+        let object =
+            json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "w"}, "spec": {"template": template}});
         let made = injected(&object, &installation());
         assert_eq!(names(&made, "/spec/template/spec/containers"), ["app", "istio-proxy"], "{kind}");
         assert_eq!(made["spec"]["template"]["metadata"]["labels"]["kind"], kind);
     }
     let job = json!({"spec": {"template": template}});
-    let cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "w"}, "spec": {"jobTemplate": job}});
+    let cron =
+        json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "w"}, "spec": {"jobTemplate": job}});
     let made = injected(&cron, &installation());
     assert_eq!(names(&made, "/spec/jobTemplate/spec/template/spec/containers"), ["app", "istio-proxy"]);
     assert_eq!(made["spec"]["jobTemplate"]["metadata"]["labels"]["owner"], "w");
@@ -178,7 +184,8 @@ fn a_pod_is_left_alone_when_it_says_so_or_cannot_have_a_proxy() {
         let reason = changed(&|p| p["metadata"]["namespace"] = namespace.into());
         assert!(reason.ends_with("is in a namespace of the cluster's own"), "{reason}");
     }
-    for (word, injects) in [("false", false), ("no", false), ("maybe", false), ("True", true), ("ON", true), ("", true)] {
+    for (word, injects) in [("false", false), ("no", false), ("maybe", false), ("True", true), ("ON", true), ("", true)]
+    {
         for map in ["labels", "annotations"] {
             let said = changed(&|p| p["metadata"][map] = json!({"sidecar.istio.io/inject": word}));
             assert_eq!(said == "injected", injects, "{map} {word}");

@@ -75,10 +75,7 @@ fn everything_that_does_not_fit_is_named_with_its_path() {
 #[test]
 fn json_has_the_fields_in_the_order_of_their_type_and_unknown_ones_last() {
     let port = json!({"protocol": "TCP", "containerPort": 80, "name": "a<b", "another": 1});
-    assert_eq!(
-        json("ContainerPort", &port),
-        r#"{"name":"a\u003cb","containerPort":80,"protocol":"TCP","another":1}"#
-    );
+    assert_eq!(json("ContainerPort", &port), r#"{"name":"a\u003cb","containerPort":80,"protocol":"TCP","another":1}"#);
     assert_eq!(json("no such type", &json!({"b": 1, "a": 2})), r#"{"a":2,"b":1}"#);
 }
 
