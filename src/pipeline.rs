@@ -178,6 +178,11 @@ pub fn build(
     let named = named_package(request)?;
     let package = named.as_ref().unwrap_or(package);
     let resolved = resolve::resolve(request, package.profiles(), strictness)?;
+    if let Some((_, _, minor)) = facts.version.as_ref().filter(|_| package.profiles().is_described())
+        && let Some(problem) = resolve::validate::check_cluster(resolved.spec(), minor, &request.origin)
+    {
+        return Err(ResolveError::Invalid(vec![problem]).into());
+    }
     let capabilities = render::capabilities(facts.version.as_ref());
     let mut parts: BTreeMap<Component, Part> = BTreeMap::new();
     let (mut render_errors, mut overlay_errors) = (vec![], vec![]);
@@ -209,6 +214,7 @@ pub fn build(
         profile: resolved.profile,
         revision: resolved.revision,
         warnings: resolved.warnings,
+        spec: resolved.document.get("spec").cloned().unwrap_or_default(),
     };
     drop_copies(&mut manifests.parts)?;
     Ok(manifests)
@@ -249,7 +255,7 @@ fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
 /// See [`PipelineError`].
 pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
     let request = request::from_resource(resource);
-    let mut manifests = build(&request, facts, package, Strictness::Full)?;
+    let mut manifests = build(&request, facts, package, Strictness::TakenOver)?;
     let text = |pointer: &str| resolve::text(resource, pointer).unwrap_or_default().to_owned();
     let owner = Owner {
         name: text("/metadata/name"),

@@ -1,27 +1,13 @@
 //! What a person asks for: an IstioOperator resource, or files and `--set` flags that come to one.
 
+mod origin;
+
 use crate::tree::merge::overlay_iop;
 use crate::tree::yaml_read::{Document, Duplicates, parse_documents};
-use crate::tree::{patch, set};
+use crate::tree::{patch, path, set, suggest};
 use serde_json::{Map, Value, json};
 
-/// Where a spec came from, to tell where a problem is.
-#[derive(Clone, Debug, Default)]
-pub struct Origin {
-    files: Vec<(String, Document)>,
-}
-
-impl Origin {
-    /// `FILE:LINE:COLUMN` of a path such as `spec.components.pilot`, where it came from a file; the last file that has it
-    /// counts, as its value does.
-    #[must_use]
-    pub fn locate(&self, path: &str) -> Option<String> {
-        self.files.iter().rev().find_map(|(name, document)| {
-            let at = document.spans.find(path)?;
-            Some(format!("{name}:{}:{}", at.line, at.column))
-        })
-    }
-}
+pub use origin::Origin;
 
 /// A request.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +47,9 @@ pub enum RequestError {
     /// A part of the resource is not a map.
     #[error("{0}: {1} must be a map")]
     NotAMap(String, &'static str),
+    /// There are fields beside the spec that no resource has.
+    #[error("{}", .0.join("; "))]
+    Unknown(Vec<String>),
     /// Files cannot be merged.
     #[error("{file}: cannot be laid over the files before it: {message}")]
     Merge {
@@ -96,7 +85,7 @@ pub fn from_resource(resource: &Value) -> Request {
 /// # Errors
 /// The first problem of the input's form; its content is checked when it is resolved.
 pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request, RequestError> {
-    let mut merged = json!({"spec": {}});
+    let mut merged = None;
     let mut origin = Origin::default();
     for (name, text) in files {
         let document = read_resource(name, text)?;
@@ -104,16 +93,23 @@ pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request
             "metadata": document.value.get("metadata").cloned().unwrap_or_else(|| json!({})),
             "spec": document.value.get("spec").cloned().unwrap_or_else(|| json!({})),
         });
-        merged = overlay_iop(merged, &overlay)
-            .map_err(|e| RequestError::Merge { file: name.clone(), message: e.to_string() })?;
-        origin.files.push((name.clone(), document));
+        // The first file stays as it is: what it sets to null is to go from the profile.
+        merged = Some(match merged {
+            None => overlay,
+            Some(below) => overlay_iop(below, &overlay)
+                .map_err(|e| RequestError::Merge { file: name.clone(), message: e.to_string() })?,
+        });
+        origin.add_file(name, document);
     }
+    let mut merged = merged.unwrap_or_else(|| json!({"spec": {}}));
     for flag in sets {
         let wrong = |message: String| RequestError::Set { flag: flag.clone(), message };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.to_string()))?;
         let path = set::below_spec(path);
         patch::write(&mut merged, &path, value, patch::Mode::Set).map_err(|e| wrong(e.to_string()))?;
+        origin.add_flag(flag, path);
     }
+    origin.finish(&merged);
     let take = |field: &str| merged.get(field).cloned().unwrap_or_else(|| Value::Object(Map::new()));
     Ok(Request { metadata: take("metadata"), spec: take("spec"), origin })
 }
@@ -151,5 +147,47 @@ fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
             return Err(RequestError::NotAMap(name.into(), field));
         }
     }
-    Ok(document)
+    let unknown = unknown_fields(name, &document);
+    if unknown.is_empty() { Ok(document) } else { Err(RequestError::Unknown(unknown)) }
+}
+
+/// The fields of a resource.
+const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
+/// The fields of its metadata.
+const METADATA: &[&str] = &[
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+    "clusterName",
+];
+
+/// Fields that no resource has, each with its place. A spec's field that was indented too little is one of them.
+fn unknown_fields(file: &str, document: &Document) -> Vec<String> {
+    let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<String> {
+        let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        let unknown = keys.filter(|key| !known.contains(&key.as_str()));
+        let message = |key: &String| {
+            let path = path::join(at, key);
+            let path = path.strip_prefix('.').unwrap_or(&path);
+            let place = document.spans.nearest(path);
+            let hint = suggest::hint(key, known.iter().copied());
+            format!("{file}:{}:{}: {path}: unknown field {key:?}{hint}", place.line, place.column)
+        };
+        unknown.map(message).collect()
+    };
+    let mut found = check(Some(&document.value), "", TOP);
+    found.extend(check(document.value.get("metadata"), "metadata", METADATA));
+    found
 }

@@ -3,7 +3,7 @@
 //! Argo CD reads `status.status` only, kstatus reads `observedGeneration` and the conditions; both must never see an old
 //! answer for a new spec, a blank status, or an error for what merely takes time.
 
-use crate::api::status::{ComponentStatus, Condition, InstallStatus, Phase};
+use crate::api::status::{ComponentStatus, Condition, InstallStatus, Phase, Preview};
 use crate::component::Component;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -19,10 +19,76 @@ pub enum Verdict {
     Healthy,
     /// The spec cannot be carried out until it changes; every problem.
     Invalid(String),
+    /// Another resource has what this one wants differently; who and what.
+    Conflict(String),
     /// Something failed that may pass; it is tried again.
     Failed(String),
+    /// A dry run found differences; how many. They wait for a person.
+    Planned(String),
     /// Being deleted; what is still there.
     Deleting(String),
+    /// The deletion waits for a person, since the control plane is in use; by whom.
+    Held(String),
+}
+
+/// How a verdict shows: upstream's phase, the reason of `Ready`, and the condition of kstatus that goes with it.
+struct Row {
+    phase: Phase,
+    ready: (&'static str, &'static str),
+    beside: Option<(&'static str, &'static str)>,
+}
+
+impl Verdict {
+    fn row(&self) -> Row {
+        let (phase, ready, beside) = match self {
+            Self::Started => (Phase::Reconciling, ("Unknown", "Reconciling"), Some(("Reconciling", "SpecChanged"))),
+            Self::Waiting(_) => (Phase::Reconciling, ("False", "Waiting"), Some(("Reconciling", "Waiting"))),
+            Self::Healthy => (Phase::Healthy, ("True", "Healthy"), None),
+            Self::Invalid(_) => (Phase::Error, ("False", "InvalidSpec"), Some(("Stalled", "InvalidSpec"))),
+            Self::Conflict(_) => (Phase::Error, ("False", "Conflict"), Some(("Stalled", "Conflict"))),
+            Self::Failed(_) => (Phase::Error, ("False", "Failed"), Some(("Reconciling", "Retrying"))),
+            Self::Planned(_) => (Phase::ActionRequired, ("False", "DryRun"), None),
+            Self::Deleting(_) => (Phase::Reconciling, ("False", "Deleting"), Some(("Reconciling", "Deleting"))),
+            Self::Held(_) => (Phase::ActionRequired, ("False", "DeletionHeld"), None),
+        };
+        Row { phase, ready, beside }
+    }
+
+    /// One word for it: the reason of `Ready`, of events, and a label of metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        self.row().ready.1
+    }
+
+    /// Whether a person should look at it.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::Conflict(_) | Self::Failed(_) | Self::Held(_))
+    }
+
+    /// A sentence.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Started => "working on the changed spec".to_owned(),
+            Self::Healthy => "everything is installed and ready".to_owned(),
+            Self::Waiting(what) => format!("waiting for {what}"),
+            Self::Planned(what) => format!("dry run: {what}; nothing is applied"),
+            Self::Deleting(what) => format!("deleting: {what}"),
+            Self::Invalid(why) | Self::Conflict(why) | Self::Failed(why) | Self::Held(why) => why.clone(),
+        }
+    }
+}
+
+/// Something beside the verdict that a person should know, as a condition that is there only while it is true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// The condition's type.
+    pub kind: &'static str,
+    /// One word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
 }
 
 /// What a pass found, with the details.
@@ -38,59 +104,75 @@ pub struct Findings {
     pub profile: Option<String>,
     /// The version, where it is known.
     pub version: Option<String>,
+    /// What is true beside the verdict.
+    pub remarks: Vec<Remark>,
+    /// What the resource has; `None` leaves what was known.
+    pub inventory: Option<Vec<String>>,
+    /// Objects that are left alone; `None` leaves what was known.
+    pub ignored: Option<Vec<String>>,
+    /// What a dry run found.
+    pub plan: Option<Preview>,
+}
+
+impl Findings {
+    /// A verdict without details.
+    #[must_use]
+    pub fn of(verdict: Verdict, generation: i64) -> Self {
+        Self {
+            verdict,
+            components: BTreeMap::new(),
+            generation,
+            profile: None,
+            version: None,
+            remarks: vec![],
+            inventory: None,
+            ignored: None,
+            plan: None,
+        }
+    }
 }
 
 /// The status to write. `now` is RFC 3339.
 #[must_use]
 pub fn compute(old: &InstallStatus, findings: &Findings, now: &str) -> InstallStatus {
-    let (phase, message) = match &findings.verdict {
-        Verdict::Started => (Phase::Reconciling, Some("working on the changed spec".to_owned())),
-        Verdict::Waiting(what) => (Phase::Reconciling, Some(format!("waiting for {what}"))),
-        Verdict::Healthy => (Phase::Healthy, None),
-        Verdict::Invalid(why) | Verdict::Failed(why) => (Phase::Error, Some(why.clone())),
-        Verdict::Deleting(what) => (Phase::Reconciling, Some(format!("deleting: {what}"))),
-    };
     let components = if findings.components.is_empty() {
         old.component_status.clone()
     } else {
         Some(findings.components.iter().map(|(c, s)| (c.name().to_owned(), s.clone())).collect())
     };
+    let listed = |new: &Option<Vec<String>>, old: &Option<Vec<String>>| {
+        new.clone().or_else(|| old.clone()).filter(|list| !list.is_empty())
+    };
     InstallStatus {
-        status: Some(phase),
-        message,
+        status: Some(findings.verdict.row().phase),
+        message: Some(findings.verdict.message()).filter(|_| findings.verdict != Verdict::Healthy),
         component_status: components,
         observed_generation: Some(findings.generation),
         profile: findings.profile.clone().or_else(|| old.profile.clone()),
         version: findings.version.clone().or_else(|| old.version.clone()),
         conditions: Some(conditions(old, findings, now)),
+        inventory: listed(&findings.inventory, &old.inventory),
+        ignored: listed(&findings.ignored, &old.ignored),
+        plan: findings.plan.clone(),
     }
 }
 
-/// Ready always; Reconciling and Stalled only while true, as kstatus wants it.
+/// Ready always; everything else only while true, as kstatus wants it.
 fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condition> {
-    let rows: &[(&str, &str, &str)] = match findings.verdict {
-        Verdict::Started => &[("Ready", "Unknown", "Reconciling"), ("Reconciling", "True", "SpecChanged")],
-        Verdict::Waiting(_) => &[("Ready", "False", "Waiting"), ("Reconciling", "True", "Waiting")],
-        Verdict::Healthy => &[("Ready", "True", "Healthy")],
-        Verdict::Invalid(_) => &[("Ready", "False", "InvalidSpec"), ("Stalled", "True", "InvalidSpec")],
-        Verdict::Failed(_) => &[("Ready", "False", "Failed"), ("Reconciling", "True", "Retrying")],
-        Verdict::Deleting(_) => &[("Ready", "False", "Deleting"), ("Reconciling", "True", "Deleting")],
-    };
-    let message = match &findings.verdict {
-        Verdict::Started => "working on the changed spec".to_owned(),
-        Verdict::Healthy => "everything is installed and ready".to_owned(),
-        Verdict::Waiting(what) => format!("waiting for {what}"),
-        Verdict::Invalid(why) | Verdict::Failed(why) | Verdict::Deleting(why) => why.clone(),
-    };
+    let Row { ready, beside, .. } = findings.verdict.row();
+    let message = findings.verdict.message();
+    let mut rows = vec![("Ready", ready.0, ready.1, message.clone())];
+    rows.extend(beside.map(|(kind, reason)| (kind, "True", reason, message)));
+    rows.extend(findings.remarks.iter().map(|r| (r.kind, "True", r.reason, r.message.clone())));
     let before = old.conditions.as_deref().unwrap_or_default();
-    rows.iter()
-        .map(|(kind, status, reason)| {
-            let same = before.iter().find(|c| c.r#type == *kind && c.status == *status);
+    rows.into_iter()
+        .map(|(kind, status, reason, message)| {
+            let same = before.iter().find(|c| c.r#type == kind && c.status == status);
             Condition {
-                r#type: (*kind).into(),
-                status: (*status).into(),
-                reason: (*reason).into(),
-                message: message.clone(),
+                r#type: kind.into(),
+                status: status.into(),
+                reason: reason.into(),
+                message,
                 last_transition_time: same.map_or_else(|| now.to_owned(), |c| c.last_transition_time.clone()),
                 observed_generation: Some(findings.generation),
             }
@@ -131,9 +213,10 @@ mod tests {
     use serde_json::json;
 
     fn findings(verdict: Verdict) -> Findings {
-        Findings { verdict, components: BTreeMap::new(), generation: 2, profile: None, version: None }
+        Findings::of(verdict, 2)
     }
 
+    /// Argo CD's `health.lua` for IstioOperator: it reads `status.status` and nothing else.
     fn health_of_argo_cd(status: &InstallStatus) -> &'static str {
         match status.status.map(Phase::name) {
             Some("NONE") => "Unknown",
@@ -143,7 +226,7 @@ mod tests {
         }
     }
 
-    /// kstatus: `InProgress`, `Failed` or `Current`, from observedGeneration and the conditions.
+    /// kstatus: `InProgress`, `Failed` or `Current`, from observedGeneration and the conditions, in its order.
     fn kstatus(status: &InstallStatus, generation: i64) -> &'static str {
         let is =
             |kind: &str, value: &str| status.conditions.iter().flatten().any(|c| c.r#type == kind && c.status == value);
@@ -157,19 +240,46 @@ mod tests {
 
     #[test]
     fn argo_cd_and_kstatus_agree_with_every_verdict() {
+        let x = || "x".to_owned();
         let table = [
             (Verdict::Started, "Progressing", "InProgress"),
-            (Verdict::Waiting("x".into()), "Progressing", "InProgress"),
+            (Verdict::Waiting(x()), "Progressing", "InProgress"),
             (Verdict::Healthy, "Healthy", "Current"),
-            (Verdict::Invalid("x".into()), "Degraded", "Failed"),
-            (Verdict::Failed("x".into()), "Degraded", "InProgress"),
-            (Verdict::Deleting("x".into()), "Progressing", "InProgress"),
+            (Verdict::Invalid(x()), "Degraded", "Failed"),
+            (Verdict::Conflict(x()), "Degraded", "Failed"),
+            (Verdict::Failed(x()), "Degraded", "InProgress"),
+            (Verdict::Planned(x()), "Progressing", "InProgress"),
+            (Verdict::Deleting(x()), "Progressing", "InProgress"),
+            (Verdict::Held(x()), "Progressing", "InProgress"),
         ];
         for (verdict, argo, flux) in table {
             let status = compute(&InstallStatus::default(), &findings(verdict.clone()), "now");
             assert_eq!((health_of_argo_cd(&status), kstatus(&status, 2)), (argo, flux), "{verdict:?}");
             assert_eq!(kstatus(&status, 3), "InProgress", "an old answer must not count for a new spec");
+            assert!(status.message.is_some() || verdict == Verdict::Healthy, "{verdict:?} says nothing");
         }
+    }
+
+    #[test]
+    fn a_remark_is_a_condition_while_it_is_true_and_spoils_no_health() {
+        let remark = Remark { kind: "Contested", reason: "Reverted", message: "m".into() };
+        let contested = Findings { remarks: vec![remark], ..findings(Verdict::Healthy) };
+        let first = compute(&InstallStatus::default(), &contested, "1");
+        let kinds = |s: &InstallStatus| s.conditions.iter().flatten().map(|c| c.r#type.clone()).collect::<Vec<_>>();
+        assert_eq!(kinds(&first), ["Ready", "Contested"]);
+        assert_eq!((health_of_argo_cd(&first), kstatus(&first, 2)), ("Healthy", "Current"));
+        assert_eq!(kinds(&compute(&first, &findings(Verdict::Healthy), "2")), ["Ready"]);
+    }
+
+    #[test]
+    fn an_inventory_stays_known_until_another_is_told() {
+        let lines = |list: &[&str]| Some(list.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>());
+        let told = Findings { inventory: lines(&["a"]), ..findings(Verdict::Healthy) };
+        let first = compute(&InstallStatus::default(), &told, "1");
+        let second = compute(&first, &findings(Verdict::Invalid("x".into())), "2");
+        assert_eq!(second.inventory, lines(&["a"]));
+        let none = Findings { inventory: lines(&[]), ..findings(Verdict::Healthy) };
+        assert_eq!(compute(&second, &none, "3").inventory, None);
     }
 
     #[test]

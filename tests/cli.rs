@@ -101,6 +101,42 @@ fn every_problem_of_a_file_is_named_with_its_line_and_nothing_is_printed() {
 }
 
 #[test]
+fn problems_of_values_and_mesh_configuration_are_named_with_their_file_or_flag() {
+    let input = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  values:\n    pilot:\n      autoscaleEnabled: \
+                 sometimes\n  meshConfig:\n    accessLogEncoding: XML\n";
+    let flag = "values.global.proxy.includeIPRanges=1.2.3";
+    let args = ["manifest", "generate", "-f", "-", "--set", flag];
+    let result = run_with_stdin(&args, input);
+    assert_eq!(result.status.code(), Some(1));
+    assert!(result.stdout.is_empty());
+    let message = stderr(&result);
+    for problem in [
+        "stdin:6:7: spec.values.pilot.autoscaleEnabled: must be true or false, not the string \"sometimes\"",
+        "stdin:8:5: spec.meshConfig.accessLogEncoding: unknown value \"XML\": must be one of TEXT, JSON",
+        "--set values.global.proxy.includeIPRanges=1.2.3: spec.values.global.proxy.includeIPRanges: invalid value \"1.2.3\"",
+    ] {
+        assert!(message.contains(problem), "{message}");
+    }
+}
+
+#[test]
+fn force_lets_a_wrong_value_pass_with_a_warning_and_a_wrong_field_not() {
+    let forced = run(&["manifest", "generate", "--set", "values.nosuch=1", "--force"]);
+    assert_eq!(objects(&forced).len(), 57);
+    assert!(stderr(&forced).contains("Warning: --set values.nosuch=1: spec.values.nosuch: unknown field"));
+    assert_eq!(run(&["manifest", "generate", "--set", "nosuch=1", "--force"]).status.code(), Some(1));
+    assert_eq!(run(&["manifest", "generate", "--set", "unvalidatedValues.nosuch=1"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_field_beside_the_spec_that_no_resource_has_is_named() {
+    let input = "kind: IstioOperator\nmetadata:\n  nam: x\nprofile: demo\n";
+    let message = stderr(&run_with_stdin(&["manifest", "generate", "-f", "-"], input));
+    assert!(message.contains("stdin:4:1: profile: unknown field \"profile\""), "{message}");
+    assert!(message.contains("stdin:3:3: metadata.nam: unknown field \"nam\" (did you mean \"name\""), "{message}");
+}
+
+#[test]
 fn an_unknown_profile_is_refused_with_those_there_are() {
     let result = run(&["manifest", "generate", "--set", "profile=dmeo"]);
     assert_eq!(result.status.code(), Some(1));

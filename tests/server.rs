@@ -10,6 +10,8 @@ mod controlplane;
 
 #[path = "server/crd.rs"]
 mod crd;
+#[path = "server/deletion.rs"]
+mod deletion;
 #[path = "server/drift.rs"]
 mod drift;
 #[path = "server/inject.rs"]
@@ -22,3 +24,5 @@ mod invalid;
 mod lab;
 #[path = "server/restart.rs"]
 mod restart;
+#[path = "server/sharing.rs"]
+mod sharing;

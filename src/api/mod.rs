@@ -2,11 +2,13 @@
 //!
 //! The types are the one description of the API. Their JSON schema is used twice: by [`crd`], opened up so that the API
 //! server keeps every field that upstream's schemaless CRD kept, and by the validation of a resolved spec, strictly, so
-//! that every unknown field and wrong type is named.
+//! that every unknown field and wrong type is named. What `values` and `meshConfig` hold is described by the tables of
+//! [`proto`].
 
 pub mod crd;
 pub mod istio_operator;
 pub mod kubernetes;
+pub mod proto;
 pub mod schema;
 pub mod status;
 
@@ -24,5 +26,14 @@ pub const PLURAL: &str = "istiooperators";
 pub const FINALIZER: &str = "istio-finalizer.install.istio.io";
 /// A resource annotated so with `"true"` is not reconciled.
 pub const IGNORE_RECONCILE: &str = "install.istio.io/ignoreReconcile";
+/// A resource annotated so with `"true"` is planned, and nothing of it is applied.
+pub const DRY_RUN: &str = "install.istio.io/dryRun";
+/// A resource annotated so with `"true"` is deleted although its control plane is in use, or although not everything it
+/// installed can be deleted.
+pub const FORCE_DELETE: &str = "install.istio.io/force-delete";
+/// An object annotated so with `"true"` is left as it is.
+pub const IGNORE: &str = "install.istio.io/ignore";
+/// An object annotated so with `"false"` is never deleted.
+pub const PRUNE: &str = "install.istio.io/prune";
 /// Resources whose name starts so are records of installations, not requests.
 pub const INSTALLED_STATE: &str = "installed-state";

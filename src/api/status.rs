@@ -62,9 +62,49 @@ pub struct InstallStatus {
     /// The version (image tag) of the installed control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Ready, Reconciling and Stalled.
+    /// Ready; Reconciling, Stalled, Conflict, Contested, DeletionHeld and DryRun only while they are true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<Condition>>,
+    /// What this resource has in the cluster: API version, kind, namespace and name, uid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Vec<String>>,
+    /// Objects that are left alone because they are annotated install.istio.io/ignore: "true".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<Vec<String>>,
+    /// What would be done, while the resource is annotated install.istio.io/dryRun: "true".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Preview>,
+}
+
+/// What would be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Preview {
+    /// Objects that would be created.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub create: Vec<String>,
+    /// Objects that would be changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub change: Vec<Change>,
+    /// Objects that would be deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prune: Vec<String>,
+    /// Workloads whose pods would be replaced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub restart: Vec<String>,
+    /// Objects that another resource has, with what differs; they would not be touched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflict: Vec<String>,
+}
+
+/// A change of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Change {
+    /// Which object.
+    pub object: String,
+    /// The fields that would change.
+    pub fields: Vec<String>,
 }
 
 /// How a component stands.
@@ -88,7 +128,7 @@ pub struct ComponentStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// Ready, Reconciling or Stalled.
+    /// Ready, Reconciling, Stalled, Conflict, Contested, DeletionHeld or DryRun.
     pub r#type: String,
     /// True, False or Unknown.
     pub status: String,

@@ -28,6 +28,47 @@ pub fn differences(desired: &Value, live: &Value) -> Vec<String> {
     found
 }
 
+/// The managers, other than us, that own one of these paths: who set what differs.
+#[must_use]
+pub fn managers_of(live: &Value, paths: &[String]) -> Vec<String> {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let mut found: Vec<String> = vec![];
+    for entry in entries.into_iter().flatten() {
+        let name = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
+        let fields = entry.get("fieldsV1").unwrap_or(&Value::Null);
+        let owns = |path: &String| owns(fields, path);
+        if name != FIELD_MANAGER && !found.iter().any(|f| f == name) && paths.iter().any(owns) {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
+/// Whether a record of fields has a path, something below it, or the whole it is in.
+fn owns(fields: &Value, path: &str) -> bool {
+    let Some(fields) = fields.as_object() else { return false };
+    if path.is_empty() {
+        return true;
+    }
+    fields.iter().any(|(id, below)| {
+        let step = if let Some(name) = id.strip_prefix("f:") {
+            format!(".{name}")
+        } else if let Some(key) = id.strip_prefix("k:").and_then(|k| serde_json::from_str::<Value>(k).ok()) {
+            format!("[{}]", brief(&key))
+        } else if let Some(value) = id.strip_prefix("v:") {
+            format!("[{value}]")
+        } else {
+            return false;
+        };
+        let Some(rest) = path.strip_prefix(&step) else { return false };
+        let is_whole_step = rest.is_empty() || rest.starts_with(['.', '[']);
+        is_whole_step && (below.as_object().is_none_or(Map::is_empty) || owns(below, rest))
+    })
+}
+
+/// What upstream's operator wrote on every object, and nobody needs: not worth a write of its own.
+const LEFTOVERS: [&str; 1] = [".metadata.annotations.kubectl.kubernetes.io/last-applied-configuration"];
+
 /// Fields that identify an object and are in no record.
 const IDENTITY: [&str; 5] = ["apiVersion", "kind", ".metadata.name", ".metadata.namespace", ".metadata.managedFields"];
 
@@ -51,10 +92,20 @@ fn compare_map(desired: &Value, live: &Value, owned: &Value, path: &str, found: 
         }
     }
     for name in owned.as_object().unwrap_or(&empty).keys().filter_map(|k| k.strip_prefix("f:")) {
-        if wanted.get(name).is_none_or(Value::is_null) && live.get(name).is_some() {
-            found.push(format!("{path}.{name}"));
+        let at = format!("{path}.{name}");
+        if wanted.get(name).is_none_or(Value::is_null) && live.get(name).is_some() && !is_leftover(&at, live.get(name))
+        {
+            found.push(at);
         }
     }
+}
+
+/// Whether a field is nothing but [`LEFTOVERS`].
+fn is_leftover(path: &str, value: Option<&Value>) -> bool {
+    LEFTOVERS.contains(&path)
+        || value.and_then(Value::as_object).is_some_and(|map| {
+            !map.is_empty() && map.keys().all(|name| LEFTOVERS.contains(&format!("{path}.{name}").as_str()))
+        })
 }
 
 fn compare(desired: &Value, live: &Value, record: &Value, path: &str, found: &mut Vec<String>) {
@@ -203,6 +254,32 @@ mod tests {
     fn a_field_that_was_taken_from_us_is_named() {
         let live = live(&json!({"a": 1, "b": 1}), &json!({"f:b": {}}));
         assert_eq!(differences(&desired(&json!({"a": 1, "b": 1})), &live), [".spec.a"]);
+    }
+
+    #[test]
+    fn the_manager_who_set_a_field_is_named_and_those_of_other_fields_are_not() {
+        let live = json!({"metadata": {"managedFields": [
+            {"manager": "istio-operator", "fieldsV1": {"f:spec": {"f:a": {}}}},
+            {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {"f:c": {"k:{\"name\":\"x\"}": {"f:image": {}}}}}},
+            {"manager": "labeller", "fieldsV1": {"f:metadata": {"f:labels": {"f:app.kubernetes.io/name": {}}}}},
+            {"manager": "other", "fieldsV1": {"f:spec": {"f:ab": {}}}}]}});
+        let by = |path: &str| managers_of(&live, &[path.to_owned()]);
+        assert_eq!(by(".spec.c[name:x].image"), ["kubectl-edit"]);
+        assert_eq!(by(".metadata.labels.app.kubernetes.io/name"), ["labeller"]);
+        assert_eq!(by(".spec.c"), ["kubectl-edit"], "what is below counts");
+        assert_eq!(by(".spec.a"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_upstreams_operator_left_on_every_object_is_no_difference() {
+        let name = "kubectl.kubernetes.io/last-applied-configuration";
+        let live = json!({"metadata": {"name": "x", "annotations": {name: "{}"}, "managedFields": [
+            {"manager": "istio-operator", "operation": "Apply",
+             "fieldsV1": {"f:metadata": {"f:annotations": {format!("f:{name}"): {}}}}}]}});
+        let bare = json!({"metadata": {"name": "x"}});
+        assert_eq!(differences(&bare, &live), Vec::<String>::new());
+        let annotated = json!({"metadata": {"name": "x", "annotations": {"a": "b"}}});
+        assert_eq!(differences(&annotated, &live), [".metadata.annotations.a"]);
     }
 
     #[test]

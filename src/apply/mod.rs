@@ -4,59 +4,78 @@
 //! what others added is theirs. Equal objects are not written. Nothing here waits or retries.
 
 pub mod drift;
+mod foreign;
 
 use crate::cluster::{Cluster, ClusterError};
-use crate::object::Object;
+use crate::object::{Object, ObjectKey};
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-/// What came of one object.
-pub struct Outcome {
-    /// The object as it is now.
-    pub live: DynamicObject,
-    /// Whether it was written.
-    pub written: bool,
+/// A desired object beside the live one.
+pub struct Comparison {
+    /// What is to be applied, fitted to what is there.
+    pub desired: Object,
+    /// The fields in which they differ; `["."]` where there is no live object, or none that we applied.
+    pub differences: Vec<String>,
+    /// The names of the managers who set these fields.
+    pub by: Vec<String>,
 }
 
-/// Brings one object to what is desired. `live` is the object as just read, if it exists.
+/// Compares an object with the live one, if there is one. Pure.
+#[must_use]
+pub fn compare(desired: &Object, live: Option<&DynamicObject>) -> Comparison {
+    let mut desired = desired.clone();
+    let value = live.map(|live| serde_json::to_value(live).unwrap_or_default());
+    foreign::fit(&mut desired, value.as_ref());
+    let whole = || vec![".".to_owned()];
+    let differences = match (&value, live) {
+        (Some(value), Some(live)) if live.metadata.deletion_timestamp.is_none() => {
+            drift::differences(&desired.value(), value)
+        }
+        _ => whole(),
+    };
+    let by = value.map(|value| drift::managers_of(&value, &differences)).unwrap_or_default();
+    Comparison { desired, differences, by }
+}
+
+/// Applies what was compared; returns what the object has become.
 ///
 /// # Errors
 /// What the API server says.
-pub async fn bring(cluster: &Cluster, desired: &Object, live: Option<DynamicObject>) -> Result<Outcome, ClusterError> {
-    let mut desired = desired.clone();
-    if let Some(live) = live {
-        let value = serde_json::to_value(&live).unwrap_or_default();
-        leave_to_istiod(&mut desired, &value);
-        if live.metadata.deletion_timestamp.is_none() && drift::differences(&desired.value(), &value).is_empty() {
-            return Ok(Outcome { live, written: false });
-        }
-    }
-    let live = cluster.apply(&desired, false).await?;
-    Ok(Outcome { live, written: true })
+pub async fn write(cluster: &Cluster, comparison: &Comparison) -> Result<DynamicObject, ClusterError> {
+    cluster.apply(&comparison.desired, false).await
 }
 
-/// `failurePolicy` of a webhook is ours when it is created and istiod's from then on: it writes Ignore when it starts and
-/// Fail when it serves, and takes it back within 60 ms if anyone else does. What is live is kept.
-fn leave_to_istiod(desired: &mut Object, live: &Value) {
-    if desired.kind() != "ValidatingWebhookConfiguration" {
-        return;
+/// Makes the fields that an installer before us set ours, so that those nobody wants any more can go. One write, of nothing
+/// but `managedFields`, and none where there are no such fields. Returns the object as it is now.
+///
+/// # Errors
+/// What the API server says; somebody may have changed the object meanwhile.
+pub async fn take_over(
+    cluster: &Cluster,
+    api_version: &str,
+    key: &ObjectKey,
+    live: DynamicObject,
+) -> Result<DynamicObject, ClusterError> {
+    let value = serde_json::to_value(&live).unwrap_or_default();
+    match foreign::hand_over(&value) {
+        None => Ok(live),
+        Some(patch) => cluster.patch(api_version, key, patch).await,
     }
-    let owned = drift::owned_fields(live);
-    let Some(webhooks) = desired.value_mut().get_mut("webhooks").and_then(Value::as_array_mut) else { return };
-    for webhook in webhooks {
-        let Some(name) = webhook.get("name").and_then(Value::as_str).map(str::to_owned) else { continue };
-        let key = format!("k:{}", serde_json::json!({ "name": name }));
-        let ours = owned.as_ref().is_some_and(|o| {
-            o.get("f:webhooks").and_then(|w| w.get(&key)).is_some_and(|w| w.get("f:failurePolicy").is_some())
-        });
-        let policy = live.get("webhooks").and_then(Value::as_array).and_then(|all| {
-            all.iter().find(|w| w.get("name").and_then(Value::as_str) == Some(&name))?.get("failurePolicy").cloned()
-        });
-        let Some(webhook) = webhook.as_object_mut() else { continue };
-        match policy {
-            Some(policy) if ours => webhook.insert("failurePolicy".into(), policy),
-            Some(_) => webhook.remove("failurePolicy"),
-            None => None,
-        };
+}
+
+/// The fields in which they differ, but for the labels that say whose an object is.
+#[must_use]
+pub fn differences_but_for_owner(desired: &Object, live: &DynamicObject) -> Vec<String> {
+    let mut desired = desired.clone();
+    let labels = crate::object::labels::OWNER_LABELS;
+    if let Some(own) = desired.labels_mut() {
+        for label in labels {
+            match live.metadata.labels.as_ref().and_then(|l| l.get(label)) {
+                Some(value) => own.insert(label.to_owned(), Value::from(value.as_str())),
+                None => own.remove(label),
+            };
+        }
     }
+    compare(&desired, Some(live)).differences
 }

@@ -46,7 +46,7 @@ fn brief(error: &kube::Error) -> String {
 }
 
 impl ClusterError {
-    fn of(act: &'static str, object: &impl ToString, source: kube::Error) -> Self {
+    pub(crate) fn of(act: &'static str, object: &impl ToString, source: kube::Error) -> Self {
         Self::Request { act, object: object.to_string(), source: Box::new(source) }
     }
 
@@ -179,6 +179,49 @@ impl Cluster {
         };
         let params = kube::api::ListParams::default().labels(labels);
         Ok(api.list(&params).await.map_err(|e| ClusterError::of("list", &kind, e))?.items)
+    }
+
+    /// Lists the metadata of a kind's objects with these labels and fields, page by page; an unknown kind has none.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn list_metadata(
+        &self,
+        api_version: &str,
+        kind: &str,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Vec<ObjectMeta>, ClusterError> {
+        const PAGE: u32 = 500;
+        let resource = match self.resource(api_version, kind).await {
+            Ok(resource) => resource,
+            Err(e) if e.is_absent() => return Ok(vec![]),
+            Err(e) => return Err(e),
+        };
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
+        let mut params = kube::api::ListParams::default().labels(labels).fields(fields).limit(PAGE);
+        let mut found = vec![];
+        loop {
+            let page = api.list_metadata(&params).await.map_err(|e| ClusterError::of("list", &kind, e))?;
+            found.extend(page.items.into_iter().map(|object| object.metadata));
+            match page.metadata.continue_.filter(|c| !c.is_empty()) {
+                Some(next) => params = params.continue_token(&next),
+                None => return Ok(found),
+            }
+        }
+    }
+
+    /// Changes an object by a JSON patch; returns what it has become.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn patch(&self, api_version: &str, key: &ObjectKey, patch: Value) -> Result<DynamicObject, ClusterError> {
+        let act = "change";
+        let patch: json_patch::Patch =
+            serde_json::from_value(patch).map_err(|e| ClusterError::of(act, &key, kube::Error::SerdeError(e)))?;
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let api = self.api(api_version, key).await?;
+        api.patch(&key.name, &params, &Patch::<()>::Json(patch)).await.map_err(|e| ClusterError::of(act, &key, e))
     }
 
     /// Changes the status of an IstioOperator resource by a JSON merge patch.

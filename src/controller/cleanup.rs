@@ -1,87 +1,222 @@
 //! The end of a resource: what it installed is deleted, children before parents, then the finalizer is removed.
 //!
-//! The spec is not looked at, so a resource that could never be installed can still be deleted. CRDs and namespaces stay.
+//! The spec is not looked at, so a resource that could never be installed can still be deleted. Definitions, namespaces,
+//! what is annotated to be kept and what another resource wants too stay.
+//!
+//! A control plane that is in use is held back for at most [`HELD`]: the status, a condition and an event name who uses it
+//! and when it goes all the same. What cannot be deleted (no permission, a webhook that refuses) is tried again for at most
+//! [`PATIENCE`], then left behind with a warning, so that nothing locks a resource or its namespace for ever. The annotation
+//! `install.istio.io/force-delete: "true"` ends both at once.
 
-use super::Context;
-use super::index::OwnerId;
+use super::index::{self, OwnerId};
+use super::install::summary;
+use super::prune::{self, Doomed};
 use super::reconcile::PassError;
-use crate::api::FINALIZER;
-use crate::cluster::{ClusterError, is_ours};
+use super::report::report;
+use super::usage::{self, Pods};
+use super::{Context, Memory, events};
+use crate::api::{FINALIZER, FORCE_DELETE, PRUNE};
+use crate::cluster::ClusterError;
 use crate::component::Component;
+use crate::object::inventory::{Entry, group_of};
 use crate::object::{ObjectKey, labels};
 use crate::plan;
+use crate::status::{Findings, Remark, Verdict};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How soon the cluster is asked again whether all is gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How soon it is asked again who uses the control plane.
+const ASK_AGAIN: Duration = Duration::from_secs(15);
+/// How long a control plane that is in use is held back.
+const HELD: Duration = Duration::from_hours(24);
+/// How long what cannot be deleted is tried again.
+const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Deletes everything a resource owns; removes the finalizer once nothing is left.
-pub(super) async fn finalize(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, PassError> {
-    let Some(position) = resource.finalizers().iter().position(|f| f == FINALIZER) else {
+/// Deletes everything a resource has; removes the finalizer once nothing is left.
+pub(super) async fn finalize(
+    resource: &DynamicObject,
+    context: &Context,
+    id: &OwnerId,
+    memory: &mut Memory,
+) -> Result<Action, PassError> {
+    if !has_finalizer(resource) {
         context.forget(id);
         return Ok(Action::await_change());
-    };
-    let owned = list_owned(context, id).await?;
-    let candidates = owned.iter().map(|(key, known)| (key.clone(), known.2)).collect();
-    let doomed = plan::prune(candidates, &BTreeSet::new());
-    let mut failures = vec![];
-    for key in &doomed {
-        let Some((api_version, uid, _)) = owned.get(key) else { continue };
-        tracing::info!(object = %key, "its resource is being deleted, deleting");
-        match context.cluster.delete(api_version, key, uid).await {
-            Ok(()) => drop(context.metrics.deletions.inc()),
-            Err(error) => failures.push(error.to_string()),
+    }
+    let generation = resource.metadata.generation.unwrap_or_default();
+    let is_forced = resource.annotations().get(FORCE_DELETE).is_some_and(|v| v == "true");
+    let mut listed = list_owned(context, id, memory).await;
+    let doomed = std::mem::take(&mut listed.doomed);
+    if !is_forced && age(resource) < HELD {
+        let users = users(context, &listed.workloads).await;
+        if !users.is_empty() {
+            report(resource, context, memory, &held(&users, resource, generation)).await?;
+            return Ok(Action::requeue(ASK_AGAIN));
         }
     }
-    if !failures.is_empty() {
-        return Err(PassError::Objects(failures.join("; ")));
-    }
     if !doomed.is_empty() {
+        let deleting = Verdict::Deleting("what the resource installed".into());
+        report(resource, context, memory, &Findings::of(deleting, generation)).await?;
+    }
+    let deleted = prune::delete(context, &doomed, "its resource is being deleted").await;
+    let failures: Vec<String> =
+        listed.failures.into_iter().chain(deleted.into_iter().map(|(_, error)| error.to_string())).collect();
+    if !failures.is_empty() && !is_forced && age(resource) < PATIENCE {
+        let failed = Verdict::Failed(format!("cannot delete what the resource installed: {}", summary(&failures)));
+        report(resource, context, memory, &Findings::of(failed, generation)).await?;
+        return Err(PassError::Objects(summary(&failures)));
+    }
+    if failures.is_empty() && !doomed.is_empty() {
         // Looked at once more, so that nothing that was still being written is left.
         return Ok(Action::requeue(LOOK_AGAIN));
     }
-    remove_finalizer(resource, context, position).await?;
-    context.forget(id);
+    if !failures.is_empty() {
+        let text = format!("could not be deleted and is left behind: {}", failures.join("; "));
+        tracing::warn!(namespace = id.0, name = id.1, text, "letting go");
+        events::publish(context, resource, &events::Note { is_warning: true, reason: "LeftBehind", text }).await;
+    }
+    let_go(resource, context, id).await?;
     Ok(Action::await_change())
 }
 
-type Owned = BTreeMap<ObjectKey, (String, String, Option<Component>)>;
+/// Removes the finalizer and leaves everything as it is.
+pub(super) async fn let_go(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<(), ClusterError> {
+    if let Some(position) = resource.finalizers().iter().position(|f| f == FINALIZER) {
+        let pointer = format!("/metadata/finalizers/{position}");
+        let patch = json!([
+            {"op": "test", "path": pointer, "value": FINALIZER},
+            {"op": "remove", "path": pointer},
+        ]);
+        match context.cluster.patch_owner(resource, patch).await {
+            Err(error) if error.is_absent() => {}
+            other => other?,
+        }
+    }
+    context.forget(id);
+    Ok(())
+}
 
-/// What the API server says is owned now; the index may be a moment behind.
-async fn list_owned(context: &Context, id: &OwnerId) -> Result<Owned, ClusterError> {
+fn has_finalizer(resource: &DynamicObject) -> bool {
+    resource.finalizers().iter().any(|f| f == FINALIZER)
+}
+
+/// How long ago the deletion was asked for.
+fn age(resource: &DynamicObject) -> Duration {
+    let Some(asked) = resource.metadata.deletion_timestamp.as_ref() else { return Duration::ZERO };
+    let now = k8s_openapi::jiff::Timestamp::now();
+    Duration::try_from(now.duration_since(asked.0)).unwrap_or_default()
+}
+
+/// The deletion waits: who uses the control plane, until when it is held back, and how to go on at once.
+fn held(users: &[String], resource: &DynamicObject, generation: i64) -> Findings {
+    let asked = resource.metadata.deletion_timestamp.as_ref().map(|t| t.0).unwrap_or_default();
+    let until = asked.checked_add(HELD).unwrap_or(asked).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let message = format!(
+        "the control plane is in use by {}; it is deleted when nothing uses it any more, or at {until}, or at once when \
+         the resource is annotated {FORCE_DELETE}=true",
+        summary(users)
+    );
+    let remark = Remark { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
+    Findings { remarks: vec![remark], ..Findings::of(Verdict::Held(message), generation) }
+}
+
+/// What is there of a resource.
+#[derive(Default)]
+struct Listed {
+    doomed: Doomed,
+    /// The workloads among them.
+    workloads: Vec<Workload>,
+    /// What could not be listed.
+    failures: Vec<String>,
+}
+
+struct Workload {
+    is_control_plane: bool,
+    revision: String,
+    pods: Pods,
+}
+
+/// Who uses the control plane that is about to go, but for its own gateways. Nobody does where there is none, where its
+/// namespace goes, and where we may not ask: a permission that is missing must not lock the resource.
+async fn users(context: &Context, workloads: &[Workload]) -> Vec<String> {
+    let Some(istiod) = workloads.iter().find(|w| w.is_control_plane) else { return vec![] };
+    let key = ObjectKey {
+        group: String::new(),
+        kind: "Namespace".into(),
+        namespace: String::new(),
+        name: istiod.pods.0.clone(),
+    };
+    match context.cluster.get("v1", &key).await {
+        Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => return vec![],
+        _ => {}
+    }
+    let own: Vec<Pods> = workloads.iter().map(|w| w.pods.clone()).collect();
+    usage::users_of(&context.cluster, &istiod.revision, &own).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot tell who uses the control plane, deleting it");
+        vec![]
+    })
+}
+
+/// What the API server says is there now, by labels and by the inventory; the index may be a moment behind.
+async fn list_owned(context: &Context, id: &OwnerId, memory: &Memory) -> Listed {
     let selector = format!("{}={},{}={}", labels::OWNER_NAMESPACE, id.0, labels::OWNER_NAME, id.1);
-    let mut owned = Owned::new();
+    let mut listed = Listed::default();
+    let mut found: BTreeMap<ObjectKey, (Entry, Option<Component>)> = BTreeMap::new();
+    let mut kept = BTreeSet::new();
     for (api_version, kind) in context.index.kinds().into_iter().filter(|(_, kind)| !plan::is_kept(kind)) {
-        for object in context.cluster.list(&api_version, &kind, None, &selector).await? {
-            if !is_ours(&object.metadata) {
+        let objects = match context.cluster.list(&api_version, &kind, None, &selector).await {
+            Ok(objects) => objects,
+            Err(error) => {
+                listed.failures.push(error.to_string());
                 continue;
             }
+        };
+        for object in objects.iter().filter(|object| index::counts(&kind, &object.metadata)) {
             let key = ObjectKey {
-                group: api_version.split_once('/').map_or("", |(group, _)| group).to_owned(),
+                group: group_of(&api_version).to_owned(),
                 kind: kind.clone(),
                 namespace: object.namespace().unwrap_or_default(),
                 name: object.name_any(),
             };
+            if object.annotations().get(PRUNE).is_some_and(|v| v == "false")
+                || context.claims.is_wanted_by_another(id, &key)
+            {
+                kept.insert(key);
+                continue;
+            }
             let component = object.labels().get(labels::COMPONENT).and_then(|c| Component::from_name(c));
-            owned.insert(key, (api_version.clone(), object.uid().unwrap_or_default(), component));
+            listed.workloads.extend(workload(object, component));
+            let entry = Entry { api_version: api_version.clone(), uid: object.uid().unwrap_or_default() };
+            found.insert(key, (entry, component));
         }
     }
-    Ok(owned)
+    for (key, entry) in memory.inventory.iter().filter(|(key, _)| !plan::is_kept(&key.kind)) {
+        if kept.contains(key) || found.contains_key(key) || context.claims.is_wanted_by_another(id, key) {
+            continue;
+        }
+        match prune::is_still_there(context, key, entry).await {
+            Ok(true) => drop(found.insert(key.clone(), (entry.clone(), None))),
+            Ok(false) => {}
+            Err(error) => listed.failures.push(error.to_string()),
+        }
+    }
+    let order = plan::prune(found.iter().map(|(key, (_, c))| (key.clone(), *c)).collect(), &BTreeSet::new());
+    listed.doomed = order.into_iter().filter_map(|key| found.remove(&key).map(|(entry, _)| (key, entry))).collect();
+    listed
 }
 
-async fn remove_finalizer(resource: &DynamicObject, context: &Context, position: usize) -> Result<(), ClusterError> {
-    let pointer = format!("/metadata/finalizers/{position}");
-    let patch = json!([
-        {"op": "test", "path": pointer, "value": FINALIZER},
-        {"op": "remove", "path": pointer},
-    ]);
-    match context.cluster.patch_owner(resource, patch).await {
-        Err(error) if error.is_absent() => Ok(()),
-        other => other,
-    }
+fn workload(object: &DynamicObject, component: Option<Component>) -> Option<Workload> {
+    let selector = object.data.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
+    let labels = selector.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    Some(Workload {
+        is_control_plane: component == Some(Component::Pilot),
+        revision: object.labels().get(labels::REVISION).cloned().unwrap_or_default(),
+        pods: (object.namespace()?, labels.collect()),
+    })
 }

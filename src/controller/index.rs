@@ -2,15 +2,18 @@
 //!
 //! Only the few fields of [`Known`] are held, so memory grows with what we installed and nothing else.
 
+use super::claims::Claims;
+use crate::api::{API_VERSION, IGNORE, INSTALLED_STATE, KIND, PRUNE};
 use crate::cluster::{Cluster, is_ours};
 use crate::component::Component;
 use crate::object::{ObjectKey, labels};
 use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
@@ -30,6 +33,10 @@ pub struct Known {
     pub owner: OwnerId,
     /// The component it says it is of.
     pub component: Option<Component>,
+    /// Whether it is annotated to be left as it is.
+    pub is_ignored: bool,
+    /// Whether it is annotated never to be deleted.
+    pub is_kept: bool,
 }
 
 #[derive(Default)]
@@ -58,6 +65,7 @@ const FROM_THE_START: &[(&str, &str)] = &[
     ("policy/v1", "PodDisruptionBudget"),
     ("networking.istio.io/v1alpha3", "EnvoyFilter"),
     ("v1", "ResourceQuota"),
+    (API_VERSION, KIND),
 ];
 
 /// The index; clones share it.
@@ -67,25 +75,29 @@ pub struct Index {
     state: Arc<Mutex<State>>,
     changed: mpsc::UnboundedSender<OwnerId>,
     synced: Arc<watch::Sender<()>>,
+    claims: Arc<Claims>,
 }
 
 impl Index {
-    /// An empty index, and the owners whose objects change.
+    /// An empty index, and the owners whose objects change: those that the objects name, and those that want them too.
     #[must_use]
-    pub fn new(cluster: Cluster) -> (Self, mpsc::UnboundedReceiver<OwnerId>) {
+    pub fn new(cluster: Cluster, claims: Arc<Claims>) -> (Self, mpsc::UnboundedReceiver<OwnerId>) {
         let (changed, inbox) = mpsc::unbounded_channel();
-        (Self { cluster, state: Arc::default(), changed, synced: Arc::new(watch::channel(()).0) }, inbox)
+        (Self { cluster, state: Arc::default(), changed, synced: Arc::new(watch::channel(()).0), claims }, inbox)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches the kinds that are watched from the start, and waits until what exists of them is known. Kinds that the API
-    /// server does not serve have nothing.
-    pub async fn start(&self) {
+    /// Watches the kinds that are watched from the start and some more, and waits until what exists of them is known. Kinds
+    /// that the API server does not serve have nothing.
+    pub async fn start(&self, more: impl IntoIterator<Item = (String, String)>) {
         for (api_version, kind) in FROM_THE_START {
             self.watch(api_version, kind).await;
+        }
+        for (api_version, kind) in more {
+            self.watch(&api_version, &kind).await;
         }
         let mut synced = self.synced.subscribe();
         while self.state().kinds.values().any(|known| !known) {
@@ -160,26 +172,25 @@ impl Index {
         object: &PartialObjectMeta<DynamicObject>,
     ) -> ObjectKey {
         let key = key_of(resource, object);
-        if !is_ours(&object.metadata) {
+        if !counts(&key.kind, &object.metadata) {
             self.forget(&key);
             return key;
         }
         let label = |name: &str| object.labels().get(name).cloned().unwrap_or_default();
+        let is_annotated = |name: &str, value: &str| object.annotations().get(name).is_some_and(|v| v == value);
         let known = Known {
             api_version: id.0.clone(),
             uid: object.uid().unwrap_or_default(),
             resource_version: object.resource_version().unwrap_or_default(),
             owner: (label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME)),
             component: Component::from_name(&label(labels::COMPONENT)),
+            is_ignored: is_annotated(IGNORE, "true"),
+            is_kept: is_annotated(PRUNE, "false"),
         };
-        let owner = known.owner.clone();
         let before = self.state().objects.insert(key.clone(), known.clone());
         if before.as_ref() != Some(&known) {
-            self.announce(owner);
             // An object that changed hands concerns both.
-            if let Some(before) = before.filter(|b| b.owner != known.owner) {
-                self.announce(before.owner);
-            }
+            self.announce(&key, [Some(known.owner), before.map(|b| b.owner)]);
         }
         key
     }
@@ -187,7 +198,7 @@ impl Index {
     fn forget(&self, key: &ObjectKey) {
         let gone = self.state().objects.remove(key);
         if let Some(gone) = gone {
-            self.announce(gone.owner);
+            self.announce(key, [Some(gone.owner), None]);
         }
     }
 
@@ -204,10 +215,23 @@ impl Index {
         self.synced.send_replace(());
     }
 
-    fn announce(&self, owner: OwnerId) {
+    fn announce(&self, key: &ObjectKey, owners: [Option<OwnerId>; 2]) {
+        let concerned: BTreeSet<_> = owners.into_iter().flatten().chain(self.claims.claimants(key)).collect();
+        concerned.into_iter().for_each(|owner| self.wake(owner));
+    }
+
+    /// Has a resource looked at.
+    pub fn wake(&self, owner: OwnerId) {
         // Nobody listens during shutdown.
         let _ = self.changed.send(owner);
     }
+}
+
+/// Whether an object with an owner's labels is one that was installed. An IstioOperator resource is one only if it is the
+/// record of an installation: somebody may have made a new one out of such a record, labels and all.
+pub(super) fn counts(kind: &str, metadata: &ObjectMeta) -> bool {
+    let is_record = || metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE));
+    is_ours(metadata) && (kind != KIND || is_record())
 }
 
 fn key_of(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> ObjectKey {

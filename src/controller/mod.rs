@@ -3,27 +3,53 @@
 //! Level-triggered: a pass looks at the resource and at the cluster, does what can be done now, and returns. It never sleeps
 //! and never waits for readiness; the watches bring it back. Any number of resources are worked on at once, each by one pass
 //! at a time. A crash at any point loses nothing but the pass.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `reconcile` | one pass: from a resource to its status |
+//! | `install` | the waves of an installation, object by object |
+//! | `prune` | what a resource has and no longer wants |
+//! | `preview` | what a pass would do |
+//! | `cleanup`, `usage` | the end of a resource, and who still needs it |
+//! | `record` | the `installed-state` resource |
+//! | `report`, `events` | status and events |
+//! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
+//! | `leader` | which of several operators works |
 
+pub mod claims;
 mod cleanup;
+mod events;
+mod fights;
 pub mod index;
+mod install;
 pub mod leader;
+mod preview;
+mod prune;
 mod reconcile;
+mod record;
+mod report;
+mod usage;
 
-use crate::cluster::{Cluster, owner_resource};
+use crate::api::status::InstallStatus;
+use crate::cluster::{Cluster, ClusterError, owner_resource};
 use crate::metrics::Metrics;
 use crate::object::ObjectKey;
+use crate::object::inventory::{self, Inventory};
 use crate::observe::Readiness;
 use crate::pipeline::{ClusterFacts, Package};
+use claims::{Claim, Claims};
+use fights::Fights;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use index::{Index, OwnerId};
-use kube::Client;
+use kube::api::{DynamicObject, ListParams};
 use kube::runtime::controller;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
+use kube::{Client, ResourceExt};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -39,28 +65,72 @@ pub struct Config {
     pub concurrency: u16,
 }
 
-/// What was last seen of an object that equalled what was desired.
-struct Seen {
-    digest: u64,
-    resource_version: String,
-    readiness: Readiness,
+/// How an object stands to the resource that wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It is the resource's.
+    Own,
+    /// It is annotated to be left alone.
+    Ignored,
+    /// Another resource has it, and wants the same.
+    Shared(OwnerId),
+    /// Another resource has it, and wants something else in these fields.
+    Conflict(OwnerId, Vec<String>),
 }
 
-/// What is remembered of a resource between passes: only what saves requests. Losing it costs reads, never writes.
+/// What was last seen of an object that was looked at.
+#[derive(Clone)]
+struct Seen {
+    digest: u64,
+    api_version: String,
+    uid: String,
+    /// Empty where it has to be looked at again in any case.
+    resource_version: String,
+    readiness: Readiness,
+    standing: Standing,
+}
+
+/// What is remembered of a resource between passes: only what saves requests, and what the status says. Losing it costs
+/// reads, never writes.
 #[derive(Default)]
 struct Memory {
     /// The resource all this is of; another of the same name starts anew.
     uid: String,
-    /// The status as last written: what the watch shows may be older.
-    reported: Option<Value>,
+    /// The status as last written, at first as last read: what the watch shows may be older.
+    status: Value,
+    /// What the resource has.
+    inventory: Inventory,
     objects: HashMap<ObjectKey, Seen>,
+    fights: Fights,
     failures: u32,
+}
+
+impl Memory {
+    /// Starts anew where this is another resource than before.
+    fn begin(&mut self, resource: &DynamicObject) {
+        let uid = resource.uid().unwrap_or_default();
+        if self.uid != uid {
+            let status = resource.data.get("status").cloned().unwrap_or_default();
+            *self = Self { uid, inventory: inventory_of(&status), status, ..Self::default() };
+        }
+    }
+
+    /// The status, in our terms; one of another shape, from an older controller, is as good as none.
+    fn known(&self) -> InstallStatus {
+        serde_json::from_value(self.status.clone()).unwrap_or_default()
+    }
+}
+
+fn inventory_of(status: &Value) -> Inventory {
+    let lines = status.get("inventory").cloned().and_then(|lines| serde_json::from_value::<Vec<String>>(lines).ok());
+    inventory::from_lines(&lines.unwrap_or_default())
 }
 
 /// What every pass needs.
 pub struct Context {
     cluster: Cluster,
     index: Index,
+    claims: Arc<Claims>,
     facts: ClusterFacts,
     package: Arc<Package>,
     config: Config,
@@ -74,8 +144,14 @@ impl Context {
         Arc::clone(all.entry(id.clone()).or_default())
     }
 
+    /// A resource is gone: those who wanted the same can have it.
     fn forget(&self, id: &OwnerId) {
         self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.wake(self.claims.set(id, None));
+    }
+
+    fn wake(&self, owners: BTreeSet<OwnerId>) {
+        owners.into_iter().for_each(|owner| self.index.wake(owner));
     }
 }
 
@@ -85,6 +161,9 @@ pub enum RunError {
     /// The API server cannot be asked what it is.
     #[error("cannot reach the API server: {0}")]
     Unreachable(#[from] Box<kube::Error>),
+    /// What is installed cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
     /// The built-in or given charts are broken.
     #[error(transparent)]
     Package(#[from] crate::pipeline::PipelineError),
@@ -106,16 +185,18 @@ pub async fn run(
     let version = client.apiserver_version().await.map_err(Box::new)?;
     tracing::info!(kubernetes = version.git_version, "connected");
     let facts = ClusterFacts { version: Some((version.git_version, version.major, version.minor)) };
-    let (index, changes) = Index::new(cluster.clone());
-    index.start().await;
-
     let namespaces = match config.namespaces.as_slice() {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
     };
+    let claims = Arc::new(Claims::default());
+    let kinds = load_claims(&cluster, &claims, &namespaces).await?;
+    let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims));
+    index.start(kinds).await;
+
     let concurrency = config.concurrency;
-    let memories = Mutex::default();
-    let context = Arc::new(Context { cluster, index, facts, package: Arc::new(package), config, metrics, memories });
+    let (package, memories) = (Arc::new(package), Mutex::default());
+    let context = Arc::new(Context { cluster, index, claims, facts, package, config, metrics, memories });
     let (mut inboxes, mut workers) = (vec![], vec![]);
     for namespace in namespaces {
         let (inbox, children) = mpsc::unbounded_channel();
@@ -128,6 +209,43 @@ pub async fn run(
         _ = futures::future::join_all(workers) => {}
     }
     Ok(())
+}
+
+/// Before the first pass of any resource it has to be known what the others have, lest one deletes what another shares.
+/// Returns the kinds of what they have.
+async fn load_claims(
+    cluster: &Cluster,
+    claims: &Claims,
+    namespaces: &[Option<String>],
+) -> Result<BTreeSet<(String, String)>, ClusterError> {
+    let mut kinds = BTreeSet::new();
+    for namespace in namespaces {
+        let listed = cluster.owners(namespace.as_deref()).list(&ListParams::default()).await;
+        let resources = match listed.map_err(|e| ClusterError::of("list", &"IstioOperator resources", e)) {
+            Ok(list) => list.items,
+            // The definition comes later.
+            Err(error) if error.is_absent() => vec![],
+            Err(error) => return Err(error),
+        };
+        for resource in resources {
+            let inventory = inventory_of(resource.data.get("status").unwrap_or(&Value::Null));
+            kinds.extend(inventory.iter().map(|(key, entry)| (entry.api_version.clone(), key.kind.clone())));
+            let text = |pointer: &str| resource.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            let claim = Claim {
+                since: since(&resource),
+                version: text("/status/version").to_owned(),
+                is_current: false,
+                keys: inventory.into_keys().collect(),
+            };
+            claims.set(&(resource.namespace().unwrap_or_default(), resource.name_any()), Some(claim));
+        }
+    }
+    Ok(kinds)
+}
+
+/// When a resource was created, so that earlier sorts before later.
+fn since(resource: &DynamicObject) -> String {
+    resource.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default()
 }
 
 /// Hands changes of owned objects to the worker of their owner's namespace.
@@ -170,17 +288,22 @@ async fn work(
     controller::applier(
         |object, context| reconcile::reconcile(object, context).boxed(),
         reconcile::retry,
-        context,
+        Arc::clone(&context),
         store,
         queue,
         config,
     )
-    .for_each(|result| async move {
+    .for_each(|result| {
         match result {
-            // The pass itself has said what failed; an object that is gone needs nothing.
-            Ok(_) | Err(controller::Error::ReconcilerFailed(..) | controller::Error::ObjectNotFound(_)) => {}
+            // The pass itself has said what failed.
+            Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
+            // Gone, perhaps without our finalizer.
+            Err(controller::Error::ObjectNotFound(gone)) => {
+                context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+            }
             Err(error) => tracing::warn!(%error, "watching IstioOperator resources"),
         }
+        futures::future::ready(())
     })
     .await;
 }

@@ -2,6 +2,7 @@
 
 use super::types;
 use super::types::{Kind, Misfit, Type};
+use crate::api::proto::camel_case;
 use crate::tree::yaml_read;
 use serde_json::{Map, Value, json};
 
@@ -91,23 +92,12 @@ fn text_of(misfits: &[Misfit], prefix: &str) -> String {
 fn message(of: &'static Type, map: &Map<String, Value>) -> Map<String, Value> {
     let mut out = Map::new();
     for (key, value) in map {
-        let field = of.fields.iter().find(|f| f.name == key || f.name == camel(key));
+        let field = of.fields.iter().find(|f| f.name == key || f.name == camel_case(key));
         let value = match (field.map(|f| &f.kind), value) {
             (Some(Kind::Struct(inner)), Value::Object(map)) => Value::Object(message(types::find(inner), map)),
             _ => value.clone(),
         };
         out.insert(field.map_or(key.as_str(), |f| f.name).to_owned(), value);
-    }
-    out
-}
-
-fn camel(key: &str) -> String {
-    let mut parts = key.split('_');
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let mut chars = part.chars();
-        out.extend(chars.next().map(|c| c.to_ascii_uppercase()));
-        out.push_str(chars.as_str());
     }
     out
 }
@@ -171,7 +161,7 @@ mod tests {
     #[test]
     fn names_in_snake_case_and_numbers_of_enumerations_are_understood() {
         assert_eq!(
-            carried("", "interception_mode: 1\ndrain_duration: 1.50s"),
+            carried("", "interception_mode: 1\ndrain_duration: 1500ms"),
             r#"{"drainDuration":"1.500s","interceptionMode":"TPROXY"}"#
         );
         assert_eq!(carried("", "concurrency: 0"), r#"{"concurrency":0}"#);

@@ -4,20 +4,21 @@
 //! In: the name of a type and a tree. Out: the tree as Go writes it ([`Shaper`]), its JSON in the order of fields
 //! ([`json`]), or a value for templates ([`view`](super::view)). Fields that a table does not know are kept as they are.
 //!
-//! A table is lines of text: `type NAME`, and below it `FIELD TYPE`, with a leading `*` for a pointer. `always` says that
-//! an empty field is written, too; `wrapped` that templates see the value one step further in, as `.Value`.
+//! The table of Kubernetes is lines of text: `type NAME`, and below it `FIELD TYPE`, with a leading `*` for a pointer.
+//! `always` says that an empty field is written, too. The proxies' configuration comes from the table of [`proto`].
 //!
 //! | type | JSON |
 //! |---|---|
-//! | `bool`, `string` | as named; for a string also a number or a boolean, whose text is taken |
-//! | `int`, `int32`, `double` | a whole number; the same, quoted or not; any number |
+//! | `bool`, `int` | as named |
+//! | `string` | text; also a number or a boolean, whose text is taken |
 //! | `intOrString` | a port's number or name |
-//! | `quantity`, `duration`, `time` | text, in its canonical form |
-//! | `enum A B` | one of the names, of which the first is the empty value |
+//! | `quantity`, `time` | text; quantities in their canonical form |
 //! | `T[]`, `map<T>`, a name | a list, a map, another type |
 //! | `any` | anything |
 
 use super::quantity;
+use crate::api::proto;
+use crate::sprig::go_duration;
 use crate::tree::json_write::{self, Html};
 use crate::tree::path::{kind_of, scalar_text};
 use serde_json::{Map, Value};
@@ -57,7 +58,7 @@ pub(super) enum Kind {
     Quantity,
     Duration,
     Time,
-    Enum(Vec<&'static str>),
+    Enum(&'static [&'static str]),
     List(Box<Kind>),
     Map(Box<Kind>),
     Struct(&'static str),
@@ -74,8 +75,9 @@ pub struct Misfit {
 }
 
 static TYPES: LazyLock<HashMap<&'static str, Type>> = LazyLock::new(|| {
-    let tables = [include_str!("types/kubernetes.types"), include_str!("types/mesh.types")];
-    tables.into_iter().flat_map(read).map(|t| (t.name, t)).collect()
+    // Where both have a name, the fields are the same.
+    let all = messages().into_iter().chain(read(include_str!("types/kubernetes.types")));
+    all.map(|t| (t.name, t)).collect()
 });
 
 /// A type by its name; one without fields if there is none.
@@ -90,23 +92,65 @@ fn read(table: &'static str) -> Vec<Type> {
         let words: Vec<&'static str> = line.split_whitespace().collect();
         match (words.as_slice(), types.last_mut()) {
             (["type", name], _) if !line.starts_with(' ') => types.push(Type { name, fields: vec![] }),
-            ([name, kind, rest @ ..], Some(last)) => last.fields.push(field(name, kind, rest)),
+            ([name, kind, rest @ ..], Some(last)) => {
+                let (pointer, kind) = kind.strip_prefix('*').map_or((false, *kind), |kind| (true, kind));
+                let kind = kind_named(kind);
+                let pointer = pointer || kind == Kind::Any;
+                last.fields.push(Field { name, kind, pointer, always: rest == ["always"], wrapped: false });
+            }
             _ => {}
         }
     }
     types
 }
 
-fn field(name: &'static str, kind: &'static str, rest: &[&'static str]) -> Field {
-    let (pointer, kind) = kind.strip_prefix('*').map_or((false, kind), |kind| (true, kind));
-    let flag = |wanted: &str| kind != "enum" && rest.contains(&wanted);
-    let parsed = if kind == "enum" { Kind::Enum(rest.to_vec()) } else { kind_named(kind) };
-    Field {
-        name,
-        pointer: pointer || parsed == Kind::Any,
-        kind: parsed,
-        always: flag("always"),
-        wrapped: flag("wrapped"),
+/// What templates and injection itself read of the mesh configuration; the rest of it is left as it is.
+const MESH: [&str; 5] = ["proxyListenPort", "rootNamespace", "trustDomain", "enablePrometheusMerge", "defaultConfig"];
+
+/// Fields of messages that are messages themselves, around one scalar: unset is not empty.
+const WRAPPED: [(&str, &str); 4] = [
+    ("MeshConfig", "enablePrometheusMerge"),
+    ("ProxyConfig", "concurrency"),
+    ("ProxyConfig", "holdApplicationUntilProxyStarts"),
+    ("ClientTLSSettings", "insecureSkipVerify"),
+];
+
+/// The mesh configuration and the messages in it.
+fn messages() -> Vec<Type> {
+    let mut types: Vec<Type> = vec![];
+    let mut open = vec!["MeshConfig"];
+    while let Some(name) = open.pop() {
+        if types.iter().any(|t| t.name == name) {
+            continue;
+        }
+        let fields = proto::mesh().fields(name).iter().map(|field| {
+            let known = name != "MeshConfig" || MESH.contains(&field.name);
+            let kind = if known { kind_of_message(&field.kind, &mut open) } else { Kind::Any };
+            let wrapped = WRAPPED.contains(&(name, field.name));
+            let unset = matches!(kind, Kind::Any | Kind::Struct(_) | Kind::Duration) || field.oneof.is_some();
+            Field { name: field.name, kind, pointer: wrapped || unset, always: false, wrapped }
+        });
+        types.push(Type { name, fields: fields.collect() });
+    }
+    types
+}
+
+fn kind_of_message(of: &proto::Type, open: &mut Vec<&'static str>) -> Kind {
+    match of {
+        proto::Type::Bool => Kind::Bool,
+        proto::Type::String => Kind::Text,
+        // Protobuf writes larger ones as text.
+        proto::Type::Integer(_, most) if *most <= i64::from(u32::MAX) => Kind::Int32,
+        proto::Type::Double => Kind::Double,
+        proto::Type::Duration => Kind::Duration,
+        proto::Type::Enum(name) => Kind::Enum(proto::mesh().values_of(name)),
+        proto::Type::List(item) => Kind::List(Box::new(kind_of_message(item, open))),
+        proto::Type::Map(item) => Kind::Map(Box::new(kind_of_message(item, open))),
+        proto::Type::Message(name) => {
+            open.push(name);
+            Kind::Struct(name)
+        }
+        proto::Type::Integer(..) | proto::Type::IntOrString | proto::Type::Struct | proto::Type::Any => Kind::Any,
     }
 }
 
@@ -121,11 +165,8 @@ fn kind_named(name: &'static str) -> Kind {
         "bool" => Kind::Bool,
         "string" => Kind::Text,
         "int" => Kind::Int,
-        "int32" => Kind::Int32,
-        "double" => Kind::Double,
         "intOrString" => Kind::IntOrString,
         "quantity" => Kind::Quantity,
-        "duration" => Kind::Duration,
         "time" => Kind::Time,
         "any" => Kind::Any,
         other => Kind::Struct(other),
@@ -283,19 +324,14 @@ fn scalar(kind: &Kind, value: &Value) -> Result<Value, String> {
     found.ok_or_else(|| wanted.to_owned())
 }
 
-/// A protobuf duration, `20s` or `0.5s`, with 0, 3, 6 or 9 digits after the point.
+/// A duration as protobuf writes it: seconds, with 0, 3, 6 or 9 digits after the point.
 fn canonical_duration(text: &str) -> Option<String> {
-    let number = text.strip_suffix('s')?;
-    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let all_digits = |s: &str| s.chars().all(|c| c.is_ascii_digit());
-    if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 {
-        return None;
-    }
-    let whole = Some(whole.trim_start_matches('0')).filter(|w| !w.is_empty()).unwrap_or("0");
-    let fraction = fraction.trim_end_matches('0');
-    let width = fraction.len().div_ceil(3) * 3;
-    Some(if width == 0 { format!("{sign}{whole}s") } else { format!("{sign}{whole}.{fraction:0<width$}s") })
+    let nanos = go_duration(text).ok()?;
+    let (whole, fraction) = (nanos.unsigned_abs() / 1_000_000_000, nanos.unsigned_abs() % 1_000_000_000);
+    let sign = if nanos < 0 { "-" } else { "" };
+    let digits = format!("{fraction:09}");
+    let digits = digits.trim_end_matches("000");
+    Some(if digits.is_empty() { format!("{sign}{whole}s") } else { format!("{sign}{whole}.{digits}s") })
 }
 
 /// JSON with fields in the order of their type, as Go writes it; fields of no type come last.

@@ -20,6 +20,9 @@ pub const OWNER_NAMESPACE: &str = "install.operator.istio.io/owning-resource-nam
 /// The revision, `default` for none.
 pub const REVISION: &str = "istio.io/rev";
 
+/// The labels that differ between resources that want the same object.
+pub const OWNER_LABELS: [&str; 4] = [VERSION, OWNER_NAME, OWNER_NAMESPACE, REVISION];
+
 /// Who owns an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {

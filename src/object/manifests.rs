@@ -2,6 +2,7 @@
 
 use super::{Object, ObjectKey};
 use crate::component::Component;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// The objects of one component.
@@ -30,6 +31,8 @@ pub struct Manifests {
     pub revision: String,
     /// What a person should know of the spec.
     pub warnings: Vec<String>,
+    /// The spec with everything that its profile adds.
+    pub spec: Value,
 }
 
 impl Manifests {

@@ -1,5 +1,6 @@
 //! Kubernetes objects as the pipeline makes them: JSON with a kind and a name.
 
+pub mod inventory;
 pub mod labels;
 pub mod manifests;
 pub mod order;

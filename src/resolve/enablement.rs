@@ -1,6 +1,6 @@
 //! The old way to enable the two default gateways, `values.gateways.<name>.enabled`, still decides where the user writes it.
 
-use super::validate::Problem;
+use super::validate::{Kind, Problem};
 use serde_json::Value;
 
 const GATEWAYS: [(&str, &str); 2] =
@@ -21,7 +21,7 @@ pub fn apply_legacy(user: &Value, document: &mut Value) -> Result<(), Problem> {
                 path: format!("spec.values.gateways.{name}.enabled"),
                 message: format!("there is no gateway named {name} in spec.components.{list} to enable"),
                 location: None,
-                is_tolerable: false,
+                kind: Kind::Form,
             });
         };
         gateway.insert("enabled".into(), enabled.clone());

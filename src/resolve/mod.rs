@@ -15,14 +15,11 @@ use crate::request::Request;
 use crate::tree::merge::overlay_iop;
 use profile::Profiles;
 use serde_json::{Value, json};
-use validate::Problem;
+use validate::{Kind, Problem};
 
 /// Why a request cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
-    /// The profile cannot be had.
-    #[error(transparent)]
-    Profile(#[from] profile::ProfileError),
     /// The spec and the profile do not fit together.
     #[error("the spec cannot be laid over profile {profile}: {message}")]
     Merge {
@@ -80,13 +77,33 @@ impl Resolved {
     }
 }
 
-/// How strictly a spec is checked.
+/// How strictly a spec is checked; see [`Kind`].
+///
+/// | | Form | Content | Use | Doubt |
+/// |---|---|---|---|---|
+/// | [`Full`](Self::Full) | error | error | error | warning |
+/// | [`Forced`](Self::Forced) | error | warning | error | warning |
+/// | [`TakenOver`](Self::TakenOver) | error | error | warning | warning |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// Every problem is an error.
+    /// Every problem is an error, as on the command line.
     Full,
     /// What can be tolerated becomes a warning (`--force`).
     Forced,
+    /// What upstream's controller accepted is accepted, as for resources of a cluster.
+    TakenOver,
+}
+
+impl Strictness {
+    /// Whether a problem ends the resolution.
+    fn refuses(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Form => true,
+            Kind::Content => self != Self::Forced,
+            Kind::Use => self != Self::TakenOver,
+            Kind::Doubt => false,
+        }
+    }
 }
 
 /// Resolves a request.
@@ -94,29 +111,39 @@ pub enum Strictness {
 /// # Errors
 /// See [`ResolveError`]; an invalid spec with all its problems.
 pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -> Result<Resolved, ResolveError> {
-    let mut warnings = vec![];
-    let mut problems = validate::check_spec(&request.spec, &request.origin);
-    settle(&mut problems, strictness, &mut warnings)?;
-
     let profile = text(&request.spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
-    let base = profiles.load(&profile)?;
-    let user =
-        json!({ "spec": translate::reverse_translate(&request.spec).map_err(|p| ResolveError::Invalid(vec![p]))? });
-    let mut document = overlay_iop(base, &user)
-        .map_err(|e| ResolveError::Merge { profile: profile.clone(), message: e.to_string() })?;
-    if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
-        crate::tree::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
-    }
-    enablement::apply_legacy(&request.spec, &mut document).map_err(|p| ResolveError::Invalid(vec![p]))?;
-    if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
-        spec.insert("profile".into(), profile.clone().into());
-    }
+    let is_described = profiles.is_described();
+    let mut problems = validate::check_spec(&request.spec, &request.origin, is_described);
+    let document = match merge(request, &profile, profiles) {
+        Ok(document) => document,
+        Err(error) => {
+            // Most of what cannot be merged has the wrong form, which says more.
+            match error {
+                ResolveError::Invalid(more) => {
+                    problems.retain(|p| !more.iter().any(|other| other.repeats(p)));
+                    problems.extend(more);
+                }
+                error if !problems.iter().any(|p| strictness.refuses(p.kind)) => return Err(error),
+                ResolveError::Merge { .. } => {}
+            }
+            problems.retain(|p| strictness.refuses(p.kind));
+            return Err(ResolveError::Invalid(problems));
+        }
+    };
     let spec = document.get("spec").cloned().unwrap_or_default();
-
-    let mut problems = validate::check_merged(&spec, &request.origin);
-    settle(&mut problems, strictness, &mut warnings)?;
-    let deprecated = validate::deprecations(&spec);
-    warnings.extend(deprecated);
+    // The form of what was merged: what the profile brought, and where old values were carried to. A profile of another
+    // release has fields that we do not know.
+    let merged = if is_described { validate::check_spec(&spec, &request.origin, true) } else { vec![] };
+    let content = validate::check_merged(&spec, &request.origin, is_described).into_iter();
+    let new = |p: &Problem| !problems.iter().any(|other| p.repeats(other));
+    let more: Vec<_> =
+        merged.into_iter().filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
+    problems.extend(more);
+    let (fatal, tolerable): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| strictness.refuses(p.kind));
+    if !fatal.is_empty() {
+        return Err(ResolveError::Invalid(fatal));
+    }
+    let warnings = tolerable.iter().map(ToString::to_string).collect();
 
     let components = components::enabled(&spec);
     let namespace = components::default_namespace(&spec);
@@ -125,17 +152,106 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     Ok(Resolved { document, components, namespace, revision, profile, warnings })
 }
 
-/// Ends the resolution where there are problems that count.
-fn settle(problems: &mut Vec<Problem>, strictness: Strictness, warnings: &mut Vec<String>) -> Result<(), ResolveError> {
-    if strictness == Strictness::Forced {
-        let (tolerable, fatal): (Vec<_>, _) = std::mem::take(problems).into_iter().partition(|p| p.is_tolerable);
-        *problems = fatal;
-        warnings.extend(tolerable.iter().map(ToString::to_string));
+/// The user's spec over its profile, as a whole document.
+fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<Value, ResolveError> {
+    let wrong = |problem: Problem| {
+        let location = request.origin.locate(&problem.path);
+        ResolveError::Invalid(vec![Problem { location, ..problem }])
+    };
+    let base = profiles.load(profile).map_err(|e| {
+        wrong(Problem { path: "spec.profile".into(), message: e.to_string(), location: None, kind: Kind::Form })
+    })?;
+    let reversed = translate::reverse_translate(&request.spec).map_err(wrong)?;
+    let mut document = overlay_iop(base, &json!({ "spec": reversed }))
+        .map_err(|e| ResolveError::Merge { profile: profile.to_owned(), message: e.to_string() })?;
+    if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
+        crate::tree::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
     }
-    if problems.is_empty() { Ok(()) } else { Err(ResolveError::Invalid(std::mem::take(problems))) }
+    enablement::apply_legacy(&request.spec, &mut document).map_err(wrong)?;
+    if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.insert("profile".into(), profile.into());
+    }
+    Ok(document)
 }
 
 /// The string at a JSON pointer.
 pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::{from_files, from_resource};
+    use std::collections::BTreeMap;
+
+    const DEFAULT: &str =
+        "spec: {hub: h, tag: 1.17.8, meshConfig: {accessLogFile: /dev/stdout}, values: {pilot: {image: p}}}";
+
+    fn profiles(default: &str, source: &str) -> Profiles {
+        Profiles::new(BTreeMap::from([("default".to_owned(), default.to_owned())]), source)
+    }
+
+    fn warnings(spec: &Value, strictness: Strictness) -> Result<Vec<String>, String> {
+        let request = from_resource(&json!({ "spec": spec }));
+        resolve(&request, &profiles(DEFAULT, ""), strictness).map(|r| r.warnings).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_null_in_a_file_undoes_what_the_profile_sets() {
+        let file = "kind: IstioOperator\nspec: {meshConfig: {accessLogFile: null}, values: {pilot: null}}";
+        let request = from_files(&[("a.yaml".into(), file.into())], &[]).unwrap();
+        let resolved = resolve(&request, &profiles(DEFAULT, ""), Strictness::Full).unwrap();
+        assert_eq!(resolved.spec().pointer("/meshConfig"), Some(&json!({})));
+        assert_eq!(resolved.spec().pointer("/values"), Some(&json!({})));
+    }
+
+    #[test]
+    fn each_kind_of_problem_stops_whom_it_should() {
+        use Strictness::{Forced, Full, TakenOver};
+        for (spec, stops, warns) in [
+            (json!({"hubb": "x"}), vec![Full, Forced, TakenOver], vec![]),
+            (json!({"profile": "nope"}), vec![Full, Forced, TakenOver], vec![]),
+            (json!({"values": {"nosuch": 1}}), vec![Full, TakenOver], vec![Forced]),
+            (json!({"meshConfig": {"connectTimeout": "1h"}}), vec![Full, TakenOver], vec![Forced]),
+            (json!({"hub": "a b"}), vec![Full, TakenOver], vec![Forced]),
+            (json!({"addonComponents": {"kiali": {"enabled": true}}}), vec![Full, Forced], vec![TakenOver]),
+            (json!({"values": {"global": {"jwtPolicy": "x"}}}), vec![], vec![Full, Forced, TakenOver]),
+        ] {
+            for strictness in [Full, Forced, TakenOver] {
+                let found = warnings(&spec, strictness);
+                assert_eq!(found.is_err(), stops.contains(&strictness), "{spec} {strictness:?}: {found:?}");
+                let warned = found.is_ok_and(|w| w.len() == 1);
+                assert_eq!(warned, warns.contains(&strictness), "{spec} {strictness:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn problems_of_all_steps_are_named_at_once_and_each_but_once() {
+        let spec = json!({"profile": "default", "hubb": 1, "tag": "a b",
+            "values": {"pilot": {"resources": {"limits": {"cpu": 1}}, "env": {"A": 1}}, "global": {"proxy": {"includeIPRanges": "x"}}},
+            "components": {"ingressGateways": [{"name": "A"}], "egressGateways": [{"name": "A"}]}});
+        let expected = [
+            "spec.hubb: unknown field \"hubb\" (did you mean \"hub\"?)",
+            "spec.values.pilot.resources.limits.cpu: must be a string, not the number 1",
+            "spec.tag: invalid value \"a b\": must be up to 128 letters, digits, '_', '.' and '-' such as 1.17.8",
+            "spec.components.ingressGateways[name:A].name: invalid value \"A\": must be up to 254 lower-case letters, digits, dots and dashes",
+            "spec.components.egressGateways[name:A].name: invalid value \"A\": must be up to 254 lower-case letters, digits, dots and dashes",
+            "spec.values.global.proxy.includeIPRanges: invalid value \"x\": must be \"*\" or address ranges such as 10.0.0.0/8, separated by commas",
+        ];
+        assert_eq!(warnings(&spec, Strictness::Full), Err(expected.join("; ")));
+        let env = json!({"values": {"pilot": {"env": [1]}}});
+        assert_eq!(warnings(&env, Strictness::Forced), Err("spec.values.pilot.env: must be a map, not a list".into()));
+    }
+
+    #[test]
+    fn the_charts_of_another_release_are_the_judge_of_their_values() {
+        let spec = json!({"values": {"new": {"x": 1}}, "meshConfig": {"connectTimeout": "59s", "new": 1}});
+        let request = from_resource(&json!({ "spec": spec }));
+        let accepts = |profiles: &Profiles| resolve(&request, profiles, Strictness::Full).is_ok();
+        assert!(accepts(&profiles("spec: {tag: 1.23.6, components: {ztunnel: {enabled: true}}}", "dir")));
+        assert!(!accepts(&profiles(DEFAULT, "dir")));
+        assert!(!accepts(&profiles(DEFAULT, "")));
+    }
 }

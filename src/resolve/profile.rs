@@ -6,6 +6,7 @@ use crate::tree::yaml_read;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The profiles of a release, by name, as text.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +14,8 @@ pub struct Profiles {
     texts: BTreeMap<String, String>,
     /// Where they come from, for messages; empty for the built-in ones.
     source: String,
+    /// `default`, parsed: every other one is laid over it.
+    default: OnceLock<Value>,
 }
 
 /// Why a profile cannot be had.
@@ -50,12 +53,23 @@ impl Profiles {
     /// From names and texts.
     #[must_use]
     pub fn new(texts: BTreeMap<String, String>, source: &str) -> Self {
-        Self { texts, source: source.into() }
+        Self { texts, source: source.into(), default: OnceLock::new() }
     }
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.texts.keys().map(String::as_str)
+    }
+
+    /// Whether the tables of `values` and `meshConfig` are those of this release: of the built-in one, and of a package whose
+    /// own default tag is one of 1.17.
+    #[must_use]
+    pub fn is_described(&self) -> bool {
+        let tag = || {
+            let default = self.load("default").ok()?;
+            Some(default.pointer("/spec/tag")?.as_str()?.starts_with("1.17."))
+        };
+        self.source.is_empty() || tag().unwrap_or_default()
     }
 
     /// A profile laid over `default`, as a whole document. A name with `/` or `.` is the path of a file, whose `default.yaml`
@@ -68,7 +82,10 @@ impl Profiles {
             return load_file(name);
         }
         let name = if name.is_empty() { "default" } else { name };
-        let base = parse("default", self.text("default")?)?;
+        let base = match self.default.get() {
+            Some(base) => base.clone(),
+            None => parse("default", self.text("default")?).map(|base| self.default.get_or_init(|| base).clone())?,
+        };
         if name == "default" { Ok(base) } else { lay_over(base, &parse(name, self.text(name)?)?, name) }
     }
 

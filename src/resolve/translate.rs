@@ -1,7 +1,8 @@
 //! Old values that mean `k8s` settings of istiod are copied to where they are read now (release 1.17 does this for
 //! istiod only).
 
-use super::validate::Problem;
+use super::validate::{Kind, Problem};
+use crate::api::proto::describe;
 use crate::tree::merge::merge_patch;
 use serde_json::{Value, json};
 
@@ -60,12 +61,12 @@ fn moved_env(pilot: &Value, spec: &Value) -> Result<Option<Value>, Problem> {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(env)) if env.is_empty() => return Ok(None),
         Some(Value::Object(env)) => env,
-        Some(_) => {
+        Some(other) => {
             return Err(Problem {
                 path: "spec.values.pilot.env".into(),
-                message: "must be a map of names and values".into(),
+                message: format!("must be a map, not {}", describe(other)),
                 location: None,
-                is_tolerable: false,
+                kind: Kind::Form,
             });
         }
     };

@@ -1,13 +1,43 @@
 //! What is wrong with a spec: all of it at once, each problem with its path, and with file and line where it came from one.
+//!
+//! | step | looks at | [`Kind`] |
+//! |---|---|---|
+//! | [`check_spec`] | fields and types of the spec | Form |
+//! | | fields and types of `values` and `meshConfig` | Content |
+//! | [`check_merged`] | hub, tag, revision, namespace, names of gateways; ranges and ports of the proxy; mesh rules | Content |
+//! | [`check_usage`] | ports that need root, removed add-ons | Use |
+//! | | settings to replace, replicas that autoscaling overrules | Doubt |
+//!
+//! The tables of `values` and `meshConfig` are those of release 1.17. Where another release's package is installed they say
+//! nothing, and its own charts are the judge.
+
+mod leaf;
+mod mesh;
+mod usage;
 
 use super::text;
 use crate::api::istio_operator::IstioOperatorSpec;
+use crate::api::proto::{self, describe};
 use crate::api::schema::Checked;
 use crate::request::Origin;
+use crate::tree::path::join;
 use crate::tree::suggest;
 use serde_json::Value;
 use std::fmt;
 use std::sync::LazyLock;
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nobody knows what is meant.
+    Form,
+    /// It cannot work, as far as we know; `--force` lets it pass.
+    Content,
+    /// It should not be used so. Upstream's command line refuses it, even with `--force`; its controller never looked.
+    Use,
+    /// Worth a warning.
+    Doubt,
+}
 
 /// Something wrong with a spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,10 +46,10 @@ pub struct Problem {
     pub path: String,
     /// What, and what to do.
     pub message: String,
-    /// `FILE:LINE:COLUMN`, where it came from a file.
+    /// `FILE:LINE:COLUMN` where it came from a file, `--set FLAG` where it came from a flag.
     pub location: Option<String>,
-    /// Whether `--force` lets it pass.
-    pub is_tolerable: bool,
+    /// How much it matters.
+    pub kind: Kind,
 }
 
 impl fmt::Display for Problem {
@@ -31,17 +61,54 @@ impl fmt::Display for Problem {
     }
 }
 
+impl Problem {
+    /// Whether both say the same of one field: the items of a merged list have other indexes, and old values are carried to
+    /// another place.
+    #[must_use]
+    pub fn repeats(&self, other: &Self) -> bool {
+        let last = |p: &Self| -> String {
+            let (_, last) = p.path.rsplit_once('.').unwrap_or_default();
+            last.chars().filter(|c| !c.is_ascii_digit()).collect()
+        };
+        self.message == other.message && last(self) == last(other)
+    }
+}
+
 static SCHEMA: LazyLock<Checked> = LazyLock::new(Checked::of::<IstioOperatorSpec>);
 
+/// Collects problems.
 struct Checker<'a> {
     origin: &'a Origin,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn add(&mut self, path: &str, message: String, is_tolerable: bool) {
+    fn add(&mut self, path: &str, message: String, kind: Kind) {
         let location = self.origin.locate(path);
-        self.problems.push(Problem { path: path.to_owned(), message, location, is_tolerable });
+        self.problems.push(Problem { path: path.to_owned(), message, location, kind });
+    }
+
+    /// Gateways are merged by name, so each needs one.
+    fn check_gateways_have_names(&mut self, spec: &Value) {
+        for list in GATEWAY_LISTS {
+            let gateways = spec.pointer(&format!("/components/{list}")).and_then(Value::as_array);
+            for (i, gateway) in gateways.into_iter().flatten().enumerate() {
+                let path = format!("spec.components.{list}[{i}]");
+                let has = |key: &str| gateway.get(key).is_some_and(|v| !v.is_null());
+                if gateway.is_null() || (gateway.is_object() && !has("name") && !has("$patch")) {
+                    self.add(&path, "a gateway must be a map with a name, by which it is merged".into(), Kind::Form);
+                }
+            }
+        }
+    }
+
+    /// What `values` or `meshConfig` holds, beside the table of its message.
+    fn check_table(&mut self, schema: &proto::Schema, message: &'static str, value: Option<&Value>, path: &str) {
+        // Anything but a map is a problem of the spec's own form.
+        let Some(value) = value.filter(|v| v.is_object()) else { return };
+        for finding in schema.check(message, value, path) {
+            self.add(&finding.path, finding.message, Kind::Content);
+        }
     }
 
     /// Walks a value beside its schema. Null is unset everywhere, as in protobuf's JSON form.
@@ -58,16 +125,17 @@ impl Checker<'_> {
         match (schema.get("type").and_then(Value::as_str), value) {
             (Some("object"), Value::Object(map)) => {
                 if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-                    for (name, inner) in map {
-                        let at = format!("{path}.{name}");
+                    // Keys such as `$patch` direct the merge and are gone after it.
+                    for (name, inner) in map.iter().filter(|(name, _)| !name.starts_with('$')) {
+                        let at = join(path, name);
                         match properties.get(name) {
                             Some(schema) => self.walk(schema, inner, &at),
                             None => self.unknown(name, &at, properties.keys().map(String::as_str)),
                         }
                     }
                 } else if let Some(schema) = schema.get("additionalProperties").filter(|s| s.is_object()) {
-                    for (name, inner) in map {
-                        self.walk(schema, inner, &format!("{path}.{name}"));
+                    for (name, inner) in map.iter().filter(|(name, _)| !name.starts_with('$')) {
+                        self.walk(schema, inner, &join(path, name));
                     }
                 }
             }
@@ -78,7 +146,7 @@ impl Checker<'_> {
             }
             (Some("string"), Value::String(_)) | (Some("boolean"), Value::Bool(_)) | (None, _) => {}
             (Some(wanted), found) => {
-                self.add(path, format!("must be {}, not {}", article(wanted), describe(found)), false);
+                self.add(path, format!("must be {}, not {}", article(wanted), describe(found)), Kind::Form);
             }
         }
     }
@@ -92,12 +160,12 @@ impl Checker<'_> {
         };
         if !fits {
             let wanted = if whole { "a whole number" } else { "a number or a string" };
-            self.add(path, format!("must be {wanted}, not {}", describe(value)), false);
+            self.add(path, format!("must be {wanted}, not {}", describe(value)), Kind::Form);
         }
     }
 
     fn unknown<'n>(&mut self, name: &str, path: &str, known: impl Iterator<Item = &'n str>) {
-        self.add(path, format!("unknown field {name:?}{}", suggest::hint(name, known)), false);
+        self.add(path, format!("unknown field {name:?}{}", suggest::hint(name, known)), Kind::Form);
     }
 }
 
@@ -110,53 +178,86 @@ fn article(kind: &str) -> &'static str {
     }
 }
 
-fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Bool(b) => format!("{b}"),
-        Value::Number(n) => format!("the number {n}"),
-        Value::String(s) => format!("the string {s:?}"),
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a map".into(),
-    }
-}
-
-/// Problems of form in a spec as the user wrote it: unknown fields and wrong types. `--force` lets none of them pass.
+/// Problems of form in a spec as the user wrote it, or merged: unknown fields and wrong types. `is_described` says whether
+/// the tables of `values` and `meshConfig` are those of the release.
 #[must_use]
-pub fn check_spec(spec: &Value, origin: &Origin) -> Vec<Problem> {
+pub fn check_spec(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
     checker.walk(SCHEMA.root(), spec, "spec");
+    checker.check_gateways_have_names(spec);
+    if is_described {
+        checker.check_table(proto::values(), "Values", spec.get("values"), "spec.values");
+        for (pointer, path) in MESH_CONFIGS {
+            checker.check_table(proto::mesh(), "MeshConfig", spec.pointer(pointer), path);
+        }
+        if let Some(other) = spec.pointer("/values/meshConfig").filter(|m| !m.is_null() && !m.is_object()) {
+            let message = format!("must be a map, not {}", describe(other));
+            checker.add("spec.values.meshConfig", message, Kind::Content);
+        }
+    }
     checker.problems
 }
 
+/// The lists of gateways.
+const GATEWAY_LISTS: [&str; 2] = ["ingressGateways", "egressGateways"];
+
+/// Where mesh configuration stands in a spec: as a JSON pointer, and as a path.
+const MESH_CONFIGS: [(&str, &str); 2] =
+    [("/meshConfig", "spec.meshConfig"), ("/values/meshConfig", "spec.values.meshConfig")];
+
 /// Problems of content in a merged spec.
 #[must_use]
-pub fn check_merged(spec: &Value, origin: &Origin) -> Vec<Problem> {
+pub fn check_merged(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
     for (field, rule, wanted) in RULES {
         if let Some(value) = text(spec, &format!("/{field}")).filter(|v| !v.is_empty() && !rule(v)) {
-            checker.add(&format!("spec.{field}"), format!("invalid value {value:?}: must be {wanted}"), true);
+            checker.add(&format!("spec.{field}"), format!("invalid value {value:?}: must be {wanted}"), Kind::Content);
         }
     }
-    for list in ["ingressGateways", "egressGateways"] {
+    for list in GATEWAY_LISTS {
         let gateways = spec.pointer(&format!("/components/{list}")).and_then(Value::as_array);
-        for (i, gateway) in gateways.into_iter().flatten().enumerate() {
-            let path = format!("spec.components.{list}[{i}]");
-            if !gateway.is_object() {
-                checker.add(&path, "a gateway must be a map with a name".into(), true);
-            } else if let Some(name) = text(gateway, "/name").filter(|n| !is_gateway_name(n)) {
+        for gateway in gateways.into_iter().flatten() {
+            if let Some(name) = text(gateway, "/name").filter(|n| !is_gateway_name(n)) {
                 let message =
                     format!("invalid value {name:?}: must be up to 254 lower-case letters, digits, dots and dashes");
-                checker.add(&format!("{path}.name"), message, true);
+                checker.add(&format!("spec.components.{list}[name:{name}].name"), message, Kind::Content);
             }
         }
     }
-    for addon in ["grafana", "tracing", "kiali", "prometheus"] {
-        if spec.pointer(&format!("/addonComponents/{addon}/enabled")) == Some(&Value::Bool(true)) {
-            let message = "add-ons are no longer installed; use the samples/addons/ deployments instead".into();
-            checker.add(&format!("spec.addonComponents.{addon}.enabled"), message, false);
+    leaf::check(spec, &mut checker);
+    if is_described {
+        for (pointer, path) in MESH_CONFIGS {
+            if let Some(config) = spec.pointer(pointer) {
+                mesh::check(config, path, &mut checker);
+            }
         }
     }
+    checker.problems
+}
+
+/// The last minor version of Kubernetes whose own authority signs for istiod.
+const LAST_SIGNING_MINOR: u32 = 21;
+
+/// What a cluster cannot do, given the minor version of its Kubernetes 1.
+#[must_use]
+pub fn check_cluster(spec: &Value, minor: &str, origin: &Origin) -> Option<Problem> {
+    let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+    // A version that cannot be read is a new one.
+    let signs = digits.parse::<u32>().is_ok_and(|minor| minor <= LAST_SIGNING_MINOR);
+    if signs || text(spec, "/values/global/pilotCertProvider") != Some("kubernetes") {
+        return None;
+    }
+    let mut checker = Checker { origin, problems: vec![] };
+    let message = format!("kubernetes is not supported in Kubernetes 1.{minor}; use istiod");
+    checker.add("spec.values.global.pilotCertProvider", message, Kind::Content);
+    checker.problems.pop()
+}
+
+/// Problems of use in a merged spec, and what is worth a warning.
+#[must_use]
+pub fn check_usage(spec: &Value, origin: &Origin) -> Vec<Problem> {
+    let mut checker = Checker { origin, problems: vec![] };
+    usage::check(spec, &mut checker);
     checker.problems
 }
 
@@ -221,56 +322,6 @@ fn is_path_part(s: &str) -> bool {
         && !s.contains("___")
 }
 
-/// Settings that still work and should be replaced: path below the spec, what to use, the default that does not count.
-const DEPRECATED: &[(&str, &str, Value)] = &[
-    ("values.global.jwtPolicy", "the default, third-party-jwt", Value::Null),
-    ("values.global.arch", "the affinity of k8s settings", Value::Null),
-    ("values.global.tracer.zipkin.address", "meshConfig.defaultConfig.tracing.zipkin.address", Value::Null),
-    ("values.global.tracer.datadog.address", "meshConfig.defaultConfig.tracing.datadog.address", Value::Null),
-    ("values.global.tracer.lightstep.address", "meshConfig.defaultConfig.tracing.lightstep.address", Value::Null),
-    (
-        "values.global.tracer.lightstep.accessToken",
-        "meshConfig.defaultConfig.tracing.lightstep.accessToken",
-        Value::Null,
-    ),
-    (
-        "values.global.proxy.holdApplicationUntilProxyStarts",
-        "meshConfig.defaultConfig.holdApplicationUntilProxyStarts",
-        Value::Bool(false),
-    ),
-    ("values.telemetry.v2.stackdriver.logging", "the Telemetry API", Value::Bool(false)),
-];
-
-/// Warnings on settings that still work and should be replaced, and on replicas that autoscaling overrules.
-#[must_use]
-pub fn deprecations(spec: &Value) -> Vec<String> {
-    let at = |path: &str| spec.pointer(&format!("/{}", path.replace('.', "/")));
-    let mut warnings: Vec<String> = DEPRECATED
-        .iter()
-        .filter(|(path, _, default)| {
-            at(path).is_some_and(|v| !v.is_null() && v != default && v != "" && v != "third-party-jwt")
-        })
-        .map(|(path, instead, _)| format!("spec.{path} is deprecated; use {instead} instead"))
-        .collect();
-    let replicas = |settings: &Value| settings.pointer("/k8s/replicaCount").and_then(Value::as_i64).unwrap_or_default();
-    let autoscaled = |path: &str| at(path) == Some(&Value::Bool(true));
-    if at("components.pilot").is_some_and(|p| replicas(p) > 1) && autoscaled("values.pilot.autoscaleEnabled") {
-        let rule = "should not be set when values.pilot.autoscaleEnabled is true";
-        warnings.push(format!("spec.components.pilot.k8s.replicaCount {rule}"));
-    }
-    for (list, root) in [("ingressGateways", "istio-ingressgateway"), ("egressGateways", "istio-egressgateway")] {
-        let gateways = spec.pointer(&format!("/components/{list}")).and_then(Value::as_array);
-        let flag = format!("values.gateways.{root}.autoscaleEnabled");
-        let names = gateways.into_iter().flatten().filter(|g| replicas(g) != 0).filter_map(|g| text(g, "/name"));
-        if autoscaled(&flag) {
-            warnings.extend(names.map(|name| {
-                format!("spec.components.{list}[name:{name}].k8s.replicaCount should not be set when {flag} is true")
-            }));
-        }
-    }
-    warnings
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,7 +329,8 @@ mod tests {
 
     fn problems(spec: &Value) -> Vec<String> {
         let origin = Origin::default();
-        check_spec(spec, &origin).iter().chain(&check_merged(spec, &origin)).map(ToString::to_string).collect()
+        let found = [check_spec(spec, &origin, true), check_merged(spec, &origin, true)];
+        found.iter().flatten().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -299,11 +351,39 @@ mod tests {
 
     #[test]
     fn what_upstream_accepted_is_accepted() {
-        let spec = json!({"tag": 12, "hub": null, "values": {"a": {"b": 1}}, "components": {"pilot": {"k8s": {
+        let spec = json!({"tag": 12, "hub": null, "unvalidatedValues": {"a": {"b": 1}}, "components": {"pilot": {"k8s": {
             "replicaCount": "2", "env": [{"name": "A", "value": "b"}],
             "strategy": {"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": 0}},
             "overlays": [{"kind": "Deployment", "name": "istiod", "patches": [{"path": "a", "value": [1]}]}]}}}});
         assert_eq!(problems(&spec), Vec::<String>::new());
+    }
+
+    #[test]
+    fn values_and_mesh_configuration_are_checked_by_the_tables_of_their_release_only() {
+        let spec = json!({"values": {"pilot": {"nosuch": 1}, "meshConfig": {"accessLogEncoding": "XML"}},
+            "meshConfig": {"nosuch": 1}});
+        let expected = [
+            "spec.values.pilot.nosuch: unknown field \"nosuch\"",
+            "spec.meshConfig.nosuch: unknown field \"nosuch\"",
+            "spec.values.meshConfig.accessLogEncoding: unknown value \"XML\": must be one of TEXT, JSON",
+        ];
+        assert_eq!(problems(&spec), expected);
+        assert_eq!(check_spec(&spec, &Origin::default(), false), []);
+        assert_eq!(problems(&json!({"values": {"meshConfig": 1}})).len(), 1);
+    }
+
+    #[test]
+    fn directives_of_a_merge_are_no_fields() {
+        let spec = json!({"components": {"ingressGateways": [{"$patch": "delete", "name": "a"}]}});
+        assert_eq!(problems(&spec), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_authority_of_kubernetes_is_refused_where_it_signs_no_more() {
+        let spec = json!({"values": {"global": {"pilotCertProvider": "kubernetes"}}});
+        let refused = |spec: &Value, minor: &str| check_cluster(spec, minor, &Origin::default()).is_some();
+        assert!(refused(&spec, "22+") && refused(&spec, "") && !refused(&spec, "21"));
+        assert!(!refused(&json!({}), "35"));
     }
 
     #[test]

@@ -65,6 +65,14 @@ pub fn function(name: &str) -> Option<&'static Function> {
     TABLES.iter().flat_map(|table| table.iter()).find(|f| f.name == name)
 }
 
+/// A duration in Go's form (`1h30m`), in nanoseconds, as `time.ParseDuration` reads it.
+///
+/// # Errors
+/// Go's texts, such as `time: invalid duration "x"`.
+pub fn go_duration(text: &str) -> Result<i64, String> {
+    dates::parse_duration(text)
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

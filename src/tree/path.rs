@@ -194,6 +194,12 @@ impl fmt::Display for Path {
     }
 }
 
+/// A path in text form, and a key below it: `a.b` and `c.d` are `a.b.c\.d`.
+#[must_use]
+pub fn join(path: &str, key: &str) -> String {
+    format!("{path}.{}", Element::Key(key.to_owned()))
+}
+
 /// The value at a path, if there is one. A number as key selects a list item too (`a.0.b`).
 #[must_use]
 pub fn get<'a>(root: &'a Value, path: &Path) -> Option<&'a Value> {
@@ -240,6 +246,13 @@ pub(super) fn item_index(items: &[Value], element: &Element, path: &Path) -> Res
         Element::Match(_) if maps => Err(path.error(element, PathProblem::NotKeyValue, described(items, None))),
         Element::Match(pattern) => item_matching(items, pattern, element, path),
     }
+}
+
+/// Index of the item of a list that an element selects, if there is one; `[-1]` and indexes past the end are the last.
+#[must_use]
+pub fn item_of(items: &[Value], element: &Element) -> Option<usize> {
+    let index = item_index(items, element, &Path::default()).ok()?;
+    Some(index.min(items.len().checked_sub(1)?))
 }
 
 fn item_matching(items: &[Value], pattern: &str, element: &Element, path: &Path) -> Result<usize, PathError> {

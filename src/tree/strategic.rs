@@ -133,9 +133,6 @@ impl Merger<'_> {
                 let order = patch.get(&format!("{ELEMENT_ORDER}{key}")).and_then(Value::as_array);
                 Value::Array(self.list(&base, items, rule, order.map(Vec::as_slice))?)
             }
-            (_, Value::Array(items)) if matches!(rule, Rule::MergeKey(_) | Rule::Set) => {
-                Value::Array(self.list(&[], items, rule, None)?)
-            }
             _ => cleaned(value),
         };
         self.path.pop();

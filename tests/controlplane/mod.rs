@@ -28,6 +28,16 @@ const START_DEADLINE: Duration = Duration::from_mins(1);
 /// Between two attempts; kubectl alone takes a tenth of a second of a core.
 const PAUSE: Duration = Duration::from_millis(200);
 
+const AUDIT_LOG: &str = "audit.log";
+
+/// Everything that one user asks for, without bodies.
+fn audit_policy(user: &str) -> String {
+    format!(
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n\
+         - {{level: Metadata, users: [\"{user}\"]}}\n- {{level: None}}\n"
+    )
+}
+
 /// What a control plane can be asked to be.
 #[derive(Default, Clone)]
 pub struct Options {
@@ -35,6 +45,8 @@ pub struct Options {
     pub apiserver_flags: Vec<String>,
     /// Leaves kwok out: pods stay Pending.
     pub without_kwok: bool,
+    /// Whose requests are written to the audit log, see [`ControlPlane::audit`]; nobody's by default.
+    pub audited_user: Option<&'static str>,
 }
 
 /// A running control plane.
@@ -132,6 +144,15 @@ impl ControlPlane {
         self.dir.as_ref().map(tempfile::TempDir::path)
     }
 
+    /// The audit log: the requests of [`Options::audited_user`] that were answered, oldest first.
+    pub fn audit(&self) -> Result<Vec<serde_json::Value>> {
+        let dir = self.dir().context("the cluster is not ours, its audit log neither")?;
+        let text = std::fs::read_to_string(dir.join(AUDIT_LOG))?;
+        // The last line may be under way.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        Ok(whole.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+    }
+
     /// Keeps the folder with the logs beyond our life.
     pub fn keep_logs(&mut self) -> PathBuf {
         self.dismiss_dir_watchdog();
@@ -177,6 +198,11 @@ impl ControlPlane {
             "--allow-privileged=true".into(),
             "--service-cluster-ip-range=10.96.0.0/16".into(),
         ];
+        if let Some(user) = options.audited_user {
+            std::fs::write(dir.join("audit-policy.yaml"), audit_policy(user))?;
+            flags.push(format!("--audit-policy-file={}", file("audit-policy.yaml")));
+            flags.push(format!("--audit-log-path={}", file(AUDIT_LOG)));
+        }
         flags.extend(options.apiserver_flags.iter().cloned());
         self.spawn("kube-apiserver", &flags)?;
         let server = format!("https://127.0.0.1:{api_port}");

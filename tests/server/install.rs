@@ -5,6 +5,17 @@ use std::collections::BTreeSet;
 
 const GATEWAYS: [&str; 2] = ["IngressGateways", "EgressGateways"];
 
+const RECORD: &str = "installed-state-main";
+
+/// The profile in the record of the installation, which has everything that the profile says.
+fn recorded_profile(lab: &Lab) -> String {
+    let record = lab.iop(RECORD).expect("no record of the installation");
+    assert_eq!(record["metadata"]["annotations"]["install.istio.io/ignoreReconcile"], "true");
+    assert_eq!(record["spec"]["components"]["pilot"]["enabled"], true, "not resolved: {:#}", record["spec"]);
+    assert!(record["status"].is_null(), "the record is worked on");
+    record["spec"]["profile"].as_str().unwrap().to_owned()
+}
+
 fn of_gateways(inventory: &Inventory) -> BTreeSet<&str> {
     let gateways = inventory.iter().filter(|(_, s)| GATEWAYS.contains(&s.component.as_str()));
     gateways.map(|(key, _)| key.as_str()).collect()
@@ -25,10 +36,12 @@ fn the_demo_becomes_healthy_and_a_smaller_profile_prunes_the_gateways_and_deleti
     everything_of_the_demo_is_there(&lab);
     let demo = lab.owned_at_rest();
     assert_eq!(keys(&demo), lab.generated("{profile: demo}"));
+    assert_eq!(recorded_profile(&lab), "demo");
 
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
     let minimal = lab.owned_at_rest();
+    assert_eq!(recorded_profile(&lab), "minimal", "the record is not kept current");
     assert_eq!(keys(&minimal), lab.generated("{profile: minimal}"));
     assert_eq!(missing_in(&demo, &minimal), of_gateways(&demo), "these and no others are to be pruned");
     for (key, stamp) in &minimal {
@@ -41,6 +54,7 @@ fn the_demo_becomes_healthy_and_a_smaller_profile_prunes_the_gateways_and_deleti
 
     lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
     assert_eq!(lab.iop("main"), None, "the finalizer is not removed");
+    assert_eq!(lab.iop(RECORD), None, "the record is left");
     let left = lab.owned();
     let others: Vec<_> = left.keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
     assert!(others.is_empty(), "{others:?} are left");
@@ -54,7 +68,8 @@ fn everything_of_the_demo_is_there(lab: &Lab) {
     }
     assert_eq!(definitions(lab), 15);
     let table = lab.kubectl(&["get", "iop", "-A"]);
-    let rows: Vec<Vec<&str>> = table.lines().map(|l| l.split_whitespace().collect()).collect();
+    let rows = table.lines().filter(|l| !l.contains("installed-state"));
+    let rows: Vec<Vec<&str>> = rows.map(|l| l.split_whitespace().collect()).collect();
     assert_eq!(rows[0], ["NAMESPACE", "NAME", "REVISION", "STATUS", "AGE", "PROFILE", "VERSION", "READY"], "{table}");
     assert_eq!(rows[1][..3], ["istio-system", "main", "HEALTHY"], "{table}");
     assert_eq!(rows[1][4..], ["demo", "1.17.8", "True"], "{table}");

@@ -7,6 +7,7 @@ const INVALID: &[(&str, &str)] = &[
     ("{profile: minimol}", "minimol"),
     ("{profile: minimal, componentz: {}}", "componentz"),
     ("{profile: minimal, components: {pilot: {k8s: {replicaCount: many}}}}", "replicaCount"),
+    ("{profile: minimal, values: {pilot: {autoscaleEnabled: sometimes}}}", "spec.values.pilot.autoscaleEnabled"),
 ];
 
 #[test]

@@ -1,7 +1,7 @@
 //! A control plane with the operator beside it, and what tests ask of them.
 
 use crate::controlplane::operator::Operator;
-use crate::controlplane::{ControlPlane, wait};
+use crate::controlplane::{ControlPlane, Options, wait};
 use anyhow::bail;
 use istio_operator::api::PLURAL;
 use istio_operator::object::labels;
@@ -10,7 +10,7 @@ use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
 use kube::discovery::{Discovery, verbs};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,8 +19,10 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Kubernetes makes these of our Services, with their labels; most others that it makes have owner references.
-const MADE_BY_OTHERS: [&str; 2] = ["Endpoints", "EndpointSlice"];
+/// Kubernetes makes these of our Services, with their labels; most others that it makes have owner references. The record
+/// of an installation is no part of it.
+const NOT_INSTALLED: [&str; 3] = ["Endpoints", "EndpointSlice", "IstioOperator"];
+const OPERATOR: &str = "system:serviceaccount:istio-operator:istio-operator";
 
 const ISTIO_SYSTEM: &str = "istio-system";
 
@@ -44,6 +46,7 @@ pub struct Lab {
     account: PathBuf,
     folder: tempfile::TempDir,
     plane: ControlPlane,
+    may_be_forbidden: Cell<bool>,
 }
 
 impl Lab {
@@ -56,12 +59,20 @@ impl Lab {
 
     /// The same, without the operator.
     pub fn without_operator() -> Self {
-        let plane = ControlPlane::start().unwrap();
+        let plane = ControlPlane::start_with(&Options { audited_user: Some(OPERATOR), ..Options::default() }).unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(plane.client()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let account = folder.path().join("operator.kubeconfig");
-        let lab = Self { runtime, client, operator: RefCell::default(), account, folder, plane };
+        let lab = Self {
+            runtime,
+            client,
+            operator: RefCell::default(),
+            account,
+            folder,
+            plane,
+            may_be_forbidden: Cell::default(),
+        };
         lab.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")]);
         lab.kubectl(&["create", "namespace", ISTIO_SYSTEM]);
         lab.wait_established(&["crd/istiooperators.install.istio.io"]);
@@ -97,6 +108,29 @@ impl Lab {
         operator.terminate().unwrap().code()
     }
 
+    /// How much the operator has asked for so far, for [`writes_since`](Self::writes_since).
+    pub fn mark(&self) -> usize {
+        self.audit().len()
+    }
+
+    fn audit(&self) -> Vec<Value> {
+        self.plane.audit().unwrap_or_else(|e| self.fail(&format!("{e:#}")))
+    }
+
+    /// The operator's writes since a mark, from the API server's audit log, but those of Leases.
+    pub fn writes_since(&self, mark: usize) -> Vec<String> {
+        let written = |event: &&Value| {
+            ["create", "update", "patch", "delete", "deletecollection"].contains(&event["verb"].as_str().unwrap())
+                && event["objectRef"]["resource"] != "leases"
+        };
+        self.audit()[mark..].iter().filter(written).map(said).collect()
+    }
+
+    /// From now on the operator may be refused what it asks for; else a permission that is missing fails the test.
+    pub fn expect_forbidden(&self) {
+        self.may_be_forbidden.set(true);
+    }
+
     /// A metric of the operator, see [`Operator::metric`].
     pub fn metric(&self, begin: &str) -> u64 {
         self.operator.borrow_mut().as_mut().unwrap().metric(begin).unwrap()
@@ -121,7 +155,17 @@ impl Lab {
 
     /// An IstioOperator resource `main` with this spec, in YAML's flow form.
     pub fn apply_spec(&self, spec: &str) {
-        self.apply(&resource(spec));
+        self.apply_named("main", spec);
+    }
+
+    /// The same under another name.
+    pub fn apply_named(&self, name: &str, spec: &str) {
+        self.apply(&resource(name, spec));
+    }
+
+    /// Deletes an IstioOperator resource, and waits until it is gone.
+    pub fn delete(&self, name: &str) {
+        self.kubectl(&["delete", "iop", name, "-n", ISTIO_SYSTEM, "--timeout=60s"]);
     }
 
     /// Sends a request to the API server.
@@ -165,8 +209,13 @@ impl Lab {
 
     /// Waits until the resource `main` has this status, said of its present generation; gives the whole status.
     pub fn wait_for_status(&self, phase: &str, message: &[&str]) -> Value {
-        self.wait(&format!("status {phase} with {message:?}"), || {
-            let resource = self.iop("main").ok_or("no resource")?;
+        self.wait_for_status_of("main", phase, message)
+    }
+
+    /// The same of another resource.
+    pub fn wait_for_status_of(&self, name: &str, phase: &str, message: &[&str]) -> Value {
+        self.wait(&format!("status {phase} of {name} with {message:?}"), || {
+            let resource = self.iop(name).ok_or("no resource")?;
             let status = &resource["status"];
             let said = status["message"].as_str().unwrap_or_default();
             let is_current = status["observedGeneration"] == resource["metadata"]["generation"];
@@ -187,13 +236,13 @@ impl Lab {
         let selector = ListParams::default().labels(labels::OWNER_NAME);
         let discovery = Discovery::new(self.client.clone()).run().await?;
         let kinds = discovery.groups().flat_map(kube::discovery::ApiGroup::resources_by_stability);
-        let lists = kinds
-            .filter(|(k, c)| c.supports_operation(verbs::LIST) && !MADE_BY_OTHERS.contains(&&*k.kind))
-            .map(|(kind, _)| {
+        let lists = kinds.filter(|(k, c)| c.supports_operation(verbs::LIST) && !NOT_INSTALLED.contains(&&*k.kind)).map(
+            |(kind, _)| {
                 let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
                 let selector = selector.clone();
                 async move { Ok::<_, kube::Error>((kind.kind, api.list_metadata(&selector).await?)) }
-            });
+            },
+        );
         // All at once: the first list of a definition takes the API server most of a second.
         let lists = futures::future::try_join_all(lists).await?;
         let objects = lists.iter().flat_map(|(kind, list)| list.items.iter().map(move |object| (kind, object)));
@@ -217,7 +266,7 @@ impl Lab {
     /// What `manifest generate` makes of a spec, as `Kind namespace/name`.
     pub fn generated(&self, spec: &str) -> BTreeSet<String> {
         let file = self.folder.path().join("generated.yaml");
-        std::fs::write(&file, resource(spec)).unwrap();
+        std::fs::write(&file, resource("main", spec)).unwrap();
         let out = Command::new(binary()).args(["manifest", "generate", "-f"]).arg(&file).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         let documents = parse_documents(&String::from_utf8(out.stdout).unwrap(), Duplicates::Refuse).unwrap();
@@ -244,6 +293,26 @@ impl Lab {
     }
 }
 
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if std::thread::panicking() || self.may_be_forbidden.get() || self.plane.dir().is_none() {
+            return;
+        }
+        let forbids = |event: &&Value| event["annotations"]["authorization.k8s.io/decision"] == "forbid";
+        let forbidden: BTreeSet<_> = self.audit().iter().filter(forbids).map(said).collect();
+        assert!(forbidden.is_empty(), "config/rbac does not allow {forbidden:#?}");
+    }
+}
+
+/// A request of the audit log: verb, resource, place, and answer.
+fn said(event: &Value) -> String {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let parts = [text("/objectRef/resource"), text("/objectRef/subresource")];
+    let resource = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("/");
+    let place = [text("/objectRef/namespace"), text("/objectRef/name")].join("/");
+    format!("{} {resource} {place}: {}", text("/verb"), event["responseStatus"]["code"])
+}
+
 /// The operator's binary.
 pub fn binary() -> PathBuf {
     env!("CARGO_BIN_EXE_istio-operator").into()
@@ -254,9 +323,9 @@ pub fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn resource(spec: &str) -> String {
+fn resource(name: &str, spec: &str) -> String {
     format!(
-        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: main, namespace: {ISTIO_SYSTEM}}}\nspec: {spec}\n"
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: {name}, namespace: {ISTIO_SYSTEM}}}\nspec: {spec}\n"
     )
 }
 

@@ -81,12 +81,30 @@ fn json_has_the_fields_in_the_order_of_their_type_and_unknown_ones_last() {
 
 #[test]
 fn durations_are_written_as_protobuf_writes_them() {
-    for (text, want) in
-        [("20s", Some("20s")), ("020.50s", Some("20.500s")), ("0.0000001s", Some("0.000000100s")), ("-1s", Some("-1s"))]
-    {
+    for (text, want) in [
+        ("20s", Some("20s")),
+        ("1m30s", Some("90s")),
+        ("1500ms", Some("1.500s")),
+        ("100ns", Some("0.000000100s")),
+        ("-1s", Some("-1s")),
+        ("0s", Some("0s")),
+        ("soon", None),
+        ("1", None),
+    ] {
         assert_eq!(canonical_duration(text).as_deref(), want, "{text}");
     }
-    for text in ["1m", "s", "1", "1.0000000001s", ".5s", "1..s"] {
-        assert_eq!(canonical_duration(text), None, "{text}");
-    }
+}
+
+#[test]
+fn messages_of_the_mesh_are_types_as_well() {
+    let config = find("ProxyConfig");
+    let field = |name: &str| config.fields.iter().find(|f| f.name == name).unwrap();
+    assert!(field("concurrency").pointer && field("concurrency").wrapped);
+    assert!(!field("statusPort").pointer && field("tracing").pointer && field("serviceCluster").pointer);
+    assert_eq!(field("interceptionMode").kind.zero(), "REDIRECT");
+    let tracing = json!({"tlsSettings": {"caCertificates": "c", "mode": 1, "sni": ""}, "sampling": 0, "zipkin": {}});
+    assert_eq!(
+        json("Tracing", &Value::Object(shape("Tracing", &tracing).unwrap())),
+        r#"{"zipkin":{},"tlsSettings":{"mode":"SIMPLE","caCertificates":"c"}}"#
+    );
 }

@@ -20,6 +20,14 @@ use crate::gotmpl::{Ambient, Function, Value};
 use object::Time;
 use zone::Zone;
 
+/// A duration in Go's form (`1h30m`), in nanoseconds.
+///
+/// # Errors
+/// Go's texts, such as `time: invalid duration "x"`.
+pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
+    duration::parse(text.as_bytes())
+}
+
 /// The functions of this file. Two spellings of a name are one function.
 pub const FUNCTIONS: &[Function] = &[
     fixed("now", &[], |ambient, _| Ok(now(ambient).into_value())),

@@ -108,3 +108,11 @@ fn the_tables_know_their_fields() {
         assert_eq!(IstioOperatorSchema.rule(&path.split('.').collect::<Vec<_>>()), rule, "{path}");
     }
 }
+
+#[test]
+fn a_list_that_the_base_lacks_is_taken_as_it_is() {
+    let patch = json!({"spec": {"meshConfig": {"extensionProviders": [{"prometheus": {}, "x": null}], "trustDomainAliases": ["a", "a"]}}});
+    let merged = strategic_merge(json!({}), &patch, &IstioOperatorSchema).expect("merged");
+    let mesh = json!({"extensionProviders": [{"prometheus": {}}], "trustDomainAliases": ["a", "a"]});
+    assert_eq!(merged["spec"]["meshConfig"], mesh);
+}

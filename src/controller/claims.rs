@@ -1,0 +1,183 @@
+//! Which resources want which objects, and whose an object is that several want.
+//!
+//! One rule, no race: an object stays with the resource that its labels name, as long as that one wants it; else it is the
+//! oldest resource's. Of the base (definitions, cluster-wide roles), which serves all revisions, it is the newest version's.
+//! The others leave it alone: they share it where they want the same, and say so where they do not.
+
+use super::index::OwnerId;
+use crate::component::Component;
+use crate::object::ObjectKey;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What a resource wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    /// When the resource was created, RFC 3339 in UTC.
+    pub since: String,
+    /// The version it installs.
+    pub version: String,
+    /// Whether its present spec says so, rather than what it was last seen to have.
+    pub is_current: bool,
+    /// The objects.
+    pub keys: BTreeSet<ObjectKey>,
+}
+
+#[derive(Default)]
+struct State {
+    claims: BTreeMap<OwnerId, Claim>,
+    by_key: HashMap<ObjectKey, BTreeSet<OwnerId>>,
+}
+
+/// The claims of all resources.
+#[derive(Default)]
+pub struct Claims(Mutex<State>);
+
+impl Claims {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records what a resource wants now, `None` when it is gone. Returns the other resources that this concerns.
+    pub fn set(&self, id: &OwnerId, claim: Option<Claim>) -> BTreeSet<OwnerId> {
+        let mut state = self.state();
+        let before = match claim.clone() {
+            Some(claim) => state.claims.insert(id.clone(), claim),
+            None => state.claims.remove(id),
+        };
+        if before == claim {
+            return BTreeSet::new();
+        }
+        let (before, now) = (before.unwrap_or_default(), claim.unwrap_or_default());
+        let mut concerned = BTreeSet::new();
+        for key in before.keys.union(&now.keys) {
+            let claimants = state.by_key.entry(key.clone()).or_default();
+            let wanted = now.keys.contains(key);
+            let changed = if wanted { claimants.insert(id.clone()) } else { claimants.remove(id) };
+            if changed || before.is_current != now.is_current || before.version != now.version {
+                concerned.extend(claimants.iter().filter(|other| *other != id).cloned());
+            }
+            if claimants.is_empty() {
+                state.by_key.remove(key);
+            }
+        }
+        concerned
+    }
+
+    /// Says that the present spec of a resource is not known to want what it is known to have.
+    pub fn outdate(&self, id: &OwnerId) -> BTreeSet<OwnerId> {
+        let claim = self.state().claims.get(id).cloned().map(|claim| Claim { is_current: false, ..claim });
+        claim.map(|claim| self.set(id, Some(claim))).unwrap_or_default()
+    }
+
+    /// The resources that want an object.
+    pub fn claimants(&self, key: &ObjectKey) -> Vec<OwnerId> {
+        self.state().by_key.get(key).into_iter().flatten().cloned().collect()
+    }
+
+    /// Whether a resource other than this one wants an object.
+    pub fn is_wanted_by_another(&self, id: &OwnerId, key: &ObjectKey) -> bool {
+        self.state().by_key.get(key).is_some_and(|all| all.iter().any(|other| other != id))
+    }
+
+    /// The resource whose an object is, if that is another than `id`, which wants it too. `named` is whose the live object
+    /// says it is; without one it is of those only that will create it.
+    pub fn held_by_another(
+        &self,
+        id: &OwnerId,
+        key: &ObjectKey,
+        component: Component,
+        named: Option<&OwnerId>,
+    ) -> Option<OwnerId> {
+        let state = self.state();
+        let all = state.by_key.get(key).filter(|all| all.len() > 1)?;
+        let claims = all.iter().filter_map(|owner| Some((owner, state.claims.get(owner)?)));
+        let able = claims.filter(|(owner, claim)| named.is_some() || claim.is_current || *owner == id);
+        let holder = able.min_by_key(|(owner, claim)| {
+            let version = Reverse(if component == Component::Base { numbers(&claim.version) } else { vec![] });
+            (version, named != Some(*owner), claim.since.clone(), (*owner).clone())
+        });
+        holder.map(|(owner, _)| owner).filter(|owner| *owner != id).cloned()
+    }
+}
+
+/// The numbers of a version, to tell which is newer.
+fn numbers(version: &str) -> Vec<u64> {
+    version.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).take(3).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> OwnerId {
+        ("ns".into(), name.into())
+    }
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey { group: String::new(), kind: "Service".into(), namespace: "ns".into(), name: name.into() }
+    }
+
+    fn claim(since: &str, version: &str, names: &[&str]) -> Option<Claim> {
+        let keys = names.iter().map(|n| key(n)).collect();
+        Some(Claim { since: since.into(), version: version.into(), is_current: true, keys })
+    }
+
+    fn two() -> Claims {
+        let claims = Claims::default();
+        claims.set(&id("old"), claim("2020", "1.17.8", &["a", "b"]));
+        claims.set(&id("young"), claim("2021", "1.17.8", &["b", "c"]));
+        claims
+    }
+
+    #[test]
+    fn an_object_that_nobody_has_yet_is_the_oldest_claimants() {
+        let claims = two();
+        let holder = |who: &str, what: &str| claims.held_by_another(&id(who), &key(what), Component::Pilot, None);
+        assert_eq!((holder("young", "b"), holder("old", "b")), (Some(id("old")), None));
+        assert_eq!((holder("young", "c"), holder("old", "a")), (None, None), "nobody else wants these");
+    }
+
+    #[test]
+    fn an_object_stays_with_the_claimant_that_has_it() {
+        let claims = two();
+        let named = |name: &str| {
+            let named = id(name);
+            ["old", "young"].map(|me| claims.held_by_another(&id(me), &key("b"), Component::Pilot, Some(&named)))
+        };
+        assert_eq!(named("young"), [Some(id("young")), None]);
+        assert_eq!(named("gone"), [None, Some(id("old"))], "whoever is gone holds nothing");
+    }
+
+    #[test]
+    fn the_base_is_the_newest_versions() {
+        let claims = two();
+        claims.set(&id("newer"), claim("2022", "1.20.0", &["b"]));
+        let old = id("old");
+        let holder = |component| claims.held_by_another(&id("newer"), &key("b"), component, Some(&old));
+        assert_eq!((holder(Component::Base), holder(Component::Pilot)), (None, Some(id("old"))));
+    }
+
+    #[test]
+    fn who_cannot_create_an_object_does_not_hold_up_who_can() {
+        let claims = two();
+        claims.outdate(&id("old"));
+        let holder = |named: Option<&OwnerId>| claims.held_by_another(&id("young"), &key("b"), Component::Pilot, named);
+        assert_eq!(holder(None), None);
+        assert_eq!(holder(Some(&id("old"))), Some(id("old")), "what it has stays its");
+    }
+
+    #[test]
+    fn those_who_share_an_object_hear_when_it_is_claimed_and_when_it_is_given_up() {
+        let claims = two();
+        let nobody = BTreeSet::new();
+        assert_eq!(claims.set(&id("young"), claim("2021", "1.17.8", &["b", "c"])), nobody, "nothing new");
+        assert_eq!(claims.set(&id("young"), claim("2021", "1.17.8", &["c"])), BTreeSet::from([id("old")]));
+        assert_eq!(claims.set(&id("young"), claim("2021", "1.17.8", &["b"])), BTreeSet::from([id("old")]));
+        assert!(claims.is_wanted_by_another(&id("old"), &key("b")));
+        assert_eq!(claims.set(&id("young"), None), BTreeSet::from([id("old")]));
+        assert!(!claims.is_wanted_by_another(&id("old"), &key("b")));
+        assert_eq!(claims.claimants(&key("b")), [id("old")]);
+    }
+}

@@ -1,0 +1,466 @@
+//! The waves of an installation: every wave that is open is applied, in order, and what is no longer wanted is pruned once
+//! all is ready.
+
+use super::fights::Fight;
+use super::index::OwnerId;
+use super::{Context, Memory, Seen, Standing, events, prune};
+use crate::api::status::{ComponentStatus, Phase};
+use crate::apply;
+use crate::cluster::ClusterError;
+use crate::component::Component;
+use crate::object::inventory::{self, Entry};
+use crate::object::manifests::Manifests;
+use crate::object::{Object, ObjectKey};
+use crate::observe::{self, Readiness, reason};
+use crate::plan;
+use crate::status::{Findings, Remark, Verdict};
+use events::Note;
+use futures::{FutureExt, StreamExt, stream};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How many objects of a step are written at once.
+const WRITES_AT_ONCE: usize = 16;
+
+/// What came of a pass over an installation.
+pub(super) struct Installed {
+    /// For the status.
+    pub findings: Findings,
+    /// What failed and is to be tried again.
+    pub failure: Option<String>,
+    /// When to look again, even if nothing happens.
+    pub again: Option<Duration>,
+    /// What was done that a person should hear of.
+    pub notes: Vec<Note>,
+}
+
+/// The objects that a resource wants.
+pub(super) struct Wanted<'a> {
+    /// The components'.
+    pub manifests: &'a Manifests,
+    /// The record of the installation, written when all is ready.
+    pub record: Object,
+}
+
+impl Wanted<'_> {
+    /// The keys of all of them.
+    pub fn keys(&self) -> BTreeSet<ObjectKey> {
+        let mut keys = self.manifests.keys();
+        keys.insert(self.record.key());
+        keys
+    }
+}
+
+/// A pass over one installation.
+pub(super) struct Pass<'a> {
+    pub context: &'a Context,
+    pub id: &'a OwnerId,
+    pub memory: &'a mut Memory,
+    again: Option<Duration>,
+    repairs: Vec<String>,
+}
+
+/// What came of one object.
+struct Brought {
+    seen: Seen,
+    /// What was repaired, and who had changed it.
+    repair: Option<(Vec<String>, Vec<String>)>,
+    again: Option<Duration>,
+}
+
+enum WaveResult {
+    Ready,
+    Waiting(String),
+    Conflict(String),
+    Failed(String),
+}
+
+impl<'a> Pass<'a> {
+    /// Begins.
+    pub fn new(context: &'a Context, id: &'a OwnerId, memory: &'a mut Memory) -> Self {
+        Self { context, id, memory, again: None, repairs: vec![] }
+    }
+
+    /// Applies every wave that is open, in order, and prunes once all are ready.
+    pub async fn install(mut self, wanted: &Wanted<'_>, generation: i64) -> Installed {
+        let manifests = wanted.manifests;
+        let (mut failures, mut waits, mut conflicts) = (vec![], vec![], vec![]);
+        if let Err(error) = ensure_namespace(manifests, self.context).await {
+            failures.push(error.to_string());
+        }
+        let version = Some(manifests.version.clone()).filter(|v| !v.is_empty());
+        let before = self.memory.known().component_status.unwrap_or_default();
+        let mut components = BTreeMap::new();
+        let mut ready: BTreeMap<_, _> = manifests.parts.iter().map(|part| (part.component, false)).collect();
+        for wave in plan::waves(manifests) {
+            let component = wave.component;
+            let known = || before.get(component.name()).and_then(|known| known.version.clone());
+            let (phase, version, note) = if let Some(parent) = plan::closed_by(component, &ready) {
+                (Phase::Reconciling, known(), Some(format!("waits for {}", parent.facts().title)))
+            } else {
+                match self.apply_wave(&wave).await {
+                    WaveResult::Ready => {
+                        ready.insert(component, true);
+                        (Phase::Healthy, version.clone(), None)
+                    }
+                    WaveResult::Waiting(what) => {
+                        waits.push(what.clone());
+                        (Phase::Reconciling, version.clone(), Some(what))
+                    }
+                    WaveResult::Conflict(why) => {
+                        conflicts.push(format!("{component}: {why}"));
+                        (Phase::Error, known(), Some(why))
+                    }
+                    WaveResult::Failed(why) => {
+                        failures.push(format!("{component}: {why}"));
+                        (Phase::Error, known(), Some(why))
+                    }
+                }
+            };
+            components.insert(component, ComponentStatus { version, status: Some(phase), error: note });
+        }
+        let all_ready = failures.is_empty() && ready.values().all(|r| *r);
+        let mut notes = vec![];
+        if all_ready {
+            failures.extend(self.finish(wanted, &mut notes).await);
+        }
+        self.take_stock(wanted);
+        notes.extend(self.told_repairs());
+        let failure = (!failures.is_empty()).then(|| failures.join("; "));
+        let verdict = match &failure {
+            Some(failure) => Verdict::Failed(failure.clone()),
+            None if !conflicts.is_empty() => Verdict::Conflict(conflicts.join("; ")),
+            None if !waits.is_empty() => Verdict::Waiting(waits.join("; ")),
+            None => Verdict::Healthy,
+        };
+        let findings = Findings {
+            components,
+            profile: Some(manifests.profile.clone()),
+            version: version.filter(|_| all_ready),
+            remarks: self.remarks(&conflicts),
+            inventory: Some(inventory::to_lines(&self.memory.inventory)),
+            ignored: Some(self.ignored(wanted)),
+            ..Findings::of(verdict, generation)
+        };
+        let peace = self.memory.fights.next_peace(Instant::now());
+        Installed { findings, failure, again: sooner(self.again, peace), notes }
+    }
+
+    /// Once all is ready: the record, and what is no longer wanted. Returns what failed.
+    async fn finish(&mut self, wanted: &Wanted<'_>, notes: &mut Vec<Note>) -> Vec<String> {
+        let record = plan::Wave { component: Component::Pilot, steps: vec![vec![&wanted.record]] };
+        if let WaveResult::Failed(why) | WaveResult::Conflict(why) = self.apply_wave(&record).await {
+            return vec![why];
+        }
+        let doomed = match prune::doomed(self.context, self.id, self.memory, &wanted.keys()).await {
+            Ok(doomed) => doomed,
+            Err(error) => return vec![error.to_string()],
+        };
+        let failures = prune::delete(self.context, &doomed, "no longer wanted").await;
+        let failed: BTreeSet<_> = failures.iter().map(|(key, _)| key).collect();
+        let gone: Vec<_> = doomed.iter().map(|(key, _)| key).filter(|key| !failed.contains(key)).collect();
+        for key in &gone {
+            self.memory.objects.remove(*key);
+            self.memory.inventory.remove(*key);
+        }
+        if !gone.is_empty() {
+            let text = summary(&gone.iter().map(ToString::to_string).collect::<Vec<_>>());
+            notes.push(Note {
+                is_warning: false,
+                reason: "Pruned",
+                text: format!("no longer wanted, deleted: {text}"),
+            });
+        }
+        failures.into_iter().map(|(_, error)| error.to_string()).collect()
+    }
+
+    /// Brings the objects of a component to what is desired, step by step, and says how they stand. A step begins when the
+    /// one before is written, and definitions are established. Nothing is written of a component of which another resource
+    /// has a part and wants it otherwise.
+    async fn apply_wave(&mut self, wave: &plan::Wave<'_>) -> WaveResult {
+        let mut conflicts = vec![];
+        for object in wave.steps.iter().flatten() {
+            self.context.index.watch(object.api_version(), object.kind()).await;
+            if let Some(other) = self.holder(object, wave.component) {
+                match self.regard(object, wave.component, other).await {
+                    Ok(seen) => {
+                        conflicts.extend(conflict(&object.key(), &seen));
+                        self.memory.objects.insert(object.key(), seen);
+                    }
+                    Err(error) => return WaveResult::Failed(error.to_string()),
+                }
+            }
+        }
+        if !conflicts.is_empty() {
+            return WaveResult::Conflict(summary(&conflicts));
+        }
+        let (mut waits, mut refused) = (vec![], vec![]);
+        for step in &wave.steps {
+            let (failures, blocked) = self.apply_step(step, wave.component, &mut waits).await;
+            let (istio, others): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(is_istio, _)| *is_istio);
+            refused.extend(istio.into_iter().map(|(_, why)| why));
+            if !others.is_empty() {
+                return WaveResult::Failed(others.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "));
+            }
+            if let Some(first) = blocked.first() {
+                // The rest come and go within a second; naming them would be a write of the status each.
+                return WaveResult::Waiting(if blocked.len() == 1 {
+                    first.clone()
+                } else {
+                    "definitions to be established".into()
+                });
+            }
+        }
+        match (refused.is_empty(), waits.is_empty()) {
+            (false, _) => WaveResult::Failed(refused.join("; ")),
+            (true, false) => WaveResult::Waiting(summary(&waits)),
+            (true, true) => WaveResult::Ready,
+        }
+    }
+
+    /// The objects of one step. Returns what failed, with whether it is one of Istio's own resources (its webhook refuses
+    /// them while istiod is away, which must not keep istiod from coming), and definitions that are waited for.
+    async fn apply_step(
+        &mut self,
+        step: &[&Object],
+        component: Component,
+        waits: &mut Vec<String>,
+    ) -> (Vec<(bool, String)>, Vec<String>) {
+        let (mut failures, mut blocked) = (vec![], vec![]);
+        let (mine, others): (Vec<&Object>, Vec<&Object>) =
+            step.iter().copied().partition(|object| self.holder(object, component).is_none());
+        let writes: Vec<_> = mine.iter().map(|object| self.bring(object).boxed()).collect();
+        let results: Vec<_> = stream::iter(writes).buffered(WRITES_AT_ONCE).collect().await;
+        for (object, result) in mine.into_iter().zip(results) {
+            match result {
+                Ok(brought) => self.take_in(object.key(), brought),
+                Err(error) => failures.push((object.group().ends_with(".istio.io"), error.to_string())),
+            }
+        }
+        for object in step.iter().copied().filter(|object| self.memory.objects.contains_key(&object.key())) {
+            let Some(seen) = self.memory.objects.get(&object.key()) else { continue };
+            let whose = if others.contains(&object) { " (shared)" } else { "" };
+            match &seen.readiness {
+                Readiness::Ready => {}
+                Readiness::Waiting(what) if object.is_crd() => blocked.push(format!("{}: {what}", object.key())),
+                Readiness::Waiting(what) | Readiness::Failed(what) => {
+                    waits.push(format!("{}{whose}: {what}", object.key()));
+                }
+            }
+        }
+        (failures, blocked)
+    }
+
+    fn take_in(&mut self, key: ObjectKey, brought: Brought) {
+        if let Some((fields, by)) = brought.repair {
+            self.memory.fights.repaired(&key, &fields, &by, Instant::now());
+            let by = if by.is_empty() { String::new() } else { format!(", changed by {}", by.join(", ")) };
+            self.repairs.push(format!("{key} ({}{by})", summary(&fields)));
+        }
+        self.again = sooner(self.again, brought.again);
+        self.memory.objects.insert(key, brought.seen);
+    }
+
+    /// The other resource whose an object is, if it is.
+    fn holder(&self, object: &Object, component: Component) -> Option<OwnerId> {
+        let key = object.key();
+        let named = self.context.index.get(&key).map(|known| known.owner);
+        self.context.claims.held_by_another(self.id, &key, component, named.as_ref())
+    }
+
+    /// How an object of another resource stands to what this one wants. Nothing is written.
+    async fn regard(&self, object: &Object, component: Component, other: OwnerId) -> Result<Seen, ClusterError> {
+        let (key, digest) = (object.key(), object.digest());
+        let known = self.context.index.get(&key);
+        if let (Some(known), Some(seen)) = (&known, self.memory.objects.get(&key))
+            && seen.digest == digest
+            && seen.resource_version == known.resource_version
+            && matches!(&seen.standing, Standing::Shared(o) | Standing::Conflict(o, _) if *o == other)
+        {
+            return Ok(seen.clone());
+        }
+        let Some(live) = self.context.cluster.get(object.api_version(), &key).await? else {
+            let readiness = Readiness::Waiting(format!("IstioOperator {}/{} to create it", other.0, other.1));
+            let (uid, resource_version) = (String::new(), String::new());
+            let api_version = object.api_version().to_owned();
+            return Ok(Seen {
+                digest,
+                api_version,
+                uid,
+                resource_version,
+                readiness,
+                standing: Standing::Shared(other),
+            });
+        };
+        // The base serves all revisions; that of the newest version serves the older ones too.
+        let differences =
+            if component == Component::Base { vec![] } else { apply::differences_but_for_owner(object, &live) };
+        let standing =
+            if differences.is_empty() { Standing::Shared(other) } else { Standing::Conflict(other, differences) };
+        Ok(seen(object, &live, digest, standing))
+    }
+
+    /// One object: nothing where it was last seen equal and has not changed since, else a read and, if it differs, a write.
+    async fn bring(&self, object: &Object) -> Result<Brought, ClusterError> {
+        let (context, memory) = (self.context, &*self.memory);
+        let (key, digest) = (object.key(), object.digest());
+        let known = context.index.get(&key);
+        let last = memory.objects.get(&key).filter(|seen| seen.digest == digest && seen.standing == Standing::Own);
+        if let (Some(known), Some(last)) = (&known, last)
+            && last.resource_version == known.resource_version
+        {
+            return Ok(Brought { seen: last.clone(), repair: None, again: None });
+        }
+        if let Some(known) = known.as_ref().filter(|known| known.is_ignored) {
+            let (uid, resource_version) = (known.uid.clone(), known.resource_version.clone());
+            let (api_version, standing) = (known.api_version.clone(), Standing::Ignored);
+            let seen = Seen { digest, api_version, uid, resource_version, readiness: Readiness::Ready, standing };
+            return Ok(Brought { seen, repair: None, again: None });
+        }
+        let may_exist = known.is_some() || !context.index.is_complete(object.api_version(), object.kind());
+        // What is in the inventory and not in the index may only have lost its labels.
+        let may_exist = may_exist || memory.inventory.contains_key(&key);
+        let mut live = if may_exist { context.cluster.get(object.api_version(), &key).await? } else { None };
+        if let Some(found) = live.take_if(|_| !memory.inventory.contains_key(&key)) {
+            live = Some(apply::take_over(&context.cluster, object.api_version(), &key, found).await?);
+        }
+        if let Some(live) = live.as_ref().filter(|live| live.metadata.deletion_timestamp.is_some()) {
+            // It is created anew when it is gone; its event brings us back.
+            return Ok(Brought { seen: seen(object, live, digest, Standing::Own), repair: None, again: None });
+        }
+        let comparison = apply::compare(object, live.as_ref());
+        if let Some(live) = live.as_ref().filter(|_| comparison.differences.is_empty()) {
+            let seen = self.observed(object, live, digest).await;
+            return Ok(Brought { seen, repair: None, again: None });
+        }
+        let wait = memory.fights.wait(&key, &comparison.differences, Instant::now());
+        if let (Some(last), Some(_)) = (last, wait) {
+            let mut seen = match &live {
+                Some(live) => self.observed(object, live, digest).await,
+                None => Seen { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() },
+            };
+            seen.resource_version.clear();
+            return Ok(Brought { seen, repair: None, again: wait });
+        }
+        let written = apply::write(&context.cluster, &comparison).await?;
+        let changed = live.is_none_or(|live| live.resource_version() != written.resource_version());
+        context.metrics.writes.inc();
+        tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
+        let repair = (last.is_some() && changed).then_some((comparison.differences, comparison.by));
+        Ok(Brought { seen: self.observed(object, &written, digest).await, repair, again: None })
+    }
+
+    /// How an object of the resource's own stands.
+    async fn observed(&self, object: &Object, live: &DynamicObject, digest: u64) -> Seen {
+        let mut seen = seen(object, live, digest, Standing::Own);
+        if let Readiness::Waiting(what) | Readiness::Failed(what) = &mut seen.readiness
+            && object.group() == "apps"
+            && let Some(why) = reason::why_not_ready(&self.context.cluster, live).await
+        {
+            what.push_str(" (");
+            what.push_str(&why);
+            what.push(')');
+        }
+        seen
+    }
+
+    /// Brings the inventory up to date with what was looked at.
+    fn take_stock(&mut self, wanted: &Wanted<'_>) {
+        for key in wanted.keys() {
+            let Some(seen) = self.memory.objects.get(&key).filter(|seen| !seen.uid.is_empty()) else { continue };
+            if matches!(seen.standing, Standing::Conflict(..)) {
+                self.memory.inventory.remove(&key);
+            } else {
+                let entry = Entry { api_version: seen.api_version.clone(), uid: seen.uid.clone() };
+                self.memory.inventory.insert(key, entry);
+            }
+        }
+    }
+
+    fn ignored(&self, wanted: &Wanted<'_>) -> Vec<String> {
+        let is_ignored =
+            |key: &ObjectKey| self.memory.objects.get(key).is_some_and(|s| s.standing == Standing::Ignored);
+        wanted.keys().into_iter().filter(is_ignored).map(|key| key.to_string()).collect()
+    }
+
+    fn remarks(&self, conflicts: &[String]) -> Vec<Remark> {
+        let mut remarks = vec![];
+        if !conflicts.is_empty() {
+            remarks.push(Remark { kind: "Conflict", reason: "Conflict", message: conflicts.join("; ") });
+        }
+        let fights: Vec<_> = self.memory.fights.on(Instant::now()).into_iter().map(contested).collect();
+        if !fights.is_empty() {
+            let message = summary(&fights);
+            remarks.push(Remark { kind: "Contested", reason: "Contested", message });
+        }
+        remarks
+    }
+
+    fn told_repairs(&self) -> Option<Note> {
+        let text = || format!("changed by others, repaired: {}", summary(&self.repairs));
+        (!self.repairs.is_empty()).then(|| Note { is_warning: false, reason: "DriftRepaired", text: text() })
+    }
+}
+
+fn contested((key, fight): (&ObjectKey, &Fight)) -> String {
+    let by = if fight.by.is_empty() { "somebody".to_owned() } else { fight.by.join(", ") };
+    format!("{key}: {by} changes {} again and again; it is repaired more slowly now", summary(&fight.fields))
+}
+
+fn conflict(key: &ObjectKey, seen: &Seen) -> Option<String> {
+    let Standing::Conflict(other, fields) = &seen.standing else { return None };
+    Some(format!(
+        "{key} is that of IstioOperator {}/{}, which wants something else in {}; rename it or take it out of one of the two",
+        other.0,
+        other.1,
+        summary(fields)
+    ))
+}
+
+fn seen(object: &Object, live: &DynamicObject, digest: u64, standing: Standing) -> Seen {
+    Seen {
+        digest,
+        api_version: object.api_version().to_owned(),
+        uid: live.uid().unwrap_or_default(),
+        resource_version: live.resource_version().unwrap_or_default(),
+        readiness: observe::readiness(object.group(), object.kind(), live),
+        standing,
+    }
+}
+
+/// The earlier of two times to look again.
+pub(super) fn sooner(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
+    a.into_iter().chain(b).min()
+}
+
+/// Creates the namespace of the control plane when it is missing; one that exists is left as it is.
+async fn ensure_namespace(manifests: &Manifests, context: &Context) -> Result<(), ClusterError> {
+    if manifests.parts.is_empty() {
+        return Ok(());
+    }
+    let labels = match manifests.network.as_str() {
+        "" => json!({}),
+        network => json!({"topology.istio.io/network": network}),
+    };
+    let metadata = json!({"name": manifests.namespace, "labels": labels});
+    let Ok(namespace) = Object::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})) else {
+        return Ok(());
+    };
+    if context.cluster.get("v1", &namespace.key()).await?.is_none() {
+        context.cluster.apply(&namespace, false).await?;
+    }
+    Ok(())
+}
+
+/// The first few, and how many more.
+pub(super) fn summary<T: AsRef<str>>(all: &[T]) -> String {
+    const SHOWN: usize = 3;
+    let shown = all.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
+    match all.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}

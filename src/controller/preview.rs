@@ -1,0 +1,111 @@
+//! What a pass would do, for a resource annotated `install.istio.io/dryRun: "true"`: read and compared, nothing written but
+//! the status.
+
+use super::index::OwnerId;
+use super::install::Wanted;
+use super::{Context, Memory, prune};
+use crate::api::status::{Change, Preview};
+use crate::apply;
+use crate::cluster::ClusterError;
+use crate::component::Component;
+use crate::object::Object;
+use crate::status::{Findings, Verdict};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+
+/// How many objects are read at once.
+const READS_AT_ONCE: usize = 16;
+/// A change below this path of a workload replaces its pods.
+const POD_TEMPLATE: &str = ".spec.template";
+
+enum Fate {
+    Same,
+    Create,
+    Change(Vec<String>),
+    Conflict(String),
+}
+
+/// What would be created, changed and deleted, and whose pods would be replaced.
+///
+/// # Errors
+/// What the API server says to reads.
+pub(super) async fn preview(
+    context: &Context,
+    id: &OwnerId,
+    memory: &mut Memory,
+    wanted: &Wanted<'_>,
+) -> Result<Preview, ClusterError> {
+    let parts = wanted.manifests.parts.iter();
+    let objects: Vec<_> = parts.flat_map(|part| part.objects.iter().map(move |o| (part.component, o))).collect();
+    let reads: Vec<_> =
+        objects.iter().map(|(component, object)| fate(context, id, *component, object).boxed()).collect();
+    let fates: Vec<Fate> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+    let mut preview = Preview::default();
+    for ((_, object), fate) in objects.into_iter().zip(fates) {
+        let name = object.key().to_string();
+        match fate {
+            Fate::Same => {}
+            Fate::Create => preview.create.push(name),
+            Fate::Conflict(other) => preview.conflict.push(format!("{name} is that of IstioOperator {other}")),
+            Fate::Change(fields) => {
+                if object.group() == "apps" && fields.iter().any(|f| f == "." || f.starts_with(POD_TEMPLATE)) {
+                    preview.restart.push(name.clone());
+                }
+                preview.change.push(Change { object: name, fields });
+            }
+        }
+    }
+    let doomed = prune::doomed(context, id, memory, &wanted.keys()).await?;
+    preview.prune = doomed.iter().map(|(key, _)| key.to_string()).collect();
+    Ok(preview)
+}
+
+async fn fate(context: &Context, id: &OwnerId, component: Component, object: &Object) -> Result<Fate, ClusterError> {
+    let key = object.key();
+    let known = context.index.get(&key);
+    if known.as_ref().is_some_and(|known| known.is_ignored) {
+        return Ok(Fate::Same);
+    }
+    let live = match context.cluster.get(object.api_version(), &key).await {
+        // Its definition would be created first.
+        Err(error) if error.is_absent() => None,
+        other => other?,
+    };
+    let Some(live) = live else { return Ok(Fate::Create) };
+    let named = known.map(|known| known.owner);
+    // A dry run claims nothing, so whoever is named has it.
+    if let Some(other) = named.filter(|other| other != id && context.claims.claimants(&key).contains(other)) {
+        let differs = component != Component::Base && !apply::differences_but_for_owner(object, &live).is_empty();
+        return Ok(if differs { Fate::Conflict(format!("{}/{}", other.0, other.1)) } else { Fate::Same });
+    }
+    let differences = apply::compare(object, Some(&live)).differences;
+    Ok(if differences.is_empty() { Fate::Same } else { Fate::Change(differences) })
+}
+
+/// The preview as findings; without differences the resource is what it was.
+pub(super) fn findings(preview: Preview, generation: i64) -> Findings {
+    let parts = [
+        (preview.create.len(), "to create"),
+        (preview.change.len(), "to change"),
+        (preview.prune.len(), "to delete"),
+        (preview.restart.len(), "to replace the pods of"),
+        (preview.conflict.len(), "of another resource"),
+    ];
+    let counts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let text = if counts.is_empty() { "nothing would change".to_owned() } else { counts.join(", ") };
+    let remark =
+        crate::status::Remark { kind: "DryRun", reason: "DryRun", message: format!("{text}; nothing is applied") };
+    Findings { remarks: vec![remark], plan: Some(preview), ..Findings::of(Verdict::Planned(text), generation) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_says_how_much_would_be_done() {
+        let preview = Preview { create: vec!["a".into(), "b".into()], prune: vec!["c".into()], ..Preview::default() };
+        let message = findings(preview, 1).verdict.message();
+        assert_eq!(message, "dry run: 2 to create, 1 to delete; nothing is applied");
+        assert!(findings(Preview::default(), 1).verdict.message().contains("nothing would change"));
+    }
+}

@@ -1,0 +1,97 @@
+//! What a pass found, told: the status, only where it differs from the last one, and an event for every transition.
+
+use super::events::{self, Note};
+use super::{Context, Memory};
+use crate::api::status::{InstallStatus, Phase};
+use crate::cluster::ClusterError;
+use crate::status::{self, Findings, Verdict};
+use kube::api::DynamicObject;
+
+/// Writes the status, if it differs, and tells what changed.
+pub(super) async fn report(
+    resource: &DynamicObject,
+    context: &Context,
+    memory: &mut Memory,
+    findings: &Findings,
+) -> Result<(), ClusterError> {
+    let now = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let old = memory.known();
+    let new = status::compute(&old, findings, &now);
+    let value = serde_json::to_value(&new).unwrap_or_default();
+    let Some(patch) = status::merge_patch(&memory.status, &value) else { return Ok(()) };
+    match context.cluster.patch_status(resource, &patch).await {
+        // It has gone; there is nobody to tell.
+        Err(error) if error.is_absent() => return Ok(()),
+        other => other?,
+    }
+    memory.status = value;
+    if old.status != new.status || findings.verdict.is_bad() {
+        let (status, message) = (new.status.map(Phase::name), new.message.as_deref().unwrap_or_default());
+        tracing::info!(status, message, "status");
+    }
+    for note in transitions(&old, findings) {
+        events::publish(context, resource, &note).await;
+    }
+    Ok(())
+}
+
+/// What is to be said of the step from one status to the next: once when the verdict becomes another, and again when a bad
+/// one has another reason; the beginning of work is followed by its first result and not worth an event.
+fn transitions(old: &InstallStatus, findings: &Findings) -> Vec<Note> {
+    let before = |kind: &str| old.conditions.iter().flatten().find(|c| c.r#type == kind);
+    let (reason, text) = (findings.verdict.reason(), findings.verdict.message());
+    let is_new = before("Ready").is_none_or(|c| c.reason != reason || (findings.verdict.is_bad() && c.message != text));
+    let mut notes = vec![];
+    if is_new && findings.verdict != Verdict::Started {
+        notes.push(Note { is_warning: findings.verdict.is_bad(), reason, text });
+    }
+    for remark in findings.remarks.iter().filter(|r| before(r.kind).is_none() && r.reason != reason) {
+        notes.push(Note { is_warning: true, reason: remark.reason, text: remark.message.clone() });
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Remark;
+
+    /// The reasons of the events of a row of findings, each after the one before.
+    fn told(row: &[Findings]) -> Vec<Vec<&'static str>> {
+        let mut status = InstallStatus::default();
+        let mut told = vec![];
+        for findings in row {
+            told.push(transitions(&status, findings).iter().map(|n| n.reason).collect());
+            status = status::compute(&status, findings, "now");
+        }
+        told
+    }
+
+    #[test]
+    fn every_transition_is_told_once() {
+        let row = [
+            Verdict::Started,
+            Verdict::Waiting("a".into()),
+            Verdict::Waiting("b".into()),
+            Verdict::Healthy,
+            Verdict::Healthy,
+            Verdict::Invalid("x".into()),
+            Verdict::Invalid("x".into()),
+            Verdict::Invalid("y".into()),
+            Verdict::Healthy,
+        ];
+        let told = told(&row.map(|verdict| Findings::of(verdict, 1)));
+        let expected: [&[&str]; 9] =
+            [&[], &["Waiting"], &[], &["Healthy"], &[], &["InvalidSpec"], &[], &["InvalidSpec"], &["Healthy"]];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_remark_is_told_when_it_begins() {
+        let remark = Remark { kind: "Contested", reason: "Contested", message: "m".into() };
+        let contested = Findings { remarks: vec![remark], ..Findings::of(Verdict::Healthy, 1) };
+        let healthy = Findings::of(Verdict::Healthy, 1);
+        let expected: [&[&str]; 4] = [&["Healthy"], &["Contested"], &[], &[]];
+        assert_eq!(told(&[healthy.clone(), contested.clone(), contested, healthy]), expected);
+    }
+}

@@ -1,0 +1,122 @@
+//! Who still needs a revision of the control plane: the pods whose proxies were made for it, and the namespaces whose new
+//! pods would be. Read from metadata only, when somebody asks.
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::object::labels;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What an unnamed revision is called in labels.
+const DEFAULT: &str = "default";
+/// Every pod with a proxy has it: sidecars and gateways.
+const PROXY_LABEL: &str = "service.istio.io/canonical-name";
+/// Written by the injector, with the revision of the proxy.
+const INJECTED: &str = "sidecar.istio.io/status";
+const INJECTION: &str = "istio-injection";
+const TAG: &str = "istio.io/tag";
+
+/// A workload's pods: its namespace and the labels it selects by.
+pub(super) type Pods = (String, BTreeMap<String, String>);
+
+/// The users of a revision, as `Pod namespace/name` and `Namespace name`, but for the pods of these workloads.
+///
+/// # Errors
+/// Pods, namespaces or webhooks cannot be listed.
+pub(super) async fn users_of(cluster: &Cluster, revision: &str, except: &[Pods]) -> Result<Vec<String>, ClusterError> {
+    let tags = cluster
+        .list_metadata("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", TAG, "")
+        .await?
+        .into_iter()
+        .filter(|webhook| label(webhook, labels::REVISION) == revision)
+        .map(|webhook| label(&webhook, TAG).to_owned());
+    let names: BTreeSet<String> = tags.chain([revision.to_owned()]).collect();
+    let namespaces = cluster.list_metadata("v1", "Namespace", "", "").await?;
+    let running = "status.phase!=Succeeded,status.phase!=Failed";
+    let pods = cluster.list_metadata("v1", "Pod", PROXY_LABEL, running).await?;
+    let namespaces = namespaces.iter().filter(|namespace| points_to(namespace, &names));
+    let pods = pods.iter().filter(|pod| revision_of(pod) == revision && !except.iter().any(|w| is_of(pod, w)));
+    let place = |pod: &ObjectMeta| {
+        format!("Pod {}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default())
+    };
+    let named = |namespace: &ObjectMeta| format!("Namespace {}", namespace.name.as_deref().unwrap_or_default());
+    Ok(pods.map(place).chain(namespaces.map(named)).collect())
+}
+
+fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
+    object.labels.as_ref().and_then(|l| l.get(name)).map_or("", String::as_str)
+}
+
+/// Whether pods of a namespace are injected by one of these revisions or tags. `istio-injection` goes before a revision.
+fn points_to(namespace: &ObjectMeta, names: &BTreeSet<String>) -> bool {
+    if namespace.deletion_timestamp.is_some() {
+        return false;
+    }
+    match label(namespace, INJECTION) {
+        "enabled" => names.contains(DEFAULT),
+        "" => names.contains(label(namespace, labels::REVISION)),
+        _ => false,
+    }
+}
+
+fn revision_of(pod: &ObjectMeta) -> String {
+    let status = pod.annotations.as_ref().and_then(|a| a.get(INJECTED));
+    let injected = status.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let said = injected.as_ref().and_then(|status| status.get("revision")).and_then(Value::as_str);
+    match said.unwrap_or_else(|| label(pod, labels::REVISION)) {
+        "" => DEFAULT.to_owned(),
+        revision => revision.to_owned(),
+    }
+}
+
+fn is_of(pod: &ObjectMeta, (namespace, selector): &Pods) -> bool {
+    pod.namespace.as_ref() == Some(namespace) && selector.iter().all(|(name, value)| label(pod, name) == value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> ObjectMeta {
+        let map = |pairs: &[(&str, &str)]| Some(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+        ObjectMeta {
+            namespace: Some("ns".into()),
+            labels: map(labels),
+            annotations: map(annotations),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn a_namespace_points_to_a_revision_by_its_name_a_tag_or_as_the_default() {
+        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+        let table: [(&[(&str, &str)], &[&str], bool); 7] = [
+            (&[("istio.io/rev", "canary")], &["canary"], true),
+            (&[("istio.io/rev", "prod")], &["canary", "prod"], true),
+            (&[("istio.io/rev", "other")], &["canary"], false),
+            (&[("istio-injection", "enabled")], &["default"], true),
+            (&[("istio-injection", "enabled"), ("istio.io/rev", "canary")], &["canary"], false),
+            (&[("istio-injection", "disabled"), ("istio.io/rev", "canary")], &["canary"], false),
+            (&[], &["default"], false),
+        ];
+        for (labels, revisions, points) in table {
+            assert_eq!(points_to(&meta(labels, &[]), &names(revisions)), points, "{labels:?} {revisions:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_of_the_revision_that_injected_it() {
+        let injected = [(INJECTED, r#"{"containers":["istio-proxy"],"revision":"canary"}"#)];
+        assert_eq!(revision_of(&meta(&[("istio.io/rev", "other")], &injected)), "canary");
+        assert_eq!(revision_of(&meta(&[("istio.io/rev", "other")], &[])), "other");
+        assert_eq!(revision_of(&meta(&[], &[(INJECTED, "no JSON")])), DEFAULT);
+    }
+
+    #[test]
+    fn the_pods_of_a_workload_are_told_by_namespace_and_labels() {
+        let workload: Pods = ("ns".into(), BTreeMap::from([("app".into(), "gateway".into())]));
+        assert!(is_of(&meta(&[("app", "gateway"), ("x", "y")], &[]), &workload));
+        assert!(!is_of(&meta(&[("app", "other")], &[]), &workload));
+        assert!(!is_of(&meta(&[("app", "gateway")], &[]), &("other".into(), workload.1.clone())));
+    }
+}

@@ -1,0 +1,97 @@
+//! Where the parts of a spec came from.
+
+use crate::tree::path::{Element, Path, item_of};
+use crate::tree::yaml_read::Document;
+use serde_json::Value;
+
+/// Where a spec came from, to tell where a problem is.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    files: Vec<(String, Document)>,
+    flags: Vec<(String, Path)>,
+    /// The resource that files and flags came to, to tell which item of a list a flag meant.
+    result: Value,
+}
+
+impl Origin {
+    /// Adds a file, laid over those before it.
+    pub(super) fn add_file(&mut self, name: &str, document: Document) {
+        self.files.push((name.to_owned(), document));
+    }
+
+    /// Adds a `--set` argument and the path it wrote to.
+    pub(super) fn add_flag(&mut self, flag: &str, path: Path) {
+        self.flags.push((flag.to_owned(), path));
+    }
+
+    /// Says what all of them came to.
+    pub(super) fn finish(&mut self, result: &Value) {
+        if !self.flags.is_empty() {
+            self.result = result.clone();
+        }
+    }
+
+    /// `FILE:LINE:COLUMN` of a path such as `spec.components.pilot` where it came from a file, `--set FLAG` where it came
+    /// from a flag. The last one that has it counts, as its value does.
+    #[must_use]
+    pub fn locate(&self, path: &str) -> Option<String> {
+        let wanted = Path::parse(path).ok().map(|p| self.concrete(&p)).unwrap_or_default();
+        let flag = |fits: &dyn Fn(&[String]) -> bool| {
+            let found = self.flags.iter().rev().find(|(_, at)| fits(&self.concrete(at)));
+            found.map(|(flag, _)| format!("--set {flag}"))
+        };
+        let in_file = || {
+            self.files.iter().rev().find_map(|(name, document)| {
+                let at = document.spans.find(path)?;
+                Some(format!("{name}:{}:{}", at.line, at.column))
+            })
+        };
+        // A flag that wrote this or what it is in, the file that has it, a flag that wrote something in it.
+        flag(&|at| wanted.starts_with(at)).or_else(in_file).or_else(|| flag(&|at| at.starts_with(&wanted)))
+    }
+
+    /// The elements of a path as text, items of lists by their index wherever the result has them.
+    fn concrete(&self, path: &Path) -> Vec<String> {
+        let mut node = Some(&self.result);
+        let mut steps = vec![];
+        for element in path.elements() {
+            let index = node.and_then(Value::as_array).and_then(|items| Some((items, item_of(items, element)?)));
+            let (step, next) = match (index, element) {
+                (Some((items, index)), _) => (format!("[{index}]"), items.get(index)),
+                (None, Element::Key(key)) => (key.clone(), node.and_then(|n| n.get(key))),
+                (None, other) => (other.to_string(), None),
+            };
+            steps.push(step);
+            node = next;
+        }
+        steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::request::from_files;
+
+    #[test]
+    fn a_problem_is_located_in_the_last_place_that_wrote_it() {
+        let file = "kind: IstioOperator\nspec:\n  hub: a\n  components:\n    ingressGateways:\n    - name: gw\n      enabld: 1\n";
+        let sets = ["components.ingressGateways[name:gw].k8s.x=1", "hub=b", "tag=c", "components.pilot.a.b=1"];
+        let sets = sets.map(str::to_owned);
+        let request = from_files(&[("f.yaml".into(), file.into())], &sets).unwrap();
+        for (path, place) in [
+            ("spec.hub", Some("--set hub=b")),
+            ("spec.tag", Some("--set tag=c")),
+            ("spec.components.ingressGateways[0].enabld", Some("f.yaml:7:7")),
+            ("spec.components.ingressGateways[0].k8s.x", Some("--set components.ingressGateways[name:gw].k8s.x=1")),
+            (
+                "spec.components.ingressGateways[name:gw].k8s.x",
+                Some("--set components.ingressGateways[name:gw].k8s.x=1"),
+            ),
+            ("spec.components.pilot.a", Some("--set components.pilot.a.b=1")),
+            ("spec.components", Some("f.yaml:4:3")),
+            ("spec.profile", None),
+        ] {
+            assert_eq!(request.origin.locate(path).as_deref(), place, "{path}");
+        }
+    }
+}

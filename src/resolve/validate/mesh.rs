@@ -1,0 +1,467 @@
+//! What a mesh configuration means, beyond its form: the rules that istiod's own validation has in release 1.17.
+//!
+//! A rule looks at one field. Fields of another type than they should have are left out; that is a problem of form.
+
+use super::{Checker, Kind};
+use crate::api::proto::camel_case;
+use crate::sprig::go_duration;
+use crate::tree::path::join;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// What is wrong with a field, if anything.
+type Rule = fn(&Value) -> Option<String>;
+
+/// Path below the mesh configuration, where `[]` and `{}` stand for every item of a list and every entry of a map.
+const RULES: &[(&str, Rule)] = &[
+    ("proxyListenPort", port),
+    ("connectTimeout", connect_timeout),
+    ("protocolDetectionTimeout", detection_timeout),
+    ("trustDomain", trust_domain),
+    ("trustDomainAliases[]", trust_domain),
+    ("serviceSettings[].hosts[]", wildcard_domain),
+    ("localityLbSetting", locality),
+    ("defaultConfig.configPath", filled),
+    ("defaultConfig.binaryPath", filled),
+    ("defaultConfig.serviceCluster", filled),
+    ("defaultConfig.discoveryAddress", address),
+    ("defaultConfig.statsdUdpAddress", address_or_none),
+    ("defaultConfig.envoyMetricsServiceAddress", address_or_none),
+    ("defaultConfig.envoyMetricsService.address", address_or_none),
+    ("defaultConfig.envoyMetricsService.tlsSettings", tls),
+    ("defaultConfig.envoyAccessLogService.address", address_or_none),
+    ("defaultConfig.envoyAccessLogService.tlsSettings", tls),
+    ("defaultConfig.drainDuration", drain_duration),
+    ("defaultConfig.proxyAdminPort", port),
+    ("defaultConfig.statusPort", port),
+    ("defaultConfig.controlPlaneAuthPolicy", auth_policy),
+    ("defaultConfig.privateKeyProvider", private_key_provider),
+    ("defaultConfig.tracing.zipkin", tracer_on_host),
+    ("defaultConfig.tracing.datadog", tracer_on_host),
+    ("defaultConfig.tracing.lightstep", lightstep),
+    ("defaultConfig.tracing.tlsSettings", tls),
+    ("defaultConfig.tracing.customTags", tag_names),
+    ("defaultConfig.tracing.customTags{}", custom_tag),
+];
+
+/// Checks a mesh configuration that stands at `path`.
+pub(super) fn check(config: &Value, path: &str, checker: &mut Checker<'_>) {
+    for (at, rule) in RULES {
+        each(config, at, path, &mut |value, path| {
+            if let Some(message) = rule(value) {
+                checker.add(path, message, Kind::Content);
+            }
+        });
+    }
+    let mut names = BTreeSet::new();
+    // Proxies leave a wrong provider out, so it is not worth refusing all the rest.
+    each(config, "extensionProviders[]", path, &mut |provider, path| {
+        for message in provider_doubts(provider, &mut names) {
+            checker.add(path, message, Kind::Doubt);
+        }
+    });
+}
+
+/// Calls `visit` with every value at a path of [`RULES`] and the path it has, null left out.
+fn each(value: &Value, at: &str, path: &str, visit: &mut dyn FnMut(&Value, &str)) {
+    if at.is_empty() {
+        if !value.is_null() {
+            visit(value, path);
+        }
+        return;
+    }
+    if let (Some(rest), Value::Array(items)) = (at.strip_prefix("[]"), value) {
+        for (i, item) in items.iter().enumerate() {
+            each(item, rest.trim_start_matches('.'), &format!("{path}[{i}]"), visit);
+        }
+    } else if let (Some(rest), Value::Object(map)) = (at.strip_prefix("{}"), value) {
+        for (key, item) in map {
+            each(item, rest.trim_start_matches('.'), &join(path, key), visit);
+        }
+    } else if let Value::Object(_) = value {
+        let (name, rest) = at.split_at(at.find(['.', '[', '{']).unwrap_or(at.len()));
+        if let Some((key, inner)) = entry(value, name) {
+            each(inner, rest.trim_start_matches('.'), &join(path, key), visit);
+        }
+    }
+}
+
+/// A field in either spelling.
+fn entry<'v>(value: &'v Value, name: &str) -> Option<(&'v str, &'v Value)> {
+    let map = value.as_object()?;
+    map.iter().find(|(key, _)| *key == name || camel_case(key) == name).map(|(key, inner)| (key.as_str(), inner))
+}
+
+fn text_of<'v>(value: &'v Value, name: &str) -> &'v str {
+    entry(value, name).and_then(|(_, inner)| inner.as_str()).unwrap_or_default()
+}
+
+fn number_of(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| value.as_str()?.parse().ok())
+}
+
+fn port(value: &Value) -> Option<String> {
+    let number = number_of(value).filter(|n| !(1..=65535).contains(n))?;
+    Some(format!("invalid value {number}: must be a port from 1 to 65535"))
+}
+
+/// A duration, shown as written, in nanoseconds.
+fn duration(value: &Value) -> Option<(&str, i64)> {
+    let text = value.as_str()?;
+    Some((text, go_duration(text).ok()?))
+}
+
+const MILLISECOND: i64 = 1_000_000;
+const SECOND: i64 = 1000 * MILLISECOND;
+
+fn connect_timeout(value: &Value) -> Option<String> {
+    let (text, time) = duration(value)?;
+    let fits = (MILLISECOND..30 * SECOND).contains(&time) && time % MILLISECOND == 0;
+    (!fits)
+        .then(|| format!("invalid connect timeout {text}: must be at least 1ms and below 30s, in whole milliseconds"))
+}
+
+fn detection_timeout(value: &Value) -> Option<String> {
+    let (text, time) = duration(value)?;
+    (time % MILLISECOND != 0).then(|| format!("invalid value {text}: must be in whole milliseconds, or 0s for none"))
+}
+
+fn drain_duration(value: &Value) -> Option<String> {
+    let (text, time) = duration(value)?;
+    let fits = time >= SECOND && time % SECOND == 0;
+    (!fits).then(|| format!("invalid value {text}: must be at least 1s, in whole seconds"))
+}
+
+fn filled(value: &Value) -> Option<String> {
+    (value.as_str() == Some("")).then(|| "must not be empty".into())
+}
+
+/// A label of a domain name, as istiod reads it: upper case counts too.
+fn is_label(label: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric();
+    label.len() <= 63
+        && label.starts_with(inner)
+        && label.ends_with(inner)
+        && label.chars().all(|c| inner(c) || c == '-')
+}
+
+/// A domain name; a dot may follow the last label.
+fn is_domain(name: &str) -> bool {
+    let labels = name.strip_suffix('.').unwrap_or(name);
+    name.len() <= 255 && labels.split('.').all(is_label)
+}
+
+fn trust_domain(value: &Value) -> Option<String> {
+    let name = value.as_str().filter(|n| !is_domain(n))?;
+    Some(format!("invalid trust domain {name:?}: must be a domain name such as cluster.local"))
+}
+
+fn wildcard_domain(value: &Value) -> Option<String> {
+    let host = value.as_str()?;
+    let (first, rest) = host.split_once('.').map_or((host, None), |(first, rest)| (first, Some(rest)));
+    let any = first == "*" || is_label(first.strip_prefix("*-").unwrap_or(first));
+    let fits = any && host.len() <= 255 && rest.is_none_or(|r| r.is_empty() || is_domain(r));
+    (!fits).then(|| format!("invalid host {host:?}: must be a domain name, whose first label may be *"))
+}
+
+/// `host:port`, where an IPv6 address stands in brackets.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let known = match bare {
+        Some(inner) => inner.parse::<IpAddr>().is_ok() || is_domain(inner),
+        None => is_domain(host) && !host.contains(':'),
+    };
+    known && port.parse::<u16>().is_ok_and(|p| p > 0)
+}
+
+fn address(value: &Value) -> Option<String> {
+    let text = value.as_str().filter(|t| !is_address(t))?;
+    Some(format!(
+        "invalid address {text:?}: must be a host name or address and a port, such as istiod.istio-system.svc:15012"
+    ))
+}
+
+fn address_or_none(value: &Value) -> Option<String> {
+    if value.as_str() == Some("") { None } else { address(value) }
+}
+
+/// Zipkin and Datadog may run on the node, whose address is put in later.
+fn tracer_on_host(value: &Value) -> Option<String> {
+    value.as_object()?;
+    let text = text_of(value, "address");
+    (!is_address(&text.replacen("$(HOST_IP)", "127.0.0.1", 1)))
+        .then(|| format!("invalid address {text:?}: must be a host and a port, such as zipkin.istio-system:9411"))
+}
+
+fn lightstep(value: &Value) -> Option<String> {
+    value.as_object()?;
+    let text = text_of(value, "address");
+    if !is_address(text) {
+        return Some(format!("invalid address {text:?}: must be a host and a port"));
+    }
+    text_of(value, "accessToken").is_empty().then(|| "must have an accessToken".into())
+}
+
+fn tag_names(value: &Value) -> Option<String> {
+    value.as_object()?.contains_key("").then(|| "the name of a tag must not be empty".into())
+}
+
+/// What each kind of tag needs.
+const TAGS: [(&str, &str); 3] = [("literal", "value"), ("environment", "name"), ("header", "name")];
+
+fn custom_tag(value: &Value) -> Option<String> {
+    let lacks = |(kind, field): &&(&str, &str)| {
+        entry(value, kind).is_some_and(|(_, tag)| tag.is_object() && text_of(tag, field).is_empty())
+    };
+    TAGS.iter().find(lacks).map(|(kind, field)| format!("a {kind} must have a {field}"))
+}
+
+/// The name of an enumeration's value, also where its number is given.
+fn name_of<'v>(value: &'v Value, names: &[&'v str]) -> Option<&'v str> {
+    value.as_str().or_else(|| names.get(usize::try_from(value.as_i64()?).ok()?).copied())
+}
+
+fn auth_policy(value: &Value) -> Option<String> {
+    let inherits = name_of(value, &["NONE", "MUTUAL_TLS", "INHERIT"]) == Some("INHERIT");
+    inherits.then(|| "must be NONE or MUTUAL_TLS, since there is nothing to inherit from".into())
+}
+
+fn tls(value: &Value) -> Option<String> {
+    let mode =
+        entry(value, "mode").and_then(|(_, mode)| name_of(mode, &["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]));
+    let has = |field: &str| !text_of(value, field).is_empty();
+    match mode {
+        Some("SIMPLE" | "MUTUAL") if has("credentialName") => {
+            let both = ["clientCertificate", "privateKey", "caCertificates"].into_iter().find(|f| has(f))?;
+            Some(format!("{both} cannot be set together with credentialName"))
+        }
+        Some("MUTUAL") => {
+            let missing = ["clientCertificate", "privateKey"].into_iter().find(|f| !has(f))?;
+            Some(format!("mode MUTUAL needs {missing}"))
+        }
+        _ => None,
+    }
+}
+
+fn private_key_provider(value: &Value) -> Option<String> {
+    value.as_object()?;
+    let chosen = ["cryptomb", "qat"].into_iter().find_map(|name| entry(value, name).filter(|(_, v)| v.is_object()));
+    let Some((name, provider)) = chosen else { return Some("must have cryptomb or qat".into()) };
+    let delay = entry(provider, "pollDelay").map(|(_, delay)| delay).filter(|d| !d.is_null());
+    let missing = delay.is_none_or(|d| duration(d).is_some_and(|(_, time)| time == 0));
+    missing.then(|| format!("{name} must have a pollDelay other than 0s"))
+}
+
+fn locality(value: &Value) -> Option<String> {
+    let list = |name: &str| entry(value, name).and_then(|(_, v)| v.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let (distribute, failover) = (list("distribute"), list("failover"));
+    if !distribute.is_empty() && !failover.is_empty() {
+        return Some("distribute and failover cannot be set together; choose one".into());
+    }
+    distribute.iter().find_map(wrong_distribution).or_else(|| failover.iter().find_map(wrong_failover))
+}
+
+fn wrong_distribution(item: &Value) -> Option<String> {
+    let from = text_of(item, "from");
+    let to = entry(item, "to").and_then(|(_, to)| to.as_object())?;
+    let is_locality = |l: &str| {
+        !l.is_empty() && !l.contains("**") && !l.contains("//") && l.find('*').is_none_or(|at| at == l.len() - 1)
+    };
+    if let Some(wrong) = std::iter::once(from).chain(to.keys().map(String::as_str)).find(|l| !is_locality(l)) {
+        return Some(format!(
+            "distribute: invalid locality {wrong:?}: must be region/zone/subzone, where the last may be *"
+        ));
+    }
+    let weights: Vec<i64> = to.values().filter_map(number_of).collect();
+    let fits = weights.iter().all(|w| (1..=100).contains(w)) && weights.iter().sum::<i64>() == 100;
+    (!fits).then(|| format!("distribute: the weights from {from:?} must each be 1 to 100, and 100 together"))
+}
+
+fn wrong_failover(item: &Value) -> Option<String> {
+    let (from, to) = (text_of(item, "from"), text_of(item, "to"));
+    let shown = format!("failover from {from:?} to {to:?}");
+    if from == to {
+        return Some(format!("{shown}: must be two different regions"));
+    }
+    (from.contains(['/', '*']) || to.contains(['/', '*']))
+        .then(|| format!("{shown}: must be regions alone, without / and *"))
+}
+
+/// Kinds of providers that are reached as a service.
+const SERVICES: &[&str] = &[
+    "envoyExtAuthzHttp",
+    "envoyExtAuthzGrpc",
+    "zipkin",
+    "lightstep",
+    "datadog",
+    "opencensus",
+    "skywalking",
+    "opentelemetry",
+    "envoyHttpAls",
+    "envoyTcpAls",
+    "envoyOtelAls",
+];
+
+/// What proxies will not like about a provider.
+fn provider_doubts(provider: &Value, names: &mut BTreeSet<String>) -> Vec<String> {
+    let Some(map) = provider.as_object() else { return vec![] };
+    let mut doubts = vec![];
+    let name = text_of(provider, "name");
+    if name.is_empty() {
+        doubts.push("a provider should have a name; this one cannot be referred to".into());
+    } else if !names.insert(name.to_owned()) {
+        doubts.push(format!("there is another provider named {name:?}; one of them is left out"));
+    }
+    let chosen = map.iter().find(|(key, value)| camel_case(key) != "name" && value.is_object());
+    let Some((key, settings)) = chosen else {
+        doubts.push(format!("provider {name:?} says nothing of its kind, so it is left out"));
+        return doubts;
+    };
+    if SERVICES.contains(&camel_case(key).as_str()) {
+        let service = text_of(settings, "service");
+        let host = service.rsplit_once('/').map_or(service, |(_, host)| host);
+        if !is_domain(host) {
+            doubts
+                .push(format!("provider {name:?}: {key}.service {service:?} should be a host name or namespace/host"));
+        }
+        let number = entry(settings, "port").map(|(_, port)| port);
+        if number.is_none_or(|n| port(n).is_some()) {
+            doubts.push(format!("provider {name:?}: {key}.port should be from 1 to 65535"));
+        }
+    }
+    doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Origin;
+    use serde_json::json;
+
+    fn problems(config: &Value) -> Vec<(String, Kind)> {
+        let origin = Origin::default();
+        let mut checker = Checker { origin: &origin, problems: vec![] };
+        check(config, "m", &mut checker);
+        checker.problems.into_iter().map(|p| (format!("{}: {}", p.path, p.message), p.kind)).collect()
+    }
+
+    /// A configuration with one field of [`RULES`] set; a name in brackets or braces goes with it.
+    fn with(path: &str, value: &Value) -> Value {
+        path.rsplit('.').fold(value.clone(), |inner, key| match (key.strip_suffix("[]"), key.strip_suffix("{}")) {
+            (Some(key), _) => json!({ key: [inner] }),
+            (_, Some(key)) => json!({ key: {"k": inner} }),
+            _ => json!({ key: inner }),
+        })
+    }
+
+    const DEFAULT: &str = "defaultConfig";
+
+    #[test]
+    fn every_rule_takes_what_is_right_and_names_what_is_wrong() {
+        let cases: Vec<(&str, Vec<Value>, Vec<Value>)> = vec![
+            ("proxyListenPort", vec![json!(15001), json!("1")], vec![json!(0), json!(65536)]),
+            (
+                "connectTimeout",
+                vec![json!("10s"), json!("1ms"), json!("29.999s")],
+                vec![json!("10h"), json!("0s"), json!("1.0001s")],
+            ),
+            ("protocolDetectionTimeout", vec![json!("0s"), json!("5ms")], vec![json!("100us")]),
+            ("trustDomain", vec![json!("cluster.local"), json!("a.b.")], vec![json!(""), json!("a..b"), json!("a_b")]),
+            ("trustDomainAliases[]", vec![json!("x")], vec![json!("-x")]),
+            (
+                "serviceSettings[].hosts[]",
+                vec![json!("*"), json!("*.a.b"), json!("a.b")],
+                vec![json!("a.*"), json!("")],
+            ),
+            ("defaultConfig.configPath", vec![json!("./etc")], vec![json!("")]),
+            (
+                "defaultConfig.discoveryAddress",
+                vec![json!("istiod:15012"), json!("1.2.3.4:1"), json!("[::1]:2")],
+                vec![json!(""), json!("a"), json!("a:0"), json!("a:x")],
+            ),
+            ("defaultConfig.statsdUdpAddress", vec![json!(""), json!("a:1")], vec![json!("a")]),
+            ("defaultConfig.envoyAccessLogService.address", vec![json!("a.b:15000")], vec![json!("a b:1")]),
+            ("defaultConfig.drainDuration", vec![json!("45s")], vec![json!("1500ms"), json!("0s")]),
+            ("defaultConfig.statusPort", vec![json!(15020)], vec![json!(70000)]),
+            (
+                "defaultConfig.controlPlaneAuthPolicy",
+                vec![json!("MUTUAL_TLS"), json!(0)],
+                vec![json!("INHERIT"), json!(2)],
+            ),
+            (
+                "defaultConfig.tracing.zipkin",
+                vec![json!({"address": "$(HOST_IP):9411"})],
+                vec![json!({}), json!({"address": "x"})],
+            ),
+            (
+                "defaultConfig.tracing.lightstep",
+                vec![json!({"address": "a:1", "accessToken": "t"})],
+                vec![json!({"address": "a:1"})],
+            ),
+            (
+                "defaultConfig.tracing.customTags{}",
+                vec![json!({"literal": {"value": "v"}})],
+                vec![json!({"header": {}})],
+            ),
+            (
+                "defaultConfig.tracing.tlsSettings",
+                vec![json!({"mode": "SIMPLE"}), json!({"mode": "MUTUAL", "credentialName": "c"})],
+                vec![json!({"mode": "MUTUAL"}), json!({"mode": 1, "credentialName": "c", "privateKey": "p"})],
+            ),
+            (
+                "defaultConfig.privateKeyProvider",
+                vec![json!({"cryptomb": {"pollDelay": "10ms"}})],
+                vec![json!({}), json!({"qat": {}}), json!({"cryptomb": {"pollDelay": "0s"}})],
+            ),
+            (
+                "localityLbSetting",
+                vec![
+                    json!({"enabled": true}),
+                    json!({"distribute": [{"from": "a/*", "to": {"a/b": 70, "c/*": 30}}]}),
+                    json!({"failover": [{"from": "a", "to": "b"}]}),
+                ],
+                vec![
+                    json!({"distribute": [{"from": "a", "to": {"b": 100}}], "failover": [{"from": "a", "to": "b"}]}),
+                    json!({"distribute": [{"from": "a", "to": {"b": 50}}]}),
+                    json!({"distribute": [{"from": "*/a", "to": {"b": 100}}]}),
+                    json!({"failover": [{"from": "a", "to": "a"}]}),
+                    json!({"failover": [{"from": "a/b", "to": "c"}]}),
+                ],
+            ),
+        ];
+        for (path, right, wrong) in cases {
+            for value in right {
+                assert_eq!(problems(&with(path, &value)), [], "{path}: {value}");
+            }
+            for value in wrong {
+                let found = problems(&with(path, &value));
+                let place = format!("m.{}", path.replace("[]", "[0]").replace("{}", ".k"));
+                let named = found.len() == 1 && found[0].0.starts_with(&place) && found[0].1 == Kind::Content;
+                assert!(named, "{path}: {value}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_spellings_are_checked() {
+        let found = problems(&json!({"default_config": {"status_port": 0}}));
+        assert_eq!(found[0].0, "m.default_config.status_port: invalid value 0: must be a port from 1 to 65535");
+        assert_eq!(problems(&json!({DEFAULT: null, "connectTimeout": 5, "localityLbSetting": "x"})), []);
+    }
+
+    #[test]
+    fn a_provider_that_proxies_leave_out_is_a_doubt() {
+        let found = problems(&json!({"extensionProviders": [
+            {"name": "a", "zipkin": {"service": "z.ns", "port": 9411}}, {"name": "a", "prometheus": {}}, {"name": "b"},
+            {"name": "c", "envoyOtelAls": {"service": "", "port": 4317}}, {"name": "d", "envoyExtAuthzGrpc": {"service": "ns/h.ns"}}]}));
+        let expected = [
+            "m.extensionProviders[1]: there is another provider named \"a\"; one of them is left out",
+            "m.extensionProviders[2]: provider \"b\" says nothing of its kind, so it is left out",
+            "m.extensionProviders[3]: provider \"c\": envoyOtelAls.service \"\" should be a host name or namespace/host",
+            "m.extensionProviders[4]: provider \"d\": envoyExtAuthzGrpc.port should be from 1 to 65535",
+        ];
+        assert_eq!(found, expected.map(|e| (e.to_owned(), Kind::Doubt)));
+    }
+}

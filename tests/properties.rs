@@ -1,0 +1,373 @@
+//! What holds for any input: laws of merging, round trips, no panic, bounded time, and one output for one input.
+//!
+//! Runs are the same every time; `PROPTEST_RNG_SEED=1` and so on take other inputs, `PROPTEST_CASES=10000` more of them.
+
+// Functions beside the tests may fail as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "properties/specs.rs"]
+mod specs;
+#[path = "properties/trees.rs"]
+mod trees;
+
+use istio_operator::gotmpl::Ambient;
+use istio_operator::helm::{Capabilities, Chart, ParsedChart, ReleaseOptions, Surroundings};
+use istio_operator::pipeline::{self, ClusterFacts, Package, PipelineError};
+use istio_operator::request;
+use istio_operator::resolve::Strictness;
+use istio_operator::tree::merge::{merge_patch, overlay_iop};
+use istio_operator::tree::path::{self, Path};
+use istio_operator::tree::{patch, set, yaml_read, yaml_write};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+/// Longest time that one input may take; a few milliseconds are usual.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Runs a property on inputs that are the same every time, unless the environment says otherwise.
+fn check<S: Strategy>(cases: u32, inputs: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let given = |name: &str| std::env::var_os(name).is_some();
+    let mut config = Config { failure_persistence: None, ..Config::default() };
+    if !given("PROPTEST_CASES") {
+        config.cases = cases;
+    }
+    if !given("PROPTEST_RNG_SEED") {
+        config.rng_seed = RngSeed::Fixed(17);
+    }
+    let timed = |input| {
+        let start = Instant::now();
+        property(input)?;
+        prop_assert!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
+        Ok(())
+    };
+    if let Err(error) = TestRunner::new(config).run(inputs, timed) {
+        panic!("{error}");
+    }
+}
+
+fn patched(base: &Value, overlay: &Value) -> Value {
+    let mut base = base.clone();
+    merge_patch(&mut base, overlay);
+    base
+}
+
+#[test]
+fn a_merge_patch_changes_what_it_names_and_nothing_more_and_only_once() {
+    check(500, &(trees::tree(true), trees::tree(true)), |(base, overlay)| {
+        let once = patched(&base, &overlay);
+        prop_assert_eq!(&patched(&once, &overlay), &once);
+        prop_assert_eq!(&patched(&base, &Value::Null), &base);
+        if let (Value::Object(before), Value::Object(named), Value::Object(after)) = (&base, &overlay, &once) {
+            for key in before.keys().chain(after.keys()) {
+                match named.get(key) {
+                    None => prop_assert_eq!(before.get(key), after.get(key)),
+                    Some(Value::Null) => prop_assert!(!after.contains_key(key)),
+                    Some(Value::Object(_)) => prop_assert!(after[key].is_object()),
+                    Some(other) => prop_assert_eq!(Some(other), after.get(key)),
+                }
+            }
+        }
+        Ok(())
+    });
+}
+
+/// A layer with lists that merge by name, lists that unite and lists that are replaced.
+fn layer() -> impl Strategy<Value = Value> {
+    let names = || prop::sample::subsequence(vec!["a", "b", "c", "d"], 0..4).prop_shuffle();
+    let gateways = (names(), trees::tree(false))
+        .prop_map(|(names, tree)| names.iter().map(|name| json!({"name": name, "k8s": tree})).collect::<Vec<_>>());
+    (gateways, names(), trees::tree(false)).prop_map(|(gateways, aliases, tree)| {
+        json!({"spec": {"components": {"ingressGateways": gateways}, "meshConfig": {"trustDomainAliases": aliases, "x": tree}}})
+    })
+}
+
+#[test]
+fn a_layer_laid_over_twice_is_the_same_as_once_and_keeps_every_gateway() {
+    check(500, &(layer(), layer()), |(base, overlay)| {
+        let once = overlay_iop(base.clone(), &overlay).unwrap();
+        prop_assert_eq!(&overlay_iop(once.clone(), &overlay).unwrap(), &once);
+        prop_assert_eq!(&overlay_iop(base.clone(), &Value::Null).unwrap(), &base);
+        prop_assert_eq!(&overlay_iop(base.clone(), &json!({})).unwrap(), &base);
+        let names = |layer: &Value| -> Vec<String> {
+            let gateways = layer["spec"]["components"]["ingressGateways"].as_array().unwrap();
+            let mut names: Vec<_> = gateways.iter().map(|g| g["name"].as_str().unwrap().to_owned()).collect();
+            names.sort();
+            names
+        };
+        let mut all = [names(&base), names(&overlay)].concat();
+        all.sort();
+        all.dedup();
+        prop_assert_eq!(names(&once), all);
+        Ok(())
+    });
+}
+
+/// The text of a scalar in a flag.
+fn flag_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("\"{}\"", text.replace(',', "\\,")),
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn what_a_flag_sets_is_found_at_its_path() {
+    let key = "[a-zA-Z0-9_-]{1,4}(\\.[a-z]{1,3})?";
+    let keys = prop::collection::vec(key, 1..5);
+    let value = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[ -9;-~]{0,8}".prop_filter("no key and value", |t| !t.contains(": ")).prop_map(Value::from),
+    ];
+    check(500, &(keys, value), |(keys, value)| {
+        let wanted = Path::of_keys(keys.iter().map(String::as_str));
+        let line = format!("{wanted}={}", flag_text(&value));
+        let (parsed, typed) = set::parse_line(&line).unwrap();
+        prop_assert_eq!(&parsed, &wanted, "{}", line);
+        prop_assert_eq!(&typed, &value, "{}", line);
+        let mut root = json!({});
+        patch::write(&mut root, &parsed, typed, patch::Mode::Set).unwrap();
+        prop_assert_eq!(path::get(&root, &wanted), Some(&value), "{}", line);
+        Ok(())
+    });
+}
+
+/// Characters that Helm's own writer refuses, folds or drops, and ours with it.
+fn without_odd_characters(value: Value) -> Value {
+    let odd = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+    match value {
+        Value::String(text) => text.replace(odd, "").into(),
+        Value::Array(items) => items.into_iter().map(without_odd_characters).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, inner)| (key, without_odd_characters(inner))).collect(),
+        other => other,
+    }
+}
+
+#[test]
+fn a_tree_written_as_yaml_reads_as_itself() {
+    check(1000, &trees::tree(true), |tree| {
+        let tree = without_odd_characters(tree);
+        let text = yaml_write::to_string(&tree).unwrap();
+        prop_assert_eq!(yaml_read::parse(&text).map_err(|e| e.to_string()), Ok(tree), "{}", text);
+        Ok(())
+    });
+}
+
+const YAML: &[&str] = &[
+    "a",
+    "b: ",
+    ": ",
+    "- ",
+    "? ",
+    "&x ",
+    "*x",
+    "<<: *x",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\t",
+    "|\n",
+    ">-\n",
+    "'",
+    "\"",
+    "\\",
+    "#",
+    "!!int ",
+    "!!binary ",
+    "!t ",
+    "%YAML 1.1\n",
+    "---\n",
+    "...\n",
+    "0x",
+    "1e",
+    "~",
+    "yes",
+    "kind: IstioOperator\n",
+    "spec:\n",
+    "  profile: demo\n",
+    "\u{feff}",
+    "\r",
+    "\0",
+    "é",
+];
+
+#[test]
+fn no_yaml_makes_a_reader_panic() {
+    check(2000, &trees::soup(YAML), |text| {
+        let _ = yaml_read::parse_helm(&text);
+        let documents = yaml_read::parse_documents(&text, yaml_read::Duplicates::Refuse);
+        for document in documents.iter().flatten() {
+            let _ = document.spans.nearest("a.b[0].c");
+        }
+        let _ = request::from_files(&[("x.yaml".to_owned(), text)], &[]);
+        Ok(())
+    });
+}
+
+const PATHS: &[&str] = &[
+    "a",
+    ".",
+    "..",
+    "[",
+    "]",
+    "[0]",
+    "[-1]",
+    "[99]",
+    "[name:x]",
+    "[name:y]",
+    "[:x]",
+    "[:(]",
+    ":",
+    "\\",
+    "\\.",
+    "/",
+    "//",
+    "spec",
+    ".list",
+    ".map",
+    "é",
+    " ",
+    "[9999999999999999999]",
+];
+
+#[test]
+fn no_path_makes_a_patch_panic() {
+    let root = json!({"spec": {"list": [{"name": "x", "a": [1, 2]}, "x", null], "map": {"a": null, "b": "x: y"}}});
+    check(2000, &(trees::soup(PATHS), trees::tree(true)), |(text, value)| {
+        let Ok(path) = Path::parse(&text) else { return Ok(()) };
+        let _ = path::look_up(&root, &path);
+        for mode in [patch::Mode::Overlay, patch::Mode::Set] {
+            let _ = patch::apply(&mut root.clone(), &path, value.clone(), mode);
+        }
+        Ok(())
+    });
+}
+
+const TEMPLATES: &[&str] = &[
+    "{{ ",
+    " }}",
+    "{{- ",
+    " -}}",
+    "if ",
+    "else",
+    "end",
+    "range ",
+    "with ",
+    "define \"t\"",
+    "template \"t\" .",
+    "include \"t\" .",
+    "block \"b\" .",
+    "break",
+    "continue",
+    ".Values.a",
+    ".Values",
+    "$",
+    "$x := ",
+    "$x = ",
+    "|",
+    "(",
+    ")",
+    "nil",
+    "true",
+    "1",
+    "-1",
+    "1e400",
+    "\"s\"",
+    "`r`",
+    "'c'",
+    "printf \"%d %v\" ",
+    "tpl ",
+    "toYaml",
+    "fromYaml",
+    "index ",
+    "slice ",
+    "dict ",
+    "list ",
+    "set ",
+    "until ",
+    "repeat ",
+    "trunc ",
+    "substr ",
+    "mul ",
+    "div ",
+    "mod ",
+    "regexMatch ",
+    "required ",
+    "lookup ",
+    "nindent ",
+    " . ",
+    ".",
+    "/* c */",
+    "text",
+    "\n",
+    "{",
+    "}}",
+    "{{ if .Values.a }}",
+    "{{ range $i, $e := .Values.b }}",
+    "{{ end }}",
+    "{{ .Values.a }}",
+];
+
+/// Time and randomness that are always the same.
+fn ambient() -> Ambient {
+    let mut state = 0_u8;
+    let entropy = move |buffer: &mut [u8]| {
+        for byte in buffer {
+            state = state.wrapping_mul(5).wrapping_add(77);
+            *byte = state;
+        }
+    };
+    Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: RefCell::new(Box::new(entropy)) }
+}
+
+#[test]
+fn no_template_makes_the_engine_panic() {
+    let values = json!({"a": "x", "b": [1, {"c": null}]}).as_object().unwrap().clone();
+    check(1500, &trees::soup(TEMPLATES), |text| {
+        let files = [("Chart.yaml", "apiVersion: v2\nname: t\nversion: 1.0.0\n"), ("templates/a.yaml", text.as_str())];
+        let chart = Chart::from_memory(files.map(|(name, text)| (name, text.as_bytes()))).unwrap();
+        let chart = ParsedChart::new(chart);
+        let release = ReleaseOptions::install("r", "n");
+        let result = chart.render(&values, &release, &Capabilities::default(), &Surroundings::offline(&ambient));
+        // A panic of the rendering thread becomes an error.
+        prop_assert!(result.as_ref().err().is_none_or(|e| !e.to_string().contains("panicked")), "{:?}", result.err());
+        Ok(())
+    });
+}
+
+/// What a request comes to, as text; an error as its message.
+fn output(spec: &Value, package: &Package) -> Result<String, PipelineError> {
+    let request = request::from_resource(&json!({ "spec": spec }));
+    let manifests = pipeline::build(&request, &ClusterFacts::default(), package, Strictness::TakenOver)?;
+    let objects = manifests.parts.iter().flat_map(|part| &part.objects);
+    Ok(objects.map(|object| object.value().to_string()).collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn a_thousand_random_specs_go_through_the_pipeline_and_each_gives_the_same_twice() {
+    let package = Package::embedded().unwrap();
+    let (rendered, refused) = (RefCell::new(0), RefCell::new(0));
+    check(1000, &specs::spec(), |spec| {
+        let [first, second] = [(); 2].map(|()| output(&spec, &package).map_err(|e| e.to_string()));
+        prop_assert_eq!(&first, &second);
+        match first {
+            Ok(text) if !text.is_empty() => *rendered.borrow_mut() += 1,
+            Ok(_) => {}
+            Err(message) => {
+                prop_assert!(!message.contains("panicked"), "{}", message);
+                *refused.borrow_mut() += 1;
+            }
+        }
+        Ok(())
+    });
+    // Otherwise the specs would show nothing.
+    assert!(*rendered.borrow() > 100 && *refused.borrow() > 100, "{rendered:?} {refused:?}");
+}

@@ -1,0 +1,102 @@
+//! The end of a resource, when it is not that simple.
+
+use crate::lab::Lab;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PODS: &str = "/api/v1/namespaces/shop/pods";
+
+/// Asks for a deletion and does not wait for it.
+fn ask_to_delete(lab: &Lab, kind: &str, name: &str) {
+    lab.kubectl(&["delete", kind, name, "-n", "istio-system", "--wait=false"]);
+}
+
+fn gone(lab: &Lab, resource: &str) {
+    lab.wait(&format!("{resource} to be gone"), || match lab.iop(resource) {
+        None => Ok(()),
+        Some(resource) => Err(resource["status"].to_string()),
+    });
+}
+
+fn events(lab: &Lab, reason: &str) -> Vec<Value> {
+    let path = format!("/api/v1/namespaces/istio-system/events?fieldSelector=reason={reason}");
+    lab.get(&path).unwrap()["items"].as_array().unwrap().clone()
+}
+
+/// A pod with a sidecar, as the injector leaves it.
+fn pod_with_sidecar(lab: &Lab) {
+    lab.kubectl(&["create", "namespace", "shop"]);
+    lab.wait("the service account", || {
+        lab.get("/api/v1/namespaces/shop/serviceaccounts/default").map(drop).ok_or_else(String::new)
+    });
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "cart", "namespace": "shop", "labels": {"service.istio.io/canonical-name": "cart"},
+            "annotations": {"sidecar.istio.io/status": r#"{"containers":["istio-proxy"],"revision":"default"}"#}},
+        "spec": {"containers": [{"name": "cart", "image": "cart"}]},
+    });
+    lab.request("POST", PODS, &pod).unwrap();
+}
+
+/// Complaints: the end of a control plane in use was held back by asking istiod, which had to run and to answer (istio#27499,
+/// #35016, #40796), and nothing in the status said so.
+#[test]
+fn a_control_plane_in_use_is_held_back_until_it_is_not_or_until_somebody_insists() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: default}");
+    lab.wait_for_status("HEALTHY", &[]);
+    pod_with_sidecar(&lab);
+    lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
+    ask_to_delete(&lab, "iop", "main");
+    let status =
+        lab.wait_for_status("ACTION_REQUIRED", &["Pod shop/cart", "Namespace shop", "install.istio.io/force-delete"]);
+    let message = status["message"].as_str().unwrap();
+    assert!(!message.contains("istio-ingressgateway"), "its own gateway holds it back: {message}");
+    let held =
+        status["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "DeletionHeld" && c["status"] == "True");
+    assert!(held, "{status:#}");
+    lab.wait("an event", || if events(&lab, "DeletionHeld").len() == 1 { Ok(()) } else { Err("none".into()) });
+    assert_eq!(lab.deployment("istiod").unwrap()["status"]["readyReplicas"], 1);
+
+    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-delete=true"]);
+    gone(&lab, "main");
+    assert_eq!(lab.deployment("istiod"), None);
+
+    // Another revision is not in use, so it goes at once.
+    lab.apply_named("canary", "{profile: minimal, revision: canary}");
+    lab.wait_for_status_of("canary", "HEALTHY", &[]);
+    ask_to_delete(&lab, "iop", "canary");
+    gone(&lab, "canary");
+
+    resources_end_where_permissions_are_missing_and_where_the_namespace_ends(&lab);
+}
+
+/// Complaints: finalizers that never went (istio#18815, #24038, #24197, #25947, #29451, #32082).
+fn resources_end_where_permissions_are_missing_and_where_the_namespace_ends(lab: &Lab) {
+    lab.expect_forbidden();
+    lab.apply_spec("{profile: minimal, components: {base: {enabled: false}}}");
+    lab.wait_for_status("HEALTHY", &[]);
+    let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/istio-operator";
+    let whole = lab.get(role).unwrap();
+    let mut cut = whole.clone();
+    cut["rules"].as_array_mut().unwrap().retain(|rule| rule["apiGroups"] != json!(["apps"]));
+    lab.request("PUT", role, &cut).unwrap();
+    ask_to_delete(lab, "iop", "main");
+    lab.wait_for_status("ERROR", &["cannot delete", "Deployment istio-system/istiod", "forbidden"]);
+    let begun = std::time::Instant::now();
+    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-delete=true"]);
+    gone(lab, "main");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(lab.deployment("istiod").is_some(), "nobody may delete it");
+    assert_eq!(events(lab, "LeftBehind").len(), 1);
+    let mut restored = lab.get(role).unwrap();
+    restored["rules"] = whole["rules"].clone();
+    lab.request("PUT", role, &restored).unwrap();
+
+    // The namespace ends with the resource and everything else in it; the sidecar does not hold that up.
+    lab.apply_spec("{profile: minimal}");
+    lab.wait_for_status("HEALTHY", &[]);
+    lab.kubectl(&["delete", "namespace", "istio-system", "--timeout=60s"]);
+    let left: Vec<_> = lab.owned().into_keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
