@@ -14,6 +14,8 @@ mod crd;
 mod deletion;
 #[path = "server/drift.rs"]
 mod drift;
+#[path = "server/inject.rs"]
+mod inject;
 #[path = "server/install.rs"]
 mod install;
 #[path = "server/invalid.rs"]

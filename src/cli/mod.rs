@@ -2,6 +2,7 @@
 //! wrong use.
 
 pub mod chart;
+mod inject;
 mod manifest;
 mod profile;
 mod run;
@@ -29,6 +30,8 @@ enum Command {
     /// Look at profiles.
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
+    /// Add proxies to workloads in a file, as an installation's webhook would.
+    KubeInject(inject::InjectArgs),
     /// Print the CustomResourceDefinition of IstioOperator.
     Crd,
     /// Print the ClusterRole that the operator needs.
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Manifest(command) => manifest::run(&command, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),
+        Command::KubeInject(args) => inject::run(&args, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
         Command::Role => role(&mut out),
         Command::Chart(ChartCommand::Template(args)) => {
