@@ -50,10 +50,10 @@ pub(super) fn count_build(metrics: &Metrics, resource: &DynamicObject, built: &R
             metrics.count("cr_merge_failure", [("error_type", "overlay")]);
         }
         Err(PipelineError::Resolve(ResolveError::Invalid(problems))) => {
-            let no_profile = problems.iter().any(|p| p.path == "spec.profile");
-            match no_profile {
-                true => metrics.count("cr_merge_failure", [("error_type", "cannot_fetch_profile")]),
-                false => metrics.count("cr_validation_error", []),
+            if problems.iter().any(|p| p.path == "spec.profile") {
+                metrics.count("cr_merge_failure", [("error_type", "cannot_fetch_profile")]);
+            } else {
+                metrics.count("cr_validation_error", []);
             }
         }
         Err(PipelineError::Render(errors)) => {
