@@ -1,0 +1,18 @@
+//! Specs: no IstioOperator file makes the pipeline panic.
+#![no_main]
+
+use istio_operator::pipeline::{ClusterFacts, Package, build};
+use istio_operator::request::from_files;
+use istio_operator::resolve::Strictness;
+use libfuzzer_sys::fuzz_target;
+use std::sync::LazyLock;
+
+static PACKAGE: LazyLock<Option<Package>> = LazyLock::new(|| Package::embedded().ok());
+
+fuzz_target!(|spec: &str| {
+    let text = format!("apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  {}", spec.replace('\n', "\n  "));
+    let Some(package) = PACKAGE.as_ref() else { return };
+    if let Ok(request) = from_files(&[("f".to_owned(), text)], &[]) {
+        let _ = build(&request, &ClusterFacts::default(), package, Strictness::Full);
+    }
+});
