@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::time::{Duration, Instant};
 
-/// How long a wait has to go on before what is waited for is told again: most of it passes faster than it can be read.
+/// How long work or a wait goes on before what is waited for is told: most of it passes faster than it can be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
@@ -50,8 +50,9 @@ pub(super) async fn report(
 /// How long to wait before another wait is told; `told` is how long ago the last status was written.
 fn too_soon(old: &InstallStatus, findings: &Findings, told: Option<Duration>) -> Option<Duration> {
     let ready = old.conditions.iter().flatten().find(|c| c.r#type == "Ready");
+    let known = [findings.verdict.reason(), Verdict::Started.reason()];
     let is_same_wait = matches!(findings.verdict, Verdict::Waiting(_))
-        && ready.is_some_and(|c| c.reason == findings.verdict.reason())
+        && ready.is_some_and(|c| known.contains(&c.reason.as_str()))
         && old.observed_generation == Some(findings.generation);
     PAUSE.checked_sub(told.filter(|_| is_same_wait)?)
 }
@@ -121,9 +122,11 @@ mod tests {
         let (soon, late) = (Some(Duration::from_millis(300)), Some(Duration::from_secs(2)));
         assert_eq!(too_soon(&old, &waiting(1), soon), Some(Duration::from_millis(700)));
         assert_eq!(too_soon(&old, &waiting(1), late), None);
+        let started = status::compute(&old, &Findings::of(Verdict::Started, 1), "now");
+        assert_eq!(too_soon(&started, &waiting(1), soon), Some(Duration::from_millis(700)));
         assert_eq!(too_soon(&old, &waiting(2), soon), None, "another spec");
         assert_eq!(too_soon(&old, &Findings::of(Verdict::Healthy, 1), soon), None);
-        assert_eq!(too_soon(&InstallStatus::default(), &waiting(1), soon), None, "the first wait");
+        assert_eq!(too_soon(&InstallStatus::default(), &waiting(1), soon), None, "nothing is known");
         assert_eq!(too_soon(&old, &waiting(1), None), None, "nothing was told by this process");
     }
 
