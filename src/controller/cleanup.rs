@@ -174,6 +174,8 @@ async fn list_owned(context: &Context, id: &OwnerId, memory: &Memory) -> Listed 
     for (api_version, kind) in context.index.kinds().into_iter().filter(|(_, kind)| !plan::is_kept(kind)) {
         let objects = match context.cluster.list(&api_version, &kind, None, &selector).await {
             Ok(objects) => objects,
+            // Its definition has gone, and all of its objects with it.
+            Err(error) if error.is_absent() => continue,
             Err(error) => {
                 listed.failures.push(error.to_string());
                 continue;

@@ -11,7 +11,7 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 use std::time::{Duration, Instant};
 
-/// How often the Lease is renewed.
+/// How often the Lease is renewed, unless the deadline is short.
 const PERIOD: Duration = Duration::from_secs(2);
 /// How often whoever stands by looks at the Lease.
 const STANDBY_PERIOD: Duration = Duration::from_secs(1);
@@ -53,8 +53,10 @@ impl Election {
     /// Renews the Lease; returns when it is lost.
     pub async fn hold(&mut self) {
         let mut renewed = Instant::now();
+        // Twice before the deadline at least.
+        let period = PERIOD.min(self.renew_deadline / 3);
         while renewed.elapsed() < self.renew_deadline {
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(period).await;
             // Whatever happens, work ends before anybody else may begin.
             let left = self.renew_deadline.saturating_sub(renewed.elapsed());
             match tokio::time::timeout(left, self.take()).await {

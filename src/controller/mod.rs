@@ -57,6 +57,7 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tally::Queue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -105,6 +106,8 @@ struct Memory {
     uid: String,
     /// The status as last written, at first as last read: what the watch shows may be older.
     status: Value,
+    /// When it was written.
+    told: Option<Instant>,
     /// What the resource has.
     inventory: Inventory,
     objects: HashMap<ObjectKey, Seen>,

@@ -138,7 +138,7 @@ async fn install(
 ) -> Result<Action, PassError> {
     let generation = resource.metadata.generation.unwrap_or_default();
     let installed = Pass::new(context, id, memory).install(wanted, generation).await;
-    report(resource, context, memory, &installed.findings).await?;
+    let untold = report(resource, context, memory, &installed.findings).await?;
     for note in &installed.notes {
         events::publish(context, resource, note).await;
     }
@@ -149,7 +149,7 @@ async fn install(
     }
     memory.failures = 0;
     let look = (installed.findings.verdict != Verdict::Healthy).then_some(LOOK_AGAIN);
-    Ok(sooner(look, installed.again).map_or_else(Action::await_change, Action::requeue))
+    Ok(sooner(sooner(look, untold), installed.again).map_or_else(Action::await_change, Action::requeue))
 }
 
 fn is_of_another_operator(resource: &DynamicObject, context: &Context) -> bool {

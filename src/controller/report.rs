@@ -7,27 +7,36 @@ use crate::cluster::ClusterError;
 use crate::status::{self, Findings, Verdict};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use std::time::{Duration, Instant};
 
-/// Writes the status, if it differs, and tells what changed.
+/// How long work or a wait goes on before what is waited for is told: most of it passes faster than it can be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
+/// for has changed too soon to be told.
 pub(super) async fn report(
     resource: &DynamicObject,
     context: &Context,
     memory: &mut Memory,
     findings: &Findings,
-) -> Result<(), ClusterError> {
+) -> Result<Option<Duration>, ClusterError> {
     let now = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let old = memory.known();
     let new = status::compute(&old, findings, &now);
     let value = serde_json::to_value(&new).unwrap_or_default();
     let id = (resource.namespace().unwrap_or_default(), resource.name_any());
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
-    let Some(patch) = status::merge_patch(&memory.status, &value) else { return Ok(()) };
+    let Some(patch) = status::merge_patch(&memory.status, &value) else { return Ok(None) };
+    if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed())) {
+        return Ok(Some(rest));
+    }
     match context.cluster.patch_status(resource, &patch).await {
         // It has gone; there is nobody to tell.
-        Err(error) if error.is_absent() => return Ok(()),
+        Err(error) if error.is_absent() => return Ok(None),
         other => other?,
     }
     memory.status = value;
+    memory.told = Some(Instant::now());
     if old.status != new.status || findings.verdict.is_bad() {
         let (status, message) = (new.status.map(Phase::name), new.message.as_deref().unwrap_or_default());
         tracing::info!(status, message, "status");
@@ -35,17 +44,33 @@ pub(super) async fn report(
     for note in transitions(&old, findings) {
         events::publish(context, resource, &note).await;
     }
-    Ok(())
+    Ok(None)
+}
+
+/// How long to wait before another wait is told; `told` is how long ago the last status was written.
+fn too_soon(old: &InstallStatus, findings: &Findings, told: Option<Duration>) -> Option<Duration> {
+    let ready = old.conditions.iter().flatten().find(|c| c.r#type == "Ready");
+    let known = [findings.verdict.reason(), Verdict::Started.reason()];
+    let is_same_wait = matches!(findings.verdict, Verdict::Waiting(_))
+        && ready.is_some_and(|c| known.contains(&c.reason.as_str()))
+        && old.observed_generation == Some(findings.generation);
+    PAUSE.checked_sub(told.filter(|_| is_same_wait)?)
 }
 
 /// What is to be said of the step from one status to the next: once when the verdict becomes another, and again when a bad
-/// one has another reason; the beginning of work is followed by its first result and not worth an event.
+/// one has another reason. The beginning of work, and its waits, are followed by its result and not worth an event; that
+/// something is no longer ready is.
 fn transitions(old: &InstallStatus, findings: &Findings) -> Vec<Note> {
     let before = |kind: &str| old.conditions.iter().flatten().find(|c| c.r#type == kind);
     let (reason, text) = (findings.verdict.reason(), findings.verdict.message());
     let is_new = before("Ready").is_none_or(|c| c.reason != reason || (findings.verdict.is_bad() && c.message != text));
     let mut notes = vec![];
-    if is_new && findings.verdict != Verdict::Started {
+    let is_work = match findings.verdict {
+        Verdict::Started => true,
+        Verdict::Waiting(_) => before("Ready").is_none_or(|c| c.reason != Verdict::Healthy.reason()),
+        _ => false,
+    };
+    if is_new && !is_work {
         notes.push(Note { is_warning: findings.verdict.is_bad(), reason, text });
     }
     for remark in findings.remarks.iter().filter(|r| before(r.kind).is_none() && r.reason != reason) {
@@ -78,15 +103,31 @@ mod tests {
             Verdict::Waiting("b".into()),
             Verdict::Healthy,
             Verdict::Healthy,
+            Verdict::Waiting("a".into()),
             Verdict::Invalid("x".into()),
             Verdict::Invalid("x".into()),
             Verdict::Invalid("y".into()),
             Verdict::Healthy,
         ];
         let told = told(&row.map(|verdict| Findings::of(verdict, 1)));
-        let expected: [&[&str]; 9] =
-            [&[], &["Waiting"], &[], &["Healthy"], &[], &["InvalidSpec"], &[], &["InvalidSpec"], &["Healthy"]];
+        let expected: [&[&str]; 10] =
+            [&[], &[], &[], &["Healthy"], &[], &["Waiting"], &["InvalidSpec"], &[], &["InvalidSpec"], &["Healthy"]];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn another_wait_is_told_after_a_while_and_everything_else_at_once() {
+        let waiting = |generation| Findings::of(Verdict::Waiting("b".into()), generation);
+        let old = status::compute(&InstallStatus::default(), &waiting(1), "now");
+        let (soon, late) = (Some(Duration::from_millis(300)), Some(Duration::from_secs(2)));
+        assert_eq!(too_soon(&old, &waiting(1), soon), Some(Duration::from_millis(700)));
+        assert_eq!(too_soon(&old, &waiting(1), late), None);
+        let started = status::compute(&old, &Findings::of(Verdict::Started, 1), "now");
+        assert_eq!(too_soon(&started, &waiting(1), soon), Some(Duration::from_millis(700)));
+        assert_eq!(too_soon(&old, &waiting(2), soon), None, "another spec");
+        assert_eq!(too_soon(&old, &Findings::of(Verdict::Healthy, 1), soon), None);
+        assert_eq!(too_soon(&InstallStatus::default(), &waiting(1), soon), None, "nothing is known");
+        assert_eq!(too_soon(&old, &waiting(1), None), None, "nothing was told by this process");
     }
 
     #[test]

@@ -13,6 +13,7 @@ const INVALID: &[(&str, &str)] = &[
 #[test]
 fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
     let lab = Lab::start();
+    a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_alone(&lab);
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
     let before = lab.owned_at_rest();
@@ -28,9 +29,7 @@ fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
     assert!(touched(&before, &after).is_empty());
 }
 
-#[test]
-fn a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_alone() {
-    let lab = Lab::start();
+fn a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_alone(lab: &Lab) {
     for (name, annotations) in
         [("ignored", r#"{install.istio.io/ignoreReconcile: "true"}"#), ("installed-state-x", "{}")]
     {

@@ -266,7 +266,7 @@ impl Lab {
     pub fn owned_at_rest(&self) -> Inventory {
         let mut last = Inventory::new();
         self.wait("the cluster to come to rest", || {
-            std::thread::sleep(Duration::from_millis(1500));
+            std::thread::sleep(Duration::from_millis(800));
             let now = self.owned();
             let same = now == last;
             let changed: Vec<_> = now.iter().filter(|(k, v)| last.get(*k) != Some(v)).map(|(k, _)| k.clone()).collect();

@@ -44,9 +44,23 @@ fn an_upgrade_is_shown_before_it_begins_stops_at_an_istiod_that_never_stands_and
     }
     assert_eq!(lab.deployment("istiod").unwrap()["status"]["readyReplicas"], 1, "the old istiod serves on");
 
+    let mark = lab.mark();
     lab.apply_spec(&spec("1.17.9", ""));
-    let status = lab.wait_for_status("HEALTHY", &[]);
-    assert_eq!(status["version"], "1.17.9");
+    let mut gaps = BTreeSet::new();
+    lab.wait("the new version", || {
+        gaps.extend(WORKLOADS.into_iter().filter(|name| {
+            let ready = &lab.deployment(name).unwrap()["status"]["readyReplicas"];
+            ready.as_i64().is_none_or(|ready| ready < 1)
+        }));
+        let status = lab.iop("main").unwrap()["status"].clone();
+        let is_done = status["status"] == "HEALTHY" && status["version"] == "1.17.9";
+        if is_done { Ok(()) } else { Err(status["message"].to_string()) }
+    });
+    assert!(gaps.is_empty(), "{gaps:?} had no pod that was ready");
+    let of_objects = |w: &&String| !["istiooperators", "events", "deployments"].iter().any(|kind| w.contains(kind));
+    let writes = lab.writes_since(mark);
+    let others: Vec<_> = writes.iter().filter(of_objects).collect();
+    assert!(others.is_empty(), "only the workloads differ: {others:#?}");
     for workload in WORKLOADS {
         assert!(image(&lab, workload).ends_with(":1.17.9"), "{workload} was left behind");
     }
