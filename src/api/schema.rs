@@ -62,7 +62,9 @@ impl Checked {
     #[must_use]
     pub fn of<T: JsonSchema>() -> Self {
         let settings = schemars::generate::SchemaSettings::openapi3().with(|s| s.meta_schema = None);
-        Self(settings.into_generator().into_root_schema_for::<T>().to_value())
+        let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+        forget_null(&mut schema);
+        Self(schema)
     }
 
     /// The schema of the whole.
@@ -78,5 +80,61 @@ impl Checked {
         let named = wrapped.unwrap_or(schema).get("$ref").and_then(serde_json::Value::as_str);
         let found = named.and_then(|name| self.0.pointer(name.strip_prefix('#')?));
         found.or(wrapped).unwrap_or(schema)
+    }
+}
+
+/// Null is unset everywhere, so that no schema needs to say so.
+fn forget_null(schema: &mut serde_json::Value) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if let Some(serde_json::Value::Array(types)) = map.get_mut("type") {
+                types.retain(|t| t != "null");
+                if let [one] = types.as_slice() {
+                    let one = one.clone();
+                    map.insert("type".into(), one);
+                }
+            }
+            map.values_mut().for_each(forget_null);
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(forget_null),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::istio_operator::IstioOperatorSpec;
+    use serde_json::Value;
+
+    /// Both forms of a schema say the same at every place.
+    fn compare(checked: &Checked, schema: &Value, inlined: &Value, path: &str, seen: &mut usize) {
+        let schema = checked.follow(schema);
+        *seen += 1;
+        for key in ["type", "format", "x-kubernetes-int-or-string", "x-kubernetes-preserve-unknown-fields"] {
+            assert_eq!(schema.get(key), inlined.get(key), "{key} of {path}");
+        }
+        for key in ["items", "additionalProperties"] {
+            match (schema.get(key), inlined.get(key)) {
+                (Some(a), Some(b)) => compare(checked, a, b, &format!("{path}[]"), seen),
+                (a, b) => assert_eq!(a, b, "{key} of {path}"),
+            }
+        }
+        let of = |s: &Value| s.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        let (a, b) = (of(schema), of(inlined));
+        assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "fields of {path}");
+        for (name, schema) in &a {
+            compare(checked, schema, &b[name], &format!("{path}.{name}"), seen);
+        }
+    }
+
+    #[test]
+    fn the_schema_for_checks_says_what_the_whole_one_says() {
+        let mut seen = 0;
+        let mut whole = schema_of::<IstioOperatorSpec>();
+        forget_null(&mut whole);
+        let checked = Checked::of::<IstioOperatorSpec>();
+        compare(&checked, checked.root(), &whole, "spec", &mut seen);
+        assert!(seen > 1000, "only {seen} places");
     }
 }
