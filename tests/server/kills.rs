@@ -15,7 +15,7 @@ const EDITED: &str = r#"{profile: default, tag: 1.17.9, components: {
     ingressGateways: [{name: istio-ingressgateway, enabled: true}, {name: second, enabled: true}],
     egressGateways: [{name: istio-egressgateway, enabled: false}]}}"#;
 /// No more writes than there are in each.
-const INSTALLS: u64 = 70;
+const INSTALLS: u64 = 50;
 const CHANGES: u64 = 25;
 const DELETES: u64 = 45;
 
