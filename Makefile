@@ -1,10 +1,11 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds bench build
+.PHONY: help demo test check crds role bench build
 
 # One static file: the image needs nothing else.
 BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static
 CRD := crds/istiooperators.install.istio.io.yaml
+ROLE := config/rbac/role.yaml
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -25,6 +26,8 @@ check: ## formatting, lints, generated files, documentation, dependencies
 	cargo clippy --locked --all-targets -- -D warnings
 	@echo "== generated CRD"
 	@cargo run --locked --quiet -- crd | diff -u $(CRD) - || { echo "$(CRD) is out of date: run 'make crds'"; exit 1; }
+	@echo "== generated role"
+	@cargo run --locked --quiet -- role | diff -u $(ROLE) - || { echo "$(ROLE) is out of date: run 'make role'"; exit 1; }
 	@echo "== documentation"
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 	@echo "== dependencies"
@@ -33,6 +36,9 @@ check: ## formatting, lints, generated files, documentation, dependencies
 
 crds: ## write the CRD from the Rust types
 	cargo run --locked --quiet -- crd > $(CRD).new && mv $(CRD).new $(CRD)
+
+role: ## write the ClusterRole from what the charts render
+	cargo run --locked --quiet -- role > $(ROLE).new && mv $(ROLE).new $(ROLE)
 
 bench: build ## speed and memory of manifest generate, and of the idle operator
 	cargo bench --locked --profile dev --bench bench

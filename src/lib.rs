@@ -6,7 +6,7 @@
 //!
 //! Left of `apply` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
 //! order (a test holds them to it): `tree`, `gotmpl`, `sprig`, `helm`; `api`, `component`, `object`, `request`, `resolve`,
-//! `overlay`, `render`, `pipeline`, `plan`; `cluster`; `apply`, `observe`, `status`; `metrics`, `server`, `telemetry`;
+//! `overlay`, `render`, `pipeline`, `plan`, `inject`; `cluster`; `apply`, `observe`, `status`; `metrics`, `server`, `telemetry`;
 //! `controller`; `cli`.
 
 pub mod api;
@@ -17,6 +17,7 @@ pub mod component;
 pub mod controller;
 pub mod gotmpl;
 pub mod helm;
+pub mod inject;
 pub mod metrics;
 pub mod object;
 pub mod observe;

@@ -1,40 +1,94 @@
-//! Prometheus metrics, under upstream's prefix.
+//! Prometheus metrics, under upstream's prefix: its series by their names, and ours beside them.
+//!
+//! Labels take few values: kinds, components, results. Names of objects are in no label.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 type Labels = Vec<(&'static str, String)>;
+type Counters = Family<Labels, Counter>;
+
+/// Counters that upstream's operator has too: name without `_total`, and meaning.
+const UPSTREAM: [(&str, &str); 14] = [
+    ("reconcile_request", "changes of resources, by reason"),
+    ("get_cr_error", "failures to read resources, by reason"),
+    ("cr_merge_failure", "specs that cannot be laid over their profile, by reason"),
+    ("cr_deletion", "resources that have gone"),
+    ("cr_validation_error", "specs that are not valid"),
+    ("render_manifest", "renderings, by component"),
+    ("manifest_render_error", "failures to render, by component and reason"),
+    ("manifest_patch_error", "overlays that cannot be applied"),
+    ("legacy_path_translation", "specs with values that are translated to settings"),
+    ("resource_creation", "objects created, by kind"),
+    ("resource_update", "objects changed, by kind"),
+    ("resource_deletion", "objects deleted, by kind"),
+    ("resource_prune", "objects deleted because no longer wanted, by kind"),
+    ("cache_flush", "times that what was remembered of a resource was dropped"),
+];
+
+/// Counters of ours.
+const OURS: [(&str, &str); 6] = [
+    ("reconcile", "passes over resources, by result"),
+    ("apply", "objects written"),
+    ("drift_repair", "objects changed or deleted by others and repaired, by kind"),
+    ("apply_conflict", "passes that found an object to be another resource's, by component"),
+    ("event", "events told, by reason"),
+    ("api_request", "requests to the API server, by verb"),
+];
 
 /// All metrics of the operator.
 pub struct Metrics {
     registry: Registry,
-    /// Passes over resources, by result: `ok`, `invalid`, `failed`.
-    pub passes: Family<Labels, Counter>,
-    /// Objects written.
-    pub writes: Counter,
-    /// Objects deleted.
-    pub deletions: Counter,
+    counters: HashMap<&'static str, Counters>,
+    owned: Family<Labels, Gauge>,
+    components: Family<Labels, Histogram>,
+    passes: Histogram,
+    queue: Gauge,
+    resources: Family<Labels, Gauge>,
+    ready: Mutex<HashMap<(String, String), bool>>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::default();
-        let ours = registry.sub_registry_with_prefix("istio_install_operator");
-        let version = Family::<Labels, Gauge>::default();
-        version.get_or_create(&vec![("version", env!("CARGO_PKG_VERSION").to_owned())]).set(1);
-        ours.register("version", "the version of the operator", version);
-        let (passes, writes, deletions) = (Family::default(), Counter::default(), Counter::default());
-        ours.register("reconcile", "passes over resources, by result", passes.clone());
-        ours.register("apply", "objects written", writes.clone());
-        ours.register("resource_deletion", "objects deleted", deletions.clone());
-        Self { registry, passes, writes, deletions }
-    }
+fn histogram() -> Histogram {
+    Histogram::new([0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0])
 }
 
 impl Metrics {
+    /// All of them, at zero. `release` is the version of Istio that is built in, `revision` the only one that is worked on.
+    #[must_use]
+    pub fn new(release: &str, revision: &str) -> Self {
+        let mut registry = Registry::default();
+        let ours = registry.sub_registry_with_prefix("istio_install_operator");
+        let version = Family::<Labels, Gauge>::default();
+        version.get_or_create(&vec![("version", release.to_owned())]).set(1);
+        ours.register("version", "the version of Istio that is built in", version);
+        let build = Family::<Labels, Gauge>::default();
+        let operator = env!("CARGO_PKG_VERSION").to_owned();
+        build.get_or_create(&vec![("version", operator), ("revision", revision.to_owned())]).set(1);
+        ours.register("build_info", "the version of the operator, and the revision it works on", build);
+        let mut counters = HashMap::new();
+        for (name, meaning) in UPSTREAM.into_iter().chain(OURS) {
+            let family = Counters::default();
+            ours.register(name, meaning, family.clone());
+            counters.insert(name, family);
+        }
+        let (owned, resources) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+        ours.register("owned_resource_total", "objects that exist, by kind", owned.clone());
+        ours.register("resources", "resources, by whether they are ready", resources.clone());
+        let components = Family::<Labels, Histogram>::new_with_constructor(histogram);
+        ours.register("component_seconds", "time to apply, by component and result", components.clone());
+        let (passes, queue) = (histogram(), Gauge::default());
+        ours.register("reconcile_seconds", "time of passes", passes.clone());
+        ours.register("queue_depth", "resources that wait for a pass", queue.clone());
+        Self { registry, counters, owned, components, passes, queue, resources, ready: Mutex::default() }
+    }
+
     /// The text format.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -44,8 +98,106 @@ impl Metrics {
         text
     }
 
-    /// Counts a pass.
-    pub fn count_pass(&self, result: &'static str) {
-        self.passes.get_or_create(&vec![("result", result.to_owned())]).inc();
+    /// Counts something, by the name of its series without prefix and `_total`. A name that is no series counts nothing.
+    pub fn count<const N: usize>(&self, name: &str, labels: [(&'static str, &str); N]) {
+        debug_assert!(self.counters.contains_key(name), "{name} is no series");
+        if let Some(family) = self.counters.get(name) {
+            family.get_or_create(&labels.map(|(label, value)| (label, value.to_owned())).to_vec()).inc();
+        }
+    }
+
+    /// An object of this kind (`group/Kind`) has come to exist, or does not any more.
+    pub fn own(&self, kind: String, exists: bool) {
+        let gauge = self.owned.get_or_create(&vec![("kind", kind)]).clone();
+        if exists {
+            gauge.inc()
+        } else {
+            gauge.dec()
+        };
+    }
+
+    /// Takes down how long a component took.
+    pub fn time_component(&self, component: &str, result: &str, begun: Instant) {
+        let labels = vec![("component", component.to_owned()), ("result", result.to_owned())];
+        self.components.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
+    }
+
+    /// Takes down how long a pass took.
+    pub fn time_pass(&self, took: Duration) {
+        self.passes.observe(took.as_secs_f64());
+    }
+
+    /// How many resources wait for a pass.
+    pub fn set_queue_depth(&self, depth: usize) {
+        self.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// Whether a resource, by namespace and name, is ready; `None` once it is gone.
+    pub fn set_ready(&self, resource: &(String, String), is_ready: Option<bool>) {
+        let mut all = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_ready {
+            Some(is_ready) => all.insert(resource.clone(), is_ready),
+            None => all.remove(resource),
+        };
+        for value in [true, false] {
+            let count = all.values().filter(|ready| **ready == value).count();
+            let gauge = self.resources.get_or_create(&vec![("ready", value.to_string())]).clone();
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names of upstream's series, as its operator exposes them.
+    const NAMES: [&str; 16] = [
+        "version",
+        "reconcile_request_total",
+        "get_cr_error_total",
+        "cr_merge_failure_total",
+        "cr_deletion_total",
+        "cr_validation_error_total",
+        "render_manifest_total",
+        "manifest_render_error_total",
+        "manifest_patch_error_total",
+        "legacy_path_translation_total",
+        "owned_resource_total",
+        "resource_creation_total",
+        "resource_update_total",
+        "resource_deletion_total",
+        "resource_prune_total",
+        "cache_flush_total",
+    ];
+
+    #[test]
+    fn upstreams_series_have_upstreams_names() {
+        let metrics = Metrics::new("1.17.8", "");
+        for (name, _) in UPSTREAM {
+            metrics.count(name, [("kind", "apps/Deployment")]);
+        }
+        metrics.own("apps/Deployment".into(), true);
+        let text = metrics.to_text();
+        for name in NAMES {
+            let series = format!("istio_install_operator_{name}{{");
+            assert!(text.lines().any(|line| line.starts_with(&series)), "{name} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_resource_counts_as_what_it_was_last() {
+        let metrics = Metrics::new("1.17.8", "");
+        let id = ("ns".to_owned(), "x".to_owned());
+        let count = |value: &str| {
+            let begin = format!("istio_install_operator_resources{{ready=\"{value}\"}} ");
+            metrics.to_text().lines().find_map(|l| l.strip_prefix(&begin).map(str::to_owned)).unwrap_or_default()
+        };
+        metrics.set_ready(&id, Some(false));
+        assert_eq!((count("true"), count("false")), ("0".into(), "1".into()));
+        metrics.set_ready(&id, Some(true));
+        assert_eq!((count("true"), count("false")), ("1".into(), "0".into()));
+        metrics.set_ready(&id, None);
+        assert_eq!((count("true"), count("false")), ("0".into(), "0".into()));
     }
 }

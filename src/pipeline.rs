@@ -1,5 +1,7 @@
 //! The stages put together: from a request to manifests. Pure but for reading a package from disk when a spec names one.
 
+mod embedded;
+
 use crate::component::{ALL, Component};
 use crate::helm::chart::{Chart, ChartError};
 use crate::object::labels::{self, Owner};
@@ -20,10 +22,6 @@ use std::sync::{Arc, OnceLock};
 /// The release that the built-in charts are equal to; also the value of the version label.
 pub const RELEASE: &str = "1.17.8";
 
-/// Generated from the API's types, see [`crate::api::crd`].
-const OWN_DEFINITION: &str = include_str!("../crds/istiooperators.install.istio.io.yaml");
-
-static CHARTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/charts");
 static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
 
 /// What is known of the cluster.
@@ -123,7 +121,7 @@ impl Package {
         let broken = |source: ChartError| PipelineError::Chart { name, source: Box::new(source) };
         let chart = match &self.directory {
             Some(directory) => Chart::load(&directory.join("charts").join(name)),
-            None => embedded_chart(name),
+            None => embedded::chart(name),
         };
         let chart = chart.map_err(broken)?;
         let embedded = self.directory.is_none();
@@ -131,7 +129,7 @@ impl Package {
             let mut definitions = render::read_definitions(component, &chart, embedded)?;
             // Upstream's base chart brings the definition of IstioOperator too.
             if embedded && component == Component::Base {
-                let own = Object::from_written(OWN_DEFINITION);
+                let own = Object::from_written(embedded::OWN_DEFINITION);
                 definitions.push(own.map_err(|source| RenderError::Object {
                     component,
                     file: "istiooperators.install.istio.io".into(),
@@ -148,23 +146,6 @@ impl Package {
 
 fn profile_name(path: &Path) -> Option<String> {
     path.file_name()?.to_str()?.strip_suffix(".yaml").map(str::to_owned)
-}
-
-fn embedded_chart(name: &str) -> Result<Chart, ChartError> {
-    let mut files = vec![];
-    if let Some(dir) = CHARTS.get_dir(name) {
-        collect(dir, name, &mut files);
-    }
-    Chart::from_memory(files)
-}
-
-fn collect<'a>(dir: &'a Dir<'a>, root: &str, files: &mut Vec<(String, &'a [u8])>) {
-    for file in dir.files() {
-        if let Ok(path) = file.path().strip_prefix(root) {
-            files.push((path.to_string_lossy().into_owned(), file.contents()));
-        }
-    }
-    dir.dirs().for_each(|d| collect(d, root, files));
 }
 
 /// The package that a spec or a flag names; `None` for the given one.

@@ -23,6 +23,7 @@ const ORDER: &[&str] = &[
     "render",
     "pipeline",
     "plan",
+    "inject",
     // The cluster.
     "cluster",
     "apply",

@@ -185,3 +185,9 @@ fn the_crd_is_the_committed_one() {
     let committed = std::fs::read_to_string("crds/istiooperators.install.istio.io.yaml").unwrap();
     assert_eq!(stdout(&run(&["crd"])), committed, "run `make crds`");
 }
+
+#[test]
+fn the_role_is_the_committed_one() {
+    let committed = std::fs::read_to_string("config/rbac/role.yaml").unwrap();
+    assert_eq!(stdout(&run(&["role"])), committed, "run `make role`");
+}

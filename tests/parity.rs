@@ -16,6 +16,7 @@ use canonical::{Kind, canonical, differences, digest};
 use istio_operator::tree::yaml_read::{Duplicates, parse_documents};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -213,7 +214,7 @@ fn the_digests_are_those_of_the_recorded_manifests() {
             let objects =
                 record(&case, kind).unwrap_or_else(|| panic!("{case} is not recorded in {}", records.display()));
             for (key, digest) in digests(&objects) {
-                text.push_str(&format!("{case}\t{key}\t{digest}\n"));
+                let _ = writeln!(text, "{case}\t{key}\t{digest}");
             }
         }
     }

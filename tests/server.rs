@@ -18,6 +18,8 @@ mod dice;
 mod drift;
 #[path = "server/faults.rs"]
 mod faults;
+#[path = "server/inject.rs"]
+mod inject;
 #[path = "server/install.rs"]
 mod install;
 #[path = "server/invalid.rs"]
@@ -34,3 +36,7 @@ mod proxy;
 mod restart;
 #[path = "server/sharing.rs"]
 mod sharing;
+#[path = "server/takeover.rs"]
+mod takeover;
+#[path = "server/upgrade.rs"]
+mod upgrade;

@@ -91,21 +91,20 @@ fn compare_map(desired: &Value, live: &Value, owned: &Value, path: &str, found: 
             _ => found.push(at),
         }
     }
-    for name in owned.as_object().unwrap_or(&empty).keys().filter_map(|k| k.strip_prefix("f:")) {
+    for (id, record) in owned.as_object().unwrap_or(&empty) {
+        let Some(name) = id.strip_prefix("f:").filter(|name| wanted.get(*name).is_none_or(Value::is_null)) else {
+            continue;
+        };
+        let Some(live) = live.get(name) else { continue };
         let at = format!("{path}.{name}");
-        if wanted.get(name).is_none_or(Value::is_null) && live.get(name).is_some() && !is_leftover(&at, live.get(name))
-        {
-            found.push(at);
+        // Of a map that others have fields in too, ours are to go.
+        let has_fields = live.is_object() && record.as_object().is_some_and(|r| r.keys().any(|k| k.starts_with("f:")));
+        match has_fields {
+            true => compare_map(&Value::Null, live, record, &at, found),
+            false if LEFTOVERS.contains(&at.as_str()) => {}
+            false => found.push(at),
         }
     }
-}
-
-/// Whether a field is nothing but [`LEFTOVERS`].
-fn is_leftover(path: &str, value: Option<&Value>) -> bool {
-    LEFTOVERS.contains(&path)
-        || value.and_then(Value::as_object).is_some_and(|map| {
-            !map.is_empty() && map.keys().all(|name| LEFTOVERS.contains(&format!("{path}.{name}").as_str()))
-        })
 }
 
 fn compare(desired: &Value, live: &Value, record: &Value, path: &str, found: &mut Vec<String>) {
@@ -273,7 +272,7 @@ mod tests {
     #[test]
     fn what_upstreams_operator_left_on_every_object_is_no_difference() {
         let name = "kubectl.kubernetes.io/last-applied-configuration";
-        let live = json!({"metadata": {"name": "x", "annotations": {name: "{}"}, "managedFields": [
+        let live = json!({"metadata": {"name": "x", "annotations": {name: "{}", "a.controllers/own": "1"}, "managedFields": [
             {"manager": "istio-operator", "operation": "Apply",
              "fieldsV1": {"f:metadata": {"f:annotations": {format!("f:{name}"): {}}}}}]}});
         let bare = json!({"metadata": {"name": "x"}});

@@ -2,6 +2,7 @@
 //! wrong use.
 
 pub mod chart;
+mod inject;
 mod manifest;
 mod profile;
 mod run;
@@ -29,8 +30,12 @@ enum Command {
     /// Look at profiles.
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
+    /// Add proxies to workloads in a file, as an installation's webhook would.
+    KubeInject(inject::InjectArgs),
     /// Print the CustomResourceDefinition of IstioOperator.
     Crd,
+    /// Print the ClusterRole that the operator needs.
+    Role,
     /// Work on Helm charts.
     #[command(subcommand)]
     Chart(ChartCommand),
@@ -45,6 +50,12 @@ enum ChartCommand {
 /// What a command ends with: an exit code, or an error to print.
 type Outcome = anyhow::Result<u8>;
 
+fn role(out: &mut impl Write) -> Outcome {
+    let package = crate::pipeline::Package::embedded()?;
+    write!(out, "{}", crate::controller::rbac::to_yaml(&package)?)?;
+    Ok(0)
+}
+
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -54,7 +65,9 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Manifest(command) => manifest::run(&command, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),
+        Command::KubeInject(args) => inject::run(&args, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
+        Command::Role => role(&mut out),
         Command::Chart(ChartCommand::Template(args)) => {
             Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1))
         }

@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::controller::leader::Election;
 use crate::controller::{self, Config};
 use crate::metrics::Metrics;
-use crate::pipeline::Package;
+use crate::pipeline::{Package, RELEASE};
 use crate::server::{self, Ready};
 use crate::telemetry::{self, LogFormat};
 use anyhow::Context;
@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tower::util::MapRequestLayer;
 
 #[derive(Args)]
 pub(super) struct RunArgs {
@@ -70,7 +71,7 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let ready = Ready::default();
     let address = SocketAddr::new(args.monitoring_host, args.monitoring_port);
-    let metrics = Arc::new(Metrics::default());
+    let metrics = Arc::new(Metrics::new(RELEASE, &args.revision));
     let (address, serving) = server::listen(address, Arc::clone(&metrics), ready.clone())
         .await
         .with_context(|| format!("listen on {address} (see --monitoring-port)"))?;
@@ -82,7 +83,12 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     // request an answer within as much.
     kube_config.read_timeout = Some(args.max_silence);
     kube_config.reset_reader_on_write = true;
-    let client = kube::Client::try_from(kube_config)?;
+    let counting = Arc::clone(&metrics);
+    let counted = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
+        counting.count("api_request", [("verb", verb(&request))]);
+        request
+    });
+    let client = kube::client::ClientBuilder::try_from(kube_config)?.with_layer(&counted).build();
     let stop = CancellationToken::new();
     tokio::spawn(cancel_on_signal(stop.clone()));
     let Some(mut election) = election(args, client.clone()) else {
@@ -95,11 +101,25 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
         () = election.acquire() => tracing::info!("leading"),
     }
     let worked = tokio::select! {
-        worked = work(client, config, metrics, ready, stop) => worked,
-        () = election.hold() => anyhow::bail!("the lease is lost; another operator leads now"),
+        worked = work(client, config, metrics, ready, stop.clone()) => worked,
+        () = election.hold() => {
+            // Requests under way are dropped with the work; a new process stands by.
+            tracing::warn!("the lease is lost; another operator leads now, ending");
+            return Ok(());
+        }
+        () = grace(&stop) => {
+            tracing::warn!("passes under way take too long, leaving them");
+            Ok(())
+        }
     };
     election.release().await;
     worked
+}
+
+/// Ends a while after the order to stop: who follows should not wait for a slow API server.
+async fn grace(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(Duration::from_millis(1200)).await;
 }
 
 async fn work(
@@ -117,6 +137,20 @@ async fn work(
     .await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What a request asks for, as the API server's own metrics call it.
+fn verb(request: &http::Request<kube::client::Body>) -> &'static str {
+    let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+    match request.method().as_str() {
+        "GET" if is_watch => "WATCH",
+        "GET" => "GET",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "OTHER",
+    }
 }
 
 /// The election to win before working, where one is asked for. The Lease is named as upstream's lock.

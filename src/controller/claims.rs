@@ -119,15 +119,15 @@ mod tests {
         ObjectKey { group: String::new(), kind: "Service".into(), namespace: "ns".into(), name: name.into() }
     }
 
-    fn claim(since: &str, version: &str, names: &[&str]) -> Option<Claim> {
+    fn claim(since: &str, version: &str, names: &[&str]) -> Claim {
         let keys = names.iter().map(|n| key(n)).collect();
-        Some(Claim { since: since.into(), version: version.into(), is_current: true, keys })
+        Claim { since: since.into(), version: version.into(), is_current: true, keys }
     }
 
     fn two() -> Claims {
         let claims = Claims::default();
-        claims.set(&id("old"), claim("2020", "1.17.8", &["a", "b"]));
-        claims.set(&id("young"), claim("2021", "1.17.8", &["b", "c"]));
+        claims.set(&id("old"), Some(claim("2020", "1.17.8", &["a", "b"])));
+        claims.set(&id("young"), Some(claim("2021", "1.17.8", &["b", "c"])));
         claims
     }
 
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn the_base_is_the_newest_versions() {
         let claims = two();
-        claims.set(&id("newer"), claim("2022", "1.20.0", &["b"]));
+        claims.set(&id("newer"), Some(claim("2022", "1.20.0", &["b"])));
         let old = id("old");
         let holder = |component| claims.held_by_another(&id("newer"), &key("b"), component, Some(&old));
         assert_eq!((holder(Component::Base), holder(Component::Pilot)), (None, Some(id("old"))));
@@ -172,9 +172,9 @@ mod tests {
     fn those_who_share_an_object_hear_when_it_is_claimed_and_when_it_is_given_up() {
         let claims = two();
         let nobody = BTreeSet::new();
-        assert_eq!(claims.set(&id("young"), claim("2021", "1.17.8", &["b", "c"])), nobody, "nothing new");
-        assert_eq!(claims.set(&id("young"), claim("2021", "1.17.8", &["c"])), BTreeSet::from([id("old")]));
-        assert_eq!(claims.set(&id("young"), claim("2021", "1.17.8", &["b"])), BTreeSet::from([id("old")]));
+        assert_eq!(claims.set(&id("young"), Some(claim("2021", "1.17.8", &["b", "c"]))), nobody, "nothing new");
+        assert_eq!(claims.set(&id("young"), Some(claim("2021", "1.17.8", &["c"]))), BTreeSet::from([id("old")]));
+        assert_eq!(claims.set(&id("young"), Some(claim("2021", "1.17.8", &["b"]))), BTreeSet::from([id("old")]));
         assert!(claims.is_wanted_by_another(&id("old"), &key("b")));
         assert_eq!(claims.set(&id("young"), None), BTreeSet::from([id("old")]));
         assert!(!claims.is_wanted_by_another(&id("old"), &key("b")));

@@ -32,7 +32,7 @@ use std::time::Duration;
 /// How soon the cluster is asked again whether all is gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How soon it is asked again who uses the control plane.
-const ASK_AGAIN: Duration = Duration::from_secs(15);
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How long a control plane that is in use is held back.
 const HELD: Duration = Duration::from_hours(24);
 /// How long what cannot be deleted is tried again.
@@ -72,6 +72,7 @@ pub(super) async fn finalize(
         }
     }
     if !doomed.is_empty() {
+        context.metrics.count("reconcile_request", [("reason", "update_deletion_timestamp")]);
         let deleting = Verdict::Deleting("what the resource installed".into());
         report(resource, context, memory, &Findings::of(deleting, generation)).await?;
     }
@@ -144,13 +145,14 @@ fn held(users: &[String], resource: &DynamicObject, generation: i64) -> Findings
 #[derive(Default)]
 struct Listed {
     doomed: Doomed,
-    /// The workloads among them.
+    /// The resource's workloads, also those that another resource takes over.
     workloads: Vec<Workload>,
     /// What could not be listed.
     failures: Vec<String>,
 }
 
 struct Workload {
+    /// Whether it is an istiod that is to be deleted.
     is_control_plane: bool,
     revision: String,
     pods: Pods,
@@ -195,14 +197,16 @@ async fn list_owned(context: &Context, id: &OwnerId, memory: &Memory) -> Listed 
                 namespace: object.namespace().unwrap_or_default(),
                 name: object.name_any(),
             };
-            if object.annotations().get(PRUNE).is_some_and(|v| v == "false")
-                || context.claims.is_wanted_by_another(id, &key)
-            {
+            let stays = object.annotations().get(PRUNE).is_some_and(|v| v == "false")
+                || context.claims.is_wanted_by_another(id, &key);
+            let component = object.labels().get(labels::COMPONENT).and_then(|c| Component::from_name(c));
+            if key.group == "apps" {
+                listed.workloads.extend(workload(object, component, stays));
+            }
+            if stays {
                 kept.insert(key);
                 continue;
             }
-            let component = object.labels().get(labels::COMPONENT).and_then(|c| Component::from_name(c));
-            listed.workloads.extend(workload(object, component));
             let entry = Entry { api_version: api_version.clone(), uid: object.uid().unwrap_or_default() };
             found.insert(key, (entry, component));
         }
@@ -222,11 +226,11 @@ async fn list_owned(context: &Context, id: &OwnerId, memory: &Memory) -> Listed 
     listed
 }
 
-fn workload(object: &DynamicObject, component: Option<Component>) -> Option<Workload> {
+fn workload(object: &DynamicObject, component: Option<Component>, stays: bool) -> Option<Workload> {
     let selector = object.data.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
     let labels = selector.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
     Some(Workload {
-        is_control_plane: component == Some(Component::Pilot),
+        is_control_plane: component == Some(Component::Pilot) && !stays,
         revision: object.labels().get(labels::REVISION).cloned().unwrap_or_default(),
         pods: (object.namespace()?, labels.collect()),
     })

@@ -31,6 +31,7 @@ pub(super) struct Note {
 
 /// Tells it.
 pub(super) async fn publish(context: &Context, resource: &DynamicObject, note: &Note) {
+    context.metrics.count("event", [("reason", note.reason)]);
     let event = event(resource, note, Timestamp::now());
     let api: Api<Event> = Api::namespaced(context.cluster.client().clone(), &resource.namespace().unwrap_or_default());
     let result = match api.create(&PostParams::default(), &event).await {

@@ -1,18 +1,18 @@
 //! Fields that somebody changes back again and again.
 //!
 //! A repair is made at once. The same field of the same object repaired many times in a row is a fight with another
-//! manager, which neither side wins: from then on we wait longer before each repair, and say whom we fight.
+//! manager, which neither side wins: from then on we repair at a slow pace, and say whom we fight.
 
 use crate::object::ObjectKey;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Repairs of the same fields from which on it is a fight.
-const ROUNDS: u32 = 5;
+/// Repairs of the same fields that are made at once: a person never gets there, a controller within seconds.
+const AT_ONCE: u32 = 30;
+/// The pace from then on.
+const PACE: Duration = Duration::from_secs(5);
 /// A fight is over when nothing had to be repaired for this long.
-const PEACE: Duration = Duration::from_mins(10);
-/// The first wait before a repair in a fight, and the longest.
-const WAIT: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(5));
+const PEACE: Duration = Duration::from_mins(2);
 
 /// A fight, or what may become one.
 pub(super) struct Fight {
@@ -20,8 +20,10 @@ pub(super) struct Fight {
     pub fields: Vec<String>,
     /// The managers who had changed them.
     pub by: Vec<String>,
-    rounds: u32,
-    last: Instant,
+    /// When repairs at our pace would have come as far as we are.
+    due: Instant,
+    /// The last repair that used up what may be done at once.
+    contested: Option<Instant>,
 }
 
 /// The repairs of late.
@@ -31,34 +33,40 @@ pub(super) struct Fights(HashMap<ObjectKey, Fight>);
 impl Fights {
     /// How long a repair of these fields has to wait; `None` for not at all.
     pub fn wait(&self, key: &ObjectKey, fields: &[String], now: Instant) -> Option<Duration> {
-        let fight = self.0.get(key).filter(|f| f.rounds >= ROUNDS && f.is_of(fields) && now - f.last < PEACE)?;
-        let wait = (WAIT.0 * 2_u32.pow((fight.rounds - ROUNDS).min(8))).min(WAIT.1);
-        wait.checked_sub(now - fight.last).filter(|wait| !wait.is_zero())
+        let fight = self.0.get(key).filter(|f| f.is_of(fields))?;
+        let wait = fight.due.saturating_duration_since(now).saturating_sub(PACE * (AT_ONCE - 1));
+        (!wait.is_zero()).then_some(wait)
     }
 
     /// Takes down a repair of what these managers had changed.
     pub fn repaired(&mut self, key: &ObjectKey, fields: &[String], by: &[String], now: Instant) {
-        let before = self.0.get(key).filter(|f| f.is_of(fields) && now - f.last < PEACE).map_or(0, |f| f.rounds);
-        let rounds = before.saturating_add(1);
-        self.0.insert(key.clone(), Fight { fields: fields.to_vec(), by: by.to_vec(), rounds, last: now });
+        let before = self.0.remove(key).filter(|f| f.is_of(fields));
+        let due = before.as_ref().map_or(now, |f| f.due.max(now)) + PACE;
+        let contested = if due - now > PACE * (AT_ONCE - 1) { Some(now) } else { before.and_then(|f| f.contested) };
+        self.0.insert(key.clone(), Fight { fields: fields.to_vec(), by: by.to_vec(), due, contested });
     }
 
     /// The fights that are on, by object.
     pub fn on(&self, now: Instant) -> Vec<(&ObjectKey, &Fight)> {
-        let mut on: Vec<_> = self.0.iter().filter(|(_, f)| f.rounds >= ROUNDS && now - f.last < PEACE).collect();
+        let mut on: Vec<_> = self.0.iter().filter(|(_, f)| f.peace(now).is_some()).collect();
         on.sort_by_key(|(key, _)| *key);
         on
     }
 
     /// When the first fight that is on will be over if nothing happens.
     pub fn next_peace(&self, now: Instant) -> Option<Duration> {
-        self.on(now).iter().map(|(_, f)| PEACE.saturating_sub(now - f.last)).min()
+        self.0.values().filter_map(|f| f.peace(now)).min()
     }
 }
 
 impl Fight {
     fn is_of(&self, fields: &[String]) -> bool {
         fields.iter().any(|f| self.fields.contains(f))
+    }
+
+    /// How long it will go on if nothing happens; `None` where it is over, or was none.
+    fn peace(&self, now: Instant) -> Option<Duration> {
+        PEACE.checked_sub(now.saturating_duration_since(self.contested?)).filter(|left| !left.is_zero())
     }
 }
 
@@ -75,28 +83,39 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_changed_back_again_and_again_is_repaired_more_and_more_slowly() {
+    fn a_field_that_is_changed_back_again_and_again_is_repaired_at_a_slow_pace() {
         let (mut fights, mut now, mut waits) = (Fights::default(), Instant::now(), vec![]);
-        for _ in 0..13 {
+        for _ in 0..AT_ONCE + 3 {
             let wait = fights.wait(&key(), &fields("a"), now).unwrap_or_default();
-            waits.push(wait.as_secs());
+            waits.push(wait);
             now += wait;
             fights.repaired(&key(), &fields("a"), &[], now);
         }
-        assert_eq!(waits, [0, 0, 0, 0, 0, 5, 10, 20, 40, 80, 160, 300, 300]);
+        let (free, slowed) = waits.split_at(AT_ONCE as usize);
+        assert!(free.iter().all(Duration::is_zero), "{free:?}");
+        assert_eq!(slowed, [PACE; 3]);
         assert_eq!(fights.on(now).len(), 1);
         assert_eq!(fights.wait(&key(), &fields("b"), now), None, "another field is another matter");
     }
 
     #[test]
+    fn a_person_who_edits_now_and_then_fights_nobody() {
+        let (mut fights, mut now) = (Fights::default(), Instant::now());
+        for _ in 0..1000 {
+            now += PACE;
+            assert_eq!(fights.wait(&key(), &fields("a"), now), None);
+            fights.repaired(&key(), &fields("a"), &[], now);
+        }
+        assert!(fights.on(now).is_empty());
+    }
+
+    #[test]
     fn a_fight_ends_when_nobody_fights_any_more() {
         let (mut fights, now) = (Fights::default(), Instant::now());
-        (0..6).for_each(|_| fights.repaired(&key(), &fields("a"), &[], now));
+        (0..AT_ONCE).for_each(|_| fights.repaired(&key(), &fields("a"), &[], now));
         assert!(fights.next_peace(now) == Some(PEACE) && fights.wait(&key(), &fields("a"), now).is_some());
         let later = now + PEACE;
-        assert!(fights.on(later).is_empty());
+        assert!(fights.on(later).is_empty() && fights.next_peace(later).is_none());
         assert_eq!(fights.wait(&key(), &fields("a"), later), None);
-        fights.repaired(&key(), &fields("a"), &[], later);
-        assert!(fights.on(later).is_empty(), "the count begins anew");
     }
 }

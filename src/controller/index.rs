@@ -6,6 +6,7 @@ use super::claims::Claims;
 use crate::api::{API_VERSION, IGNORE, INSTALLED_STATE, KIND, PRUNE};
 use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::component::Component;
+use crate::metrics::Metrics;
 use crate::object::{ObjectKey, labels};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -76,14 +77,22 @@ pub struct Index {
     changed: mpsc::UnboundedSender<OwnerId>,
     synced: Arc<watch::Sender<()>>,
     claims: Arc<Claims>,
+    metrics: Arc<Metrics>,
 }
 
 impl Index {
     /// An empty index, and the owners whose objects change: those that the objects name, and those that want them too.
     #[must_use]
-    pub fn new(cluster: Cluster, claims: Arc<Claims>) -> (Self, mpsc::UnboundedReceiver<OwnerId>) {
+    pub fn new(
+        cluster: Cluster,
+        claims: Arc<Claims>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, mpsc::UnboundedReceiver<OwnerId>) {
         let (changed, inbox) = mpsc::unbounded_channel();
-        (Self { cluster, state: Arc::default(), changed, synced: Arc::new(watch::channel(()).0), claims }, inbox)
+        (
+            Self { cluster, state: Arc::default(), changed, synced: Arc::new(watch::channel(()).0), claims, metrics },
+            inbox,
+        )
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -189,6 +198,9 @@ impl Index {
             is_kept: is_annotated(PRUNE, "false"),
         };
         let before = self.state().objects.insert(key.clone(), known.clone());
+        if before.is_none() {
+            self.metrics.own(key.group_kind(), true);
+        }
         if before.as_ref() != Some(&known) {
             // An object that changed hands concerns both.
             self.announce(&key, [Some(known.owner), before.map(|b| b.owner)]);
@@ -199,6 +211,7 @@ impl Index {
     fn forget(&self, key: &ObjectKey) {
         let gone = self.state().objects.remove(key);
         if let Some(gone) = gone {
+            self.metrics.own(key.group_kind(), false);
             self.announce(key, [Some(gone.owner), None]);
         }
     }
@@ -218,7 +231,9 @@ impl Index {
 
     fn announce(&self, key: &ObjectKey, owners: [Option<OwnerId>; 2]) {
         let concerned: BTreeSet<_> = owners.into_iter().flatten().chain(self.claims.claimants(key)).collect();
-        concerned.into_iter().for_each(|owner| self.wake(owner));
+        for owner in concerned {
+            self.wake(owner);
+        }
     }
 
     /// Has a resource looked at.

@@ -1,23 +1,21 @@
 //! The waves of an installation: every wave that is open is applied, in order, and what is no longer wanted is pruned once
 //! all is ready.
 
+use super::bring::Brought;
 use super::fights::Fight;
 use super::index::OwnerId;
 use super::{Context, Memory, Seen, Standing, events, prune};
 use crate::api::status::{ComponentStatus, Phase};
-use crate::apply;
 use crate::cluster::ClusterError;
 use crate::component::Component;
 use crate::object::inventory::{self, Entry};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey};
-use crate::observe::{self, Readiness, reason};
+use crate::observe::Readiness;
 use crate::plan;
 use crate::status::{Findings, Remark, Verdict};
 use events::Note;
 use futures::{FutureExt, StreamExt, stream};
-use kube::ResourceExt;
-use kube::api::DynamicObject;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -63,19 +61,23 @@ pub(super) struct Pass<'a> {
     repairs: Vec<String>,
 }
 
-/// What came of one object.
-struct Brought {
-    seen: Seen,
-    /// What was repaired, and who had changed it.
-    repair: Option<(Vec<String>, Vec<String>)>,
-    again: Option<Duration>,
-}
-
 enum WaveResult {
     Ready,
     Waiting(String),
     Conflict(String),
     Failed(String),
+}
+
+impl WaveResult {
+    /// As metrics label it.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Waiting(_) => "waiting",
+            Self::Conflict(_) => "conflict",
+            Self::Failed(_) => "failed",
+        }
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -101,7 +103,10 @@ impl<'a> Pass<'a> {
             let (phase, version, note) = if let Some(parent) = plan::closed_by(component, &ready) {
                 (Phase::Reconciling, known(), Some(format!("waits for {}", parent.facts().title)))
             } else {
-                match self.apply_wave(&wave).await {
+                let begun = Instant::now();
+                let result = self.apply_wave(&wave).await;
+                self.context.metrics.time_component(component.name(), result.name(), begun);
+                match result {
                     WaveResult::Ready => {
                         ready.insert(component, true);
                         (Phase::Healthy, version.clone(), None)
@@ -111,6 +116,7 @@ impl<'a> Pass<'a> {
                         (Phase::Reconciling, version.clone(), Some(what))
                     }
                     WaveResult::Conflict(why) => {
+                        self.context.metrics.count("apply_conflict", [("component", component.name())]);
                         conflicts.push(format!("{component}: {why}"));
                         (Phase::Error, known(), Some(why))
                     }
@@ -165,6 +171,7 @@ impl<'a> Pass<'a> {
         for key in &gone {
             self.memory.objects.remove(*key);
             self.memory.inventory.remove(*key);
+            self.context.metrics.count("resource_prune", [("kind", &key.group_kind())]);
         }
         if !gone.is_empty() {
             let text = summary(&gone.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -258,115 +265,13 @@ impl<'a> Pass<'a> {
 
     fn take_in(&mut self, key: ObjectKey, brought: Brought) {
         if let Some((fields, by)) = brought.repair {
+            self.context.metrics.count("drift_repair", [("kind", &key.group_kind())]);
             self.memory.fights.repaired(&key, &fields, &by, Instant::now());
             let by = if by.is_empty() { String::new() } else { format!(", changed by {}", by.join(", ")) };
             self.repairs.push(format!("{key} ({}{by})", summary(&fields)));
         }
         self.again = sooner(self.again, brought.again);
         self.memory.objects.insert(key, brought.seen);
-    }
-
-    /// The other resource whose an object is, if it is.
-    fn holder(&self, object: &Object, component: Component) -> Option<OwnerId> {
-        let key = object.key();
-        let named = self.context.index.get(&key).map(|known| known.owner);
-        self.context.claims.held_by_another(self.id, &key, component, named.as_ref())
-    }
-
-    /// How an object of another resource stands to what this one wants. Nothing is written.
-    async fn regard(&self, object: &Object, component: Component, other: OwnerId) -> Result<Seen, ClusterError> {
-        let (key, digest) = (object.key(), object.digest());
-        let known = self.context.index.get(&key);
-        if let (Some(known), Some(seen)) = (&known, self.memory.objects.get(&key))
-            && seen.digest == digest
-            && seen.resource_version == known.resource_version
-            && matches!(&seen.standing, Standing::Shared(o) | Standing::Conflict(o, _) if *o == other)
-        {
-            return Ok(seen.clone());
-        }
-        let Some(live) = self.context.cluster.get(object.api_version(), &key).await? else {
-            let readiness = Readiness::Waiting(format!("IstioOperator {}/{} to create it", other.0, other.1));
-            let (uid, resource_version) = (String::new(), String::new());
-            let api_version = object.api_version().to_owned();
-            return Ok(Seen {
-                digest,
-                api_version,
-                uid,
-                resource_version,
-                readiness,
-                standing: Standing::Shared(other),
-            });
-        };
-        // The base serves all revisions; that of the newest version serves the older ones too.
-        let differences =
-            if component == Component::Base { vec![] } else { apply::differences_but_for_owner(object, &live) };
-        let standing =
-            if differences.is_empty() { Standing::Shared(other) } else { Standing::Conflict(other, differences) };
-        Ok(seen(object, &live, digest, standing))
-    }
-
-    /// One object: nothing where it was last seen equal and has not changed since, else a read and, if it differs, a write.
-    async fn bring(&self, object: &Object) -> Result<Brought, ClusterError> {
-        let (context, memory) = (self.context, &*self.memory);
-        let (key, digest) = (object.key(), object.digest());
-        let known = context.index.get(&key);
-        let last = memory.objects.get(&key).filter(|seen| seen.digest == digest && seen.standing == Standing::Own);
-        if let (Some(known), Some(last)) = (&known, last)
-            && last.resource_version == known.resource_version
-        {
-            return Ok(Brought { seen: last.clone(), repair: None, again: None });
-        }
-        if let Some(known) = known.as_ref().filter(|known| known.is_ignored) {
-            let (uid, resource_version) = (known.uid.clone(), known.resource_version.clone());
-            let (api_version, standing) = (known.api_version.clone(), Standing::Ignored);
-            let seen = Seen { digest, api_version, uid, resource_version, readiness: Readiness::Ready, standing };
-            return Ok(Brought { seen, repair: None, again: None });
-        }
-        let may_exist = known.is_some() || !context.index.is_complete(object.api_version(), object.kind());
-        // What is in the inventory and not in the index may only have lost its labels.
-        let may_exist = may_exist || memory.inventory.contains_key(&key);
-        let mut live = if may_exist { context.cluster.get(object.api_version(), &key).await? } else { None };
-        if let Some(found) = live.take_if(|_| !memory.inventory.contains_key(&key)) {
-            live = Some(apply::take_over(&context.cluster, object.api_version(), &key, found).await?);
-        }
-        if let Some(live) = live.as_ref().filter(|live| live.metadata.deletion_timestamp.is_some()) {
-            // It is created anew when it is gone; its event brings us back.
-            return Ok(Brought { seen: seen(object, live, digest, Standing::Own), repair: None, again: None });
-        }
-        let comparison = apply::compare(object, live.as_ref());
-        if let Some(live) = live.as_ref().filter(|_| comparison.differences.is_empty()) {
-            let seen = self.observed(object, live, digest).await;
-            return Ok(Brought { seen, repair: None, again: None });
-        }
-        let wait = memory.fights.wait(&key, &comparison.differences, Instant::now());
-        if let (Some(last), Some(_)) = (last, wait) {
-            let mut seen = match &live {
-                Some(live) => self.observed(object, live, digest).await,
-                None => Seen { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() },
-            };
-            seen.resource_version.clear();
-            return Ok(Brought { seen, repair: None, again: wait });
-        }
-        let written = apply::write(&context.cluster, &comparison).await?;
-        let changed = live.is_none_or(|live| live.resource_version() != written.resource_version());
-        context.metrics.writes.inc();
-        tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
-        let repair = (last.is_some() && changed).then_some((comparison.differences, comparison.by));
-        Ok(Brought { seen: self.observed(object, &written, digest).await, repair, again: None })
-    }
-
-    /// How an object of the resource's own stands.
-    async fn observed(&self, object: &Object, live: &DynamicObject, digest: u64) -> Seen {
-        let mut seen = seen(object, live, digest, Standing::Own);
-        if let Readiness::Waiting(what) | Readiness::Failed(what) = &mut seen.readiness
-            && object.group() == "apps"
-            && let Some(why) = reason::why_not_ready(&self.context.cluster, live).await
-        {
-            what.push_str(" (");
-            what.push_str(&why);
-            what.push(')');
-        }
-        seen
     }
 
     /// Brings the inventory up to date with what was looked at.
@@ -420,17 +325,6 @@ fn conflict(key: &ObjectKey, seen: &Seen) -> Option<String> {
         other.1,
         summary(fields)
     ))
-}
-
-fn seen(object: &Object, live: &DynamicObject, digest: u64, standing: Standing) -> Seen {
-    Seen {
-        digest,
-        api_version: object.api_version().to_owned(),
-        uid: live.uid().unwrap_or_default(),
-        resource_version: live.resource_version().unwrap_or_default(),
-        readiness: observe::readiness(object.group(), object.kind(), live),
-        standing,
-    }
 }
 
 /// The earlier of two times to look again.

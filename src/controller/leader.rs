@@ -11,8 +11,10 @@ use kube::api::{Api, PostParams};
 use kube::{Client, ResourceExt};
 use std::time::{Duration, Instant};
 
-/// How often the Lease is looked at, and renewed.
+/// How often the Lease is renewed.
 const PERIOD: Duration = Duration::from_secs(2);
+/// How often whoever stands by looks at the Lease.
+const STANDBY_PERIOD: Duration = Duration::from_secs(1);
 
 /// A Lease to be held.
 pub struct Election {
@@ -44,7 +46,7 @@ impl Election {
                 }
                 Err(error) => tracing::warn!(lease = self.name, %error, "cannot look at the lease"),
             }
-            tokio::time::sleep(PERIOD).await;
+            tokio::time::sleep(STANDBY_PERIOD).await;
         }
     }
 
@@ -53,7 +55,9 @@ impl Election {
         let mut renewed = Instant::now();
         while renewed.elapsed() < self.renew_deadline {
             tokio::time::sleep(PERIOD).await;
-            match tokio::time::timeout(self.renew_deadline, self.take()).await {
+            // Whatever happens, work ends before anybody else may begin.
+            let left = self.renew_deadline.saturating_sub(renewed.elapsed());
+            match tokio::time::timeout(left, self.take()).await {
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "cannot renew the lease"),

@@ -7,15 +7,19 @@
 //! | module | what it does |
 //! |---|---|
 //! | `reconcile` | one pass: from a resource to its status |
-//! | `install` | the waves of an installation, object by object |
+//! | `install` | the waves of an installation |
+//! | `bring` | one object: read, compared, written |
 //! | `prune` | what a resource has and no longer wants |
 //! | `preview` | what a pass would do |
 //! | `cleanup`, `usage` | the end of a resource, and who still needs it |
 //! | `record` | the `installed-state` resource |
 //! | `report`, `events` | status and events |
 //! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
+//! | `tally` | what metrics count of all this |
+//! | `rbac` | the role that all this needs |
 //! | `leader` | which of several operators works |
 
+mod bring;
 pub mod claims;
 mod cleanup;
 mod events;
@@ -25,9 +29,11 @@ mod install;
 pub mod leader;
 mod preview;
 mod prune;
+pub mod rbac;
 mod reconcile;
 mod record;
 mod report;
+mod tally;
 mod usage;
 
 use crate::api::status::InstallStatus;
@@ -55,6 +61,7 @@ use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tally::Queue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -152,6 +159,7 @@ pub struct Context {
     config: Config,
     metrics: Arc<Metrics>,
     memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<Memory>>>>,
+    queue: Queue,
 }
 
 impl Context {
@@ -162,12 +170,17 @@ impl Context {
 
     /// A resource is gone: those who wanted the same can have it.
     fn forget(&self, id: &OwnerId) {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(id).is_some() {
+            self.metrics.count("cache_flush", []);
+        }
+        self.metrics.set_ready(id, None);
         self.wake(self.claims.set(id, None));
     }
 
     fn wake(&self, owners: BTreeSet<OwnerId>) {
-        owners.into_iter().for_each(|owner| self.index.wake(owner));
+        for owner in owners {
+            self.index.wake(owner);
+        }
     }
 }
 
@@ -207,7 +220,7 @@ pub async fn run(
     };
     let claims = Arc::new(Claims::default());
     let kinds = patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await?;
-    let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims));
+    let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
     let kinds: Vec<_> =
         index::FROM_THE_START.iter().map(|(v, k)| ((*v).to_owned(), (*k).to_owned())).chain(kinds).collect();
     for (api_version, kind) in &kinds {
@@ -216,8 +229,8 @@ pub async fn run(
     stop.run_until_cancelled(index.complete()).await;
 
     let concurrency = config.concurrency;
-    let (package, memories) = (Arc::new(package), Mutex::default());
-    let context = Arc::new(Context { cluster, index, claims, facts, package, config, metrics, memories });
+    let (package, memories, queue) = (Arc::new(package), Mutex::default(), Queue::default());
+    let context = Arc::new(Context { cluster, index, claims, facts, package, config, metrics, memories, queue });
     let (mut inboxes, mut workers) = (vec![], vec![]);
     for namespace in namespaces {
         let (inbox, children) = mpsc::unbounded_channel();
@@ -304,6 +317,10 @@ async fn distribute(
     }
 }
 
+fn id_of(reference: &ObjectRef<DynamicObject>) -> OwnerId {
+    (reference.namespace.clone().unwrap_or_default(), reference.name.clone())
+}
+
 /// Works on the resources of one namespace, or of all.
 async fn work(
     context: Arc<Context>,
@@ -326,7 +343,11 @@ async fn work(
         .map_ok(move |object| ObjectRef::from_obj_with(&object, reference.clone()));
     let children = stream::unfold(children, |mut children| async { children.recv().await.map(|c| (c, children)) })
         .map(move |(namespace, name)| Ok(ObjectRef::new_with(&name, resource.clone()).within(&namespace)));
-    let queue = stream::select(own, children).take_until(stop.cancelled_owned()).boxed();
+    let entering = Arc::clone(&context);
+    let queue = stream::select(own, children)
+        .inspect_ok(move |entered| entering.queue.enter(id_of(entered), &entering.metrics))
+        .take_until(stop.cancelled_owned())
+        .boxed();
     let config = controller::Config::default().concurrency(concurrency);
     controller::applier(
         |object, context| reconcile::reconcile(object, context).boxed(),
@@ -342,9 +363,16 @@ async fn work(
             Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
             // Gone, perhaps without our finalizer.
             Err(controller::Error::ObjectNotFound(gone)) => {
-                context.forget(&(gone.namespace.unwrap_or_default(), gone.name));
+                let id = (gone.namespace.unwrap_or_default(), gone.name);
+                context.metrics.count("cr_deletion", []);
+                context.metrics.count("reconcile_request", [("reason", "delete")]);
+                context.queue.leave(&id, &context.metrics);
+                context.forget(&id);
             }
-            Err(error) => tracing::warn!(%error, "watching IstioOperator resources"),
+            Err(error) => {
+                context.metrics.count("get_cr_error", [("reason", "unknown")]);
+                tracing::warn!(%error, "watching IstioOperator resources");
+            }
         }
         futures::future::ready(())
     })

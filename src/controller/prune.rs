@@ -72,7 +72,7 @@ pub(super) async fn delete(context: &Context, doomed: &Doomed, why: &'static str
     for (key, entry) in doomed {
         tracing::info!(object = %key, why, "deleting");
         match context.cluster.delete(&entry.api_version, key, &entry.uid).await {
-            Ok(()) => drop(context.metrics.deletions.inc()),
+            Ok(()) => context.metrics.count("resource_deletion", [("kind", &key.group_kind())]),
             Err(error) => failures.push((key.clone(), error)),
         }
     }

@@ -4,7 +4,7 @@ use super::events;
 use super::index::OwnerId;
 use super::install::{Pass, Wanted, sooner};
 use super::report::report;
-use super::{Claim, Context, Memory, cleanup, preview, record, since};
+use super::{Claim, Context, Memory, cleanup, preview, record, since, tally};
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::object::manifests::Manifests;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Instrument;
 
 /// How soon the reason of a wait is looked at again: pods, which say it, are not watched.
@@ -67,7 +67,11 @@ fn id_of(resource: &DynamicObject) -> OwnerId {
 pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PassError> {
     let id = id_of(&resource);
     let span = tracing::info_span!("pass", namespace = id.0, name = id.1);
-    pass(&resource, &context, &id).instrument(span).await
+    context.queue.leave(&id, &context.metrics);
+    let begun = Instant::now();
+    let result = pass(&resource, &context, &id).instrument(span).await;
+    context.metrics.time_pass(begun.elapsed());
+    result
 }
 
 async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, PassError> {
@@ -93,16 +97,21 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         add_finalizer(resource, context).await?;
     }
     let generation = resource.metadata.generation.unwrap_or_default();
-    if memory.known().observed_generation != Some(generation) {
+    let seen = memory.known().observed_generation;
+    if seen != Some(generation) {
+        let reason = if seen.is_none() { "create" } else { "update_generation" };
+        context.metrics.count("reconcile_request", [("reason", reason)]);
         report(resource, context, &mut memory, &Findings::of(Verdict::Started, generation)).await?;
     }
-    let manifests = match build(resource, context).await? {
+    let built = build(resource, context).await?;
+    tally::count_build(&context.metrics, resource, &built);
+    let manifests = match built {
         Ok(manifests) => manifests,
         Err(error) => {
             let invalid = Findings::of(Verdict::Invalid(error.to_string()), generation);
             report(resource, context, &mut memory, &invalid).await?;
             context.wake(context.claims.outdate(id));
-            context.metrics.count_pass("invalid");
+            context.metrics.count("reconcile", [("result", "invalid")]);
             return Ok(Action::await_change());
         }
     };
@@ -134,7 +143,8 @@ async fn install(
     for note in &installed.notes {
         events::publish(context, resource, note).await;
     }
-    context.metrics.count_pass(if installed.failure.is_none() { "ok" } else { "failed" });
+    let result = if installed.failure.is_none() { "ok" } else { "failed" };
+    context.metrics.count("reconcile", [("result", result)]);
     if let Some(failure) = installed.failure {
         // What gets on gets on soon.
         if memory.progress() != before {

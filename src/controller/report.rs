@@ -5,6 +5,7 @@ use super::{Context, Memory};
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
 use crate::status::{self, Findings, Verdict};
+use kube::ResourceExt;
 use kube::api::DynamicObject;
 
 /// Writes the status, if it differs, and tells what changed.
@@ -23,6 +24,8 @@ pub(super) async fn report(
     let old = memory.known();
     let new = status::compute(&old, findings, &now);
     let value = serde_json::to_value(&new).unwrap_or_default();
+    let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
     let Some(patch) = status::merge_patch(&memory.status, &value) else { return Ok(()) };
     match context.cluster.patch_status(resource, &patch).await {
         // It has gone; there is nobody to tell.

@@ -39,8 +39,8 @@ pub(super) async fn users_of(cluster: &Cluster, revision: &str, except: &[Pods])
     let place = |pod: &ObjectMeta| {
         format!("Pod {}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default())
     };
-    let named = |namespace: &ObjectMeta| format!("Namespace {}", namespace.name.as_deref().unwrap_or_default());
-    Ok(pods.map(place).chain(namespaces.map(named)).collect())
+    let title = |namespace: &ObjectMeta| format!("Namespace {}", namespace.name.as_deref().unwrap_or_default());
+    Ok(pods.map(place).chain(namespaces.map(title)).collect())
 }
 
 fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
@@ -77,8 +77,10 @@ fn is_of(pod: &ObjectMeta, (namespace, selector): &Pods) -> bool {
 mod tests {
     use super::*;
 
-    fn meta(labels: &[(&str, &str)], annotations: &[(&str, &str)]) -> ObjectMeta {
-        let map = |pairs: &[(&str, &str)]| Some(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn meta(labels: Pairs<'_>, annotations: Pairs<'_>) -> ObjectMeta {
+        let map = |pairs: Pairs<'_>| Some(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
         ObjectMeta {
             namespace: Some("ns".into()),
             labels: map(labels),
@@ -90,7 +92,7 @@ mod tests {
     #[test]
     fn a_namespace_points_to_a_revision_by_its_name_a_tag_or_as_the_default() {
         let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
-        let table: [(&[(&str, &str)], &[&str], bool); 7] = [
+        let table: &[(Pairs, &[&str], bool)] = &[
             (&[("istio.io/rev", "canary")], &["canary"], true),
             (&[("istio.io/rev", "prod")], &["canary", "prod"], true),
             (&[("istio.io/rev", "other")], &["canary"], false),
@@ -100,7 +102,7 @@ mod tests {
             (&[], &["default"], false),
         ];
         for (labels, revisions, points) in table {
-            assert_eq!(points_to(&meta(labels, &[]), &names(revisions)), points, "{labels:?} {revisions:?}");
+            assert_eq!(points_to(&meta(labels, &[]), &names(revisions)), *points, "{labels:?} {revisions:?}");
         }
     }
 

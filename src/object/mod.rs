@@ -25,6 +25,14 @@ pub struct ObjectKey {
     pub name: String,
 }
 
+impl ObjectKey {
+    /// `group/Kind`, as labels of metrics have it.
+    #[must_use]
+    pub fn group_kind(&self) -> String {
+        format!("{}/{}", self.group, self.kind)
+    }
+}
+
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() {

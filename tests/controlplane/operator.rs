@@ -72,6 +72,11 @@ impl Operator {
         Ok(values.sum())
     }
 
+    /// What it has ended with, if it has.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn terminate(mut self) -> Result<ExitStatus> {
         self.process.terminate(Duration::from_secs(30))

@@ -187,9 +187,14 @@ impl Lab {
 
     /// `kubectl apply` of a text.
     pub fn apply(&self, yaml: &str) {
+        self.apply_with(&[], yaml);
+    }
+
+    /// The same with flags.
+    pub fn apply_with(&self, flags: &[&str], yaml: &str) {
         let file = self.folder.path().join("applied.yaml");
         std::fs::write(&file, yaml).unwrap();
-        self.kubectl(&["apply", "-f", &file.to_string_lossy()]);
+        self.kubectl(&[&["apply", "-f", &file.to_string_lossy()], flags].concat());
     }
 
     /// An IstioOperator resource `main` with this spec, in YAML's flow form.

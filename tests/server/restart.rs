@@ -41,6 +41,25 @@ fn an_operator_killed_in_the_middle_finishes_after_its_restart_and_a_restart_on_
     assert_eq!(lab.writes_since(mark), Vec::<String>::new());
     assert_eq!(changed(&before, &after), Vec::<&str>::new());
     assert_eq!(lab.iop("main").unwrap()["status"], resource.unwrap()["status"]);
+    the_inventory_outlives_the_operator_and_labels(&lab);
+}
+
+/// Complaints: what a resource had installed was left (istio#23280, #29066, #31274, #35657) where labels did not tell.
+fn the_inventory_outlives_the_operator_and_labels(lab: &Lab) {
+    assert_eq!(lab.terminate_operator(), Some(0));
+    let edit = |args: &[&str]| lab.kubectl(&[args, &["-n", "istio-system"]].concat());
+    let (owner, component) = ("install.operator.istio.io/owning-resource-", "operator.istio.io/managed-");
+    edit(&["label", "service", "istio-egressgateway", owner, component]);
+    edit(&["annotate", "serviceaccount", "istio-egressgateway-service-account", "install.istio.io/prune=false"]);
+    lab.apply_spec("{profile: default}");
+    lab.start_operator();
+    lab.wait_for_status("HEALTHY", &[]);
+    let path = |kind: &str, name: &str| format!("/api/v1/namespaces/istio-system/{kind}/{name}");
+    assert_eq!(lab.get(&path("services", "istio-egressgateway")), None, "it lost its labels, not its owner");
+    assert_eq!(lab.deployment("istio-egressgateway"), None);
+    lab.delete("main");
+    let left: Vec<_> = lab.owned().into_keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
+    assert_eq!(left, ["ServiceAccount istio-system/istio-egressgateway-service-account"], "it was to be kept");
 }
 
 /// Values that are stored in another form than they are sent, or not at all.

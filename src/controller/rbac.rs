@@ -1,0 +1,179 @@
+//! The ClusterRole of the operator: what the controller itself does, what the charts render, and what the roles among that
+//! allow, for Kubernetes lets nobody grant more than they have. Nothing is written by hand but the first, so that a chart
+//! that renders a new kind shows up here; `escalate` and `bind`, which would allow everything, are not needed.
+
+use super::index::FROM_THE_START;
+use crate::api::{GROUP, KIND, PLURAL};
+use crate::object::Object;
+use crate::object::inventory::group_of;
+use crate::pipeline::{self, ClusterFacts, Package, PipelineError};
+use crate::plan;
+use crate::request;
+use crate::resolve::Strictness;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the controller does apart from installing: group, resources, verbs, and what for.
+const OWN: &[(&str, &[&str], &[&str])] = &[
+    // Its own resources: finalizers and annotations, status, and the records of installations.
+    (GROUP, &[PLURAL], &["get", "list", "watch", "create", "patch", "delete"]),
+    (GROUP, &["istiooperators/status"], &["patch"]),
+    // The namespace of a control plane is made where it is missing, and asked who uses the control plane.
+    ("", &["namespaces"], &["get", "list", "create", "patch"]),
+    // Why a workload is not ready, and whose proxy a pod has.
+    ("", &["pods"], &["get", "list"]),
+    ("", &["events"], &["get", "create", "patch"]),
+    // Which revisions tags stand for.
+    ("admissionregistration.k8s.io", &["mutatingwebhookconfigurations"], &["list"]),
+    ("coordination.k8s.io", &["leases"], &["get", "create", "update"]),
+];
+
+/// Specs that between them render every kind of object that the charts have.
+fn specs(profiles: &[&str]) -> Vec<Value> {
+    // Everything that a template asks for before it renders another kind, or allows more.
+    let values = json!({
+        "defaultRevision": "default",
+        "cni": {"repair": {"enabled": true}, "taint": {"enabled": true}, "resourceQuotas": {"enabled": true}},
+        "global": {"istiod": {"enableAnalysis": true}, "externalIstiod": true, "remotePilotAddress": "10.0.0.1"},
+    });
+    let with = |profile: &str, values: &Value| json!({"profile": profile, "values": values, "components": {"cni": {"enabled": true}}});
+    profiles.iter().flat_map(|profile| [with(profile, &json!({})), with(profile, &values)]).collect()
+}
+
+/// Verbs by group, resource, and the names they are limited to.
+type Rules = BTreeMap<(String, String, Vec<String>), BTreeSet<String>>;
+
+/// The role, as an object.
+///
+/// # Errors
+/// The charts of the package are broken.
+pub fn cluster_role(package: &Package) -> Result<Value, PipelineError> {
+    let mut rules = Rules::new();
+    for (group, resources, verbs) in OWN {
+        resources.iter().for_each(|resource| allow(&mut rules, group, resource, &[], verbs));
+    }
+    for (api_version, kind) in FROM_THE_START.iter().filter(|(_, kind)| !plan::is_kept(kind)) {
+        allow(&mut rules, group_of(api_version), &plural(kind), &[], &["get", "list", "watch", "delete"]);
+    }
+    for spec in specs(&package.profiles().names().collect::<Vec<_>>()) {
+        let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
+        let request = request::from_resource(&resource);
+        let manifests = pipeline::build(&request, &ClusterFacts::default(), package, Strictness::Full)?;
+        for object in manifests.parts.iter().flat_map(|part| &part.objects) {
+            let verbs: &[&str] = if plan::is_kept(object.kind()) {
+                &["get", "list", "watch", "create", "patch"]
+            } else {
+                &["get", "list", "watch", "create", "patch", "delete"]
+            };
+            allow(&mut rules, object.group(), &plural(object.kind()), &[], verbs);
+            allow_what_is_granted(&mut rules, object);
+        }
+    }
+    Ok(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "istio-operator"},
+        "rules": to_list(&rules),
+    }))
+}
+
+/// The same as YAML, with what it is.
+///
+/// # Errors
+/// The charts of the package are broken.
+pub fn to_yaml(package: &Package) -> Result<String, PipelineError> {
+    let role = cluster_role(package)?;
+    let text = crate::tree::yaml_write::to_string(&role).unwrap_or_default();
+    Ok(format!(
+        "# Made by `make role` from what the controller does, what the charts render, and what the roles among that allow:\n\
+         # Kubernetes lets nobody grant more than they have. Wildcards are those of istiod's own role.\n{text}"
+    ))
+}
+
+fn allow(rules: &mut Rules, group: &str, resource: &str, names: &[String], verbs: &[&str]) {
+    let key = (group.to_owned(), resource.to_owned(), names.to_vec());
+    rules.entry(key).or_default().extend(verbs.iter().map(|v| (*v).to_owned()));
+}
+
+/// What a role among the objects allows, if it is one.
+fn allow_what_is_granted(rules: &mut Rules, object: &Object) {
+    if object.group() != "rbac.authorization.k8s.io" || !object.kind().ends_with("Role") {
+        return;
+    }
+    let texts = |rule: &Value, field: &str| -> Vec<String> {
+        let list = rule.get(field).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(|v| v.as_str().map(str::to_owned)).collect()
+    };
+    for rule in object.value().get("rules").and_then(Value::as_array).into_iter().flatten() {
+        let verbs = texts(rule, "verbs");
+        let verbs: Vec<&str> = verbs.iter().map(String::as_str).collect();
+        for group in texts(rule, "apiGroups") {
+            for resource in texts(rule, "resources") {
+                allow(rules, &group, &resource, &texts(rule, "resourceNames"), &verbs);
+            }
+        }
+    }
+}
+
+/// The rules, with resources of a group that allow the same put together.
+fn to_list(rules: &Rules) -> Vec<Value> {
+    type Shared<'a> = (&'a str, &'a [String], Vec<&'a str>);
+    let mut grouped: BTreeMap<Shared<'_>, Vec<&str>> = BTreeMap::new();
+    for ((group, resource, names), verbs) in rules {
+        // "*" is all the rest too.
+        let verbs: Vec<&str> = if verbs.contains("*") { vec!["*"] } else { verbs.iter().map(String::as_str).collect() };
+        grouped.entry((group, names, verbs)).or_default().push(resource);
+    }
+    let rule = |((group, names, verbs), resources): (Shared<'_>, Vec<&str>)| {
+        let mut rule = json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
+        if let (false, Some(rule)) = (names.is_empty(), rule.as_object_mut()) {
+            rule.insert("resourceNames".into(), json!(names));
+        }
+        rule
+    };
+    grouped.into_iter().map(rule).collect()
+}
+
+/// The plural of a kind, as in URLs.
+fn plural(kind: &str) -> String {
+    let kind = if kind == KIND { return PLURAL.to_owned() } else { kind.to_lowercase() };
+    match kind.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if kind.ends_with("ss") => format!("{kind}es"),
+        // Endpoints.
+        _ if kind.ends_with('s') => kind,
+        _ => format!("{kind}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verbs(role: &Value, group: &str, resource: &str) -> BTreeSet<String> {
+        let has = |rule: &&Value, field: &str, value: &str| rule[field].as_array().unwrap().iter().any(|v| v == value);
+        let rules = role["rules"].as_array().unwrap().iter();
+        let rules = rules.filter(|r| has(r, "apiGroups", group) && has(r, "resources", resource));
+        rules.flat_map(|r| r["verbs"].as_array().unwrap()).map(|v| v.as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_role_allows_to_install_and_to_grant_and_never_to_escalate_or_to_delete_definitions() {
+        let role = cluster_role(&Package::embedded().unwrap()).unwrap();
+        let all = ["create", "delete", "get", "list", "patch", "watch"].map(str::to_owned);
+        assert_eq!(verbs(&role, "apps", "daemonsets"), BTreeSet::from(all.clone()));
+        assert!(verbs(&role, "networking.istio.io", "envoyfilters").is_superset(&BTreeSet::from(all)));
+        let definitions = verbs(&role, "apiextensions.k8s.io", "customresourcedefinitions");
+        assert!(definitions.contains("patch") && !definitions.contains("delete"), "{definitions:?}");
+        assert!(!verbs(&role, "", "namespaces").contains("delete"));
+        assert!(verbs(&role, "authentication.k8s.io", "tokenreviews").contains("create"), "istiod's role grants it");
+        let text = role.to_string();
+        assert!(!text.contains("escalate") && !text.contains("\"bind\"") && !text.contains("impersonate"));
+    }
+
+    #[test]
+    fn kinds_are_put_in_the_plural_as_kubernetes_does() {
+        let plurals = ["NetworkPolicy", "Gateway", "Endpoints", "Ingress", "ConfigMap"].map(plural);
+        assert_eq!(plurals, ["networkpolicies", "gateways", "endpoints", "ingresses", "configmaps"]);
+    }
+}

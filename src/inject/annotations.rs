@@ -1,0 +1,160 @@
+//! The annotations that injection reads, and what may stand in them.
+
+use super::pod::Pod;
+
+/// Whether a pod is injected; a label of the same name has precedence.
+pub(super) const INJECT: &str = "sidecar.istio.io/inject";
+/// The templates, instead of the default ones.
+pub(super) const TEMPLATES: &str = "inject.istio.io/templates";
+/// A layer over the proxies' configuration.
+pub(super) const PROXY_CONFIG: &str = "proxy.istio.io/config";
+/// The author's own containers of names that templates have, for the next injection.
+pub(super) const OVERRIDES: &str = "proxy.istio.io/overrides";
+/// What was injected.
+pub(super) const STATUS: &str = "sidecar.istio.io/status";
+/// The flavour of the proxy's image.
+pub(super) const IMAGE_TYPE: &str = "sidecar.istio.io/proxyImageType";
+/// The processors the proxy may use, and those it asks for.
+pub(super) const CPU_LIMIT: &str = "sidecar.istio.io/proxyCPULimit";
+/// See [`CPU_LIMIT`].
+pub(super) const CPU: &str = "sidecar.istio.io/proxyCPU";
+/// Whether probes go through the agent.
+pub(super) const REWRITE_PROBES: &str = "sidecar.istio.io/rewriteAppHTTPProbers";
+/// The agent's port.
+pub(super) const STATUS_PORT: &str = "status.sidecar.istio.io/port";
+/// Whether metrics are merged.
+pub(super) const MERGE_METRICS: &str = "prometheus.istio.io/merge-metrics";
+
+/// Says what is wrong with a text.
+type Check = fn(&str) -> Result<(), String>;
+
+/// The annotations that are checked. `proxy.istio.io/config` is read by [`mesh`](super::mesh), which checks it.
+const CHECKED: &[(&str, Check)] = &[
+    ("sidecar.istio.io/interceptionMode", |v| {
+        ensure(["REDIRECT", "TPROXY", "NONE"].contains(&v), "want REDIRECT, TPROXY or NONE")
+    }),
+    ("sidecar.istio.io/enableCoreDump", boolean),
+    (STATUS_PORT, |v| port(v)),
+    ("readiness.status.sidecar.istio.io/initialDelaySeconds", seconds),
+    ("readiness.status.sidecar.istio.io/periodSeconds", seconds),
+    ("readiness.status.sidecar.istio.io/failureThreshold", seconds),
+    ("traffic.sidecar.istio.io/includeOutboundIPRanges", |v| if v == "*" { Ok(()) } else { ranges(v) }),
+    ("traffic.sidecar.istio.io/excludeOutboundIPRanges", ranges),
+    ("traffic.sidecar.istio.io/includeInboundPorts", |v| if v == "*" { Ok(()) } else { ports(v) }),
+    ("traffic.sidecar.istio.io/excludeInboundPorts", ports),
+    ("traffic.sidecar.istio.io/excludeOutboundPorts", ports),
+    (MERGE_METRICS, boolean),
+];
+
+/// Every annotation that has no valid value, in words.
+pub(super) fn problems(pod: &Pod) -> Vec<String> {
+    let wrong = CHECKED.iter().filter_map(|(name, check)| {
+        let value = pod.annotation(name)?;
+        Some(invalid(name, value, &check(value).err()?))
+    });
+    wrong.collect()
+}
+
+/// An annotation with a value that does not do, in words.
+pub(super) fn invalid(name: &str, value: &str, why: &str) -> String {
+    format!("invalid value '{value}' for annotation '{name}': {why}")
+}
+
+/// Go's idea of a boolean.
+pub(super) fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn ensure(holds: bool, otherwise: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+}
+
+fn boolean(text: &str) -> Result<(), String> {
+    ensure(parse_bool(text).is_some(), "want true or false")
+}
+
+fn digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn seconds(text: &str) -> Result<(), String> {
+    ensure(digits(text) && text.parse::<u32>().is_ok(), "want a whole number from 0 to 4294967295")
+}
+
+fn port(text: &str) -> Result<(), String> {
+    let is_port = digits(text.trim()) && text.trim().parse::<u16>().is_ok();
+    if is_port { Ok(()) } else { Err(format!("{text:?} is no port from 0 to 65535")) }
+}
+
+fn ports(list: &str) -> Result<(), String> {
+    if list.trim().is_empty() { Ok(()) } else { list.split(',').try_for_each(port) }
+}
+
+fn ranges(list: &str) -> Result<(), String> {
+    if list.is_empty() { Ok(()) } else { list.split(',').try_for_each(range) }
+}
+
+/// An address block such as `10.0.0.0/8`.
+fn range(text: &str) -> Result<(), String> {
+    let parsed = text.split_once('/').and_then(|(address, bits)| {
+        let address: std::net::IpAddr = address.parse().ok()?;
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        Some(digits(bits) && bits.parse::<u8>().ok()? <= widest)
+    });
+    if parsed == Some(true) { Ok(()) } else { Err(format!("{text:?} is no address block such as 10.0.0.0/8")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn problems_of(annotations: &serde_json::Value) -> Vec<String> {
+        problems(&Pod::new(&json!({ "annotations": annotations }), &json!({})).unwrap())
+    }
+
+    #[test]
+    fn valid_annotations_pass() {
+        let all = json!({
+            "sidecar.istio.io/interceptionMode": "TPROXY",
+            "sidecar.istio.io/enableCoreDump": "True",
+            "status.sidecar.istio.io/port": "0",
+            "readiness.status.sidecar.istio.io/periodSeconds": "4294967295",
+            "traffic.sidecar.istio.io/includeOutboundIPRanges": "*",
+            "traffic.sidecar.istio.io/excludeOutboundIPRanges": "10.0.0.0/8,fd00::/8",
+            "traffic.sidecar.istio.io/includeInboundPorts": "*",
+            "traffic.sidecar.istio.io/excludeInboundPorts": "80, 81",
+            "traffic.sidecar.istio.io/excludeOutboundPorts": "",
+            "prometheus.istio.io/merge-metrics": "false",
+            "sidecar.istio.io/logLevel": "anything",
+        });
+        assert_eq!(problems_of(&all), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_annotation_with_a_wrong_value_is_named() {
+        for (name, value) in [
+            ("sidecar.istio.io/interceptionMode", "tproxy"),
+            ("sidecar.istio.io/enableCoreDump", "yes"),
+            ("status.sidecar.istio.io/port", "70000"),
+            ("readiness.status.sidecar.istio.io/failureThreshold", "-1"),
+            ("traffic.sidecar.istio.io/includeOutboundIPRanges", "10.0.0.1"),
+            ("traffic.sidecar.istio.io/excludeOutboundIPRanges", "*"),
+            ("traffic.sidecar.istio.io/excludeOutboundIPRanges", "10.0.0.0/33"),
+            ("traffic.sidecar.istio.io/includeInboundPorts", "80,x"),
+            ("traffic.sidecar.istio.io/excludeInboundPorts", "*"),
+            ("traffic.sidecar.istio.io/excludeOutboundPorts", "80,"),
+            ("prometheus.istio.io/merge-metrics", ""),
+        ] {
+            let found = problems_of(&json!({ name: value }));
+            let want = format!("invalid value '{value}' for annotation '{name}': ");
+            assert!(found.len() == 1 && found[0].starts_with(&want), "{name}={value}: {found:?}");
+        }
+        let two = json!({"status.sidecar.istio.io/port": "x", "prometheus.istio.io/merge-metrics": "x"});
+        assert_eq!(problems_of(&two).len(), 2);
+    }
+}

@@ -1,0 +1,213 @@
+//! The functions that injection templates have besides sprig's.
+//!
+//! They are written for templates that come from charts, where a mistake must not go unnoticed: text that should be JSON
+//! and is not is an error here.
+
+use super::mesh;
+use super::view::Struct;
+use crate::gotmpl::Type::{Any, Int, String as GoString};
+use crate::gotmpl::{CallError, Executor, Function, Functions, Native, Type, Value, format};
+use crate::sprig::{self, encoding};
+use crate::tree::{json_write, yaml_write};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
+
+/// What templates may ask of the environment of the injector.
+pub(super) type Environment = BTreeMap<String, String>;
+
+/// All functions of an injection template.
+pub(super) fn functions() -> Arc<Functions> {
+    static ALL: LazyLock<Arc<Functions>> =
+        LazyLock::new(|| Arc::new(Functions::new().with(&sprig::functions()).with(PURE).with_natives(NATIVE)));
+    Arc::clone(&ALL)
+}
+
+const fn pure(name: &'static str, params: &'static [Type], call: crate::gotmpl::Pure) -> Function {
+    Function { name, params, variadic: None, call }
+}
+
+const PURE: &[Function] = &[
+    pure("isset", &[Any, GoString], |_, a| Ok(Value::Bool(entry(at(a, 0), &text(a, 1)).is_some()))),
+    pure("annotation", &[Any, GoString, Any], |_, a| Ok(annotation(a))),
+    pure("valueOrDefault", &[Any, Any], |_, a| {
+        let unset = matches!(at(a, 0), Value::Nil) || matches!(at(a, 0), Value::String(s) if s.as_bytes().is_empty());
+        Ok(at(a, usize::from(unset)).clone())
+    }),
+    pure("excludeInboundPort", &[Any, GoString], |_, a| Ok(Value::string(exclude_port(&shown(at(a, 0)), &text(a, 1))))),
+    pure("includeInboundPorts", &[Any], |_, a| Ok(Value::string(ports(at(a, 0), true)))),
+    pure("applicationPorts", &[Any], |_, a| Ok(Value::string(ports(at(a, 0), false)))),
+    pure("kubevirtInterfaces", &[GoString], |_, a| Ok(at(a, 0).clone())),
+    pure("excludeInterfaces", &[GoString], |_, a| Ok(at(a, 0).clone())),
+    pure("appendMultusNetwork", &[GoString, GoString], |_, a| {
+        Ok(Value::string(append_network(&text(a, 0), &text(a, 1))))
+    }),
+    pure("structToJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
+    pure("toJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
+    pure("protoToJSON", &[Any], |_, a| message_json(at(a, 0)).map(Value::string)),
+    pure("fromJSON", &[GoString], |_, a| {
+        let tree: serde_json::Value = serde_json::from_str(&text(a, 0)).map_err(|e| format!("not JSON: {e}"))?;
+        Ok(encoding::from_tree(&tree))
+    }),
+    pure("toYaml", &[Any], |_, a| {
+        let tree = encoding::to_tree(at(a, 0), true).ok_or("the value cannot be written as YAML")?;
+        Ok(Value::string(yaml_write::to_string(&tree).ok_or("the value cannot be written as YAML")?))
+    }),
+    pure("indent", &[Int, GoString], |_, a| {
+        let Value::Int(width) = at(a, 0) else { return Ok(at(a, 1).clone()) };
+        let width = usize::try_from(*width).unwrap_or(0).min(1000);
+        Ok(Value::string(text(a, 1).replace('\n', &format!("\n{}", " ".repeat(width)))))
+    }),
+    pure("directory", &[GoString], |_, a| {
+        let path = text(a, 0);
+        Ok(Value::string(path.rfind('/').and_then(|i| path.get(..=i)).unwrap_or_default()))
+    }),
+    pure("contains", &[GoString, GoString], |_, a| Ok(Value::Bool(text(a, 1).contains(&text(a, 0))))),
+    pure("toLower", &[GoString], |_, a| Ok(Value::string(text(a, 0).to_lowercase()))),
+    // Durations are text here already.
+    pure("formatDuration", &[Any], |_, a| Ok(Value::string(shown(at(a, 0))))),
+];
+
+const NATIVE: &[Native] = &[Native { name: "env", params: &[GoString, GoString], variadic: None, call: env }];
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of a native function")]
+fn env(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> {
+    let set = executor.context().downcast_ref::<Environment>().and_then(|e| e.get(&text(args, 0)));
+    Ok(Value::string(set.filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| text(args, 1))))
+}
+
+fn at(args: &[Value], index: usize) -> &Value {
+    args.get(index).unwrap_or(&Value::Nil)
+}
+
+/// An argument that the evaluator has checked to be a text.
+fn text(args: &[Value], index: usize) -> String {
+    match at(args, index) {
+        Value::String(s) => s.to_str().into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// As `fmt.Sprint` prints it.
+fn shown(value: &Value) -> String {
+    String::from_utf8_lossy(&format::display(value)).into_owned()
+}
+
+fn entry(map: &Value, key: &str) -> Option<Value> {
+    match map {
+        Value::Map(map) => map.get(key),
+        _ => None,
+    }
+}
+
+/// An annotation of an object's metadata, or else the text of the default.
+fn annotation(args: &[Value]) -> Value {
+    let annotations = match at(args, 0) {
+        Value::Object(metadata) => metadata.field("Annotations").unwrap_or(Value::Nil),
+        _ => Value::Nil,
+    };
+    entry(&annotations, &text(args, 1)).unwrap_or_else(|| Value::string(shown(at(args, 2))))
+}
+
+/// A list of ports with one more, unless there is none to add or it is there already.
+fn exclude_port(port: &str, list: &str) -> String {
+    let port = port.trim();
+    if port.is_empty() || port == "0" || list.split(',').any(|p| p == port) {
+        return list.to_owned();
+    }
+    let kept = list.split(',').map(str::trim).filter(|p| !p.is_empty());
+    kept.chain([port]).collect::<Vec<_>>().join(",")
+}
+
+/// The TCP ports of containers, with those of the proxy or without.
+fn ports(containers: &Value, proxy_too: bool) -> String {
+    let Value::List(containers) = containers else { return String::new() };
+    let field = |value: &Value, name: &str| match value {
+        Value::Object(object) => object.field(name).unwrap_or(Value::Nil),
+        _ => Value::Nil,
+    };
+    let mut found = vec![];
+    for container in containers.snapshot() {
+        let Value::List(ports) = field(&container, "Ports") else { continue };
+        if !proxy_too && shown(&field(&container, "Name")) == super::PROXY {
+            continue;
+        }
+        let tcp = |port: &Value| !["UDP", "SCTP"].contains(&shown(&field(port, "Protocol")).as_str());
+        found.extend(ports.snapshot().iter().filter(|p| tcp(p)).map(|p| shown(&field(p, "ContainerPort"))));
+    }
+    found.join(",")
+}
+
+/// Adds a network to those that a pod asks Multus for, in the form they are written in; one that is there stays as it is.
+fn append_network(existing: &str, name: &str) -> String {
+    let known = existing.trim();
+    let listed: Option<Vec<serde_json::Value>> = serde_json::from_str(known).ok();
+    let is_there = match listed {
+        Some(networks) => networks.iter().any(|n| n.get("name").is_some_and(|n| n == name)),
+        None => known.split(',').any(|n| n.trim() == name),
+    };
+    if is_there {
+        return existing.to_owned();
+    }
+    match known.rfind(']') {
+        _ if known.is_empty() => name.to_owned(),
+        Some(end) if known.starts_with('[') => {
+            let before = known.get(..end).unwrap_or_default();
+            let comma = if before.trim_end().ends_with('[') { "" } else { ", " };
+            format!("{before}{comma}{{\"name\": \"{name}\"}}{}", known.get(end..).unwrap_or_default())
+        }
+        _ => format!("{existing}, {name}"),
+    }
+}
+
+/// The form in which a message goes to the pod.
+fn message_json(value: &Value) -> Result<String, String> {
+    let Value::Object(object) = value else { return to_json(value) };
+    match object.as_any().downcast_ref::<Struct>() {
+        Some(message) if message.name() == "ProxyConfig" => Ok(mesh::proxy_json(message.tree())),
+        _ => object.to_json(),
+    }
+}
+
+fn to_json(value: &Value) -> Result<String, String> {
+    match value {
+        Value::Nil => Ok("{}".to_owned()),
+        Value::Object(object) if object.as_any().is::<Struct>() => object.to_json(),
+        other => {
+            let tree = encoding::to_tree(other, true).ok_or("the value cannot be written as JSON")?;
+            Ok(json_write::to_string(&tree))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_added_to_a_list_once() {
+        for (port, list, want) in [
+            ("15020", "", "15020"),
+            ("15020", "80, 81", "80,81,15020"),
+            ("15020", "80,15020", "80,15020"),
+            ("0", "80", "80"),
+            ("", "80", "80"),
+        ] {
+            assert_eq!(exclude_port(port, list), want, "{port} {list}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_added_in_the_form_of_the_others() {
+        for (existing, want) in [
+            ("", "istio-cni"),
+            ("a", "a, istio-cni"),
+            ("a, b", "a, b, istio-cni"),
+            ("a,istio-cni", "a,istio-cni"),
+            (r#"[{"name": "istio-cni"}]"#, r#"[{"name": "istio-cni"}]"#),
+            (r#"[{"name": "a"}]"#, r#"[{"name": "a"}, {"name": "istio-cni"}]"#),
+            ("[]", r#"[{"name": "istio-cni"}]"#),
+        ] {
+            assert_eq!(append_network(existing, "istio-cni"), want, "{existing}");
+        }
+    }
+}

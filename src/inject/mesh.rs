@@ -1,0 +1,191 @@
+//! The mesh configuration, and the configuration of one pod's proxy.
+
+use super::types;
+use super::types::{Kind, Misfit, Type};
+use crate::api::proto::camel_case;
+use crate::tree::yaml_read;
+use serde_json::{Map, Value, json};
+
+/// What a proxy's configuration is where nobody says otherwise.
+fn proxy_defaults() -> Value {
+    json!({
+        "configPath": "./etc/istio/proxy",
+        "binaryPath": "/usr/local/bin/envoy",
+        "serviceCluster": "istio-proxy",
+        "drainDuration": "45s",
+        "terminationDrainDuration": "5s",
+        "discoveryAddress": "istiod.istio-system.svc:15012",
+        "proxyAdminPort": 15000,
+        "controlPlaneAuthPolicy": "MUTUAL_TLS",
+        "statNameLength": 189,
+        "statusPort": 15020,
+        "concurrency": 2,
+        "tracing": {"zipkin": {"address": "zipkin.istio-system:9411"}},
+    })
+}
+
+/// Fields of which only one can be set.
+const EXCLUSIVE: [&str; 2] = ["serviceCluster", "tracingServiceName"];
+
+/// The mesh configuration.
+#[derive(Clone, Debug)]
+pub(super) struct Mesh {
+    tree: Map<String, Value>,
+    proxy: Map<String, Value>,
+}
+
+impl Mesh {
+    /// Of the text in the ConfigMap `istio`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let given = read(text)?;
+        let given = message(types::find("MeshConfig"), &given);
+        let mut tree = json!({"trustDomain": "cluster.local", "proxyListenPort": 15001});
+        let defaults = proxy_defaults().as_object().cloned().unwrap_or_default();
+        let own = given.get("defaultConfig").and_then(Value::as_object).cloned().unwrap_or_default();
+        if let Some(tree) = tree.as_object_mut() {
+            tree.extend(given.into_iter().filter(|(key, _)| key != "defaultConfig"));
+        }
+        let proxy = overlay(defaults, own).map_err(|m| text_of(&m, "defaultConfig."))?;
+        let tree = types::shape("MeshConfig", &tree).map_err(|m| text_of(&m, ""))?;
+        Ok(Self { tree, proxy })
+    }
+
+    /// Its tree, with the proxies' part.
+    pub(super) fn tree(&self) -> Map<String, Value> {
+        let mut tree = self.tree.clone();
+        tree.insert("defaultConfig".to_owned(), Value::Object(self.proxy.clone()));
+        tree
+    }
+
+    /// The configuration of the proxy of a pod with this annotation.
+    pub(super) fn proxy_with(&self, annotation: Option<&str>) -> Result<Map<String, Value>, String> {
+        let Some(text) = annotation else { return Ok(self.proxy.clone()) };
+        let own = message(types::find("ProxyConfig"), &read(text)?);
+        overlay(self.proxy.clone(), own).map_err(|m| text_of(&m, ""))
+    }
+
+    /// The port that serves a pod's merged metrics and its health.
+    pub(super) fn status_port(&self) -> i64 {
+        self.proxy.get("statusPort").and_then(Value::as_i64).unwrap_or_default()
+    }
+
+    /// Whether metrics of the application and of its proxy are to be merged, where the mesh says.
+    pub(super) fn merges_metrics(&self) -> Option<bool> {
+        self.tree.get("enablePrometheusMerge")?.as_bool()
+    }
+}
+
+fn read(text: &str) -> Result<Map<String, Value>, String> {
+    match yaml_read::parse(text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(Value::Null) => Ok(Map::new()),
+        Ok(_) => Err("must be a map of settings".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn text_of(misfits: &[Misfit], prefix: &str) -> String {
+    misfits.iter().map(|m| format!("{prefix}{} {}", m.path, m.message)).collect::<Vec<_>>().join("; ")
+}
+
+/// Fields spelled in snake case, as protobuf also allows, get the names of the type.
+fn message(of: &'static Type, map: &Map<String, Value>) -> Map<String, Value> {
+    let mut out = Map::new();
+    for (key, value) in map {
+        let field = of.fields.iter().find(|f| f.name == key || f.name == camel_case(key));
+        let value = match (field.map(|f| &f.kind), value) {
+            (Some(Kind::Struct(inner)), Value::Object(map)) => Value::Object(message(types::find(inner), map)),
+            _ => value.clone(),
+        };
+        out.insert(field.map_or(key.as_str(), |f| f.name).to_owned(), value);
+    }
+    out
+}
+
+/// Fields replace each other as a whole; only the environment of the proxy is united.
+fn overlay(mut base: Map<String, Value>, over: Map<String, Value>) -> Result<Map<String, Value>, Vec<Misfit>> {
+    let mut shaped = types::shape("ProxyConfig", &Value::Object(over.clone()))?;
+    for (key, value) in over.into_iter().filter(|(_, value)| !value.is_null()) {
+        // What shaping leaves out is empty, and meant.
+        let value = shaped.remove(&key).unwrap_or(value);
+        if EXCLUSIVE.contains(&key.as_str()) {
+            base.retain(|other, _| !EXCLUSIVE.contains(&other.as_str()));
+        }
+        match (base.get_mut(&key), value) {
+            (Some(Value::Object(old)), Value::Object(new)) if key == "proxyMetadata" => old.extend(new),
+            (_, value) => drop(base.insert(key, value)),
+        }
+    }
+    Ok(base)
+}
+
+/// A proxy's configuration as the pod carries it: what the agent would take anyway is left out.
+pub(super) fn proxy_json(config: &Map<String, Value>) -> String {
+    let defaults = proxy_defaults();
+    let own = config.iter().filter(|(key, value)| defaults.get(key.as_str()) != Some(value));
+    let own = Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect());
+    // It has its shape already; what shaping does here is to leave out empty fields.
+    types::shape("ProxyConfig", &own)
+        .map_or_else(|_| "{}".to_owned(), |m| types::json("ProxyConfig", &Value::Object(m)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn carried(mesh: &str, annotation: &str) -> String {
+        proxy_json(&Mesh::parse(mesh).unwrap().proxy_with(Some(annotation)).unwrap())
+    }
+
+    #[test]
+    fn only_what_differs_from_the_defaults_is_carried_in_the_order_of_the_message() {
+        let mesh = "defaultConfig:\n  tracing: {zipkin: {address: 'zipkin.istio-system:9411'}}\n  proxyMetadata: {}\n";
+        assert_eq!(carried(mesh, ""), "{}");
+        let annotation = "holdApplicationUntilProxyStarts: true\nproxyMetadata: {FOO: bar}\nconcurrency: 3\n\
+             drainDuration: 20s\nstatusPort: 15020";
+        assert_eq!(
+            carried(mesh, annotation),
+            r#"{"drainDuration":"20s","concurrency":3,"proxyMetadata":{"FOO":"bar"},"holdApplicationUntilProxyStarts":true}"#
+        );
+    }
+
+    #[test]
+    fn a_field_of_the_pod_replaces_that_of_the_mesh_and_the_environment_is_united() {
+        let mesh = "defaultConfig:\n  tracing: {sampling: 10, zipkin: {address: a}}\n  proxyMetadata: {A: '1', B: '2'}";
+        assert_eq!(
+            carried(mesh, "tracing: {sampling: 5}\nproxyMetadata: {B: '3'}"),
+            r#"{"tracing":{"sampling":5},"proxyMetadata":{"A":"1","B":"3"}}"#
+        );
+    }
+
+    #[test]
+    fn names_in_snake_case_and_numbers_of_enumerations_are_understood() {
+        assert_eq!(
+            carried("", "interception_mode: 1\ndrain_duration: 1500ms"),
+            r#"{"drainDuration":"1.500s","interceptionMode":"TPROXY"}"#
+        );
+        assert_eq!(carried("", "concurrency: 0"), r#"{"concurrency":0}"#);
+        assert_eq!(
+            carried("", "tracingServiceName: CANONICAL_NAME_ONLY"),
+            r#"{"tracingServiceName":"CANONICAL_NAME_ONLY"}"#
+        );
+    }
+
+    #[test]
+    fn all_that_does_not_fit_is_named() {
+        let mesh = Mesh::parse("").unwrap();
+        let error = mesh.proxy_with(Some("concurrency: many\ninterceptionMode: X\ndrainDuration: 1 hour")).unwrap_err();
+        for field in [
+            "concurrency must be a whole number, not \"many\"",
+            "interceptionMode must be one of REDIRECT",
+            "drainDuration must",
+        ] {
+            assert!(error.contains(field), "{error}");
+        }
+        assert!(
+            Mesh::parse("defaultConfig: {statusPort: x}").unwrap_err().starts_with("defaultConfig.statusPort must")
+        );
+        assert!(mesh.proxy_with(Some("- a")).unwrap_err().contains("map"));
+        assert!(mesh.proxy_with(Some("a: [")).unwrap_err().contains("line "));
+    }
+}

@@ -1,0 +1,103 @@
+//! Metrics of the application and of its proxy come from one place: the agent, which asks both.
+
+use super::PROXY;
+use super::annotations::{self, MERGE_METRICS};
+use super::mesh::Mesh;
+use super::pod::{self, CONTAINERS, Pod};
+use super::types;
+use serde_json::json;
+
+/// The variable that tells the agent where the application's metrics are.
+const SCRAPE: &str = "ISTIO_PROMETHEUS_ANNOTATIONS";
+
+/// The annotations that Prometheus' usual configuration reads, all punctuation as one character, since it reads them so.
+const WORDS: [(&str, &str); 3] =
+    [("prometheus_io_scrape", "scrape"), ("prometheus_io_path", "path"), ("prometheus_io_port", "port")];
+
+/// What an annotation says of scraping.
+fn word(annotation: &str) -> Option<&'static str> {
+    let plain: String = annotation.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    WORDS.iter().find(|(name, _)| *name == plain).map(|(_, word)| *word)
+}
+
+fn setting(pod: &Pod, wanted: &str) -> Option<String> {
+    let all = pod.annotations();
+    let found = all.iter().find(|(name, _)| word(name) == Some(wanted));
+    found.and_then(|(_, value)| value.as_str().map(str::to_owned))
+}
+
+/// Removes the annotations that an earlier injection made.
+pub(super) fn forget(pod: &mut Pod, mesh: &Mesh) {
+    if setting(pod, "port") == Some(mesh.status_port().to_string()) {
+        pod.remove_annotations(|name| word(name).is_some());
+    }
+}
+
+/// Points the pod's annotations to the agent, unless the pod or the mesh wants none of it.
+pub(super) fn merge(pod: &mut Pod, mesh: &Mesh) {
+    let scraped = setting(pod, "scrape").and_then(|v| annotations::parse_bool(&v)).unwrap_or(true);
+    let own = pod.annotation(MERGE_METRICS).and_then(annotations::parse_bool);
+    let merges = own.or_else(|| mesh.merges_metrics()).unwrap_or(true);
+    let port = mesh.status_port().to_string();
+    if !scraped || !merges || setting(pod, "port").as_ref() == Some(&port) {
+        return;
+    }
+    let [scrape, path, old_port] = ["scrape", "path", "port"].map(|wanted| setting(pod, wanted).unwrap_or_default());
+    let any = [&scrape, &path, &old_port].into_iter().any(|v| !v.is_empty());
+    if any && let Some(proxy) = pod.find_mut(CONTAINERS, PROXY) {
+        let settings = json!({"scrape": scrape, "path": path, "port": old_port});
+        pod::add_variable(proxy, SCRAPE, &types::json("Scrape", &settings));
+    }
+    pod.remove_annotations(|name| word(name).is_some());
+    pod.annotate("prometheus.io/port", port);
+    pod.annotate("prometheus.io/path", "/stats/prometheus");
+    pod.annotate("prometheus.io/scrape", "true");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn merged(annotations: &Value, mesh: &str) -> (Value, String) {
+        let spec = json!({"containers": [{"name": "istio-proxy"}]});
+        let mut pod = Pod::new(&json!({ "annotations": annotations }), &spec).unwrap();
+        merge(&mut pod, &Mesh::parse(mesh).unwrap());
+        let variable = pod.tree().pointer("/spec/containers/0/env/0/value").cloned().unwrap_or_default();
+        (Value::Object(pod.annotations()), variable.as_str().unwrap_or_default().to_owned())
+    }
+
+    fn merged_port(port: &str) -> Value {
+        json!({"prometheus.io/port": port, "prometheus.io/path": "/stats/prometheus", "prometheus.io/scrape": "true"})
+    }
+
+    #[test]
+    fn a_pod_that_says_nothing_is_scraped_at_the_agent() {
+        assert_eq!(merged(&json!({}), ""), (merged_port("15020"), String::new()));
+        assert_eq!(merged(&json!({}), "defaultConfig: {statusPort: 15030}").0, merged_port("15030"));
+    }
+
+    #[test]
+    fn what_the_pod_says_goes_to_the_agent_however_it_is_spelled() {
+        for name in ["prometheus.io/port", "prometheus-io/port", "prometheus.io.port"] {
+            let (annotations, variable) = merged(&json!({ name: "9102", "prometheus.io/scrape": "true" }), "");
+            assert_eq!(annotations, merged_port("15020"), "{name}");
+            assert_eq!(variable, r#"{"scrape":"true","path":"","port":"9102"}"#, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_merged_where_it_is_not_wanted() {
+        for (annotations, mesh) in [
+            (json!({"prometheus.io/scrape": "false"}), ""),
+            (json!({"prometheus.istio.io/merge-metrics": "false"}), "enablePrometheusMerge: true"),
+            (json!({"prometheus.io/path": "/m"}), "enablePrometheusMerge: false"),
+            (json!({"prometheus.io/port": "15020"}), ""),
+        ] {
+            assert_eq!(merged(&annotations, mesh), (annotations.clone(), String::new()));
+        }
+        let (annotations, _) =
+            merged(&json!({"prometheus.istio.io/merge-metrics": "true"}), "enablePrometheusMerge: false");
+        assert_eq!(annotations["prometheus.io/port"], "15020");
+    }
+}

@@ -1,0 +1,269 @@
+//! Injection: a pod, or what makes pods, becomes the pod that the injector of an installation would make of it.
+//!
+//! In: an object, or a text of objects, and an [`Installation`]. Out: the same with a proxy, as the Go types of
+//! Kubernetes are written ([`inject`], [`stream`]). Pure: no client, no clock, no randomness; the same input gives the
+//! same bytes.
+//!
+//! object → its pod (`workload`) → as the author wrote it (`overrides`) → templates (`template`, on views of typed trees)
+//! merged over it → the author's containers over that → metrics, probes, annotations, order.
+//!
+//! A pod is left alone when it is on the host's network, in a namespace of the cluster's own, or says so by
+//! `sidecar.istio.io/inject`. The installation's policy and its selectors are about pods that nobody asked to inject, and
+//! are not read.
+
+mod annotations;
+mod functions;
+mod installation;
+mod mesh;
+mod metrics;
+mod overrides;
+mod pod;
+mod probes;
+mod quantity;
+pub mod stream;
+mod template;
+mod types;
+mod view;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+
+pub use installation::Installation;
+pub use types::Misfit;
+
+use crate::gotmpl::ParseError;
+use crate::tree::strategic::{MergeError, WorkloadSchema, strategic_merge};
+use pod::{CONTAINERS, INIT_CONTAINERS, Pod};
+use serde_json::{Map, Value, json};
+use template::Subject;
+use workload::Owner;
+
+/// The name of the proxy's container.
+const PROXY: &str = "istio-proxy";
+
+/// Namespaces of the cluster's own.
+const IGNORED_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"];
+
+/// Why something cannot be injected.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectError {
+    /// A part of the installation's configuration cannot be read.
+    #[error("{what}: {message}")]
+    Configuration {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// A template cannot be parsed.
+    #[error("{0}")]
+    Parse(ParseError),
+    /// The text of objects is no YAML.
+    #[error("{message}")]
+    Document {
+        /// Why.
+        message: String,
+    },
+    /// The object has a field that does not fit its kind.
+    #[error("{} {}", .0.path, .0.message)]
+    Object(Misfit),
+    /// The object has no pod.
+    #[error("{0} is missing; a {1} without it makes no pods")]
+    NoPod(&'static str, &'static str),
+    /// An annotation has a value that means nothing.
+    #[error("{0}")]
+    Annotation(String),
+    /// What an earlier injection left cannot be read.
+    #[error("annotation '{annotation}': {why}; remove it, or restore what was injected")]
+    Remembered {
+        /// The annotation.
+        annotation: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// A pod asks for a template that is not there.
+    #[error("requested template {name:?} not found; have {known}")]
+    UnknownTemplate {
+        /// Its name.
+        name: String,
+        /// The names of those that are there.
+        known: String,
+    },
+    /// A template fails; Go's words, with file, line and column.
+    #[error("{message}")]
+    Execute {
+        /// Why.
+        message: String,
+    },
+    /// A template writes what is no YAML.
+    #[error("template {template}: what it wrote cannot be read: {message}")]
+    Yaml {
+        /// Its name.
+        template: String,
+        /// Why.
+        message: String,
+    },
+    /// What a template writes cannot be merged.
+    #[error("what the templates wrote cannot be merged into the pod: {0}")]
+    Merge(#[from] MergeError),
+    /// The pod that comes out is none.
+    #[error("what the templates made is no pod: {}", words(.0))]
+    Result(Vec<Misfit>),
+    /// A problem and the object it is in.
+    #[error("{place}: {source}")]
+    At {
+        /// File, line, kind and name.
+        place: String,
+        /// The problem.
+        source: Box<InjectError>,
+    },
+}
+
+fn words(misfits: &[Misfit]) -> String {
+    misfits.iter().map(|m| format!("{} {}", m.path, m.message)).collect::<Vec<_>>().join("; ")
+}
+
+/// What becomes of an object.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It has no pods.
+    Untouched,
+    /// It is not injected, for this reason; written as its kind is written.
+    Skipped(Value, String),
+    /// It is injected.
+    Injected(Value),
+}
+
+/// Injects the pods of an object.
+///
+/// # Errors
+/// Everything that is wrong with the object; or the first thing that is wrong with what templates make of it.
+pub fn inject(object: &Value, installation: &Installation) -> Result<Outcome, Vec<InjectError>> {
+    let Some(kind) = workload::kind_of(object) else { return Ok(Outcome::Untouched) };
+    let shaped = types::shape(kind.name, object);
+    let mut object = Value::Object(shaped.map_err(|m| m.into_iter().map(InjectError::Object).collect::<Vec<_>>())?);
+    let part = |pointer: &str| object.pointer(pointer).cloned().unwrap_or_default();
+    if part(kind.spec).is_null() {
+        return Err(vec![InjectError::NoPod("spec.template", kind.name)]);
+    }
+    let pod = Pod::new(&part(kind.metadata), &part(kind.spec)).map_err(|m| vec![InjectError::Result(m)])?;
+    let owner = Owner::of(&object, &pod);
+    if let Some(reason) = reason_to_skip(&object, &pod, &owner) {
+        return Ok(Outcome::Skipped(object, reason));
+    }
+    let problems = annotations::problems(&pod);
+    if !problems.is_empty() {
+        return Err(problems.into_iter().map(InjectError::Annotation).collect());
+    }
+    let injected = inject_pod(&pod, &owner, installation).map_err(|e| vec![e])?;
+    let (metadata, spec) = injected.into_parts();
+    for (pointer, part) in [(kind.metadata, metadata), (kind.spec, spec)] {
+        if let Some(place) = object.pointer_mut(pointer) {
+            *place = part;
+        }
+    }
+    Ok(Outcome::Injected(object))
+}
+
+/// Why a pod is not to be injected, if it is not.
+fn reason_to_skip(object: &Value, pod: &Pod, owner: &Owner) -> Option<String> {
+    if pod.tree().pointer("/spec/hostNetwork") == Some(&Value::Bool(true)) {
+        return Some(format!("{} has host networking enabled", owner.words()));
+    }
+    let own = pod.text("/metadata/namespace");
+    let namespace = if own.is_empty() { &owner.namespace } else { own };
+    if IGNORED_NAMESPACES.contains(&namespace) {
+        return Some(format!("{} is in a namespace of the cluster's own", owner.words()));
+    }
+    // The labels of a cron job's pods stand deeper than what else is read of it; that a pod wants no proxy counts there, too.
+    let inner = ["labels", "annotations"].map(|map| {
+        let metadata = object.pointer("/spec/jobTemplate/spec/template/metadata")?;
+        metadata.get(map)?.get(annotations::INJECT)?.as_str()
+    });
+    let said = [pod.label(annotations::INJECT).or_else(|| pod.annotation(annotations::INJECT)), inner[0].or(inner[1])];
+    let refuses = |word: &str| !["", "y", "yes", "true", "on"].contains(&word.to_lowercase().as_str());
+    said.into_iter().flatten().any(refuses).then(|| format!("{} has sidecar injection disabled", owner.words()))
+}
+
+fn inject_pod(original: &Pod, owner: &Owner, installation: &Installation) -> Result<Pod, InjectError> {
+    let annotation = original.annotation(annotations::PROXY_CONFIG);
+    let proxy = installation.mesh.proxy_with(annotation).map_err(|why| {
+        let text = annotation.unwrap_or_default();
+        InjectError::Annotation(annotations::invalid(annotations::PROXY_CONFIG, text, &why))
+    })?;
+    let written = overrides::as_written(original, &installation.mesh)?;
+    let patches = template::run(&Subject { installation, pod: &written, owner, proxy: &proxy })?;
+    let mut merged = original.tree().clone();
+    let mut added = json!({});
+    for (_, patch) in &patches {
+        added = strategic_merge(added, patch, &WorkloadSchema)?;
+        merged = strategic_merge(merged, patch, &WorkloadSchema)?;
+    }
+    let added = Pod::shaped(&added).map_err(InjectError::Result)?;
+    let merged = Pod::shaped(&merged).map_err(InjectError::Result)?;
+    let pod = overrides::reapply(&merged, original, &added)?;
+    finish(pod, original, &added, installation, &proxy)
+}
+
+/// What is done to every pod after the templates.
+fn finish(
+    mut pod: Pod,
+    original: &Pod,
+    added: &Pod,
+    installation: &Installation,
+    proxy: &Map<String, Value>,
+) -> Result<Pod, InjectError> {
+    let network = original.label(NETWORK_LABEL).map_or_else(|| installation.value("/global/network"), str::to_owned);
+    let cluster = installation.value("/global/multiCluster/clusterName");
+    set_variables(&mut pod, [("ISTIO_META_CLUSTER_ID", &cluster), ("ISTIO_META_NETWORK", &network)]);
+    metrics::merge(&mut pod, &installation.mesh);
+    let rewrite = pod.annotation(annotations::REWRITE_PROBES).and_then(annotations::parse_bool);
+    if rewrite.unwrap_or_else(|| installation.is_set("/sidecarInjectorWebhook/rewriteAppHTTPProbe")) {
+        let before = original.annotation(annotations::STATUS).is_some();
+        probes::rewrite(&mut pod, installation.mesh.status_port(), before);
+    }
+    if !network.is_empty() {
+        pod.set_label(NETWORK_LABEL, &network);
+    }
+    pod.annotate(annotations::STATUS, status(added, &installation.revision));
+    for (name, value) in &installation.annotations {
+        pod.annotate(name, value.as_str());
+    }
+    let first = proxy.get("holdApplicationUntilProxyStarts") == Some(&Value::Bool(true))
+        || installation.is_set("/global/proxy/holdApplicationUntilProxyStarts");
+    pod.move_to(CONTAINERS, PROXY, first);
+    // What checks the network comes before what uses it; what changes it comes last.
+    pod.move_to(INIT_CONTAINERS, "istio-validation", true);
+    pod.move_to(INIT_CONTAINERS, "istio-init", false);
+    pod.move_to(INIT_CONTAINERS, "enable-core-dump", false);
+    Pod::shaped(pod.tree()).map_err(InjectError::Result)
+}
+
+const NETWORK_LABEL: &str = "topology.istio.io/network";
+
+/// Gives the proxy these variables, instead of others of their names; those without value are left as they are.
+fn set_variables(pod: &mut Pod, variables: [(&str, &String); 2]) {
+    let Some(proxy) = pod.find_mut(CONTAINERS, PROXY) else { return };
+    let set = || variables.into_iter().filter(|(_, value)| !value.is_empty());
+    if let Some(env) = proxy.get_mut("env").and_then(Value::as_array_mut) {
+        env.retain(|variable| !set().any(|(name, _)| pod::name_of(variable) == name));
+    }
+    set().for_each(|(name, value)| pod::add_variable(proxy, name, value));
+}
+
+/// What was injected, for the next injection and for people.
+fn status(added: &Pod, revision: &str) -> String {
+    let names = |list: &str| match added.names(list) {
+        names if names.is_empty() => Value::Null,
+        names => names.into(),
+    };
+    let status = json!({
+        "initContainers": names(INIT_CONTAINERS),
+        "containers": names(CONTAINERS),
+        "volumes": names("volumes"),
+        "imagePullSecrets": names("imagePullSecrets"),
+        "revision": revision,
+    });
+    types::json("InjectionStatus", &status)
+}

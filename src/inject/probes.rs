@@ -1,0 +1,193 @@
+//! Probes of the application go to the agent, which asks the application itself: the kubelet has no certificate for
+//! mutual TLS, and a redirected TCP connection always succeeds.
+
+use super::PROXY;
+use super::annotations::STATUS_PORT;
+use super::pod::{self, CONTAINERS, Pod, name_of};
+use super::types::{self, Kind};
+use serde_json::{Map, Value, json};
+
+/// The variable that tells the agent what the probes were.
+const ORIGINALS: &str = "ISTIO_KUBE_APP_PROBERS";
+
+/// A container's probe, and the last part of the path at which the agent answers for it.
+const PROBES: [(&str, &str); 3] =
+    [("readinessProbe", "readyz"), ("livenessProbe", "livez"), ("startupProbe", "startupz")];
+
+/// The ways of probing that the agent takes over; a command runs in the container itself.
+const HANDLERS: [&str; 3] = ["httpGet", "tcpSocket", "grpc"];
+
+/// Rewrites the probes of all containers but the proxy; without a proxy, none.
+///
+/// `agent` is the agent's port; what already goes there is not remembered as an original. Of a pod that was injected
+/// before, the originals remembered then stay.
+pub(super) fn rewrite(pod: &mut Pod, agent: i64, injected_before: bool) {
+    if pod.find(CONTAINERS, PROXY).is_none() {
+        return;
+    }
+    let originals = originals(pod, agent);
+    if !originals.is_empty()
+        && let Some(proxy) = pod.find_mut(CONTAINERS, PROXY)
+    {
+        remember(proxy, originals, injected_before);
+    }
+    let port = pod.annotation(STATUS_PORT).and_then(|p| p.trim().parse().ok()).unwrap_or(agent);
+    let containers = pod.list_mut(CONTAINERS).map(Vec::as_mut_slice).unwrap_or_default();
+    for container in containers.iter_mut().filter(|c| name_of(c) != PROXY) {
+        let name = name_of(container).to_owned();
+        for (field, answer) in PROBES {
+            if let Some(probe) = container.get_mut(field).and_then(Value::as_object_mut) {
+                redirect(probe, &path(&name, answer), port);
+            }
+        }
+    }
+}
+
+fn path(container: &str, answer: &str) -> String {
+    format!("/app-health/{container}/{answer}")
+}
+
+/// What the agent must ask instead, by the path at which it is asked.
+fn originals(pod: &Pod, agent: i64) -> Map<String, Value> {
+    let mut found = Map::new();
+    for container in pod.list(CONTAINERS).iter().filter(|c| name_of(c) != PROXY) {
+        for (field, answer) in PROBES {
+            if let Some(prober) = container.get(field).and_then(|probe| original(probe, container, agent)) {
+                found.insert(path(name_of(container), answer), prober);
+            }
+        }
+    }
+    found
+}
+
+fn original(probe: &Value, container: &Value, agent: i64) -> Option<Value> {
+    let handler = HANDLERS.into_iter().find(|h| probe.get(h).is_some())?;
+    let mut action = probe.get(handler)?.clone();
+    if handler != "grpc" {
+        let port = match action.get("port") {
+            Some(Value::String(name)) => port_named(container, name)?,
+            Some(port) if port.as_i64() == Some(agent) => return None,
+            Some(port) => port.clone(),
+            None => return None,
+        };
+        action.as_object_mut()?.insert("port".to_owned(), port);
+    }
+    let mut prober = json!({ handler: action });
+    if let (Some(prober), Some(timeout)) = (prober.as_object_mut(), probe.get("timeoutSeconds")) {
+        prober.insert("timeoutSeconds".to_owned(), timeout.clone());
+    }
+    Some(prober)
+}
+
+fn port_named(container: &Value, name: &str) -> Option<Value> {
+    let ports = container.get("ports")?.as_array()?;
+    ports.iter().find(|p| name_of(p) == name)?.get("containerPort").cloned()
+}
+
+fn remember(proxy: &mut Value, mut originals: Map<String, Value>, injected_before: bool) {
+    let variables = proxy.get_mut("env").and_then(Value::as_array_mut);
+    let known = variables.and_then(|env| env.iter_mut().find(|v| name_of(v) == ORIGINALS)).filter(|_| injected_before);
+    let kind = Kind::Map(Box::new(Kind::Struct("Prober")));
+    if let Some(known) = known {
+        let before: Option<Map<String, Value>> =
+            known.get("value").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
+        let mut all = before.unwrap_or_default();
+        all.append(&mut originals);
+        if let Some(variable) = known.as_object_mut() {
+            variable.insert("value".to_owned(), types::json_of(&kind, &Value::Object(all)).into());
+        }
+    } else {
+        pod::add_variable(proxy, ORIGINALS, &types::json_of(&kind, &Value::Object(originals)));
+    }
+}
+
+/// Turns a probe to the agent, whatever it was; the agent speaks HTTP.
+fn redirect(probe: &mut Map<String, Value>, path: &str, port: i64) {
+    let Some(handler) = HANDLERS.into_iter().find(|h| probe.contains_key(*h)) else { return };
+    let mut action = if handler == "httpGet" { probe.remove(handler).unwrap_or_default() } else { json!({}) };
+    if handler != "httpGet" {
+        probe.remove(handler);
+    }
+    if let Some(action) = action.as_object_mut() {
+        action.insert("path".to_owned(), path.into());
+        action.insert("port".to_owned(), port.into());
+        if action.get("scheme").is_some_and(|s| s == "HTTPS") {
+            action.insert("scheme".to_owned(), "HTTP".into());
+        }
+    }
+    probe.insert("httpGet".to_owned(), action);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(annotations: &Value, app: &Value, proxy: &Value, before: bool) -> Pod {
+        let spec = json!({"containers": [app, proxy]});
+        let mut pod = Pod::new(&json!({ "annotations": annotations }), &spec).unwrap();
+        rewrite(&mut pod, 15020, before);
+        pod
+    }
+
+    fn remembered(pod: &Pod) -> String {
+        let proxy = pod.find(CONTAINERS, PROXY).unwrap();
+        proxy.pointer("/env/0/value").and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn each_way_of_probing_becomes_a_request_to_the_agent_and_is_remembered() {
+        let app = json!({"name": "a", "ports": [{"name": "web", "containerPort": 80}],
+            "readinessProbe": {"httpGet": {"path": "/x?a&b", "port": "web", "scheme": "HTTPS"}, "timeoutSeconds": 4},
+            "livenessProbe": {"tcpSocket": {"port": 81}, "periodSeconds": 2},
+            "startupProbe": {"grpc": {"port": 82}}});
+        let pod = rewritten(&json!({}), &app, &json!({"name": "istio-proxy"}), false);
+        assert_eq!(
+            remembered(&pod),
+            "{\"/app-health/a/livez\":{\"tcpSocket\":{\"port\":81}},\
+             \"/app-health/a/readyz\":{\"httpGet\":{\"path\":\"/x?a\\u0026b\",\"port\":80,\"scheme\":\"HTTPS\"},\"timeoutSeconds\":4},\
+             \"/app-health/a/startupz\":{\"grpc\":{\"port\":82,\"service\":null}}}"
+        );
+        let app = pod.find(CONTAINERS, "a").unwrap();
+        let get = |answer: &str| json!({"path": format!("/app-health/a/{answer}"), "port": 15020});
+        assert_eq!(app["livenessProbe"], json!({"httpGet": get("livez"), "periodSeconds": 2}));
+        assert_eq!(app["startupProbe"], json!({"httpGet": get("startupz")}));
+        assert_eq!(app["readinessProbe"]["httpGet"]["scheme"], "HTTP");
+    }
+
+    #[test]
+    fn a_command_stays_and_a_port_without_a_number_is_not_remembered() {
+        let app = json!({"name": "a", "livenessProbe": {"exec": {"command": ["x"]}},
+            "readinessProbe": {"httpGet": {"port": "nowhere"}}});
+        let pod = rewritten(&json!({}), &app, &json!({"name": "istio-proxy"}), false);
+        assert_eq!(pod.find(CONTAINERS, "a").unwrap()["livenessProbe"], json!({"exec": {"command": ["x"]}}));
+        assert_eq!(remembered(&pod), "");
+    }
+
+    #[test]
+    fn an_annotation_names_another_port_of_the_agent() {
+        let app = json!({"name": "a", "readinessProbe": {"httpGet": {"port": 80}}});
+        let annotations = json!({"status.sidecar.istio.io/port": "18020"});
+        let pod = rewritten(&annotations, &app, &json!({"name": "istio-proxy"}), false);
+        assert_eq!(pod.find(CONTAINERS, "a").unwrap()["readinessProbe"]["httpGet"]["port"], 18020);
+    }
+
+    #[test]
+    fn a_pod_injected_before_keeps_what_was_remembered() {
+        let app = json!({"name": "a", "readinessProbe": {"httpGet": {"path": "/app-health/a/readyz", "port": 15020}},
+            "livenessProbe": {"tcpSocket": {"port": 81}}});
+        let old = r#"{"/app-health/a/readyz":{"httpGet":{"path":"/r","port":80}}}"#;
+        let proxy = json!({"name": "istio-proxy", "env": [{"name": ORIGINALS, "value": old}]});
+        let pod = rewritten(&json!({}), &app, &proxy, true);
+        assert_eq!(
+            remembered(&pod),
+            r#"{"/app-health/a/livez":{"tcpSocket":{"port":81}},"/app-health/a/readyz":{"httpGet":{"path":"/r","port":80}}}"#
+        );
+    }
+
+    #[test]
+    fn without_a_proxy_probes_stay() {
+        let app = json!({"name": "a", "readinessProbe": {"httpGet": {"port": 80}}});
+        let pod = rewritten(&json!({}), &app, &json!({"name": "b"}), false);
+        assert_eq!(pod.find(CONTAINERS, "a").unwrap()["readinessProbe"], app["readinessProbe"]);
+    }
+}

@@ -1,0 +1,254 @@
+//! What templates see of trees: Go structs with Go's field names.
+
+use super::types::{self, Field, Kind, Type};
+use crate::gotmpl::{Map as TemplateMap, MapKind, Object, Signature, Text, Value};
+use crate::sprig::encoding::from_tree;
+use serde_json::{Map, Value as Json};
+use std::any::Any;
+use std::rc::Rc;
+
+/// Where Go's name of a field is not its JSON name with a capital letter.
+const NAMES: &[(&str, &str)] = &[
+    ("apiVersion", "APIVersion"),
+    ("uid", "UID"),
+    ("dnsPolicy", "DNSPolicy"),
+    ("dnsConfig", "DNSConfig"),
+    ("os", "OS"),
+    ("ip", "IP"),
+    ("tty", "TTY"),
+    ("fsGroup", "FSGroup"),
+    ("fsGroupChangePolicy", "FSGroupChangePolicy"),
+    ("seLinuxOptions", "SELinuxOptions"),
+    ("httpGet", "HTTPGet"),
+    ("httpHeaders", "HTTPHeaders"),
+    ("tcpSocket", "TCPSocket"),
+    ("grpc", "GRPC"),
+    ("gcePersistentDisk", "GCEPersistentDisk"),
+    ("awsElasticBlockStore", "AWSElasticBlockStore"),
+    ("nfs", "NFS"),
+    ("iscsi", "ISCSI"),
+    ("rbd", "RBD"),
+    ("fc", "FC"),
+    ("csi", "CSI"),
+    ("cephfs", "CephFS"),
+    ("storageos", "StorageOS"),
+];
+
+/// Whether a field of this JSON name has this name in Go.
+fn is_named(json: &str, go: &str) -> bool {
+    if let Some((_, name)) = NAMES.iter().find(|(j, _)| *j == json) {
+        return *name == go;
+    }
+    let (mut json, mut go) = (json.chars(), go.chars());
+    json.next().is_some_and(|c| go.next() == Some(c.to_ascii_uppercase())) && json.as_str() == go.as_str()
+}
+
+/// A struct, or a pointer to one.
+pub(super) struct Struct {
+    of: &'static Type,
+    tree: Map<String, Json>,
+}
+
+/// A tree of a type as a template value.
+pub(super) fn structure(name: &str, tree: &Map<String, Json>) -> Value {
+    Value::Object(Rc::new(Struct { of: types::find(name), tree: tree.clone() }))
+}
+
+fn view(kind: &Kind, tree: &Json) -> Value {
+    match (kind, tree) {
+        (Kind::Struct(name), Json::Object(map)) => structure(name, map),
+        (Kind::Struct(name), _) => structure(name, &Map::new()),
+        (Kind::List(item), Json::Array(items)) if **item == Kind::Text => {
+            Value::strings(items.iter().filter_map(Json::as_str))
+        }
+        (Kind::List(item), Json::Array(items)) => Value::list(items.iter().map(|v| view(item, v)).collect()),
+        (Kind::List(_), _) => Value::list(vec![]),
+        (Kind::Map(item), Json::Object(map)) if matches!(**item, Kind::Text | Kind::Quantity) => {
+            strings(map.iter().filter_map(|(key, v)| Some((key.as_str(), v.as_str()?))))
+        }
+        (Kind::Map(item), Json::Object(map)) => Value::map(map.iter().map(|(key, v)| (key.as_str(), view(item, v)))),
+        (Kind::Map(_), _) => strings([]),
+        (Kind::Any, tree) => from_tree(tree),
+        (_, scalar) => Value::from_json(scalar),
+    }
+}
+
+/// A `map[string]string`.
+pub(super) fn strings<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Value {
+    let entries = entries.into_iter().map(|(key, v)| (Text::from(key), Value::string(v)));
+    Value::Map(TemplateMap::from_entries(MapKind::Strings, entries.collect()))
+}
+
+impl Struct {
+    /// The type's name.
+    pub(super) fn name(&self) -> &'static str {
+        self.of.name
+    }
+
+    /// What is in it.
+    pub(super) fn tree(&self) -> &Map<String, Json> {
+        &self.tree
+    }
+
+    fn known(&self, go: &str) -> Option<&'static Field> {
+        self.of.fields.iter().find(|f| is_named(f.name, go))
+    }
+
+    fn content(&self, field: &Field) -> Value {
+        match self.tree.get(field.name) {
+            None | Some(Json::Null) if field.pointer => Value::Nil,
+            None => view(&field.kind, &field.kind.zero()),
+            Some(found) if field.wrapped => {
+                let content = view(&field.kind, found);
+                Value::Object(Rc::new(Wrapper(content)))
+            }
+            Some(found) => view(&field.kind, found),
+        }
+    }
+}
+
+impl Object for Struct {
+    fn type_name(&self) -> &str {
+        self.of.name
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        if let Some(field) = self.known(name) {
+            return Some(self.content(field));
+        }
+        // Newer fields than the table has.
+        self.tree.iter().find(|(key, _)| is_named(key, name)).map(|(_, v)| from_tree(v))
+    }
+
+    // Messages have a method for each field, which is the field.
+    fn has_method(&self, name: &str) -> bool {
+        name.strip_prefix("Get").is_some_and(|field| self.known(field).is_some())
+    }
+
+    fn method_signature(&self, name: &str) -> Option<Signature> {
+        self.has_method(name).then_some(Signature { params: &[], variadic: None })
+    }
+
+    fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+        let field = self.known(name.strip_prefix("Get")?)?;
+        // On a message that is not there, they give what is in an empty one.
+        Some(Ok(match (self.content(field), &field.kind) {
+            (Value::Nil, Kind::Struct(_)) => view(&field.kind, &Json::Null),
+            (Value::Nil, kind) if field.wrapped => Value::Object(Rc::new(Wrapper(view(kind, &kind.zero())))),
+            (content, _) => content,
+        }))
+    }
+
+    fn is_comparable(&self) -> bool {
+        false
+    }
+
+    fn display(&self) -> String {
+        types::json(self.of.name, &Json::Object(self.tree.clone()))
+    }
+
+    fn to_json(&self) -> Result<String, String> {
+        Ok(self.display())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A scalar that may be unset: protobuf's `BoolValue` and `Int32Value`.
+struct Wrapper(Value);
+
+impl Object for Wrapper {
+    fn type_name(&self) -> &'static str {
+        "wrapperspb.Value"
+    }
+
+    fn field(&self, name: &str) -> Option<Value> {
+        (name == "Value").then(|| self.0.clone())
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        name == "GetValue"
+    }
+
+    fn method_signature(&self, name: &str) -> Option<Signature> {
+        self.has_method(name).then_some(Signature { params: &[], variadic: None })
+    }
+
+    fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+        self.has_method(name).then(|| Ok(self.0.clone()))
+    }
+
+    fn display(&self) -> String {
+        String::from_utf8_lossy(&crate::gotmpl::format::display(&self.0)).into_owned()
+    }
+
+    fn to_json(&self) -> Result<String, String> {
+        Ok(self.display())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn pod() -> Value {
+        let tree = json!({"metadata": {"labels": {"app": "a"}},
+            "spec": {"containers": [{"name": "c", "ports": [{"containerPort": 80}]}], "newField": 1}});
+        structure("Pod", tree.as_object().unwrap())
+    }
+
+    fn get(value: &Value, path: &[&str]) -> Option<Value> {
+        path.iter().try_fold(value.clone(), |value, name| match value {
+            Value::Object(object) => object.field(name),
+            Value::List(list) => list.get(0),
+            _ => None,
+        })
+    }
+
+    fn shown(path: &[&str]) -> String {
+        let value = get(&pod(), path).map(|v| crate::gotmpl::format::display(&v));
+        value.map_or_else(|| "none".into(), |v| String::from_utf8_lossy(&v).into_owned())
+    }
+
+    #[test]
+    fn fields_have_the_names_of_go_and_unset_ones_are_empty() {
+        assert_eq!(shown(&["ObjectMeta"]), "none");
+        assert_eq!(shown(&["Metadata", "Labels"]), "map[app:a]");
+        assert_eq!(shown(&["Metadata", "Annotations"]), "map[]");
+        assert_eq!(shown(&["Spec", "Containers", "0", "Ports", "0", "ContainerPort"]), "80");
+        assert_eq!(shown(&["Spec", "Containers", "0", "Ports", "0", "Protocol"]), "");
+        assert_eq!(shown(&["Spec", "ServiceAccountName"]), "");
+        assert_eq!(shown(&["Spec", "DNSPolicy"]), "");
+        assert_eq!(shown(&["Spec", "DnsPolicy"]), "none");
+        assert_eq!(shown(&["Spec", "NewField"]), "1");
+        assert!(matches!(get(&pod(), &["Spec", "SecurityContext"]), Some(Value::Nil)));
+    }
+
+    #[test]
+    fn json_keeps_the_order_of_fields() {
+        let port = structure("ContainerPort", json!({"containerPort": 80, "name": "http"}).as_object().unwrap());
+        let Value::Object(port) = port else { panic!("a struct") };
+        assert_eq!(port.to_json().unwrap(), r#"{"name":"http","containerPort":80}"#);
+    }
+
+    #[test]
+    fn a_scalar_that_may_be_unset_is_seen_by_its_value() {
+        let message = json!({"holdApplicationUntilProxyStarts": true});
+        let config = structure("ProxyConfig", message.as_object().unwrap());
+        let hold = get(&config, &["HoldApplicationUntilProxyStarts", "Value"]);
+        assert!(matches!(hold, Some(Value::Bool(true))));
+        assert!(matches!(get(&config, &["Concurrency"]), Some(Value::Nil)));
+        let Value::Object(config) = config else { panic!("a struct") };
+        let tracing = config.call("GetTracing", &[]).unwrap().unwrap();
+        let Value::Object(tracing) = tracing else { panic!("a struct") };
+        let tls = tracing.call("GetTlsSettings", &[]).unwrap().unwrap();
+        assert_eq!(crate::gotmpl::format::display(&get(&tls, &["CaCertificates"]).unwrap()), b"");
+    }
+}

@@ -1,0 +1,343 @@
+//! `kube-inject` as a person meets it, with the injection templates that are built in.
+//!
+//! `tests/inject/golden` has objects and what becomes of them, byte for byte; `UPDATE=1` writes the latter anew.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
+
+use istio_operator::tree::path;
+use istio_operator::tree::yaml_read::{Duplicates, parse, parse_documents};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A folder with files, and the command run there.
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let desk = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            std::fs::write(desk.0.path().join(name), text).unwrap();
+        }
+        desk
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_istio-operator"));
+        command.args(args).current_dir(self.0.path()).env("KUBECONFIG", "none").output().unwrap()
+    }
+
+    fn inject(&self, args: &[&str]) -> String {
+        let output = self.run(&[&["kube-inject", "-f", "objects.yaml"], args].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn spec(spec: &str) -> String {
+    format!("apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: main}}\nspec: {spec}\n")
+}
+
+fn pod(name: &str, annotations: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: shop}}, annotations: {{{annotations}}}}}\n\
+         spec: {{containers: [{{name: app, image: app, ports: [{{containerPort: 80}}]}}]}}\n---\n"
+    )
+}
+
+/// The objects that come of these with a spec.
+fn injected(installation: &str, objects: &str) -> Vec<Value> {
+    let desk = Desk::with(&[("operator.yaml", &spec(installation)), ("objects.yaml", objects)]);
+    let out = desk.inject(&["--operatorFileName", "operator.yaml"]);
+    parse_documents(&out, Duplicates::Refuse).unwrap().into_iter().map(|d| d.value).collect()
+}
+
+/// What stands at a path, `null` for nothing; `proxy` and `init` stand for the two containers, and below them `--flag` for
+/// what follows a flag among the arguments, and `$NAME` for a variable.
+fn at(pod: &Value, place: &str) -> Value {
+    let (part, rest) = place.split_once(' ').unwrap_or((place, ""));
+    let container = |list: &str, names: &[&str]| {
+        let containers = pod["spec"][list].as_array().cloned().unwrap_or_default();
+        containers.into_iter().find(|c| names.contains(&c["name"].as_str().unwrap())).unwrap_or_default()
+    };
+    let container = match part {
+        "proxy" => container("containers", &["istio-proxy"]),
+        "init" => container("initContainers", &["istio-init", "istio-validation"]),
+        _ => return path::get_str(pod, place).cloned().unwrap_or_default(),
+    };
+    if let Some(name) = rest.strip_prefix('$') {
+        let env = container["env"].as_array().cloned().unwrap_or_default();
+        return env.iter().find(|v| v["name"] == name).map(|v| v["value"].clone()).unwrap_or_default();
+    }
+    if rest.starts_with('-') {
+        let args: Vec<String> =
+            container["args"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()).collect();
+        let follows = args.iter().position(|a| a == rest).map(|i| args.get(i + 1).cloned().unwrap_or_default());
+        let joined = || args.iter().find_map(|a| a.strip_prefix(&format!("{rest}=")).map(str::to_owned));
+        return follows.or_else(joined).map(Value::from).unwrap_or_default();
+    }
+    if rest.is_empty() { container } else { path::get_str(&container, rest).cloned().unwrap_or_default() }
+}
+
+/// Compares what is at places, written `place: JSON`, one to a line.
+fn expect(pod: &Value, wanted: &str, given: &str) {
+    for line in wanted.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let (place, want) = line.split_once(": ").unwrap();
+        let want: Value = serde_json::from_str(want).unwrap();
+        assert_eq!(at(pod, place), want, "{given}\n{place}");
+    }
+}
+
+#[test]
+fn objects_become_what_the_golden_files_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inject/golden");
+    for (name, installation) in [
+        ("sidecar", "{meshConfig: {defaultConfig: {proxyMetadata: {FROM: mesh}}}}"),
+        ("gateway", "{revision: canary, values: {global: {network: west, multiCluster: {clusterName: c1}}}}"),
+        ("grpc", "{}"),
+    ] {
+        let objects = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
+        let desk = Desk::with(&[("operator.yaml", &spec(installation)), ("objects.yaml", &objects)]);
+        let got = desk.inject(&["--operatorFileName", "operator.yaml"]);
+        let expected = folder.join(format!("{name}.injected.yaml"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&expected, &got).unwrap();
+        }
+        let want = std::fs::read_to_string(&expected).unwrap();
+        let diff = similar::TextDiff::from_lines(&want, &got);
+        assert!(want == got, "{name}:\n{}", diff.unified_diff().header("golden", "now"));
+    }
+}
+
+/// Annotations, and what follows of them.
+const ANNOTATIONS: &[(&str, &str)] = &[
+    (
+        "",
+        "init -i: \"*\"\n init -d: \"15090,15021,15020\"\n proxy readinessProbe.periodSeconds: 2\n proxy --concurrency: \"2\"",
+    ),
+    (
+        "sidecar.istio.io/interceptionMode: TPROXY",
+        r#"init -m: "TPROXY"
+        proxy $ISTIO_META_INTERCEPTION_MODE: "TPROXY"
+        proxy securityContext.capabilities.add: ["NET_ADMIN"]
+        proxy securityContext.runAsUser: 0"#,
+    ),
+    ("sidecar.istio.io/interceptionMode: NONE", "init: null"),
+    ("sidecar.istio.io/proxyImage: my.io/p:1", "proxy image: \"my.io/p:1\"\n init image: \"my.io/p:1\""),
+    ("sidecar.istio.io/proxyImageType: debug", "proxy image: \"docker.io/istio/proxyv2:1.17.8-debug\""),
+    (
+        "sidecar.istio.io/proxyCPU: 5m, sidecar.istio.io/proxyMemoryLimit: 1024Mi",
+        r#"proxy resources: {"requests": {"cpu": "5m"}, "limits": {"memory": "1Gi"}}
+        init resources: {"requests": {"cpu": "5m"}, "limits": {"memory": "1Gi"}}"#,
+    ),
+    (
+        "sidecar.istio.io/proxyCPULimit: 2500m, proxy.istio.io/config: 'concurrency: 0'",
+        "proxy --concurrency: \"3\"\n proxy resources: {\"limits\": {\"cpu\": \"2500m\"}}",
+    ),
+    (
+        "sidecar.istio.io/logLevel: debug, sidecar.istio.io/componentLogLevel: 'wasm:debug', sidecar.istio.io/agentLogLevel: 'default:debug'",
+        r#"proxy --proxyLogLevel: "debug"
+        proxy --proxyComponentLogLevel: "wasm:debug"
+        proxy --log_output_level: "default:debug"
+        init --log_output_level: "default:debug""#,
+    ),
+    (
+        "sidecar.istio.io/enableCoreDump: 'true'",
+        "spec.initContainers[1].name: \"enable-core-dump\"\n proxy securityContext.readOnlyRootFilesystem: false",
+    ),
+    (
+        "sidecar.istio.io/capNetBindService: 'true'",
+        "proxy securityContext.capabilities.add: [\"NET_BIND_SERVICE\"]\n proxy securityContext.runAsNonRoot: false",
+    ),
+    (
+        "sidecar.istio.io/bootstrapOverride: mine",
+        r#"proxy $ISTIO_BOOTSTRAP_OVERRIDE: "/etc/istio/custom-bootstrap/custom_bootstrap.json"
+        spec.volumes[name:custom-bootstrap-volume].configMap.name: "mine"
+        proxy volumeMounts[name:custom-bootstrap-volume].mountPath: "/etc/istio/custom-bootstrap""#,
+    ),
+    (
+        r#"sidecar.istio.io/userVolume: '{"v":{"emptyDir":{}}}', sidecar.istio.io/userVolumeMount: '{"v":{"mountPath":"/v"}}'"#,
+        "spec.volumes[name:v].emptyDir: {}\n proxy volumeMounts[name:v].mountPath: \"/v\"",
+    ),
+    ("status.sidecar.istio.io/port: '18020'", "init -d: \"15090,15021,18020\""),
+    ("status.sidecar.istio.io/port: '0'", "proxy readinessProbe: null\n init -d: \"15090,15021\""),
+    (
+        "readiness.status.sidecar.istio.io/initialDelaySeconds: '3', readiness.status.sidecar.istio.io/periodSeconds: '4', readiness.status.sidecar.istio.io/failureThreshold: '5'",
+        "proxy readinessProbe.initialDelaySeconds: 3\n proxy readinessProbe.periodSeconds: 4\n proxy readinessProbe.failureThreshold: 5",
+    ),
+    (
+        "traffic.sidecar.istio.io/includeOutboundIPRanges: 10.0.0.0/8, traffic.sidecar.istio.io/excludeOutboundIPRanges: 10.1.0.0/16",
+        "init -i: \"10.0.0.0/8\"\n init -x: \"10.1.0.0/16\"",
+    ),
+    (
+        "traffic.sidecar.istio.io/includeInboundPorts: '80', traffic.sidecar.istio.io/excludeInboundPorts: '81'",
+        "init -b: \"80\"\n init -d: \"15090,15021,81,15020\"",
+    ),
+    (
+        "traffic.sidecar.istio.io/includeOutboundPorts: '1', traffic.sidecar.istio.io/excludeOutboundPorts: '2'",
+        "init -q: \"1\"\n init -o: \"2\"",
+    ),
+    (
+        "traffic.sidecar.istio.io/kubevirtInterfaces: tap0, traffic.sidecar.istio.io/excludeInterfaces: eth1",
+        "init -k: \"tap0\"\n init -c: \"eth1\"",
+    ),
+    (
+        "prometheus.istio.io/merge-metrics: 'false'",
+        "metadata.annotations: {\"prometheus.istio.io/merge-metrics\": \"false\"}",
+    ),
+    (
+        "kubectl.kubernetes.io/default-container: x, kubectl.kubernetes.io/default-logs-container: x",
+        r#"metadata.annotations.kubectl\.kubernetes\.io/default-container: "x""#,
+    ),
+];
+
+/// Annotations that every injected pod has, and those of the metrics.
+const COMMON: [&str; 3] = [
+    "sidecar.istio.io/status",
+    "kubectl.kubernetes.io/default-container",
+    "kubectl.kubernetes.io/default-logs-container",
+];
+
+#[test]
+fn each_annotation_does_what_it_is_for() {
+    let objects: String = ANNOTATIONS.iter().map(|(annotations, _)| pod("p", annotations)).collect();
+    let pods = injected("{}", &objects);
+    assert_eq!(pods.len(), ANNOTATIONS.len());
+    for (mut pod, (annotations, wanted)) in pods.into_iter().zip(ANNOTATIONS) {
+        let all = pod["metadata"]["annotations"].as_object_mut().unwrap();
+        all.retain(|name, _| annotations.contains(name) || !COMMON.contains(&name.as_str()));
+        expect(&pod, wanted, annotations);
+    }
+}
+
+/// Specs, and what follows of them.
+const SPECS: &[(&str, &str)] = &[
+    (
+        "{revision: canary}",
+        r#"proxy $CA_ADDR: "istiod-canary.istio-system.svc:15012"
+        proxy $PROXY_CONFIG: "{\"discoveryAddress\":\"istiod-canary.istio-system.svc:15012\"}\n""#,
+    ),
+    (
+        "{components: {cni: {enabled: true}}}",
+        r#"init name: "istio-validation"
+        init securityContext.runAsUser: 1337
+        metadata.annotations.k8s\.v1\.cni\.cncf\.io/networks: "istio-cni"
+        metadata.annotations.traffic\.sidecar\.istio\.io/excludeInboundPorts: "15020""#,
+    ),
+    (
+        "{values: {global: {hub: h.io, tag: t, imagePullPolicy: Always, imagePullSecrets: [s], logAsJson: true, meshID: m, proxy: {clusterDomain: d, image: p, privileged: true}}}}",
+        r#"proxy image: "h.io/p:t"
+        proxy imagePullPolicy: "Always"
+        proxy securityContext.privileged: true
+        proxy --domain: "$(POD_NAMESPACE).svc.d"
+        proxy $ISTIO_META_MESH_ID: "m"
+        spec.imagePullSecrets: [{"name": "s"}]"#,
+    ),
+    (
+        "{values: {global: {proxy: {resources: {limits: {cpu: 3000m}, requests: null}}}}, meshConfig: {defaultConfig: {concurrency: 0}}}",
+        "proxy --concurrency: \"3\"\n proxy resources.limits.cpu: \"3\"",
+    ),
+    (
+        "{values: {global: {proxy: {lifecycle: {preStop: {exec: {command: [a]}}}}}}}",
+        r#"proxy lifecycle: {"preStop": {"exec": {"command": ["a"]}}}"#,
+    ),
+    (
+        "{values: {global: {caName: GkeWorkloadCertificate, jwtPolicy: first-party-jwt}}}",
+        r#"spec.volumes[name:gke-workload-certificate].csi: {"driver": "workloadcertificates.security.cloud.google.com"}
+        spec.volumes[name:istio-token]: null
+        proxy $JWT_POLICY: "first-party-jwt""#,
+    ),
+    (
+        "{components: {pilot: {k8s: {env: [{name: PILOT_ENABLE_INBOUND_PASSTHROUGH, value: 'false'}]}}}}",
+        "proxy $REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION: \"true\"",
+    ),
+    ("{meshConfig: {enablePrometheusMerge: false}}", r"metadata.annotations.prometheus\.io/port: null"),
+    (
+        "{values: {sidecarInjectorWebhook: {injectedAnnotations: {a: b}, templates: {own: 'metadata: {labels: {own: template}}'}, defaultTemplates: [sidecar, own]}}}",
+        "metadata.labels.own: \"template\"\n metadata.annotations.a: \"b\"\n proxy name: \"istio-proxy\"",
+    ),
+];
+
+#[test]
+fn each_setting_of_an_installation_does_what_it_is_for() {
+    for (installation, wanted) in SPECS {
+        let pods = injected(installation, &pod("p", ""));
+        expect(&pods[0], wanted, installation);
+    }
+}
+
+#[test]
+fn without_a_template_for_them_a_pods_own_annotations_and_init_containers_stay() {
+    let objects = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: b, inject.istio.io/templates: gateway}}\n\
+         spec: {containers: [{name: istio-proxy, image: auto}], initContainers: [{name: mine}]}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {sidecar.istio.io/interceptionMode: NONE}}\n\
+         spec: {containers: [{name: a}], initContainers: [{name: mine}]}\n";
+    let pods = injected("{}", objects);
+    assert_eq!(pods[0]["metadata"]["annotations"]["a"], "b");
+    assert_eq!(pods[0]["metadata"]["annotations"]["inject.istio.io/templates"], "gateway");
+    for pod in &pods {
+        assert_eq!(pod["spec"]["initContainers"], json!([{"name": "mine", "resources": {}}]));
+    }
+}
+
+#[test]
+fn files_from_the_config_maps_give_the_same_as_the_spec() {
+    let desk = Desk::with(&[("operator.yaml", &spec("{revision: r1}")), ("objects.yaml", &pod("p", ""))]);
+    let from_spec = desk.inject(&["--operatorFileName", "operator.yaml"]);
+    let manifests = text(&desk.run(&["manifest", "generate", "-f", "operator.yaml"]).stdout);
+    for document in parse_documents(&manifests, Duplicates::Refuse).unwrap() {
+        let data = document.value["data"].as_object().cloned().unwrap_or_default();
+        for key in ["config", "values", "mesh"] {
+            if let Some(text) = data.get(key).and_then(Value::as_str) {
+                std::fs::write(desk.0.path().join(key), text).unwrap();
+            }
+        }
+    }
+    let files = ["--injectConfigFile", "config", "--valuesFile", "values", "--meshConfigFile", "mesh", "-r", "r1"];
+    assert_eq!(desk.inject(&files), from_spec);
+    // A file has precedence over the spec.
+    std::fs::write(desk.0.path().join("mesh"), "trustDomain: td").unwrap();
+    let mixed = desk.inject(&["--operatorFileName", "operator.yaml", "--meshConfigFile", "mesh"]);
+    assert_eq!(at(&parse(&mixed).unwrap(), "proxy $TRUST_DOMAIN"), "td");
+}
+
+#[test]
+fn the_result_can_go_to_a_file_and_what_is_skipped_is_told() {
+    let skipped =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {hostNetwork: true, containers: [{name: a}]}\n";
+    let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", skipped)]);
+    let args = ["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", "-o", "out.yaml"];
+    let output = desk.run(&args);
+    assert!(output.status.success() && output.stdout.is_empty());
+    assert_eq!(text(&output.stderr), "Warning: skipping injection: Pod p has host networking enabled\n");
+    let written = std::fs::read_to_string(desk.0.path().join("out.yaml")).unwrap();
+    assert!(written.contains("hostNetwork: true") && !written.contains("istio-proxy"), "{written}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place_and_nothing_is_printed() {
+    let objects = pod("a", "status.sidecar.istio.io/port: many") + &pod("b", "inject.istio.io/templates: nope");
+    let desk = Desk::with(&[
+        ("operator.yaml", &spec("{}")),
+        ("remote.yaml", &spec("{profile: remote}")),
+        ("objects.yaml", &objects),
+    ]);
+    let fails = |args: &[&str]| {
+        let output = desk.run(&[&["kube-inject", "-f", "objects.yaml"], args].concat());
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{args:?}");
+        text(&output.stderr)
+    };
+    assert_eq!(
+        fails(&["--operatorFileName", "operator.yaml"]),
+        "Error: objects.yaml:1:1: Pod a: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no \
+         port from 0 to 65535\nobjects.yaml:6:1: Pod b: requested template \"nope\" not found; have gateway, grpc-agent, \
+         grpc-simple, sidecar\n"
+    );
+    assert!(fails(&["--operatorFileName", "remote.yaml"]).contains("has no ConfigMap istio-sidecar-injector"));
+    assert!(fails(&[]).contains("there is no cluster to ask; give --operatorFileName"));
+    assert!(fails(&["--operatorFileName", "absent.yaml"]).contains("absent.yaml"));
+}
