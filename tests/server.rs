@@ -12,16 +12,26 @@ mod controlplane;
 mod crd;
 #[path = "server/deletion.rs"]
 mod deletion;
+#[path = "server/dice.rs"]
+mod dice;
 #[path = "server/drift.rs"]
 mod drift;
+#[path = "server/faults.rs"]
+mod faults;
 #[path = "server/inject.rs"]
 mod inject;
 #[path = "server/install.rs"]
 mod install;
 #[path = "server/invalid.rs"]
 mod invalid;
+#[path = "server/invariants.rs"]
+mod invariants;
+#[path = "server/kills.rs"]
+mod kills;
 #[path = "server/lab.rs"]
 mod lab;
+#[path = "server/proxy.rs"]
+mod proxy;
 #[path = "server/restart.rs"]
 mod restart;
 #[path = "server/sharing.rs"]

@@ -36,6 +36,9 @@ pub(super) struct RunArgs {
     /// How many resources are worked on at once.
     #[arg(long, default_value_t = 8)]
     max_concurrent_reconciles: u16,
+    /// How long a connection to the API server may be silent before it counts as lost.
+    #[arg(long, default_value = "90s", value_parser = parse_duration)]
+    max_silence: Duration,
     /// Where /healthz, /readyz and /metrics listen.
     #[arg(long, default_value = "0.0.0.0")]
     monitoring_host: IpAddr,
@@ -76,8 +79,10 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
     tokio::spawn(serving);
 
     let mut kube_config = kube::Config::infer().await.context("find a cluster (KUBECONFIG, or in a pod)")?;
-    // A watch may be silent for minutes; the API server ends it in time.
-    kube_config.read_timeout = None;
+    // A connection whose other end has vanished is silent for ever. A watch that lives has a bookmark each minute, a
+    // request an answer within as much.
+    kube_config.read_timeout = Some(args.max_silence);
+    kube_config.reset_reader_on_write = true;
     let counting = Arc::clone(&metrics);
     let counted = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
         counting.count("api_request", [("verb", verb(&request))]);
@@ -124,7 +129,8 @@ async fn work(
     ready: Ready,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    controller::run(client, config, Package::embedded()?, metrics, stop, || {
+    let package = Package::embedded()?;
+    controller::run(client, config, package, metrics, stop, || {
         ready.set();
         tracing::info!("ready");
     })

@@ -1,6 +1,7 @@
 //! Which kinds the API server serves, and what it is.
 
 use super::ClusterError;
+use super::again::read;
 use kube::Client;
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;
@@ -36,7 +37,7 @@ impl Kinds {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let gvk = GroupVersionKind::gvk(group, version, kind);
         let unknown = || ClusterError::UnknownKind { api_version: api_version.into(), kind: kind.into() };
-        match discovery::pinned_kind(&self.client, &gvk).await {
+        match read(|| discovery::pinned_kind(&self.client, &gvk)).await {
             Ok((resource, capabilities)) => {
                 let found = (resource, capabilities.scope == Scope::Namespaced);
                 self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(id, found.clone());

@@ -1,11 +1,13 @@
 //! The door to a cluster: reads, server-side applies and deletes of any kind, by [`ObjectKey`].
 //!
-//! Every call is one request, is safe to cancel (a cancelled write may or may not have happened) and never retries;
-//! who calls decides.
+//! Every call is safe to cancel (a cancelled write may or may not have happened). A request whose answer is lost on the way
+//! is sent again a few times, at once (see [`again`]); whatever else fails, who calls decides.
 
+mod again;
 pub mod discovery;
 
 use crate::object::{Object, ObjectKey};
+use again::{read, write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
@@ -119,7 +121,7 @@ impl Cluster {
     /// Anything but its absence.
     pub async fn get(&self, api_version: &str, key: &ObjectKey) -> Result<Option<DynamicObject>, ClusterError> {
         let api = self.api(api_version, key).await?;
-        api.get_opt(&key.name).await.map_err(|e| ClusterError::of("read", &key, e))
+        read(|| api.get_opt(&key.name)).await.map_err(|e| ClusterError::of("read", &key, e))
     }
 
     /// Applies an object with our field manager, taking over fields that others set; returns what it has become.
@@ -130,9 +132,9 @@ impl Cluster {
         let key = object.key();
         let api = self.api(object.api_version(), &key).await?;
         let params = PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER).force() };
-        api.patch(&key.name, &params, &Patch::Apply(object.value().as_ref()))
-            .await
-            .map_err(|e| ClusterError::of("apply", &key, e))
+        let (value, name) = (object.value(), &key.name);
+        let patch = Patch::Apply(value.as_ref());
+        write(|| api.patch(name, &params, &patch)).await.map_err(|e| ClusterError::of("apply", &key, e))
     }
 
     /// Deletes an object, only while it has this uid; dependents go in the background. Absence is success.
@@ -149,7 +151,7 @@ impl Cluster {
             preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
             ..DeleteParams::background()
         };
-        match api.delete(&key.name, &params).await {
+        match write(|| api.delete(&key.name, &params)).await {
             Ok(_) => Ok(()),
             // Gone, or another object of the same name: neither is ours to delete.
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
@@ -178,7 +180,7 @@ impl Cluster {
             None => Api::all_with(self.client.clone(), &resource),
         };
         let params = kube::api::ListParams::default().labels(labels);
-        Ok(api.list(&params).await.map_err(|e| ClusterError::of("list", &kind, e))?.items)
+        Ok(read(|| api.list(&params)).await.map_err(|e| ClusterError::of("list", &kind, e))?.items)
     }
 
     /// Lists the metadata of a kind's objects with these labels and fields, page by page; an unknown kind has none.
@@ -202,7 +204,7 @@ impl Cluster {
         let mut params = kube::api::ListParams::default().labels(labels).fields(fields).limit(PAGE);
         let mut found = vec![];
         loop {
-            let page = api.list_metadata(&params).await.map_err(|e| ClusterError::of("list", &kind, e))?;
+            let page = read(|| api.list_metadata(&params)).await.map_err(|e| ClusterError::of("list", &kind, e))?;
             found.extend(page.items.into_iter().map(|object| object.metadata));
             match page.metadata.continue_.filter(|c| !c.is_empty()) {
                 Some(next) => params = params.continue_token(&next),
@@ -233,7 +235,8 @@ impl Cluster {
         let api = self.owners(owner.namespace().as_deref());
         let patch = serde_json::json!({ "status": status });
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-        api.patch_status(&name, &params, &Patch::Merge(&patch))
+        let patch = Patch::Merge(&patch);
+        write(|| api.patch_status(&name, &params, &patch))
             .await
             .map(drop)
             .map_err(|e| ClusterError::of("write the status of", &name, e))
@@ -253,6 +256,16 @@ impl Cluster {
             .await
             .map(drop)
             .map_err(|e| ClusterError::of(act, &name, e))
+    }
+
+    /// An IstioOperator resource as it is now, if it still exists.
+    ///
+    /// # Errors
+    /// Anything but its absence.
+    pub async fn owner(&self, owner: &DynamicObject) -> Result<Option<DynamicObject>, ClusterError> {
+        let name = owner.name_any();
+        let api = self.owners(owner.namespace().as_deref());
+        read(|| api.get_opt(&name)).await.map_err(|e| ClusterError::of("read", &name, e))
     }
 
     /// IstioOperator resources of a namespace, or of all.

@@ -4,8 +4,8 @@
 //! what is annotated to be kept and what another resource wants too stay.
 //!
 //! A control plane that is in use is held back for at most [`HELD`]: the status, a condition and an event name who uses it
-//! and when it goes all the same. What cannot be deleted (no permission, a webhook that refuses) is tried again for at most
-//! [`PATIENCE`], then left behind with a warning, so that nothing locks a resource or its namespace for ever. The annotation
+//! and when it goes all the same. Where it cannot be told who uses it, and what cannot be deleted (no permission, a webhook
+//! that refuses), is tried again for at most [`PATIENCE`]; what is left then is left behind with a warning, so that nothing locks a resource or its namespace for ever. The annotation
 //! `install.istio.io/force-delete: "true"` ends both at once.
 
 use super::index::{self, OwnerId};
@@ -54,7 +54,18 @@ pub(super) async fn finalize(
     let mut listed = list_owned(context, id, memory).await;
     let doomed = std::mem::take(&mut listed.doomed);
     if !is_forced && age(resource) < HELD {
-        let users = users(context, &listed.workloads).await;
+        let users = match users(context, &listed.workloads).await {
+            Err(error) if age(resource) < PATIENCE => {
+                let failed = Verdict::Failed(format!("cannot tell who uses the control plane: {error}"));
+                report(resource, context, memory, &Findings::of(failed, generation)).await?;
+                return Err(error.into());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell who uses the control plane, deleting it");
+                vec![]
+            }
+            Ok(users) => users,
+        };
         if !users.is_empty() {
             report(resource, context, memory, &held(&users, resource, generation)).await?;
             return Ok(Action::requeue(ASK_AGAIN));
@@ -66,6 +77,9 @@ pub(super) async fn finalize(
         report(resource, context, memory, &Findings::of(deleting, generation)).await?;
     }
     let deleted = prune::delete(context, &doomed, "its resource is being deleted").await;
+    if deleted.len() < doomed.len() {
+        memory.failures = 0;
+    }
     let failures: Vec<String> =
         listed.failures.into_iter().chain(deleted.into_iter().map(|(_, error)| error.to_string())).collect();
     if !failures.is_empty() && !is_forced && age(resource) < PATIENCE {
@@ -145,9 +159,9 @@ struct Workload {
 }
 
 /// Who uses the control plane that is about to go, but for its own gateways. Nobody does where there is none, where its
-/// namespace goes, and where we may not ask: a permission that is missing must not lock the resource.
-async fn users(context: &Context, workloads: &[Workload]) -> Vec<String> {
-    let Some(istiod) = workloads.iter().find(|w| w.is_control_plane) else { return vec![] };
+/// namespace goes.
+async fn users(context: &Context, workloads: &[Workload]) -> Result<Vec<String>, ClusterError> {
+    let Some(istiod) = workloads.iter().find(|w| w.is_control_plane) else { return Ok(vec![]) };
     let key = ObjectKey {
         group: String::new(),
         kind: "Namespace".into(),
@@ -155,14 +169,11 @@ async fn users(context: &Context, workloads: &[Workload]) -> Vec<String> {
         name: istiod.pods.0.clone(),
     };
     match context.cluster.get("v1", &key).await {
-        Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => return vec![],
+        Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => return Ok(vec![]),
         _ => {}
     }
     let own: Vec<Pods> = workloads.iter().map(|w| w.pods.clone()).collect();
-    usage::users_of(&context.cluster, &istiod.revision, &own).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "cannot tell who uses the control plane, deleting it");
-        vec![]
-    })
+    usage::users_of(&context.cluster, &istiod.revision, &own).await
 }
 
 /// What the API server says is there now, by labels and by the inventory; the index may be a moment behind.

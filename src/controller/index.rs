@@ -4,7 +4,7 @@
 
 use super::claims::Claims;
 use crate::api::{API_VERSION, IGNORE, INSTALLED_STATE, KIND, PRUNE};
-use crate::cluster::{Cluster, is_ours};
+use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::component::Component;
 use crate::metrics::Metrics;
 use crate::object::{ObjectKey, labels};
@@ -99,15 +99,8 @@ impl Index {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Watches the kinds that are watched from the start and some more, and waits until what exists of them is known. Kinds
-    /// that the API server does not serve have nothing.
-    pub async fn start(&self, more: impl IntoIterator<Item = (String, String)>) {
-        for (api_version, kind) in FROM_THE_START {
-            self.watch(api_version, kind).await;
-        }
-        for (api_version, kind) in more {
-            self.watch(&api_version, &kind).await;
-        }
+    /// Waits until what exists of the watched kinds is known.
+    pub async fn complete(&self) {
         let mut synced = self.synced.subscribe();
         while self.state().kinds.values().any(|known| !known) {
             if synced.changed().await.is_err() {
@@ -116,16 +109,24 @@ impl Index {
         }
     }
 
-    /// Watches a kind, unless it is watched already or is not served.
-    pub async fn watch(&self, api_version: &str, kind: &str) {
+    /// Watches a kind, unless it is watched already. A kind that the API server does not serve has nothing.
+    ///
+    /// # Errors
+    /// The API server cannot be asked for the kind.
+    pub async fn watch(&self, api_version: &str, kind: &str) -> Result<(), ClusterError> {
         let id = (api_version.to_owned(), kind.to_owned());
         if self.state().kinds.contains_key(&id) {
-            return;
+            return Ok(());
         }
-        let Ok(resource) = self.cluster.resource(api_version, kind).await else { return };
+        let resource = match self.cluster.resource(api_version, kind).await {
+            Ok(resource) => resource,
+            Err(error) if error.is_absent() => return Ok(()),
+            Err(error) => return Err(error),
+        };
         if self.state().kinds.insert(id.clone(), false).is_none() {
             tokio::spawn(self.clone().follow(id, resource));
         }
+        Ok(())
     }
 
     /// Whether everything that exists of a kind is known, so that an unknown object does not exist.

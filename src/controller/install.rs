@@ -190,7 +190,9 @@ impl<'a> Pass<'a> {
     async fn apply_wave(&mut self, wave: &plan::Wave<'_>) -> WaveResult {
         let mut conflicts = vec![];
         for object in wave.steps.iter().flatten() {
-            self.context.index.watch(object.api_version(), object.kind()).await;
+            if let Err(error) = self.context.index.watch(object.api_version(), object.kind()).await {
+                return WaveResult::Failed(error.to_string());
+            }
             if let Some(other) = self.holder(object, wave.component) {
                 match self.regard(object, wave.component, other).await {
                     Ok(seen) => {

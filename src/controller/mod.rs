@@ -55,9 +55,12 @@ use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tally::Queue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -108,6 +111,8 @@ struct Memory {
     status: Value,
     /// When it was written.
     told: Option<Instant>,
+    /// Whether it may have been written otherwise since: the answer to a write was lost.
+    is_status_lost: bool,
     /// What the resource has.
     inventory: Inventory,
     objects: HashMap<ObjectKey, Seen>,
@@ -123,6 +128,16 @@ impl Memory {
             let status = resource.data.get("status").cloned().unwrap_or_default();
             *self = Self { uid, inventory: inventory_of(&status), status, ..Self::default() };
         }
+    }
+
+    /// Changes whenever something of the resource was written or seen to have changed.
+    fn progress(&self) -> u64 {
+        let hash = |value: &(&ObjectKey, &String)| {
+            let mut hasher = DefaultHasher::new();
+            value.hash(&mut hasher);
+            hasher.finish()
+        };
+        self.objects.iter().map(|(key, seen)| hash(&(key, &seen.resource_version))).fold(0, std::ops::BitXor::bitxor)
     }
 
     /// The status, in our terms; one of another shape, from an older controller, is as good as none.
@@ -198,7 +213,7 @@ pub async fn run(
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
     let cluster = Cluster::new(client.clone());
-    let version = client.apiserver_version().await.map_err(Box::new)?;
+    let version = patiently(&stop, || client.apiserver_version()).await.map_err(Box::new)?;
     tracing::info!(kubernetes = version.git_version, "connected");
     let facts = ClusterFacts { version: Some((version.git_version, version.major, version.minor)) };
     let namespaces = match config.namespaces.as_slice() {
@@ -206,9 +221,14 @@ pub async fn run(
         some => some.iter().cloned().map(Some).collect(),
     };
     let claims = Arc::new(Claims::default());
-    let kinds = load_claims(&cluster, &claims, &namespaces).await?;
+    let kinds = patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await?;
     let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
-    index.start(kinds).await;
+    let kinds: Vec<_> =
+        index::FROM_THE_START.iter().map(|(v, k)| ((*v).to_owned(), (*k).to_owned())).chain(kinds).collect();
+    for (api_version, kind) in &kinds {
+        patiently(&stop, || index.watch(api_version, kind)).await?;
+    }
+    stop.run_until_cancelled(index.complete()).await;
 
     let concurrency = config.concurrency;
     let (package, memories, queue) = (Arc::new(package), Mutex::default(), Queue::default());
@@ -225,6 +245,28 @@ pub async fn run(
         _ = futures::future::join_all(workers) => {}
     }
     Ok(())
+}
+
+/// Asks until there is an answer, later each time, or until there is no point. Who starts while the API server is away does
+/// not give up, for whoever starts it again after that waits longer; and an API server that has just started refuses what
+/// it allows a moment later.
+async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
+    stop: &CancellationToken,
+    ask: impl Fn() -> F,
+) -> Result<T, E> {
+    const FIRST: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_secs(10);
+    let mut pause = FIRST;
+    loop {
+        match ask().await {
+            Err(error) if !stop.is_cancelled() => {
+                tracing::warn!(%error, ?pause, "cannot start yet, trying again");
+            }
+            answer => return answer,
+        }
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        pause = (pause * 2).min(LONGEST);
+    }
 }
 
 /// Before the first pass of any resource it has to be known what the others have, lest one deletes what another shares.

@@ -137,6 +137,7 @@ async fn install(
     wanted: &Wanted<'_>,
 ) -> Result<Action, PassError> {
     let generation = resource.metadata.generation.unwrap_or_default();
+    let before = memory.progress();
     let installed = Pass::new(context, id, memory).install(wanted, generation).await;
     let untold = report(resource, context, memory, &installed.findings).await?;
     for note in &installed.notes {
@@ -145,6 +146,10 @@ async fn install(
     let result = if installed.failure.is_none() { "ok" } else { "failed" };
     context.metrics.count("reconcile", [("result", result)]);
     if let Some(failure) = installed.failure {
+        // What gets on gets on soon.
+        if memory.progress() != before {
+            memory.failures = 0;
+        }
         return Err(PassError::Objects(failure));
     }
     memory.failures = 0;

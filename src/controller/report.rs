@@ -21,6 +21,11 @@ pub(super) async fn report(
     findings: &Findings,
 ) -> Result<Option<Duration>, ClusterError> {
     let now = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    if memory.is_status_lost {
+        let seen = context.cluster.owner(resource).await?;
+        memory.status = seen.and_then(|seen| seen.data.get("status").cloned()).unwrap_or_default();
+        memory.is_status_lost = false;
+    }
     let old = memory.known();
     let new = status::compute(&old, findings, &now);
     let value = serde_json::to_value(&new).unwrap_or_default();
@@ -33,7 +38,12 @@ pub(super) async fn report(
     match context.cluster.patch_status(resource, &patch).await {
         // It has gone; there is nobody to tell.
         Err(error) if error.is_absent() => return Ok(None),
-        other => other?,
+        Err(error) => {
+            // It may have been written all the same.
+            memory.is_status_lost = true;
+            return Err(error);
+        }
+        Ok(()) => {}
     }
     memory.status = value;
     memory.told = Some(Instant::now());

@@ -1,4 +1,5 @@
-//! Figures of speed and memory, printed; nothing is asserted. `make bench` runs it on the release binary.
+//! Figures of speed and memory, printed; nothing is asserted. `make bench` runs all of it on the release binary; names
+//! after `--` choose parts, and `ISTIO_OPERATOR` names another binary.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
@@ -6,22 +7,30 @@
 mod controlplane;
 mod generate;
 mod operator;
+mod scale;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+type Part = fn(&Path) -> anyhow::Result<()>;
+
+const PARTS: [(&str, Part); 3] = [("generate", generate::run), ("operator", operator::run), ("scale", scale::run)];
+
 fn main() {
-    let binary = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/istio-operator"));
+    let given = std::env::var_os("ISTIO_OPERATOR").map(PathBuf::from);
+    let binary = given.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/istio-operator").into());
     if !binary.exists() {
         eprintln!("{} is not there; run `make build` first", binary.display());
         std::process::exit(1);
     }
-    let size = std::fs::metadata(binary).map(|m| m.len()).unwrap_or_default();
+    let size = std::fs::metadata(&binary).map(|m| m.len()).unwrap_or_default();
     println!("binary: {:.1} MiB", mib(size));
-    generate::run(binary);
-    if let Err(error) = operator::run(binary) {
-        eprintln!("the operator cannot be measured: {error:#}");
-        std::process::exit(1);
+    let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    for (name, run) in PARTS.iter().filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|c| c == name)) {
+        if let Err(error) = run(&binary) {
+            eprintln!("{name} cannot be measured: {error:#}");
+            std::process::exit(1);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ const CASES: &[&[&str]] = &[
     &["--set", "profile=empty"],
 ];
 
-pub fn run(ours: &Path) {
+pub fn run(ours: &Path) -> anyhow::Result<()> {
     let peer = std::env::var_os("ISTIOCTL");
     let programs = [Some(ours), peer.as_deref().map(Path::new)];
     let programs: Vec<&Path> = programs.into_iter().flatten().collect();
@@ -32,6 +32,7 @@ pub fn run(ours: &Path) {
             println!("  {name}: {}; peak {}", spread(times), peak(program, case));
         }
     }
+    Ok(())
 }
 
 fn generate(program: &Path, args: &[&str]) -> Duration {

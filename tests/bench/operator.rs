@@ -37,19 +37,33 @@ const DAMAGES: &[(&str, &str, Option<&str>)] = &[
     ),
 ];
 
+/// A control plane with our definition, and the operator beside it.
+pub struct Site {
+    pub operator: Operator,
+    pub api: Api,
+    plane: ControlPlane,
+}
+
+impl Site {
+    pub fn start(binary: &Path) -> Result<Self> {
+        let plane = ControlPlane::start()?;
+        let folder = plane.dir().context("a control plane of our own")?.to_owned();
+        let crd = folder.join("crd.yaml");
+        std::fs::write(&crd, Command::new(binary).arg("crd").output()?.stdout)?;
+        plane.kubectl(&["apply", "--server-side", "-f", &crd.to_string_lossy()])?;
+        plane.wait_established(&["-f", &crd.to_string_lossy()])?;
+        plane.kubectl(&["create", "namespace", "istio-system"])?;
+        let operator = Operator::start(binary, plane.kubeconfig(), &folder, &[])?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let api = Api { client: runtime.block_on(plane.client())?, runtime };
+        Ok(Self { operator, api, plane })
+    }
+}
+
 pub fn run(binary: &Path) -> Result<()> {
-    let plane = ControlPlane::start()?;
-    let folder = plane.dir().context("a control plane of our own")?.to_owned();
-    let crd = folder.join("crd.yaml");
-    std::fs::write(&crd, Command::new(binary).arg("crd").output()?.stdout)?;
-    plane.kubectl(&["apply", "--server-side", "-f", &crd.to_string_lossy()])?;
-    plane.wait_established(&["-f", &crd.to_string_lossy()])?;
-    plane.kubectl(&["create", "namespace", "istio-system"])?;
-    let mut operator = Operator::start(binary, plane.kubeconfig(), &folder, &[])?;
+    let Site { plane, mut operator, api } = Site::start(binary)?;
     println!("operator, before any resource: {}", memory(operator.id())?);
 
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let api = Api { client: runtime.block_on(plane.client())?, runtime };
     let sample = Command::new(plane.kubectl_path())
         .env("KUBECONFIG", plane.kubeconfig())
         .args(["create", "--dry-run=client", "-o", "json", "-f", SAMPLE])
@@ -76,29 +90,35 @@ pub fn run(binary: &Path) -> Result<()> {
 
 /// Resident memory now and at its peak.
 fn memory(process: u32) -> Result<String> {
+    let [now, file, peak] = resident(process)?;
+    Ok(format!("{now:.1} MiB resident ({file:.1} of them the binary), {peak:.1} MiB at its peak"))
+}
+
+/// Resident memory in MiB: now, of it the binary, and at its peak.
+pub fn resident(process: u32) -> Result<[f64; 3]> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
     let kib = |field: &str| {
         let line = status.lines().find_map(|l| l.strip_prefix(field))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     };
-    let [now, file, peak] = ["VmRSS:", "RssFile:", "VmHWM:"].map(|f| kib(f).map_or(0.0, |kib| mib(kib * 1024)));
-    Ok(format!("{now:.1} MiB resident ({file:.1} of them the binary), {peak:.1} MiB at its peak"))
+    Ok(["VmRSS:", "RssFile:", "VmHWM:"].map(|f| kib(f).map_or(0.0, |kib| mib(kib * 1024))))
 }
 
-struct Api {
-    client: kube::Client,
-    runtime: Runtime,
+/// The API server, as an administrator.
+pub struct Api {
+    pub client: kube::Client,
+    pub runtime: Runtime,
 }
 
 impl Api {
-    fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
+    pub fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value> {
         let kind = if method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
         let body = if body.is_null() { vec![] } else { body.to_string().into_bytes() };
         let request = http::Request::builder().method(method).uri(path).header("content-type", kind).body(body)?;
         Ok(self.runtime.block_on(self.client.request(request))?)
     }
 
-    fn wait(&self, what: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
+    pub fn wait(&self, what: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
         let begin = Instant::now();
         loop {
             match self.send("GET", path, &Value::Null) {

@@ -13,7 +13,9 @@ pub mod process;
 
 use anyhow::{Context, Result, bail};
 use process::{Process, Watchdog};
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
+use std::io::{Read, Seek, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,8 +55,8 @@ pub struct Options {
 pub struct ControlPlane {
     kubeconfig: OsString,
     kubectl: PathBuf,
-    /// In the order they were started; empty where the cluster is not ours.
-    processes: Vec<Process>,
+    /// In the order they were started, with their flags; empty where the cluster is not ours.
+    processes: RefCell<Vec<(Process, Vec<String>)>>,
     dir: Option<tempfile::TempDir>,
     dir_watchdog: Option<Watchdog>,
     _turn: Option<MutexGuard<'static, ()>>,
@@ -79,8 +81,14 @@ impl ControlPlane {
         let remove = format!("sleep 1; rm -rf '{}'", dir.path().display());
         let dir_watchdog = Some(Watchdog::start(&remove)?);
         let kubeconfig = dir.path().join("kubeconfig").into_os_string();
-        let mut plane =
-            Self { kubeconfig, kubectl, processes: vec![], dir: Some(dir), dir_watchdog, _turn: Some(turn) };
+        let mut plane = Self {
+            kubeconfig,
+            kubectl,
+            processes: RefCell::default(),
+            dir: Some(dir),
+            dir_watchdog,
+            _turn: Some(turn),
+        };
         match plane.launch(options) {
             Ok(()) => Ok(plane),
             Err(e) => {
@@ -92,7 +100,14 @@ impl ControlPlane {
 
     /// A cluster that is there already, by a value of `KUBECONFIG`; it is left running. kubectl is that of the `PATH`.
     pub fn existing(kubeconfig: OsString) -> Self {
-        Self { kubeconfig, kubectl: "kubectl".into(), processes: vec![], dir: None, dir_watchdog: None, _turn: None }
+        Self {
+            kubeconfig,
+            kubectl: "kubectl".into(),
+            processes: RefCell::default(),
+            dir: None,
+            dir_watchdog: None,
+            _turn: None,
+        }
     }
 
     /// A value for the environment variable `KUBECONFIG`; where the control plane is ours, an administrator's file.
@@ -144,13 +159,48 @@ impl ControlPlane {
         self.dir.as_ref().map(tempfile::TempDir::path)
     }
 
-    /// The audit log: the requests of [`Options::audited_user`] that were answered, oldest first.
-    pub fn audit(&self) -> Result<Vec<serde_json::Value>> {
+    /// The audit log from a place in it on, 0 for all: the requests of [`Options::audited_user`] that were answered, oldest
+    /// first. Also gives the place where it ends.
+    pub fn audit(&self, from: u64) -> Result<(Vec<serde_json::Value>, u64)> {
         let dir = self.dir().context("the cluster is not ours, its audit log neither")?;
-        let text = std::fs::read_to_string(dir.join(AUDIT_LOG))?;
+        let mut file = std::fs::File::open(dir.join(AUDIT_LOG))?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
         // The last line may be under way.
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        Ok(whole.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+        let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let events = whole.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        Ok((events, from + u64::try_from(whole.len())?))
+    }
+
+    /// Kills one of the processes with SIGKILL.
+    pub fn kill(&self, name: &str) -> Result<()> {
+        self.with_process(name, |process, _| process.kill())
+    }
+
+    /// Starts a process that was killed, as it was started before. The API server is waited for.
+    pub fn start_again(&self, name: &str) -> Result<()> {
+        let dir = self.dir().context("the cluster is not ours")?;
+        self.with_process(name, |process, flags| {
+            *process = start_process(name, flags, dir)?;
+            Ok(())
+        })?;
+        if name != "kube-apiserver" {
+            return Ok(());
+        }
+        self.wait_for("the API server", &["get", "--raw", "/readyz"])
+    }
+
+    /// Stops a process where it is, or lets it go on.
+    pub fn freeze(&self, name: &str, is_frozen: bool) -> Result<()> {
+        self.with_process(name, |process, _| process.signal(if is_frozen { "STOP" } else { "CONT" }))
+    }
+
+    fn with_process<T>(&self, name: &str, act: impl FnOnce(&mut Process, &[String]) -> Result<T>) -> Result<T> {
+        let mut all = self.processes.borrow_mut();
+        let found = all.iter_mut().find(|(process, _)| process.name() == name);
+        let (process, flags) = found.with_context(|| format!("there is no {name} of ours"))?;
+        act(process, flags)
     }
 
     /// Keeps the folder with the logs beyond our life.
@@ -165,7 +215,7 @@ impl ControlPlane {
         }
     }
 
-    fn launch(&mut self, options: &Options) -> Result<()> {
+    fn launch(&self, options: &Options) -> Result<()> {
         let dir = self.dir().context("no folder")?.to_path_buf();
         let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
         certificates::write(&dir)?;
@@ -237,7 +287,7 @@ impl ControlPlane {
     }
 
     /// A node, and kwok to play its kubelet. Leases keep the node alive beyond 50 s.
-    fn start_kwok(&mut self, port: u16) -> Result<()> {
+    fn start_kwok(&self, port: u16) -> Result<()> {
         let dir = self.dir().context("no folder")?.to_path_buf();
         let node = dir.join("node.yaml");
         std::fs::write(&node, include_str!("node.yaml"))?;
@@ -255,20 +305,18 @@ impl ControlPlane {
         self.wait_for("the node", &["wait", "--for=condition=Ready", "node/node-1", "--timeout=1s"])
     }
 
-    fn spawn(&mut self, name: &str, flags: &[String]) -> Result<()> {
+    fn spawn(&self, name: &str, flags: &[String]) -> Result<()> {
         let dir = self.dir().context("no folder")?;
-        let mut command = Command::new(binaries::find(name)?);
-        command.args(flags).current_dir(dir).env_remove("KUBECONFIG");
-        let process = Process::spawn(name, &mut command, &dir.join(format!("{name}.log")))?;
-        self.processes.push(process);
+        let process = start_process(name, flags, dir)?;
+        self.processes.borrow_mut().push((process, flags.to_vec()));
         Ok(())
     }
 
     /// Asks kubectl until it succeeds; fails at once when one of our processes has ended.
-    fn wait_for(&mut self, what: &str, args: &[&str]) -> Result<()> {
+    fn wait_for(&self, what: &str, args: &[&str]) -> Result<()> {
         wait(what, START_DEADLINE, || {
             let answer = self.kubectl(args);
-            for process in &mut self.processes {
+            for (process, _) in &mut *self.processes.borrow_mut() {
                 if let Some(status) = process.ended()? {
                     bail!("{} ended with {status}", process.name());
                 }
@@ -278,13 +326,19 @@ impl ControlPlane {
     }
 }
 
+fn start_process(name: &str, flags: &[String], dir: &Path) -> Result<Process> {
+    let mut command = Command::new(binaries::find(name)?);
+    command.args(flags).current_dir(dir).env_remove("KUBECONFIG");
+    Process::spawn(name, &mut command, &dir.join(format!("{name}.log")))
+}
+
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         if std::thread::panicking() && self.dir.is_some() {
             eprintln!("logs of the control plane: {}", self.keep_logs().display());
         }
         // The API server must not outlive etcd.
-        while self.processes.pop().is_some() {}
+        while self.processes.get_mut().pop().is_some() {}
         self.dismiss_dir_watchdog();
     }
 }

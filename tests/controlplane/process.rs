@@ -43,12 +43,25 @@ impl Process {
         Ok(self.child.try_wait()?)
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status()?;
+        if !sent.success() {
+            bail!("{} cannot be sent {signal}", self.name);
+        }
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
-        let sent = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.child.id())]).status()?;
-        if !sent.success() {
-            bail!("{} cannot be asked to end", self.name);
-        }
+        self.signal("TERM")?;
         let deadline = Instant::now() + patience;
         loop {
             match self.ended()? {

@@ -2,6 +2,7 @@
 
 use crate::controlplane::operator::Operator;
 use crate::controlplane::{ControlPlane, Options, wait};
+use crate::proxy::Proxy;
 use anyhow::bail;
 use istio_operator::api::PLURAL;
 use istio_operator::object::labels;
@@ -104,6 +105,37 @@ impl Lab {
         Operator::start(&binary(), self.account.as_os_str(), &folder, args).unwrap()
     }
 
+    /// A proxy before the API server that gets so many of a thousand requests wrong.
+    pub fn proxy(&self, seed: u64, wrong: u64) -> Proxy {
+        Proxy::start(&self.account, self.folder.path(), seed, wrong)
+    }
+
+    /// Starts an operator behind a proxy, which is the caller's.
+    pub fn start_behind(&self, proxy: &Proxy, args: &[&str]) -> Operator {
+        let folder = self.plane.dir().unwrap_or(self.folder.path());
+        Operator::start(&binary(), proxy.kubeconfig().as_os_str(), folder, args).unwrap()
+    }
+
+    /// Has an operator watched over, and its log shown when a test fails.
+    pub fn watch_over(&self, operator: Operator) {
+        *self.operator.borrow_mut() = Some(operator);
+    }
+
+    /// A client for an administrator.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Runs a future of the client's.
+    pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// The control plane, for whom wants to break it.
+    pub fn plane(&self) -> &ControlPlane {
+        &self.plane
+    }
+
     /// Kills the operator with SIGKILL.
     pub fn kill_operator(&self) {
         self.operator.borrow_mut().take().unwrap();
@@ -116,21 +148,21 @@ impl Lab {
     }
 
     /// How much the operator has asked for so far, for [`writes_since`](Self::writes_since).
-    pub fn mark(&self) -> usize {
-        self.audit().len()
+    pub fn mark(&self) -> u64 {
+        self.audit(0).1
     }
 
-    fn audit(&self) -> Vec<Value> {
-        self.plane.audit().unwrap_or_else(|e| self.fail(&format!("{e:#}")))
+    fn audit(&self, from: u64) -> (Vec<Value>, u64) {
+        self.plane.audit(from).unwrap_or_else(|e| self.fail(&format!("{e:#}")))
     }
 
     /// The operator's writes since a mark, from the API server's audit log, but those of Leases.
-    pub fn writes_since(&self, mark: usize) -> Vec<String> {
+    pub fn writes_since(&self, mark: u64) -> Vec<String> {
         let written = |event: &&Value| {
             ["create", "update", "patch", "delete", "deletecollection"].contains(&event["verb"].as_str().unwrap())
                 && event["objectRef"]["resource"] != "leases"
         };
-        self.audit()[mark..].iter().filter(written).map(said).collect()
+        self.audit(mark).0.iter().filter(written).map(said).collect()
     }
 
     /// From now on the operator may be refused what it asks for; else a permission that is missing fails the test.
@@ -311,7 +343,7 @@ impl Drop for Lab {
             return;
         }
         let forbids = |event: &&Value| event["annotations"]["authorization.k8s.io/decision"] == "forbid";
-        let forbidden: BTreeSet<_> = self.audit().iter().filter(forbids).map(said).collect();
+        let forbidden: BTreeSet<_> = self.audit(0).0.iter().filter(forbids).map(said).collect();
         assert!(forbidden.is_empty(), "config/rbac does not allow {forbidden:#?}");
     }
 }
