@@ -5,9 +5,9 @@
 //! bytes or resource → [`request`] → [`resolve`] → [`render`] → [`overlay`] → [`plan`] → [`apply`] → [`observe`] → [`status`]
 //!
 //! Left of `apply` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `tree`, `gotmpl`, `sprig`, `helm`; `api`, `component`, `object`, `request`, `resolve`,
-//! `overlay`, `render`, `pipeline`, `plan`, `inject`; `cluster`; `apply`, `observe`, `status`; `metrics`, `server`, `telemetry`;
-//! `controller`; `cli`.
+//! order (a test holds them to it): `parallel`, `tree`, `gotmpl`, `sprig`, `helm`; `api`, `component`, `object`, `request`,
+//! `resolve`, `overlay`, `render`, `pipeline`, `plan`, `inject`; `cluster`; `apply`, `observe`, `status`; `metrics`, `server`,
+//! `telemetry`; `controller`; `cli`.
 
 pub mod api;
 pub mod apply;
@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod object;
 pub mod observe;
 pub mod overlay;
+pub mod parallel;
 pub mod pipeline;
 pub mod plan;
 pub mod render;

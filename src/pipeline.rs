@@ -8,6 +8,7 @@ use crate::object::labels::{self, Owner};
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, ObjectKey};
 use crate::overlay::{self, OverlayError};
+use crate::parallel;
 use crate::render::{self, ComponentChart, RenderError};
 use crate::request::{self, Request};
 use crate::resolve::profile::Profiles;
@@ -184,19 +185,23 @@ pub fn build(
         return Err(ResolveError::Invalid(vec![problem]).into());
     }
     let capabilities = render::capabilities(facts.version.as_ref());
+    let made = parallel::map(&resolved.components, |enabled| {
+        let chart = package.chart(enabled.component)?;
+        let mut objects = render::render(enabled, &chart, &capabilities).map_err(|e| PipelineError::Render(vec![e]))?;
+        overlay::apply(enabled, &mut objects).map_err(PipelineError::Overlay)?;
+        Ok(objects)
+    });
     let mut parts: BTreeMap<Component, Part> = BTreeMap::new();
     let (mut render_errors, mut overlay_errors) = (vec![], vec![]);
-    for enabled in &resolved.components {
-        let chart = package.chart(enabled.component)?;
-        match render::render(enabled, &chart, &capabilities) {
-            Ok(mut objects) => match overlay::apply(enabled, &mut objects) {
-                Ok(()) => {
-                    let empty = Part { component: enabled.component, objects: vec![] };
-                    parts.entry(enabled.component).or_insert(empty).objects.extend(objects);
-                }
-                Err(errors) => overlay_errors.extend(errors),
-            },
-            Err(error) => render_errors.push(error),
+    for (enabled, objects) in resolved.components.iter().zip(made) {
+        match objects {
+            Ok(objects) => {
+                let empty = Part { component: enabled.component, objects: vec![] };
+                parts.entry(enabled.component).or_insert(empty).objects.extend(objects);
+            }
+            Err(PipelineError::Render(errors)) => render_errors.extend(errors),
+            Err(PipelineError::Overlay(errors)) => overlay_errors.extend(errors),
+            Err(other) => return Err(other),
         }
     }
     if !render_errors.is_empty() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// A module imports only from itself and from those before it.
 const ORDER: &[&str] = &[
     // The engine knows nothing of Istio.
+    "parallel",
     "tree",
     "gotmpl",
     "sprig",

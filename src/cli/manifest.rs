@@ -3,6 +3,7 @@
 use super::{Outcome, read_input};
 use crate::component::{ALL, Component};
 use crate::object::{Object, order};
+use crate::parallel;
 use crate::pipeline::{self, ClusterFacts, Package};
 use crate::request;
 use crate::resolve::Strictness;
@@ -112,8 +113,8 @@ fn output_file(component: Component) -> String {
 
 fn print(mut objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
     order::sort_for_output(&mut objects);
-    for object in objects {
-        let Some(yaml) = object.to_yaml() else { bail!("{} cannot be written as YAML", object.key()) };
+    for (object, yaml) in objects.iter().zip(parallel::map(&objects, Object::to_yaml)) {
+        let Some(yaml) = yaml else { bail!("{} cannot be written as YAML", object.key()) };
         write!(out, "{yaml}\n---\n")?;
     }
     Ok(())
