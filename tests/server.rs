@@ -10,6 +10,8 @@ mod controlplane;
 
 #[path = "server/crd.rs"]
 mod crd;
+#[path = "server/days.rs"]
+mod days;
 #[path = "server/deletion.rs"]
 mod deletion;
 #[path = "server/dice.rs"]

@@ -85,6 +85,8 @@ fn compare_map(desired: &Value, live: &Value, owned: &Value, path: &str, found: 
         }
         match (record, live.get(name)) {
             (_, None) if is_empty(value) => {}
+            // Ours and not there: the API server stores no zero. What somebody else takes away is not ours any more.
+            (Some(_), None) if is_zero(value) => {}
             (Some(record), Some(live)) => compare(value, live, record, &at, found),
             // Nothing of it is ours; whether that is a difference, its fields tell (the name, say, is in no record).
             (None, Some(live)) if value.is_object() => compare_map(value, live, &Value::Null, &at, found),
@@ -163,6 +165,15 @@ fn is_empty(value: &Value) -> bool {
         Value::Null => true,
         Value::Object(map) => map.values().all(is_empty),
         Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
         _ => false,
     }
 }
@@ -267,6 +278,20 @@ mod tests {
         assert_eq!(by(".metadata.labels.app.kubernetes.io/name"), ["labeller"]);
         assert_eq!(by(".spec.c"), ["kubectl-edit"], "what is below counts");
         assert_eq!(by(".spec.a"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_zero_that_the_api_server_does_not_store_is_no_difference_unless_it_was_taken_away() {
+        let field = |fields: Value| {
+            json!({"metadata": {"managedFields": [
+                {"manager": "istio-operator", "operation": "Apply", "fieldsV1": {"f:spec": fields}}]}, "spec": {}})
+        };
+        for zero in [json!(""), json!(0), json!(false)] {
+            let desired = json!({"spec": {"a": zero}});
+            assert_eq!(differences(&desired, &field(json!({"f:a": {}}))), Vec::<String>::new(), "{zero}");
+        }
+        assert_eq!(differences(&json!({"spec": {"a": ""}}), &field(json!({}))), [".spec"]);
+        assert_eq!(differences(&json!({"spec": {"a": "b"}}), &field(json!({"f:a": {}}))), [".spec.a"]);
     }
 
     #[test]

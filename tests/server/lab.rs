@@ -165,6 +165,11 @@ impl Lab {
         self.audit(mark).0.iter().filter(written).map(said).collect()
     }
 
+    /// All requests of the operator since a mark.
+    pub fn requests_since(&self, mark: u64) -> Vec<String> {
+        self.audit(mark).0.iter().map(said).collect()
+    }
+
     /// From now on the operator may be refused what it asks for; else a permission that is missing fails the test.
     pub fn expect_forbidden(&self) {
         self.may_be_forbidden.set(true);
