@@ -30,8 +30,8 @@ pub fn run(binary: &Path) -> Result<()> {
     println!("  all HEALTHY after {:.1} s", begun.elapsed().as_secs_f64());
     let mut requests = vec![];
     for verb in VERBS {
-        let begin = format!("istio_install_operator_api_request_total{{verb=\"{verb}\"");
-        requests.push((verb, operator.metric(&begin)?));
+        let series = format!("istio_install_operator_api_request_total{{verb=\"{verb}\"");
+        requests.push((verb, operator.metric(&series)?));
     }
     let writes: u64 = requests.iter().filter(|(verb, _)| !["GET", "WATCH"].contains(verb)).map(|(_, n)| n).sum();
     println!("  requests: {requests:?}; writes for each resource: {:.1}", ratio(writes));
@@ -88,7 +88,7 @@ fn create(api: &Api, objects: impl Iterator<Item = (String, Value)>) -> Result<(
     let requests = objects.map(|(path, object)| async move {
         let request = http::Request::post(path).header("content-type", "application/json");
         let request = request.body(object.to_string().into_bytes())?;
-        anyhow::Ok(drop(api.client.request::<Value>(request).await?))
+        api.client.request::<Value>(request).await.map(drop).map_err(anyhow::Error::from)
     });
     api.runtime.block_on(stream::iter(requests).buffer_unordered(AT_ONCE).try_collect())
 }
