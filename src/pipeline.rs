@@ -13,7 +13,6 @@ use crate::render::{self, ComponentChart, RenderError};
 use crate::request::{self, Request};
 use crate::resolve::profile::Profiles;
 use crate::resolve::{self, ResolveError, Resolved, Strictness};
-use include_dir::{Dir, include_dir};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -22,8 +21,6 @@ use std::sync::{Arc, OnceLock};
 
 /// The release that the built-in charts are equal to; also the value of the version label.
 pub const RELEASE: &str = "1.17.8";
-
-static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
 
 /// What is known of the cluster.
 #[derive(Clone, Debug, Default)]
@@ -82,8 +79,23 @@ impl Package {
     /// # Errors
     /// Never with the files we ship.
     pub fn embedded() -> Result<Self, PipelineError> {
-        let texts = PROFILES.files().filter_map(|f| Some((profile_name(f.path())?, f.contents_utf8()?.to_owned())));
-        Ok(Self { profiles: Profiles::new(texts.collect(), ""), directory: None, charts: Default::default() })
+        Ok(Self { profiles: Profiles::new(embedded::profiles(), ""), directory: None, charts: Default::default() })
+    }
+
+    /// Writes the built-in one to a directory that is not there yet, to be changed and opened.
+    ///
+    /// # Errors
+    /// The directory is there, or cannot be written.
+    pub fn export(path: &Path) -> Result<(), PipelineError> {
+        let wrong =
+            |e: std::io::Error| PipelineError::Package { path: path.display().to_string(), message: e.to_string() };
+        std::fs::create_dir(path).map_err(wrong)?;
+        for (name, text) in embedded::package() {
+            let file = path.join(name);
+            file.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(wrong)?;
+            std::fs::write(file, text).map_err(wrong)?;
+        }
+        Ok(())
     }
 
     /// The one in a directory with `profiles/` and `charts/`; the built-in one for none.
@@ -125,21 +137,8 @@ impl Package {
             None => embedded::chart(name),
         };
         let chart = chart.map_err(broken)?;
-        let embedded = self.directory.is_none();
-        let read = || {
-            let mut definitions = render::read_definitions(component, &chart, embedded)?;
-            // Upstream's base chart brings the definition of IstioOperator too.
-            if embedded && component == Component::Base {
-                let own = Object::from_written(embedded::OWN_DEFINITION);
-                definitions.push(own.map_err(|source| RenderError::Object {
-                    component,
-                    file: "istiooperators.install.istio.io".into(),
-                    source,
-                })?);
-            }
-            Ok(definitions)
-        };
-        let definitions = read().map_err(|e| PipelineError::Render(vec![e]))?;
+        let definitions = render::read_definitions(component, &chart, self.directory.is_none());
+        let definitions = definitions.map_err(|e| PipelineError::Render(vec![e]))?;
         let chart = Arc::new(ComponentChart::new(chart, definitions));
         Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
     }

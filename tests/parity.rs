@@ -55,8 +55,8 @@ fn lines(file: &Path) -> Vec<String> {
     text.lines().filter(|l| !l.trim().is_empty()).map(str::to_owned).collect()
 }
 
-/// Runs the command that the case is about.
-fn run(case: &Path) -> Output {
+/// Runs the command that the case is about, with the built-in package or another one.
+fn run(case: &Path, package: Option<&Path>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_istio-operator"));
     command.env_remove("KUBECONFIG");
     let input = case.join("input.yaml");
@@ -66,6 +66,9 @@ fn run(case: &Path) -> Output {
         command.args(["manifest", "generate", "-f"]).arg(input);
         for line in lines(&case.join("set.txt")) {
             command.arg("--set").arg(line);
+        }
+        if let Some(package) = package {
+            command.arg("--manifests").arg(package);
         }
     }
     command.output().unwrap()
@@ -117,7 +120,7 @@ fn record(case: &str, kind: Kind) -> Option<Objects> {
 
 /// What differs between what a case gives and what it must.
 fn mismatches(case: &Path, kind: Kind, wanted: &BTreeMap<String, String>) -> Vec<String> {
-    let output = run(case);
+    let output = run(case, None);
     if !output.status.success() {
         return vec![format!("{}: {}", name(case), String::from_utf8_lossy(&output.stderr).trim())];
     }
@@ -177,7 +180,7 @@ fn every_workload_gets_the_recorded_proxy() {
 #[test]
 fn every_bad_spec_is_refused_with_an_error_that_names_the_mistake() {
     check(&cases("refuse"), |case| {
-        let output = run(case);
+        let output = run(case, None);
         let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let mut wrong = vec![];
         if output.status.code() != Some(1) {
@@ -198,7 +201,23 @@ fn every_bad_spec_is_refused_with_an_error_that_names_the_mistake() {
 #[test]
 fn one_spec_gives_the_same_bytes_twice() {
     let case = root().join("render/profile-demo");
-    assert!(run(&case).stdout == run(&case).stdout);
+    assert!(run(&case, None).stdout == run(&case, None).stdout);
+}
+
+#[test]
+fn a_package_in_a_directory_gives_what_the_built_in_one_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = dir.path().join("package");
+    let export =
+        |to: &Path| Command::new(env!("CARGO_BIN_EXE_istio-operator")).arg("package").arg(to).output().unwrap();
+    assert!(export(&package).status.success());
+    assert_eq!(export(&package).status.code(), Some(1), "a directory that is there is not written over");
+    check(&cases("render"), |case| {
+        let (built_in, other) = (run(case, None), run(case, Some(&package)));
+        let same = built_in.stdout == other.stdout && other.status.success();
+        let error = String::from_utf8_lossy(&other.stderr).into_owned();
+        if same { vec![] } else { vec![format!("{}: differs {error}", name(case))] }
+    });
 }
 
 #[test]

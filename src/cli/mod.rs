@@ -7,6 +7,7 @@ mod manifest;
 mod profile;
 mod run;
 
+use crate::pipeline::Package;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
@@ -36,6 +37,11 @@ enum Command {
     Crd,
     /// Print the ClusterRole that the operator needs.
     Role,
+    /// Write the built-in profiles and charts to a new directory, to be changed and used with --manifests.
+    Package {
+        /// The directory.
+        directory: std::path::PathBuf,
+    },
     /// Work on Helm charts.
     #[command(subcommand)]
     Chart(ChartCommand),
@@ -51,7 +57,7 @@ enum ChartCommand {
 type Outcome = anyhow::Result<u8>;
 
 fn role(out: &mut impl Write) -> Outcome {
-    let package = crate::pipeline::Package::embedded()?;
+    let package = Package::embedded()?;
     write!(out, "{}", crate::controller::rbac::to_yaml(&package)?)?;
     Ok(0)
 }
@@ -68,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::KubeInject(args) => inject::run(&args, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
         Command::Role => role(&mut out),
+        Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
         Command::Chart(ChartCommand::Template(args)) => {
             Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1))
         }

@@ -1,7 +1,7 @@
 //! The door to a cluster: reads, server-side applies and deletes of any kind, by [`ObjectKey`].
 //!
 //! Every call is safe to cancel (a cancelled write may or may not have happened). A request whose answer is lost on the way
-//! is sent again a few times, at once (see [`again`]); whatever else fails, who calls decides.
+//! is sent again a few times, at once (see `again`); whatever else fails, who calls decides.
 
 mod again;
 pub mod discovery;

@@ -5,11 +5,13 @@ use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 
 static CHARTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/charts");
+static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
 
 /// The definition of IstioOperator, generated from the API's types, see [`crate::api::crd`].
-pub(super) const OWN_DEFINITION: &str = include_str!("../../crds/istiooperators.install.istio.io.yaml");
+const OWN_DEFINITION: &str = include_str!("../../crds/istiooperators.install.istio.io.yaml");
 const OWN_DEFINITION_FILE: &str = "istiooperators.install.istio.io.yaml";
 
+/// Where all definitions lie, with that of IstioOperator, as in upstream's base chart.
 const DEFINITIONS: &str = "base/crds";
 
 /// A folder that a chart takes from another one.
@@ -48,15 +50,38 @@ pub(super) fn chart(name: &str) -> Result<Chart, ChartError> {
     Chart::from_memory(files(name))
 }
 
+/// The folders of the charts of a release; the last two are for Helm's users.
+const ALL: [&str; 8] = [
+    "base",
+    "istio-control/istio-discovery",
+    "istio-cni",
+    "istiod-remote",
+    "gateways/istio-ingress",
+    "gateways/istio-egress",
+    "default",
+    "gateway",
+];
+
+/// All files of a package in a directory, by path.
+pub(super) fn package() -> BTreeMap<String, &'static [u8]> {
+    let profiles = PROFILES.files().map(|file| (format!("profiles/{}", file.path().display()), file.contents()));
+    let charts = ALL
+        .iter()
+        .flat_map(|chart| files(chart).into_iter().map(move |(name, text)| (format!("charts/{chart}/{name}"), text)));
+    profiles.chain(charts).collect()
+}
+
+/// The profiles' texts, by name.
+pub(super) fn profiles() -> BTreeMap<String, String> {
+    let texts = PROFILES.files().filter_map(|f| Some((super::profile_name(f.path())?, f.contents_utf8()?.to_owned())));
+    texts.collect()
+}
+
 /// The files of a chart by name; its own win over borrowed ones.
 fn files(chart: &str) -> BTreeMap<String, &'static [u8]> {
     let mut files = BTreeMap::new();
     for borrowed in BORROWED.iter().filter(|b| b.chart == chart) {
-        let mut lent = folder(borrowed.from);
-        if borrowed.from == DEFINITIONS {
-            lent.insert(OWN_DEFINITION_FILE.to_owned(), OWN_DEFINITION.as_bytes());
-        }
-        let lent = lent.into_iter().filter(|(name, _)| !borrowed.except.contains(&name.as_str()));
+        let lent = folder(borrowed.from).into_iter().filter(|(name, _)| !borrowed.except.contains(&name.as_str()));
         files.extend(lent.map(|(name, text)| (format!("{}/{name}", borrowed.to), text)));
     }
     files.extend(folder(chart));
@@ -66,6 +91,10 @@ fn files(chart: &str) -> BTreeMap<String, &'static [u8]> {
 /// What lies below a folder of `charts/`, named from there on.
 fn folder(path: &str) -> BTreeMap<String, &'static [u8]> {
     let mut files = BTreeMap::new();
+    if let Some(below) = DEFINITIONS.strip_prefix(path) {
+        let name = format!("{below}/{OWN_DEFINITION_FILE}");
+        files.insert(name.trim_start_matches('/').to_owned(), OWN_DEFINITION.as_bytes());
+    }
     let mut open: Vec<&'static Dir<'static>> = CHARTS.get_dir(path).into_iter().collect();
     while let Some(dir) = open.pop() {
         open.extend(dir.dirs());
