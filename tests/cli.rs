@@ -98,6 +98,7 @@ fn every_problem_of_a_file_is_named_with_its_line_and_nothing_is_printed() {
     let message = stderr(&result);
     assert!(message.contains("stdin:4:3: spec.hubb: unknown field \"hubb\" (did you mean \"hub\"?)"), "{message}");
     assert!(message.contains("stdin:7:7: spec.components.pilot.enabld: unknown field"), "{message}");
+    assert_eq!(message.lines().count(), 2, "a problem on a line: {message}");
 }
 
 #[test]

@@ -7,7 +7,8 @@ mod manifest;
 mod profile;
 mod run;
 
-use crate::pipeline::Package;
+use crate::pipeline::{Package, PipelineError};
+use crate::resolve::ResolveError;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::process::ExitCode;
@@ -62,6 +63,18 @@ fn role(out: &mut impl Write) -> Outcome {
     Ok(0)
 }
 
+/// Prints an error, every problem of a spec on a line of its own.
+fn tell(error: &anyhow::Error) {
+    match error.downcast_ref() {
+        Some(PipelineError::Resolve(ResolveError::Invalid(problems))) => {
+            for problem in problems {
+                eprintln!("Error: {problem}");
+            }
+        }
+        _ => eprintln!("Error: {error:#}"),
+    }
+}
+
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -84,7 +97,7 @@ pub fn main() -> ExitCode {
         // Whoever reads us has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("Error: {error:#}");
+            tell(&error);
             ExitCode::FAILURE
         }
     }
