@@ -91,6 +91,20 @@ pub struct Remark {
     pub message: String,
 }
 
+/// The condition that says whether the revision of a control plane is in use.
+pub const IN_USE: &str = "InUse";
+
+/// Whether the revision of a control plane is in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// It cannot be told now; what was told before stands.
+    Untold,
+    /// The resource has no control plane.
+    None,
+    /// Whether it is, `None` where this cluster does not tell; one word and a sentence about it.
+    Of(Option<bool>, &'static str, String),
+}
+
 /// What a pass found, with the details.
 #[derive(Clone, Debug)]
 pub struct Findings {
@@ -106,6 +120,8 @@ pub struct Findings {
     pub version: Option<String>,
     /// What is true beside the verdict.
     pub remarks: Vec<Remark>,
+    /// Whether it is in use.
+    pub usage: Usage,
     /// What the resource has; `None` leaves what was known.
     pub inventory: Option<Vec<String>>,
     /// Objects that are left alone; `None` leaves what was known.
@@ -125,6 +141,7 @@ impl Findings {
             profile: None,
             version: None,
             remarks: vec![],
+            usage: Usage::Untold,
             inventory: None,
             ignored: None,
             plan: None,
@@ -150,6 +167,11 @@ pub fn compute(old: &InstallStatus, findings: &Findings, now: &str) -> InstallSt
         observed_generation: Some(findings.generation),
         profile: findings.profile.clone().or_else(|| old.profile.clone()),
         version: findings.version.clone().or_else(|| old.version.clone()),
+        in_use: match &findings.usage {
+            Usage::Untold => old.in_use,
+            Usage::None => None,
+            Usage::Of(in_use, ..) => *in_use,
+        },
         conditions: Some(conditions(old, findings, now)),
         inventory: listed(&findings.inventory, &old.inventory),
         ignored: listed(&findings.ignored, &old.ignored),
@@ -157,7 +179,7 @@ pub fn compute(old: &InstallStatus, findings: &Findings, now: &str) -> InstallSt
     }
 }
 
-/// Ready always; everything else only while true, as kstatus wants it.
+/// Ready always, and InUse of a control plane; everything else only while true, as kstatus wants it.
 fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condition> {
     let Row { ready, beside, .. } = findings.verdict.row();
     let message = findings.verdict.message();
@@ -165,6 +187,17 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
     rows.extend(beside.map(|(kind, reason)| (kind, "True", reason, message)));
     rows.extend(findings.remarks.iter().map(|r| (r.kind, "True", r.reason, r.message.clone())));
     let before = old.conditions.as_deref().unwrap_or_default();
+    match &findings.usage {
+        Usage::Of(in_use, reason, message) => {
+            let status = in_use.map_or("Unknown", |in_use| if in_use { "True" } else { "False" });
+            rows.push((IN_USE, status, reason, message.clone()));
+        }
+        Usage::None => {}
+        Usage::Untold => {
+            let told = before.iter().find(|c| c.r#type == IN_USE);
+            rows.extend(told.map(|c| (IN_USE, &*c.status, &*c.reason, c.message.clone())));
+        }
+    }
     rows.into_iter()
         .map(|(kind, status, reason, message)| {
             let same = before.iter().find(|c| c.r#type == kind && c.status == status);

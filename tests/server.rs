@@ -36,6 +36,8 @@ mod lab;
 mod proxy;
 #[path = "server/restart.rs"]
 mod restart;
+#[path = "server/revisions.rs"]
+mod revisions;
 #[path = "server/sharing.rs"]
 mod sharing;
 #[path = "server/takeover.rs"]

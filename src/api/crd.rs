@@ -17,6 +17,7 @@ const COLUMNS: &[(&str, &str, &str, i64)] = &[
     ("Profile", "string", ".status.profile", 0),
     ("Version", "string", ".status.version", 0),
     ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status", 0),
+    ("In use", "boolean", ".status.inUse", 1),
     ("Message", "string", ".status.message", 1),
 ];
 
@@ -161,6 +162,6 @@ mod tests {
     #[test]
     fn the_first_three_columns_are_upstreams() {
         let names: Vec<_> = COLUMNS.iter().map(|c| c.0).collect();
-        assert_eq!(names, ["Revision", "Status", "Age", "Profile", "Version", "Ready", "Message"]);
+        assert_eq!(names, ["Revision", "Status", "Age", "Profile", "Version", "Ready", "In use", "Message"]);
     }
 }

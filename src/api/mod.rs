@@ -35,5 +35,7 @@ pub const FORCE_DELETE: &str = "install.istio.io/force-delete";
 pub const IGNORE: &str = "install.istio.io/ignore";
 /// An object annotated so with `"false"` is never deleted.
 pub const PRUNE: &str = "install.istio.io/prune";
+/// A resource annotated so with a duration like `24h` is deleted once its revision has not been in use for so long.
+pub const PRUNE_UNUSED_AFTER: &str = "install.istio.io/prune-unused-after";
 /// Resources whose name starts so are records of installations, not requests.
 pub const INSTALLED_STATE: &str = "installed-state";

@@ -62,7 +62,11 @@ pub struct InstallStatus {
     /// The version (image tag) of the installed control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Ready; Reconciling, Stalled, Conflict, Contested, DeletionHeld and DryRun only while they are true.
+    /// Whether pods or namespaces use the revision of this control plane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_use: Option<bool>,
+    /// Ready; InUse of a control plane; Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneScheduled,
+    /// InvalidAnnotation and DryRun only while they are true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<Condition>>,
     /// What this resource has in the cluster: API version, kind, namespace and name, uid.
@@ -128,7 +132,7 @@ pub struct ComponentStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// Ready, Reconciling, Stalled, Conflict, Contested, DeletionHeld or DryRun.
+    /// Ready, InUse, Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneScheduled, InvalidAnnotation or DryRun.
     pub r#type: String,
     /// True, False or Unknown.
     pub status: String,

@@ -258,6 +258,20 @@ impl Cluster {
             .map_err(|e| ClusterError::of(act, &name, e))
     }
 
+    /// Deletes an IstioOperator resource, only while it has this uid. Absence is success.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn delete_owner(&self, owner: &DynamicObject) -> Result<(), ClusterError> {
+        let key = ObjectKey {
+            group: crate::api::GROUP.into(),
+            kind: crate::api::KIND.into(),
+            namespace: owner.namespace().unwrap_or_default(),
+            name: owner.name_any(),
+        };
+        self.delete(crate::api::API_VERSION, &key, &owner.uid().unwrap_or_default()).await
+    }
+
     /// An IstioOperator resource as it is now, if it still exists.
     ///
     /// # Errors

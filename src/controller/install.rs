@@ -188,6 +188,11 @@ impl<'a> Pass<'a> {
     /// one before is written, and definitions are established. Nothing is written of a component of which another resource
     /// has a part and wants it otherwise.
     async fn apply_wave(&mut self, wave: &plan::Wave<'_>) -> WaveResult {
+        match self.overlap(wave).await {
+            Ok(None) => {}
+            Ok(Some(why)) => return WaveResult::Conflict(why),
+            Err(error) => return WaveResult::Failed(error.to_string()),
+        }
         let mut conflicts = vec![];
         for object in wave.steps.iter().flatten() {
             if let Err(error) = self.context.index.watch(object.api_version(), object.kind()).await {

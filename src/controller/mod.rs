@@ -11,7 +11,9 @@
 //! | `bring` | one object: read, compared, written |
 //! | `prune` | what a resource has and no longer wants |
 //! | `preview` | what a pass would do |
-//! | `cleanup`, `usage` | the end of a resource, and who still needs it |
+//! | `cleanup` | the end of a resource |
+//! | `usage` | who still needs a revision |
+//! | `webhooks` | which webhook injects which pods |
 //! | `record` | the `installed-state` resource |
 //! | `report`, `events` | status and events |
 //! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
@@ -35,7 +37,9 @@ mod record;
 mod report;
 mod tally;
 mod usage;
+mod webhooks;
 
+use crate::api::INSTALLED_STATE;
 use crate::api::status::InstallStatus;
 use crate::cluster::{Cluster, ClusterError, owner_resource};
 use crate::metrics::Metrics;
@@ -64,6 +68,7 @@ use std::time::{Duration, Instant};
 use tally::Queue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use usage::Users;
 
 /// How the controller is set up.
 #[derive(Clone, Debug)]
@@ -75,6 +80,9 @@ pub struct Config {
     /// How many resources are worked on at once.
     pub concurrency: u16,
 }
+
+/// How many IstioOperator resources are read at once: the records among them are large.
+const PAGE: u32 = 25;
 
 /// How an object stands to the resource that wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,6 +163,7 @@ fn inventory_of(status: &Value) -> Inventory {
 pub struct Context {
     cluster: Cluster,
     index: Index,
+    users: Users,
     claims: Arc<Claims>,
     facts: ClusterFacts,
     package: Arc<Package>,
@@ -176,6 +185,7 @@ impl Context {
             self.metrics.count("cache_flush", []);
         }
         self.metrics.set_ready(id, None);
+        self.users.forget(id);
         self.wake(self.claims.set(id, None));
     }
 
@@ -228,11 +238,12 @@ pub async fn run(
     for (api_version, kind) in &kinds {
         patiently(&stop, || index.watch(api_version, kind)).await?;
     }
-    stop.run_until_cancelled(index.complete()).await;
+    let users = Users::watch(cluster.client(), index.clone());
+    stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
 
     let concurrency = config.concurrency;
     let (package, memories, queue) = (Arc::new(package), Mutex::default(), Queue::default());
-    let context = Arc::new(Context { cluster, index, claims, facts, package, config, metrics, memories, queue });
+    let context = Arc::new(Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue });
     let (mut inboxes, mut workers) = (vec![], vec![]);
     for namespace in namespaces {
         let (inbox, children) = mpsc::unbounded_channel();
@@ -278,27 +289,36 @@ async fn load_claims(
 ) -> Result<BTreeSet<(String, String)>, ClusterError> {
     let mut kinds = BTreeSet::new();
     for namespace in namespaces {
-        let listed = cluster.owners(namespace.as_deref()).list(&ListParams::default()).await;
-        let resources = match listed.map_err(|e| ClusterError::of("list", &"IstioOperator resources", e)) {
-            Ok(list) => list.items,
-            // The definition comes later.
-            Err(error) if error.is_absent() => vec![],
-            Err(error) => return Err(error),
-        };
-        for resource in resources {
-            let inventory = inventory_of(resource.data.get("status").unwrap_or(&Value::Null));
-            kinds.extend(inventory.iter().map(|(key, entry)| (entry.api_version.clone(), key.kind.clone())));
-            let text = |pointer: &str| resource.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-            let claim = Claim {
-                since: since(&resource),
-                version: text("/status/version").to_owned(),
-                is_current: false,
-                keys: inventory.into_keys().collect(),
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let listed = cluster.owners(namespace.as_deref()).list(&page).await;
+            let list = match listed.map_err(|e| ClusterError::of("list", &"IstioOperator resources", e)) {
+                Ok(list) => list,
+                // The definition comes later.
+                Err(error) if error.is_absent() => break,
+                Err(error) => return Err(error),
             };
-            claims.set(&(resource.namespace().unwrap_or_default(), resource.name_any()), Some(claim));
+            list.items.iter().for_each(|resource| load_claim(resource, claims, &mut kinds));
+            match list.metadata.continue_.filter(|next| !next.is_empty()) {
+                Some(next) => page = page.continue_token(&next),
+                None => break,
+            }
         }
     }
     Ok(kinds)
+}
+
+fn load_claim(resource: &DynamicObject, claims: &Claims, kinds: &mut BTreeSet<(String, String)>) {
+    let inventory = inventory_of(resource.data.get("status").unwrap_or(&Value::Null));
+    kinds.extend(inventory.iter().map(|(key, entry)| (entry.api_version.clone(), key.kind.clone())));
+    let text = |pointer: &str| resource.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let claim = Claim {
+        since: since(resource),
+        version: text("/status/version").to_owned(),
+        is_current: false,
+        keys: inventory.into_keys().collect(),
+    };
+    claims.set(&(resource.namespace().unwrap_or_default(), resource.name_any()), Some(claim));
 }
 
 /// When a resource was created, so that earlier sorts before later.
@@ -316,6 +336,14 @@ async fn distribute(
             // A worker that is gone has nothing left to do.
             let _ = inbox.send(owner.clone());
         }
+    }
+}
+
+/// Leaves what passes need of a resource: nothing of who wrote it, and of a record only that it is there.
+fn strip(resource: &mut DynamicObject) {
+    resource.metadata.managed_fields = None;
+    if resource.metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE)) {
+        resource.data = Value::Null;
     }
 }
 
@@ -337,8 +365,9 @@ async fn work(
     let api = context.cluster.owners(namespace.as_deref());
     let changed = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
     let reference = resource.clone();
-    let own = watcher(api, watcher::Config::default())
+    let own = watcher(api, watcher::Config::default().page_size(PAGE))
         .default_backoff()
+        .modify(strip)
         .reflect(writer)
         .touched_objects()
         .predicate_filter(changed, PredicateConfig::default())

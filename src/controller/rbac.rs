@@ -19,12 +19,12 @@ const OWN: &[(&str, &[&str], &[&str])] = &[
     (GROUP, &[PLURAL], &["get", "list", "watch", "create", "patch", "delete"]),
     (GROUP, &["istiooperators/status"], &["patch"]),
     // The namespace of a control plane is made where it is missing, and asked who uses the control plane.
-    ("", &["namespaces"], &["get", "list", "create", "patch"]),
+    ("", &["namespaces"], &["get", "list", "watch", "create", "patch"]),
     // Why a workload is not ready, and whose proxy a pod has.
-    ("", &["pods"], &["get", "list"]),
+    ("", &["pods"], &["get", "list", "watch"]),
     ("", &["events"], &["get", "create", "patch"]),
     // Which revisions tags stand for.
-    ("admissionregistration.k8s.io", &["mutatingwebhookconfigurations"], &["list"]),
+    ("admissionregistration.k8s.io", &["mutatingwebhookconfigurations"], &["list", "watch"]),
     ("coordination.k8s.io", &["leases"], &["get", "create", "update"]),
 ];
 

@@ -4,7 +4,7 @@ use super::events;
 use super::index::OwnerId;
 use super::install::{Pass, Wanted, sooner};
 use super::report::report;
-use super::{Claim, Context, Memory, cleanup, preview, record, since, tally};
+use super::{Claim, Context, Memory, cleanup, preview, record, since, tally, usage, webhooks};
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::object::manifests::Manifests;
@@ -106,7 +106,12 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let built = build(resource, context).await?;
     tally::count_build(&context.metrics, resource, &built);
     let manifests = match built {
-        Ok(manifests) => manifests,
+        Ok(mut manifests) => {
+            if context.users.has_tag(webhooks::DEFAULT) {
+                webhooks::deactivate_default(&mut manifests);
+            }
+            manifests
+        }
         Err(error) => {
             let invalid = Findings::of(Verdict::Invalid(error.to_string()), generation);
             report(resource, context, &mut memory, &invalid).await?;
@@ -138,7 +143,10 @@ async fn install(
 ) -> Result<Action, PassError> {
     let generation = resource.metadata.generation.unwrap_or_default();
     let before = memory.progress();
-    let installed = Pass::new(context, id, memory).install(wanted, generation).await;
+    let mut installed = Pass::new(context, id, memory).install(wanted, generation).await;
+    let plane = usage::control_plane(wanted.manifests);
+    let settled = usage::settle(context, resource, id, plane, &memory.known(), &mut installed.findings).await;
+    installed.again = sooner(installed.again, settled);
     let untold = report(resource, context, memory, &installed.findings).await?;
     for note in &installed.notes {
         events::publish(context, resource, note).await;

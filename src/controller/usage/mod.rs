@@ -1,8 +1,20 @@
 //! Who still needs a revision of the control plane: the pods whose proxies were made for it, and the namespaces whose new
-//! pods would be. Read from metadata only, when somebody asks.
+//! pods would be. Only metadata is read.
+//!
+//! The status says whether anybody does, from watches ([`watch`]) that may be a moment behind; what is about to be deleted
+//! is asked for once more ([`users_of`]).
+
+mod unused;
+pub(super) mod watch;
+
+pub(super) use unused::settle;
+pub(super) use watch::{Use, Users};
 
 use crate::cluster::{Cluster, ClusterError};
+use crate::component::Component;
+use crate::object::Object;
 use crate::object::labels;
+use crate::object::manifests::Manifests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +27,8 @@ const PROXY_LABEL: &str = "service.istio.io/canonical-name";
 const INJECTED: &str = "sidecar.istio.io/status";
 const INJECTION: &str = "istio-injection";
 const TAG: &str = "istio.io/tag";
+/// Pods that are still there but have ended need nothing.
+const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// A workload's pods: its namespace and the labels it selects by.
 pub(super) type Pods = (String, BTreeMap<String, String>);
@@ -32,9 +46,8 @@ pub(super) async fn users_of(cluster: &Cluster, revision: &str, except: &[Pods])
         .map(|webhook| label(&webhook, TAG).to_owned());
     let names: BTreeSet<String> = tags.chain([revision.to_owned()]).collect();
     let namespaces = cluster.list_metadata("v1", "Namespace", "", "").await?;
-    let running = "status.phase!=Succeeded,status.phase!=Failed";
-    let pods = cluster.list_metadata("v1", "Pod", PROXY_LABEL, running).await?;
-    let namespaces = namespaces.iter().filter(|namespace| points_to(namespace, &names));
+    let pods = cluster.list_metadata("v1", "Pod", PROXY_LABEL, RUNNING).await?;
+    let namespaces = namespaces.iter().filter(|n| points_to(n).is_some_and(|revision| names.contains(revision)));
     let pods = pods.iter().filter(|pod| revision_of(pod) == revision && !except.iter().any(|w| is_of(pod, w)));
     let place = |pod: &ObjectMeta| {
         format!("Pod {}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default())
@@ -47,15 +60,15 @@ fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
     object.labels.as_ref().and_then(|l| l.get(name)).map_or("", String::as_str)
 }
 
-/// Whether pods of a namespace are injected by one of these revisions or tags. `istio-injection` goes before a revision.
-fn points_to(namespace: &ObjectMeta, names: &BTreeSet<String>) -> bool {
+/// The revision or tag that injects the pods of a namespace, if one does. `istio-injection` goes before a revision.
+fn points_to(namespace: &ObjectMeta) -> Option<&str> {
     if namespace.deletion_timestamp.is_some() {
-        return false;
+        return None;
     }
     match label(namespace, INJECTION) {
-        "enabled" => names.contains(DEFAULT),
-        "" => names.contains(label(namespace, labels::REVISION)),
-        _ => false,
+        "enabled" => Some(DEFAULT),
+        "" => Some(label(namespace, labels::REVISION)).filter(|revision| !revision.is_empty()),
+        _ => None,
     }
 }
 
@@ -71,6 +84,34 @@ fn revision_of(pod: &ObjectMeta) -> String {
 
 fn is_of(pod: &ObjectMeta, (namespace, selector): &Pods) -> bool {
     pod.namespace.as_ref() == Some(namespace) && selector.iter().all(|(name, value)| label(pod, name) == value)
+}
+
+/// A control plane that a resource wants: its revision as labels name it, and the pods of the resource's own workloads.
+pub(super) struct ControlPlane {
+    pub revision: String,
+    pub own: Vec<Pods>,
+    /// Whether other clusters use it, too, which this one does not tell.
+    pub is_external: bool,
+}
+
+/// The control plane among what a resource wants.
+pub(super) fn control_plane(manifests: &Manifests) -> Option<ControlPlane> {
+    manifests.parts.iter().find(|part| part.component == Component::Pilot)?;
+    let revision = if manifests.revision.is_empty() { DEFAULT.to_owned() } else { manifests.revision.clone() };
+    let own = manifests.parts.iter().flat_map(|part| &part.objects).filter_map(pods_of).collect();
+    let is_external = manifests.spec.pointer("/values/global/externalIstiod").is_some_and(|v| *v == true);
+    Some(ControlPlane { revision, own, is_external })
+}
+
+/// The pods of a workload among what a resource wants.
+fn pods_of(object: &Object) -> Option<Pods> {
+    if object.group() != "apps" {
+        return None;
+    }
+    let value = object.value();
+    let selector = value.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
+    let labels = selector.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    Some((object.namespace().to_owned(), labels.collect()))
 }
 
 #[cfg(test)]
@@ -91,18 +132,15 @@ mod tests {
 
     #[test]
     fn a_namespace_points_to_a_revision_by_its_name_a_tag_or_as_the_default() {
-        let names = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
-        let table: &[(Pairs, &[&str], bool)] = &[
-            (&[("istio.io/rev", "canary")], &["canary"], true),
-            (&[("istio.io/rev", "prod")], &["canary", "prod"], true),
-            (&[("istio.io/rev", "other")], &["canary"], false),
-            (&[("istio-injection", "enabled")], &["default"], true),
-            (&[("istio-injection", "enabled"), ("istio.io/rev", "canary")], &["canary"], false),
-            (&[("istio-injection", "disabled"), ("istio.io/rev", "canary")], &["canary"], false),
-            (&[], &["default"], false),
+        let table: &[(Pairs, Option<&str>)] = &[
+            (&[("istio.io/rev", "canary")], Some("canary")),
+            (&[("istio-injection", "enabled")], Some("default")),
+            (&[("istio-injection", "enabled"), ("istio.io/rev", "canary")], Some("default")),
+            (&[("istio-injection", "disabled"), ("istio.io/rev", "canary")], None),
+            (&[], None),
         ];
-        for (labels, revisions, points) in table {
-            assert_eq!(points_to(&meta(labels, &[]), &names(revisions)), *points, "{labels:?} {revisions:?}");
+        for (labels, revision) in table {
+            assert_eq!(points_to(&meta(labels, &[])), *revision, "{labels:?}");
         }
     }
 

@@ -1,0 +1,266 @@
+//! Which injection webhook is asked about which pods, so that none is asked about by two.
+//!
+//! Who injects where no revision is named is decided by one rule: the tag `default`, if there is one, whoever made it; else
+//! the unnamed revision. While there is the tag, the webhook of the unnamed revision selects nothing, exactly as upstream's
+//! command line leaves it when it sets the tag.
+//!
+//! A webhook that would be asked about the same pods as one that is there already is not created.
+
+use super::install::{Pass, summary};
+use crate::cluster::ClusterError;
+use crate::object::inventory::group_of;
+use crate::object::manifests::Manifests;
+use crate::object::{Object, ObjectKey, labels};
+use crate::plan::Wave;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) const KIND: &str = "MutatingWebhookConfiguration";
+const API_VERSION: &str = "admissionregistration.k8s.io/v1";
+/// The tag, and the name of the unnamed revision in labels.
+pub(super) const DEFAULT: &str = "default";
+const TAG: &str = "istio.io/tag";
+const INJECTION: &str = "istio-injection";
+const INJECT: &str = "sidecar.istio.io/inject";
+
+type Labels = BTreeMap<&'static str, String>;
+
+/// Has the webhook of the unnamed revision select nothing.
+pub(super) fn deactivate_default(manifests: &mut Manifests) {
+    for object in manifests.parts.iter_mut().flat_map(|part| &mut part.objects).filter(|o| o.kind() == KIND) {
+        if !is_default_injector(&object.value()) {
+            continue;
+        }
+        for hook in object.value_mut().get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
+            for selector in ["namespaceSelector", "objectSelector"] {
+                if let Some(hook) = hook.as_object_mut() {
+                    hook.insert(selector.into(), json!({"matchLabels": {"istio.io/deactivated": "never-match"}}));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a configuration is that of the unnamed revision, and of no tag.
+fn is_default_injector(config: &Value) -> bool {
+    label(config, labels::REVISION) == Some(DEFAULT) && label(config, TAG).is_none()
+}
+
+fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("labels")?.get(name)?.as_str()
+}
+
+impl Pass<'_> {
+    /// What a wave would create that is asked about the same pods as a webhook that is there, if anything.
+    pub(super) async fn overlap(&self, wave: &Wave<'_>) -> Result<Option<String>, ClusterError> {
+        let is_new = |object: &&&Object| object.kind() == KIND && !self.memory.inventory.contains_key(&object.key());
+        let new: Vec<&Object> = wave.steps.iter().flatten().filter(is_new).copied().collect();
+        if new.is_empty() {
+            return Ok(None);
+        }
+        let live = self.context.cluster.list(API_VERSION, KIND, None, "").await?;
+        let mine: Vec<Value> = new.iter().map(|object| object.value().into_owned()).collect();
+        let brings_default = mine.iter().any(|config| label(config, TAG) == Some(DEFAULT));
+        let wanted: BTreeSet<&str> =
+            wave.steps.iter().flatten().filter(|o| o.kind() == KIND).map(|o| o.name()).collect();
+        let others: Vec<Value> = live
+            .iter()
+            .filter(|object| !wanted.contains(&*object.name_any()) && !self.gives_way(object, brings_default))
+            .filter_map(|object| serde_json::to_value(object).ok())
+            .collect();
+        let found = overlaps(&mine, &others);
+        Ok((!found.is_empty()).then(|| {
+            format!(
+                "{}: both would be asked about the same pods; remove one of them, or give this resource another revision or tag",
+                summary(&found)
+            )
+        }))
+    }
+
+    /// Whether a live configuration goes or changes anyway: it is this resource's own, or that of an unnamed revision of ours
+    /// when the tag `default` comes.
+    fn gives_way(&self, object: &DynamicObject, brings_default: bool) -> bool {
+        let label = |name: &str| object.labels().get(name).map_or("", String::as_str);
+        let owner = (label(labels::OWNER_NAMESPACE).to_owned(), label(labels::OWNER_NAME).to_owned());
+        let (group, kind) = (group_of(API_VERSION).to_owned(), KIND.to_owned());
+        let key = ObjectKey { group, kind, namespace: String::new(), name: object.name_any() };
+        let is_ours = self.context.index.get(&key).is_some();
+        let is_default = label(labels::REVISION) == DEFAULT && label(TAG).is_empty();
+        owner == *self.id || (is_ours && brings_default && is_default)
+    }
+}
+
+/// The pairs of configurations of which each has a webhook that matches the same pod, one of `mine` first.
+fn overlaps(mine: &[Value], others: &[Value]) -> Vec<String> {
+    let others: Vec<&Value> = others.iter().filter(|config| is_injector(config)).collect();
+    let mut revisions = BTreeSet::new();
+    mine.iter().chain(others.iter().copied()).for_each(|config| collect_revisions(config, &mut revisions));
+    let pods = pods(&revisions);
+    let mut found = vec![];
+    for config in mine {
+        for other in &others {
+            let shared = pods.iter().find(|pod| matches(config, pod) && matches(other, pod));
+            if let Some((namespace, pod)) = shared {
+                found.push(format!(
+                    "{KIND} {} overlaps with {} for pods{} in namespaces{}",
+                    name(config),
+                    name(other),
+                    told(pod),
+                    told(namespace)
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn name(config: &Value) -> &str {
+    config.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn told(labels: &Labels) -> String {
+    if labels.is_empty() {
+        return " without labels".into();
+    }
+    let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!(" labelled {}", pairs.join(","))
+}
+
+fn hooks(config: &Value) -> impl Iterator<Item = &Value> {
+    config.get("webhooks").and_then(Value::as_array).into_iter().flatten()
+}
+
+fn selectors(hook: &Value) -> impl Iterator<Item = &Value> {
+    ["namespaceSelector", "objectSelector"].into_iter().filter_map(|field| hook.get(field))
+}
+
+/// Whether a configuration has to do with injection: it tells revisions apart, or is Istio's by name.
+fn is_injector(config: &Value) -> bool {
+    let mut revisions = BTreeSet::new();
+    collect_revisions(config, &mut revisions);
+    let is_istios = |hook: &Value| hook.get("name").and_then(Value::as_str).is_some_and(|n| n.ends_with("istio.io"));
+    !revisions.is_empty() || hooks(config).any(is_istios)
+}
+
+/// Revisions that a configuration is of, or selects.
+fn collect_revisions(config: &Value, into: &mut BTreeSet<String>) {
+    into.extend(label(config, labels::REVISION).map(str::to_owned));
+    for selector in hooks(config).flat_map(selectors) {
+        into.extend(selector.pointer("/matchLabels/istio.io~1rev").and_then(Value::as_str).map(str::to_owned));
+        let expressions = selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
+        for expression in expressions.filter(|e| e.get("key").is_some_and(|key| key == labels::REVISION)) {
+            let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+            into.extend(values.filter_map(|v| v.as_str().map(str::to_owned)));
+        }
+    }
+}
+
+/// Every kind of pod that injection tells apart: the labels of its namespace and its own.
+fn pods(revisions: &BTreeSet<String>) -> Vec<(Labels, Labels)> {
+    let with_revisions = |name: &'static str, values: [&str; 2]| -> Vec<Labels> {
+        let plain = [None, Some(values[0]), Some(values[1])].map(|v| v.map(|v| (name, v.to_owned())));
+        let plain: Vec<Labels> = plain.into_iter().map(|pair| pair.into_iter().collect()).collect();
+        let named = plain.iter().flat_map(|labels| {
+            revisions.iter().map(|revision| {
+                let mut labels = labels.clone();
+                labels.insert(labels::REVISION, revision.clone());
+                labels
+            })
+        });
+        plain.iter().cloned().chain(named).collect()
+    };
+    let (namespaces, pods) =
+        (with_revisions(INJECTION, ["enabled", "disabled"]), with_revisions(INJECT, ["true", "false"]));
+    namespaces.iter().flat_map(|n| pods.iter().map(|p| (n.clone(), p.clone()))).collect()
+}
+
+fn matches(config: &Value, (namespace, pod): &(Labels, Labels)) -> bool {
+    let selects = |hook: &Value, field: &str, labels: &Labels| {
+        hook.get(field).and_then(Value::as_object).is_none_or(|selector| is_selected(selector, labels))
+    };
+    hooks(config).any(|hook| selects(hook, "namespaceSelector", namespace) && selects(hook, "objectSelector", pod))
+}
+
+/// Kubernetes' label selectors.
+fn is_selected(selector: &Map<String, Value>, labels: &Labels) -> bool {
+    let value = |name: &str| labels.get(name).map(String::as_str);
+    let pairs = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
+    let holds = |expression: &Value| {
+        let text = |field: &str| expression.get(field).and_then(Value::as_str).unwrap_or_default();
+        let has = value(text("key"));
+        let mut listed = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+        match text("operator") {
+            "In" => has.is_some_and(|has| listed.any(|v| v == has)),
+            "NotIn" => has.is_none_or(|has| !listed.any(|v| v == has)),
+            "Exists" => has.is_some(),
+            _ => has.is_none(),
+        }
+    };
+    pairs.into_iter().all(|(name, wanted)| value(name).is_some_and(|has| wanted == has))
+        && expressions.into_iter().all(holds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{self, ClusterFacts, Package};
+
+    fn manifests(spec: &Value) -> Manifests {
+        let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
+        pipeline::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
+    }
+
+    fn configs(manifests: &Manifests) -> Vec<Value> {
+        let objects = manifests.parts.iter().flat_map(|part| &part.objects).filter(|o| o.kind() == KIND);
+        objects.map(|object| object.value().into_owned()).collect()
+    }
+
+    fn of(revision: &str, tags: &Value) -> Vec<Value> {
+        configs(&manifests(&json!({"profile": "minimal", "revision": revision, "values": {"revisionTags": tags}})))
+    }
+
+    #[test]
+    fn revisions_and_their_tags_stand_side_by_side() {
+        assert_eq!(overlaps(&of("canary", &json!(["prod"])), &of("", &json!([]))), Vec::<String>::new());
+        assert_eq!(
+            overlaps(&of("canary", &json!([])), &of("stable", &json!(["default", "prod"]))),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn two_that_inject_the_same_pods_are_told_with_the_pods() {
+        let found = overlaps(&of("canary", &json!(["prod"])), &of("stable", &json!(["prod"])));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with(
+                "MutatingWebhookConfiguration istio-revision-tag-prod overlaps with istio-revision-tag-prod"
+            )
+        );
+        assert!(found[0].ends_with("for pods without labels in namespaces labelled istio.io/rev=prod"), "{found:?}");
+    }
+
+    #[test]
+    fn the_unnamed_revision_gives_way_to_the_tag_default() {
+        let mut unnamed = manifests(&json!({"profile": "minimal"}));
+        let tagged = of("canary", &json!(["default"]));
+        assert_eq!(overlaps(&tagged, &configs(&unnamed)).len(), 1);
+        deactivate_default(&mut unnamed);
+        assert_eq!(overlaps(&tagged, &configs(&unnamed)), Vec::<String>::new());
+        let mut named = manifests(&json!({"profile": "minimal", "revision": "canary"}));
+        let before = named.clone();
+        deactivate_default(&mut named);
+        assert_eq!(named, before, "other revisions are left alone");
+    }
+
+    #[test]
+    fn webhooks_that_have_nothing_to_do_with_injection_overlap_with_nothing() {
+        let other = json!({"metadata": {"name": "policy"}, "webhooks": [{"name": "policy.example.com"}]});
+        assert_eq!(overlaps(&of("", &json!([])), &[other]), Vec::<String>::new());
+        let theirs = json!({"metadata": {"name": "theirs"}, "webhooks": [{"name": "sidecar-injector.istio.io"}]});
+        assert_eq!(overlaps(&of("", &json!([])), &[theirs]).len(), 1, "without selectors it is asked about everything");
+    }
+}

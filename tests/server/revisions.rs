@@ -1,0 +1,151 @@
+//! Several control planes side by side, and the tags that point to them.
+
+use crate::lab::Lab;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const WEBHOOKS: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations";
+
+fn webhook(lab: &Lab, name: &str) -> Option<Value> {
+    lab.get(&format!("{WEBHOOKS}/{name}"))
+}
+
+/// Whether a webhook selects anything.
+fn is_active(webhook: &Value) -> bool {
+    let hooks = webhook["webhooks"].as_array().unwrap();
+    !hooks.iter().all(|hook| hook["namespaceSelector"]["matchLabels"]["istio.io/deactivated"] == "never-match")
+}
+
+fn in_use(lab: &Lab, name: &str) -> (Value, Value) {
+    let status = lab.iop(name).unwrap()["status"].take();
+    let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+    let condition = conditions.iter().find(|c| c["type"] == "InUse").cloned().unwrap_or_default();
+    (status["inUse"].clone(), condition["reason"].clone())
+}
+
+fn wait_for_use(lab: &Lab, name: &str, is_used: bool, reason: &str) {
+    lab.wait(&format!("{name} to be {reason}"), || match in_use(lab, name) {
+        now if now == (json!(is_used), json!(reason)) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+}
+
+fn canary(tags: &str) -> String {
+    format!("{{profile: minimal, revision: canary, values: {{revisionTags: [{tags}]}}}}")
+}
+
+/// Complaints: one operator for each revision, which took each other's resources (istio#28964, #30873, #35139); default tags
+/// and webhooks that contradicted each other (istio#35690, #43932, #50733); nobody knew what was still used (istio#1322 of
+/// Sail).
+#[test]
+fn revisions_stand_side_by_side_a_canary_takes_over_and_what_nobody_uses_goes_when_it_may() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: minimal}");
+    lab.apply_named("canary", &canary(""));
+    for name in ["main", "canary"] {
+        lab.wait_for_status_of(name, "HEALTHY", &[]);
+        wait_for_use(&lab, name, false, "Unused");
+    }
+    assert!(lab.deployment("istiod").is_some() && lab.deployment("istiod-canary").is_some());
+
+    // Namespaces say whose they are, pods whose proxies they have.
+    lab.kubectl(&["create", "namespace", "shop"]);
+    lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
+    wait_for_use(&lab, "main", true, "UsedByNamespaces");
+    assert_eq!(in_use(&lab, "canary").0, false);
+    run_with_sidecar(&lab, "cart", "default");
+    wait_for_use(&lab, "main", true, "UsedByPods");
+
+    // The canary becomes the default, the other one steps back, and nothing is injected twice.
+    lab.apply_named("canary", &canary("default, prod"));
+    lab.wait("the unnamed revision to step back", || match webhook(&lab, "istio-sidecar-injector") {
+        Some(webhook) if !is_active(&webhook) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert!(is_active(&webhook(&lab, "istio-revision-tag-default").unwrap()));
+    for name in ["main", "canary"] {
+        lab.wait_for_status_of(name, "HEALTHY", &[]);
+    }
+    wait_for_use(&lab, "canary", true, "UsedByNamespaces");
+    run_with_sidecar(&lab, "cart", "canary");
+    wait_for_use(&lab, "canary", true, "UsedByPods");
+    // By the name of its own revision the namespace would still be injected by the unnamed one if the tag went.
+    wait_for_use(&lab, "main", true, "UsedByNamespaces");
+    lab.kubectl(&["label", "namespace", "shop", "istio-injection-", "istio.io/rev=prod"]);
+    wait_for_use(&lab, "main", false, "Unused");
+
+    what_would_inject_twice_is_not_created(&lab);
+    an_unused_revision_goes_when_its_time_has_come(&lab);
+}
+
+/// A pod with a sidecar, as the injector leaves it, in place of the one before. Nobody serves the webhook here, so it is kept
+/// from being asked.
+fn run_with_sidecar(lab: &Lab, name: &str, revision: &str) {
+    let path = "/api/v1/namespaces/shop/pods";
+    lab.wait("the service account", || {
+        lab.get("/api/v1/namespaces/shop/serviceaccounts/default").map(drop).ok_or_else(String::new)
+    });
+    lab.kubectl(&["delete", "pod", name, "-n", "shop", "--ignore-not-found", "--force", "--grace-period=0"]);
+    let status = json!({"containers": ["istio-proxy"], "revision": revision}).to_string();
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": name, "namespace": "shop",
+            "labels": {"service.istio.io/canonical-name": name, "sidecar.istio.io/inject": "false"},
+            "annotations": {"sidecar.istio.io/status": status}},
+        "spec": {"containers": [{"name": name, "image": name}]},
+    });
+    lab.request("POST", path, &pod).unwrap();
+}
+
+/// A webhook of somebody else's that selects the same namespaces.
+fn what_would_inject_twice_is_not_created(lab: &Lab) {
+    let theirs = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "theirs"},
+        "webhooks": [{"name": "sidecar-injector.istio.io", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "failurePolicy": "Ignore", "clientConfig": {"url": "https://localhost:1/inject"},
+            "namespaceSelector": {"matchLabels": {"istio.io/rev": "third"}},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]}],
+    });
+    lab.request("POST", WEBHOOKS, &theirs).unwrap();
+    lab.apply_named("third", "{profile: minimal, revision: third}");
+    let named = ["istio-sidecar-injector-third", "theirs", "istio.io/rev=third"];
+    let status = lab.wait_for_status_of("third", "ERROR", &named);
+    let is_conflict = |c: &Value| c["type"] == "Conflict" && c["status"] == "True";
+    assert!(status["conditions"].as_array().unwrap().iter().any(is_conflict), "{status:#}");
+    assert_eq!(webhook(lab, "istio-sidecar-injector-third"), None);
+    lab.request("DELETE", &format!("{WEBHOOKS}/theirs"), &Value::Null).unwrap();
+    lab.wait_for_status_of("third", "HEALTHY", &[]);
+    lab.delete("third");
+}
+
+fn an_unused_revision_goes_when_its_time_has_come(lab: &Lab) {
+    let annotate = |name: &str, grace: &str| {
+        let annotation = format!("install.istio.io/prune-unused-after={grace}");
+        lab.kubectl(&["annotate", "iop", name, "-n", "istio-system", &annotation, "--overwrite"]);
+    };
+    let remark = |name: &str, kind: &str| {
+        lab.wait(&format!("{kind} of {name}"), || {
+            let conditions = lab.iop(name).unwrap()["status"]["conditions"].take();
+            let found = conditions.as_array().unwrap().iter().find(|c| c["type"] == kind).cloned();
+            found.ok_or_else(|| conditions.to_string())
+        })
+    };
+    annotate("main", "soon");
+    let message = remark("main", "InvalidAnnotation")["message"].clone();
+    assert!(message.as_str().unwrap().contains("no duration like 24h"), "{message}");
+    annotate("main", "24h");
+    let message = remark("main", "PruneScheduled")["message"].clone();
+    assert!(message.as_str().unwrap().contains("nothing uses revision default; it is deleted at 20"), "{message}");
+    for name in ["main", "canary"] {
+        annotate(name, "1s");
+    }
+    lab.wait("the unused revision to be gone", || lab.iop("main").map_or(Ok(()), |r| Err(r["status"].to_string())));
+    lab.wait_for_status_of("canary", "HEALTHY", &[]);
+    assert_eq!(lab.deployment("istiod"), None);
+    assert!(lab.deployment("istiod-canary").is_some(), "it is in use");
+    let events = lab.get("/api/v1/namespaces/istio-system/events?fieldSelector=reason=Unused").unwrap();
+    assert_eq!(events["items"].as_array().unwrap().len(), 1, "{events:#}");
+    let of_unnamed: BTreeSet<_> = lab.owned().into_keys().filter(|key| key.ends_with("/istiod")).collect();
+    assert!(of_unnamed.is_empty(), "{of_unnamed:?}");
+}
