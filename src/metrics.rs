@@ -132,6 +132,12 @@ impl Metrics {
         self.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
+    /// How many resources are not ready.
+    pub fn unready(&self) -> u32 {
+        let all = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        u32::try_from(all.values().filter(|ready| !**ready).count()).unwrap_or(u32::MAX)
+    }
+
     /// Whether a resource, by namespace and name, is ready; `None` once it is gone.
     pub fn set_ready(&self, resource: &(String, String), is_ready: Option<bool>) {
         let mut all = self.ready.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,12 +1,26 @@
 //! Work on many things at once, on as many threads as the machine has cores. Results come in the order of the things.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+thread_local! {
+    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does the work on this thread alone, whatever of it could be done on several: for whom has other work for the other cores,
+/// and no memory to spare for what each new thread leaves behind.
+pub fn alone<R>(work: impl FnOnce() -> R) -> R {
+    let before = IS_ALONE.replace(true);
+    let result = work();
+    IS_ALONE.set(before);
+    result
+}
 
 /// What `work` makes of each item.
 pub fn map<'t, T: Sync, R: Send>(items: &'t [T], work: impl Fn(&'t T) -> R + Sync) -> Vec<R> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    if cores < 2 || items.len() < 2 {
+    if cores < 2 || items.len() < 2 || IS_ALONE.get() {
         return items.iter().map(work).collect();
     }
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(items.len())));
@@ -38,5 +52,13 @@ mod tests {
         assert_eq!(super::map(&items, |n| n * n), squares);
         assert_eq!(super::map(&[3], |n| n + 1), [4]);
         assert!(super::map(&[], |n: &u64| *n).is_empty());
+    }
+
+    #[test]
+    fn who_works_alone_stays_on_its_thread() {
+        let thread = || std::thread::current().id();
+        let others = |ids: Vec<_>| ids.into_iter().any(|id| id != thread());
+        assert!(!others(super::alone(|| super::map(&[0; 100], |_| thread()))));
+        assert!(!super::IS_ALONE.get());
     }
 }

@@ -40,6 +40,8 @@ mod restart;
 mod revisions;
 #[path = "server/sharing.rs"]
 mod sharing;
+#[path = "server/start.rs"]
+mod start;
 #[path = "server/takeover.rs"]
 mod takeover;
 #[path = "server/upgrade.rs"]

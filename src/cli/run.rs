@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
 use tower::util::MapRequestLayer;
 
 #[derive(Args)]
@@ -36,6 +37,12 @@ pub(super) struct RunArgs {
     /// How many resources are worked on at once.
     #[arg(long, default_value_t = 8)]
     max_concurrent_reconciles: u16,
+    /// How many requests a second the API server is asked at most.
+    #[arg(long, default_value_t = 200)]
+    kube_api_qps: u32,
+    /// How many requests are under way at once at most; a watch that has begun does not count.
+    #[arg(long, default_value_t = 32)]
+    kube_api_in_flight: u16,
     /// How long a connection to the API server may be silent before it counts as lost.
     #[arg(long, default_value = "90s", value_parser = parse_duration)]
     max_silence: Duration,
@@ -55,7 +62,13 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &RunArgs) -> Outcome {
     telemetry::start(&args.log_level, args.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // Few threads that stay, so that what one has freed is used again: rendering is all that computes for long.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(2)
+        .thread_keep_alive(Duration::from_hours(24))
+        .enable_all()
+        .build()?;
     runtime.block_on(serve(args))?;
     Ok(0)
 }
@@ -88,7 +101,11 @@ async fn serve(args: &RunArgs) -> anyhow::Result<()> {
         counting.count("api_request", [("verb", verb(&request))]);
         request
     });
-    let client = kube::client::ClientBuilder::try_from(kube_config)?.with_layer(&counted).build();
+    let client = kube::client::ClientBuilder::try_from(kube_config)?
+        .with_layer(&counted)
+        .with_layer(&ConcurrencyLimitLayer::new(args.kube_api_in_flight.max(1).into()))
+        .with_layer(&RateLimitLayer::new(args.kube_api_qps.max(1).into(), Duration::from_secs(1)))
+        .build();
     let stop = CancellationToken::new();
     tokio::spawn(cancel_on_signal(stop.clone()));
     let Some(mut election) = election(args, client.clone()) else {

@@ -7,7 +7,7 @@ use crate::apply;
 use crate::cluster::ClusterError;
 use crate::component::Component;
 use crate::object::Object;
-use crate::observe::{self, Readiness, reason};
+use crate::observe::{self, Readiness};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::time::{Duration, Instant};
@@ -97,13 +97,12 @@ impl Pass<'_> {
         }
         let comparison = apply::compare(object, live.as_ref());
         if let Some(live) = live.as_ref().filter(|_| comparison.differences.is_empty()) {
-            let seen = self.observed(object, live, digest).await;
-            return Ok(Brought { seen, repair: None, again: None });
+            return Ok(Brought { seen: seen(object, live, digest, Standing::Own), repair: None, again: None });
         }
         let wait = memory.fights.wait(&key, &comparison.differences, Instant::now());
         if let (Some(last), Some(_)) = (last, wait) {
             let mut seen = match &live {
-                Some(live) => self.observed(object, live, digest).await,
+                Some(live) => seen(object, live, digest, Standing::Own),
                 None => Seen { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() },
             };
             seen.resource_version.clear();
@@ -117,21 +116,7 @@ impl Pass<'_> {
         context.metrics.count("apply", []);
         tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
         let repair = (last.is_some() && changed).then_some((comparison.differences, comparison.by));
-        Ok(Brought { seen: self.observed(object, &written, digest).await, repair, again: None })
-    }
-
-    /// How an object of the resource's own stands.
-    async fn observed(&self, object: &Object, live: &DynamicObject, digest: u64) -> Seen {
-        let mut seen = seen(object, live, digest, Standing::Own);
-        if let Readiness::Waiting(what) | Readiness::Failed(what) = &mut seen.readiness
-            && object.group() == "apps"
-            && let Some(why) = reason::why_not_ready(&self.context.cluster, live).await
-        {
-            what.push_str(" (");
-            what.push_str(&why);
-            what.push(')');
-        }
-        seen
+        Ok(Brought { seen: seen(object, &written, digest, Standing::Own), repair, again: None })
     }
 }
 

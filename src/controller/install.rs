@@ -4,6 +4,7 @@
 use super::bring::Brought;
 use super::fights::Fight;
 use super::index::OwnerId;
+use super::report::is_wait_worth_telling;
 use super::{Context, Memory, Seen, Standing, events, prune};
 use crate::api::status::{ComponentStatus, Phase};
 use crate::cluster::ClusterError;
@@ -11,7 +12,7 @@ use crate::component::Component;
 use crate::object::inventory::{self, Entry};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey};
-use crate::observe::Readiness;
+use crate::observe::{Readiness, reason};
 use crate::plan;
 use crate::status::{Findings, Remark, Verdict};
 use events::Note;
@@ -90,7 +91,10 @@ impl<'a> Pass<'a> {
     pub async fn install(mut self, wanted: &Wanted<'_>, generation: i64) -> Installed {
         let manifests = wanted.manifests;
         let (mut failures, mut waits, mut conflicts) = (vec![], vec![], vec![]);
-        if let Err(error) = ensure_namespace(manifests, self.context).await {
+        // Whoever has objects in it need not ask, unless something went wrong with them.
+        let is_there =
+            self.memory.failures == 0 && self.memory.objects.keys().any(|k| k.namespace == manifests.namespace);
+        if !is_there && let Err(error) = ensure_namespace(manifests, self.context).await {
             failures.push(error.to_string());
         }
         let version = Some(manifests.version.clone()).filter(|v| !v.is_empty());
@@ -261,11 +265,20 @@ impl<'a> Pass<'a> {
                 Readiness::Ready => {}
                 Readiness::Waiting(what) if object.is_crd() => blocked.push(format!("{}: {what}", object.key())),
                 Readiness::Waiting(what) | Readiness::Failed(what) => {
-                    waits.push(format!("{}{whose}: {what}", object.key()));
+                    let why = self.why_not_ready(object).await.map(|why| format!(" ({why})")).unwrap_or_default();
+                    waits.push(format!("{}{whose}: {what}{why}", object.key()));
                 }
             }
         }
         (failures, blocked)
+    }
+
+    /// What the pods of a workload say, asked for when it will be told: most are ready before.
+    async fn why_not_ready(&self, object: &Object) -> Option<String> {
+        if !is_wait_worth_telling(self.context, self.memory) || object.group() != "apps" {
+            return None;
+        }
+        reason::why_not_ready(&self.context.cluster, object).await
     }
 
     fn take_in(&mut self, key: ObjectKey, brought: Brought) {

@@ -8,6 +8,7 @@ use super::{Claim, Context, Memory, cleanup, preview, record, since, tally, usag
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::object::manifests::Manifests;
+use crate::parallel;
 use crate::pipeline::{self, PipelineError};
 use crate::status::{Findings, Verdict};
 use kube::ResourceExt;
@@ -194,7 +195,7 @@ async fn add_finalizer(resource: &DynamicObject, context: &Context) -> Result<()
 async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Manifests, PipelineError>, PassError> {
     let resource = serde_json::to_value(resource).unwrap_or_default();
     let (facts, package) = (context.facts.clone(), Arc::clone(&context.package));
-    tokio::task::spawn_blocking(move || pipeline::from_resource(&resource, &facts, &package))
+    tokio::task::spawn_blocking(move || parallel::alone(|| pipeline::from_resource(&resource, &facts, &package)))
         .await
         .map_err(|_| PassError::Interrupted)
 }

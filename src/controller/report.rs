@@ -10,7 +10,18 @@ use kube::api::DynamicObject;
 use std::time::{Duration, Instant};
 
 /// How long work or a wait goes on before what is waited for is told: most of it passes faster than it can be read.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(5);
+/// So much longer for each resource that is not ready: hundreds of them wait for one another, and nobody reads them all.
+const PAUSE_FOR_EACH: Duration = Duration::from_millis(100);
+
+/// Whether the last status was written long enough ago for a wait to be told.
+pub(super) fn is_wait_worth_telling(context: &Context, memory: &Memory) -> bool {
+    memory.told.is_none_or(|told| told.elapsed() >= pause(context))
+}
+
+fn pause(context: &Context) -> Duration {
+    PAUSE + PAUSE_FOR_EACH * context.metrics.unready()
+}
 
 /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
 /// for has changed too soon to be told.
@@ -23,7 +34,7 @@ pub(super) async fn report(
     let now = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     if memory.is_status_lost {
         let seen = context.cluster.owner(resource).await?;
-        memory.status = seen.and_then(|seen| seen.data.get("status").cloned()).unwrap_or_default();
+        memory.status = seen.and_then(|seen| Some(seen.data.get("status")?.to_string())).unwrap_or_default();
         memory.is_status_lost = false;
     }
     let old = memory.known();
@@ -31,8 +42,8 @@ pub(super) async fn report(
     let value = serde_json::to_value(&new).unwrap_or_default();
     let id = (resource.namespace().unwrap_or_default(), resource.name_any());
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
-    let Some(patch) = status::merge_patch(&memory.status, &value) else { return Ok(None) };
-    if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed())) {
+    let Some(patch) = status::merge_patch(&memory.status(), &value) else { return Ok(None) };
+    if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context)) {
         return Ok(Some(rest));
     }
     match context.cluster.patch_status(resource, &patch).await {
@@ -45,7 +56,7 @@ pub(super) async fn report(
         }
         Ok(()) => {}
     }
-    memory.status = value;
+    memory.status = value.to_string();
     memory.told = Some(Instant::now());
     if old.status != new.status || findings.verdict.is_bad() {
         let (status, message) = (new.status.map(Phase::name), new.message.as_deref().unwrap_or_default());
@@ -58,13 +69,13 @@ pub(super) async fn report(
 }
 
 /// How long to wait before another wait is told; `told` is how long ago the last status was written.
-fn too_soon(old: &InstallStatus, findings: &Findings, told: Option<Duration>) -> Option<Duration> {
+fn too_soon(old: &InstallStatus, findings: &Findings, told: Option<Duration>, pause: Duration) -> Option<Duration> {
     let ready = old.conditions.iter().flatten().find(|c| c.r#type == "Ready");
     let known = [findings.verdict.reason(), Verdict::Started.reason()];
     let is_same_wait = matches!(findings.verdict, Verdict::Waiting(_))
         && ready.is_some_and(|c| known.contains(&c.reason.as_str()))
         && old.observed_generation == Some(findings.generation);
-    PAUSE.checked_sub(told.filter(|_| is_same_wait)?)
+    pause.checked_sub(told.filter(|_| is_same_wait)?)
 }
 
 /// What is to be said of the step from one status to the next: once when the verdict becomes another, and again when a bad
@@ -127,13 +138,14 @@ mod tests {
 
     #[test]
     fn another_wait_is_told_after_a_while_and_everything_else_at_once() {
+        let too_soon = |old: &InstallStatus, findings: &Findings, told| too_soon(old, findings, told, PAUSE);
         let waiting = |generation| Findings::of(Verdict::Waiting("b".into()), generation);
         let old = status::compute(&InstallStatus::default(), &waiting(1), "now");
-        let (soon, late) = (Some(Duration::from_millis(300)), Some(Duration::from_secs(2)));
-        assert_eq!(too_soon(&old, &waiting(1), soon), Some(Duration::from_millis(700)));
+        let (soon, late) = (Some(PAUSE.mul_f64(0.3)), Some(PAUSE * 2));
+        assert_eq!(too_soon(&old, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(1), late), None);
         let started = status::compute(&old, &Findings::of(Verdict::Started, 1), "now");
-        assert_eq!(too_soon(&started, &waiting(1), soon), Some(Duration::from_millis(700)));
+        assert_eq!(too_soon(&started, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(2), soon), None, "another spec");
         assert_eq!(too_soon(&old, &Findings::of(Verdict::Healthy, 1), soon), None);
         assert_eq!(too_soon(&InstallStatus::default(), &waiting(1), soon), None, "nothing is known");

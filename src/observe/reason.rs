@@ -1,16 +1,16 @@
 //! Why the pods of a workload are not ready, in the words of the scheduler or the kubelet.
 
 use crate::cluster::Cluster;
+use crate::object::Object;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
 use serde_json::Value;
 
-/// The reason of the newest pod that has one; `None` when no pod says anything, or pods cannot be read.
-pub async fn why_not_ready(cluster: &Cluster, workload: &DynamicObject) -> Option<String> {
-    let labels = workload.data.pointer("/spec/selector/matchLabels")?.as_object()?;
+/// The reason of the newest pod that has one; `None` for what has no pods, when no pod says anything, or pods cannot be read.
+pub async fn why_not_ready(cluster: &Cluster, workload: &Object) -> Option<String> {
+    let value = workload.value();
+    let labels = value.pointer("/spec/selector/matchLabels")?.as_object()?;
     let selector: Vec<String> = labels.iter().filter_map(|(k, v)| v.as_str().map(|v| format!("{k}={v}"))).collect();
-    let namespace = workload.namespace()?;
-    let mut pods = cluster.list("v1", "Pod", Some(&namespace), &selector.join(",")).await.ok()?;
+    let mut pods = cluster.list("v1", "Pod", Some(workload.namespace()), &selector.join(",")).await.ok()?;
     pods.sort_by_key(|p| std::cmp::Reverse(p.creation_timestamp().map(|t| t.0)));
     pods.iter().find_map(|pod| reason(&pod.data).map(|r| format!("pod {}: {r}", pod.name_any())))
 }

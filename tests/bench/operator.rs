@@ -35,6 +35,16 @@ const DAMAGES: &[(&str, &str, Option<&str>)] = &[
         "/apis/rbac.authorization.k8s.io/v1/clusterroles/istiod-clusterrole-istio-system",
         Some(r#"{"rules": []}"#),
     ),
+    (
+        "webhook edited",
+        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector",
+        Some(r#"{"webhooks": []}"#),
+    ),
+    (
+        "CustomResourceDefinition edited",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.networking.istio.io",
+        Some(r#"{"metadata": {"labels": {"app": "edited"}}}"#),
+    ),
 ];
 
 /// A control plane with our definition, and the operator beside it.
@@ -89,7 +99,7 @@ pub fn run(binary: &Path) -> Result<()> {
 }
 
 /// Resident memory now and at its peak.
-fn memory(process: u32) -> Result<String> {
+pub fn memory(process: u32) -> Result<String> {
     let [now, file, peak] = resident(process)?;
     Ok(format!("{now:.1} MiB resident ({file:.1} of them the binary), {peak:.1} MiB at its peak"))
 }
@@ -102,6 +112,15 @@ pub fn resident(process: u32) -> Result<[f64; 3]> {
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
     };
     Ok(["VmRSS:", "RssFile:", "VmHWM:"].map(|f| kib(f).map_or(0.0, |kib| mib(kib * 1024))))
+}
+
+/// Seconds of CPU that a process has used.
+pub fn busy(process: u32) -> Result<f64> {
+    const TICKS: f64 = 100.0;
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks = |field: usize| fields.get(field).and_then(|f| f.parse::<f64>().ok()).unwrap_or_default();
+    Ok((ticks(11) + ticks(12)) / TICKS)
 }
 
 /// The API server, as an administrator.
@@ -137,7 +156,13 @@ impl Api {
             Some(edit) => self.send("PATCH", path, edit)?,
         };
         let begin = Instant::now();
-        let content = |v: &Value| (v["metadata"]["labels"].clone(), v["data"].clone(), v["rules"].clone());
+        let content = |v: &Value| {
+            ["data", "rules", "webhooks"]
+                .map(|f| v[f].clone())
+                .into_iter()
+                .chain([v["metadata"]["labels"].clone()])
+                .collect::<Vec<_>>()
+        };
         self.wait("the repair", path, |v| content(v) == content(&before))?;
         Ok(begin.elapsed())
     }

@@ -1,12 +1,13 @@
 //! Many resources, each with one gateway; and a cluster with a lot that is none of the operator's business.
 
-use super::operator::{Api, Site, resident};
+use super::operator::{Api, Site, busy, memory, resident};
 use anyhow::{Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// Unless the environment says otherwise (`RESOURCES`).
 const RESOURCES: usize = 300;
 const CHANGES: usize = 9;
 const UNRELATED: usize = 5000;
@@ -21,12 +22,13 @@ pub fn run(binary: &Path) -> Result<()> {
     let mut site = Site::start(binary)?;
     let (operator, api) = (&mut site.operator, &site.api);
     let id = operator.id();
-    println!("{RESOURCES} resources with one gateway each");
+    let resources = std::env::var("RESOURCES").map_or(Ok(RESOURCES), |text| text.parse())?;
+    println!("{resources} resources with one gateway each");
     println!("  operator, before any: {:.1} MiB resident", resident(id)?[0]);
     let begun = Instant::now();
-    create(api, (0..RESOURCES).map(|n| (PATH.into(), gateway(n))))?;
+    create(api, (0..resources).map(|n| (PATH.into(), gateway(n))))?;
     println!("  created after {:.1} s", begun.elapsed().as_secs_f64());
-    wait_for_all(api, begun)?;
+    wait_for_all(api, resources, begun)?;
     println!("  all HEALTHY after {:.1} s", begun.elapsed().as_secs_f64());
     let mut requests = vec![];
     for verb in VERBS {
@@ -34,14 +36,13 @@ pub fn run(binary: &Path) -> Result<()> {
         requests.push((verb, operator.metric(&series)?));
     }
     let writes: u64 = requests.iter().filter(|(verb, _)| !["GET", "WATCH"].contains(verb)).map(|(_, n)| n).sum();
-    println!("  requests: {requests:?}; writes for each resource: {:.1}", ratio(writes));
-    let [now, _, peak] = resident(id)?;
-    println!("  operator, with all: {now:.1} MiB resident, {peak:.1} MiB at its peak");
+    println!("  requests: {requests:?}; writes for each resource: {:.1}", ratio(writes, resources));
+    println!("  operator, with all: {}; {:.1} s of CPU", memory(id)?, busy(id)?);
 
     for (what, field) in [("a Service", "serviceAnnotations"), ("the pods", "podAnnotations")] {
         let mut times = vec![];
         for n in 0..CHANGES {
-            times.push(change(api, n * 31, field)?);
+            times.push(change(api, n * 31 % resources, field)?);
         }
         println!("  a change of {what} to HEALTHY again: {}", super::spread(&mut times));
     }
@@ -61,8 +62,8 @@ pub fn run(binary: &Path) -> Result<()> {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn ratio(count: u64) -> f64 {
-    count as f64 / RESOURCES as f64
+fn ratio(count: u64, resources: usize) -> f64 {
+    count as f64 / resources as f64
 }
 
 fn gateway(n: usize) -> Value {
@@ -98,14 +99,14 @@ fn is_healthy(resource: &Value) -> bool {
     status["status"] == "HEALTHY" && status["observedGeneration"] == resource["metadata"]["generation"]
 }
 
-fn wait_for_all(api: &Api, begun: Instant) -> Result<()> {
+fn wait_for_all(api: &Api, resources: usize, begun: Instant) -> Result<()> {
     loop {
         let all = api.send("GET", PATH, &Value::Null)?;
         let healthy = all["items"].as_array().into_iter().flatten().filter(|resource| is_healthy(resource)).count();
-        if healthy == RESOURCES {
+        if healthy == resources {
             return Ok(());
         }
-        ensure!(begun.elapsed() < PATIENCE, "only {healthy} of {RESOURCES} are HEALTHY after {PATIENCE:?}");
+        ensure!(begun.elapsed() < PATIENCE, "only {healthy} of {resources} are HEALTHY after {PATIENCE:?}");
         // Each look costs the API server a list of all.
         std::thread::sleep(Duration::from_millis(250));
     }
