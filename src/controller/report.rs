@@ -14,6 +14,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
 /// for has changed too soon to be told.
+#[tracing::instrument(level = "debug", skip_all, fields(verdict = findings.verdict.reason()))]
 pub(super) async fn report(
     resource: &DynamicObject,
     context: &Context,
