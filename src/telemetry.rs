@@ -1,8 +1,19 @@
-//! Logs, on stderr.
+//! What a process tells of itself while it works: logs, on stderr, and the spans of its passes, where a collector is named.
+
+mod otlp;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use otlp::{Traces, TracesError};
 
 use std::io::IsTerminal;
 use std::str::FromStr;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -19,18 +30,24 @@ fn filter(level: &str) -> String {
     if level.contains("kube_runtime") { level.to_owned() } else { format!("{level},kube_runtime=warn") }
 }
 
-/// Starts logging. The level is one of error, warn, info, debug, trace, or a filter such as `info,istio_operator=debug`.
-pub fn start(level: &str, format: LogFormat) {
+/// Starts logging, and hands spans to the traces, if there are any. The level is one of error, warn, info, debug, trace, or a
+/// filter such as `info,istio_operator=debug`; it is that of logs only.
+pub fn start(level: &str, format: LogFormat, traces: Option<&Traces>) {
+    // A second start, in tests, keeps the first.
+    let _ = subscriber(level, format, traces).try_init();
+}
+
+/// What takes events and spans.
+fn subscriber(level: &str, format: LogFormat, traces: Option<&Traces>) -> impl Subscriber + Send + Sync + use<> {
     let filter = EnvFilter::from_str(&filter(level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(colours)
-        .with_target(false);
-    // A second start, in tests, keeps the first.
-    let _ = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let logs = fmt::layer::<Registry>().with_writer(std::io::stderr).with_ansi(colours).with_target(false);
+    let logs = match format {
+        LogFormat::Text => logs.boxed(),
+        LogFormat::Json => logs.json().flatten_event(true).boxed(),
     };
+    // Each with a filter of its own: quieter logs are no reason for holes in traces.
+    let mut layers = vec![logs.with_filter(filter).boxed()];
+    layers.extend(traces.map(Traces::layer));
+    tracing_subscriber::registry().with(layers)
 }

@@ -192,3 +192,14 @@ fn the_role_is_the_committed_one() {
     let committed = std::fs::read_to_string("config/rbac/role.yaml").unwrap();
     assert_eq!(stdout(&run(&["role"])), committed, "run `make role`");
 }
+
+#[test]
+fn a_collector_that_is_no_url_is_refused_before_anything_starts() {
+    let args = ["run", "--otlp-endpoint=collector:4317"];
+    for (more, named) in [(None, "collector:4317/v1/traces"), (Some("--otlp-traces-endpoint=other/v2"), "other/v2")] {
+        let result = run(&args.into_iter().chain(more).collect::<Vec<_>>());
+        assert_eq!(result.status.code(), Some(1));
+        let message = stderr(&result);
+        assert!(message.contains("--otlp-endpoint") && message.contains(&format!("{named:?} is no URL")), "{message}");
+    }
+}

@@ -6,7 +6,7 @@ use crate::controller::{self, Config};
 use crate::metrics::Metrics;
 use crate::pipeline::{Package, RELEASE};
 use crate::server::{self, Ready};
-use crate::telemetry::{self, LogFormat};
+use crate::telemetry::{self, LogFormat, Traces};
 use anyhow::Context;
 use clap::Args;
 use std::net::{IpAddr, SocketAddr};
@@ -58,10 +58,27 @@ pub(super) struct RunArgs {
     /// How logs are written.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
+    /// The OpenTelemetry collector that traces are sent to (OTLP over HTTP), such as
+    /// http://collector:4318; empty for none.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "")]
+    otlp_endpoint: String,
+    /// The same with its path, where that is not /v1/traces.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default_value = "")]
+    otlp_traces_endpoint: String,
+}
+
+impl RunArgs {
+    /// Where traces go.
+    fn traces_endpoint(&self) -> Option<String> {
+        match (self.otlp_traces_endpoint.as_str(), self.otlp_endpoint.trim_end_matches('/')) {
+            ("", "") => None,
+            ("", base) => Some(format!("{base}/v1/traces")),
+            (whole, _) => Some(whole.to_owned()),
+        }
+    }
 }
 
 pub(super) fn run(args: &RunArgs) -> Outcome {
-    telemetry::start(&args.log_level, args.log_format);
     // Few threads that stay, so that what one has freed is used again: rendering is all that computes for long.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -69,8 +86,15 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
         .thread_keep_alive(Duration::from_hours(24))
         .enable_all()
         .build()?;
-    runtime.block_on(serve(args))?;
-    Ok(0)
+    let traces = args.traces_endpoint().map(|endpoint| Traces::begin(&endpoint, runtime.handle()));
+    let traces = traces.transpose().context("send traces (see --otlp-endpoint)")?;
+    telemetry::start(&args.log_level, args.log_format, traces.as_ref());
+    let served = runtime.block_on(serve(args));
+    // After the Lease has been released, so that who follows does not wait.
+    if let Some(traces) = traces {
+        traces.end();
+    }
+    served.map(|()| 0)
 }
 
 async fn serve(args: &RunArgs) -> anyhow::Result<()> {

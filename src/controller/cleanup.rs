@@ -28,6 +28,8 @@ use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tracing::Span;
+use tracing::field::Empty;
 
 /// How soon the cluster is asked again whether all is gone.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -39,6 +41,7 @@ const HELD: Duration = Duration::from_hours(24);
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Deletes everything a resource has; removes the finalizer once nothing is left.
+#[tracing::instrument(level = "debug", skip_all, fields(objects = Empty))]
 pub(super) async fn finalize(
     resource: &DynamicObject,
     context: &Context,
@@ -53,6 +56,7 @@ pub(super) async fn finalize(
     let is_forced = resource.annotations().get(FORCE_DELETE).is_some_and(|v| v == "true");
     let mut listed = list_owned(context, id, memory).await;
     let doomed = std::mem::take(&mut listed.doomed);
+    Span::current().record("objects", doomed.len());
     if !is_forced && age(resource) < HELD {
         let users = match users(context, &listed.workloads).await {
             Err(error) if age(resource) < PATIENCE => {
@@ -101,6 +105,7 @@ pub(super) async fn finalize(
 }
 
 /// Removes the finalizer and leaves everything as it is.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn let_go(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<(), ClusterError> {
     if let Some(position) = resource.finalizers().iter().position(|f| f == FINALIZER) {
         let pointer = format!("/metadata/finalizers/{position}");

@@ -20,6 +20,8 @@ use futures::{FutureExt, StreamExt, stream};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// How many objects of a step are written at once.
 const WRITES_AT_ONCE: usize = 16;
@@ -107,10 +109,7 @@ impl<'a> Pass<'a> {
             let (phase, version, note) = if let Some(parent) = plan::closed_by(component, &ready) {
                 (Phase::Reconciling, known(), Some(format!("waits for {}", parent.facts().title)))
             } else {
-                let begun = Instant::now();
-                let result = self.apply_wave(&wave).await;
-                self.context.metrics.time_component(component.name(), result.name(), begun);
-                match result {
+                match self.apply_component(&wave).await {
                     WaveResult::Ready => {
                         ready.insert(component, true);
                         (Phase::Healthy, version.clone(), None)
@@ -159,16 +158,34 @@ impl<'a> Pass<'a> {
         Installed { findings, failure, again: sooner(self.again, peace), notes }
     }
 
+    /// The wave of a component, timed.
+    async fn apply_component(&mut self, wave: &plan::Wave<'_>) -> WaveResult {
+        let (component, objects) = (wave.component.name(), wave.steps.iter().map(Vec::len).sum::<usize>());
+        let span = tracing::debug_span!("component", component, objects, result = Empty);
+        let begun = Instant::now();
+        let result = self.apply_wave(wave).instrument(span.clone()).await;
+        span.record("result", result.name());
+        self.context.metrics.time_component(component, result.name(), begun);
+        result
+    }
+
     /// Once all is ready: the record, and what is no longer wanted. Returns what failed.
     async fn finish(&mut self, wanted: &Wanted<'_>, notes: &mut Vec<Note>) -> Vec<String> {
         let record = plan::Wave { component: Component::Pilot, steps: vec![vec![&wanted.record]] };
         if let WaveResult::Failed(why) | WaveResult::Conflict(why) = self.apply_wave(&record).await {
             return vec![why];
         }
+        self.prune(wanted, notes).await
+    }
+
+    /// Deletes what is no longer wanted. Returns what failed.
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = Empty))]
+    async fn prune(&mut self, wanted: &Wanted<'_>, notes: &mut Vec<Note>) -> Vec<String> {
         let doomed = match prune::doomed(self.context, self.id, self.memory, &wanted.keys()).await {
             Ok(doomed) => doomed,
             Err(error) => return vec![error.to_string()],
         };
+        Span::current().record("objects", doomed.len());
         let failures = prune::delete(self.context, &doomed, "no longer wanted").await;
         let failed: BTreeSet<_> = failures.iter().map(|(key, _)| key).collect();
         let gone: Vec<_> = doomed.iter().map(|(key, _)| key).filter(|key| !failed.contains(key)).collect();

@@ -28,6 +28,7 @@ enum Fate {
 ///
 /// # Errors
 /// What the API server says to reads.
+#[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn preview(
     context: &Context,
     id: &OwnerId,

@@ -20,6 +20,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
+use tracing::field::Empty;
 
 /// How soon the reason of a wait is looked at again: pods, which say it, are not watched.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -67,10 +68,19 @@ fn id_of(resource: &DynamicObject) -> OwnerId {
 /// One pass.
 pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PassError> {
     let id = id_of(&resource);
-    let span = tracing::info_span!("pass", namespace = id.0, name = id.1);
+    let span = tracing::info_span!(
+        "pass",
+        namespace = id.0,
+        name = id.1,
+        otel.status_code = Empty,
+        otel.status_description = Empty
+    );
     context.queue.leave(&id, &context.metrics);
     let begun = Instant::now();
-    let result = pass(&resource, &context, &id).instrument(span).await;
+    let result = pass(&resource, &context, &id).instrument(span.clone()).await;
+    if let Err(error) = &result {
+        span.record("otel.status_code", "error").record("otel.status_description", error.to_string());
+    }
     context.metrics.time_pass(begun.elapsed());
     result
 }
@@ -135,6 +145,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
 }
 
 /// Installs what is wanted, and tells what came of it.
+#[tracing::instrument(level = "debug", skip_all, fields(version = wanted.manifests.version))]
 async fn install(
     resource: &DynamicObject,
     context: &Context,
@@ -192,10 +203,59 @@ async fn add_finalizer(resource: &DynamicObject, context: &Context) -> Result<()
 }
 
 /// From the spec to manifests, on a thread that may compute for long.
+#[tracing::instrument(level = "debug", skip_all, fields(generation = resource.metadata.generation))]
 async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Manifests, PipelineError>, PassError> {
     let resource = serde_json::to_value(resource).unwrap_or_default();
     let (facts, package) = (context.facts.clone(), Arc::clone(&context.package));
     tokio::task::spawn_blocking(move || parallel::alone(|| pipeline::from_resource(&resource, &facts, &package)))
         .await
         .map_err(|_| PassError::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Cluster;
+    use crate::controller::index::Index;
+    use crate::controller::{Claims, Config};
+    use crate::metrics::Metrics;
+    use crate::pipeline::{ClusterFacts, Package};
+    use crate::telemetry::testing::collect;
+
+    /// With an API server that is away.
+    fn context() -> Context {
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
+        (config.root_cert, config.default_retry) = (Some(vec![]), false);
+        let cluster = Cluster::new(kube::Client::try_from(config).unwrap());
+        let (claims, metrics) = (Arc::new(Claims::default()), Arc::new(Metrics::new("", "")));
+        let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
+        let (facts, package) = (ClusterFacts::default(), Arc::new(Package::embedded().unwrap()));
+        let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
+        let (memories, queue) = Default::default();
+        Context { cluster, index, claims, facts, package, config, metrics, memories, queue }
+    }
+
+    #[test]
+    fn a_pass_is_traced_stage_by_stage() {
+        let resource = json!({
+            "apiVersion": "install.istio.io/v1alpha1",
+            "kind": "IstioOperator",
+            "metadata": {"name": "main", "namespace": "ns", "generation": 2, "uid": "u", "finalizers": [FINALIZER]},
+            "spec": {"profile": "minimal"},
+            "status": {"observedGeneration": 2},
+        });
+        let resource = Arc::new(serde_json::from_value(resource).unwrap());
+        let collected = collect(async { assert!(reconcile(resource, Arc::new(context())).await.is_err()) });
+        assert_eq!(collected.path("build"), ["build", "pass"]);
+        assert_eq!(collected.path("component"), ["component", "install", "pass"]);
+        assert_eq!(collected.path("report"), ["report", "install", "pass"]);
+        assert_eq!(collected.fields("build")["generation"], "2");
+        let component = collected.fields("component");
+        assert_eq!((component["component"].as_str(), component["result"].as_str()), ("Base", "failed"));
+        assert_eq!(collected.fields("report")["verdict"], "Failed");
+        let status = collected.span("pass").status.as_ref().unwrap();
+        assert_eq!(status.code, 2, "an error");
+        assert!(status.message.starts_with("write the status of main"), "{}", status.message);
+    }
 }

@@ -25,6 +25,7 @@ fn pause(context: &Context) -> Duration {
 
 /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
 /// for has changed too soon to be told.
+#[tracing::instrument(level = "debug", skip_all, fields(verdict = findings.verdict.reason()))]
 pub(super) async fn report(
     resource: &DynamicObject,
     context: &Context,
