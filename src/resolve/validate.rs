@@ -288,18 +288,22 @@ fn is_tag(s: &str) -> bool {
 /// A reference as registries take it: a host with an optional port, lower-case path parts, an optional tag and digest.
 fn is_hub(s: &str) -> bool {
     let (name, digest) = s.split_once('@').map_or((s, None), |(n, d)| (n, Some(d)));
-    if digest.is_some_and(|d| !d.contains(':') || d.len() < 35) {
-        return false;
-    }
-    let (name, tag) = match name.rsplit_once(':') {
-        Some((n, t)) if !t.contains('/') && n.contains('/') => (n, Some(t)),
-        _ => (name, None),
-    };
-    let mut parts = name.split('/');
-    let first = parts.next().unwrap_or_default();
-    let rest: Vec<&str> = parts.collect();
-    let host = !rest.is_empty() && is_host(first);
-    tag.is_none_or(is_tag) && (host || is_path_part(first)) && rest.iter().all(|p| is_path_part(p))
+    let tagged = || name.rsplit_once(':').is_some_and(|(n, tag)| is_tag(tag) && is_image_name(n));
+    digest.is_none_or(is_digest) && (is_image_name(name) || tagged())
+}
+
+fn is_digest(s: &str) -> bool {
+    let is_word =
+        |w: &str| w.starts_with(|c: char| c.is_ascii_alphabetic()) && w.chars().all(|c| c.is_ascii_alphanumeric());
+    s.split_once(':').is_some_and(|(algorithm, hex)| {
+        let fits = hex.len() >= 32 && hex.chars().all(|c| c.is_ascii_hexdigit());
+        fits && algorithm.split(['-', '_', '+', '.']).all(is_word)
+    })
+}
+
+fn is_image_name(s: &str) -> bool {
+    let is_path = |p: &str| p.split('/').all(is_path_part);
+    is_path(s) || s.split_once('/').is_some_and(|(host, path)| is_host(host) && is_path(path))
 }
 
 fn is_host(s: &str) -> bool {
@@ -313,13 +317,11 @@ fn is_host(s: &str) -> bool {
     host.split('.').all(label) && port.is_none_or(|p| !p.is_empty() && p.chars().all(|c| c.is_ascii_digit()))
 }
 
+/// Letters and digits, between which one dot, one or two underscores, or any number of dashes may stand.
 fn is_path_part(s: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    s.starts_with(inner)
-        && s.ends_with(inner)
-        && s.chars().all(|c| inner(c) || "._-".contains(c))
-        && !s.contains("..")
-        && !s.contains("___")
+    let separates = |t: &str| matches!(t, "." | "_" | "__") || t.chars().all(|c| c == '-');
+    s.starts_with(inner) && s.ends_with(inner) && s.split(inner).all(separates)
 }
 
 #[cfg(test)]
@@ -388,10 +390,18 @@ mod tests {
 
     #[test]
     fn hubs_are_references() {
-        for hub in ["docker.io/istio", "localhost:5000/a/b", "istio", "gcr.io/x/y-z_a", "a.b/c:tag"] {
+        for hub in [
+            "docker.io/istio",
+            "localhost:5000/a/b",
+            "localhost:5000",
+            "istio",
+            "gcr.io/x/y-z__a",
+            "a.b/c:tag",
+            "A/b--c",
+        ] {
             assert!(is_hub(hub), "{hub}");
         }
-        for hub in ["a b", "docker.io/Foo/bar", "/x", "x/", "a//b"] {
+        for hub in ["a b", "docker.io/Foo/bar", "/x", "x/", "a//b", "Foo", "a._b", "a___b", "x/y:", "a@sha256:12"] {
             assert!(!is_hub(hub), "{hub}");
         }
     }
