@@ -95,8 +95,12 @@ impl Checker<'_> {
             for (i, gateway) in gateways.into_iter().flatten().enumerate() {
                 let path = format!("spec.components.{list}[{i}]");
                 let has = |key: &str| gateway.get(key).is_some_and(|v| !v.is_null());
+                let is_nameless =
+                    gateway.get("name").is_some_and(|n| n == "") && gateway.get("enabled") == Some(&true.into());
                 if gateway.is_null() || (gateway.is_object() && !has("name") && !has("$patch")) {
                     self.add(&path, "a gateway must be a map with a name, by which it is merged".into(), Kind::Form);
+                } else if is_nameless {
+                    self.add(&join(&path, "name"), "a gateway that is enabled must have a name".into(), Kind::Form);
                 }
             }
         }
@@ -349,6 +353,35 @@ mod tests {
             "spec.revision: invalid value \"a.b_C\": must be up to 63 lower-case letters, digits and dashes such as 1-17-8",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn whole_numbers_have_the_size_of_their_type() {
+        let k8s = |field: &str, value: Value| json!({"components": {"pilot": {"k8s": {field: value}}}});
+        for (field, value, range) in [
+            ("replicaCount", json!(-1), Some("0 to 4294967295")),
+            ("replicaCount", json!("4294967296"), Some("0 to 4294967295")),
+            ("replicaCount", json!(4_294_967_295_u32), None),
+            ("hpaSpec", json!({"minReplicas": 3_000_000_000_u32}), Some("-2147483648 to 2147483647")),
+            ("hpaSpec", json!({"minReplicas": -1}), None),
+            ("securityContext", json!({"runAsUser": 3_000_000_000_u32}), None),
+        ] {
+            let found = problems(&k8s(field, value.clone()));
+            match range {
+                None => assert_eq!(found, Vec::<String>::new(), "{value}"),
+                Some(range) => {
+                    assert!(found[0].contains(&format!("must be a whole number from {range}, not ")), "{found:?}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_gateway_without_a_name_cannot_be_enabled() {
+        let gateways = |enabled: bool| json!({"components": {"egressGateways": [{"name": "", "enabled": enabled}]}});
+        let expected = "spec.components.egressGateways[0].name: a gateway that is enabled must have a name";
+        assert_eq!(problems(&gateways(true)), [expected]);
+        assert_eq!(problems(&gateways(false)), Vec::<String>::new());
     }
 
     #[test]
