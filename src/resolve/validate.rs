@@ -156,16 +156,16 @@ impl Checker<'_> {
     }
 
     fn check_number(&mut self, schema: &Value, value: &Value, path: &str) {
-        let whole = schema.get("format").is_some_and(|f| f == "integer");
-        let fits = match value {
-            Value::Number(n) => !whole || n.is_i64() || n.is_u64() || n.as_f64().is_some_and(|f| f.fract() == 0.0),
-            Value::String(s) => !whole || s.parse::<i64>().is_ok(),
-            _ => false,
+        let end = |key: &str| schema.get(key).and_then(Value::as_i64);
+        let range = end("minimum").unwrap_or(i64::MIN)..=end("maximum").unwrap_or(i64::MAX);
+        let wanted = match (schema.get("format").is_some_and(|f| f == "integer"), proto::whole(value)) {
+            (false, _) if value.is_number() || value.is_string() => return,
+            (false, _) => "a number or a string".to_owned(),
+            (true, None) => "a whole number".to_owned(),
+            (true, Some(number)) if range.contains(&number) => return,
+            (true, Some(_)) => format!("a whole number from {} to {}", range.start(), range.end()),
         };
-        if !fits {
-            let wanted = if whole { "a whole number" } else { "a number or a string" };
-            self.add(path, format!("must be {wanted}, not {}", describe(value)), Kind::Form);
-        }
+        self.add(path, format!("must be {wanted}, not {}", describe(value)), Kind::Form);
     }
 
     fn unknown<'n>(&mut self, name: &str, path: &str, known: impl Iterator<Item = &'n str>) {
@@ -370,7 +370,7 @@ mod tests {
             match range {
                 None => assert_eq!(found, Vec::<String>::new(), "{value}"),
                 Some(range) => {
-                    assert!(found[0].contains(&format!("must be a whole number from {range}, not ")), "{found:?}")
+                    assert!(found[0].contains(&format!("must be a whole number from {range}, not ")), "{found:?}");
                 }
             }
         }

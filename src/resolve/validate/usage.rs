@@ -1,6 +1,7 @@
 //! How settings are used: what upstream's command line refuses though its controller took it, and what is worth a warning.
 
 use super::{Checker, Kind};
+use crate::api::proto;
 use serde_json::{Map, Value};
 
 /// The lists of gateways, and the values that their gateways share.
@@ -161,9 +162,10 @@ fn check_ingress_ports(spec: &Value, checker: &mut Checker<'_>) {
 fn check_port(port: &Value, path: &str, root: &str, checker: &mut Checker<'_>) {
     let number = |field: &str| match port.get(field) {
         None | Some(Value::Null) => Some(0),
-        Some(value) => value.as_i64(),
+        // A target that has a name is the container's matter.
+        Some(Value::String(_)) if field == "targetPort" => None,
+        Some(value) => proto::whole(value),
     };
-    // A target that has a name is the container's matter.
     let (Some(target), Some(own)) = (number("targetPort"), number("port")) else { return };
     if (target == 0 && own > 1024) || target >= 1024 {
         return;
@@ -238,7 +240,7 @@ mod tests {
     #[test]
     fn ports_that_need_root_are_refused_unless_the_gateway_runs_as_root() {
         let wrong =
-            json!([{"port": 80, "targetPort": 80}, {"port": 443}, {"port": 1024}, {"port": 9, "targetPort": 0}]);
+            json!([{"port": 80, "targetPort": 80}, {"port": "443"}, {"port": 1024}, {"port": 9, "targetPort": 0}]);
         let mut spec = with_ports(&wrong);
         let found = problems(&spec);
         assert_eq!(found.len(), 4, "{found:?}");
