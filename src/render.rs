@@ -5,8 +5,9 @@ use crate::gotmpl::Ambient;
 use crate::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
 use crate::object::{Object, ObjectError};
 use crate::resolve::Enabled;
+use crate::tree::number::to_floats;
 use crate::tree::yaml_read;
-use serde_json::{Number, Value};
+use serde_json::Value;
 use std::cell::RefCell;
 
 /// The release name of every component (release 1.17).
@@ -158,18 +159,4 @@ fn read_objects(component: Component, file: &str, text: &str) -> Result<Vec<Obje
         }
     }
     Ok(objects)
-}
-
-/// Helm reads values from YAML by way of JSON: every number becomes a float.
-fn to_floats(value: &mut Value) {
-    match value {
-        Value::Number(n) => {
-            if let Some(float) = n.as_f64().and_then(Number::from_f64) {
-                *n = float;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(to_floats),
-        Value::Object(map) => map.values_mut().for_each(to_floats),
-        _ => {}
-    }
 }

@@ -2,6 +2,7 @@
 
 mod origin;
 
+use crate::api::proto::describe;
 use crate::tree::merge::overlay_iop;
 use crate::tree::yaml_read::{Document, Duplicates, parse_documents};
 use crate::tree::{patch, path, set, suggest};
@@ -47,9 +48,9 @@ pub enum RequestError {
     /// A part of the resource is not a map.
     #[error("{0}: {1} must be a map")]
     NotAMap(String, &'static str),
-    /// There are fields beside the spec that no resource has.
+    /// There are fields beside the spec that no resource has, or of another type.
     #[error("{}", .0.join("; "))]
-    Unknown(Vec<String>),
+    Fields(Vec<String>),
     /// Files cannot be merged.
     #[error("{file}: cannot be laid over the files before it: {message}")]
     Merge {
@@ -147,8 +148,8 @@ fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
             return Err(RequestError::NotAMap(name.into(), field));
         }
     }
-    let unknown = unknown_fields(name, &document);
-    if unknown.is_empty() { Ok(document) } else { Err(RequestError::Unknown(unknown)) }
+    let wrong = wrong_fields(name, &document);
+    if wrong.is_empty() { Ok(document) } else { Err(RequestError::Fields(wrong)) }
 }
 
 /// The fields of a resource.
@@ -172,8 +173,36 @@ const METADATA: &[&str] = &[
     "managedFields",
     "clusterName",
 ];
+/// The fields that hold text, and those that hold a map of it.
+const TEXTS: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
+const TEXT_MAPS: [&str; 2] = ["/metadata/labels", "/metadata/annotations"];
 
-/// Fields that no resource has, each with its place. A spec's field that was indented too little is one of them.
+/// Fields beside the spec that no resource has, and those of another type, each with its place. A spec's field that was
+/// indented too little is one of them.
+fn wrong_fields(file: &str, document: &Document) -> Vec<String> {
+    let mut found = unknown_fields(file, document);
+    let mut check = |path: &str, fits: bool, wanted: &str, value: &Value| {
+        if !fits && !value.is_null() {
+            let place = document.spans.nearest(path);
+            let described = describe(value);
+            found.push(format!("{file}:{}:{}: {path}: must be {wanted}, not {described}", place.line, place.column));
+        }
+    };
+    let fields = |pointers: &'static [&str]| {
+        pointers.iter().filter_map(|p| Some((p.trim_start_matches('/').replace('/', "."), document.value.pointer(p)?)))
+    };
+    for (path, value) in fields(&TEXTS) {
+        check(&path, value.is_string(), "a string", value);
+    }
+    for (path, value) in fields(&TEXT_MAPS) {
+        check(&path, value.is_object(), "a map", value);
+        for (key, inner) in value.as_object().into_iter().flatten() {
+            check(&path::join(&path, key), inner.is_string(), "a string", inner);
+        }
+    }
+    found
+}
+
 fn unknown_fields(file: &str, document: &Document) -> Vec<String> {
     let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<String> {
         let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
@@ -190,4 +219,28 @@ fn unknown_fields(file: &str, document: &Document) -> Vec<String> {
     let mut found = check(Some(&document.value), "", TOP);
     found.extend(check(document.value.get("metadata"), "metadata", METADATA));
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_surrounds_the_spec_is_checked_with_its_place() {
+        let refused = |text: &str| match from_files(&[("f.yaml".into(), text.into())], &[]) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        let wrong =
+            "apiVersion: 2\nkind: IstioOperator\nmetadata:\n  labels: {a: 1, b.c: true}\n  annotations: []\n  foo: x\n";
+        let expected = "f.yaml:6:3: metadata.foo: unknown field \"foo\"; \
+                        f.yaml:1:1: apiVersion: must be a string, not the number 2; \
+                        f.yaml:4:12: metadata.labels.a: must be a string, not the number 1; \
+                        f.yaml:4:18: metadata.labels.b\\.c: must be a string, not true; \
+                        f.yaml:5:3: metadata.annotations: must be a map, not a list";
+        assert_eq!(refused(wrong), expected);
+        let right =
+            "kind: IstioOperator\nmetadata: {name: null, labels: {a: null, b: \"1\"}, creationTimestamp: null}\n";
+        assert_eq!(refused(right), "");
+    }
 }

@@ -91,7 +91,9 @@ fn open(schema: &mut Value, depth: usize) {
         map.remove(key);
     }
     if map.get("format").is_some_and(|f| f == "integer") {
-        map.remove("format");
+        for key in ["format", "minimum", "maximum"] {
+            map.remove(key);
+        }
     }
     if let Some(Value::Object(inner)) =
         map.remove("anyOf").or_else(|| map.remove("allOf")).and_then(|v| v.get(0).cloned())

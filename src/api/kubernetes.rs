@@ -3,7 +3,7 @@
 //! The shapes are those of the 1.17 API, which follow Kubernetes' own but for a few: a reference to a ConfigMap or
 //! Secret key nests its name in `localObjectReference`, and volumes nest their source in `volumeSource`.
 
-use super::schema::{Anything, FreeMap, IntOrString, Integer};
+use super::schema::{Anything, Count, FreeMap, IntOrString, Integer, Long};
 use schemars::JsonSchema;
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ messages! {
         /// The readiness probe of the component's container, merged with the chart's.
         readiness_probe: ReadinessProbe,
         /// The number of pods; without effect while autoscaling is on.
-        replica_count: Integer,
+        replica_count: Count,
         /// Resources of the component's container.
         resources: Resources,
         /// Settings of the Service; its ports are merged by port and protocol.
@@ -488,22 +488,22 @@ messages! {
         /// NoSchedule, PreferNoSchedule or NoExecute.
         effect: String,
         /// For how long.
-        toleration_seconds: Integer,
+        toleration_seconds: Long,
     }
     /// The security context of pods.
     PodSecurityContext {
         /// SELinux.
         se_linux_options: SeLinuxOptions,
         /// The user.
-        run_as_user: Integer,
+        run_as_user: Long,
         /// Whether root is refused.
         run_as_non_root: bool,
         /// Further groups.
-        supplemental_groups: Vec<Integer>,
+        supplemental_groups: Vec<Long>,
         /// The group of volumes.
-        fs_group: Integer,
+        fs_group: Long,
         /// The group.
-        run_as_group: Integer,
+        run_as_group: Long,
         /// Kernel parameters.
         sysctls: Vec<Sysctl>,
         /// Windows.

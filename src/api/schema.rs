@@ -28,9 +28,19 @@ schema_type!(
     { "x-kubernetes-int-or-string": true }
 );
 schema_type!(
-    /// A whole number; protobuf's JSON form also allows it quoted.
+    /// A whole number of 32 bits; protobuf's JSON form also allows it quoted.
     Integer,
+    { "x-kubernetes-int-or-string": true, "format": "integer", "minimum": -2_147_483_648_i64, "maximum": 2_147_483_647 }
+);
+schema_type!(
+    /// The same of 64 bits.
+    Long,
     { "x-kubernetes-int-or-string": true, "format": "integer" }
+);
+schema_type!(
+    /// The same of 32 bits without sign.
+    Count,
+    { "x-kubernetes-int-or-string": true, "format": "integer", "minimum": 0, "maximum": 4_294_967_295_i64 }
 );
 schema_type!(
     /// Any JSON value.

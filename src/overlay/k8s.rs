@@ -1,13 +1,10 @@
 //! The `k8s` settings: each field goes to one path of one object, by the table of release 1.17.
 
 use super::{OverlayError, ports};
-use crate::api::kubernetes::KubernetesResourcesSpec;
-use crate::api::schema::Checked;
 use crate::object::Object;
 use crate::resolve::Enabled;
 use crate::tree::strategic;
 use serde_json::{Map, Value, json};
-use std::sync::LazyLock;
 
 /// Which object a setting goes to.
 enum Target {
@@ -63,8 +60,6 @@ const TABLE: [Row; 16] = [
     row("securityContext", Workload, true, &[Field("securityContext")]),
 ];
 
-static SCHEMA: LazyLock<Checked> = LazyLock::new(Checked::of::<KubernetesResourcesSpec>);
-
 /// Lays the settings over the objects they belong to.
 ///
 /// # Errors
@@ -73,13 +68,8 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), OverlayErr
     let facts = enabled.component.facts();
     for row in &TABLE {
         let Some(value) = enabled.k8s.get(row.field) else { continue };
-        let schema = SCHEMA.root().pointer(&format!("/properties/{}", row.field)).unwrap_or(&Value::Null);
-        let Some(value) = without_zeros(schema, value) else { continue };
         if facts.workload.0.is_empty() {
             return Err(OverlayError::NoWorkload { component: enabled.component, field: row.field.into() });
-        }
-        if row.field == "replicaCount" && is_autoscaled(enabled) {
-            continue;
         }
         let kind = match row.target {
             Target::Workload => facts.workload.0,
@@ -88,15 +78,9 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), OverlayErr
         let Some(object) = objects.iter_mut().rev().find(|o| o.kind() == kind && o.name() == enabled.name) else {
             continue;
         };
-        lay_over(object, row, facts.container, &value)?;
+        lay_over(object, row, facts.container, value)?;
     }
     Ok(())
-}
-
-/// Replicas are an autoscaler's where one is on; as in 1.17 that is the setting of the default gateway for every gateway.
-fn is_autoscaled(enabled: &Enabled) -> bool {
-    let path = format!("/{}/autoscaleEnabled", enabled.component.facts().values.replace('.', "/"));
-    enabled.values.pointer(&path) == Some(&Value::Bool(true))
 }
 
 fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value) -> Result<(), OverlayError> {
@@ -149,32 +133,5 @@ fn choose_budget(object: &mut Object) {
     };
     if counts("maxUnavailable", spec) && counts("minAvailable", spec) {
         spec.remove("minAvailable");
-    }
-}
-
-/// The value as protobuf's JSON form gives it back: scalars without presence vanish when they are zero, quoted whole numbers
-/// become numbers. `None` when nothing is left at the top.
-fn without_zeros(schema: &Value, value: &Value) -> Option<Value> {
-    let schema = SCHEMA.follow(schema);
-    let whole = schema.get("format").is_some_and(|f| f == "integer");
-    match value {
-        Value::Null => None,
-        Value::String(s) if whole => s.parse::<i64>().ok().filter(|n| *n != 0).map(Value::from),
-        Value::Number(n) if whole => (n.as_f64() != Some(0.0)).then(|| value.clone()),
-        Value::String(s) if schema.get("type").is_some_and(|t| t == "string") => (!s.is_empty()).then(|| value.clone()),
-        Value::Bool(false) if schema.get("type").is_some_and(|t| t == "boolean") => None,
-        Value::Object(map) => Some(Value::Object(match schema.get("properties") {
-            Some(properties) => map
-                .iter()
-                .filter_map(|(k, v)| Some((k.clone(), without_zeros(properties.get(k).unwrap_or(&Value::Null), v)?)))
-                .collect(),
-            None => map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect(),
-        })),
-        Value::Array(items) => {
-            let inner = schema.get("items").unwrap_or(&Value::Null);
-            let kept = |v: &Value| without_zeros(inner, v).unwrap_or_else(|| v.clone());
-            Some(items.iter().map(kept).collect())
-        }
-        other => Some(other.clone()),
     }
 }

@@ -1,6 +1,6 @@
 //! Which components a merged spec enables, and where they go.
 
-use super::{Enabled, text, values};
+use super::{Enabled, settings, text, values};
 use crate::component::{ALL, Component};
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn namespace_of(spec: &Value, settings: Option<&Value>) -> String {
 }
 
 /// The settings of a component that is no gateway.
-pub(super) fn settings(spec: &Value, component: Component) -> Option<&Value> {
+pub(super) fn settings_of(spec: &Value, component: Component) -> Option<&Value> {
     spec.get("components")?.get(component.facts().field)
 }
 
@@ -39,9 +39,9 @@ pub fn enabled(spec: &Value) -> Vec<Enabled> {
     let mut found = vec![];
     for component in ALL {
         let chosen: Vec<&Value> = if component.is_gateways() {
-            settings(spec, component).and_then(Value::as_array).map(|g| g.iter().collect()).unwrap_or_default()
+            settings_of(spec, component).and_then(Value::as_array).map(|g| g.iter().collect()).unwrap_or_default()
         } else {
-            settings(spec, component).into_iter().collect()
+            settings_of(spec, component).into_iter().collect()
         };
         for one in chosen.into_iter().filter(|s| is_enabled(Some(s))) {
             let name = if component.is_gateways() {
@@ -49,15 +49,16 @@ pub fn enabled(spec: &Value) -> Vec<Enabled> {
             } else {
                 resource_name(spec, component)
             };
+            let k8s = settings::of(spec, component, one);
             found.push(Enabled {
                 component,
                 namespace: namespace_of(spec, Some(one)),
                 values: if component.is_gateways() {
-                    values::of_gateway(&shared, component, one)
+                    values::of_gateway(&shared, component, one, &k8s)
                 } else {
                     shared.clone()
                 },
-                k8s: one.get("k8s").cloned().unwrap_or_default(),
+                k8s,
                 name,
             });
         }

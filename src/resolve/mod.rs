@@ -6,6 +6,7 @@
 pub mod components;
 pub mod enablement;
 pub mod profile;
+mod settings;
 pub mod translate;
 pub mod validate;
 pub mod values;
@@ -48,7 +49,7 @@ pub struct Enabled {
     pub namespace: String,
     /// Its Helm values, before the chart's defaults.
     pub values: Value,
-    /// Its `k8s` settings, null for none.
+    /// Its `k8s` settings as they apply, null for none.
     pub k8s: Value,
 }
 

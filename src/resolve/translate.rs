@@ -2,6 +2,7 @@
 //! istiod only).
 
 use super::validate::{Kind, Problem};
+use super::values::text_of;
 use crate::api::proto::describe;
 use crate::tree::merge::merge_patch;
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// `values.pilot.env`, a map, behind the list that is there already: of two with one name the later counts.
+/// `values.pilot.env`, a map, behind the list that is there already: it gives those with one name their value.
 fn moved_env(pilot: &Value, spec: &Value) -> Result<Option<Value>, Problem> {
     let env = match pilot.get("env") {
         None | Some(Value::Null) => return Ok(None),
@@ -71,10 +72,13 @@ fn moved_env(pilot: &Value, spec: &Value) -> Result<Option<Value>, Problem> {
         }
     };
     let mut list = spec.pointer("/components/pilot/k8s/env").and_then(Value::as_array).cloned().unwrap_or_default();
-    for (name, value) in env {
-        list.retain(|item| item.get("name").and_then(Value::as_str) != Some(name));
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        list.push(json!({"name": name, "value": text}));
+    for (name, value) in env.iter().filter(|(_, value)| !value.is_null()) {
+        let text = Value::from(text_of(value));
+        let same = list.iter_mut().find(|item| item.get("name").and_then(Value::as_str) == Some(name));
+        match same.and_then(Value::as_object_mut) {
+            Some(item) => drop(item.insert("value".into(), text)),
+            None => list.push(json!({"name": name, "value": text})),
+        }
     }
     Ok(Some(list.into()))
 }
@@ -94,6 +98,16 @@ mod tests {
                 "env": [{"name": "A", "value": "x"}, {"name": "B", "value": "true"}]})
         );
         assert_eq!(result.pointer("/values"), spec.pointer("/values"));
+    }
+
+    #[test]
+    fn an_old_variable_gives_its_value_to_the_one_that_is_there() {
+        let spec = json!({"components": {"pilot": {"k8s": {"env": [{"name": "B", "value": "1"}, {"name": "A", "value": "2"}]}}},
+            "values": {"pilot": {"env": {"C": 1_000_000, "B": 1.5, "D": 1e10, "E": null}}}});
+        let expected = json!([{"name": "B", "value": "1.5"}, {"name": "A", "value": "2"}, {"name": "C", "value": "1e+06"},
+            {"name": "D", "value": "1e+10"}]);
+        let result = reverse_translate(&spec).unwrap();
+        assert_eq!(result.pointer("/components/pilot/k8s/env"), Some(&expected));
     }
 
     #[test]

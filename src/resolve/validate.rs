@@ -95,8 +95,12 @@ impl Checker<'_> {
             for (i, gateway) in gateways.into_iter().flatten().enumerate() {
                 let path = format!("spec.components.{list}[{i}]");
                 let has = |key: &str| gateway.get(key).is_some_and(|v| !v.is_null());
+                let is_nameless =
+                    gateway.get("name").is_some_and(|n| n == "") && gateway.get("enabled") == Some(&true.into());
                 if gateway.is_null() || (gateway.is_object() && !has("name") && !has("$patch")) {
                     self.add(&path, "a gateway must be a map with a name, by which it is merged".into(), Kind::Form);
+                } else if is_nameless {
+                    self.add(&join(&path, "name"), "a gateway that is enabled must have a name".into(), Kind::Form);
                 }
             }
         }
@@ -152,16 +156,16 @@ impl Checker<'_> {
     }
 
     fn check_number(&mut self, schema: &Value, value: &Value, path: &str) {
-        let whole = schema.get("format").is_some_and(|f| f == "integer");
-        let fits = match value {
-            Value::Number(n) => !whole || n.is_i64() || n.is_u64() || n.as_f64().is_some_and(|f| f.fract() == 0.0),
-            Value::String(s) => !whole || s.parse::<i64>().is_ok(),
-            _ => false,
+        let end = |key: &str| schema.get(key).and_then(Value::as_i64);
+        let range = end("minimum").unwrap_or(i64::MIN)..=end("maximum").unwrap_or(i64::MAX);
+        let wanted = match (schema.get("format").is_some_and(|f| f == "integer"), proto::whole(value)) {
+            (false, _) if value.is_number() || value.is_string() => return,
+            (false, _) => "a number or a string".to_owned(),
+            (true, None) => "a whole number".to_owned(),
+            (true, Some(number)) if range.contains(&number) => return,
+            (true, Some(_)) => format!("a whole number from {} to {}", range.start(), range.end()),
         };
-        if !fits {
-            let wanted = if whole { "a whole number" } else { "a number or a string" };
-            self.add(path, format!("must be {wanted}, not {}", describe(value)), Kind::Form);
-        }
+        self.add(path, format!("must be {wanted}, not {}", describe(value)), Kind::Form);
     }
 
     fn unknown<'n>(&mut self, name: &str, path: &str, known: impl Iterator<Item = &'n str>) {
@@ -288,18 +292,22 @@ fn is_tag(s: &str) -> bool {
 /// A reference as registries take it: a host with an optional port, lower-case path parts, an optional tag and digest.
 fn is_hub(s: &str) -> bool {
     let (name, digest) = s.split_once('@').map_or((s, None), |(n, d)| (n, Some(d)));
-    if digest.is_some_and(|d| !d.contains(':') || d.len() < 35) {
-        return false;
-    }
-    let (name, tag) = match name.rsplit_once(':') {
-        Some((n, t)) if !t.contains('/') && n.contains('/') => (n, Some(t)),
-        _ => (name, None),
-    };
-    let mut parts = name.split('/');
-    let first = parts.next().unwrap_or_default();
-    let rest: Vec<&str> = parts.collect();
-    let host = !rest.is_empty() && is_host(first);
-    tag.is_none_or(is_tag) && (host || is_path_part(first)) && rest.iter().all(|p| is_path_part(p))
+    let tagged = || name.rsplit_once(':').is_some_and(|(n, tag)| is_tag(tag) && is_image_name(n));
+    digest.is_none_or(is_digest) && (is_image_name(name) || tagged())
+}
+
+fn is_digest(s: &str) -> bool {
+    let is_word =
+        |w: &str| w.starts_with(|c: char| c.is_ascii_alphabetic()) && w.chars().all(|c| c.is_ascii_alphanumeric());
+    s.split_once(':').is_some_and(|(algorithm, hex)| {
+        let fits = hex.len() >= 32 && hex.chars().all(|c| c.is_ascii_hexdigit());
+        fits && algorithm.split(['-', '_', '+', '.']).all(is_word)
+    })
+}
+
+fn is_image_name(s: &str) -> bool {
+    let is_path = |p: &str| p.split('/').all(is_path_part);
+    is_path(s) || s.split_once('/').is_some_and(|(host, path)| is_host(host) && is_path(path))
 }
 
 fn is_host(s: &str) -> bool {
@@ -313,13 +321,11 @@ fn is_host(s: &str) -> bool {
     host.split('.').all(label) && port.is_none_or(|p| !p.is_empty() && p.chars().all(|c| c.is_ascii_digit()))
 }
 
+/// Letters and digits, between which one dot, one or two underscores, or any number of dashes may stand.
 fn is_path_part(s: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    s.starts_with(inner)
-        && s.ends_with(inner)
-        && s.chars().all(|c| inner(c) || "._-".contains(c))
-        && !s.contains("..")
-        && !s.contains("___")
+    let separates = |t: &str| matches!(t, "." | "_" | "__") || t.chars().all(|c| c == '-');
+    s.starts_with(inner) && s.ends_with(inner) && s.split(inner).all(separates)
 }
 
 #[cfg(test)]
@@ -347,6 +353,35 @@ mod tests {
             "spec.revision: invalid value \"a.b_C\": must be up to 63 lower-case letters, digits and dashes such as 1-17-8",
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn whole_numbers_have_the_size_of_their_type() {
+        let k8s = |field: &str, value: Value| json!({"components": {"pilot": {"k8s": {field: value}}}});
+        for (field, value, range) in [
+            ("replicaCount", json!(-1), Some("0 to 4294967295")),
+            ("replicaCount", json!("4294967296"), Some("0 to 4294967295")),
+            ("replicaCount", json!(4_294_967_295_u32), None),
+            ("hpaSpec", json!({"minReplicas": 3_000_000_000_u32}), Some("-2147483648 to 2147483647")),
+            ("hpaSpec", json!({"minReplicas": -1}), None),
+            ("securityContext", json!({"runAsUser": 3_000_000_000_u32}), None),
+        ] {
+            let found = problems(&k8s(field, value.clone()));
+            match range {
+                None => assert_eq!(found, Vec::<String>::new(), "{value}"),
+                Some(range) => {
+                    assert!(found[0].contains(&format!("must be a whole number from {range}, not ")), "{found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_gateway_without_a_name_cannot_be_enabled() {
+        let gateways = |enabled: bool| json!({"components": {"egressGateways": [{"name": "", "enabled": enabled}]}});
+        let expected = "spec.components.egressGateways[0].name: a gateway that is enabled must have a name";
+        assert_eq!(problems(&gateways(true)), [expected]);
+        assert_eq!(problems(&gateways(false)), Vec::<String>::new());
     }
 
     #[test]
@@ -388,10 +423,18 @@ mod tests {
 
     #[test]
     fn hubs_are_references() {
-        for hub in ["docker.io/istio", "localhost:5000/a/b", "istio", "gcr.io/x/y-z_a", "a.b/c:tag"] {
+        for hub in [
+            "docker.io/istio",
+            "localhost:5000/a/b",
+            "localhost:5000",
+            "istio",
+            "gcr.io/x/y-z__a",
+            "a.b/c:tag",
+            "A/b--c",
+        ] {
             assert!(is_hub(hub), "{hub}");
         }
-        for hub in ["a b", "docker.io/Foo/bar", "/x", "x/", "a//b"] {
+        for hub in ["a b", "docker.io/Foo/bar", "/x", "x/", "a//b", "Foo", "a._b", "a___b", "x/y:", "a@sha256:12"] {
             assert!(!is_hub(hub), "{hub}");
         }
     }

@@ -1,9 +1,11 @@
 //! The Helm values that a merged spec comes to: its API fields < `values` < `unvalidatedValues` < gateway fields.
 
-use super::components::{is_enabled, namespace_of, settings};
+use super::components::{is_enabled, namespace_of, settings_of};
 use crate::component::Component;
+use crate::gotmpl::{self, format};
 use crate::tree::merge::merge_patch;
-use serde_json::{Map, Value, json};
+use crate::tree::number::to_floats;
+use serde_json::{Value, json};
 
 /// The components whose enablement and namespace become values, in the order upstream writes them: later ones win where two
 /// write to one path (release 1.17).
@@ -30,17 +32,17 @@ pub fn of_spec(spec: &Value) -> Value {
     put(&["revision"], filled(spec.get("revision")));
     put(&["meshConfig"], filled(spec.get("meshConfig")));
     for (component, enabled_at, namespace_at) in WRITTEN {
-        let settings = settings(spec, component);
+        let settings = settings_of(spec, component);
         put(&[enabled_at, "enabled"], Some(is_enabled(settings).into()));
         put(&[namespace_at, "namespace"], Some(namespace_of(spec, settings).into()));
     }
     for (component, root) in [(Component::Pilot, "pilot"), (Component::Cni, "cni"), (Component::IstiodRemote, "global")]
     {
-        let settings = settings(spec, component);
+        let settings = settings_of(spec, component);
         put(&[root, "hub"], filled(settings.and_then(|s| s.get("hub"))));
         put(&[root, "tag"], filled(settings.and_then(|s| s.get("tag"))).map(|t| text_of(&t).into()));
     }
-    put(&["global", "istioNamespace"], Some(namespace_of(spec, settings(spec, Component::Pilot)).into()));
+    put(&["global", "istioNamespace"], Some(namespace_of(spec, settings_of(spec, Component::Pilot)).into()));
     if uses_old_metrics(spec) {
         put(&["global", "autoscalingv2API"], Some(false.into()));
     }
@@ -52,14 +54,16 @@ pub fn of_spec(spec: &Value) -> Value {
     values
 }
 
-/// A tag as text; a number is taken as written.
-fn text_of(tag: &Value) -> String {
-    tag.as_str().map_or_else(|| tag.to_string(), str::to_owned)
+/// A value as text where upstream prints it with Go's `%v`: numbers are floats (`1e+06`), a list is `[a b]`.
+pub(super) fn text_of(value: &Value) -> String {
+    let mut value = value.clone();
+    to_floats(&mut value);
+    String::from_utf8_lossy(&format::display(&gotmpl::Value::from_json(&value))).into_owned()
 }
 
-/// The values of one gateway: its name, labels and ports go where the chart reads them.
+/// The values of one gateway: its name, labels and ports go where the chart reads them, in place of what is there.
 #[must_use]
-pub fn of_gateway(shared: &Value, component: Component, gateway: &Value) -> Value {
+pub fn of_gateway(shared: &Value, component: Component, gateway: &Value, k8s: &Value) -> Value {
     let mut values = shared.clone();
     let root = component.facts().values.trim_start_matches("gateways.");
     let Some(target) = values.get_mut("gateways").and_then(|g| g.get_mut(root)).and_then(Value::as_object_mut) else {
@@ -68,10 +72,10 @@ pub fn of_gateway(shared: &Value, component: Component, gateway: &Value) -> Valu
     let name = gateway.get("name").cloned().unwrap_or_else(|| "".into());
     target.insert("name".into(), name);
     if let Some(labels) = gateway.get("label").and_then(Value::as_object).filter(|l| !l.is_empty()) {
-        let all = target.entry("labels").or_insert_with(|| Value::Object(Map::new()));
-        merge_patch(all, &Value::Object(labels.clone()));
+        let labels = labels.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone()));
+        target.insert("labels".into(), labels.collect());
     }
-    if let Some(ports) = gateway.pointer("/k8s/service/ports").filter(|p| !p.is_null()) {
+    if let Some(ports) = k8s.pointer("/service/ports") {
         target.insert("ports".into(), ports.clone());
     }
     values
@@ -102,4 +106,40 @@ fn uses_old_metrics(spec: &Value) -> bool {
             })
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_of_a_component_is_printed_as_go_prints_numbers() {
+        for (tag, text) in [
+            (json!("1.10"), "1.10"),
+            (json!(12), "12"),
+            (json!(1.1), "1.1"),
+            (json!(20_230_101), "2.0230101e+07"),
+            (json!(1_000_000), "1e+06"),
+            (json!(true), "true"),
+            (json!(["a", 1]), "[a 1]"),
+        ] {
+            let spec = json!({"components": {"pilot": {"tag": tag}, "cni": {"tag": tag}}});
+            let values = of_spec(&spec);
+            assert_eq!(values.pointer("/pilot/tag"), Some(&json!(text)));
+            assert_eq!(values.pointer("/cni/tag"), Some(&json!(text)));
+        }
+    }
+
+    #[test]
+    fn the_labels_of_a_gateway_take_the_place_of_those_in_the_values() {
+        let shared = json!({"gateways": {"istio-ingressgateway": {"labels": {"a": "b", "c": "d"}}}});
+        let labels = |gateway: Value| {
+            let values = of_gateway(&shared, Component::IngressGateways, &gateway, &Value::Null);
+            values.pointer("/gateways/istio-ingressgateway/labels").cloned()
+        };
+        assert_eq!(labels(json!({"label": {"a": "x", "n": null}})), Some(json!({"a": "x"})));
+        for none in [json!({}), json!({"label": {}}), json!({"label": null})] {
+            assert_eq!(labels(none), Some(json!({"a": "b", "c": "d"})));
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! `fmt`'s `%v` prints too) or of `encoding/json`. All use the shortest digits that read back to the same
 //! float; only the choice between plain digits and an exponent differs.
 
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 /// The shortest decimal digits of a finite float, and where the point goes.
 struct Digits {
@@ -145,6 +145,20 @@ pub fn number_text_v(number: &Number) -> String {
     match number.as_f64() {
         Some(float) if number.is_f64() => format_float_g(float),
         _ => number.to_string(),
+    }
+}
+
+/// What Go reads through JSON has floats only.
+pub fn to_floats(value: &mut Value) {
+    match value {
+        Value::Number(n) => {
+            if let Some(float) = n.as_f64().and_then(Number::from_f64) {
+                *n = float;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(to_floats),
+        Value::Object(map) => map.values_mut().for_each(to_floats),
+        _ => {}
     }
 }
 

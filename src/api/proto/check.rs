@@ -100,7 +100,7 @@ fn fits(kind: &Type, value: &Value) -> bool {
 }
 
 /// A whole number, also as text, as protobuf writes those of 64 bits.
-fn whole(value: &Value) -> Option<i64> {
+pub(crate) fn whole(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| {
             // A float without fraction, as `1e3` is read.

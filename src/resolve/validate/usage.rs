@@ -1,6 +1,7 @@
 //! How settings are used: what upstream's command line refuses though its controller took it, and what is worth a warning.
 
 use super::{Checker, Kind};
+use crate::api::proto;
 use serde_json::{Map, Value};
 
 /// The lists of gateways, and the values that their gateways share.
@@ -112,6 +113,7 @@ pub(super) fn check(spec: &Value, checker: &mut Checker<'_>) {
         }
     }
     check_replicas(spec, checker);
+    check_overlays(spec, checker);
 }
 
 fn at<'v>(spec: &'v Value, path: &str) -> Option<&'v Value> {
@@ -160,9 +162,10 @@ fn check_ingress_ports(spec: &Value, checker: &mut Checker<'_>) {
 fn check_port(port: &Value, path: &str, root: &str, checker: &mut Checker<'_>) {
     let number = |field: &str| match port.get(field) {
         None | Some(Value::Null) => Some(0),
-        Some(value) => value.as_i64(),
+        // A target that has a name is the container's matter.
+        Some(Value::String(_)) if field == "targetPort" => None,
+        Some(value) => proto::whole(value),
     };
-    // A target that has a name is the container's matter.
     let (Some(target), Some(own)) = (number("targetPort"), number("port")) else { return };
     if (target == 0 && own > 1024) || target >= 1024 {
         return;
@@ -198,6 +201,25 @@ fn check_replicas(spec: &Value, checker: &mut Checker<'_>) {
     }
 }
 
+/// Of several overlays for one object only the last counts.
+fn check_overlays(spec: &Value, checker: &mut Checker<'_>) {
+    let components = at(spec, "components").and_then(Value::as_object).into_iter().flatten();
+    let single =
+        components.filter(|(_, c)| c.is_object()).map(|(name, c)| (format!("spec.components.{name}"), c.get("k8s")));
+    let of_lists = GATEWAYS.iter().flat_map(|(list, _)| gateways(spec, list)).map(|(path, g)| (path, g.get("k8s")));
+    for (path, k8s) in single.chain(of_lists) {
+        let overlays =
+            k8s.and_then(|k| k.get("overlays")).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for (i, overlay) in overlays.iter().enumerate() {
+            let same = |other: &Value| ["kind", "name"].iter().all(|field| other.get(field) == overlay.get(field));
+            if overlay.is_object() && overlays.iter().skip(i + 1).any(same) {
+                let message = "has no effect, since a later overlay is for the same object; put all patches into one";
+                checker.add(&format!("{path}.k8s.overlays[{i}]"), message.into(), Kind::Doubt);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,7 +240,7 @@ mod tests {
     #[test]
     fn ports_that_need_root_are_refused_unless_the_gateway_runs_as_root() {
         let wrong =
-            json!([{"port": 80, "targetPort": 80}, {"port": 443}, {"port": 1024}, {"port": 9, "targetPort": 0}]);
+            json!([{"port": 80, "targetPort": 80}, {"port": "443"}, {"port": 1024}, {"port": 9, "targetPort": 0}]);
         let mut spec = with_ports(&wrong);
         let found = problems(&spec);
         assert_eq!(found.len(), 4, "{found:?}");
@@ -233,6 +255,17 @@ mod tests {
         let right = json!([{"port": 80, "targetPort": 8080}, {"port": 1025}, {"port": 80, "targetPort": "http"},
             {"port": 1, "targetPort": 1024}]);
         assert_eq!(problems(&with_ports(&right)), []);
+    }
+
+    #[test]
+    fn an_overlay_that_a_later_one_for_the_same_object_overrules_is_a_doubt() {
+        let overlays = json!([{"kind": "Service", "name": "a"}, {"kind": "Deployment", "name": "a"}, {"kind": "Service", "name": "a"}]);
+        let spec = json!({"components": {"base": {"k8s": {"overlays": overlays}},
+            "ingressGateways": [{"name": "gw", "k8s": {"overlays": overlays}}]}});
+        let message = "has no effect, since a later overlay is for the same object; put all patches into one";
+        let expected = ["base", "ingressGateways[name:gw]"]
+            .map(|c| (format!("spec.components.{c}.k8s.overlays[0]: {message}"), Kind::Doubt));
+        assert_eq!(problems(&spec), expected);
     }
 
     #[test]

@@ -1,0 +1,112 @@
+//! The `k8s` settings of a component as they apply: what protobuf's JSON form gives back of them.
+//!
+//! In: the merged spec and a component's part of it. Out: its settings, in which nothing is zero that has no presence.
+
+use crate::api::kubernetes::KubernetesResourcesSpec;
+use crate::api::proto;
+use crate::api::schema::Checked;
+use crate::component::Component;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+static SCHEMA: LazyLock<Checked> = LazyLock::new(Checked::of::<KubernetesResourcesSpec>);
+
+/// The settings of a component or gateway, null for none.
+pub(super) fn of(spec: &Value, component: Component, settings: &Value) -> Value {
+    let Some(k8s) = settings.get("k8s").and_then(Value::as_object) else { return Value::Null };
+    let property = |field: &str| SCHEMA.root().pointer(&format!("/properties/{field}")).unwrap_or(&Value::Null);
+    let kept = k8s.iter().filter_map(|(field, value)| {
+        // An autoscaler has its own idea of replicas.
+        let is_overruled = field == "replicaCount" && is_autoscaled(spec, component);
+        let value = if is_overruled { None } else { without_zeros(property(field), value) };
+        Some((field.clone(), value?))
+    });
+    kept.collect()
+}
+
+/// As in 1.17 it is `values` alone that decides, and the setting of the default gateway for every gateway.
+fn is_autoscaled(spec: &Value, component: Component) -> bool {
+    let path = format!("/values/{}/autoscaleEnabled", component.facts().values.replace('.', "/"));
+    spec.pointer(&path) == Some(&Value::Bool(true))
+}
+
+/// Scalars without presence vanish when they are zero, and so do empty lists and maps; quoted whole numbers become numbers.
+/// `None` when nothing is left at the top.
+fn without_zeros(schema: &Value, value: &Value) -> Option<Value> {
+    let schema = SCHEMA.follow(schema);
+    let is = |kind: &str| schema.get("type").is_some_and(|t| t == kind);
+    if value.is_null() {
+        None
+    } else if schema.get("format").is_some_and(|f| f == "integer") {
+        proto::whole(value).filter(|n| *n != 0).map(Value::from)
+    } else {
+        match value {
+            Value::String(s) if is("string") && s.is_empty() => None,
+            Value::Bool(false) if is("boolean") => None,
+            Value::Object(map) if is("object") => {
+                match (schema.get("properties"), schema.get("additionalProperties")) {
+                    (Some(properties), _) => {
+                        let of = |key: &str| properties.get(key).unwrap_or(&Value::Null);
+                        Some(map.iter().filter_map(|(k, v)| Some((k.clone(), without_zeros(of(k), v)?))).collect())
+                    }
+                    (None, Some(_)) => {
+                        let filled: serde_json::Map<_, _> =
+                            map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
+                        (!filled.is_empty()).then_some(Value::Object(filled))
+                    }
+                    (None, None) => Some(value.clone()),
+                }
+            }
+            Value::Array(items) if is("array") => {
+                let inner = schema.get("items").unwrap_or(&Value::Null);
+                let kept = |v: &Value| without_zeros(inner, v).unwrap_or_else(|| v.clone());
+                (!items.is_empty()).then(|| items.iter().map(kept).collect())
+            }
+            other => Some(other.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn typed(k8s: &Value) -> Value {
+        of(&json!({}), Component::IngressGateways, &json!({ "k8s": k8s }))
+    }
+
+    #[test]
+    fn quoted_numbers_are_numbers_and_what_is_zero_or_empty_is_unset() {
+        let ports =
+            json!([{"port": "80", "nodePort": 0, "protocol": "", "name": null, "targetPort": "http"}, {"port": 8e3}]);
+        let given = json!({
+            "service": {"ports": ports, "externalIPs": [], "publishNotReadyAddresses": false, "type": ""},
+            "tolerations": [], "env": null, "nodeSelector": {}, "podAnnotations": {"a": "", "b": null},
+            "strategy": {"rollingUpdate": {"maxSurge": 0}}, "securityContext": {"runAsUser": "0", "fsGroup": "7"},
+            "overlays": [{"kind": "Service", "patches": [{"path": "a", "value": []}, {"path": "b", "value": false}]}],
+        });
+        let expected = json!({
+            "service": {"ports": [{"port": 80, "targetPort": "http"}, {"port": 8000}]},
+            "podAnnotations": {"a": ""},
+            "strategy": {"rollingUpdate": {"maxSurge": 0}}, "securityContext": {"fsGroup": 7},
+            "overlays": [{"kind": "Service", "patches": [{"path": "a", "value": []}, {"path": "b", "value": false}]}],
+        });
+        assert_eq!(typed(&given), expected);
+        assert_eq!(typed(&json!({"service": {"ports": []}})), json!({"service": {}}));
+        assert_eq!(typed(&Value::Null), Value::Null);
+    }
+
+    #[test]
+    fn replicas_give_way_to_an_autoscaler_that_the_values_turn_on() {
+        let on = json!({"gateways": {"istio-ingressgateway": {"autoscaleEnabled": true}}});
+        let off = json!({"gateways": {"istio-ingressgateway": {"autoscaleEnabled": false}}});
+        for (values, unvalidated, kept) in [(&on, &off, false), (&off, &on, true), (&json!({}), &on, true)] {
+            let spec = json!({"values": values, "unvalidatedValues": unvalidated});
+            let settings = json!({"name": "any", "k8s": {"replicaCount": 3}});
+            let found = of(&spec, Component::IngressGateways, &settings);
+            assert_eq!(found.get("replicaCount").is_some(), kept, "{spec}");
+            assert!(of(&spec, Component::Pilot, &settings).get("replicaCount").is_some());
+        }
+    }
+}
