@@ -6,16 +6,13 @@ use crate::resolve::Enabled;
 use crate::tree::path::Path;
 use crate::tree::{patch, suggest};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
-/// Applies the overlays. Each begins with the object as it was rendered, so that of several for one object the last counts
-/// (release 1.17).
+/// Applies the overlays in order; two for one object combine.
 ///
 /// # Errors
 /// Every overlay that matches no object, and every patch that does not fit.
 pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), Vec<OverlayError>> {
     let mut problems = vec![];
-    let mut patched = BTreeMap::new();
     let overlays = enabled.k8s.get("overlays").and_then(Value::as_array);
     for overlay in overlays.into_iter().flatten() {
         let said = |field: &str| overlay.get(field).and_then(Value::as_str).unwrap_or_default();
@@ -23,17 +20,10 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), Vec<Overla
         let matches = |o: &Object| {
             o.kind() == kind && o.name() == name && (o.namespace().is_empty() || o.namespace() == enabled.namespace)
         };
-        match objects.iter().enumerate().find(|(_, o)| matches(o)) {
-            Some((i, object)) => {
-                let mut object = object.clone();
-                problems.extend(apply_to(&mut object, overlay));
-                patched.insert(i, object);
-            }
+        match objects.iter().position(matches).and_then(|i| objects.get_mut(i)) {
+            Some(object) => problems.extend(apply_to(object, overlay)),
             None => problems.push(no_object(enabled, kind, name, objects)),
         }
-    }
-    for (i, object) in patched {
-        objects.get_mut(i).into_iter().for_each(|place| object.clone_into(place));
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
@@ -69,31 +59,4 @@ fn apply_to(object: &mut Object, overlay: &Value) -> Vec<OverlayError> {
         }
     }
     problems
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::component::Component;
-    use serde_json::json;
-
-    #[test]
-    fn of_two_overlays_for_one_object_the_last_counts_and_each_must_fit() {
-        let enabled = |first: &str| Enabled {
-            component: Component::Pilot,
-            name: "istiod".into(),
-            namespace: "ns".into(),
-            values: json!({}),
-            k8s: json!({"overlays": [
-                {"kind": "Service", "name": "a", "patches": [{"path": first, "value": 1}]},
-                {"kind": "Service", "name": "a", "patches": [{"path": "spec.second", "value": 2}, {"path": "spec.third", "value": 3}]},
-            ]}),
-        };
-        let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}, "spec": {"list": []}});
-        let mut objects = [Object::new(service).unwrap()];
-        assert_eq!(apply(&enabled("spec.first"), &mut objects), Ok(()));
-        let spec = json!({"list": [], "second": 2, "third": 3});
-        assert_eq!(objects[0].value().get("spec"), Some(&spec));
-        assert_eq!(apply(&enabled("spec.list.[name:x].y"), &mut objects).unwrap_err().len(), 1);
-    }
 }

@@ -113,7 +113,6 @@ pub(super) fn check(spec: &Value, checker: &mut Checker<'_>) {
         }
     }
     check_replicas(spec, checker);
-    check_overlays(spec, checker);
 }
 
 fn at<'v>(spec: &'v Value, path: &str) -> Option<&'v Value> {
@@ -201,25 +200,6 @@ fn check_replicas(spec: &Value, checker: &mut Checker<'_>) {
     }
 }
 
-/// Of several overlays for one object only the last counts.
-fn check_overlays(spec: &Value, checker: &mut Checker<'_>) {
-    let components = at(spec, "components").and_then(Value::as_object).into_iter().flatten();
-    let single =
-        components.filter(|(_, c)| c.is_object()).map(|(name, c)| (format!("spec.components.{name}"), c.get("k8s")));
-    let of_lists = GATEWAYS.iter().flat_map(|(list, _)| gateways(spec, list)).map(|(path, g)| (path, g.get("k8s")));
-    for (path, k8s) in single.chain(of_lists) {
-        let overlays =
-            k8s.and_then(|k| k.get("overlays")).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        for (i, overlay) in overlays.iter().enumerate() {
-            let same = |other: &Value| ["kind", "name"].iter().all(|field| other.get(field) == overlay.get(field));
-            if overlay.is_object() && overlays.iter().skip(i + 1).any(same) {
-                let message = "has no effect, since a later overlay is for the same object; put all patches into one";
-                checker.add(&format!("{path}.k8s.overlays[{i}]"), message.into(), Kind::Doubt);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,17 +235,6 @@ mod tests {
         let right = json!([{"port": 80, "targetPort": 8080}, {"port": 1025}, {"port": 80, "targetPort": "http"},
             {"port": 1, "targetPort": 1024}]);
         assert_eq!(problems(&with_ports(&right)), []);
-    }
-
-    #[test]
-    fn an_overlay_that_a_later_one_for_the_same_object_overrules_is_a_doubt() {
-        let overlays = json!([{"kind": "Service", "name": "a"}, {"kind": "Deployment", "name": "a"}, {"kind": "Service", "name": "a"}]);
-        let spec = json!({"components": {"base": {"k8s": {"overlays": overlays}},
-            "ingressGateways": [{"name": "gw", "k8s": {"overlays": overlays}}]}});
-        let message = "has no effect, since a later overlay is for the same object; put all patches into one";
-        let expected = ["base", "ingressGateways[name:gw]"]
-            .map(|c| (format!("spec.components.{c}.k8s.overlays[0]: {message}"), Kind::Doubt));
-        assert_eq!(problems(&spec), expected);
     }
 
     #[test]
