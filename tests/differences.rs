@@ -139,6 +139,16 @@ fn dots_in_brackets_of_an_overlays_path_need_no_backslash() {
 }
 
 #[test]
+fn two_overlays_for_one_object_combine() {
+    let overlay = |path: &str| format!("{{kind: Deployment, name: istiod, patches: [{{path: {path}, value: set}}]}}");
+    let both = [overlay("metadata.labels.first"), overlay("metadata.labels.second")].join(", ");
+    let spec = format!("{{components: {{pilot: {{k8s: {{overlays: [{both}]}}}}}}}}");
+    let objects = built(&request(&[&spec], &[]));
+    let labels = &object(&objects, "Deployment", "istiod")["metadata"]["labels"];
+    assert_eq!((&labels["first"], &labels["second"]), (&json!("set"), &json!("set")));
+}
+
+#[test]
 fn a_file_may_direct_the_merge() {
     let spec =
         resolved(&request(&["{components: {egressGateways: [{name: istio-egressgateway, $patch: delete}]}}"], &[]));

@@ -245,7 +245,8 @@ pub async fn run(
     for (api_version, kind) in &kinds {
         patiently(&stop, || index.watch(api_version, kind)).await?;
     }
-    let users = Users::watch(cluster.client(), index.clone());
+    let users = Users::new(index.clone());
+    users.watch(cluster.client());
     stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
 
     let concurrency = config.concurrency;

@@ -217,6 +217,7 @@ mod tests {
     use super::*;
     use crate::cluster::Cluster;
     use crate::controller::index::Index;
+    use crate::controller::usage::Users;
     use crate::controller::{Claims, Config};
     use crate::metrics::Metrics;
     use crate::pipeline::{ClusterFacts, Package};
@@ -233,7 +234,8 @@ mod tests {
         let (facts, package) = (ClusterFacts::default(), Arc::new(Package::embedded().unwrap()));
         let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
         let (memories, queue) = Default::default();
-        Context { cluster, index, claims, facts, package, config, metrics, memories, queue }
+        let users = Users::new(index.clone());
+        Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue }
     }
 
     #[test]
@@ -245,7 +247,9 @@ mod tests {
             "spec": {"profile": "minimal"},
             "status": {"observedGeneration": 2},
         });
-        let resource = Arc::new(serde_json::from_value(resource).unwrap());
+        let mut resource = serde_json::from_value(resource).unwrap();
+        crate::controller::strip(&mut resource);
+        let resource = Arc::new(resource);
         let collected = collect(async { assert!(reconcile(resource, Arc::new(context())).await.is_err()) });
         assert_eq!(collected.path("build"), ["build", "pass"]);
         assert_eq!(collected.path("component"), ["component", "install", "pass"]);

@@ -240,7 +240,7 @@ mod tests {
                 "MutatingWebhookConfiguration istio-revision-tag-prod overlaps with istio-revision-tag-prod"
             )
         );
-        assert!(found[0].ends_with("for pods without labels in namespaces labelled istio.io/rev=prod"), "{found:?}");
+        assert!(found[0].ends_with("for pods labelled istio.io/rev=prod in namespaces without labels"), "{found:?}");
     }
 
     #[test]

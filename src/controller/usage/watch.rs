@@ -98,13 +98,16 @@ pub(in crate::controller) struct Users {
 }
 
 impl Users {
-    /// Begins to watch. Who asked for the use of a revision is woken through the index when it changes.
-    pub fn watch(client: &Client, index: Index) -> Self {
-        let users = Self { state: Arc::default(), index, synced: Arc::new(tokio::sync::watch::channel(()).0) };
+    /// Nothing is known yet. Who asks for the use of a revision is woken through the index when it changes.
+    pub fn new(index: Index) -> Self {
+        Self { state: Arc::default(), index, synced: Arc::new(tokio::sync::watch::channel(()).0) }
+    }
+
+    /// Begins to watch.
+    pub fn watch(&self, client: &Client) {
         for source in SOURCES {
-            tokio::spawn(users.clone().follow(source, client.clone()));
+            tokio::spawn(self.clone().follow(source, client.clone()));
         }
-        users
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
