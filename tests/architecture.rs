@@ -167,6 +167,23 @@ fn the_documentation_names_the_modules_in_this_order() {
 }
 
 #[test]
+fn every_complaint_names_tests_that_there_are() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = ["src", "tests"].into_iter().flat_map(rust_files);
+    let code: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let text = fs::read_to_string(root.join("docs/complaints.md")).unwrap();
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() > 20);
+    for row in rows {
+        let tests: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for test in tests.into_iter().filter(|test| !test.starts_with("bench ")) {
+            assert!(code.contains(&format!("fn {test}(")), "there is no {test}");
+        }
+    }
+}
+
+#[test]
 fn no_file_is_too_long_to_read() {
     let files = rust_files("src").into_iter().chain(rust_files("tests"));
     let long: Vec<_> = files

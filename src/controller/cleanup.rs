@@ -57,22 +57,19 @@ pub(super) async fn finalize(
     let mut listed = list_owned(context, id, memory).await;
     let doomed = std::mem::take(&mut listed.doomed);
     Span::current().record("objects", doomed.len());
-    if !is_forced && age(resource) < HELD {
-        let users = match users(context, &listed.workloads).await {
-            Err(error) if age(resource) < PATIENCE => {
+    if may_be_held(age(resource), is_forced) {
+        match users(context, &listed.workloads).await {
+            Err(error) if may_be_tried_again(age(resource), is_forced) => {
                 let failed = Verdict::Failed(format!("cannot tell who uses the control plane: {error}"));
                 report(resource, context, memory, &Findings::of(failed, generation)).await?;
                 return Err(error.into());
             }
-            Err(error) => {
-                tracing::warn!(%error, "cannot tell who uses the control plane, deleting it");
-                vec![]
+            Err(error) => tracing::warn!(%error, "cannot tell who uses the control plane, deleting it"),
+            Ok(users) if !users.is_empty() => {
+                report(resource, context, memory, &held(&users, resource, generation)).await?;
+                return Ok(Action::requeue(ASK_AGAIN));
             }
-            Ok(users) => users,
-        };
-        if !users.is_empty() {
-            report(resource, context, memory, &held(&users, resource, generation)).await?;
-            return Ok(Action::requeue(ASK_AGAIN));
+            Ok(_) => {}
         }
     }
     if !doomed.is_empty() {
@@ -86,7 +83,7 @@ pub(super) async fn finalize(
     }
     let failures: Vec<String> =
         listed.failures.into_iter().chain(deleted.into_iter().map(|(_, error)| error.to_string())).collect();
-    if !failures.is_empty() && !is_forced && age(resource) < PATIENCE {
+    if !failures.is_empty() && may_be_tried_again(age(resource), is_forced) {
         let failed = Verdict::Failed(format!("cannot delete what the resource installed: {}", summary(&failures)));
         report(resource, context, memory, &Findings::of(failed, generation)).await?;
         return Err(PassError::Objects(summary(&failures)));
@@ -124,6 +121,16 @@ pub(super) async fn let_go(resource: &DynamicObject, context: &Context, id: &Own
 
 fn has_finalizer(resource: &DynamicObject) -> bool {
     resource.finalizers().iter().any(|f| f == FINALIZER)
+}
+
+/// Whether a control plane that is in use holds its deletion up, so long after it was asked for.
+fn may_be_held(age: Duration, is_forced: bool) -> bool {
+    !is_forced && age < HELD
+}
+
+/// Whether what failed holds the deletion up, so long after it was asked for.
+fn may_be_tried_again(age: Duration, is_forced: bool) -> bool {
+    !is_forced && age < PATIENCE
 }
 
 /// How long ago the deletion was asked for.
@@ -241,4 +248,39 @@ fn workload(object: &DynamicObject, component: Option<Component>, stays: bool) -
         revision: object.labels().get(labels::REVISION).cloned().unwrap_or_default(),
         pods: (object.namespace()?, labels.collect()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked_at(time: &str) -> DynamicObject {
+        let metadata = json!({"name": "main", "deletionTimestamp": time});
+        serde_json::from_value(json!({"apiVersion": "v1", "kind": "x", "metadata": metadata})).unwrap()
+    }
+
+    #[test]
+    fn a_control_plane_in_use_is_held_back_for_a_day_and_what_fails_for_five_minutes_and_nothing_when_forced() {
+        let (minutes, hours) = (Duration::from_mins, Duration::from_hours);
+        assert!(may_be_held(hours(23), false) && !may_be_held(hours(24), false));
+        assert!(may_be_tried_again(minutes(4), false) && !may_be_tried_again(minutes(5), false));
+        assert!(!may_be_held(minutes(0), true) && !may_be_tried_again(minutes(0), true));
+    }
+
+    #[test]
+    fn the_age_of_a_deletion_is_counted_from_when_it_was_asked_for() {
+        assert!(age(&asked_at("2020-01-01T00:00:00Z")) > HELD);
+        assert_eq!(age(&asked_at("2100-01-01T00:00:00Z")), Duration::ZERO, "clocks differ");
+    }
+
+    #[test]
+    fn a_deletion_that_is_held_back_says_by_whom_until_when_and_how_to_go_on() {
+        let users = ["Pod shop/cart".to_owned(), "Namespace shop".to_owned()];
+        let findings = held(&users, &asked_at("2026-01-01T12:00:00Z"), 3);
+        let message = findings.verdict.message();
+        for said in ["Pod shop/cart; Namespace shop", "at 2026-01-02T12:00:00Z", "install.istio.io/force-delete=true"] {
+            assert!(message.contains(said), "{message}");
+        }
+        assert_eq!(findings.remarks[0].kind, "DeletionHeld");
+    }
 }

@@ -78,12 +78,14 @@ pub fn run(binary: &Path) -> Result<()> {
         .env("KUBECONFIG", plane.kubeconfig())
         .args(["create", "--dry-run=client", "-o", "json", "-f", SAMPLE])
         .output()?;
-    let begin = Instant::now();
+    // The first resource of a new definition takes the API server up to two seconds.
+    let asked = Instant::now();
     api.send("POST", RESOURCES, &serde_json::from_slice(&sample.stdout)?)?;
+    let (begin, created) = (Instant::now(), asked.elapsed().as_secs_f64());
     api.wait("HEALTHY", &format!("{RESOURCES}/demo"), |r| r["status"]["status"] == "HEALTHY")?;
     let took = begin.elapsed().as_secs_f64();
     let writes = operator.metric("istio_install_operator_apply_total")?;
-    println!("demo profile, from nothing to HEALTHY: {took:.2} s, {writes} objects written");
+    println!("demo profile, created (in {created:.2} s) to HEALTHY: {took:.2} s, {writes} objects written");
     println!("operator, idle with the demo profile: {}", memory(operator.id())?);
 
     for (what, path, edit) in DAMAGES {

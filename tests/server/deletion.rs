@@ -104,10 +104,27 @@ fn resources_end_where_permissions_are_missing_and_where_the_namespace_ends(lab:
     lab.request("PUT", role, &restored).unwrap();
     lab.wait("the permission to be back", || if may_delete(lab) { Ok(()) } else { Err("not yet".into()) });
 
+    a_resource_ends_though_a_definition_of_its_objects_has_gone(lab);
+
     // The namespace ends with the resource and everything else in it; the sidecar does not hold that up.
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
     lab.kubectl(&["delete", "namespace", "istio-system", "--timeout=60s"]);
     let left: Vec<_> = lab.owned().into_keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// The admin who deletes the definitions first takes nothing from the operator that it needs.
+fn a_resource_ends_though_a_definition_of_its_objects_has_gone(lab: &Lab) {
+    // Of a revision that nobody uses, so that nothing else holds it up.
+    lab.apply_spec("{profile: minimal, revision: other}");
+    lab.wait_for_status("HEALTHY", &[]);
+    assert_eq!(lab.terminate_operator(), Some(0));
+    let filters = "/apis/networking.istio.io/v1alpha3/namespaces/istio-system/envoyfilters";
+    assert!(!lab.get(filters).unwrap()["items"].as_array().unwrap().is_empty(), "nothing of ours would go with it");
+    ask_to_delete(lab, "iop", "main");
+    lab.kubectl(&["delete", "crd", "envoyfilters.networking.istio.io", "--timeout=60s"]);
+    lab.start_operator();
+    gone(lab, "main");
+    assert_eq!(lab.deployment("istiod-other"), None);
 }
