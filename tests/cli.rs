@@ -66,6 +66,12 @@ fn one_spec_gives_the_same_bytes_twice() {
 }
 
 #[test]
+fn a_gateway_without_a_wanted_architecture_still_has_an_affinity() {
+    let output = run(&["manifest", "generate", "--set", "values.global.arch.amd64=0"]);
+    assert!(stdout(&output).contains("- key: kubernetes.io/arch"), "{}", stderr(&output));
+}
+
+#[test]
 fn only_the_components_asked_for_are_printed() {
     let found = objects(&run(&["manifest", "generate", "--component", "IngressGateways"]));
     assert!(found.iter().all(|(_, name)| name.starts_with("istio-ingressgateway")), "{found:?}");

@@ -15,7 +15,9 @@ nodeAffinity:
       - key: kubernetes.io/arch
         operator: In
         values:
-        {{- toYaml $arches | nindent 8 }}
+        {{- range $arches }}
+        - {{ . }}
+        {{- end }}
       {{- end }}
       {{- range $name, $value := $nodes }}
       - key: {{ $name }}
@@ -58,7 +60,9 @@ podAntiAffinity:
 topologyKey: {{ .topologyKey }}
 {{- with .namespaces }}
 namespaces:
-{{- toYaml (splitList "," .) | nindent 0 }}
+{{- range split "," . }}
+- {{ . | quote }}
+{{- end }}
 {{- end }}
 labelSelector:
   matchExpressions:
@@ -66,6 +70,8 @@ labelSelector:
     operator: {{ .operator }}
     {{- with .values }}
     values:
-    {{- toYaml (splitList "," .) | nindent 4 }}
+    {{- range split "," . }}
+    - {{ . | quote }}
+    {{- end }}
     {{- end }}
 {{- end }}
