@@ -131,7 +131,7 @@ pub fn render(
         .render(&values, &release, capabilities, &Surroundings::offline(&fixed_ambient))
         .map_err(|e| RenderError::Chart { component, message: e.to_string() })?;
     let mut objects = vec![];
-    for (file, text) in rendered.files.iter().filter(|(name, _)| !name.ends_with("NOTES.txt")) {
+    for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {
         objects.extend(read_objects(component, file, text)?);
     }
     let wants_definitions = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));

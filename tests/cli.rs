@@ -72,6 +72,17 @@ fn a_gateway_without_a_wanted_architecture_still_has_an_affinity() {
 }
 
 #[test]
+fn texts_among_the_templates_of_a_package_are_no_objects() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = dir.path().join("package");
+    let package = package.to_str().unwrap();
+    assert!(run(&["package", package]).status.success());
+    std::fs::write(format!("{package}/charts/base/templates/read-me.txt"), "{{ .Release.Name }} is there").unwrap();
+    let output = run(&["manifest", "generate", "--manifests", package]);
+    assert_eq!(output.stdout, run(&["manifest", "generate"]).stdout, "{}", stderr(&output));
+}
+
+#[test]
 fn only_the_components_asked_for_are_printed() {
     let found = objects(&run(&["manifest", "generate", "--component", "IngressGateways"]));
     assert!(found.iter().all(|(_, name)| name.starts_with("istio-ingressgateway")), "{found:?}");
