@@ -3,7 +3,7 @@
 .PHONY: help demo test check crds role bench build
 
 # One static file: the image needs nothing else.
-BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static
+BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static -C relocation-model=static
 CRD := crds/istiooperators.install.istio.io.yaml
 ROLE := config/rbac/role.yaml
 

@@ -4,10 +4,12 @@ use super::events;
 use super::index::OwnerId;
 use super::install::{Pass, Wanted, sooner};
 use super::report::report;
-use super::{Claim, Context, Memory, cleanup, preview, record, since, tally, usage, webhooks};
+use super::usage::{self, ControlPlane};
+use super::{Claim, Context, Memory, cleanup, preview, record, since, tally, webhooks};
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::object::manifests::Manifests;
+use crate::object::{Object, ObjectError};
 use crate::parallel;
 use crate::pipeline::{self, PipelineError};
 use crate::status::{Findings, Verdict};
@@ -115,14 +117,9 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         report(resource, context, &mut memory, &Findings::of(Verdict::Started, generation)).await?;
     }
     let built = build(resource, context).await?;
-    tally::count_build(&context.metrics, resource, &built);
-    let manifests = match built {
-        Ok(mut manifests) => {
-            if context.users.has_tag(webhooks::DEFAULT) {
-                webhooks::deactivate_default(&mut manifests);
-            }
-            manifests
-        }
+    tally::count_build(&context.metrics, resource, built.as_ref().map(|built| &built.manifests));
+    let Built { mut manifests, record, plane } = match built {
+        Ok(built) => built,
         Err(error) => {
             let invalid = Findings::of(Verdict::Invalid(error.to_string()), generation);
             report(resource, context, &mut memory, &invalid).await?;
@@ -131,7 +128,9 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
             return Ok(Action::await_change());
         }
     };
-    let record = record::record(&id.0, &id.1, &manifests).map_err(|e| PassError::Objects(e.to_string()))?;
+    if context.users.has_tag(webhooks::DEFAULT) {
+        webhooks::deactivate_default(&mut manifests);
+    }
     let wanted = Wanted { manifests: &manifests, record };
     if is_dry_run {
         let preview = preview::preview(context, id, &mut memory, &wanted).await?;
@@ -141,7 +140,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let claim =
         Claim { since: since(resource), version: manifests.version.clone(), is_current: true, keys: wanted.keys() };
     context.wake(context.claims.set(id, Some(claim)));
-    install(resource, context, id, &mut memory, &wanted).await
+    install(resource, context, id, &mut memory, &wanted, plane).await
 }
 
 /// Installs what is wanted, and tells what came of it.
@@ -152,11 +151,11 @@ async fn install(
     id: &OwnerId,
     memory: &mut Memory,
     wanted: &Wanted<'_>,
+    plane: Option<ControlPlane>,
 ) -> Result<Action, PassError> {
     let generation = resource.metadata.generation.unwrap_or_default();
     let before = memory.progress();
     let mut installed = Pass::new(context, id, memory).install(wanted, generation).await;
-    let plane = usage::control_plane(wanted.manifests);
     let settled = usage::settle(context, resource, id, plane, &memory.known(), &mut installed.findings).await;
     installed.again = sooner(installed.again, settled);
     let untold = report(resource, context, memory, &installed.findings).await?;
@@ -202,14 +201,33 @@ async fn add_finalizer(resource: &DynamicObject, context: &Context) -> Result<()
     context.cluster.patch_owner(resource, json!([version, add])).await
 }
 
+/// What a spec comes to. The resolved spec, which is as large as all the rest, is in the record only.
+struct Built {
+    manifests: Manifests,
+    record: Object,
+    plane: Option<ControlPlane>,
+}
+
 /// From the spec to manifests, on a thread that may compute for long.
 #[tracing::instrument(level = "debug", skip_all, fields(generation = resource.metadata.generation))]
-async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Manifests, PipelineError>, PassError> {
+async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, PipelineError>, PassError> {
+    let (namespace, name) = id_of(resource);
     let resource = serde_json::to_value(resource).unwrap_or_default();
     let (facts, package) = (context.facts.clone(), Arc::clone(&context.package));
-    tokio::task::spawn_blocking(move || parallel::alone(|| pipeline::from_resource(&resource, &facts, &package)))
-        .await
-        .map_err(|_| PassError::Interrupted)
+    let build = move || {
+        let manifests = parallel::alone(|| pipeline::from_resource(&resource, &facts, &package));
+        let built = manifests.map(|mut manifests| {
+            let plane = usage::control_plane(&manifests);
+            let record = record::record(&namespace, &name, &mut manifests)?;
+            Ok(Built { manifests, record, plane })
+        });
+        match built {
+            Ok(built) => built.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
+    };
+    let built: Result<_, ObjectError> = tokio::task::spawn_blocking(build).await.map_err(|_| PassError::Interrupted)?;
+    built.map_err(|error| PassError::Objects(error.to_string()))
 }
 
 #[cfg(test)]

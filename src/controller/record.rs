@@ -9,15 +9,16 @@ use crate::object::{Object, ObjectError};
 use crate::pipeline::RELEASE;
 use serde_json::{Value, json};
 
-/// The record of what a resource came to. It has the owner's labels, so that it is kept, shared and deleted as everything
+/// The record of what a resource came to, into which its resolved spec goes, as text: as a tree it would be most of what a
+/// pass holds. It has the owner's labels, so that it is kept, shared and deleted as everything
 /// else that the resource has.
 ///
 /// # Errors
 /// None for a resource that has a name.
-pub(super) fn record(namespace: &str, name: &str, manifests: &Manifests) -> Result<Object, ObjectError> {
+pub(super) fn record(namespace: &str, name: &str, manifests: &mut Manifests) -> Result<Object, ObjectError> {
     let parts = [INSTALLED_STATE, name, &manifests.revision];
     let full_name = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-");
-    let mut spec = manifests.spec.clone();
+    let mut spec = std::mem::take(&mut manifests.spec);
     drop_nulls(&mut spec);
     let owner = Owner {
         name: name.into(),
@@ -27,12 +28,10 @@ pub(super) fn record(namespace: &str, name: &str, manifests: &Manifests) -> Resu
     };
     let mut labels = labels::owner_labels(&owner, Component::Base);
     labels.remove(labels::COMPONENT);
-    Object::new(json!({
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "metadata": {"name": full_name, "namespace": namespace, "labels": labels, "annotations": {IGNORE_RECONCILE: "true"}},
-        "spec": spec,
-    }))
+    let annotations = json!({IGNORE_RECONCILE: "true"});
+    let metadata = json!({"name": full_name, "namespace": namespace, "labels": labels, "annotations": annotations});
+    // JSON is YAML.
+    Object::from_written(&format!("apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {metadata}\nspec: {spec}\n"))
 }
 
 /// What is null is not set; an apply cannot say so.
@@ -54,8 +53,8 @@ mod tests {
     #[test]
     fn a_record_is_named_after_its_resource_and_revision_and_is_to_be_left_alone() {
         let spec = json!({"profile": "demo", "values": {"a": null, "b": [{"c": null, "d": 1}]}});
-        let manifests = Manifests { revision: "canary".into(), spec, ..Manifests::default() };
-        let record = record("ns", "main", &manifests).unwrap();
+        let mut manifests = Manifests { revision: "canary".into(), spec, ..Manifests::default() };
+        let record = record("ns", "main", &mut manifests).unwrap();
         assert_eq!(record.key().to_string(), "IstioOperator ns/installed-state-main-canary");
         let value = record.value();
         assert_eq!(value["metadata"]["annotations"][IGNORE_RECONCILE], "true");

@@ -3,7 +3,7 @@
 use super::{OverlayError, ports};
 use crate::object::Object;
 use crate::resolve::Enabled;
-use crate::tree::strategic;
+use crate::tree::strategic::{BudgetSchema, MergeSchema, WorkloadSchema, strategic_merge};
 use serde_json::{Map, Value, json};
 
 /// Which object a setting goes to.
@@ -101,10 +101,15 @@ fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value) -> R
             json!({ "containers": [item] })
         }
     });
-    let merged =
-        strategic::strategic_merge(object.value().into_owned(), &patch, &strategic::WorkloadSchema).map_err(|e| {
-            OverlayError::Setting { field: row.field.into(), object: object.key().to_string(), message: e.to_string() }
-        })?;
+    let schema: &dyn MergeSchema = match row.field {
+        "podDisruptionBudget" => &BudgetSchema,
+        _ => &WorkloadSchema,
+    };
+    let merged = strategic_merge(object.value().into_owned(), &patch, schema).map_err(|e| OverlayError::Setting {
+        field: row.field.into(),
+        object: object.key().to_string(),
+        message: e.to_string(),
+    })?;
     *object.value_mut() = merged;
     match row.field {
         "podDisruptionBudget" => choose_budget(object),
@@ -133,5 +138,32 @@ fn choose_budget(object: &mut Object) {
     };
     if counts("maxUnavailable", spec) && counts("minAvailable", spec) {
         spec.remove("minAvailable");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component::Component;
+
+    #[test]
+    fn the_selector_of_a_disruption_budget_is_replaced_and_that_of_a_service_merged() {
+        let enabled = Enabled {
+            component: Component::Pilot,
+            name: "istiod".into(),
+            namespace: "n".into(),
+            values: Value::Null,
+            k8s: json!({"podDisruptionBudget": {"selector": {"matchLabels": {"x": "y"}}}, "service": {"selector": {"x": "y"}}}),
+        };
+        let object = |kind: &str, selector: Value| {
+            let metadata = json!({"name": "istiod"});
+            Object::new(json!({"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": {"selector": selector}}))
+                .unwrap()
+        };
+        let mut objects =
+            [object("PodDisruptionBudget", json!({"matchLabels": {"a": "b"}})), object("Service", json!({"a": "b"}))];
+        apply(&enabled, &mut objects).unwrap();
+        let selectors = objects.map(|o| o.value().pointer("/spec/selector").cloned().unwrap());
+        assert_eq!(selectors, [json!({"matchLabels": {"x": "y"}}), json!({"a": "b", "x": "y"})]);
     }
 }

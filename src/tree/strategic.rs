@@ -18,7 +18,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use schema::{IstioOperatorSchema, MergeSchema, Rule, WorkloadSchema};
+pub use schema::{BudgetSchema, IstioOperatorSchema, MergeSchema, Rule, WorkloadSchema};
 
 /// Why two layers cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -266,6 +266,9 @@ impl ControlPlane {
                 format!("--service-account-private-key-file={}", file("sa.key")),
                 format!("--root-ca-file={}", file("ca.crt")),
                 "--use-service-account-credentials=true".into(),
+                // By default it sends twenty requests a second, and hundreds of Deployments wait for that alone.
+                "--kube-api-qps=500".into(),
+                "--kube-api-burst=1000".into(),
                 "--leader-elect=false".into(),
                 "--bind-address=127.0.0.1".into(),
                 format!("--secure-port={manager_port}"),
@@ -275,6 +278,8 @@ impl ControlPlane {
             "kube-scheduler",
             &[
                 format!("--kubeconfig={kubeconfig}"),
+                "--kube-api-qps=500".into(),
+                "--kube-api-burst=1000".into(),
                 "--leader-elect=false".into(),
                 "--bind-address=127.0.0.1".into(),
                 format!("--secure-port={scheduler_port}"),

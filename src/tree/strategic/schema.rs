@@ -80,9 +80,19 @@ impl MergeSchema for IstioOperatorSchema {
     }
 }
 
-/// Kubernetes objects: workloads, services, autoscalers, disruption budgets, webhooks, service accounts.
+/// Kubernetes objects: workloads, services, autoscalers, webhooks, service accounts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WorkloadSchema;
+
+/// Disruption budgets: what is no workload's own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BudgetSchema;
+
+impl MergeSchema for BudgetSchema {
+    fn rule(&self, path: &[&str]) -> Rule<'_> {
+        if path == ["spec", "selector"] { Rule::Replace } else { WorkloadSchema.rule(path) }
+    }
+}
 
 /// Ends of paths; the first entry that fits holds. From the patch strategies of `k8s.io/api`.
 const KUBERNETES: &[Entry] = &[
