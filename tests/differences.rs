@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
+use istio_operator::inject::{Installation, Outcome, inject};
 use istio_operator::object::Object;
 use istio_operator::pipeline::{self, ClusterFacts, Package};
 use istio_operator::request::{self, Request};
@@ -136,6 +137,17 @@ fn dots_in_brackets_of_an_overlays_path_need_no_backslash() {
     let webhooks = injector["webhooks"].as_array().unwrap();
     let ignoring: Vec<_> = webhooks.iter().filter(|w| w["failurePolicy"] == "Ignore").map(|w| &w["name"]).collect();
     assert_eq!(ignoring, ["namespace.sidecar-injector.istio.io"]);
+}
+
+#[test]
+fn the_pods_of_a_cron_job_may_refuse_a_proxy() {
+    let installation = Installation::new("templates: {sidecar: 'metadata: {labels: {a: b}}'}", "{}", "", "").unwrap();
+    for map in ["labels", "annotations"] {
+        let template = json!({"metadata": {map: {"sidecar.istio.io/inject": "false"}}, "spec": {"containers": []}});
+        let cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "c"},
+            "spec": {"jobTemplate": {"spec": {"template": template}}}});
+        assert!(matches!(inject(&cron, &installation), Ok(Outcome::Skipped(..))), "{map}");
+    }
 }
 
 #[test]
