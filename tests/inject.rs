@@ -271,6 +271,32 @@ fn each_setting_of_an_installation_does_what_it_is_for() {
 }
 
 #[test]
+fn names_that_yaml_reads_as_something_else_stay_text() {
+    let objects = ["sidecar", "gateway", "grpc-agent", "grpc-simple"].map(|template| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, annotations: {{inject.istio.io/templates: {template}, \
+             apm.datadoghq.com/env: '{{\"Y\":\"1\"}}'}}}}\nspec: {{containers: [{{name: 'on', image: app}}]}}\n---\n"
+        )
+    });
+    let installation = "{meshConfig: {defaultConfig: {proxyMetadata: {'N': '1'}}}, values: {global: \
+        {imagePullSecrets: ['1e3'], proxy: {tracer: datadog}, sds: {token: {aud: '010'}}}}}";
+    for pod in injected(installation, &objects.concat()) {
+        let names = |list: &Value| -> Vec<String> {
+            list.as_array().into_iter().flatten().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let containers = names(&pod["spec"]["containers"]);
+        assert!(containers.iter().all(|name| ["on", "istio-proxy"].contains(&name.as_str())), "{containers:?}");
+        assert!(names(&pod["spec"]["imagePullSecrets"]).iter().all(|name| name == "1e3"), "{pod}");
+        if containers.len() == 2 {
+            assert_eq!(at(&pod, "proxy $N"), "1", "{pod}");
+            assert!(names(&at(&pod, "proxy env")).iter().all(|name| name != "true" && name != "false"), "{pod}");
+            let token = at(&pod, "spec.volumes[name:istio-token].projected.sources[0].serviceAccountToken.audience");
+            assert_eq!(token, "010");
+        }
+    }
+}
+
+#[test]
 fn without_a_template_for_them_a_pods_own_annotations_and_init_containers_stay() {
     let objects = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: b, inject.istio.io/templates: gateway}}\n\
          spec: {containers: [{name: istio-proxy, image: auto}], initContainers: [{name: mine}]}\n---\n\
