@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
+use istio_operator::inject::{Installation, Outcome, inject};
 use istio_operator::object::Object;
 use istio_operator::pipeline::{self, ClusterFacts, Package};
 use istio_operator::request::{self, Request};
@@ -146,6 +147,17 @@ fn two_overlays_for_one_object_combine() {
     let objects = built(&request(&[&spec], &[]));
     let labels = &object(&objects, "Deployment", "istiod")["metadata"]["labels"];
     assert_eq!((&labels["first"], &labels["second"]), (&json!("set"), &json!("set")));
+}
+
+#[test]
+fn the_pods_of_a_cron_job_may_refuse_a_proxy() {
+    let installation = Installation::new("templates: {sidecar: 'metadata: {labels: {a: b}}'}", "{}", "", "").unwrap();
+    for map in ["labels", "annotations"] {
+        let template = json!({"metadata": {map: {"sidecar.istio.io/inject": "false"}}, "spec": {"containers": []}});
+        let cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "c"},
+            "spec": {"jobTemplate": {"spec": {"template": template}}}});
+        assert!(matches!(inject(&cron, &installation), Ok(Outcome::Skipped(..))), "{map}");
+    }
 }
 
 #[test]

@@ -271,6 +271,32 @@ fn each_setting_of_an_installation_does_what_it_is_for() {
 }
 
 #[test]
+fn names_that_yaml_reads_as_something_else_stay_text() {
+    let objects = ["sidecar", "gateway", "grpc-agent", "grpc-simple"].map(|template| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: p, annotations: {{inject.istio.io/templates: {template}, \
+             apm.datadoghq.com/env: '{{\"Y\":\"1\"}}'}}}}\nspec: {{containers: [{{name: 'on', image: app}}]}}\n---\n"
+        )
+    });
+    let installation = "{meshConfig: {defaultConfig: {proxyMetadata: {'N': '1'}}}, values: {global: \
+        {imagePullSecrets: ['1e3'], proxy: {tracer: datadog}, sds: {token: {aud: '010'}}}}}";
+    for pod in injected(installation, &objects.concat()) {
+        let names = |list: &Value| -> Vec<String> {
+            list.as_array().into_iter().flatten().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let containers = names(&pod["spec"]["containers"]);
+        assert!(containers.iter().all(|name| ["on", "istio-proxy"].contains(&name.as_str())), "{containers:?}");
+        assert!(names(&pod["spec"]["imagePullSecrets"]).iter().all(|name| name == "1e3"), "{pod}");
+        if containers.len() == 2 {
+            assert_eq!(at(&pod, "proxy $N"), "1", "{pod}");
+            assert!(names(&at(&pod, "proxy env")).iter().all(|name| name != "true" && name != "false"), "{pod}");
+            let token = at(&pod, "spec.volumes[name:istio-token].projected.sources[0].serviceAccountToken.audience");
+            assert_eq!(token, "010");
+        }
+    }
+}
+
+#[test]
 fn without_a_template_for_them_a_pods_own_annotations_and_init_containers_stay() {
     let objects = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: b, inject.istio.io/templates: gateway}}\n\
          spec: {containers: [{name: istio-proxy, image: auto}], initContainers: [{name: mine}]}\n---\n\
@@ -319,6 +345,38 @@ fn the_result_can_go_to_a_file_and_what_is_skipped_is_told() {
 }
 
 #[test]
+fn an_annotation_whose_value_makes_no_pod_is_told_with_its_place_and_what_it_wants() {
+    for (annotation, why) in [
+        ("proxy.istio.io/config: 'concurency: 3'", "concurency: unknown field \"concurency\" (did you mean"),
+        ("proxy.istio.io/config: 'proxyMetadata: {A: true}'", "proxyMetadata.A: must be a string, not true"),
+        ("proxy.istio.io/config: 'drainDuration: 1500ms'", "drainDuration: invalid value 1500ms: must be at least 1s"),
+        ("sidecar.istio.io/proxyCPU: plenty", "want a quantity such as 100m or 1Gi"),
+        ("sidecar.istio.io/proxyMemoryLimit: 1 Gi", "want a quantity such as 100m or 1Gi"),
+    ] {
+        let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", &pod("a", annotation))]);
+        let output = desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"]);
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{annotation}");
+        let name = annotation.split(':').next().unwrap();
+        let message = text(&output.stderr);
+        assert!(message.starts_with("Error: objects.yaml:3:56: Pod a: invalid value "), "{message}");
+        assert!(message.contains(&format!("for annotation '{name}': {why}")), "{message}");
+    }
+}
+
+#[test]
+fn a_file_of_the_installation_that_cannot_be_read_is_named() {
+    let files =
+        [("--meshConfigFile", "mesh.yaml"), ("--valuesFile", "values.yaml"), ("--injectConfigFile", "config.yaml")];
+    for (flag, file) in files {
+        let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", &pod("a", "")), (file, "a: [\n")]);
+        let output =
+            desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", flag, file]);
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{flag}");
+        assert!(text(&output.stderr).contains(&format!("{file}: ")), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place_and_nothing_is_printed() {
     let objects = pod("a", "status.sidecar.istio.io/port: many") + &pod("b", "inject.istio.io/templates: nope");
     let desk = Desk::with(&[
@@ -333,8 +391,8 @@ fn what_is_wrong_is_told_with_its_place_and_nothing_is_printed() {
     };
     assert_eq!(
         fails(&["--operatorFileName", "operator.yaml"]),
-        "Error: objects.yaml:1:1: Pod a: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no \
-         port from 0 to 65535\nobjects.yaml:6:1: Pod b: requested template \"nope\" not found; have gateway, grpc-agent, \
+        "Error: objects.yaml:3:56: Pod a: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no \
+         port from 0 to 65535\nobjects.yaml:8:56: Pod b: requested template \"nope\" not found; have gateway, grpc-agent, \
          grpc-simple, sidecar\n"
     );
     assert!(fails(&["--operatorFileName", "remote.yaml"]).contains("has no ConfigMap istio-sidecar-injector"));

@@ -107,7 +107,20 @@ impl InjectArgs {
             &text(given.mesh, base.mesh, "mesh configuration")?,
             &base.revision,
         );
-        Ok(installation.map_err(|e| together(&e))?.with_environment(base.environment))
+        let installation = installation
+            .map_err(|errors| anyhow!("{}", errors.iter().map(|e| self.with_file(e)).collect::<Vec<_>>().join("\n")))?;
+        Ok(installation.with_environment(base.environment))
+    }
+
+    /// An error in what the installation is made of, with the file it is in.
+    fn with_file(&self, error: &InjectError) -> String {
+        let file = match error {
+            InjectError::Configuration { what: "mesh configuration", .. } => &self.mesh_file,
+            InjectError::Configuration { what: "values", .. } => &self.values_file,
+            InjectError::Configuration { .. } | InjectError::Parse(_) => &self.config_file,
+            _ => &None,
+        };
+        file.as_ref().map_or_else(|| error.to_string(), |file| format!("{file}: {error}"))
     }
 
     /// What the installation that a spec describes would have in the cluster.

@@ -1,6 +1,7 @@
 //! The annotations that injection reads, and what may stand in them.
 
 use super::pod::Pod;
+use super::{InjectError, quantity};
 
 /// Whether a pod is injected; a label of the same name has precedence.
 pub(super) const INJECT: &str = "sidecar.istio.io/inject";
@@ -46,18 +47,35 @@ const CHECKED: &[(&str, Check)] = &[
     (MERGE_METRICS, boolean),
 ];
 
-/// Every annotation that has no valid value, in words.
-pub(super) fn problems(pod: &Pod) -> Vec<String> {
-    let wrong = CHECKED.iter().filter_map(|(name, check)| {
+/// The annotations that become quantities where a template reads them.
+const QUANTITIES: &[(&str, Check)] = &[
+    (CPU, amount),
+    ("sidecar.istio.io/proxyMemory", amount),
+    (CPU_LIMIT, amount),
+    ("sidecar.istio.io/proxyMemoryLimit", amount),
+];
+
+/// Every annotation that has no valid value.
+pub(super) fn problems(pod: &Pod) -> Vec<InjectError> {
+    wrong(CHECKED, pod)
+}
+
+/// Every annotation that had to be a quantity and is none.
+pub(super) fn wrong_quantities(pod: &Pod) -> Vec<InjectError> {
+    wrong(QUANTITIES, pod)
+}
+
+fn wrong(table: &[(&'static str, Check)], pod: &Pod) -> Vec<InjectError> {
+    let wrong = table.iter().filter_map(|(name, check)| {
         let value = pod.annotation(name)?;
         Some(invalid(name, value, &check(value).err()?))
     });
     wrong.collect()
 }
 
-/// An annotation with a value that does not do, in words.
-pub(super) fn invalid(name: &str, value: &str, why: &str) -> String {
-    format!("invalid value '{value}' for annotation '{name}': {why}")
+/// An annotation with a value that does not do.
+pub(super) fn invalid(name: &'static str, value: &str, why: &str) -> InjectError {
+    InjectError::Annotation { name, message: format!("invalid value '{value}' for annotation '{name}': {why}") }
 }
 
 /// Go's idea of a boolean.
@@ -75,6 +93,10 @@ fn ensure(holds: bool, otherwise: &str) -> Result<(), String> {
 
 fn boolean(text: &str) -> Result<(), String> {
     ensure(parse_bool(text).is_some(), "want true or false")
+}
+
+fn amount(text: &str) -> Result<(), String> {
+    ensure(quantity::canonical(text).is_some(), "want a quantity such as 100m or 1Gi")
 }
 
 fn digits(text: &str) -> bool {
@@ -114,7 +136,8 @@ mod tests {
     use serde_json::json;
 
     fn problems_of(annotations: &serde_json::Value) -> Vec<String> {
-        problems(&Pod::new(&json!({ "annotations": annotations }), &json!({})).unwrap())
+        let pod = Pod::new(&json!({ "annotations": annotations }), &json!({})).unwrap();
+        problems(&pod).iter().map(ToString::to_string).collect()
     }
 
     #[test]

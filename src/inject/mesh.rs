@@ -3,6 +3,7 @@
 use super::types;
 use super::types::{Kind, Misfit, Type};
 use crate::api::proto::camel_case;
+use crate::resolve::validate::check_proxy;
 use crate::tree::yaml_read;
 use serde_json::{Map, Value, json};
 
@@ -60,7 +61,13 @@ impl Mesh {
     /// The configuration of the proxy of a pod with this annotation.
     pub(super) fn proxy_with(&self, annotation: Option<&str>) -> Result<Map<String, Value>, String> {
         let Some(text) = annotation else { return Ok(self.proxy.clone()) };
-        let own = message(types::find("ProxyConfig"), &read(text)?);
+        let own = read(text)?;
+        // The agent refuses what it does not know, and its pod would never be ready.
+        let problems = check_proxy(&Value::Object(own.clone()));
+        if !problems.is_empty() {
+            return Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
+        }
+        let own = message(types::find("ProxyConfig"), &own);
         overlay(self.proxy.clone(), own).map_err(|m| text_of(&m, ""))
     }
 
@@ -161,8 +168,8 @@ mod tests {
     #[test]
     fn names_in_snake_case_and_numbers_of_enumerations_are_understood() {
         assert_eq!(
-            carried("", "interception_mode: 1\ndrain_duration: 1500ms"),
-            r#"{"drainDuration":"1.500s","interceptionMode":"TPROXY"}"#
+            carried("", "interception_mode: 1\ntermination_drain_duration: 1500ms"),
+            r#"{"interceptionMode":"TPROXY","terminationDrainDuration":"1.500s"}"#
         );
         assert_eq!(carried("", "concurrency: 0"), r#"{"concurrency":0}"#);
         assert_eq!(
@@ -176,15 +183,23 @@ mod tests {
         let mesh = Mesh::parse("").unwrap();
         let error = mesh.proxy_with(Some("concurrency: many\ninterceptionMode: X\ndrainDuration: 1 hour")).unwrap_err();
         for field in [
-            "concurrency must be a whole number, not \"many\"",
-            "interceptionMode must be one of REDIRECT",
-            "drainDuration must",
+            "concurrency: must be a whole number, not the string \"many\"",
+            "interceptionMode: unknown value \"X\": must be one of REDIRECT",
+            "drainDuration: must be a duration",
         ] {
             assert!(error.contains(field), "{error}");
         }
         assert!(
             Mesh::parse("defaultConfig: {statusPort: x}").unwrap_err().starts_with("defaultConfig.statusPort must")
         );
+        let typo = mesh.proxy_with(Some("tracing: {sampler: 1}\nproxyMetadata: {A: 1}\nstatusPort: 0")).unwrap_err();
+        for field in [
+            "tracing.sampler: unknown field \"sampler\"",
+            "proxyMetadata.A: must be a string",
+            "statusPort: invalid value 0: must be a port",
+        ] {
+            assert!(typo.contains(field), "{typo}");
+        }
         assert!(mesh.proxy_with(Some("- a")).unwrap_err().contains("map"));
         assert!(mesh.proxy_with(Some("a: [")).unwrap_err().contains("line "));
     }

@@ -72,8 +72,13 @@ pub enum InjectError {
     #[error("{0} is missing; a {1} without it makes no pods")]
     NoPod(&'static str, &'static str),
     /// An annotation has a value that means nothing.
-    #[error("{0}")]
-    Annotation(String),
+    #[error("{message}")]
+    Annotation {
+        /// Its name.
+        name: &'static str,
+        /// What it has and what it should.
+        message: String,
+    },
     /// What an earlier injection left cannot be read.
     #[error("annotation '{annotation}': {why}; remove it, or restore what was injected")]
     Remembered {
@@ -120,6 +125,18 @@ pub enum InjectError {
     },
 }
 
+impl InjectError {
+    /// The annotation that is to blame.
+    fn annotation(&self) -> Option<&'static str> {
+        match self {
+            Self::Annotation { name, .. } => Some(name),
+            Self::Remembered { annotation, .. } => Some(annotation),
+            Self::UnknownTemplate { .. } => Some(annotations::TEMPLATES),
+            _ => None,
+        }
+    }
+}
+
 fn words(misfits: &[Misfit]) -> String {
     misfits.iter().map(|m| format!("{} {}", m.path, m.message)).collect::<Vec<_>>().join("; ")
 }
@@ -154,9 +171,16 @@ pub fn inject(object: &Value, installation: &Installation) -> Result<Outcome, Ve
     }
     let problems = annotations::problems(&pod);
     if !problems.is_empty() {
-        return Err(problems.into_iter().map(InjectError::Annotation).collect());
+        return Err(problems);
     }
-    let injected = inject_pod(&pod, &owner, installation).map_err(|e| vec![e])?;
+    let injected = inject_pod(&pod, &owner, installation).map_err(|error| match error {
+        // What was written is named rather than what became of it.
+        InjectError::Result(misfits) => match annotations::wrong_quantities(&pod) {
+            none if none.is_empty() => vec![InjectError::Result(misfits)],
+            wrong => wrong,
+        },
+        other => vec![other],
+    })?;
     let (metadata, spec) = injected.into_parts();
     for (pointer, part) in [(kind.metadata, metadata), (kind.spec, spec)] {
         if let Some(place) = object.pointer_mut(pointer) {
@@ -190,7 +214,7 @@ fn inject_pod(original: &Pod, owner: &Owner, installation: &Installation) -> Res
     let annotation = original.annotation(annotations::PROXY_CONFIG);
     let proxy = installation.mesh.proxy_with(annotation).map_err(|why| {
         let text = annotation.unwrap_or_default();
-        InjectError::Annotation(annotations::invalid(annotations::PROXY_CONFIG, text, &why))
+        annotations::invalid(annotations::PROXY_CONFIG, text, &why)
     })?;
     let written = overrides::as_written(original, &installation.mesh)?;
     let patches = template::run(&Subject { installation, pod: &written, owner, proxy: &proxy })?;

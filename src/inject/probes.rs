@@ -92,6 +92,9 @@ fn remember(proxy: &mut Value, mut originals: Map<String, Value>, injected_befor
         let before: Option<Map<String, Value>> =
             known.get("value").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
         let mut all = before.unwrap_or_default();
+        // A probe that asks for its own answer went to the agent already, whatever port an annotation gave the agent.
+        let answers = |path: &str, prober: &Value| prober.pointer("/httpGet/path").is_some_and(|p| p == path);
+        originals.retain(|path, prober| !all.contains_key(path) || !answers(path, prober));
         all.append(&mut originals);
         if let Some(variable) = known.as_object_mut() {
             variable.insert("value".to_owned(), types::json_of(&kind, &Value::Object(all)).into());
@@ -182,6 +185,18 @@ mod tests {
             remembered(&pod),
             r#"{"/app-health/a/livez":{"tcpSocket":{"port":81}},"/app-health/a/readyz":{"httpGet":{"path":"/r","port":80}}}"#
         );
+    }
+
+    #[test]
+    fn a_probe_that_went_to_another_port_of_the_agent_is_not_forgotten_when_injected_again() {
+        let app = json!({"name": "a", "readinessProbe": {"httpGet": {"path": "/app-health/a/readyz", "port": 18020}}});
+        let old = r#"{"/app-health/a/readyz":{"httpGet":{"path":"/r","port":80}}}"#;
+        let proxy = json!({"name": "istio-proxy", "env": [{"name": ORIGINALS, "value": old}]});
+        let pod = rewritten(&json!({ STATUS_PORT: "18020" }), &app, &proxy, true);
+        assert_eq!(remembered(&pod), old);
+        let changed = json!({"name": "a", "readinessProbe": {"httpGet": {"path": "/new", "port": 81}}});
+        let pod = rewritten(&json!({ STATUS_PORT: "18020" }), &changed, &proxy, true);
+        assert_eq!(remembered(&pod), r#"{"/app-health/a/readyz":{"httpGet":{"path":"/new","port":81}}}"#);
     }
 
     #[test]

@@ -65,64 +65,82 @@ fn inject_document(
         vec![at(place, InjectError::Document { message: e.message })]
     })?;
     let Some(document) = documents.into_iter().next() else { return Ok(None) };
-    let place = |path: &str| place(file, lines_before, &document.spans, path);
-    let mut inner = |object: &Value, path: &str| -> Result<Option<Value>, Vec<InjectError>> {
-        let located = |error: InjectError| {
-            let path = match &error {
-                InjectError::Object(misfit) if path.is_empty() => misfit.path.clone(),
-                InjectError::Object(misfit) => format!("{path}.{}", misfit.path),
-                _ => path.to_owned(),
-            };
-            at(format!("{}: {}", place(&path), named(object)), error)
-        };
-        let outcome = inject(object, installation);
-        Ok(match outcome.map_err(|errors| errors.into_iter().map(located).collect::<Vec<_>>())? {
-            Outcome::Untouched => None,
-            Outcome::Injected(object) => Some(object),
-            Outcome::Skipped(object, reason) => {
-                warnings.push(format!("skipping injection: {reason}"));
-                Some(object)
-            }
-        })
-    };
-    let object = if workload::is_list(&document.value) {
-        Some(list(&document.value, inner)?)
-    } else {
-        inner(&document.value, "")?
-    };
+    let mut work = Work { file, lines_before, spans: &document.spans, installation, warnings };
+    let object = work.inject(&document.value, "")?;
     let written = |object| {
         yaml_write::to_string(&object).ok_or_else(|| {
             let message = "a key or a text in it cannot be written as YAML".to_owned();
-            vec![at(place(""), InjectError::Document { message })]
+            vec![at(format!("{file}:{}:1", lines_before + 1), InjectError::Document { message })]
         })
     };
     object.map(written).transpose()
 }
 
-/// A list with its items injected.
-fn list(
-    list: &Value,
-    mut inject: impl FnMut(&Value, &str) -> Result<Option<Value>, Vec<InjectError>>,
-) -> Result<Value, Vec<InjectError>> {
-    let mut shaped =
-        types::shape("List", list).map_err(|m| m.into_iter().map(InjectError::Object).collect::<Vec<_>>())?;
-    let mut errors = vec![];
-    if let Some(items) = shaped.get_mut("items").and_then(Value::as_array_mut) {
-        for (i, item) in items.iter_mut().enumerate() {
-            match inject(item, &format!("items[{i}]")) {
-                Ok(Some(injected)) => *item = injected,
-                Ok(None) => {}
-                Err(found) => errors.extend(found),
-            }
-        }
-    }
-    if errors.is_empty() { Ok(Value::Object(shaped)) } else { Err(errors) }
+/// The injection of one document.
+struct Work<'w> {
+    file: &'w str,
+    lines_before: usize,
+    spans: &'w Spans,
+    installation: &'w Installation,
+    warnings: &'w mut Vec<String>,
 }
 
-/// `file:line:column` of what is at a path, or nearest to it.
-fn place(file: &str, lines_before: usize, spans: &Spans, path: &str) -> String {
-    let position = spans.nearest(path);
-    format!("{file}:{}:{}", position.line + lines_before, position.column)
+impl Work<'_> {
+    /// What becomes of the object at a path, or none if it stays.
+    fn inject(&mut self, object: &Value, path: &str) -> Result<Option<Value>, Vec<InjectError>> {
+        if workload::is_list(object) {
+            return self.list(object, path).map(Some);
+        }
+        let outcome = inject(object, self.installation).map_err(|errors| self.located(errors, object, path))?;
+        Ok(match outcome {
+            Outcome::Untouched => None,
+            Outcome::Injected(object) => Some(object),
+            Outcome::Skipped(object, reason) => {
+                self.warnings.push(format!("skipping injection: {reason}"));
+                Some(object)
+            }
+        })
+    }
+
+    /// A list with its items injected, and those of the lists in it.
+    fn list(&mut self, list: &Value, path: &str) -> Result<Value, Vec<InjectError>> {
+        let mut shaped = types::shape("List", list)
+            .map_err(|misfits| self.located(misfits.into_iter().map(InjectError::Object).collect(), list, path))?;
+        let mut errors = vec![];
+        if let Some(items) = shaped.get_mut("items").and_then(Value::as_array_mut) {
+            for (i, item) in items.iter_mut().enumerate() {
+                match self.inject(item, &below(path, &format!("items[{i}]"))) {
+                    Ok(Some(injected)) => *item = injected,
+                    Ok(None) => {}
+                    Err(found) => errors.extend(found),
+                }
+            }
+        }
+        if errors.is_empty() { Ok(Value::Object(shaped)) } else { Err(errors) }
+    }
+
+    /// Errors with `file:line:column` of what is to blame in the object at a path, or nearest to it.
+    fn located(&self, errors: Vec<InjectError>, object: &Value, path: &str) -> Vec<InjectError> {
+        let locate = |error: InjectError| {
+            let inner = match &error {
+                InjectError::Object(misfit) => misfit.path.clone(),
+                other => {
+                    other.annotation().and_then(|name| workload::annotation_path(object, name)).unwrap_or_default()
+                }
+            };
+            let position = self.spans.nearest(&below(path, &inner));
+            let (line, column) = (position.line + self.lines_before, position.column);
+            let place = format!("{}:{line}:{column}: {}", self.file, named(object));
+            InjectError::At { place, source: Box::new(error) }
+        };
+        errors.into_iter().map(locate).collect()
+    }
+}
+
+/// A path below another; either may be empty.
+fn below(path: &str, inner: &str) -> String {
+    let dot = if path.is_empty() || inner.is_empty() { "" } else { "." };
+    format!("{path}{dot}{inner}")
 }
 
 fn named(object: &Value) -> String {

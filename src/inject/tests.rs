@@ -233,6 +233,20 @@ fn what_has_no_pods_stays_byte_for_byte_and_lists_are_looked_into() {
 }
 
 #[test]
+fn a_list_in_a_list_is_looked_into() {
+    let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: app}]}}";
+    let text = format!("apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: List, items: [{pod}]}}\n");
+    let done = inject_text("f", &text, &installation()).unwrap();
+    let list = crate::tree::yaml_read::parse(done.text.trim_end_matches("---\n")).unwrap();
+    assert_eq!(names(&list, "/items/0/items/0/spec/containers"), ["app", "istio-proxy"]);
+    let wrong = text.replace("name: app", "name: app, tty: 1");
+    let errors = inject_text("f", &wrong, &installation()).unwrap_err();
+    assert_eq!(errors[0].to_string(), "f:4:121: Pod p: spec.containers[0].tty must be true or false, not 1");
+    let errors = inject_text("f", "apiVersion: v1\nkind: List\nitems: 5\n", &installation()).unwrap_err();
+    assert_eq!(errors[0].to_string(), "f:3:1: List: items must be a list, not 5");
+}
+
+#[test]
 fn everything_wrong_in_a_text_is_told_with_file_line_and_column() {
     let text = "kind: Service\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: b, tty: 1}]}\n\
                 ---\nx: y: z\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: c}\n---\napiVersion: v1\nkind: List\nitems:\n\
@@ -245,7 +259,7 @@ fn everything_wrong_in_a_text_is_told_with_file_line_and_column() {
         [
             "f:6:31: Pod a: spec.containers[0].tty must be true or false, not 1",
             "f:8:5: mapping values are not allowed in this context",
-            "f:17:3: Pod d: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no port from 0 to 65535",
+            "f:19:37: Pod d: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no port from 0 to 65535",
         ]
     );
 }

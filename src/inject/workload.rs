@@ -1,6 +1,7 @@
 //! The kinds that have pods, where their pods are, and who the owner of a pod is.
 
 use super::pod::Pod;
+use crate::tree::path;
 use serde_json::{Map, Value, json};
 
 /// A kind of workload.
@@ -45,6 +46,12 @@ fn text<'v>(tree: &'v Value, pointer: &str) -> &'v str {
 pub(super) fn kind_of(object: &Value) -> Option<&'static Kind> {
     let (api_version, name) = (text(object, "/apiVersion"), text(object, "/kind"));
     KINDS.iter().find(|k| k.name == name && k.api_version == api_version)
+}
+
+/// Where an object has an annotation of its pods.
+pub(super) fn annotation_path(object: &Value, name: &str) -> Option<String> {
+    let metadata = kind_of(object)?.metadata.trim_start_matches('/').replace('/', ".");
+    Some(path::join(&format!("{metadata}.annotations"), name))
 }
 
 /// Whether an object is a list of others.

@@ -182,6 +182,18 @@ fn article(kind: &str) -> &'static str {
     }
 }
 
+/// Everything that is wrong with the configuration of one proxy, its form and its meaning; paths begin below it.
+#[must_use]
+pub fn check_proxy(config: &Value) -> Vec<Problem> {
+    const PLACE: &str = ".defaultConfig";
+    let origin = Origin::default();
+    let mut checker = Checker { origin: &origin, problems: vec![] };
+    checker.check_table(proto::mesh(), "ProxyConfig", Some(config), PLACE);
+    mesh::check(&serde_json::json!({"defaultConfig": config}), "", &mut checker);
+    let below = |path: &str| path.strip_prefix(PLACE).unwrap_or(path).trim_start_matches('.').to_owned();
+    checker.problems.into_iter().map(|p| Problem { path: below(&p.path), ..p }).collect()
+}
+
 /// Problems of form in a spec as the user wrote it, or merged: unknown fields and wrong types. `is_described` says whether
 /// the tables of `values` and `meshConfig` are those of the release.
 #[must_use]
