@@ -214,7 +214,7 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
     let (namespace, name) = id_of(resource);
     let resource = serde_json::to_value(resource).unwrap_or_default();
     let (facts, package) = (context.facts.clone(), Arc::clone(&context.package));
-    let build = move || {
+    let work = move || {
         let manifests = parallel::alone(|| pipeline::from_resource(&resource, &facts, &package));
         let built = manifests.map(|mut manifests| {
             let plane = usage::control_plane(&manifests);
@@ -226,8 +226,8 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
             Err(error) => Ok(Err(error)),
         }
     };
-    let built: Result<_, ObjectError> = tokio::task::spawn_blocking(build).await.map_err(|_| PassError::Interrupted)?;
-    built.map_err(|error| PassError::Objects(error.to_string()))
+    let result: Result<_, ObjectError> = tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)?;
+    result.map_err(|error| PassError::Objects(error.to_string()))
 }
 
 #[cfg(test)]

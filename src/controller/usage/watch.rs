@@ -217,14 +217,12 @@ impl State {
     }
 
     fn intern(&mut self, revision: String) -> Arc<str> {
-        match self.revisions.get(revision.as_str()) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let new: Arc<str> = revision.into();
-                self.revisions.insert(Arc::clone(&new));
-                new
-            }
+        if let Some(known) = self.revisions.get(revision.as_str()) {
+            return Arc::clone(known);
         }
+        let new: Arc<str> = revision.into();
+        self.revisions.insert(Arc::clone(&new));
+        new
     }
 
     fn use_of(&self, revision: &str, except: &[Pods]) -> Use {
