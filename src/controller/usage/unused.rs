@@ -102,8 +102,9 @@ fn told(usage: Use, plane: &ControlPlane) -> Usage {
 /// What becomes of a resource, by its annotation, and since when its status says that its revision is unused.
 fn due(resource: &DynamicObject, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
     let Some(text) = resource.annotations().get(PRUNE_UNUSED_AFTER) else { return Due::Never };
-    let grace = match go_duration(text) {
-        Ok(nanoseconds) => Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default()),
+    let grace = match go_duration(text).map(u64::try_from) {
+        Ok(Ok(nanoseconds)) => Duration::from_nanos(nanoseconds),
+        Ok(Err(_)) => return Due::Unreadable(format!("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h")),
         Err(error) => return Due::Unreadable(format!("{PRUNE_UNUSED_AFTER} is no duration like 24h: {error}")),
     };
     if !is_unused {
@@ -145,6 +146,8 @@ mod tests {
         assert_eq!(of("1h", true, &InstallStatus::default()), Due::Begins, "only now seen to be unused");
         assert_eq!(of("1h", false, &since("2026-01-01T10:00:00Z")), Due::Never);
         assert!(matches!(of("soon", true, &InstallStatus::default()), Due::Unreadable(why) if why.contains("24h")));
+        let negative = of("-1h", true, &since("2026-01-01T10:00:00Z"));
+        assert!(matches!(negative, Due::Unreadable(why) if why.contains("negative")));
         let unasked = from_value(json!({"apiVersion": "v1", "kind": "x", "metadata": {}})).unwrap();
         assert_eq!(due(&unasked, true, &since("2026-01-01T10:00:00Z"), now), Due::Never);
     }
