@@ -17,9 +17,24 @@ pub fn alone<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Does the work, and something else beside it where there is a core for it; else only the work.
+pub fn beside<R>(something: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
+    if cores() < 2 || IS_ALONE.get() {
+        return work();
+    }
+    std::thread::scope(|threads| {
+        threads.spawn(something);
+        work()
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// What `work` makes of each item.
 pub fn map<'t, T: Sync, R: Send>(items: &'t [T], work: impl Fn(&'t T) -> R + Sync) -> Vec<R> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     if cores < 2 || items.len() < 2 || IS_ALONE.get() {
         return items.iter().map(work).collect();
     }
@@ -52,6 +67,16 @@ mod tests {
         assert_eq!(super::map(&items, |n| n * n), squares);
         assert_eq!(super::map(&[3], |n| n + 1), [4]);
         assert!(super::map(&[], |n: &u64| *n).is_empty());
+    }
+
+    #[test]
+    fn what_is_done_beside_the_work_is_done_when_it_ends_unless_it_is_done_alone() {
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let mark = || done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(super::alone(|| super::beside(mark, || 1)), 1);
+        assert!(!done.load(std::sync::atomic::Ordering::Relaxed));
+        assert_eq!(super::beside(mark, || 2), 2);
+        assert!(done.load(std::sync::atomic::Ordering::Relaxed) || super::cores() < 2);
     }
 
     #[test]
