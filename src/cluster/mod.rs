@@ -5,6 +5,7 @@
 
 mod again;
 pub mod discovery;
+pub mod follow;
 
 use crate::object::{Object, ObjectKey};
 use again::{read, write};

@@ -25,7 +25,7 @@ use crate::status::{Findings, Remark, Verdict};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tracing::Span;
@@ -241,12 +241,10 @@ async fn list_owned(context: &Context, id: &OwnerId, memory: &Memory) -> Listed 
 }
 
 fn workload(object: &DynamicObject, component: Option<Component>, stays: bool) -> Option<Workload> {
-    let selector = object.data.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
-    let labels = selector.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
     Some(Workload {
         is_control_plane: component == Some(Component::Pilot) && !stays,
         revision: object.labels().get(labels::REVISION).cloned().unwrap_or_default(),
-        pods: (object.namespace()?, labels.collect()),
+        pods: usage::pods_of(&object.namespace()?, &object.data)?,
     })
 }
 

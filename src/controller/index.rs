@@ -4,16 +4,15 @@
 
 use super::claims::Claims;
 use crate::api::{API_VERSION, IGNORE, INSTALLED_STATE, KIND, PRUNE};
+use crate::cluster::follow::{Meta, follow};
 use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::component::Component;
 use crate::metrics::Metrics;
 use crate::object::{ObjectKey, labels};
-use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
-use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::api::ApiResource;
+use kube::runtime::watcher::{self, Event};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -154,33 +153,20 @@ impl Index {
     }
 
     async fn follow(self, id: (String, String), resource: ApiResource) {
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(self.cluster.client().clone(), &resource);
         let selector = format!("{}={}", labels::MANAGED, labels::MANAGED_VALUE);
-        let mut events = watcher(api, watcher::Config::default().labels(&selector)).default_backoff().boxed();
+        let config = watcher::Config::default().labels(&selector);
         let mut listed = HashSet::new();
-        loop {
-            match events.try_next().await {
-                Ok(Some(Event::Init)) => listed.clear(),
-                Ok(Some(Event::InitApply(object))) => {
-                    listed.insert(self.upsert(&id, &resource, &object));
-                }
-                Ok(Some(Event::InitDone)) => self.finish_listing(&id, &resource, &listed),
-                Ok(Some(Event::Apply(object))) => {
-                    self.upsert(&id, &resource, &object);
-                }
-                Ok(Some(Event::Delete(object))) => self.forget(&key_of(&resource, &object)),
-                Ok(None) => return,
-                Err(error) => tracing::warn!(kind = id.1, %error, "watch interrupted, starting it again"),
-            }
-        }
+        follow(self.cluster.client().clone(), &resource, config, |event| match event {
+            Event::Init => listed.clear(),
+            Event::InitApply(object) => drop(listed.insert(self.upsert(&id, &resource, &object))),
+            Event::InitDone => self.finish_listing(&id, &resource, &listed),
+            Event::Apply(object) => drop(self.upsert(&id, &resource, &object)),
+            Event::Delete(object) => self.forget(&key_of(&resource, &object)),
+        })
+        .await;
     }
 
-    fn upsert(
-        &self,
-        id: &(String, String),
-        resource: &ApiResource,
-        object: &PartialObjectMeta<DynamicObject>,
-    ) -> ObjectKey {
+    fn upsert(&self, id: &(String, String), resource: &ApiResource, object: &Meta) -> ObjectKey {
         let key = key_of(resource, object);
         if !counts(&key.kind, &object.metadata) {
             self.forget(&key);
@@ -250,7 +236,7 @@ pub(super) fn counts(kind: &str, metadata: &ObjectMeta) -> bool {
     is_ours(metadata) && (kind != KIND || is_record())
 }
 
-fn key_of(resource: &ApiResource, object: &PartialObjectMeta<DynamicObject>) -> ObjectKey {
+fn key_of(resource: &ApiResource, object: &Meta) -> ObjectKey {
     ObjectKey {
         group: resource.group.clone(),
         kind: resource.kind.clone(),

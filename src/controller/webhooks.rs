@@ -17,12 +17,8 @@ use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) const KIND: &str = "MutatingWebhookConfiguration";
+const KIND: &str = "MutatingWebhookConfiguration";
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
-/// The tag, and the name of the unnamed revision in labels.
-pub(super) const DEFAULT: &str = "default";
-const TAG: &str = "istio.io/tag";
-const INJECTION: &str = "istio-injection";
 const INJECT: &str = "sidecar.istio.io/inject";
 
 type Labels = BTreeMap<&'static str, String>;
@@ -45,7 +41,7 @@ pub(super) fn deactivate_default(manifests: &mut Manifests) {
 
 /// Whether a configuration is that of the unnamed revision, and of no tag.
 fn is_default_injector(config: &Value) -> bool {
-    label(config, labels::REVISION) == Some(DEFAULT) && label(config, TAG).is_none()
+    label(config, labels::REVISION) == Some(labels::DEFAULT) && label(config, labels::TAG).is_none()
 }
 
 fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
@@ -62,7 +58,7 @@ impl Pass<'_> {
         }
         let live = self.context.cluster.list(API_VERSION, KIND, None, "").await?;
         let mine: Vec<Value> = new.iter().map(|object| object.value().into_owned()).collect();
-        let brings_default = mine.iter().any(|config| label(config, TAG) == Some(DEFAULT));
+        let brings_default = mine.iter().any(|config| label(config, labels::TAG) == Some(labels::DEFAULT));
         let wanted: BTreeSet<&str> =
             wave.steps.iter().flatten().filter(|o| o.kind() == KIND).map(|o| o.name()).collect();
         let others: Vec<Value> = live
@@ -87,7 +83,7 @@ impl Pass<'_> {
         let (group, kind) = (group_of(API_VERSION).to_owned(), KIND.to_owned());
         let key = ObjectKey { group, kind, namespace: String::new(), name: object.name_any() };
         let is_ours = self.context.index.get(&key).is_some();
-        let is_default = label(labels::REVISION) == DEFAULT && label(TAG).is_empty();
+        let is_default = label(labels::REVISION) == labels::DEFAULT && label(labels::TAG).is_empty();
         owner == *self.id || (is_ours && brings_default && is_default)
     }
 }
@@ -172,7 +168,7 @@ fn pods(revisions: &BTreeSet<String>) -> Vec<(Labels, Labels)> {
         plain.iter().cloned().chain(named).collect()
     };
     let (namespaces, pods) =
-        (with_revisions(INJECTION, ["enabled", "disabled"]), with_revisions(INJECT, ["true", "false"]));
+        (with_revisions(labels::INJECTION, ["enabled", "disabled"]), with_revisions(INJECT, ["true", "false"]));
     namespaces.iter().flat_map(|n| pods.iter().map(|p| (n.clone(), p.clone()))).collect()
 }
 

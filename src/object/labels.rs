@@ -19,6 +19,12 @@ pub const OWNER_NAME: &str = "install.operator.istio.io/owning-resource";
 pub const OWNER_NAMESPACE: &str = "install.operator.istio.io/owning-resource-namespace";
 /// The revision, `default` for none.
 pub const REVISION: &str = "istio.io/rev";
+/// The tag that a webhook stands for.
+pub const TAG: &str = "istio.io/tag";
+/// Whether the pods of a namespace are injected by default.
+pub const INJECTION: &str = "istio-injection";
+/// The tag that injects by default, and the name of the unnamed revision in labels.
+pub const DEFAULT: &str = "default";
 
 /// The labels that differ between resources that want the same object.
 pub const OWNER_LABELS: [&str; 4] = [VERSION, OWNER_NAME, OWNER_NAMESPACE, REVISION];

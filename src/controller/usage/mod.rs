@@ -12,21 +12,16 @@ pub(super) use watch::{Use, Users};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::component::Component;
-use crate::object::Object;
-use crate::object::labels;
+use crate::object::labels::{self, DEFAULT, INJECTION, TAG};
 use crate::object::manifests::Manifests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What an unnamed revision is called in labels.
-const DEFAULT: &str = "default";
 /// Every pod with a proxy has it: sidecars and gateways.
 const PROXY_LABEL: &str = "service.istio.io/canonical-name";
 /// Written by the injector, with the revision of the proxy.
 const INJECTED: &str = "sidecar.istio.io/status";
-const INJECTION: &str = "istio-injection";
-const TAG: &str = "istio.io/tag";
 /// Pods that are still there but have ended need nothing.
 const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
@@ -98,20 +93,17 @@ pub(super) struct ControlPlane {
 pub(super) fn control_plane(manifests: &Manifests) -> Option<ControlPlane> {
     manifests.parts.iter().find(|part| part.component == Component::Pilot)?;
     let revision = if manifests.revision.is_empty() { DEFAULT.to_owned() } else { manifests.revision.clone() };
-    let own = manifests.parts.iter().flat_map(|part| &part.objects).filter_map(pods_of).collect();
+    let workloads = manifests.parts.iter().flat_map(|part| &part.objects).filter(|object| object.group() == "apps");
+    let own = workloads.filter_map(|object| pods_of(object.namespace(), &object.value())).collect();
     let is_external = manifests.spec.pointer("/values/global/externalIstiod").is_some_and(|v| *v == true);
     Some(ControlPlane { revision, own, is_external })
 }
 
-/// The pods of a workload among what a resource wants.
-fn pods_of(object: &Object) -> Option<Pods> {
-    if object.group() != "apps" {
-        return None;
-    }
-    let value = object.value();
-    let selector = value.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
+/// The pods of a workload in a namespace, by its selector.
+pub(super) fn pods_of(namespace: &str, workload: &Value) -> Option<Pods> {
+    let selector = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
     let labels = selector.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    Some((object.namespace().to_owned(), labels.collect()))
+    Some((namespace.to_owned(), labels.collect()))
 }
 
 #[cfg(test)]

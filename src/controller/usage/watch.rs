@@ -5,16 +5,15 @@
 //! proxy, and not at all for one without.
 
 use super::super::index::{Index, OwnerId};
-use super::{PROXY_LABEL, Pods, RUNNING, TAG, is_of, label, points_to, revision_of};
-use crate::object::labels;
-use futures::{StreamExt, TryStreamExt};
+use super::{PROXY_LABEL, Pods, RUNNING, is_of, label, points_to, revision_of};
+use crate::cluster::follow::follow;
+use crate::object::labels::{self, TAG};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Client, Resource};
+use kube::Client;
+use kube::api::ApiResource;
+use kube::runtime::watcher::{self, Event};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
@@ -144,40 +143,36 @@ impl Users {
     }
 
     async fn follow(self, source: Source, client: Client) {
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &source.resource());
-        let mut events = watcher(api, source.config()).default_backoff().boxed();
         let mut listed = HashSet::new();
-        loop {
-            match events.try_next().await {
-                Ok(Some(Event::Init)) => listed.clear(),
-                Ok(Some(Event::InitApply(object))) => {
-                    listed.insert(hash_of(&object.metadata));
-                    self.state().take_in(source, object.meta());
+        follow(client, &source.resource(), source.config(), |event| {
+            let mut state = self.state();
+            let is_news = match event {
+                Event::Init => {
+                    listed.clear();
+                    false
                 }
-                Ok(Some(Event::InitDone)) => {
-                    let mut state = self.state();
+                Event::InitApply(object) => {
+                    listed.insert(hash_of(&object.metadata));
+                    state.take_in(source, &object.metadata);
+                    false
+                }
+                Event::InitDone => {
                     state.held.entry(source).or_default().retain(|key, _| listed.contains(key));
                     listed = HashSet::new();
                     state.known.insert(source);
-                    self.announce(&mut state, source);
                     self.synced.send_replace(());
+                    true
                 }
-                Ok(Some(Event::Apply(object))) => {
-                    let mut state = self.state();
-                    if state.take_in(source, object.meta()) {
-                        self.announce(&mut state, source);
-                    }
+                Event::Apply(object) => state.take_in(source, &object.metadata),
+                Event::Delete(object) => {
+                    state.held.entry(source).or_default().remove(&hash_of(&object.metadata)).is_some()
                 }
-                Ok(Some(Event::Delete(object))) => {
-                    let mut state = self.state();
-                    if state.held.entry(source).or_default().remove(&hash_of(&object.metadata)).is_some() {
-                        self.announce(&mut state, source);
-                    }
-                }
-                Ok(None) => return,
-                Err(error) => tracing::warn!(?source, %error, "watch interrupted, starting it again"),
+            };
+            if is_news {
+                self.announce(&mut state, source);
             }
-        }
+        })
+        .await;
     }
 
     /// Wakes those whose answer is another now.
