@@ -1,7 +1,7 @@
 //! The end of a resource, when it is not that simple.
 
 use crate::lab::Lab;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 const PODS: &str = "/api/v1/namespaces/shop/pods";
@@ -16,11 +16,6 @@ fn gone(lab: &Lab, resource: &str) {
         None => Ok(()),
         Some(resource) => Err(resource["status"].to_string()),
     });
-}
-
-fn events(lab: &Lab, reason: &str) -> Vec<Value> {
-    let path = format!("/api/v1/namespaces/istio-system/events?fieldSelector=reason={reason}");
-    lab.get(&path).unwrap()["items"].as_array().unwrap().clone()
 }
 
 /// A pod with a sidecar, as the injector leaves it.
@@ -55,7 +50,7 @@ fn a_control_plane_in_use_is_held_back_until_it_is_not_or_until_somebody_insists
     let held =
         status["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "DeletionHeld" && c["status"] == "True");
     assert!(held, "{status:#}");
-    lab.wait("an event", || if events(&lab, "DeletionHeld").len() == 1 { Ok(()) } else { Err("none".into()) });
+    lab.wait("an event", || if lab.events("DeletionHeld").len() == 1 { Ok(()) } else { Err("none".into()) });
     assert_eq!(lab.deployment("istiod").unwrap()["status"]["readyReplicas"], 1);
 
     lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-delete=true"]);
@@ -98,7 +93,7 @@ fn resources_end_where_permissions_are_missing_and_where_the_namespace_ends(lab:
     gone(lab, "main");
     assert!(begun.elapsed() < Duration::from_mins(1));
     assert!(lab.deployment("istiod").is_some(), "nobody may delete it");
-    assert_eq!(events(lab, "LeftBehind").len(), 1);
+    assert_eq!(lab.events("LeftBehind").len(), 1);
     let mut restored = lab.get(role).unwrap();
     restored["rules"] = whole["rules"].clone();
     lab.request("PUT", role, &restored).unwrap();

@@ -243,6 +243,12 @@ impl Lab {
         self.get(&format!("/apis/apps/v1/namespaces/{ISTIO_SYSTEM}/deployments/{name}"))
     }
 
+    /// The events of that reason.
+    pub fn events(&self, reason: &str) -> Vec<Value> {
+        let path = format!("/api/v1/namespaces/{ISTIO_SYSTEM}/events?fieldSelector=reason={reason}");
+        self.get(&path).and_then(|list| list["items"].as_array().cloned()).unwrap_or_default()
+    }
+
     /// Waits until an attempt gives an answer; the error says what is seen instead.
     pub fn wait<T>(&self, what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
         let answer = wait(what, PATIENCE, || {
