@@ -1,11 +1,43 @@
 //! Work on many things at once, on as many threads as the machine has cores. Results come in the order of the things.
+//!
+//! The threads started here have a stack that is deep enough for any chart, so that rendering needs none of its own.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
 
 thread_local! {
     static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+    /// The stack that this thread was given here, in bytes; 0 for other threads.
+    static STACK: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The stack of the threads that are started here, in bytes. Only what is used of it takes memory.
+pub const DEEP: usize = if cfg!(debug_assertions) { 256 << 20 } else { 64 << 20 };
+
+/// Does work that needs this much stack, in bytes: here, if this thread has it, else on a thread that does.
+///
+/// # Errors
+/// The thread could not be started; inside, the work panicked.
+pub fn with_stack<R: Send>(bytes: usize, work: impl FnOnce() -> R + Send) -> std::io::Result<std::thread::Result<R>> {
+    if STACK.get() >= bytes {
+        return Ok(catch_unwind(AssertUnwindSafe(work)));
+    }
+    std::thread::scope(|threads| Ok(start(threads, bytes, work)?.join()))
+}
+
+fn start<'s, R: Send + 's>(
+    threads: &'s Scope<'s, '_>,
+    stack: usize,
+    work: impl FnOnce() -> R + Send + 's,
+) -> std::io::Result<ScopedJoinHandle<'s, R>> {
+    let work = move || {
+        STACK.set(stack);
+        work()
+    };
+    std::thread::Builder::new().stack_size(stack).spawn_scoped(threads, work)
 }
 
 /// Does the work on this thread alone, whatever of it could be done on several: for whom has other work for the other cores,
@@ -50,8 +82,9 @@ pub fn map<'t, T: Sync, R: Send>(items: &'t [T], work: impl Fn(&'t T) -> R + Syn
         }
     };
     std::thread::scope(|threads| {
+        // A thread that cannot be started leaves its work to the others.
         for _ in 1..cores.min(items.len()) {
-            threads.spawn(run);
+            let _ = start(threads, DEEP, run);
         }
         run();
     });
@@ -79,6 +112,17 @@ mod tests {
         assert!(!done.load(std::sync::atomic::Ordering::Relaxed));
         assert_eq!(super::beside(mark, || 2), 2);
         assert!(done.load(std::sync::atomic::Ordering::Relaxed) || super::cores() < 2);
+    }
+
+    #[test]
+    fn a_thread_with_enough_stack_does_the_work_itself() {
+        let thread = || std::thread::current().id();
+        let nested = || super::with_stack(1 << 20, thread).unwrap().unwrap();
+        assert_ne!(super::with_stack(super::DEEP, thread).unwrap().unwrap(), thread());
+        let (outer, inner) = super::with_stack(super::DEEP, || (thread(), nested())).unwrap().unwrap();
+        assert_eq!(outer, inner);
+        let panicked = super::with_stack(super::DEEP, || super::with_stack(1, || panic!("p")).unwrap().is_err());
+        assert!(panicked.unwrap().unwrap());
     }
 
     #[test]

@@ -4,20 +4,10 @@
 //! Secret key nests its name in `localObjectReference`, and volumes nest their source in `volumeSource`.
 
 use super::schema::{Anything, Count, FreeMap, IntOrString, Integer, Long};
-use schemars::JsonSchema;
+use super::shape::messages;
 use std::collections::BTreeMap;
 
 type Strings = BTreeMap<String, Option<String>>;
-
-/// Declares API messages: each field optional, in camelCase unless renamed.
-macro_rules! messages {
-    ($( $(#[$doc:meta])* $name:ident { $( $(#[$fdoc:meta])* $field:ident : $ty:ty ),* $(,)? } )*) => { $(
-        $(#[$doc])*
-        #[derive(JsonSchema)]
-        #[schemars(rename_all = "camelCase")]
-        pub struct $name { $( $(#[$fdoc])* pub $field: Option<$ty>, )* }
-    )* };
-}
 
 messages! {
     /// Settings of a component's Kubernetes objects.
@@ -27,21 +17,21 @@ messages! {
         /// Environment of the component's container, merged by name.
         env: Vec<EnvVar>,
         /// Settings of the HorizontalPodAutoscaler, where there is one.
-        hpa_spec: HorizontalPodAutoscalerSpec,
+        hpaSpec: HorizontalPodAutoscalerSpec,
         /// When images are pulled: Always, Never or IfNotPresent.
-        image_pull_policy: String,
+        imagePullPolicy: String,
         /// Labels a node must have.
-        node_selector: Strings,
+        nodeSelector: Strings,
         /// Settings of the PodDisruptionBudget.
-        pod_disruption_budget: PodDisruptionBudgetSpec,
+        podDisruptionBudget: PodDisruptionBudgetSpec,
         /// Annotations of the pods.
-        pod_annotations: Strings,
+        podAnnotations: Strings,
         /// The priority class of the pods.
-        priority_class_name: String,
+        priorityClassName: String,
         /// The readiness probe of the component's container, merged with the chart's.
-        readiness_probe: ReadinessProbe,
+        readinessProbe: ReadinessProbe,
         /// The number of pods; without effect while autoscaling is on.
-        replica_count: Count,
+        replicaCount: Count,
         /// Resources of the component's container.
         resources: Resources,
         /// Settings of the Service; its ports are merged by port and protocol.
@@ -51,20 +41,20 @@ messages! {
         /// Taints the pods tolerate.
         tolerations: Vec<Toleration>,
         /// Annotations of the Service.
-        service_annotations: Strings,
+        serviceAnnotations: Strings,
         /// The security context of the pods.
-        security_context: PodSecurityContext,
+        securityContext: PodSecurityContext,
         /// Accepted, and without effect as in 1.17: use an overlay.
         volumes: Vec<Volume>,
         /// Accepted, and without effect as in 1.17: use an overlay.
-        volume_mounts: Vec<VolumeMount>,
+        volumeMounts: Vec<VolumeMount>,
         /// Patches of rendered objects, for what no other setting reaches.
         overlays: Vec<K8sObjectOverlay>,
     }
     /// Patches of one rendered object.
     K8sObjectOverlay {
         /// Not compared.
-        api_version: String,
+        apiVersion: String,
         /// The kind of the object.
         kind: String,
         /// The name of the object.
@@ -82,28 +72,28 @@ messages! {
     /// Scheduling constraints.
     Affinity {
         /// Of pods to nodes.
-        node_affinity: NodeAffinity,
+        nodeAffinity: NodeAffinity,
         /// Of pods to other pods.
-        pod_affinity: PodAffinity,
+        podAffinity: PodAffinity,
         /// Of pods away from other pods.
-        pod_anti_affinity: PodAffinity,
+        podAntiAffinity: PodAffinity,
     }
     /// Of pods to nodes.
     NodeAffinity {
         /// What a node must match.
-        required_during_scheduling_ignored_during_execution: NodeSelector,
+        requiredDuringSchedulingIgnoredDuringExecution: NodeSelector,
         /// What a node should match.
-        preferred_during_scheduling_ignored_during_execution: Vec<PreferredSchedulingTerm>,
+        preferredDuringSchedulingIgnoredDuringExecution: Vec<PreferredSchedulingTerm>,
     }
     /// Alternatives of which a node must match one.
     NodeSelector { /// The alternatives.
-        node_selector_terms: Vec<NodeSelectorTerm> }
+        nodeSelectorTerms: Vec<NodeSelectorTerm> }
     /// Requirements that must all hold.
     NodeSelectorTerm {
         /// On labels.
-        match_expressions: Vec<Requirement>,
+        matchExpressions: Vec<Requirement>,
         /// On fields.
-        match_fields: Vec<Requirement>,
+        matchFields: Vec<Requirement>,
     }
     /// A requirement.
     Requirement {
@@ -124,32 +114,32 @@ messages! {
     /// Of pods to other pods.
     PodAffinity {
         /// What must hold.
-        required_during_scheduling_ignored_during_execution: Vec<PodAffinityTerm>,
+        requiredDuringSchedulingIgnoredDuringExecution: Vec<PodAffinityTerm>,
         /// What should hold.
-        preferred_during_scheduling_ignored_during_execution: Vec<WeightedPodAffinityTerm>,
+        preferredDuringSchedulingIgnoredDuringExecution: Vec<WeightedPodAffinityTerm>,
     }
     /// A preference with its weight.
     WeightedPodAffinityTerm {
         /// 1 to 100.
         weight: Integer,
         /// The pods meant.
-        pod_affinity_term: PodAffinityTerm,
+        podAffinityTerm: PodAffinityTerm,
     }
     /// Other pods, and what "near" means.
     PodAffinityTerm {
         /// The pods' labels.
-        label_selector: LabelSelector,
+        labelSelector: LabelSelector,
         /// The pods' namespaces.
         namespaces: Vec<String>,
         /// The node label whose value must be the same.
-        topology_key: String,
+        topologyKey: String,
     }
     /// A label selector.
     LabelSelector {
         /// Labels that must be equal.
-        match_labels: Strings,
+        matchLabels: Strings,
         /// Requirements that must hold.
-        match_expressions: Vec<Requirement>,
+        matchExpressions: Vec<Requirement>,
     }
     /// An environment variable.
     EnvVar {
@@ -158,30 +148,30 @@ messages! {
         /// Its value.
         value: String,
         /// Where its value comes from.
-        value_from: EnvVarSource,
+        valueFrom: EnvVarSource,
     }
     /// Where a value comes from.
     EnvVarSource {
         /// A field of the pod.
-        field_ref: ObjectFieldSelector,
+        fieldRef: ObjectFieldSelector,
         /// A resource of the container.
-        resource_field_ref: ResourceFieldSelector,
+        resourceFieldRef: ResourceFieldSelector,
         /// A key of a ConfigMap.
-        config_map_key_ref: KeySelector,
+        configMapKeyRef: KeySelector,
         /// A key of a Secret.
-        secret_key_ref: KeySelector,
+        secretKeyRef: KeySelector,
     }
     /// A field of the pod.
     ObjectFieldSelector {
         /// The version its path is written in.
-        api_version: String,
+        apiVersion: String,
         /// Its path.
-        field_path: String,
+        fieldPath: String,
     }
     /// A resource of a container.
     ResourceFieldSelector {
         /// The container.
-        container_name: String,
+        containerName: String,
         /// The resource.
         resource: String,
         /// The unit.
@@ -190,7 +180,7 @@ messages! {
     /// A key of a ConfigMap or Secret.
     KeySelector {
         /// The object.
-        local_object_reference: LocalObjectReference,
+        localObjectReference: LocalObjectReference,
         /// The key.
         key: String,
         /// Whether it may be absent.
@@ -202,11 +192,11 @@ messages! {
     /// Settings of a HorizontalPodAutoscaler.
     HorizontalPodAutoscalerSpec {
         /// What is scaled.
-        scale_target_ref: CrossVersionObjectReference,
+        scaleTargetRef: CrossVersionObjectReference,
         /// The least number of pods.
-        min_replicas: Integer,
+        minReplicas: Integer,
         /// The largest number of pods.
-        max_replicas: Integer,
+        maxReplicas: Integer,
         /// What decides; replaces the chart's.
         metrics: Vec<MetricSpec>,
         /// How fast it scales.
@@ -219,21 +209,21 @@ messages! {
         /// Its name.
         name: String,
         /// Its API version.
-        api_version: String,
+        apiVersion: String,
     }
     /// How fast it scales.
     HorizontalPodAutoscalerBehavior {
         /// Up.
-        scale_up: ScalingRules,
+        scaleUp: ScalingRules,
         /// Down.
-        scale_down: ScalingRules,
+        scaleDown: ScalingRules,
     }
     /// Rules of one direction.
     ScalingRules {
         /// Seconds of past recommendations considered.
-        stabilization_window_seconds: Integer,
+        stabilizationWindowSeconds: Integer,
         /// Max, Min or Disabled.
-        select_policy: String,
+        selectPolicy: String,
         /// The policies.
         policies: Vec<ScalingPolicy>,
     }
@@ -244,7 +234,7 @@ messages! {
         /// How much.
         value: Integer,
         /// In how many seconds.
-        period_seconds: Integer,
+        periodSeconds: Integer,
     }
     /// A metric; which fields count depends on its type.
     MetricSpec {
@@ -257,26 +247,26 @@ messages! {
         /// Of the pods' resources.
         resource: ResourceMetricSource,
         /// Of one container's resources.
-        container_resource: ContainerResourceMetricSource,
+        containerResource: ContainerResourceMetricSource,
         /// From outside the cluster.
         external: ExternalMetricSource,
     }
     /// A metric of an object.
     ObjectMetricSource {
         /// The object.
-        described_object: CrossVersionObjectReference,
+        describedObject: CrossVersionObjectReference,
         /// The target; with `metricName`, a value as in autoscaling/v2beta1.
         target: FreeMap,
         /// The metric.
         metric: MetricIdentifier,
         /// Deprecated.
-        metric_name: String,
+        metricName: String,
         /// Deprecated.
-        target_value: IntOrString,
+        targetValue: IntOrString,
         /// Deprecated.
         selector: LabelSelector,
         /// Deprecated.
-        average_value: IntOrString,
+        averageValue: IntOrString,
     }
     /// A metric of each pod.
     PodsMetricSource {
@@ -285,9 +275,9 @@ messages! {
         /// The target.
         target: MetricTarget,
         /// Deprecated.
-        metric_name: String,
+        metricName: String,
         /// Deprecated.
-        target_average_value: IntOrString,
+        targetAverageValue: IntOrString,
         /// Deprecated.
         selector: LabelSelector,
     }
@@ -298,9 +288,9 @@ messages! {
         /// The target.
         target: MetricTarget,
         /// Deprecated.
-        target_average_utilization: Integer,
+        targetAverageUtilization: Integer,
         /// Deprecated.
-        target_average_value: IntOrString,
+        targetAverageValue: IntOrString,
     }
     /// A resource metric of a container.
     ContainerResourceMetricSource {
@@ -318,13 +308,13 @@ messages! {
         /// The target.
         target: MetricTarget,
         /// Deprecated.
-        metric_name: String,
+        metricName: String,
         /// Deprecated.
-        metric_selector: LabelSelector,
+        metricSelector: LabelSelector,
         /// Deprecated.
-        target_value: IntOrString,
+        targetValue: IntOrString,
         /// Deprecated.
-        target_average_value: IntOrString,
+        targetAverageValue: IntOrString,
     }
     /// A metric's name and selector.
     MetricIdentifier {
@@ -340,37 +330,37 @@ messages! {
         /// An absolute value.
         value: IntOrString,
         /// An average over pods.
-        average_value: IntOrString,
+        averageValue: IntOrString,
         /// A percentage of the request.
-        average_utilization: Integer,
+        averageUtilization: Integer,
     }
     /// Settings of a PodDisruptionBudget.
     PodDisruptionBudgetSpec {
         /// The least number of pods that must stay.
-        min_available: IntOrString,
+        minAvailable: IntOrString,
         /// The pods meant.
         selector: LabelSelector,
         /// The largest number of pods that may be away; wins over the former.
-        max_unavailable: IntOrString,
+        maxUnavailable: IntOrString,
     }
     /// A probe.
     ReadinessProbe {
         /// Runs a command.
         exec: ExecAction,
         /// Asks by HTTP.
-        http_get: HttpGetAction,
+        httpGet: HttpGetAction,
         /// Opens a connection.
-        tcp_socket: TcpSocketAction,
+        tcpSocket: TcpSocketAction,
         /// Seconds until the first.
-        initial_delay_seconds: Integer,
+        initialDelaySeconds: Integer,
         /// Seconds until it fails.
-        timeout_seconds: Integer,
+        timeoutSeconds: Integer,
         /// Seconds between two.
-        period_seconds: Integer,
+        periodSeconds: Integer,
         /// How many must succeed.
-        success_threshold: Integer,
+        successThreshold: Integer,
         /// How many must fail.
-        failure_threshold: Integer,
+        failureThreshold: Integer,
     }
     /// A command.
     ExecAction { /// Its words.
@@ -386,7 +376,7 @@ messages! {
         /// HTTP or HTTPS.
         scheme: String,
         /// Headers.
-        http_headers: Vec<HttpHeader>,
+        httpHeaders: Vec<HttpHeader>,
     }
     /// A header.
     HttpHeader {
@@ -416,30 +406,27 @@ messages! {
         /// The pods' labels.
         selector: Strings,
         /// Its address.
-        #[schemars(rename = "clusterIP")]
-        cluster_ip: String,
+        clusterIP: String,
         /// ClusterIP, NodePort, LoadBalancer or ExternalName.
         r#type: String,
         /// Addresses of the nodes that also lead to it.
-        #[schemars(rename = "externalIPs")]
-        external_ips: Vec<String>,
+        externalIPs: Vec<String>,
         /// None or ClientIP.
-        session_affinity: String,
+        sessionAffinity: String,
         /// The load balancer's address.
-        #[schemars(rename = "loadBalancerIP")]
-        load_balancer_ip: String,
+        loadBalancerIP: String,
         /// Who may reach the load balancer.
-        load_balancer_source_ranges: Vec<String>,
+        loadBalancerSourceRanges: Vec<String>,
         /// The name an ExternalName leads to.
-        external_name: String,
+        externalName: String,
         /// Cluster or Local.
-        external_traffic_policy: String,
+        externalTrafficPolicy: String,
         /// The port of the node's health check.
-        health_check_node_port: Integer,
+        healthCheckNodePort: Integer,
         /// Whether pods count before they are ready.
-        publish_not_ready_addresses: bool,
+        publishNotReadyAddresses: bool,
         /// Settings of session affinity.
-        session_affinity_config: SessionAffinityConfig,
+        sessionAffinityConfig: SessionAffinityConfig,
     }
     /// A port of a Service.
     ServicePort {
@@ -450,32 +437,31 @@ messages! {
         /// Its number.
         port: Integer,
         /// The pods' port.
-        target_port: IntOrString,
+        targetPort: IntOrString,
         /// The nodes' port.
-        node_port: Integer,
+        nodePort: Integer,
         /// The application protocol.
-        app_protocol: String,
+        appProtocol: String,
     }
     /// Settings of session affinity.
     SessionAffinityConfig { /// By client address.
-        #[schemars(rename = "clientIP")]
-        client_ip: ClientIpConfig }
+        clientIP: ClientIpConfig }
     /// Session affinity by client address.
     ClientIpConfig { /// How long it holds.
-        timeout_seconds: Integer }
+        timeoutSeconds: Integer }
     /// How pods are replaced.
     DeploymentStrategy {
         /// RollingUpdate or Recreate.
         r#type: String,
         /// Limits of a rolling update.
-        rolling_update: RollingUpdate,
+        rollingUpdate: RollingUpdate,
     }
     /// Limits of a rolling update.
     RollingUpdate {
         /// How many may be away.
-        max_unavailable: IntOrString,
+        maxUnavailable: IntOrString,
         /// How many may be extra.
-        max_surge: IntOrString,
+        maxSurge: IntOrString,
     }
     /// A tolerated taint.
     Toleration {
@@ -488,30 +474,30 @@ messages! {
         /// NoSchedule, PreferNoSchedule or NoExecute.
         effect: String,
         /// For how long.
-        toleration_seconds: Long,
+        tolerationSeconds: Long,
     }
     /// The security context of pods.
     PodSecurityContext {
         /// SELinux.
-        se_linux_options: SeLinuxOptions,
+        seLinuxOptions: SeLinuxOptions,
         /// The user.
-        run_as_user: Long,
+        runAsUser: Long,
         /// Whether root is refused.
-        run_as_non_root: bool,
+        runAsNonRoot: bool,
         /// Further groups.
-        supplemental_groups: Vec<Long>,
+        supplementalGroups: Vec<Long>,
         /// The group of volumes.
-        fs_group: Long,
+        fsGroup: Long,
         /// The group.
-        run_as_group: Long,
+        runAsGroup: Long,
         /// Kernel parameters.
         sysctls: Vec<Sysctl>,
         /// Windows.
-        windows_options: WindowsOptions,
+        windowsOptions: WindowsOptions,
         /// Always or OnRootMismatch.
-        fs_group_change_policy: String,
+        fsGroupChangePolicy: String,
         /// Seccomp.
-        seccomp_profile: SeccompProfile,
+        seccompProfile: SeccompProfile,
     }
     /// SELinux labels.
     SeLinuxOptions {
@@ -534,39 +520,39 @@ messages! {
     /// Windows options.
     WindowsOptions {
         /// The credential spec's name.
-        gmsa_credential_spec_name: String,
+        gmsaCredentialSpecName: String,
         /// The credential spec.
-        gmsa_credential_spec: String,
+        gmsaCredentialSpec: String,
         /// The user.
-        run_as_user_name: String,
+        runAsUserName: String,
     }
     /// A seccomp profile.
     SeccompProfile {
         /// RuntimeDefault, Unconfined or Localhost.
         r#type: String,
         /// The file of a local one.
-        localhost_profile: String,
+        localhostProfile: String,
     }
     /// A volume, in protobuf's shape.
     Volume {
         /// Its name.
         name: String,
         /// Its source.
-        volume_source: FreeMap,
+        volumeSource: FreeMap,
     }
     /// A volume mount.
     VolumeMount {
         /// The volume.
         name: String,
         /// Whether it is read-only.
-        read_only: bool,
+        readOnly: bool,
         /// Where it is mounted.
-        mount_path: String,
+        mountPath: String,
         /// Which part of it.
-        sub_path: String,
+        subPath: String,
         /// How mounts propagate.
-        mount_propagation: String,
+        mountPropagation: String,
         /// Which part, with variables.
-        sub_path_expr: String,
+        subPathExpr: String,
     }
 }

@@ -10,6 +10,7 @@ pub mod istio_operator;
 pub mod kubernetes;
 pub mod proto;
 pub mod schema;
+pub mod shape;
 pub mod status;
 
 /// The API group.

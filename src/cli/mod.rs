@@ -7,6 +7,7 @@ mod manifest;
 mod profile;
 mod run;
 
+use crate::parallel;
 use crate::pipeline::{Package, PipelineError};
 use crate::resolve::ResolveError;
 use clap::{Parser, Subcommand};
@@ -78,9 +79,20 @@ fn tell(error: &anyhow::Error) {
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let command = Args::parse().command;
+    if matches!(command, Command::Run(_)) {
+        return end(perform(command));
+    }
+    // One thread that is deep enough for any chart is quicker than one for each.
+    parallel::with_stack(parallel::DEEP, || end(perform(command))).map_or_else(
+        |error| end(Err(anyhow::Error::new(error).context("start a thread"))),
+        |ended| ended.unwrap_or(ExitCode::FAILURE),
+    )
+}
+
+fn perform(command: Command) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let outcome = match args.command {
+    let code = match command {
         Command::Run(args) => run::run(&args),
         Command::Manifest(command) => manifest::run(&command, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),
@@ -91,8 +103,14 @@ pub fn main() -> ExitCode {
         Command::Chart(ChartCommand::Template(args)) => {
             Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1))
         }
-    };
-    match outcome.and_then(|code| Ok(out.flush().map(|()| code)?)) {
+    }?;
+    out.flush()?;
+    Ok(code)
+}
+
+/// Tells an error, and gives the exit code.
+fn end(outcome: Outcome) -> ExitCode {
+    match outcome {
         Ok(code) => ExitCode::from(code),
         // Whoever reads us has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! Renders the templates of a chart: parsing in Helm's order, rendering in the same order, Helm's error texts.
 //!
-//! Parsed templates are kept in a [`ParsedChart`], which many threads may share. One render runs on a thread of its own
-//! with the stack that deep templates need; nothing else leaves it than plain data.
+//! Parsed templates are kept in a [`ParsedChart`], which many threads may share. One render runs on one thread, which has
+//! the stack that deep templates need; nothing else leaves it than plain data.
 
 use super::capabilities::Capabilities;
 use super::chart::Chart;
@@ -10,6 +10,7 @@ use super::functions::{self, Lookup, Offline, State};
 use super::release::{Job, ReleaseOptions, scope};
 use super::{schema, values};
 use crate::gotmpl::{self, Ambient, Budgets, Environment, ExecError, Map, MapKind, ParseError, TemplateSet, Value};
+use crate::parallel;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -155,21 +156,19 @@ impl ParsedChart {
     ) -> Result<Rendered, RenderFailed> {
         let per_level = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 10 };
         let stack = surroundings.budgets.nesting * per_level + (1 << 20);
-        std::thread::scope(|threads| {
-            let work = || {
-                let warnings = Warnings::default();
-                let result = Render { parsed: self, release, capabilities, surroundings }.run(values, &warnings);
-                let warnings = warnings.take();
-                match result {
-                    Ok(rendered) => Ok(Rendered { warnings, ..rendered }),
-                    Err(problem) => Err(RenderFailed { problem, warnings }),
-                }
-            };
-            let broken = |text: String| RenderFailed { problem: RenderError::Thread(text), warnings: Vec::new() };
-            let thread = std::thread::Builder::new().name("render".to_owned()).stack_size(stack);
-            let running = thread.spawn_scoped(threads, work).map_err(|e| broken(e.to_string()))?;
-            running.join().unwrap_or_else(|_| Err(broken("the rendering thread panicked".to_owned())))
-        })
+        let work = || {
+            let warnings = Warnings::default();
+            let result = Render { parsed: self, release, capabilities, surroundings }.run(values, &warnings);
+            let warnings = warnings.take();
+            match result {
+                Ok(rendered) => Ok(Rendered { warnings, ..rendered }),
+                Err(problem) => Err(RenderFailed { problem, warnings }),
+            }
+        };
+        let broken = |text: String| RenderFailed { problem: RenderError::Thread(text), warnings: Vec::new() };
+        parallel::with_stack(stack, work)
+            .map_err(|e| broken(e.to_string()))?
+            .unwrap_or_else(|_| Err(broken("the rendering thread panicked".to_owned())))
     }
 
     /// The parsed templates of these files, which are in parsing order.
@@ -192,7 +191,7 @@ impl ParsedChart {
     }
 }
 
-/// One render, on its own thread.
+/// One render.
 struct Render<'r> {
     parsed: &'r ParsedChart,
     release: &'r ReleaseOptions,

@@ -4,21 +4,18 @@
 
 use crate::api::kubernetes::KubernetesResourcesSpec;
 use crate::api::proto;
-use crate::api::schema::Checked;
+use crate::api::shape::{Shape, Shaped};
 use crate::component::Component;
 use serde_json::Value;
-use std::sync::LazyLock;
-
-static SCHEMA: LazyLock<Checked> = LazyLock::new(Checked::of::<KubernetesResourcesSpec>);
 
 /// The settings of a component or gateway, null for none.
 pub(super) fn of(spec: &Value, component: Component, settings: &Value) -> Value {
     let Some(k8s) = settings.get("k8s").and_then(Value::as_object) else { return Value::Null };
-    let property = |field: &str| SCHEMA.root().pointer(&format!("/properties/{field}")).unwrap_or(&Value::Null);
+    let shape = |field: &str| KubernetesResourcesSpec::SHAPE.field(field).unwrap_or(&Shape::Any);
     let kept = k8s.iter().filter_map(|(field, value)| {
         // An autoscaler has its own idea of replicas.
         let is_overruled = field == "replicaCount" && is_autoscaled(spec, component);
-        let value = if is_overruled { None } else { without_zeros(property(field), value) };
+        let value = if is_overruled { None } else { without_zeros(shape(field), value) };
         Some((field.clone(), value?))
     });
     kept.collect()
@@ -32,38 +29,27 @@ fn is_autoscaled(spec: &Value, component: Component) -> bool {
 
 /// Scalars without presence vanish when they are zero, and so do empty lists and maps; quoted whole numbers become numbers.
 /// `None` when nothing is left at the top.
-fn without_zeros(schema: &Value, value: &Value) -> Option<Value> {
-    let schema = SCHEMA.follow(schema);
-    let is = |kind: &str| schema.get("type").is_some_and(|t| t == kind);
-    if value.is_null() {
-        None
-    } else if schema.get("format").is_some_and(|f| f == "integer") {
-        proto::whole(value).filter(|n| *n != 0).map(Value::from)
-    } else {
-        match value {
-            Value::String(s) if is("string") && s.is_empty() => None,
-            Value::Bool(false) if is("boolean") => None,
-            Value::Object(map) if is("object") => {
-                match (schema.get("properties"), schema.get("additionalProperties")) {
-                    (Some(properties), _) => {
-                        let of = |key: &str| properties.get(key).unwrap_or(&Value::Null);
-                        Some(map.iter().filter_map(|(k, v)| Some((k.clone(), without_zeros(of(k), v)?))).collect())
-                    }
-                    (None, Some(_)) => {
-                        let filled: serde_json::Map<_, _> =
-                            map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
-                        (!filled.is_empty()).then_some(Value::Object(filled))
-                    }
-                    (None, None) => Some(value.clone()),
-                }
-            }
-            Value::Array(items) if is("array") => {
-                let inner = schema.get("items").unwrap_or(&Value::Null);
-                let kept = |v: &Value| without_zeros(inner, v).unwrap_or_else(|| v.clone());
-                (!items.is_empty()).then(|| items.iter().map(kept).collect())
-            }
-            other => Some(other.clone()),
+fn without_zeros(shape: &Shape, value: &Value) -> Option<Value> {
+    match (shape, value) {
+        (_, Value::Null) | (Shape::Bool, Value::Bool(false)) => None,
+        (Shape::String, Value::String(text)) if text.is_empty() => None,
+        (Shape::Integer(..), value) => proto::whole(value).filter(|n| *n != 0).map(Value::from),
+        (Shape::Message(_), Value::Object(map)) => {
+            let kept = |(key, value): (&String, &Value)| {
+                Some((key.clone(), without_zeros(shape.field(key).unwrap_or(&Shape::Any), value)?))
+            };
+            Some(map.iter().filter_map(kept).collect())
         }
+        (Shape::Map(_), Value::Object(map)) => {
+            let filled: serde_json::Map<_, _> =
+                map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
+            (!filled.is_empty()).then_some(Value::Object(filled))
+        }
+        (Shape::List(inner), Value::Array(items)) => {
+            let kept = |v: &Value| without_zeros(inner, v).unwrap_or_else(|| v.clone());
+            (!items.is_empty()).then(|| items.iter().map(kept).collect())
+        }
+        (_, other) => Some(other.clone()),
     }
 }
 

@@ -18,13 +18,12 @@ mod usage;
 use super::text;
 use crate::api::istio_operator::IstioOperatorSpec;
 use crate::api::proto::{self, describe};
-use crate::api::schema::Checked;
+use crate::api::shape::{Shape, Shaped};
 use crate::request::Origin;
 use crate::tree::path::join;
 use crate::tree::suggest;
 use serde_json::Value;
 use std::fmt;
-use std::sync::LazyLock;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +73,6 @@ impl Problem {
     }
 }
 
-static SCHEMA: LazyLock<Checked> = LazyLock::new(Checked::of::<IstioOperatorSpec>);
-
 /// Collects problems.
 struct Checker<'a> {
     origin: &'a Origin,
@@ -115,55 +112,48 @@ impl Checker<'_> {
         }
     }
 
-    /// Walks a value beside its schema. Null is unset everywhere, as in protobuf's JSON form.
-    fn walk(&mut self, schema: &Value, value: &Value, path: &str) {
-        if value.is_null() {
-            return;
-        }
-        let schema = SCHEMA.follow(schema);
-        let is = |key: &str| schema.get(key) == Some(&Value::Bool(true));
-        if is("x-kubernetes-int-or-string") {
-            self.check_number(schema, value, path);
-            return;
-        }
-        match (schema.get("type").and_then(Value::as_str), value) {
-            (Some("object"), Value::Object(map)) => {
-                if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-                    // Keys such as `$patch` direct the merge and are gone after it.
-                    for (name, inner) in map.iter().filter(|(name, _)| !name.starts_with('$')) {
-                        let at = join(path, name);
-                        match properties.get(name) {
-                            Some(schema) => self.walk(schema, inner, &at),
-                            None => self.unknown(name, &at, properties.keys().map(String::as_str)),
-                        }
-                    }
-                } else if let Some(schema) = schema.get("additionalProperties").filter(|s| s.is_object()) {
-                    for (name, inner) in map.iter().filter(|(name, _)| !name.starts_with('$')) {
-                        self.walk(schema, inner, &join(path, name));
+    /// Walks a value beside its form. Null is unset everywhere, as in protobuf's JSON form.
+    fn walk(&mut self, shape: &Shape, value: &Value, path: &str) {
+        // Keys such as `$patch` direct the merge and are gone after it.
+        let is_field = |(name, _): &(&String, &Value)| !name.starts_with('$');
+        match (shape, value) {
+            (_, Value::Null)
+            | (Shape::Any, _)
+            | (Shape::String | Shape::IntOrString, Value::String(_))
+            | (Shape::IntOrString, Value::Number(_))
+            | (Shape::Bool, Value::Bool(_))
+            | (Shape::FreeMap, Value::Object(_)) => {}
+            (Shape::Message(fields), Value::Object(map)) => {
+                for (name, inner) in map.iter().filter(is_field) {
+                    let at = join(path, name);
+                    match shape.field(name) {
+                        Some(shape) => self.walk(shape, inner, &at),
+                        None => self.unknown(name, &at, fields.iter().map(|f| f.name)),
                     }
                 }
             }
-            (Some("array"), Value::Array(items)) => {
+            (Shape::Map(shape), Value::Object(map)) => {
+                for (name, inner) in map.iter().filter(is_field) {
+                    self.walk(shape, inner, &join(path, name));
+                }
+            }
+            (Shape::List(shape), Value::Array(items)) => {
                 for (i, item) in items.iter().enumerate() {
-                    self.walk(schema.get("items").unwrap_or(&Value::Null), item, &format!("{path}[{i}]"));
+                    self.walk(shape, item, &format!("{path}[{i}]"));
                 }
             }
-            (Some("string"), Value::String(_)) | (Some("boolean"), Value::Bool(_)) | (None, _) => {}
-            (Some(wanted), found) => {
-                self.add(path, format!("must be {}, not {}", article(wanted), describe(found)), Kind::Form);
+            (Shape::Integer(least, most), value) => self.check_integer(*least, *most, value, path),
+            (shape, found) => {
+                self.add(path, format!("must be {}, not {}", wanted(shape), describe(found)), Kind::Form);
             }
         }
     }
 
-    fn check_number(&mut self, schema: &Value, value: &Value, path: &str) {
-        let end = |key: &str| schema.get(key).and_then(Value::as_i64);
-        let range = end("minimum").unwrap_or(i64::MIN)..=end("maximum").unwrap_or(i64::MAX);
-        let wanted = match (schema.get("format").is_some_and(|f| f == "integer"), proto::whole(value)) {
-            (false, _) if value.is_number() || value.is_string() => return,
-            (false, _) => "a number or a string".to_owned(),
-            (true, None) => "a whole number".to_owned(),
-            (true, Some(number)) if range.contains(&number) => return,
-            (true, Some(_)) => format!("a whole number from {} to {}", range.start(), range.end()),
+    fn check_integer(&mut self, least: i64, most: i64, value: &Value, path: &str) {
+        let wanted = match proto::whole(value) {
+            Some(number) if (least..=most).contains(&number) => return,
+            Some(_) => format!("a whole number from {least} to {most}"),
+            None => "a whole number".to_owned(),
         };
         self.add(path, format!("must be {wanted}, not {}", describe(value)), Kind::Form);
     }
@@ -173,12 +163,16 @@ impl Checker<'_> {
     }
 }
 
-fn article(kind: &str) -> &'static str {
-    match kind {
-        "object" => "a map",
-        "array" => "a list",
-        "boolean" => "true or false",
-        _ => "a string",
+/// What a form wants, as the object of "must be".
+fn wanted(shape: &Shape) -> &'static str {
+    match shape {
+        Shape::Bool => "true or false",
+        Shape::String => "a string",
+        Shape::Integer(..) => "a whole number",
+        Shape::IntOrString => "a number or a string",
+        Shape::List(_) => "a list",
+        Shape::FreeMap | Shape::Map(_) | Shape::Message(_) => "a map",
+        Shape::Any => "another value",
     }
 }
 
@@ -199,7 +193,7 @@ pub fn check_proxy(config: &Value) -> Vec<Problem> {
 #[must_use]
 pub fn check_spec(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
-    checker.walk(SCHEMA.root(), spec, "spec");
+    checker.walk(IstioOperatorSpec::SHAPE, spec, "spec");
     checker.check_gateways_have_names(spec);
     if is_described {
         checker.check_table(proto::values(), "Values", spec.get("values"), "spec.values");
