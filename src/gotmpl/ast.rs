@@ -45,7 +45,7 @@ impl Template {
 
 /// The number of line ends.
 pub(super) fn newlines(text: &[u8]) -> usize {
-    text.split(|b| *b == b'\n').count() - 1
+    memchr::memchr_iter(b'\n', text).count()
 }
 
 /// Go's `bytes.TrimSpace` leaves nothing.

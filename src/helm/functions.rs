@@ -134,16 +134,15 @@ fn tpl(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> 
 /// Deletes what Go prints for nil.
 #[must_use]
 pub fn without_no_value(text: Vec<u8>) -> Vec<u8> {
-    let mut rest = text.as_slice();
-    let mut out = Vec::new();
-    while let Some(at) = rest.windows(NO_VALUE.len()).position(|w| w == NO_VALUE) {
-        out.extend_from_slice(rest.get(..at).unwrap_or_default());
-        rest = rest.get(at + NO_VALUE.len()..).unwrap_or_default();
+    let (mut out, mut start) = (Vec::new(), 0);
+    for at in memchr::memmem::find_iter(&text, NO_VALUE) {
+        out.extend_from_slice(text.get(start..at).unwrap_or_default());
+        start = at + NO_VALUE.len();
     }
-    if out.is_empty() && rest.len() == text.len() {
+    if start == 0 {
         return text;
     }
-    out.extend_from_slice(rest);
+    out.extend_from_slice(text.get(start..).unwrap_or_default());
     out
 }
 

@@ -2,6 +2,8 @@
 //!
 //! In: bytes. Out: bytes. As in Go, an invalid byte counts as one character of its own and reads as U+FFFD.
 
+use memchr::memmem;
+
 /// The characters of a text, each with its bytes.
 pub(crate) fn runes(s: &[u8]) -> Vec<(char, &[u8])> {
     let mut out = Vec::with_capacity(s.len());
@@ -22,10 +24,7 @@ pub(crate) fn map_runes(s: &[u8], mut f: impl FnMut(char) -> char) -> Vec<u8> {
 
 /// Where a text first occurs in another.
 pub(crate) fn find(s: &[u8], wanted: &[u8]) -> Option<usize> {
-    if wanted.is_empty() {
-        return Some(0);
-    }
-    s.windows(wanted.len()).position(|w| w == wanted)
+    memmem::find(s, wanted)
 }
 
 /// `strings.SplitN`; `None` as the limit is `strings.Split`. An empty separator splits between characters.
@@ -35,8 +34,8 @@ pub(crate) fn split<'a>(s: &'a [u8], separator: &[u8], limit: Option<usize>) -> 
     }
     let full = |parts: &[&[u8]]| limit.is_some_and(|n| parts.len() + 1 >= n);
     let mut parts = Vec::new();
-    let mut rest = s;
     if separator.is_empty() {
+        let mut rest = s;
         for (_, bytes) in runes(s) {
             if full(&parts) {
                 break;
@@ -49,12 +48,15 @@ pub(crate) fn split<'a>(s: &'a [u8], separator: &[u8], limit: Option<usize>) -> 
         }
         return parts;
     }
-    while !full(&parts) {
-        let Some(at) = find(rest, separator) else { break };
-        parts.push(rest.get(..at).unwrap_or_default());
-        rest = rest.get(at + separator.len()..).unwrap_or_default();
+    let mut start = 0;
+    for at in memmem::find_iter(s, separator) {
+        if full(&parts) {
+            break;
+        }
+        parts.push(s.get(start..at).unwrap_or_default());
+        start = at + separator.len();
     }
-    parts.push(rest);
+    parts.push(s.get(start..).unwrap_or_default());
     parts
 }
 
@@ -73,6 +75,9 @@ pub(crate) fn replace(s: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
 
 /// `strings.TrimFunc`.
 pub(crate) fn trim_by(s: &[u8], unwanted: impl Fn(char) -> bool) -> &[u8] {
+    if let Ok(text) = std::str::from_utf8(s) {
+        return text.trim_matches(unwanted).as_bytes();
+    }
     let all = runes(s);
     let Some(first) = all.iter().position(|(c, _)| !unwanted(*c)) else {
         return &[];
@@ -143,9 +148,27 @@ mod tests {
     #[test]
     fn splitting_obeys_the_limit() {
         assert_eq!(split(b"a,b,c", b",", Some(2)), [&b"a"[..], b"b,c"]);
+        assert_eq!(split(b"a,b,c", b",", Some(1)), [b"a,b,c"]);
+        assert_eq!(split(b",,", b",", None), [b"", b"", b""]);
         assert_eq!(split(b"abc", b"", None), [b"a", b"b", b"c"]);
         assert_eq!(split(b"abc", b"", Some(2)), [&b"a"[..], b"bc"]);
         assert_eq!(split(b"", b",", None), [b""]);
         assert!(split(b"", b"", None).is_empty());
+    }
+
+    #[test]
+    fn a_text_is_found_where_it_first_is_and_none_at_the_start() {
+        assert_eq!(
+            (find(b"abab", b"b"), find(b"ab", b"c"), find(b"", b""), find(b"a", b"")),
+            (Some(1), None, Some(0), Some(0))
+        );
+    }
+
+    #[test]
+    fn trimming_takes_from_both_ends_of_any_bytes() {
+        for (text, trimmed) in [("\u{a0} a b\n", "a b"), (" \t", ""), ("", ""), ("x", "x")] {
+            assert_eq!(trim_space(text.as_bytes()), trimmed.as_bytes(), "{text:?}");
+        }
+        assert_eq!(trim_space(b" \xff \xfe "), b"\xff \xfe");
     }
 }

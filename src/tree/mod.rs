@@ -17,6 +17,7 @@
 //! Guarantees: no input or output, no global state, no panic on any input. Depth and size of what is read are limited
 //! (see [`yaml_read`]), so that functions that recurse over a tree are safe on trees that came from there.
 
+mod ascii;
 pub mod json_write;
 pub mod merge;
 pub mod number;

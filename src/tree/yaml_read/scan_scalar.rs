@@ -56,7 +56,7 @@ impl Scanner<'_> {
             }
             text.push_str(&trailing);
             leading_blank = blank;
-            text.push_str(self.source.take_while(|c, _| !is_break_or_end(c)));
+            text.push_str(self.source.take_line());
             leading = self.source.line_break();
             trailing = self.block_breaks(&mut indent)?;
         }

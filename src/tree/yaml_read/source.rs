@@ -1,6 +1,7 @@
 //! The text under the scanner: a position that moves forward, and what stands at it.
 
 use super::spans::Position;
+use crate::tree::ascii;
 
 /// Characters are decoded in blocks of this many; a control character is noticed when its block is.
 const BLOCK: usize = 512;
@@ -27,18 +28,18 @@ pub(super) struct Source<'t> {
     mark: Mark,
     /// Characters before one that YAML does not allow, where the text is cut.
     cut: Option<usize>,
+    /// Nothing in the text but printable ASCII and newlines: a byte is a character, and a line ends with `\n`.
+    is_simple: bool,
 }
 
 impl<'t> Source<'t> {
     pub(super) fn new(text: &'t str) -> Self {
         let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
-        let plain = |b: &u8| matches!(b, b' '..=b'~' | b'\n');
-        let end = text.bytes().position(|b| !plain(&b)).map(|near| {
-            let forbidden = text.get(near..).and_then(|rest| rest.char_indices().find(|(_, c)| !is_allowed(*c)));
-            forbidden.map(|(at, _)| near + at)
-        });
-        let kept = end.flatten().and_then(|end| text.get(..end));
-        Self { text: kept.unwrap_or(text), at: 0, mark: Mark::default(), cut: kept.map(|kept| kept.chars().count()) }
+        let is_simple = ascii::is_printable(text);
+        let forbidden = if is_simple { None } else { text.char_indices().find(|(_, c)| !is_allowed(*c)) };
+        let kept = forbidden.and_then(|(end, _)| text.get(..end));
+        let cut = kept.map(|kept| kept.chars().count());
+        Self { text: kept.unwrap_or(text), at: 0, mark: Mark::default(), cut, is_simple }
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -86,6 +87,14 @@ impl<'t> Source<'t> {
 
     /// Moves over characters of a line while a test of each and of the one behind it holds; gives what it moved over.
     pub(super) fn take_while(&mut self, test: impl Fn(char, &dyn Fn() -> char) -> bool) -> &'t str {
+        if self.is_simple {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            let ends = |(at, byte): (usize, &u8)| {
+                !test(char::from(*byte), &|| rest.get(at + 1).map_or('\0', |b| char::from(*b)))
+            };
+            let count = rest.iter().enumerate().position(ends).unwrap_or(rest.len());
+            return self.take(count, count);
+        }
         let (mut at, mut count) = (self.at, 0);
         while at < self.text.len() {
             let c = self.char_at(at);
@@ -96,10 +105,25 @@ impl<'t> Source<'t> {
             at = next;
             count += 1;
         }
-        let taken = self.text.get(self.at..at).unwrap_or_default();
-        self.at = at;
-        self.mark.index += count;
-        self.mark.column += count;
+        self.take(at - self.at, count)
+    }
+
+    /// Moves to the end of the line; gives what it moved over.
+    pub(super) fn take_line(&mut self) -> &'t str {
+        if !self.is_simple {
+            return self.take_while(|c, _| !is_break_or_end(c));
+        }
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let count = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        self.take(count, count)
+    }
+
+    /// Moves over that many bytes, which are that many characters of a line.
+    fn take(&mut self, bytes: usize, characters: usize) -> &'t str {
+        let taken = self.text.get(self.at..self.at + bytes).unwrap_or_default();
+        self.at += bytes;
+        self.mark.index += characters;
+        self.mark.column += characters;
         taken
     }
 
@@ -134,7 +158,7 @@ impl<'t> Source<'t> {
     /// Moves over a comment up to the end of its line.
     pub(super) fn skip_comment(&mut self) {
         if self.current() == '#' {
-            self.take_while(|c, _| !is_break_or_end(c));
+            self.take_line();
         }
     }
 

@@ -9,6 +9,7 @@ use std::str::Chars;
 
 use super::Dialect;
 use super::style::{Style, choose, is_break, is_printable};
+use crate::tree::ascii;
 
 /// Indentation per level.
 const STEP: usize = 2;
@@ -63,9 +64,8 @@ impl Emitter {
         if !self.indention || self.column > indent || (self.column == indent && !self.whitespace) {
             self.newline();
         }
-        while self.column < indent {
-            self.put(' ');
-        }
+        self.out.extend(std::iter::repeat_n(' ', indent.saturating_sub(self.column)));
+        self.column = self.column.max(indent);
         self.whitespace = true;
         self.indention = true;
     }
@@ -213,8 +213,17 @@ impl Emitter {
         self.newline();
         self.indention = true;
         self.whitespace = true;
+        if ascii::is_printable(text) {
+            self.lines(text.split_inclusive('\n'));
+        } else {
+            self.lines(text.split_inclusive(is_break));
+        }
+    }
+
+    /// Lines of a literal, each with its break.
+    fn lines<'t>(&mut self, pieces: impl Iterator<Item = &'t str>) {
         let mut after_break = true;
-        for piece in text.split_inclusive(is_break) {
+        for piece in pieces {
             let line = piece.trim_end_matches(is_break);
             if !line.is_empty() {
                 if after_break {

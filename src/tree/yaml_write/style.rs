@@ -4,6 +4,7 @@
 //! yaml.v3, which differ only in the handling of TAB and in one spelling of octal numbers.
 
 use super::Dialect;
+use crate::tree::ascii;
 use crate::tree::scalar::{Scalar, is_base_60, resolve};
 
 /// The four ways to write a string.
@@ -39,21 +40,27 @@ struct Traits {
 
 /// The style for a string; `key` if it is written as a simple key.
 pub(super) fn choose(text: &str, key: bool, dialect: Dialect) -> Style {
+    if text.contains('\n') {
+        return if !key && is_block_allowed(text, dialect) { Style::Literal } else { Style::Double };
+    }
+    if !reads_back_as_text(text, dialect) {
+        return Style::Double;
+    }
     let traits = Traits::of(text, dialect);
-    let wish = if text.contains('\n') {
-        Style::Literal
-    } else if reads_back_as_text(text, dialect) {
+    if traits.plain_allowed() {
         Style::Plain
+    } else if traits.single_allowed() {
+        Style::Single
     } else {
         Style::Double
-    };
-    match wish {
-        Style::Literal if key || !traits.block_allowed() => Style::Double,
-        Style::Plain if traits.plain_allowed() => Style::Plain,
-        Style::Plain if traits.single_allowed() => Style::Single,
-        Style::Plain => Style::Double,
-        other => other,
     }
+}
+
+fn is_block_allowed(text: &str, dialect: Dialect) -> bool {
+    if ascii::is_printable(text) {
+        return !text.ends_with(' ') && !text.contains(" \n");
+    }
+    Traits::of(text, dialect).block_allowed()
 }
 
 fn reads_back_as_text(text: &str, dialect: Dialect) -> bool {
