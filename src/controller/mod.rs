@@ -209,6 +209,9 @@ pub enum RunError {
     /// The API server cannot be asked what it is.
     #[error("cannot reach the API server: {0}")]
     Unreachable(#[from] Box<kube::Error>),
+    /// There is no definition of the resources.
+    #[error("IstioOperator is not defined in this cluster: istio-operator crd | kubectl apply --server-side -f -")]
+    Undefined,
     /// What is installed cannot be read.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
@@ -217,10 +220,11 @@ pub enum RunError {
     Package(#[from] crate::pipeline::PipelineError),
 }
 
-/// Runs until it is told to stop; passes under way are finished first. `ready` is called once everything is watched.
+/// Runs until it is told to stop; passes under way are finished first. `ready` is called once everything is watched; until
+/// the API server answers and IstioOperator is defined, that is tried again and again.
 ///
 /// # Errors
-/// Only at the start: the API server cannot be reached, or the charts are broken.
+/// Only when it is told to stop before that, or the charts are broken.
 pub async fn run(
     client: Client,
     config: Config,
@@ -294,18 +298,17 @@ async fn load_claims(
     cluster: &Cluster,
     claims: &Claims,
     namespaces: &[Option<String>],
-) -> Result<BTreeSet<(String, String)>, ClusterError> {
+) -> Result<BTreeSet<(String, String)>, RunError> {
     let mut kinds = BTreeSet::new();
     for namespace in namespaces {
         let mut page = ListParams::default().limit(PAGE);
         loop {
             let listed = cluster.owners(namespace.as_deref()).list(&page).await;
-            let list = match listed.map_err(|e| ClusterError::of("list", &"IstioOperator resources", e)) {
-                Ok(list) => list,
-                // The definition comes later.
-                Err(error) if error.is_absent() => break,
-                Err(error) => return Err(error),
-            };
+            let list = listed.map_err(|e| match ClusterError::of("list", &"IstioOperator resources", e) {
+                // It may come later.
+                error if error.is_absent() => RunError::Undefined,
+                error => error.into(),
+            })?;
             list.items.iter().for_each(|resource| load_claim(resource, claims, &mut kinds));
             match list.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => page = page.continue_token(&next),

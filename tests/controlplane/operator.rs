@@ -22,6 +22,13 @@ impl Operator {
     /// Starts `run` with a value for `KUBECONFIG` and further arguments, and waits until it says that it is ready. The log
     /// is `operator.log` in the folder; that of an earlier one is continued.
     pub fn start(binary: &Path, kubeconfig: &OsStr, folder: &Path, args: &[&str]) -> Result<Self> {
+        let mut operator = Self::begin(binary, kubeconfig, folder, args)?;
+        operator.wait_until_ready()?;
+        Ok(operator)
+    }
+
+    /// The same, but only waits until it listens.
+    pub fn begin(binary: &Path, kubeconfig: &OsStr, folder: &Path, args: &[&str]) -> Result<Self> {
         let log = folder.join("operator.log");
         let earlier = std::fs::read_to_string(&log).unwrap_or_default().len();
         let mut command = Command::new(binary);
@@ -37,11 +44,14 @@ impl Operator {
             }
             Ok(process.log().get(earlier..).and_then(address_in).ok_or_else(|| process.log_tail(20)))
         })?;
-        let mut operator = Self { process, address };
+        Ok(Self { process, address })
+    }
+
+    /// Waits until it says that it is ready.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
         wait("the operator to be ready", START_DEADLINE, || {
-            Ok(operator.get("/readyz")?.map_err(|e| format!("{e}; its log:\n{}", operator.process.log_tail(20))))
-        })?;
-        Ok(operator)
+            Ok(self.get("/readyz")?.map(drop).map_err(|e| format!("{e}; its log:\n{}", self.process.log_tail(20))))
+        })
     }
 
     /// Its process id.

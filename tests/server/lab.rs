@@ -83,7 +83,7 @@ impl Lab {
 
     /// A kubeconfig with the operator's service account instead of the administrator.
     fn log_in_as_operator(&self) {
-        let token = self.kubectl(&["create", "token", "istio-operator", "-n", "istio-operator", "--duration=1h"]);
+        let token = self.kubectl(&["create", "token", "istio-operator", "-n", "istio-operator", "--duration=4h"]);
         let text = self.kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"]);
         let mut config: Value = serde_json::from_str(&text).unwrap();
         config["users"][0]["user"] = json!({"token": token.trim()});
@@ -92,10 +92,16 @@ impl Lab {
 
     /// Starts the operator.
     pub fn start_operator(&self) {
+        let mut operator = self.begin_operator();
+        operator.wait_until_ready().unwrap();
+        self.watch_over(operator);
+    }
+
+    /// Starts the operator without waiting until it is ready; it is the caller's.
+    pub fn begin_operator(&self) -> Operator {
         // Beside the control plane's logs, which a failed test keeps.
         let folder = self.plane.dir().unwrap_or(self.folder.path());
-        let operator = Operator::start(&binary(), self.account.as_os_str(), folder, &[]);
-        *self.operator.borrow_mut() = Some(operator.unwrap());
+        Operator::begin(&binary(), self.account.as_os_str(), folder, &[]).unwrap()
     }
 
     /// Starts one more operator, which is the caller's.

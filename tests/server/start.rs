@@ -17,9 +17,17 @@ fn gateway(name: &str, namespace: &str) -> String {
 fn an_operator_may_start_before_its_definition_and_for_some_namespaces_only() {
     let lab = Lab::without_operator();
     lab.kubectl(&["delete", "crd", "istiooperators.install.istio.io"]);
-    lab.start_operator();
+    let mut operator = lab.begin_operator();
+    lab.wait("the operator to say what it lacks", || {
+        let log = operator.log_tail(20);
+        if log.contains("IstioOperator is not defined in this cluster: istio-operator crd") { Ok(()) } else { Err(log) }
+    });
+    assert!(operator.get("/readyz").unwrap().is_err_and(|e| e.contains(" 503 ")));
+    assert_eq!(operator.get("/healthz").unwrap(), Ok("ok\n".into()));
     lab.kubectl(&["apply", "--server-side", "-f", DEFINITION]);
     lab.wait_established(&["crd/istiooperators.install.istio.io"]);
+    operator.wait_until_ready().unwrap();
+    lab.watch_over(operator);
     lab.apply_spec(&gateway("first", "istio-system"));
     lab.wait_for_status("HEALTHY", &[]);
     what_argo_cd_writes_on_a_resource_stays_there_and_goes_no_further(&lab);
