@@ -82,6 +82,32 @@ fn texts_among_the_templates_of_a_package_are_no_objects() {
     assert_eq!(output.stdout, run(&["manifest", "generate"]).stdout, "{}", stderr(&output));
 }
 
+/// `chart template` was `chart template template` once.
+#[test]
+fn every_command_that_the_readme_shows_is_one() {
+    let readme = include_str!("../README.md");
+    let shown = readme.lines().filter_map(|line| line.strip_prefix("    istio-operator "));
+    let shown: Vec<&str> = shown.map(|line| line.split(['#', '|']).next().unwrap().trim()).collect();
+    assert!(shown.len() >= 10, "{shown:?}");
+    for command in shown {
+        // Whatever the command is, it says how it is used only where all before this is right.
+        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
+        let output = run(&args);
+        let usage = format!("Usage: istio-operator {}", args[0]);
+        assert!(output.status.success() && stdout(&output).contains(&usage), "{command}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_chart_is_rendered_as_helm_does() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("templates")).unwrap();
+    std::fs::write(dir.path().join("Chart.yaml"), "{apiVersion: v2, name: c, version: 1.0.0}").unwrap();
+    std::fs::write(dir.path().join("templates/a.yaml"), "a: {{ .Release.Name }}\n").unwrap();
+    let output = run(&["chart", "template", "mine", dir.path().to_str().unwrap()]);
+    assert_eq!(stdout(&output), "---\n# Source: c/templates/a.yaml\na: mine\n", "{}", stderr(&output));
+}
+
 #[test]
 fn only_the_components_asked_for_are_printed() {
     let found = objects(&run(&["manifest", "generate", "--component", "IngressGateways"]));

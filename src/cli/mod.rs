@@ -45,14 +45,7 @@ enum Command {
         directory: std::path::PathBuf,
     },
     /// Work on Helm charts.
-    #[command(subcommand)]
-    Chart(ChartCommand),
-}
-
-#[derive(Subcommand)]
-enum ChartCommand {
-    /// Render a chart as `helm template` does.
-    Template(chart::ChartArgs),
+    Chart(chart::ChartArgs),
 }
 
 /// What a command ends with: an exit code, or an error to print.
@@ -100,9 +93,7 @@ fn perform(command: Command) -> Outcome {
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
         Command::Role => role(&mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
-        Command::Chart(ChartCommand::Template(args)) => {
-            Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1))
-        }
+        Command::Chart(args) => Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1)),
     }?;
     out.flush()?;
     Ok(code)
