@@ -150,6 +150,25 @@ fn two_overlays_for_one_object_combine() {
 }
 
 #[test]
+fn an_overlay_makes_the_list_it_writes_into() {
+    let patches = "[{path: 'spec.template.spec.tolerations[0].key', value: dedicated}]";
+    let overlay = format!("{{kind: Deployment, name: istiod, patches: {patches}}}");
+    let spec = format!("{{components: {{pilot: {{k8s: {{overlays: [{overlay}]}}}}}}}}");
+    let objects = built(&request(&[&spec], &[]));
+    let pods = &object(&objects, "Deployment", "istiod")["spec"]["template"]["spec"];
+    assert_eq!(pods["tolerations"], json!([{"key": "dedicated"}]));
+}
+
+#[test]
+fn a_variable_that_is_null_is_unset() {
+    let objects = built(&request(&["{values: {pilot: {env: {GONE: null, KEPT: 'yes'}}}}"], &[]));
+    let pods = &object(&objects, "Deployment", "istiod")["spec"]["template"]["spec"];
+    let env = pods["containers"][0]["env"].as_array().unwrap();
+    let named = |name: &str| env.iter().find(|e| e["name"] == name);
+    assert_eq!((named("GONE"), named("KEPT").unwrap()["value"].as_str()), (None, Some("yes")));
+}
+
+#[test]
 fn the_pods_of_a_cron_job_may_refuse_a_proxy() {
     let installation = Installation::new("templates: {sidecar: 'metadata: {labels: {a: b}}'}", "{}", "", "").unwrap();
     for map in ["labels", "annotations"] {
