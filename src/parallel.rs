@@ -49,17 +49,6 @@ pub fn alone<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Does the work, and something else beside it where there is a core for it; else only the work.
-pub fn beside<R>(something: impl FnOnce() + Send, work: impl FnOnce() -> R) -> R {
-    if cores() < 2 || IS_ALONE.get() {
-        return work();
-    }
-    std::thread::scope(|threads| {
-        threads.spawn(something);
-        work()
-    })
-}
-
 /// Asked once: the system's files that say it are read anew each time.
 fn cores() -> usize {
     static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
@@ -102,16 +91,6 @@ mod tests {
         assert_eq!(super::map(&items, |n| n * n), squares);
         assert_eq!(super::map(&[3], |n| n + 1), [4]);
         assert!(super::map(&[], |n: &u64| *n).is_empty());
-    }
-
-    #[test]
-    fn what_is_done_beside_the_work_is_done_when_it_ends_unless_it_is_done_alone() {
-        let done = std::sync::atomic::AtomicBool::new(false);
-        let mark = || done.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(super::alone(|| super::beside(mark, || 1)), 1);
-        assert!(!done.load(std::sync::atomic::Ordering::Relaxed));
-        assert_eq!(super::beside(mark, || 2), 2);
-        assert!(done.load(std::sync::atomic::Ordering::Relaxed) || super::cores() < 2);
     }
 
     #[test]

@@ -177,15 +177,7 @@ pub fn build(
 ) -> Result<Manifests, PipelineError> {
     let named = named_package(request)?;
     let package = named.as_ref().unwrap_or(package);
-    // The chart that nearly everybody needs is as much work as a spec.
-    let prepare = || {
-        if package.directory.is_none()
-            && let Ok(chart) = package.chart(Component::Pilot)
-        {
-            chart.prepare();
-        }
-    };
-    let resolved = parallel::beside(prepare, || resolve::resolve(request, package.profiles(), strictness))?;
+    let resolved = resolve::resolve(request, package.profiles(), strictness)?;
     if let Some((_, _, minor)) = facts.version.as_ref().filter(|_| package.profiles().is_described())
         && let Some(problem) = resolve::validate::check_cluster(resolved.spec(), minor, &request.origin)
     {

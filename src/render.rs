@@ -60,11 +60,6 @@ impl ComponentChart {
     pub fn new(chart: Chart, definitions: Vec<Object>) -> Self {
         Self { chart: ParsedChart::new(chart), definitions }
     }
-
-    /// Parses its templates before anybody renders them.
-    pub fn prepare(&self) {
-        self.chart.prepare();
-    }
 }
 
 /// Reads the definitions of a chart, in the order of their files. Those that are `written` as objects are written stay text.

@@ -133,16 +133,6 @@ impl ParsedChart {
         &self.chart
     }
 
-    /// Parses the templates before anybody renders them, as they are with the chart's own values. What is wrong with them is
-    /// left to be told to whoever renders.
-    pub fn prepare(&self) {
-        let (given, warnings, mut jobs) = (Map::new(MapKind::Any), Warnings::default(), vec![]);
-        let Ok(tree) = Tree::new(&self.chart, &given, &warnings) else { return };
-        let Ok(values) = values::coalesce(&tree.root, &given, &warnings) else { return };
-        scope(&tree.root, &Map::new(MapKind::Any), Value::Map(values.retyped(MapKind::Values)), &mut jobs);
-        let _ = self.set(&in_parsing_order(jobs));
-    }
-
     /// Renders the chart with the values given by the user.
     ///
     /// # Errors
