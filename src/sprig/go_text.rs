@@ -22,11 +22,6 @@ pub(crate) fn map_runes(s: &[u8], mut f: impl FnMut(char) -> char) -> Vec<u8> {
     runes(s).into_iter().map(|(c, _)| f(c)).collect::<String>().into_bytes()
 }
 
-/// Where a text first occurs in another.
-pub(crate) fn find(s: &[u8], wanted: &[u8]) -> Option<usize> {
-    memmem::find(s, wanted)
-}
-
 /// `strings.SplitN`; `None` as the limit is `strings.Split`. An empty separator splits between characters.
 pub(crate) fn split<'a>(s: &'a [u8], separator: &[u8], limit: Option<usize>) -> Vec<&'a [u8]> {
     if limit == Some(0) {
@@ -154,14 +149,6 @@ mod tests {
         assert_eq!(split(b"abc", b"", Some(2)), [&b"a"[..], b"bc"]);
         assert_eq!(split(b"", b",", None), [b""]);
         assert!(split(b"", b"", None).is_empty());
-    }
-
-    #[test]
-    fn a_text_is_found_where_it_first_is_and_none_at_the_start() {
-        assert_eq!(
-            (find(b"abab", b"b"), find(b"ab", b"c"), find(b"", b""), find(b"a", b"")),
-            (Some(1), None, Some(0), Some(0))
-        );
     }
 
     #[test]

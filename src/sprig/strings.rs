@@ -4,11 +4,12 @@
 
 use super::args::{at, fixed, int, text, variadic};
 use super::cast::{items, string_list, strslice, strval};
-use super::go_text::{find, map_runes, repeat, replace, split, to_lower, to_upper, trim_by, trim_space};
+use super::go_text::{map_runes, repeat, replace, split, to_lower, to_upper, trim_by, trim_space};
 use super::{case, wrap};
 use crate::gotmpl::Type::{Any, Int, String};
 use crate::gotmpl::format::{display, quote};
 use crate::gotmpl::{Function, ListKind, Map, MapKind, Value};
+use memchr::memmem;
 
 /// The functions of this file, and the text functions of its neighbours.
 pub const FUNCTIONS: &[Function] = &[
@@ -32,7 +33,7 @@ pub const FUNCTIONS: &[Function] = &[
     fixed("camelcase", &[String], |_, a| Ok(Value::string(case::pascal(text(a, 0))))),
     fixed("repeat", &[Int, String], |_, a| repeat(text(a, 1), int(a, 0)).map(Value::string)),
     fixed("replace", &[String, String, String], |_, a| Ok(Value::string(replace(text(a, 2), text(a, 0), text(a, 1))))),
-    fixed("contains", &[String, String], |_, a| Ok(Value::Bool(find(text(a, 1), text(a, 0)).is_some()))),
+    fixed("contains", &[String, String], |_, a| Ok(Value::Bool(memmem::find(text(a, 1), text(a, 0)).is_some()))),
     fixed("hasPrefix", &[String, String], |_, a| Ok(Value::Bool(text(a, 1).starts_with(text(a, 0))))),
     fixed("hasSuffix", &[String, String], |_, a| Ok(Value::Bool(text(a, 1).ends_with(text(a, 0))))),
     fixed("trunc", &[Int, String], |_, a| Ok(Value::string(trunc(int(a, 0), text(a, 1))))),

@@ -4,7 +4,6 @@
 //! nothing is normalised but the scheme's case and percent escapes.
 
 use super::args::{fixed, map, text};
-use super::go_text::find;
 use crate::gotmpl::Type::{Map as GoMap, String as GoString};
 use crate::gotmpl::{Ambient, Function, Map, Value, format};
 
@@ -180,7 +179,7 @@ fn parse_bracketed(host: &[u8]) -> Result<Vec<u8>, String> {
     let port = host.get(close + 1..).unwrap_or_default();
     check_port(port)?;
     let literal = host.get(1..close).unwrap_or_default();
-    let zone_start = find(literal, b"%25").unwrap_or(literal.len());
+    let zone_start = memchr::memmem::find(literal, b"%25").unwrap_or(literal.len());
     let (address, zone) = literal.split_at(zone_start);
     let mut literal = unescape(address, Part::Host)?;
     let is_v4 = std::str::from_utf8(&literal).is_ok_and(|s| s.parse::<std::net::Ipv4Addr>().is_ok());

@@ -1,7 +1,5 @@
 //! Line wrapping and shortening, as `Masterminds/goutils` does it: byte by byte, not character by character.
 
-use super::go_text::find;
-
 /// Breaks a text into lines of at most `width` bytes at blanks; an empty line end is `\n`. Words longer than a line
 /// are cut if `cut_words`, else they stay whole. Blanks at the start of a new line are dropped.
 pub(crate) fn wrap(s: &[u8], width: i64, line_end: &[u8], cut_words: bool) -> Vec<u8> {
@@ -17,7 +15,7 @@ pub(crate) fn wrap(s: &[u8], width: i64, line_end: &[u8], cut_words: bool) -> Ve
         let window = rest.get(..=width).unwrap_or(rest);
         let cut = window.iter().rposition(|b| *b == b' ').map(|at| (at, at + 1));
         let cut = cut.or_else(|| cut_words.then_some((width, width))).or_else(|| {
-            let beyond = find(rest.get(width..).unwrap_or_default(), b" ")?;
+            let beyond = memchr::memchr(b' ', rest.get(width..).unwrap_or_default())?;
             Some((width + beyond, width + beyond + 1))
         });
         let Some((end, next)) = cut else {

@@ -87,14 +87,6 @@ impl<'t> Source<'t> {
 
     /// Moves over characters of a line while a test of each and of the one behind it holds; gives what it moved over.
     pub(super) fn take_while(&mut self, test: impl Fn(char, &dyn Fn() -> char) -> bool) -> &'t str {
-        if self.is_simple {
-            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let ends = |(at, byte): (usize, &u8)| {
-                !test(char::from(*byte), &|| rest.get(at + 1).map_or('\0', |b| char::from(*b)))
-            };
-            let count = rest.iter().enumerate().position(ends).unwrap_or(rest.len());
-            return self.take(count, count);
-        }
         let (mut at, mut count) = (self.at, 0);
         while at < self.text.len() {
             let c = self.char_at(at);

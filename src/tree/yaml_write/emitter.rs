@@ -9,7 +9,6 @@ use std::str::Chars;
 
 use super::Dialect;
 use super::style::{Style, choose, is_break, is_printable};
-use crate::tree::ascii;
 
 /// Indentation per level.
 const STEP: usize = 2;
@@ -213,17 +212,8 @@ impl Emitter {
         self.newline();
         self.indention = true;
         self.whitespace = true;
-        if ascii::is_printable(text) {
-            self.lines(text.split_inclusive('\n'));
-        } else {
-            self.lines(text.split_inclusive(is_break));
-        }
-    }
-
-    /// Lines of a literal, each with its break.
-    fn lines<'t>(&mut self, pieces: impl Iterator<Item = &'t str>) {
         let mut after_break = true;
-        for piece in pieces {
+        for piece in text.split_inclusive(is_break) {
             let line = piece.trim_end_matches(is_break);
             if !line.is_empty() {
                 if after_break {
