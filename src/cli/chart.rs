@@ -94,13 +94,8 @@ pub struct TemplateArgs {
 }
 
 /// Runs a `chart` command and returns the exit code.
-pub fn run(args: &ChartArgs, out: &mut dyn Write, err: &mut dyn Write) -> i32 {
+pub fn run(args: &ChartArgs, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     let ChartCommand::Template(args) = &args.command;
-    template_command(args, out, err)
-}
-
-/// Runs `chart template` and returns the exit code.
-pub fn template_command(args: &TemplateArgs, out: &mut dyn Write, err: &mut dyn Write) -> i32 {
     match (Template { args, out, err }).run() {
         Ok(()) => 0,
         Err(problem) => {

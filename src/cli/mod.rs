@@ -93,7 +93,7 @@ fn perform(command: Command) -> Outcome {
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
         Command::Role => role(&mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
-        Command::Chart(args) => Ok(u8::try_from(chart::run(&args, &mut out, &mut std::io::stderr())).unwrap_or(1)),
+        Command::Chart(args) => Ok(chart::run(&args, &mut out, &mut std::io::stderr())),
     }?;
     out.flush()?;
     Ok(code)

@@ -210,7 +210,9 @@ pub enum RunError {
     #[error("cannot reach the API server: {0}")]
     Unreachable(#[from] Box<kube::Error>),
     /// There is no definition of the resources.
-    #[error("IstioOperator is not defined in this cluster: istio-operator crd | kubectl apply --server-side -f -")]
+    #[error(
+        "IstioOperator is not defined in this cluster; define it: istio-operator crd | kubectl apply --server-side -f -"
+    )]
     Undefined,
     /// What is installed cannot be read.
     #[error(transparent)]

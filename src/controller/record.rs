@@ -10,8 +10,7 @@ use crate::pipeline::RELEASE;
 use serde_json::{Value, json};
 
 /// The record of what a resource came to, into which its resolved spec goes, as text: as a tree it would be most of what a
-/// pass holds. It has the owner's labels, so that it is kept, shared and deleted as everything
-/// else that the resource has.
+/// pass holds. It has the owner's labels, so that it is kept, shared and deleted as everything else that the resource has.
 ///
 /// # Errors
 /// None for a resource that has a name.

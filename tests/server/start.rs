@@ -20,7 +20,11 @@ fn an_operator_may_start_before_its_definition_and_for_some_namespaces_only() {
     let mut operator = lab.begin_operator();
     lab.wait("the operator to say what it lacks", || {
         let log = operator.log_tail(20);
-        if log.contains("IstioOperator is not defined in this cluster: istio-operator crd") { Ok(()) } else { Err(log) }
+        if log.contains("IstioOperator is not defined in this cluster; define it: istio-operator crd") {
+            Ok(())
+        } else {
+            Err(log)
+        }
     });
     assert!(operator.get("/readyz").unwrap().is_err_and(|e| e.contains(" 503 ")));
     assert_eq!(operator.get("/healthz").unwrap(), Ok("ok\n".into()));
