@@ -125,6 +125,18 @@ impl Package {
         &self.profiles
     }
 
+    /// The release: that of the built-in charts, or the tag that a release package stamps on its default profile.
+    #[must_use]
+    pub fn release(&self) -> String {
+        let stamped = || {
+            let default = self.profiles.load("default").ok()?;
+            resolve::text(&default, "/spec/tag")
+                .filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()))
+                .map(str::to_owned)
+        };
+        self.directory.as_ref().and_then(|_| stamped()).unwrap_or_else(|| RELEASE.to_owned())
+    }
+
     fn chart(&self, component: Component) -> Result<Arc<ComponentChart>, PipelineError> {
         let slot = ALL.iter().position(|c| *c == component).and_then(|i| self.charts.get(i));
         if let Some(chart) = slot.and_then(OnceLock::get) {
@@ -183,6 +195,11 @@ pub fn build(
     {
         return Err(ResolveError::Invalid(vec![problem]).into());
     }
+    build_resolved(resolved, facts, package)
+}
+
+/// Everything a resolved request comes to, without owner labels.
+fn build_resolved(resolved: Resolved, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
     let capabilities = render::capabilities(facts.version.as_ref());
     let made = parallel::map(&resolved.components, |enabled| {
         let chart = package.chart(enabled.component)?;
@@ -214,6 +231,7 @@ pub fn build(
         parts: parts.into_values().collect(),
         network: text("/values/global/network"),
         version: tag(resolved.spec()),
+        release: package.release(),
         namespace: resolved.namespace,
         profile: resolved.profile,
         revision: resolved.revision,
@@ -259,18 +277,35 @@ fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
 /// See [`PipelineError`].
 pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
     let request = request::from_resource(resource);
-    let mut manifests = build(&request, facts, package, Strictness::TakenOver)?;
+    let manifests = build(&request, facts, package, Strictness::TakenOver)?;
+    Ok(labelled(manifests, resource))
+}
+
+/// Everything the spec of a record comes to, labelled as that of the resource it is the record of; see
+/// [`resolve::resolved`]. `resource` has the resource's name and namespace, and the record's spec.
+///
+/// # Errors
+/// See [`PipelineError`].
+pub fn from_record(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
+    let request = request::from_resource(resource);
+    let named = named_package(&request)?;
+    let resolved = resolve::resolved(serde_json::json!({"spec": resource.get("spec")}));
+    let manifests = build_resolved(resolved, facts, named.as_ref().unwrap_or(package))?;
+    Ok(labelled(manifests, resource))
+}
+
+fn labelled(mut manifests: Manifests, resource: &Value) -> Manifests {
     let text = |pointer: &str| resolve::text(resource, pointer).unwrap_or_default().to_owned();
     let owner = Owner {
         name: text("/metadata/name"),
         namespace: text("/metadata/namespace"),
         revision: manifests.revision.clone(),
-        version: RELEASE.into(),
+        version: manifests.release.clone(),
     };
     for part in &mut manifests.parts {
         for object in &mut part.objects {
             labels::label(object, &owner, part.component);
         }
     }
-    Ok(manifests)
+    manifests
 }

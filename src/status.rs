@@ -3,7 +3,7 @@
 //! Argo CD reads `status.status` only, kstatus reads `observedGeneration` and the conditions; both must never see an old
 //! answer for a new spec, a blank status, or an error for what merely takes time.
 
-use crate::api::status::{ComponentStatus, Condition, InstallStatus, Phase, Preview};
+use crate::api::status::{ComponentStatus, Condition, HeldRevision, InstallStatus, Phase, Preview};
 use crate::component::Component;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -21,8 +21,18 @@ pub enum Verdict {
     Invalid(String),
     /// Another resource has what this one wants differently; who and what.
     Conflict(String),
-    /// Something failed that may pass; it is tried again.
+    /// Something failed that may well pass; it is tried again.
+    Retrying(String),
+    /// Something fails for long now, and is still tried again.
     Failed(String),
+    /// The API server will never take an object as it is; nothing is tried until something changes.
+    Rejected(String),
+    /// A rollout has passed its progress deadline, or its controller gave up otherwise.
+    NotProgressing(String),
+    /// Nothing is written, since it would do harm; what a person has to do.
+    Blocked(&'static str, String),
+    /// All that the spec wants stands, and a control plane that it does not want is kept since it is in use.
+    Kept(String),
     /// A dry run found differences; how many. They wait for a person.
     Planned(String),
     /// Being deleted; what is still there.
@@ -40,13 +50,21 @@ struct Row {
 
 impl Verdict {
     fn row(&self) -> Row {
-        let (phase, ready, beside) = match self {
+        type Words = (&'static str, &'static str);
+        let (phase, ready, beside): (Phase, Words, Option<Words>) = match self {
             Self::Started => (Phase::Reconciling, ("Unknown", "Reconciling"), Some(("Reconciling", "SpecChanged"))),
             Self::Waiting(_) => (Phase::Reconciling, ("False", "Waiting"), Some(("Reconciling", "Waiting"))),
             Self::Healthy => (Phase::Healthy, ("True", "Healthy"), None),
             Self::Invalid(_) => (Phase::Error, ("False", "InvalidSpec"), Some(("Stalled", "InvalidSpec"))),
             Self::Conflict(_) => (Phase::Error, ("False", "Conflict"), Some(("Stalled", "Conflict"))),
+            Self::Retrying(_) => (Phase::Reconciling, ("False", "Retrying"), Some(("Reconciling", "Retrying"))),
             Self::Failed(_) => (Phase::Error, ("False", "Failed"), Some(("Reconciling", "Retrying"))),
+            Self::Rejected(_) => (Phase::Error, ("False", "Rejected"), Some(("Stalled", "Rejected"))),
+            Self::NotProgressing(_) => {
+                (Phase::Error, ("False", "ProgressDeadlineExceeded"), Some(("Stalled", "ProgressDeadlineExceeded")))
+            }
+            Self::Blocked(reason, _) => (Phase::ActionRequired, ("False", reason), Some(("Stalled", reason))),
+            Self::Kept(_) => (Phase::ActionRequired, ("False", "PruneHeld"), None),
             Self::Planned(_) => (Phase::ActionRequired, ("False", "DryRun"), None),
             Self::Deleting(_) => (Phase::Reconciling, ("False", "Deleting"), Some(("Reconciling", "Deleting"))),
             Self::Held(_) => (Phase::ActionRequired, ("False", "DeletionHeld"), None),
@@ -63,21 +81,76 @@ impl Verdict {
     /// Whether a person should look at it.
     #[must_use]
     pub fn is_bad(&self) -> bool {
-        matches!(self, Self::Invalid(_) | Self::Conflict(_) | Self::Failed(_) | Self::Held(_))
+        match self {
+            Self::Invalid(_)
+            | Self::Conflict(_)
+            | Self::Failed(_)
+            | Self::Rejected(_)
+            | Self::NotProgressing(_)
+            | Self::Blocked(..)
+            | Self::Kept(_)
+            | Self::Held(_) => true,
+            Self::Started
+            | Self::Waiting(_)
+            | Self::Healthy
+            | Self::Retrying(_)
+            | Self::Planned(_)
+            | Self::Deleting(_) => false,
+        }
     }
 
-    /// A sentence.
+    /// A sentence, of bounded length.
     #[must_use]
     pub fn message(&self) -> String {
+        bounded(&self.whole_message(), LONGEST_MESSAGE)
+    }
+
+    fn whole_message(&self) -> String {
         match self {
             Self::Started => "working on the changed spec".to_owned(),
             Self::Healthy => "everything is installed and ready".to_owned(),
             Self::Waiting(what) => format!("waiting for {what}"),
             Self::Planned(what) => format!("dry run: {what}; nothing is applied"),
             Self::Deleting(what) => format!("deleting: {what}"),
-            Self::Invalid(why) | Self::Conflict(why) | Self::Failed(why) | Self::Held(why) => why.clone(),
+            Self::Retrying(why) => format!("trying again: {why}"),
+            Self::Invalid(why)
+            | Self::Conflict(why)
+            | Self::Failed(why)
+            | Self::Rejected(why)
+            | Self::NotProgressing(why)
+            | Self::Blocked(_, why)
+            | Self::Kept(why)
+            | Self::Held(why) => why.clone(),
         }
     }
+}
+
+/// The longest message of a status, in bytes. Three copies of it and all else must stay far below what the API server takes.
+pub const LONGEST_MESSAGE: usize = 4096;
+/// The longest message of a component.
+const LONGEST_NOTE: usize = 1024;
+/// How many objects each list of a preview names.
+const LONGEST_LIST: usize = 500;
+
+/// A text, cut where a sentence of a list ends if it is too long, with how much was left out.
+#[must_use]
+pub fn bounded(text: &str, longest: usize) -> String {
+    const SEPARATOR: &str = "; ";
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let (kept, _) = text.split_at(text.floor_char_boundary(longest.saturating_sub(40)));
+    let kept = kept.rsplit_once(SEPARATOR).map_or(kept, |(kept, _)| kept);
+    let left_out = text.get(kept.len()..).unwrap_or_default().matches(SEPARATOR).count();
+    if left_out == 0 { format!("{kept}…") } else { format!("{kept}; and {left_out} more") }
+}
+
+fn bounded_list(list: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = list.iter().take(LONGEST_LIST).cloned().collect();
+    if let Some(more) = list.len().checked_sub(LONGEST_LIST).filter(|more| *more > 0) {
+        kept.push(format!("and {more} more"));
+    }
+    kept
 }
 
 /// Something beside the verdict that a person should know, as a condition that is there only while it is true.
@@ -122,8 +195,8 @@ pub struct Findings {
     pub remarks: Vec<Remark>,
     /// Whether it is in use.
     pub usage: Usage,
-    /// What the resource has; `None` leaves what was known.
-    pub inventory: Option<Vec<String>>,
+    /// Control planes that are kept though the spec does not want them; `None` leaves what was known.
+    pub held: Option<Vec<HeldRevision>>,
     /// Objects that are left alone; `None` leaves what was known.
     pub ignored: Option<Vec<String>>,
     /// What a dry run found.
@@ -142,20 +215,22 @@ impl Findings {
             version: None,
             remarks: vec![],
             usage: Usage::Untold,
-            inventory: None,
+            held: None,
             ignored: None,
             plan: None,
         }
     }
 }
 
-/// The status to write. `now` is RFC 3339.
+/// The status to write: what was found, of a resource that has this in the cluster. `now` is RFC 3339.
 #[must_use]
-pub fn compute(old: &InstallStatus, findings: &Findings, now: &str) -> InstallStatus {
+pub fn compute(old: &InstallStatus, findings: &Findings, inventory: Vec<String>, now: &str) -> InstallStatus {
     let components = if findings.components.is_empty() {
         old.component_status.clone()
     } else {
-        Some(findings.components.iter().map(|(c, s)| (c.name().to_owned(), s.clone())).collect())
+        let note = |s: &ComponentStatus| s.error.as_ref().map(|error| bounded(error, LONGEST_NOTE));
+        let status = |s: &ComponentStatus| ComponentStatus { error: note(s), ..s.clone() };
+        Some(findings.components.iter().map(|(c, s)| (c.name().to_owned(), status(s))).collect())
     };
     let listed = |new: &Option<Vec<String>>, old: &Option<Vec<String>>| {
         new.clone().or_else(|| old.clone()).filter(|list| !list.is_empty())
@@ -172,10 +247,17 @@ pub fn compute(old: &InstallStatus, findings: &Findings, now: &str) -> InstallSt
             Usage::None => None,
             Usage::Of(in_use, ..) => *in_use,
         },
+        held: findings.held.clone().or_else(|| old.held.clone()).filter(|held| !held.is_empty()),
         conditions: Some(conditions(old, findings, now)),
-        inventory: listed(&findings.inventory, &old.inventory),
+        inventory: Some(inventory).filter(|lines| !lines.is_empty()),
         ignored: listed(&findings.ignored, &old.ignored),
-        plan: findings.plan.clone(),
+        plan: findings.plan.as_ref().map(|plan| Preview {
+            create: bounded_list(&plan.create),
+            change: plan.change.iter().take(LONGEST_LIST).cloned().collect(),
+            prune: bounded_list(&plan.prune),
+            restart: bounded_list(&plan.restart),
+            conflict: bounded_list(&plan.conflict),
+        }),
     }
 }
 
@@ -185,7 +267,7 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
     let message = findings.verdict.message();
     let mut rows = vec![("Ready", ready.0, ready.1, message.clone())];
     rows.extend(beside.map(|(kind, reason)| (kind, "True", reason, message)));
-    rows.extend(findings.remarks.iter().map(|r| (r.kind, "True", r.reason, r.message.clone())));
+    rows.extend(findings.remarks.iter().map(|r| (r.kind, "True", r.reason, bounded(&r.message, LONGEST_MESSAGE))));
     let before = old.conditions.as_deref().unwrap_or_default();
     match &findings.usage {
         Usage::Of(in_use, reason, message) => {
@@ -198,6 +280,7 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
             rows.extend(told.map(|c| (IN_USE, &*c.status, &*c.reason, c.message.clone())));
         }
     }
+    let others = before.iter().filter(|c| !OUR_CONDITIONS.contains(&&*c.r#type)).cloned();
     rows.into_iter()
         .map(|(kind, status, reason, message)| {
             let same = before.iter().find(|c| c.r#type == kind && c.status == status);
@@ -210,7 +293,52 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
                 observed_generation: Some(findings.generation),
             }
         })
+        .chain(others)
         .collect()
+}
+
+/// The types of conditions that this operator sets; those of other writers stay.
+const OUR_CONDITIONS: [&str; 13] = [
+    "Ready",
+    IN_USE,
+    "Reconciling",
+    "Stalled",
+    "Conflict",
+    "Contested",
+    "DeletionHeld",
+    "PruneHeld",
+    "PruneScheduled",
+    "InvalidAnnotation",
+    "Blind",
+    "Paused",
+    "DryRun",
+];
+
+/// The fields of a status that this operator sets; those of other writers stay.
+const OUR_FIELDS: [&str; 12] = [
+    "status",
+    "message",
+    "componentStatus",
+    "observedGeneration",
+    "profile",
+    "version",
+    "inUse",
+    "held",
+    "conditions",
+    "inventory",
+    "ignored",
+    "plan",
+];
+
+/// The status as a whole: what is to be written, and what other writers have beside it.
+#[must_use]
+pub fn with_fields_of_others(new: &InstallStatus, before: &Value) -> Value {
+    let mut whole = serde_json::to_value(new).unwrap_or_default();
+    let others = before.as_object().into_iter().flatten().filter(|(field, _)| !OUR_FIELDS.contains(&field.as_str()));
+    if let Some(whole) = whole.as_object_mut() {
+        whole.extend(others.map(|(field, value)| (field.clone(), value.clone())));
+    }
+    whole
 }
 
 /// The JSON merge patch that turns one status into another; `None` when they are equal.
@@ -280,13 +408,18 @@ mod tests {
             (Verdict::Healthy, "Healthy", "Current"),
             (Verdict::Invalid(x()), "Degraded", "Failed"),
             (Verdict::Conflict(x()), "Degraded", "Failed"),
+            (Verdict::Retrying(x()), "Progressing", "InProgress"),
             (Verdict::Failed(x()), "Degraded", "InProgress"),
+            (Verdict::Rejected(x()), "Degraded", "Failed"),
+            (Verdict::NotProgressing(x()), "Degraded", "Failed"),
+            (Verdict::Blocked("Downgrade", x()), "Progressing", "Failed"),
+            (Verdict::Kept(x()), "Progressing", "InProgress"),
             (Verdict::Planned(x()), "Progressing", "InProgress"),
             (Verdict::Deleting(x()), "Progressing", "InProgress"),
             (Verdict::Held(x()), "Progressing", "InProgress"),
         ];
         for (verdict, argo, flux) in table {
-            let status = compute(&InstallStatus::default(), &findings(verdict.clone()), "now");
+            let status = compute(&InstallStatus::default(), &findings(verdict.clone()), vec![], "now");
             assert_eq!((health_of_argo_cd(&status), kstatus(&status, 2)), (argo, flux), "{verdict:?}");
             assert_eq!(kstatus(&status, 3), "InProgress", "an old answer must not count for a new spec");
             assert!(status.message.is_some() || verdict == Verdict::Healthy, "{verdict:?} says nothing");
@@ -297,29 +430,42 @@ mod tests {
     fn a_remark_is_a_condition_while_it_is_true_and_spoils_no_health() {
         let remark = Remark { kind: "Contested", reason: "Reverted", message: "m".into() };
         let contested = Findings { remarks: vec![remark], ..findings(Verdict::Healthy) };
-        let first = compute(&InstallStatus::default(), &contested, "1");
+        let first = compute(&InstallStatus::default(), &contested, vec![], "1");
         let kinds = |s: &InstallStatus| s.conditions.iter().flatten().map(|c| c.r#type.clone()).collect::<Vec<_>>();
         assert_eq!(kinds(&first), ["Ready", "Contested"]);
         assert_eq!((health_of_argo_cd(&first), kstatus(&first, 2)), ("Healthy", "Current"));
-        assert_eq!(kinds(&compute(&first, &findings(Verdict::Healthy), "2")), ["Ready"]);
+        assert_eq!(kinds(&compute(&first, &findings(Verdict::Healthy), vec![], "2")), ["Ready"]);
     }
 
     #[test]
-    fn an_inventory_stays_known_until_another_is_told() {
-        let lines = |list: &[&str]| Some(list.iter().map(|l| (*l).to_owned()).collect::<Vec<_>>());
-        let told = Findings { inventory: lines(&["a"]), ..findings(Verdict::Healthy) };
-        let first = compute(&InstallStatus::default(), &told, "1");
-        let second = compute(&first, &findings(Verdict::Invalid("x".into())), "2");
-        assert_eq!(second.inventory, lines(&["a"]));
-        let none = Findings { inventory: lines(&[]), ..findings(Verdict::Healthy) };
-        assert_eq!(compute(&second, &none, "3").inventory, None);
+    fn what_other_writers_have_in_a_status_stays() {
+        let before = json!({"theirs": 1, "plan": {"create": ["x"]}, "message": "m",
+            "conditions": [{"type": "Theirs", "status": "True"}, {"type": "Stalled", "status": "True"}]});
+        let new = compute(&InstallStatus::read(&before), &findings(Verdict::Healthy), vec!["a".into()], "1");
+        let whole = with_fields_of_others(&new, &before);
+        assert_eq!((&whole["theirs"], &whole["inventory"]), (&json!(1), &json!(["a"])));
+        assert!(whole.get("plan").is_none() && whole.get("message").is_none());
+        let kinds: Vec<_> = whole["conditions"].as_array().unwrap().iter().map(|c| c["type"].clone()).collect();
+        assert_eq!(kinds, [json!("Ready"), json!("Theirs")]);
+    }
+
+    #[test]
+    fn a_message_is_bounded_and_says_how_much_is_left_out() {
+        let problems: Vec<_> = (0..20_000).map(|i| format!("spec.x{i}: unknown field")).collect();
+        let message = Verdict::Invalid(problems.join("; ")).message();
+        assert!(message.len() <= LONGEST_MESSAGE && message.starts_with("spec.x0: unknown field; spec.x1:"));
+        let (shown, more) = message.rsplit_once("; and ").unwrap();
+        let more: usize = more.strip_suffix(" more").unwrap().parse().unwrap();
+        assert_eq!(shown.split("; ").count() + more, 20_000);
+        let one = bounded(&"ü".repeat(5000), LONGEST_MESSAGE);
+        assert!(one.len() <= LONGEST_MESSAGE && one.ends_with("ü…"));
     }
 
     #[test]
     fn a_condition_keeps_its_time_while_its_status_stays() {
-        let first = compute(&InstallStatus::default(), &findings(Verdict::Waiting("a".into())), "1");
-        let second = compute(&first, &findings(Verdict::Waiting("b".into())), "2");
-        let third = compute(&second, &findings(Verdict::Healthy), "3");
+        let first = compute(&InstallStatus::default(), &findings(Verdict::Waiting("a".into())), vec![], "1");
+        let second = compute(&first, &findings(Verdict::Waiting("b".into())), vec![], "2");
+        let third = compute(&second, &findings(Verdict::Healthy), vec![], "3");
         let time = |s: &InstallStatus| s.conditions.as_ref().unwrap()[0].last_transition_time.clone();
         assert_eq!((time(&first), time(&second), time(&third)), ("1".into(), "1".into(), "3".into()));
     }
@@ -328,7 +474,7 @@ mod tests {
     fn an_error_keeps_what_is_known_of_the_components() {
         let known = BTreeMap::from([("Pilot".to_owned(), ComponentStatus::default())]);
         let old = InstallStatus { component_status: Some(known.clone()), ..InstallStatus::default() };
-        let new = compute(&old, &findings(Verdict::Invalid("x".into())), "now");
+        let new = compute(&old, &findings(Verdict::Invalid("x".into())), vec![], "now");
         assert_eq!(new.component_status, Some(known));
     }
 

@@ -38,5 +38,10 @@ pub const IGNORE: &str = "install.istio.io/ignore";
 pub const PRUNE: &str = "install.istio.io/prune";
 /// A resource annotated so with a duration like `24h` is deleted once its revision has not been in use for so long.
 pub const PRUNE_UNUSED_AFTER: &str = "install.istio.io/prune-unused-after";
+/// A resource annotated so with revisions (`default` for the unnamed one), separated by commas, gives up their control planes
+/// that its spec no longer wants, although they are in use.
+pub const FORCE_PRUNE: &str = "install.istio.io/force-prune";
+/// A resource annotated so with a release like `1.17.8` may be moved to it from a newer one.
+pub const ALLOW_DOWNGRADE: &str = "install.istio.io/allow-downgrade-to";
 /// Resources whose name starts so are records of installations, not requests.
 pub const INSTALLED_STATE: &str = "installed-state";

@@ -3,6 +3,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// How an installation, or one component, stands. The names are upstream's `InstallStatus_Status`.
@@ -65,8 +66,11 @@ pub struct InstallStatus {
     /// Whether pods or namespaces use the revision of this control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_use: Option<bool>,
-    /// Ready; InUse of a control plane; Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneScheduled,
-    /// InvalidAnnotation and DryRun only while they are true.
+    /// Control planes that the spec no longer wants and that are kept because they are in use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Vec<HeldRevision>>,
+    /// Ready; InUse of a control plane; Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneHeld, PruneScheduled,
+    /// InvalidAnnotation, Paused and DryRun only while they are true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<Condition>>,
     /// What this resource has in the cluster: API version, kind, namespace and name, uid.
@@ -78,6 +82,43 @@ pub struct InstallStatus {
     /// What would be done, while the resource is annotated install.istio.io/dryRun: "true".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<Preview>,
+}
+
+impl InstallStatus {
+    /// A status as somebody wrote it: fields that cannot be read, from another version or by another controller, are as good
+    /// as absent, and spoil none of the others.
+    #[must_use]
+    pub fn read(status: &Value) -> Self {
+        let Value::Object(fields) = status else { return Self::default() };
+        let is_readable = |(field, value): &(&String, &Value)| {
+            let alone = Value::Object(Map::from_iter([((*field).clone(), (*value).clone())]));
+            serde_json::from_value::<Self>(alone).is_ok()
+        };
+        let readable: Map<String, Value> =
+            fields.iter().filter(is_readable).map(|(field, value)| (field.clone(), value.clone())).collect();
+        serde_json::from_value(Value::Object(readable)).unwrap_or_default()
+    }
+}
+
+/// A control plane that the spec no longer wants and that is kept because it is in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HeldRevision {
+    /// Its revision; default for the unnamed one.
+    pub revision: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The version (image tag) that it was installed with, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Some of those who use it: namespaces, tags and pods.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub used_by: Vec<String>,
+    /// Since when nobody uses it, while it is kept for a while all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused_since: Option<String>,
+    /// Why it is kept, and whether it is repaired.
+    pub message: String,
 }
 
 /// What would be done.
@@ -132,7 +173,8 @@ pub struct ComponentStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// Ready, InUse, Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneScheduled, InvalidAnnotation or DryRun.
+    /// Ready, InUse, Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneHeld, PruneScheduled, InvalidAnnotation,
+    /// Paused or DryRun.
     pub r#type: String,
     /// True, False or Unknown.
     pub status: String,
@@ -145,4 +187,19 @@ pub struct Condition {
     /// The generation it speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_field_that_cannot_be_read_spoils_no_other() {
+        let status = json!({"status": 3, "message": "m", "inventory": ["a"], "conditions": "none", "later": {"x": 1}});
+        let read = InstallStatus::read(&status);
+        assert_eq!((read.status, read.conditions), (None, None));
+        assert_eq!((read.message.as_deref(), read.inventory), (Some("m"), Some(vec!["a".to_owned()])));
+        assert_eq!(InstallStatus::read(&json!("x")), InstallStatus::default());
+    }
 }

@@ -6,12 +6,14 @@
 mod again;
 pub mod discovery;
 pub mod follow;
+pub mod received;
 
 use crate::object::{Object, ObjectKey};
 use again::{read, write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
+use received::Received;
 use serde_json::Value;
 
 /// The field manager of everything we apply; upstream's, so that its fields are ours.
@@ -227,11 +229,11 @@ impl Cluster {
         api.patch(&key.name, &params, &Patch::<()>::Json(patch)).await.map_err(|e| ClusterError::of(act, &key, e))
     }
 
-    /// Changes the status of an IstioOperator resource by a JSON merge patch.
+    /// Changes the status of an IstioOperator resource by a JSON merge patch; returns its version from then on.
     ///
     /// # Errors
     /// What the API server says.
-    pub async fn patch_status(&self, owner: &DynamicObject, status: &Value) -> Result<(), ClusterError> {
+    pub async fn patch_status(&self, owner: &DynamicObject, status: &Value) -> Result<String, ClusterError> {
         let name = owner.name_any();
         let api = self.owners(owner.namespace().as_deref());
         let patch = serde_json::json!({ "status": status });
@@ -239,7 +241,7 @@ impl Cluster {
         let patch = Patch::Merge(&patch);
         write(|| api.patch_status(&name, &params, &patch))
             .await
-            .map(drop)
+            .map(|written| written.into_metadata().resource_version.unwrap_or_default())
             .map_err(|e| ClusterError::of("write the status of", &name, e))
     }
 
@@ -273,19 +275,20 @@ impl Cluster {
         self.delete(crate::api::API_VERSION, &key, &owner.uid().unwrap_or_default()).await
     }
 
-    /// An IstioOperator resource as it is now, if it still exists.
+    /// An IstioOperator resource as it is now, if it still exists; see [`Received::into_object`].
     ///
     /// # Errors
     /// Anything but its absence.
     pub async fn owner(&self, owner: &DynamicObject) -> Result<Option<DynamicObject>, ClusterError> {
         let name = owner.name_any();
         let api = self.owners(owner.namespace().as_deref());
-        read(|| api.get_opt(&name)).await.map_err(|e| ClusterError::of("read", &name, e))
+        let found = read(|| api.get_opt(&name)).await.map_err(|e| ClusterError::of("read", &name, e))?;
+        Ok(found.map(Received::into_object))
     }
 
     /// IstioOperator resources of a namespace, or of all.
     #[must_use]
-    pub fn owners(&self, namespace: Option<&str>) -> Api<DynamicObject> {
+    pub fn owners(&self, namespace: Option<&str>) -> Api<Received> {
         let resource = owner_resource();
         match namespace {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),

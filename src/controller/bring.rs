@@ -72,7 +72,13 @@ impl Pass<'_> {
         let (context, memory) = (self.context, &*self.memory);
         let (key, digest) = (object.key(), object.digest());
         let known = context.index.get(&key);
-        let last = memory.objects.get(&key).filter(|seen| seen.digest == digest && seen.standing == Standing::Own);
+        let same = memory.objects.get(&key).filter(|seen| seen.digest == digest);
+        if let Some(rejected) = same.filter(|seen| matches!(seen.standing, Standing::Rejected(_)))
+            && known.as_ref().map_or("", |known| &known.resource_version) == rejected.resource_version
+        {
+            return Ok(Brought { seen: rejected.clone(), repair: None, again: None });
+        }
+        let last = same.filter(|seen| seen.standing == Standing::Own);
         if let (Some(known), Some(last)) = (&known, last)
             && last.resource_version == known.resource_version
         {

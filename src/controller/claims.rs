@@ -5,6 +5,7 @@
 //! The others leave it alone: they share it where they want the same, and say so where they do not.
 
 use super::index::OwnerId;
+use super::record;
 use crate::component::Component;
 use crate::object::ObjectKey;
 use std::cmp::Reverse;
@@ -18,6 +19,8 @@ pub struct Claim {
     pub since: String,
     /// The version it installs.
     pub version: String,
+    /// `spec.revision`, empty for none.
+    pub revision: String,
     /// Whether its present spec says so, rather than what it was last seen to have.
     pub is_current: bool,
     /// The objects.
@@ -71,6 +74,15 @@ impl Claims {
         claim.map(|claim| self.set(id, Some(claim))).unwrap_or_default()
     }
 
+    /// Whether the record of a resource with this name and revision has the name of another one's record, and that other one
+    /// may have it: the one with the longer name does.
+    pub fn is_record_name_taken(&self, id: &OwnerId, revision: &str) -> bool {
+        let wanted = record::name(&id.1, revision);
+        let state = self.state();
+        let mut others = state.claims.iter().filter(|(other, _)| other.0 == id.0 && other.1.len() > id.1.len());
+        others.any(|(other, claim)| record::name(&other.1, &claim.revision) == wanted)
+    }
+
     /// The resources that want an object.
     pub fn claimants(&self, key: &ObjectKey) -> Vec<OwnerId> {
         self.state().by_key.get(key).into_iter().flatten().cloned().collect()
@@ -121,7 +133,7 @@ mod tests {
 
     fn claim(since: &str, version: &str, names: &[&str]) -> Claim {
         let keys = names.iter().map(|n| key(n)).collect();
-        Claim { since: since.into(), version: version.into(), is_current: true, keys }
+        Claim { since: since.into(), version: version.into(), revision: String::new(), is_current: true, keys }
     }
 
     fn two() -> Claims {
@@ -129,6 +141,16 @@ mod tests {
         claims.set(&id("old"), Some(claim("2020", "1.17.8", &["a", "b"])));
         claims.set(&id("young"), Some(claim("2021", "1.17.8", &["b", "c"])));
         claims
+    }
+
+    #[test]
+    fn the_resource_with_the_longer_name_has_a_record_name_that_two_would_have() {
+        let claims = Claims::default();
+        let with = |revision: &str| Some(Claim { revision: revision.into(), ..Claim::default() });
+        claims.set(&id("a"), with("b-c"));
+        claims.set(&id("a-b"), with("c"));
+        assert!(claims.is_record_name_taken(&id("a"), "b-c") && !claims.is_record_name_taken(&id("a-b"), "c"));
+        assert!(!claims.is_record_name_taken(&id("a"), "other"));
     }
 
     #[test]

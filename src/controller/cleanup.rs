@@ -229,7 +229,7 @@ async fn list_owned(context: &Context, id: &OwnerId, memory: &Memory) -> Listed 
         if kept.contains(key) || found.contains_key(key) || context.claims.is_wanted_by_another(id, key) {
             continue;
         }
-        match prune::is_still_there(context, key, entry).await {
+        match prune::is_still_there(context, id, key, entry).await {
             Ok(true) => drop(found.insert(key.clone(), (entry.clone(), None))),
             Ok(false) => {}
             Err(error) => listed.failures.push(error.to_string()),

@@ -33,10 +33,14 @@ pub struct Known {
     pub owner: OwnerId,
     /// The component it says it is of.
     pub component: Option<Component>,
+    /// The revision it says it is of, `default` for the unnamed one; empty where it says none.
+    pub revision: String,
     /// Whether it is annotated to be left as it is.
     pub is_ignored: bool,
     /// Whether it is annotated never to be deleted.
     pub is_kept: bool,
+    /// Whether it is being deleted.
+    pub is_terminating: bool,
 }
 
 #[derive(Default)]
@@ -180,8 +184,10 @@ impl Index {
             resource_version: object.resource_version().unwrap_or_default(),
             owner: (label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME)),
             component: Component::from_name(&label(labels::COMPONENT)),
+            revision: label(labels::REVISION),
             is_ignored: is_annotated(IGNORE, "true"),
             is_kept: is_annotated(PRUNE, "false"),
+            is_terminating: object.metadata.deletion_timestamp.is_some(),
         };
         let before = self.state().objects.insert(key.clone(), known.clone());
         if before.is_none() {

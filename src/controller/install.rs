@@ -3,28 +3,33 @@
 
 use super::bring::Brought;
 use super::fights::Fight;
+use super::held::Held;
 use super::index::OwnerId;
-use super::report::is_wait_worth_telling;
-use super::{Context, Memory, Seen, Standing, events, prune};
-use crate::api::status::{ComponentStatus, Phase};
+use super::prune::Unwanted;
+use super::wave::{Waits, WaveResult};
+use super::{Context, Memory, Standing, events, prune};
+use crate::api::status::{ComponentStatus, HeldRevision, Phase};
+use crate::apply;
 use crate::cluster::ClusterError;
-use crate::component::Component;
-use crate::object::inventory::{self, Entry};
+use crate::component::{self, Component};
+use crate::object::inventory::Entry;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey};
-use crate::observe::{Readiness, reason};
 use crate::plan;
 use crate::status::{Findings, Remark, Verdict};
 use events::Note;
-use futures::{FutureExt, StreamExt, stream};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
+use tracing::Instrument;
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
 
-/// How many objects of a step are written at once.
-const WRITES_AT_ONCE: usize = 16;
+/// How long what is no longer wanted of a component is kept for one that does not become ready.
+const PATIENCE: Duration = Duration::from_mins(5);
+/// When what has to wait is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// The same, where it waits for a moment only.
+const LOOK_SOON: Duration = Duration::from_millis(500);
 
 /// What came of a pass over an installation.
 pub(super) struct Installed {
@@ -42,16 +47,34 @@ pub(super) struct Installed {
 pub(super) struct Wanted<'a> {
     /// The components'.
     pub manifests: &'a Manifests,
-    /// The record of the installation, written when all is ready.
+    /// The record of the installation, written once all is applied.
     pub record: Object,
+    /// Control planes that stay although the spec does not want them.
+    pub held: Vec<Held>,
+    /// What the resource has and nobody wants, but for what is held.
+    pub unwanted: Vec<Unwanted>,
 }
 
 impl Wanted<'_> {
-    /// The keys of all of them.
+    /// The keys of all that is to be there.
     pub fn keys(&self) -> BTreeSet<ObjectKey> {
         let mut keys = self.manifests.keys();
         keys.insert(self.record.key());
+        keys.extend(self.held.iter().flat_map(|held| held.keys.iter().cloned()));
         keys
+    }
+}
+
+/// Something that failed.
+pub(super) struct Failure {
+    pub text: String,
+    /// Whether it fails until something changes, so that trying again cannot help.
+    pub is_final: bool,
+}
+
+impl From<ClusterError> for Failure {
+    fn from(error: ClusterError) -> Self {
+        Self { text: error.to_string(), is_final: error.is_invalid() }
     }
 }
 
@@ -64,23 +87,25 @@ pub(super) struct Pass<'a> {
     repairs: Vec<String>,
 }
 
-enum WaveResult {
-    Ready,
-    Waiting(String),
-    Conflict(String),
-    Failed(String),
+/// What a pass has found so far.
+#[derive(Default)]
+struct Outcome {
+    failures: Vec<Failure>,
+    conflicts: Vec<String>,
+    stuck: Vec<String>,
+    waits: Vec<String>,
+    components: BTreeMap<Component, ComponentStatus>,
+    stands: BTreeMap<Component, Stand>,
 }
 
-impl WaveResult {
-    /// As metrics label it.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Waiting(_) => "waiting",
-            Self::Conflict(_) => "conflict",
-            Self::Failed(_) => "failed",
-        }
-    }
+/// How far a component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    /// Nothing new of it is applied: it waits for its parents, or something went wrong.
+    Open,
+    /// It is applied, and not ready.
+    Applied,
+    Ready,
 }
 
 impl<'a> Pass<'a> {
@@ -89,73 +114,113 @@ impl<'a> Pass<'a> {
         Self { context, id, memory, again: None, repairs: vec![] }
     }
 
-    /// Applies every wave that is open, in order, and prunes once all are ready.
+    /// Applies every wave that is open, in order, repairs what else is installed, and prunes what may go.
     pub async fn install(mut self, wanted: &Wanted<'_>, generation: i64) -> Installed {
         let manifests = wanted.manifests;
-        let (mut failures, mut waits, mut conflicts) = (vec![], vec![], vec![]);
+        let mut outcome = Outcome::default();
         // Whoever has objects in it need not ask, unless something went wrong with them.
         let is_there =
             self.memory.failures == 0 && self.memory.objects.keys().any(|k| k.namespace == manifests.namespace);
         if !is_there && let Err(error) = ensure_namespace(manifests, self.context).await {
-            failures.push(error.to_string());
+            outcome.failures.push(error.into());
         }
         let version = Some(manifests.version.clone()).filter(|v| !v.is_empty());
-        let before = self.memory.known().component_status.unwrap_or_default();
-        let mut components = BTreeMap::new();
-        let mut ready: BTreeMap<_, _> = manifests.parts.iter().map(|part| (part.component, false)).collect();
-        for wave in plan::waves(manifests) {
-            let component = wave.component;
-            let known = || before.get(component.name()).and_then(|known| known.version.clone());
-            let (phase, version, note) = if let Some(parent) = plan::closed_by(component, &ready) {
-                (Phase::Reconciling, known(), Some(format!("waits for {}", parent.facts().title)))
-            } else {
-                match self.apply_component(&wave).await {
-                    WaveResult::Ready => {
-                        ready.insert(component, true);
-                        (Phase::Healthy, version.clone(), None)
-                    }
-                    WaveResult::Waiting(what) => {
-                        waits.push(what.clone());
-                        (Phase::Reconciling, version.clone(), Some(what))
-                    }
-                    WaveResult::Conflict(why) => {
-                        self.context.metrics.count("apply_conflict", [("component", component.name())]);
-                        conflicts.push(format!("{component}: {why}"));
-                        (Phase::Error, known(), Some(why))
-                    }
-                    WaveResult::Failed(why) => {
-                        failures.push(format!("{component}: {why}"));
-                        (Phase::Error, known(), Some(why))
-                    }
-                }
-            };
-            components.insert(component, ComponentStatus { version, status: Some(phase), error: note });
-        }
-        let all_ready = failures.is_empty() && ready.values().all(|r| *r);
+        self.apply_waves(wanted, version.as_ref(), &mut outcome).await;
+        outcome.failures.extend(self.repair_held(wanted).await);
         let mut notes = vec![];
-        if all_ready {
-            failures.extend(self.finish(wanted, &mut notes).await);
-        }
+        self.finish(wanted, &mut outcome, &mut notes).await;
         self.take_stock(wanted);
         notes.extend(self.told_repairs());
-        let failure = (!failures.is_empty()).then(|| failures.join("; "));
-        let verdict = match &failure {
-            Some(failure) => Verdict::Failed(failure.clone()),
-            None if !conflicts.is_empty() => Verdict::Conflict(conflicts.join("; ")),
-            None if !waits.is_empty() => Verdict::Waiting(waits.join("; ")),
-            None => Verdict::Healthy,
-        };
+        let is_installed = |component, stand: &Stand| component != Component::Pilot || *stand == Stand::Ready;
+        let is_version_known = outcome.failures.is_empty()
+            && outcome.conflicts.is_empty()
+            && outcome.stands.iter().all(|(component, stand)| is_installed(*component, stand) && *stand != Stand::Open);
+        let failure = texts(&outcome.failures, false);
         let findings = Findings {
-            components,
             profile: Some(manifests.profile.clone()),
-            version: version.filter(|_| all_ready),
-            remarks: self.remarks(&conflicts),
-            inventory: Some(inventory::to_lines(&self.memory.inventory)),
+            version: version.filter(|_| is_version_known),
+            remarks: self.remarks(&outcome.conflicts, &wanted.held),
+            held: Some(wanted.held.iter().map(|held| held.told.clone()).collect()),
             ignored: Some(self.ignored(wanted)),
-            ..Findings::of(verdict, generation)
+            ..Findings::of(self.verdict(&outcome, wanted), generation)
         };
+        let findings = Findings { components: outcome.components, ..findings };
         let peace = self.memory.fights.next_peace(Instant::now());
-        Installed { findings, failure, again: sooner(self.again, peace), notes }
+        let held = wanted.held.iter().filter_map(|held| held.again).min();
+        Installed { findings, failure, again: sooner(sooner(self.again, peace), held), notes }
+    }
+
+    /// Applies the waves that are open. Of a wave that is not, only what is installed already is repaired.
+    async fn apply_waves(&mut self, wanted: &Wanted<'_>, version: Option<&String>, outcome: &mut Outcome) {
+        let before = self.memory.known().component_status.unwrap_or_default();
+        let mut ready: BTreeMap<_, _> = wanted.manifests.parts.iter().map(|part| (part.component, false)).collect();
+        for wave in plan::waves(wanted.manifests) {
+            let component = wave.component;
+            let known = || before.get(component.name()).and_then(|known| known.version.clone());
+            let closed_by = plan::closed_by(component, &ready);
+            let result = match closed_by {
+                Some(_) => self.repair(&wave, wanted).await,
+                None => self.apply_component(&wave).await,
+            };
+            let (stand, phase, version, note) = match (result, closed_by) {
+                (WaveResult::Failed(failures), _) => {
+                    let why = failures.iter().map(|failure| failure.text.as_str()).collect::<Vec<_>>().join("; ");
+                    let named = |f: Failure| Failure { text: format!("{component}: {}", f.text), ..f };
+                    outcome.failures.extend(failures.into_iter().map(named));
+                    (Stand::Open, Phase::Error, known(), Some(why))
+                }
+                (_, Some(parent)) => {
+                    let note = format!("waits for {}", parent.facts().title);
+                    (Stand::Open, Phase::Reconciling, known(), Some(note))
+                }
+                (WaveResult::Ready, None) => {
+                    ready.insert(component, true);
+                    (Stand::Ready, Phase::Healthy, version.cloned(), None)
+                }
+                (WaveResult::Waiting(what), None) => {
+                    outcome.waits.push(what.clone());
+                    (Stand::Applied, Phase::Reconciling, version.cloned(), Some(what))
+                }
+                (WaveResult::NotProgressing(what), None) => {
+                    outcome.stuck.push(format!("{component}: {what}"));
+                    (Stand::Applied, Phase::Error, version.cloned(), Some(what))
+                }
+                (WaveResult::Conflict(why), None) => {
+                    self.context.metrics.count("apply_conflict", [("component", component.name())]);
+                    outcome.conflicts.push(format!("{component}: {why}"));
+                    (Stand::Open, Phase::Error, known(), Some(why))
+                }
+            };
+            if stand == Stand::Applied {
+                self.memory.waiting_since.entry(component).or_insert_with(Instant::now);
+            } else {
+                self.memory.waiting_since.remove(&component);
+            }
+            outcome.stands.insert(component, stand);
+            let version = version.filter(|v| !v.is_empty());
+            outcome.components.insert(component, ComponentStatus { version, status: Some(phase), error: note });
+        }
+    }
+
+    /// What the whole comes to.
+    fn verdict(&mut self, outcome: &Outcome, wanted: &Wanted<'_>) -> Verdict {
+        if let Some(passing) = texts(&outcome.failures, false) {
+            let final_ones = texts(&outcome.failures, true);
+            return self.memory.failed(final_ones.map_or(passing.clone(), |others| format!("{passing}; {others}")));
+        }
+        self.memory.failing_since = None;
+        if let Some(rejected) = texts(&outcome.failures, true) {
+            return Verdict::Rejected(rejected);
+        }
+        let has_plane = outcome.stands.keys().any(|c| matches!(c, Component::Pilot | Component::IstiodRemote));
+        match () {
+            () if !outcome.conflicts.is_empty() => Verdict::Conflict(outcome.conflicts.join("; ")),
+            () if !outcome.stuck.is_empty() => Verdict::NotProgressing(outcome.stuck.join("; ")),
+            () if !outcome.waits.is_empty() => Verdict::Waiting(outcome.waits.join("; ")),
+            // One revision beside another is nothing that waits for a person.
+            () if !has_plane && !wanted.held.is_empty() => Verdict::Kept(kept(&wanted.held)),
+            () => Verdict::Healthy,
+        }
     }
 
     /// The wave of a component, timed.
@@ -169,23 +234,110 @@ impl<'a> Pass<'a> {
         result
     }
 
-    /// Once all is ready: the record, and what is no longer wanted. Returns what failed.
-    async fn finish(&mut self, wanted: &Wanted<'_>, notes: &mut Vec<Note>) -> Vec<String> {
-        let record = plan::Wave { component: Component::Pilot, steps: vec![vec![&wanted.record]] };
-        if let WaveResult::Failed(why) | WaveResult::Conflict(why) = self.apply_wave(&record).await {
-            return vec![why];
+    /// What is installed already of a component that has to wait is repaired, and nothing else of it is touched.
+    async fn repair(&mut self, wave: &plan::Wave<'_>, wanted: &Wanted<'_>) -> WaveResult {
+        let is_recorded = match self.is_recorded(&wanted.record).await {
+            Ok(is_recorded) => is_recorded,
+            Err(error) => return WaveResult::Failed(vec![error.into()]),
+        };
+        let is_applied = |object: &&&Object| {
+            let last = self.memory.objects.get(&object.key());
+            is_recorded || last.is_some_and(|seen| seen.digest == object.digest() && seen.standing == Standing::Own)
+        };
+        let steps: Vec<Vec<&Object>> =
+            wave.steps.iter().map(|step| step.iter().filter(is_applied).copied().collect()).collect();
+        let mut failures = vec![];
+        for step in &steps {
+            let (failed, _) = self.apply_step(step, wave.component, &mut Waits::default()).await;
+            failures.extend(failed.into_iter().map(|(_, failure)| failure));
         }
-        self.prune(wanted, notes).await
+        if failures.is_empty() { WaveResult::Ready } else { WaveResult::Failed(failures) }
+    }
+
+    /// Whether the record says that the present spec was applied as a whole, so that what differs from it is no change of
+    /// ours.
+    async fn is_recorded(&self, record: &Object) -> Result<bool, ClusterError> {
+        let key = record.key();
+        let Some(known) = self.context.index.get(&key).filter(|known| known.owner == *self.id) else {
+            return Ok(false);
+        };
+        if self
+            .memory
+            .objects
+            .get(&key)
+            .is_some_and(|seen| seen.digest == record.digest() && seen.resource_version == known.resource_version)
+        {
+            return Ok(true);
+        }
+        let live = self.context.cluster.get(record.api_version(), &key).await?;
+        Ok(live.is_some_and(|live| apply::compare(record, Some(&live)).differences.is_empty()))
+    }
+
+    /// Repairs the control planes that stay although the spec does not want them. Whether they are ready is another matter.
+    async fn repair_held(&mut self, wanted: &Wanted<'_>) -> Vec<Failure> {
+        let mut failures = vec![];
+        for manifests in wanted.held.iter().filter_map(|held| held.manifests.as_ref()) {
+            for wave in plan::waves(manifests) {
+                for step in &wave.steps {
+                    let (failed, _) = self.apply_step(step, wave.component, &mut Waits::default()).await;
+                    failures.extend(failed.into_iter().map(|(_, failure)| failure));
+                }
+            }
+        }
+        failures
+    }
+
+    /// The record, once everything is applied, and what is no longer wanted, as soon as nothing needs it.
+    async fn finish(&mut self, wanted: &Wanted<'_>, outcome: &mut Outcome, notes: &mut Vec<Note>) {
+        let is_applied = outcome.failures.is_empty() && outcome.stands.values().all(|stand| *stand != Stand::Open);
+        if is_applied {
+            let record = plan::Wave { component: Component::Pilot, steps: vec![vec![&wanted.record]] };
+            match self.apply_wave(&record).await {
+                WaveResult::Failed(failures) => outcome.failures.extend(failures),
+                // Another resource has a record of this name; it serves no one but readers.
+                WaveResult::Conflict(why) => tracing::warn!(why, "the record is another resource's"),
+                _ => {}
+            }
+        }
+        if !self.context.is_all_read() {
+            self.again = sooner(self.again, (!wanted.unwanted.is_empty()).then_some(LOOK_SOON));
+            return;
+        }
+        let doomed: Vec<Unwanted> =
+            wanted.unwanted.iter().filter(|object| self.may_go(object, outcome)).cloned().collect();
+        if doomed.len() < wanted.unwanted.len() {
+            self.again = sooner(self.again, Some(LOOK_AGAIN));
+        }
+        let failures = self.prune(doomed, notes).await;
+        outcome.failures.extend(failures);
+    }
+
+    /// Whether nothing needs an unwanted object any more. What is of a gateway or the CNI agent is replaced by the component
+    /// as it is wanted now, and one that is not ready for long, as on a broken node, keeps it only for so long. All else may
+    /// be needed by every proxy.
+    fn may_go(&self, object: &Unwanted, outcome: &Outcome) -> bool {
+        let stands = |component| outcome.stands.get(&component).copied();
+        let is_ready = |component| stands(component).is_none_or(|stand| stand == Stand::Ready);
+        match object.component {
+            Some(component) if component.is_gateways() || component == Component::Cni => match stands(component) {
+                None => component.facts().parents.iter().all(|parent| is_ready(*parent)),
+                Some(Stand::Ready) => true,
+                Some(Stand::Open) => false,
+                Some(Stand::Applied) => {
+                    let since = self.memory.waiting_since.get(&component);
+                    since.is_some_and(|since| since.elapsed() >= PATIENCE)
+                }
+            },
+            _ => {
+                outcome.failures.is_empty() && component::ALL.into_iter().filter(|c| *c != Component::Cni).all(is_ready)
+            }
+        }
     }
 
     /// Deletes what is no longer wanted. Returns what failed.
-    #[tracing::instrument(level = "debug", skip_all, fields(objects = Empty))]
-    async fn prune(&mut self, wanted: &Wanted<'_>, notes: &mut Vec<Note>) -> Vec<String> {
-        let doomed = match prune::doomed(self.context, self.id, self.memory, &wanted.keys()).await {
-            Ok(doomed) => doomed,
-            Err(error) => return vec![error.to_string()],
-        };
-        Span::current().record("objects", doomed.len());
+    #[tracing::instrument(level = "debug", skip_all, fields(objects = doomed.len()))]
+    async fn prune(&mut self, doomed: Vec<Unwanted>, notes: &mut Vec<Note>) -> Vec<Failure> {
+        let doomed: Vec<_> = prune::in_order(doomed).into_iter().map(|object| (object.key, object.entry)).collect();
         let failures = prune::delete(self.context, &doomed, "no longer wanted").await;
         let failed: BTreeSet<_> = failures.iter().map(|(key, _)| key).collect();
         let gone: Vec<_> = doomed.iter().map(|(key, _)| key).filter(|key| !failed.contains(key)).collect();
@@ -202,103 +354,11 @@ impl<'a> Pass<'a> {
                 text: format!("no longer wanted, deleted: {text}"),
             });
         }
-        failures.into_iter().map(|(_, error)| error.to_string()).collect()
+        failures.into_iter().map(|(_, error)| error.into()).collect()
     }
 
-    /// Brings the objects of a component to what is desired, step by step, and says how they stand. A step begins when the
-    /// one before is written, and definitions are established. Nothing is written of a component of which another resource
-    /// has a part and wants it otherwise.
-    async fn apply_wave(&mut self, wave: &plan::Wave<'_>) -> WaveResult {
-        match self.overlap(wave).await {
-            Ok(None) => {}
-            Ok(Some(why)) => return WaveResult::Conflict(why),
-            Err(error) => return WaveResult::Failed(error.to_string()),
-        }
-        let mut conflicts = vec![];
-        for object in wave.steps.iter().flatten() {
-            if let Err(error) = self.context.index.watch(object.api_version(), object.kind()).await {
-                return WaveResult::Failed(error.to_string());
-            }
-            if let Some(other) = self.holder(object, wave.component) {
-                match self.regard(object, wave.component, other).await {
-                    Ok(seen) => {
-                        conflicts.extend(conflict(&object.key(), &seen));
-                        self.memory.objects.insert(object.key(), seen);
-                    }
-                    Err(error) => return WaveResult::Failed(error.to_string()),
-                }
-            }
-        }
-        if !conflicts.is_empty() {
-            return WaveResult::Conflict(summary(&conflicts));
-        }
-        let (mut waits, mut refused) = (vec![], vec![]);
-        for step in &wave.steps {
-            let (failures, blocked) = self.apply_step(step, wave.component, &mut waits).await;
-            let (istio, others): (Vec<_>, Vec<_>) = failures.into_iter().partition(|(is_istio, _)| *is_istio);
-            refused.extend(istio.into_iter().map(|(_, why)| why));
-            if !others.is_empty() {
-                return WaveResult::Failed(others.into_iter().map(|(_, why)| why).collect::<Vec<_>>().join("; "));
-            }
-            if let Some(first) = blocked.first() {
-                // The rest come and go within a second; naming them would be a write of the status each.
-                return WaveResult::Waiting(if blocked.len() == 1 {
-                    first.clone()
-                } else {
-                    "definitions to be established".into()
-                });
-            }
-        }
-        match (refused.is_empty(), waits.is_empty()) {
-            (false, _) => WaveResult::Failed(refused.join("; ")),
-            (true, false) => WaveResult::Waiting(summary(&waits)),
-            (true, true) => WaveResult::Ready,
-        }
-    }
-
-    /// The objects of one step. Returns what failed, with whether it is one of Istio's own resources (its webhook refuses
-    /// them while istiod is away, which must not keep istiod from coming), and definitions that are waited for.
-    async fn apply_step(
-        &mut self,
-        step: &[&Object],
-        component: Component,
-        waits: &mut Vec<String>,
-    ) -> (Vec<(bool, String)>, Vec<String>) {
-        let (mut failures, mut blocked) = (vec![], vec![]);
-        let (mine, others): (Vec<&Object>, Vec<&Object>) =
-            step.iter().copied().partition(|object| self.holder(object, component).is_none());
-        let writes: Vec<_> = mine.iter().map(|object| self.bring(object).boxed()).collect();
-        let results: Vec<_> = stream::iter(writes).buffered(WRITES_AT_ONCE).collect().await;
-        for (object, result) in mine.into_iter().zip(results) {
-            match result {
-                Ok(brought) => self.take_in(object.key(), brought),
-                Err(error) => failures.push((object.group().ends_with(".istio.io"), error.to_string())),
-            }
-        }
-        for object in step.iter().copied().filter(|object| self.memory.objects.contains_key(&object.key())) {
-            let Some(seen) = self.memory.objects.get(&object.key()) else { continue };
-            let whose = if others.contains(&object) { " (shared)" } else { "" };
-            match &seen.readiness {
-                Readiness::Ready => {}
-                Readiness::Waiting(what) if object.is_crd() => blocked.push(format!("{}: {what}", object.key())),
-                Readiness::Waiting(what) | Readiness::Failed(what) => {
-                    let why = self.why_not_ready(object).await.map(|why| format!(" ({why})")).unwrap_or_default();
-                    waits.push(format!("{}{whose}: {what}{why}", object.key()));
-                }
-            }
-        }
-        (failures, blocked)
-    }
-
-    /// What the pods of a workload say, asked for when it will be told: most are ready before.
-    async fn why_not_ready(&self, object: &Object) -> Option<String> {
-        if !is_wait_worth_telling(self.context, self.memory) || object.group() != "apps" {
-            return None;
-        }
-        reason::why_not_ready(&self.context.cluster, object).await
-    }
-
-    fn take_in(&mut self, key: ObjectKey, brought: Brought) {
+    /// Remembers what came of an object.
+    pub(super) fn take_in(&mut self, key: ObjectKey, brought: Brought) {
         if let Some((fields, by)) = brought.repair {
             self.context.metrics.count("drift_repair", [("kind", &key.group_kind())]);
             self.memory.fights.repaired(&key, &fields, &by, Instant::now());
@@ -328,8 +388,11 @@ impl<'a> Pass<'a> {
         wanted.keys().into_iter().filter(is_ignored).map(|key| key.to_string()).collect()
     }
 
-    fn remarks(&self, conflicts: &[String]) -> Vec<Remark> {
+    fn remarks(&self, conflicts: &[String], held: &[Held]) -> Vec<Remark> {
         let mut remarks = vec![];
+        if !held.is_empty() {
+            remarks.push(Remark { kind: "PruneHeld", reason: "PruneHeld", message: kept(held) });
+        }
         if !conflicts.is_empty() {
             remarks.push(Remark { kind: "Conflict", reason: "Conflict", message: conflicts.join("; ") });
         }
@@ -347,19 +410,25 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// Failures that are final, or those that are not, as one text.
+fn texts(failures: &[Failure], is_final: bool) -> Option<String> {
+    let texts: Vec<&str> = failures.iter().filter(|f| f.is_final == is_final).map(|f| f.text.as_str()).collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
+}
+
+/// Which control planes stay, and why.
+fn kept(held: &[Held]) -> String {
+    let of = |held: &Held| {
+        let HeldRevision { revision, namespace, used_by, message, .. } = &held.told;
+        let users = if used_by.is_empty() { String::new() } else { format!(", used by {}", summary(used_by)) };
+        format!("revision {revision} in namespace {namespace}{users}: {message}")
+    };
+    held.iter().map(of).collect::<Vec<_>>().join("; ")
+}
+
 fn contested((key, fight): (&ObjectKey, &Fight)) -> String {
     let by = if fight.by.is_empty() { "somebody".to_owned() } else { fight.by.join(", ") };
     format!("{key}: {by} changes {} again and again; it is repaired more slowly now", summary(&fight.fields))
-}
-
-fn conflict(key: &ObjectKey, seen: &Seen) -> Option<String> {
-    let Standing::Conflict(other, fields) = &seen.standing else { return None };
-    Some(format!(
-        "{key} is that of IstioOperator {}/{}, which wants something else in {}; rename it or take it out of one of the two",
-        other.0,
-        other.1,
-        summary(fields)
-    ))
 }
 
 /// The earlier of two times to look again.

@@ -7,15 +7,18 @@
 //! | module | what it does |
 //! |---|---|
 //! | `reconcile` | one pass: from a resource to its status |
-//! | `install` | the waves of an installation |
+//! | `install`, `wave` | the waves of an installation |
 //! | `bring` | one object: read, compared, written |
 //! | `prune` | what a resource has and no longer wants |
+//! | `downgrade` | that no control plane is moved to an older release |
+//! | `held` | control planes that stay since they are in use |
 //! | `preview` | what a pass would do |
 //! | `cleanup` | the end of a resource |
 //! | `usage` | who still needs a revision |
 //! | `webhooks` | which webhook injects which pods |
 //! | `record` | the `installed-state` resource |
 //! | `report`, `events` | status and events |
+//! | `statuses` | whether somebody else wrote a status |
 //! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
 //! | `tally` | what metrics count of all this |
 //! | `rbac` | the role that all this needs |
@@ -24,8 +27,10 @@
 mod bring;
 pub mod claims;
 mod cleanup;
+mod downgrade;
 mod events;
 mod fights;
+mod held;
 pub mod index;
 mod install;
 pub mod leader;
@@ -35,18 +40,23 @@ pub mod rbac;
 mod reconcile;
 mod record;
 mod report;
+mod statuses;
 mod tally;
 mod usage;
+mod wave;
 mod webhooks;
 
 use crate::api::INSTALLED_STATE;
 use crate::api::status::InstallStatus;
+use crate::cluster::received::Received;
 use crate::cluster::{Cluster, ClusterError, owner_resource};
+use crate::component::Component;
 use crate::metrics::Metrics;
 use crate::object::ObjectKey;
 use crate::object::inventory::{self, Inventory};
 use crate::observe::Readiness;
 use crate::pipeline::{ClusterFacts, Package};
+use crate::status::Verdict;
 use claims::{Claim, Claims};
 use fights::Fights;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -55,12 +65,13 @@ use kube::api::{DynamicObject, ListParams};
 use kube::runtime::controller;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
+use statuses::{Statuses, version_of};
 use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,6 +94,8 @@ pub struct Config {
 
 /// How many IstioOperator resources are read at once: the records among them are large.
 const PAGE: u32 = 25;
+/// How long the first pass waits for what exists to be listed: a kind that cannot be listed keeps nobody from work.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How an object stands to the resource that wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +108,8 @@ enum Standing {
     Shared(OwnerId),
     /// Another resource has it, and wants something else in these fields.
     Conflict(OwnerId, Vec<String>),
+    /// The API server does not take it as it is wanted; why.
+    Rejected(String),
 }
 
 /// What was last seen of an object that was looked at.
@@ -115,9 +130,10 @@ struct Seen {
 struct Memory {
     /// The resource all this is of; another of the same name starts anew.
     uid: String,
-    /// The status as last written, at first as last read: what the watch shows may be older. As text, since a tree takes ten
-    /// times as much.
+    /// The status as last written or read, whichever is newer. As text, since a tree takes ten times as much.
     status: String,
+    /// The version of the resource that has it.
+    status_version: u64,
     /// When it was written.
     told: Option<Instant>,
     /// Whether it may have been written otherwise since: the answer to a write was lost.
@@ -126,18 +142,50 @@ struct Memory {
     inventory: Inventory,
     objects: HashMap<ObjectKey, Seen>,
     fights: Fights,
+    /// The generation of the spec that all this is about.
+    generation: i64,
     failures: u32,
+    /// Since when something fails.
+    failing_since: Option<Instant>,
+    /// Since when a component is waited for.
+    waiting_since: BTreeMap<Component, Instant>,
 }
 
 impl Memory {
-    /// Starts anew where this is another resource than before.
+    /// Starts anew where this is another resource than before, and takes in what is newer than what is remembered.
     fn begin(&mut self, resource: &DynamicObject) {
         let uid = resource.uid().unwrap_or_default();
         if self.uid != uid {
-            let status = resource.data.get("status").and_then(Value::as_str).unwrap_or_default().to_owned();
-            *self = Self { uid, status, ..Self::default() };
+            *self = Self { uid, ..Self::default() };
+            self.take_status(resource);
             self.inventory = inventory_of(&self.status());
+        } else if version_of(resource.resource_version().as_deref()) > self.status_version {
+            self.take_status(resource);
         }
+        let generation = resource.metadata.generation.unwrap_or_default();
+        if self.generation != generation {
+            // What failed, or took long, was about another spec.
+            self.generation = generation;
+            (self.failures, self.failing_since) = (0, None);
+            self.waiting_since.clear();
+        }
+    }
+
+    /// Takes the status of the resource as it was read.
+    fn take_status(&mut self, resource: &DynamicObject) {
+        self.status = resource.data.get("status").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.status_version = version_of(resource.resource_version().as_deref());
+    }
+
+    /// What is told of something that failed and is tried again: that it is being worked on, and an error once it lasts.
+    fn failed(&mut self, what: String) -> Verdict {
+        const LASTS: Duration = Duration::from_secs(30);
+        let known = self.known();
+        let mut conditions = known.conditions.iter().flatten();
+        let is_known = known.observed_generation == Some(self.generation)
+            && conditions.any(|c| c.r#type == "Ready" && c.reason == Verdict::Failed(String::new()).reason());
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if is_known || since.elapsed() >= LASTS { Verdict::Failed(what) } else { Verdict::Retrying(what) }
     }
 
     /// Changes whenever something of the resource was written or seen to have changed.
@@ -155,9 +203,9 @@ impl Memory {
         serde_json::from_str(&self.status).unwrap_or_default()
     }
 
-    /// The status, in our terms; one of another shape, from an older controller, is as good as none.
+    /// The status, in our terms; see [`InstallStatus::read`].
     fn known(&self) -> InstallStatus {
-        serde_json::from_str(&self.status).unwrap_or_default()
+        InstallStatus::read(&self.status())
     }
 }
 
@@ -177,7 +225,11 @@ pub struct Context {
     config: Config,
     metrics: Arc<Metrics>,
     memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<Memory>>>>,
+    statuses: Statuses,
     queue: Queue,
+    /// Resources of which it is not known yet what they want, and when that began to matter.
+    unread: Mutex<BTreeSet<OwnerId>>,
+    started: Instant,
 }
 
 impl Context {
@@ -186,8 +238,22 @@ impl Context {
         Arc::clone(all.entry(id.clone()).or_default())
     }
 
+    /// It is known now what a resource wants, or that it wants nothing.
+    fn mark_read(&self, id: &OwnerId) {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Whether it is known of all resources what they want, so that what nobody wants can be told. One that is not looked at
+    /// for long, for whatever reason, keeps nobody waiting for ever.
+    fn is_all_read(&self) -> bool {
+        const PATIENCE: Duration = Duration::from_mins(1);
+        self.started.elapsed() > PATIENCE || self.unread.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// A resource is gone: those who wanted the same can have it.
     fn forget(&self, id: &OwnerId) {
+        self.mark_read(id);
+        self.statuses.forget(id);
         if self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(id).is_some() {
             self.metrics.count("cache_flush", []);
         }
@@ -236,7 +302,7 @@ pub async fn run(
     ready: impl FnOnce(),
 ) -> Result<(), RunError> {
     let cluster = Cluster::new(client.clone());
-    let version = patiently(&stop, || client.apiserver_version()).await.map_err(Box::new)?;
+    let Some(version) = patiently(&stop, || client.apiserver_version()).await else { return Ok(()) };
     tracing::info!(kubernetes = version.git_version, "connected");
     let facts = ClusterFacts { version: Some((version.git_version, version.major, version.minor)) };
     let namespaces = match config.namespaces.as_slice() {
@@ -244,20 +310,42 @@ pub async fn run(
         some => some.iter().cloned().map(Some).collect(),
     };
     let claims = Arc::new(Claims::default());
-    let kinds = patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await?;
+    let Some(unread) = patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await else { return Ok(()) };
     let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
-    let kinds: Vec<_> =
-        index::FROM_THE_START.iter().map(|(v, k)| ((*v).to_owned(), (*k).to_owned())).chain(kinds).collect();
-    for (api_version, kind) in &kinds {
-        patiently(&stop, || index.watch(api_version, kind)).await?;
+    for (api_version, kind) in index::FROM_THE_START {
+        match stop.run_until_cancelled(index.watch(api_version, kind)).await {
+            None => return Ok(()),
+            Some(Ok(())) => {}
+            // Whoever needs the kind asks again.
+            Some(Err(error)) => tracing::warn!(kind, %error, "cannot watch a kind"),
+        }
     }
     let users = Users::new(index.clone());
     users.watch(cluster.client());
-    stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
+    let known = futures::future::join(index.complete(), users.tags_known());
+    match stop.run_until_cancelled(tokio::time::timeout(PATIENCE, known)).await {
+        None => return Ok(()),
+        Some(Ok(_)) => {}
+        // Passes read what is not known here.
+        Some(Err(_)) => tracing::warn!("not all that exists could be listed; going on without"),
+    }
 
     let concurrency = config.concurrency;
-    let (package, memories, queue) = (Arc::new(package), Mutex::default(), Queue::default());
-    let context = Arc::new(Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue });
+    let context = Arc::new(Context {
+        cluster,
+        index,
+        users,
+        claims,
+        facts,
+        package: Arc::new(package),
+        config,
+        metrics,
+        memories: Mutex::default(),
+        statuses: Statuses::default(),
+        queue: Queue::default(),
+        unread: Mutex::new(unread),
+        started: Instant::now(),
+    });
     let (mut inboxes, mut workers) = (vec![], vec![]);
     for namespace in namespaces {
         let (inbox, children) = mpsc::unbounded_channel();
@@ -272,36 +360,34 @@ pub async fn run(
     Ok(())
 }
 
-/// Asks until there is an answer, later each time, or until there is no point. Who starts while the API server is away does
+/// Asks until there is an answer, later each time; `None` when told to stop. Who starts while the API server is away does
 /// not give up, for whoever starts it again after that waits longer; and an API server that has just started refuses what
 /// it allows a moment later.
 async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
     stop: &CancellationToken,
     ask: impl Fn() -> F,
-) -> Result<T, E> {
+) -> Option<T> {
     const FIRST: Duration = Duration::from_millis(500);
     const LONGEST: Duration = Duration::from_secs(10);
     let mut pause = FIRST;
     loop {
-        match ask().await {
-            Err(error) if !stop.is_cancelled() => {
-                tracing::warn!(%error, ?pause, "cannot start yet, trying again");
-            }
-            answer => return answer,
+        match stop.run_until_cancelled(ask()).await? {
+            Ok(answer) => return Some(answer),
+            Err(error) => tracing::warn!(%error, ?pause, "cannot start yet, trying again"),
         }
-        stop.run_until_cancelled(tokio::time::sleep(pause)).await;
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
         pause = (pause * 2).min(LONGEST);
     }
 }
 
 /// Before the first pass of any resource it has to be known what the others have, lest one deletes what another shares.
-/// Returns the kinds of what they have.
+/// Returns the resources whose present spec has yet to be read.
 async fn load_claims(
     cluster: &Cluster,
     claims: &Claims,
     namespaces: &[Option<String>],
-) -> Result<BTreeSet<(String, String)>, RunError> {
-    let mut kinds = BTreeSet::new();
+) -> Result<BTreeSet<OwnerId>, RunError> {
+    let mut unread = BTreeSet::new();
     for namespace in namespaces {
         let mut page = ListParams::default().limit(PAGE);
         loop {
@@ -311,27 +397,36 @@ async fn load_claims(
                 error if error.is_absent() => RunError::Undefined,
                 error => error.into(),
             })?;
-            list.items.iter().for_each(|resource| load_claim(resource, claims, &mut kinds));
+            unread.extend(list.items.into_iter().filter_map(|read| load_claim(&read.into_object(), claims)));
             match list.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => page = page.continue_token(&next),
                 None => break,
             }
         }
     }
-    Ok(kinds)
+    Ok(unread)
 }
 
-fn load_claim(resource: &DynamicObject, claims: &Claims, kinds: &mut BTreeSet<(String, String)>) {
-    let inventory = inventory_of(resource.data.get("status").unwrap_or(&Value::Null));
-    kinds.extend(inventory.iter().map(|(key, entry)| (entry.api_version.clone(), key.kind.clone())));
-    let text = |pointer: &str| resource.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+/// Records what a resource is known to have. Returns it where it may want something.
+fn load_claim(resource: &DynamicObject, claims: &Claims) -> Option<OwnerId> {
+    let status = resource.data.get("status").and_then(Value::as_str).unwrap_or_default();
+    let status = serde_json::from_str(status).unwrap_or_default();
     let claim = Claim {
         since: since(resource),
-        version: text("/status/version").to_owned(),
+        version: InstallStatus::read(&status).version.unwrap_or_default(),
+        revision: revision(resource).to_owned(),
         is_current: false,
-        keys: inventory.into_keys().collect(),
+        keys: inventory_of(&status).into_keys().collect(),
     };
-    claims.set(&(resource.namespace().unwrap_or_default(), resource.name_any()), Some(claim));
+    let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    claims.set(&id, Some(claim));
+    let wants_something = resource.metadata.deletion_timestamp.is_none() && !reconcile::is_left_alone(resource);
+    wants_something.then_some(id)
+}
+
+/// `spec.revision`, empty for none.
+fn revision(resource: &DynamicObject) -> &str {
+    resource.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// When a resource was created, so that earlier sorts before later.
@@ -352,15 +447,21 @@ async fn distribute(
     }
 }
 
-/// Leaves what passes need of a resource: nothing of who wrote it, of its status the text, for a tree takes ten times as much,
-/// and of a record only that it is there.
-fn strip(resource: &mut DynamicObject) {
-    resource.metadata.managed_fields = None;
-    if let Some(status) = resource.data.get_mut("status") {
-        *status = Value::String(status.to_string());
-    }
-    if resource.metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE)) {
-        resource.data = Value::Null;
+/// What passes need of an event; of a record only that it is there.
+fn read(event: Event<Received>) -> Event<DynamicObject> {
+    let object = |received: Received| {
+        let mut object = received.into_object();
+        if object.metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE)) {
+            object.data = Value::Null;
+        }
+        object
+    };
+    match event {
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+        Event::InitApply(received) => Event::InitApply(object(received)),
+        Event::Apply(received) => Event::Apply(object(received)),
+        Event::Delete(received) => Event::Delete(object(received)),
     }
 }
 
@@ -380,11 +481,17 @@ async fn work(
     let writer = Writer::new(resource.clone());
     let store = writer.as_reader();
     let api = context.cluster.owners(namespace.as_deref());
-    let changed = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
+    let watching = Arc::clone(&context);
+    let overwritten = move |resource: &DynamicObject| {
+        let is_overwritten = watching.statuses.is_overwritten(resource);
+        Some(if is_overwritten { version_of(resource.resource_version().as_deref()) } else { 0 })
+    };
+    let changed =
+        predicates::generation.combine(predicates::annotations).combine(predicates::finalizers).combine(overwritten);
     let reference = resource.clone();
     let own = watcher(api, watcher::Config::default().page_size(PAGE))
         .default_backoff()
-        .modify(strip)
+        .map_ok(read)
         .reflect(writer)
         .touched_objects()
         .predicate_filter(changed, PredicateConfig::default())

@@ -3,7 +3,7 @@
 
 use super::index::OwnerId;
 use super::install::Wanted;
-use super::{Context, Memory, prune};
+use super::{Context, prune};
 use crate::api::status::{Change, Preview};
 use crate::apply;
 use crate::cluster::ClusterError;
@@ -29,12 +29,7 @@ enum Fate {
 /// # Errors
 /// What the API server says to reads.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn preview(
-    context: &Context,
-    id: &OwnerId,
-    memory: &mut Memory,
-    wanted: &Wanted<'_>,
-) -> Result<Preview, ClusterError> {
+pub(super) async fn preview(context: &Context, id: &OwnerId, wanted: &Wanted<'_>) -> Result<Preview, ClusterError> {
     let parts = wanted.manifests.parts.iter();
     let objects: Vec<_> = parts.flat_map(|part| part.objects.iter().map(move |o| (part.component, o))).collect();
     let reads: Vec<_> =
@@ -55,8 +50,8 @@ pub(super) async fn preview(
             }
         }
     }
-    let doomed = prune::doomed(context, id, memory, &wanted.keys()).await?;
-    preview.prune = doomed.iter().map(|(key, _)| key.to_string()).collect();
+    let doomed = prune::in_order(wanted.unwanted.clone());
+    preview.prune = doomed.iter().map(|object| object.key.to_string()).collect();
     Ok(preview)
 }
 

@@ -5,9 +5,10 @@ use super::index::OwnerId;
 use super::install::{Pass, Wanted, sooner};
 use super::report::report;
 use super::usage::{self, ControlPlane};
-use super::{Claim, Context, Memory, cleanup, preview, record, since, tally, webhooks};
+use super::{Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, since, tally, webhooks};
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
+use crate::cluster::received::UNREADABLE;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError, labels};
 use crate::parallel;
@@ -24,6 +25,8 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 use tracing::field::Empty;
 
+/// The longest value of a label.
+const LONGEST_NAME: usize = 63;
 /// How soon the reason of a wait is looked at again: pods, which say it, are not watched.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -90,9 +93,11 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
 async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, PassError> {
     let is_deleted = resource.metadata.deletion_timestamp.is_some();
     if is_of_another_operator(resource, context) {
+        context.mark_read(id);
         return Ok(Action::await_change());
     }
     if is_left_alone(resource) {
+        context.mark_read(id);
         // Hands off means that what is installed stays; it must not mean that the resource stays for ever.
         if is_deleted {
             cleanup::let_go(resource, context, id).await?;
@@ -116,31 +121,97 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         context.metrics.count("reconcile_request", [("reason", reason)]);
         report(resource, context, &mut memory, &Findings::of(Verdict::Started, generation)).await?;
     }
+    if let Some(why) = unreadable(resource) {
+        return refuse(resource, context, id, &mut memory, Verdict::Invalid(why)).await;
+    }
     let built = build(resource, context).await?;
     tally::count_build(&context.metrics, resource, built.as_ref().map(|built| &built.manifests));
     let Built { mut manifests, record, plane } = match built {
         Ok(built) => built,
-        Err(error) => {
-            let invalid = Findings::of(Verdict::Invalid(error.to_string()), generation);
-            report(resource, context, &mut memory, &invalid).await?;
-            context.wake(context.claims.outdate(id));
-            context.metrics.count("reconcile", [("result", "invalid")]);
-            return Ok(Action::await_change());
-        }
+        Err(error) => return refuse(resource, context, id, &mut memory, Verdict::Invalid(error.to_string())).await,
     };
-    if context.users.has_tag(labels::DEFAULT) {
+    let is_default_tagged = context.users.has_tag(labels::DEFAULT);
+    if is_default_tagged {
         webhooks::deactivate_default(&mut manifests);
     }
-    let wanted = Wanted { manifests: &manifests, record };
+    let wanted = Wanted { manifests: &manifests, record, held: vec![], unwanted: vec![] };
+    let wanted = match prepare(resource, context, id, &mut memory, wanted, is_default_tagged).await {
+        Ok(Ok(wanted)) => wanted,
+        Ok(Err(verdict)) => return refuse(resource, context, id, &mut memory, verdict).await,
+        Err(error) => {
+            let failed = memory.failed(error.to_string());
+            report(resource, context, &mut memory, &Findings::of(failed, generation)).await?;
+            return Err(error);
+        }
+    };
     if is_dry_run {
-        let preview = preview::preview(context, id, &mut memory, &wanted).await?;
+        context.mark_read(id);
+        let preview = preview::preview(context, id, &wanted).await?;
         report(resource, context, &mut memory, &preview::findings(preview, generation)).await?;
         return Ok(Action::await_change());
     }
-    let claim =
-        Claim { since: since(resource), version: manifests.version.clone(), is_current: true, keys: wanted.keys() };
+    let claim = Claim {
+        since: since(resource),
+        version: manifests.version.clone(),
+        revision: manifests.revision.clone(),
+        is_current: true,
+        keys: wanted.keys(),
+    };
     context.wake(context.claims.set(id, Some(claim)));
+    context.mark_read(id);
     install(resource, context, id, &mut memory, &wanted, plane).await
+}
+
+/// Reads what has to be known before anything is written: whether it may be, and what stays of what the resource has.
+async fn prepare<'a>(
+    resource: &DynamicObject,
+    context: &Context,
+    id: &OwnerId,
+    memory: &mut Memory,
+    mut wanted: Wanted<'a>,
+    is_default_tagged: bool,
+) -> Result<Result<Wanted<'a>, Verdict>, PassError> {
+    if let Some(why) = downgrade::forbid(context, resource, memory, wanted.manifests).await? {
+        return Ok(Err(Verdict::Blocked("Downgrade", why)));
+    }
+    wanted.unwanted = prune::unwanted(context, id, memory, &wanted.keys()).await?;
+    wanted.held = held::held(context, resource, id, memory, wanted.manifests, &wanted.unwanted).await?;
+    for held in wanted.held.iter_mut().filter_map(|held| held.manifests.as_mut()).filter(|_| is_default_tagged) {
+        webhooks::deactivate_default(held);
+    }
+    let kept = wanted.keys();
+    wanted.unwanted.retain(|object| !kept.contains(&object.key));
+    Ok(Ok(wanted))
+}
+
+/// What is wrong with a resource before its spec is looked into.
+fn unreadable(resource: &DynamicObject) -> Option<String> {
+    let why = resource.data.get(UNREADABLE).and_then(Value::as_str).map(str::to_owned);
+    let is_too_long = resource.name_any().len() > LONGEST_NAME;
+    why.or_else(|| {
+        is_too_long.then(|| {
+            format!(
+                "metadata.name: must be at most {LONGEST_NAME} characters long, since it is the value of a label of \
+                 everything that is installed; give the resource a shorter name"
+            )
+        })
+    })
+}
+
+/// Ends a pass that must not touch what is installed, until something changes.
+async fn refuse(
+    resource: &DynamicObject,
+    context: &Context,
+    id: &OwnerId,
+    memory: &mut Memory,
+    verdict: Verdict,
+) -> Result<Action, PassError> {
+    let generation = resource.metadata.generation.unwrap_or_default();
+    context.wake(context.claims.outdate(id));
+    context.mark_read(id);
+    context.metrics.count("reconcile", [("result", "invalid")]);
+    report(resource, context, memory, &Findings::of(verdict, generation)).await?;
+    Ok(Action::await_change())
 }
 
 /// Installs what is wanted, and tells what came of it.
@@ -182,7 +253,7 @@ fn is_of_another_operator(resource: &DynamicObject, context: &Context) -> bool {
 }
 
 /// Records of installations, and resources told to be left alone.
-fn is_left_alone(resource: &DynamicObject) -> bool {
+pub(super) fn is_left_alone(resource: &DynamicObject) -> bool {
     resource.name_any().starts_with(INSTALLED_STATE)
         || resource.annotations().get(IGNORE_RECONCILE).is_some_and(|v| v == "true")
 }
@@ -213,12 +284,16 @@ struct Built {
 async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, PipelineError>, PassError> {
     let (namespace, name) = id_of(resource);
     let resource = serde_json::to_value(resource).unwrap_or_default();
-    let (facts, package) = (context.facts.clone(), Arc::clone(&context.package));
+    let (facts, package, claims) = (context.facts.clone(), Arc::clone(&context.package), Arc::clone(&context.claims));
     let work = move || {
         let manifests = parallel::alone(|| pipeline::from_resource(&resource, &facts, &package));
         let built = manifests.map(|mut manifests| {
             let plane = usage::control_plane(&manifests);
-            let record = record::record(&namespace, &name, &mut manifests)?;
+            let id = (namespace, name);
+            let is_taken = claims.is_record_name_taken(&id, &manifests.revision);
+            let name_of = if is_taken { record::distinct_name } else { record::name };
+            let record_name = name_of(&id.1, &manifests.revision);
+            let record = record::record((&id.0, &id.1), &record_name, &mut manifests)?;
             Ok(Built { manifests, record, plane })
         });
         match built {
@@ -251,9 +326,24 @@ mod tests {
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
         let (facts, package) = (ClusterFacts::default(), Arc::new(Package::embedded().unwrap()));
         let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
-        let (memories, queue) = Default::default();
+        let (memories, queue, statuses, unread) = Default::default();
         let users = Users::new(index.clone());
-        Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue }
+        let started = Instant::now();
+        Context {
+            cluster,
+            index,
+            users,
+            claims,
+            facts,
+            package,
+            config,
+            metrics,
+            memories,
+            statuses,
+            queue,
+            unread,
+            started,
+        }
     }
 
     #[test]
@@ -262,20 +352,19 @@ mod tests {
             "apiVersion": "install.istio.io/v1alpha1",
             "kind": "IstioOperator",
             "metadata": {"name": "main", "namespace": "ns", "generation": 2, "uid": "u", "finalizers": [FINALIZER]},
-            "spec": {"profile": "minimal"},
+            // Nothing of a control plane, of which the release would have to be read first.
+            "spec": {"profile": "empty", "components": {"cni": {"enabled": true}}},
             "status": {"observedGeneration": 2},
         });
-        let mut resource = serde_json::from_value(resource).unwrap();
-        crate::controller::strip(&mut resource);
-        let resource = Arc::new(resource);
+        let resource = Arc::new(crate::cluster::received::from_value(&resource).unwrap());
         let collected = collect(async { assert!(reconcile(resource, Arc::new(context())).await.is_err()) });
         assert_eq!(collected.path("build"), ["build", "pass"]);
         assert_eq!(collected.path("component"), ["component", "install", "pass"]);
         assert_eq!(collected.path("report"), ["report", "install", "pass"]);
         assert_eq!(collected.fields("build")["generation"], "2");
         let component = collected.fields("component");
-        assert_eq!((component["component"].as_str(), component["result"].as_str()), ("Base", "failed"));
-        assert_eq!(collected.fields("report")["verdict"], "Failed");
+        assert_eq!((component["component"].as_str(), component["result"].as_str()), ("Cni", "failed"));
+        assert_eq!(collected.fields("report")["verdict"], "Retrying");
         let status = collected.span("pass").status.as_ref().unwrap();
         assert_eq!(status.code, 2, "an error");
         assert!(status.message.starts_with("write the status of main"), "{}", status.message);

@@ -6,41 +6,105 @@ use crate::component::Component;
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
-use crate::pipeline::RELEASE;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Tells of a record which of the fields of its spec are null: an apply cannot say so, and for charts null is not the same as
+/// absent. JSON pointers.
+const NULLS: &str = "install.istio.io/null-fields";
+/// The digest of the control plane's objects that the spec came to, so that who renders it again, maybe with another
+/// version of the operator, can tell whether it comes to the same.
+const DIGEST: &str = "install.istio.io/objects-digest";
+
+/// The name of the record of a resource and a revision (empty for none).
+pub(super) fn name(resource: &str, revision: &str) -> String {
+    let parts = [INSTALLED_STATE, resource, revision];
+    parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+/// The name of a record where [`name`] is that of another resource's too: resource `a` with revision `b`, and resource `a-b`.
+pub(super) fn distinct_name(resource: &str, revision: &str) -> String {
+    let digest = sha256(&[resource.as_bytes(), b"/", revision.as_bytes()]);
+    format!("{}-{}", name(resource, revision), digest.get(..8).unwrap_or_default())
+}
 
 /// The record of what a resource came to, into which its resolved spec goes, as text: as a tree it would be most of what a
 /// pass holds. It has the owner's labels, so that it is kept, shared and deleted as everything else that the resource has.
 ///
 /// # Errors
 /// None for a resource that has a name.
-pub(super) fn record(namespace: &str, name: &str, manifests: &mut Manifests) -> Result<Object, ObjectError> {
-    let parts = [INSTALLED_STATE, name, &manifests.revision];
-    let full_name = parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-");
+pub(super) fn record(
+    (namespace, resource): (&str, &str),
+    record_name: &str,
+    manifests: &mut Manifests,
+) -> Result<Object, ObjectError> {
     let mut spec = std::mem::take(&mut manifests.spec);
-    drop_nulls(&mut spec);
+    let mut nulls = vec![];
+    drop_nulls(&mut spec, "", &mut nulls);
     let owner = Owner {
-        name: name.into(),
+        name: resource.into(),
         namespace: namespace.into(),
         revision: manifests.revision.clone(),
-        version: RELEASE.into(),
+        version: manifests.release.clone(),
     };
     let mut labels = labels::owner_labels(&owner, Component::Base);
     labels.remove(labels::COMPONENT);
-    let annotations = json!({IGNORE_RECONCILE: "true"});
-    let metadata = json!({"name": full_name, "namespace": namespace, "labels": labels, "annotations": annotations});
+    let mut annotations = json!({IGNORE_RECONCILE: "true", DIGEST: digest(manifests)});
+    if !nulls.is_empty() {
+        annotations[NULLS] = Value::from(json!(nulls).to_string());
+    }
+    let metadata = json!({"name": record_name, "namespace": namespace, "labels": labels, "annotations": annotations});
     // JSON is YAML.
     Object::from_written(&format!("apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {metadata}\nspec: {spec}\n"))
 }
 
-/// What is null is not set; an apply cannot say so.
-fn drop_nulls(value: &mut Value) {
+/// The spec of a record as it was before it was written, and the digest of what it came to.
+pub(super) fn read(record: &DynamicObject) -> (Value, Option<&str>) {
+    let mut spec = record.data.get("spec").cloned().unwrap_or_default();
+    let annotation = |name: &str| record.annotations().get(name).map(String::as_str);
+    let nulls: Vec<String> = annotation(NULLS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    for pointer in &nulls {
+        let Some((map, field)) = pointer.rsplit_once('/') else { continue };
+        if let Some(map) = spec.pointer_mut(map).and_then(Value::as_object_mut) {
+            map.entry(field.replace("~1", "/").replace("~0", "~")).or_insert(Value::Null);
+        }
+    }
+    (spec, annotation(DIGEST))
+}
+
+/// The digest of all objects of a control plane; of definitions, which are never removed, it does not tell.
+pub(super) fn digest(manifests: &Manifests) -> String {
+    let parts = manifests.parts.iter().filter(|part| is_of_control_plane(part.component));
+    let objects = parts.flat_map(|part| &part.objects).filter(|object| !object.is_crd());
+    let texts: Vec<String> = objects.map(|object| object.value().to_string()).collect();
+    sha256(&texts.iter().map(String::as_bytes).collect::<Vec<_>>())
+}
+
+/// Whether the objects of a component are needed by whoever uses a control plane.
+pub(super) fn is_of_control_plane(component: Component) -> bool {
+    !component.is_gateways()
+}
+
+fn sha256(texts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    texts.iter().for_each(|text| hasher.update(text));
+    hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// What is null is not set; an apply cannot say so. Collects where it was.
+fn drop_nulls(value: &mut Value, path: &str, dropped: &mut Vec<String>) {
     match value {
         Value::Object(map) => {
+            let below = |key: &str| format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
+            dropped.extend(map.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| below(key)));
             map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(drop_nulls);
+            map.iter_mut().for_each(|(key, value)| drop_nulls(value, &below(key), dropped));
         }
-        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Value::Array(items) => {
+            items.iter_mut().enumerate().for_each(|(i, item)| drop_nulls(item, &format!("{path}/{i}"), dropped));
+        }
         _ => {}
     }
 }
@@ -51,14 +115,28 @@ mod tests {
 
     #[test]
     fn a_record_is_named_after_its_resource_and_revision_and_is_to_be_left_alone() {
-        let spec = json!({"profile": "demo", "values": {"a": null, "b": [{"c": null, "d": 1}]}});
-        let mut manifests = Manifests { revision: "canary".into(), spec, ..Manifests::default() };
-        let record = record("ns", "main", &mut manifests).unwrap();
+        let values = json!({"a/b": null, "b": [{"c": null, "d": 1}]});
+        let mut manifests = Manifests {
+            revision: "canary".into(),
+            spec: json!({"profile": "demo", "values": values}),
+            ..Manifests::default()
+        };
+        let record = record(("ns", "main"), &name("main", "canary"), &mut manifests).unwrap();
         assert_eq!(record.key().to_string(), "IstioOperator ns/installed-state-main-canary");
-        let value = record.value();
+        let value = record.value().into_owned();
         assert_eq!(value["metadata"]["annotations"][IGNORE_RECONCILE], "true");
         assert_eq!(value["metadata"]["labels"][labels::OWNER_NAME], "main");
         assert!(value["metadata"]["labels"].get(labels::COMPONENT).is_none());
         assert_eq!(value["spec"], json!({"profile": "demo", "values": {"b": [{"d": 1}]}}));
+        let record = serde_json::from_value(value).unwrap();
+        let (spec, digest) = read(&record);
+        assert_eq!(spec["values"], values, "what was null is null again");
+        assert_eq!(digest, Some(&*super::digest(&manifests)));
+    }
+
+    #[test]
+    fn records_of_different_resources_can_be_given_different_names() {
+        assert_eq!(name("a", "b"), name("a-b", ""));
+        assert_ne!(distinct_name("a", "b"), distinct_name("a-b", ""));
     }
 }

@@ -1,9 +1,11 @@
 //! What a pass found, told: the status, only where it differs from the last one, and an event for every transition.
 
 use super::events::{self, Note};
+use super::statuses::version_of;
 use super::{Context, Memory};
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
+use crate::object::inventory;
 use crate::status::{self, Findings, Verdict};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -34,17 +36,24 @@ pub(super) async fn report(
 ) -> Result<Option<Duration>, ClusterError> {
     let now = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     if memory.is_status_lost {
-        let seen = context.cluster.owner(resource).await?;
-        memory.status = seen.and_then(|seen| Some(seen.data.get("status")?.to_string())).unwrap_or_default();
+        if let Some(seen) = context.cluster.owner(resource).await? {
+            memory.take_status(&seen);
+        }
         memory.is_status_lost = false;
     }
-    let old = memory.known();
-    let new = status::compute(&old, findings, &now);
-    let value = serde_json::to_value(&new).unwrap_or_default();
+    let (before, old) = (memory.status(), memory.known());
+    let new = status::compute(&old, findings, inventory::to_lines(&memory.inventory), &now);
+    let value = status::with_fields_of_others(&new, &before);
     let id = (resource.namespace().unwrap_or_default(), resource.name_any());
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
-    let Some(patch) = status::merge_patch(&memory.status(), &value) else { return Ok(None) };
+    context.statuses.begin(resource, &value);
+    let Some(patch) = status::merge_patch(&before, &value) else {
+        context.statuses.end(resource, &memory.status_version.to_string());
+        return Ok(None);
+    };
     if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context)) {
+        context.statuses.begin(resource, &before);
+        context.statuses.end(resource, &memory.status_version.to_string());
         return Ok(Some(rest));
     }
     match context.cluster.patch_status(resource, &patch).await {
@@ -55,7 +64,12 @@ pub(super) async fn report(
             memory.is_status_lost = true;
             return Err(error);
         }
-        Ok(()) => {}
+        Ok(version) => {
+            memory.status_version = version_of(Some(&version));
+            if context.statuses.end(resource, &version) {
+                context.index.wake(id);
+            }
+        }
     }
     memory.status = value.to_string();
     memory.told = Some(Instant::now());
@@ -112,7 +126,7 @@ mod tests {
         let mut told = vec![];
         for findings in row {
             told.push(transitions(&status, findings).iter().map(|n| n.reason).collect());
-            status = status::compute(&status, findings, "now");
+            status = status::compute(&status, findings, vec![], "now");
         }
         told
     }
@@ -141,11 +155,11 @@ mod tests {
     fn another_wait_is_told_after_a_while_and_everything_else_at_once() {
         let too_soon = |old: &InstallStatus, findings: &Findings, told| too_soon(old, findings, told, PAUSE);
         let waiting = |generation| Findings::of(Verdict::Waiting("b".into()), generation);
-        let old = status::compute(&InstallStatus::default(), &waiting(1), "now");
+        let old = status::compute(&InstallStatus::default(), &waiting(1), vec![], "now");
         let (soon, late) = (Some(PAUSE.mul_f64(0.3)), Some(PAUSE * 2));
         assert_eq!(too_soon(&old, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(1), late), None);
-        let started = status::compute(&old, &Findings::of(Verdict::Started, 1), "now");
+        let started = status::compute(&old, &Findings::of(Verdict::Started, 1), vec![], "now");
         assert_eq!(too_soon(&started, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(2), soon), None, "another spec");
         assert_eq!(too_soon(&old, &Findings::of(Verdict::Healthy, 1), soon), None);

@@ -27,6 +27,8 @@ pub struct Manifests {
     pub profile: String,
     /// The image tag.
     pub version: String,
+    /// The release of the package that it was rendered from, such as `1.17.8`.
+    pub release: String,
     /// `spec.revision`, empty for none.
     pub revision: String,
     /// What a person should know of the spec.

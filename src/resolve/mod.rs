@@ -146,11 +146,20 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     }
     let warnings = tolerable.iter().map(ToString::to_string).collect();
 
-    let components = components::enabled(&spec);
-    let namespace = components::default_namespace(&spec);
+    Ok(Resolved { warnings, ..resolved(document) })
+}
+
+/// A document whose spec has everything that its profile adds, as a record of an installation holds it: it is not laid over
+/// the profile again, for what somebody had removed from that would come back, and not checked again.
+#[must_use]
+pub fn resolved(document: Value) -> Resolved {
+    let spec = document.get("spec").unwrap_or(&Value::Null);
+    let components = components::enabled(spec);
+    let namespace = components::default_namespace(spec);
     let namespace = if namespace.is_empty() { "istio-system".to_owned() } else { namespace };
-    let revision = text(&spec, "/revision").unwrap_or_default().to_owned();
-    Ok(Resolved { document, components, namespace, revision, profile, warnings })
+    let revision = text(spec, "/revision").unwrap_or_default().to_owned();
+    let profile = text(spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
+    Resolved { document, components, namespace, revision, profile, warnings: vec![] }
 }
 
 /// The user's spec over its profile, as a whole document.

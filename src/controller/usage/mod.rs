@@ -4,7 +4,7 @@
 //! The status says whether anybody does, from watches ([`watch`]) that may be a moment behind; what is about to be deleted
 //! is asked for once more ([`users_of`]).
 
-mod unused;
+pub(super) mod unused;
 pub(super) mod watch;
 
 pub(super) use unused::settle;
@@ -93,10 +93,15 @@ pub(super) struct ControlPlane {
 pub(super) fn control_plane(manifests: &Manifests) -> Option<ControlPlane> {
     manifests.parts.iter().find(|part| part.component == Component::Pilot)?;
     let revision = if manifests.revision.is_empty() { DEFAULT.to_owned() } else { manifests.revision.clone() };
-    let workloads = manifests.parts.iter().flat_map(|part| &part.objects).filter(|object| object.group() == "apps");
-    let own = workloads.filter_map(|object| pods_of(object.namespace(), &object.value())).collect();
+    let own = workloads(manifests).collect();
     let is_external = manifests.spec.pointer("/values/global/externalIstiod").is_some_and(|v| *v == true);
     Some(ControlPlane { revision, own, is_external })
+}
+
+/// The pods of all workloads.
+pub(super) fn workloads(manifests: &Manifests) -> impl Iterator<Item = Pods> {
+    let workloads = manifests.parts.iter().flat_map(|part| &part.objects).filter(|object| object.group() == "apps");
+    workloads.filter_map(|object| pods_of(object.namespace(), &object.value()))
 }
 
 /// The pods of a workload in a namespace, by its selector.

@@ -51,7 +51,10 @@ pub(in crate::controller) async fn settle(
     };
     let usage = context.users.ask(id, &plane.revision, plane.own.clone());
     findings.usage = told(usage, &plane);
-    let is_unused = matches!(findings.usage, Usage::Of(Some(false), ..)) && findings.verdict == Verdict::Healthy;
+    // A control plane that it keeps for others is a use of the resource.
+    let keeps_none = findings.held.as_ref().is_none_or(Vec::is_empty);
+    let is_unused =
+        keeps_none && matches!(findings.usage, Usage::Of(Some(false), ..)) && findings.verdict == Verdict::Healthy;
     let (kind, message, again) = match due(resource, is_unused, known, Timestamp::now()) {
         Due::Never => return None,
         Due::Begins => return Some(Duration::ZERO),
@@ -99,13 +102,22 @@ fn told(usage: Use, plane: &ControlPlane) -> Usage {
     }
 }
 
+/// How long what nobody uses stays, by the annotation of a resource; what is wrong with that if it is no duration.
+pub(in crate::controller) fn grace(resource: &DynamicObject) -> Option<Result<Duration, String>> {
+    let text = resource.annotations().get(PRUNE_UNUSED_AFTER)?;
+    Some(match go_duration(text).map(u64::try_from) {
+        Ok(Ok(nanoseconds)) => Ok(Duration::from_nanos(nanoseconds)),
+        Ok(Err(_)) => Err(format!("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h")),
+        Err(error) => Err(format!("{PRUNE_UNUSED_AFTER} is no duration like 24h: {error}")),
+    })
+}
+
 /// What becomes of a resource, by its annotation, and since when its status says that its revision is unused.
 fn due(resource: &DynamicObject, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
-    let Some(text) = resource.annotations().get(PRUNE_UNUSED_AFTER) else { return Due::Never };
-    let grace = match go_duration(text).map(u64::try_from) {
-        Ok(Ok(nanoseconds)) => Duration::from_nanos(nanoseconds),
-        Ok(Err(_)) => return Due::Unreadable(format!("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h")),
-        Err(error) => return Due::Unreadable(format!("{PRUNE_UNUSED_AFTER} is no duration like 24h: {error}")),
+    let grace = match grace(resource) {
+        None => return Due::Never,
+        Some(Ok(grace)) => grace,
+        Some(Err(why)) => return Due::Unreadable(why),
     };
     if !is_unused {
         return Due::Never;

@@ -1,0 +1,209 @@
+//! IstioOperator resources as the API server sends them.
+//!
+//! Guarantee: whatever one resource holds, it can be read, and so can every list and watch that it is part of. JSON may be
+//! nested 10,000 deep in a custom resource, and the record of who wrote which field (`managedFields`) is as deep; a parser
+//! that recurses gives up long before, and takes the whole list with it. So `spec` and `status` are taken as text first, and
+//! `managedFields`, which nobody needs, is skipped.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::api::{ApiResource, DynamicObject, TypeMeta};
+use kube::core::DynamicResourceScope;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+/// How deep a spec may be nested: deeper than anybody writes by hand, and such that whatever is made of it, and the record of
+/// its fields, can still be read by those who give up at 128 levels.
+pub const DEEPEST_SPEC: usize = 100;
+
+/// The field of [`DynamicObject::data`] that says why there is no `spec`.
+pub const UNREADABLE: &str = "unreadable";
+
+/// An IstioOperator resource, see the module.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Received {
+    #[serde(deserialize_with = "metadata")]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Option<Box<RawValue>>,
+    #[serde(default)]
+    status: Option<Box<RawValue>>,
+}
+
+impl Received {
+    /// The resource with its spec as a tree, and its status as text, for a tree takes ten times as much. Instead of a spec
+    /// that is nested too deep there is a sentence in the field [`UNREADABLE`].
+    #[must_use]
+    pub fn into_object(self) -> DynamicObject {
+        let mut data = Map::new();
+        match self.spec.as_deref().map(RawValue::get).map(read) {
+            Some(Ok(spec)) => drop(data.insert("spec".into(), spec)),
+            Some(Err(why)) => drop(data.insert(UNREADABLE.into(), why.into())),
+            None => {}
+        }
+        if let Some(status) = self.status {
+            data.insert("status".into(), Value::from(String::from(Box::<str>::from(status))));
+        }
+        let (api_version, kind) = (crate::api::API_VERSION.into(), crate::api::KIND.into());
+        DynamicObject {
+            types: Some(TypeMeta { api_version, kind }),
+            metadata: self.metadata,
+            data: Value::Object(data),
+        }
+    }
+
+    /// Only the metadata.
+    #[must_use]
+    pub fn into_metadata(self) -> ObjectMeta {
+        self.metadata
+    }
+}
+
+fn read(spec: &str) -> Result<Value, String> {
+    let depth = depth(spec);
+    if depth > DEEPEST_SPEC {
+        return Err(format!(
+            "spec is nested {depth} levels deep; at most {DEEPEST_SPEC} are taken, so make it flatter"
+        ));
+    }
+    serde_json::from_str(spec).map_err(|e| format!("spec cannot be read: {e}"))
+}
+
+/// How deep JSON is nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut is_escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// What passes need of the metadata.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Metadata {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    finalizers: Option<Vec<String>>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let read = Metadata::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: read.name,
+        namespace: read.namespace,
+        uid: read.uid,
+        resource_version: read.resource_version,
+        generation: read.generation,
+        creation_timestamp: read.creation_timestamp,
+        deletion_timestamp: read.deletion_timestamp,
+        finalizers: read.finalizers,
+        labels: read.labels,
+        annotations: read.annotations,
+        ..ObjectMeta::default()
+    })
+}
+
+impl kube::Resource for Received {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// As if the API server had sent it.
+///
+/// # Errors
+/// It has no metadata.
+pub fn from_value(value: &Value) -> Result<DynamicObject, serde_json::Error> {
+    // Fields that this type does not know are left out, as they are by the API server.
+    let known = json!({"metadata": value.get("metadata"), "spec": value.get("spec"), "status": value.get("status")});
+    Ok(serde_json::from_str::<Received>(&known.to_string())?.into_object())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::{ObjectList, WatchEvent};
+
+    fn nested(levels: usize) -> String {
+        format!("{}1{}", r#"{"a":["#.repeat(levels / 2), "]}".repeat(levels / 2))
+    }
+
+    fn resource(levels: usize) -> String {
+        let deep = nested(levels);
+        format!(
+            r#"{{"apiVersion":"install.istio.io/v1alpha1","kind":"IstioOperator","metadata":{{"name":"deep","generation":3,
+            "managedFields":[{{"fieldsV1":{deep}}}]}},"spec":{{"values":{deep}}},"status":{{"x":{deep}}}}}"#
+        )
+    }
+
+    #[test]
+    fn a_resource_of_any_depth_is_read_and_so_are_those_beside_it() {
+        for levels in [10, 200, 9000] {
+            let list = format!(
+                r#"{{"apiVersion":"v1","kind":"List","metadata":{{}},"items":[{},{}]}}"#,
+                resource(levels),
+                resource(2)
+            );
+            let list: ObjectList<Received> = serde_json::from_str(&list).unwrap();
+            assert_eq!(list.items.len(), 2, "{levels}");
+            let event = format!(r#"{{"type":"ADDED","object":{}}}"#, resource(levels));
+            let WatchEvent::Added(read) = serde_json::from_str::<WatchEvent<Received>>(&event).unwrap() else {
+                panic!("no addition")
+            };
+            let object = read.into_object();
+            assert_eq!((object.metadata.name.as_deref(), object.metadata.generation), (Some("deep"), Some(3)));
+            assert!(object.metadata.managed_fields.is_none() && object.data["status"].is_string());
+            let why = object.data.get(UNREADABLE).and_then(Value::as_str);
+            assert_eq!(why.is_some(), levels > DEEPEST_SPEC, "{levels}: {why:?}");
+            assert_eq!(object.data.get("spec").is_some(), levels <= DEEPEST_SPEC);
+        }
+    }
+
+    #[test]
+    fn brackets_in_texts_are_no_depth() {
+        assert_eq!(depth(r#"{"a": "[[[[\"[[", "b": [1, {"c": "\\"}]}"#), 3);
+    }
+}

@@ -1,0 +1,122 @@
+//! The statuses that this operator has written, so that one that somebody else blanked or edited since is noticed in the
+//! watch and comes back.
+
+use super::index::OwnerId;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What is known of the status of a resource.
+struct Entry {
+    uid: String,
+    /// What it should be, hashed.
+    wanted: u64,
+    /// The version of the resource that first had it; `None` while the write is under way.
+    version: Option<u64>,
+    /// The newest version that the watch has shown, and its status.
+    shown: Option<(u64, u64)>,
+}
+
+impl Entry {
+    /// Whether the watch has shown another status in a version that is not older than ours.
+    fn is_overwritten(&self) -> bool {
+        let Some(version) = self.version else { return false };
+        self.shown.is_some_and(|(shown, status)| shown >= version && status != self.wanted)
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Statuses(Mutex<HashMap<OwnerId, Entry>>);
+
+impl Statuses {
+    fn entries(&self) -> MutexGuard<'_, HashMap<OwnerId, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what the watch shows. Says whether the status is one that somebody else wrote over ours; of a resource
+    /// whose status was never written here that is not known.
+    pub fn is_overwritten(&self, resource: &DynamicObject) -> bool {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(&id_of(resource)).filter(|e| Some(&e.uid) == resource.uid().as_ref()) else {
+            return false;
+        };
+        let version = version_of(resource.resource_version().as_deref());
+        if entry.shown.is_none_or(|(shown, _)| version >= shown) {
+            entry.shown = Some((version, hash_of_text(resource.data.get("status"))));
+        }
+        entry.is_overwritten()
+    }
+
+    /// A status is about to be written.
+    pub fn begin(&self, resource: &DynamicObject, status: &Value) {
+        let uid = resource.uid().unwrap_or_default();
+        let mut entries = self.entries();
+        let shown = entries.get(&id_of(resource)).filter(|e| e.uid == uid).and_then(|e| e.shown);
+        entries.insert(id_of(resource), Entry { uid, wanted: hash(status), version: None, shown });
+    }
+
+    /// A status was written, or found to be as it should, in this version of the resource. Says whether somebody has written
+    /// another one over it meanwhile.
+    pub fn end(&self, resource: &DynamicObject, version: &str) -> bool {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(&id_of(resource)) else { return false };
+        entry.version = Some(version_of(Some(version)));
+        entry.is_overwritten()
+    }
+
+    /// A resource is gone.
+    pub fn forget(&self, id: &OwnerId) {
+        self.entries().remove(id);
+    }
+}
+
+fn id_of(resource: &DynamicObject) -> OwnerId {
+    (resource.namespace().unwrap_or_default(), resource.name_any())
+}
+
+/// Versions grow, and can be compared as numbers (KEP-5504). One that is no number counts as newer than all.
+pub(super) fn version_of(text: Option<&str>) -> u64 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
+}
+
+fn hash(status: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    status.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Of a status as [`crate::cluster::received`] gives it.
+fn hash_of_text(status: Option<&Value>) -> u64 {
+    let text = status.and_then(Value::as_str).unwrap_or_default();
+    hash(&serde_json::from_str(text).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn resource(version: &str, status: &Value) -> DynamicObject {
+        let metadata = json!({"name": "main", "namespace": "ns", "uid": "u", "resourceVersion": version});
+        crate::cluster::received::from_value(&json!({"metadata": metadata, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn a_status_that_somebody_else_wrote_is_noticed_whenever_the_watch_shows_it() {
+        let (statuses, ours, theirs) = (Statuses::default(), json!({"a": 1, "b": 2}), json!({}));
+        assert!(!statuses.is_overwritten(&resource("5", &theirs)), "nothing was written yet");
+        statuses.begin(&resource("5", &theirs), &ours);
+        assert!(!statuses.is_overwritten(&resource("5", &theirs)), "it is older than what is being written");
+        assert!(!statuses.end(&resource("5", &theirs), "6"));
+        assert!(!statuses.is_overwritten(&resource("6", &json!({"b": 2, "a": 1}))), "the same");
+        assert!(!statuses.is_overwritten(&resource("5", &theirs)), "an old event");
+        assert!(statuses.is_overwritten(&resource("7", &theirs)));
+        statuses.begin(&resource("7", &theirs), &ours);
+        assert!(!statuses.is_overwritten(&resource("9", &theirs)), "which is newer is not known yet");
+        assert!(statuses.end(&resource("7", &theirs), "8"), "overwritten while it was written");
+    }
+}
