@@ -8,6 +8,8 @@
 
 mod controlplane;
 
+#[path = "server/canary.rs"]
+mod canary;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/days.rs"]
@@ -32,6 +34,10 @@ mod invariants;
 mod kills;
 #[path = "server/lab.rs"]
 mod lab;
+#[path = "server/neighbours.rs"]
+mod neighbours;
+#[path = "server/older.rs"]
+mod older;
 #[path = "server/proxy.rs"]
 mod proxy;
 #[path = "server/restart.rs"]
@@ -44,5 +50,9 @@ mod sharing;
 mod start;
 #[path = "server/takeover.rs"]
 mod takeover;
+#[path = "server/told.rs"]
+mod told;
 #[path = "server/upgrade.rs"]
 mod upgrade;
+#[path = "server/waves.rs"]
+mod waves;

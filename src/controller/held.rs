@@ -44,6 +44,16 @@ pub(super) struct Held {
     pub again: Option<Duration>,
 }
 
+impl Held {
+    /// Lets go of these objects.
+    pub fn give_up(&mut self, keys: &BTreeSet<ObjectKey>) {
+        self.keys.retain(|key| !keys.contains(key));
+        for part in self.manifests.iter_mut().flat_map(|manifests| &mut manifests.parts) {
+            part.objects.retain(|object| !keys.contains(&object.key()));
+        }
+    }
+}
+
 /// The objects of a control plane that is not wanted.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plane {

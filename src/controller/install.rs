@@ -7,6 +7,7 @@ use super::held::Held;
 use super::index::OwnerId;
 use super::prune::Unwanted;
 use super::wave::{Waits, WaveResult};
+use super::webhooks::Replaced;
 use super::{Context, Memory, Standing, events, prune};
 use crate::api::status::{ComponentStatus, HeldRevision, Phase};
 use crate::apply;
@@ -53,6 +54,8 @@ pub(super) struct Wanted<'a> {
     pub held: Vec<Held>,
     /// What the resource has and nobody wants, but for what is held.
     pub unwanted: Vec<Unwanted>,
+    /// Injection webhooks that change places.
+    pub replaced: Replaced,
 }
 
 impl Wanted<'_> {
@@ -154,7 +157,8 @@ impl<'a> Pass<'a> {
     async fn apply_waves(&mut self, wanted: &Wanted<'_>, version: Option<&String>, outcome: &mut Outcome) {
         let before = self.memory.known().component_status.unwrap_or_default();
         let mut ready: BTreeMap<_, _> = wanted.manifests.parts.iter().map(|part| (part.component, false)).collect();
-        for wave in plan::waves(wanted.manifests) {
+        for mut wave in plan::waves(wanted.manifests) {
+            wave.steps.iter_mut().for_each(|step| step.retain(|o| !wanted.replaced.by.contains(&o.key())));
             let component = wave.component;
             let known = || before.get(component.name()).and_then(|known| known.version.clone());
             let closed_by = plan::closed_by(component, &ready);
@@ -308,8 +312,25 @@ impl<'a> Pass<'a> {
         if doomed.len() < wanted.unwanted.len() {
             self.again = sooner(self.again, Some(LOOK_AGAIN));
         }
+        let is_replaced = !wanted.replaced.old.is_empty()
+            && wanted.replaced.old.iter().all(|key| doomed.iter().any(|object| object.key == *key));
         let failures = self.prune(doomed, notes).await;
         outcome.failures.extend(failures);
+        if is_replaced {
+            outcome.failures.extend(self.apply_replacements(wanted).await);
+        }
+    }
+
+    /// Applies the webhooks whose predecessors have just gone.
+    async fn apply_replacements(&mut self, wanted: &Wanted<'_>) -> Vec<Failure> {
+        let objects = wanted.manifests.parts.iter().flat_map(|part| &part.objects);
+        let late = objects.filter(|object| wanted.replaced.by.contains(&object.key())).collect();
+        let wave = plan::Wave { component: Component::Pilot, steps: vec![late] };
+        match self.apply_wave(&wave).await {
+            WaveResult::Failed(failures) => failures,
+            WaveResult::Conflict(text) => vec![Failure { text, is_final: false }],
+            WaveResult::Ready | WaveResult::Waiting(_) | WaveResult::NotProgressing(_) => vec![],
+        }
     }
 
     /// Whether nothing needs an unwanted object any more. What is of a gateway or the CNI agent is replaced by the component

@@ -134,7 +134,8 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     if is_default_tagged {
         webhooks::deactivate_default(&mut manifests);
     }
-    let wanted = Wanted { manifests: &manifests, record, held: vec![], unwanted: vec![] };
+    let (held, unwanted, replaced) = Default::default();
+    let wanted = Wanted { manifests: &manifests, record, held, unwanted, replaced };
     let wanted = match prepare(resource, context, id, &mut memory, wanted, is_default_tagged).await {
         Ok(Ok(wanted)) => wanted,
         Ok(Err(verdict)) => return refuse(resource, context, id, &mut memory, verdict).await,
@@ -176,8 +177,12 @@ async fn prepare<'a>(
     }
     wanted.unwanted = prune::unwanted(context, id, memory, &wanted.keys()).await?;
     wanted.held = held::held(context, resource, id, memory, wanted.manifests, &wanted.unwanted).await?;
-    for held in wanted.held.iter_mut().filter_map(|held| held.manifests.as_mut()).filter(|_| is_default_tagged) {
-        webhooks::deactivate_default(held);
+    wanted.replaced = webhooks::replaced(context, &wanted.unwanted, wanted.manifests).await?;
+    for held in &mut wanted.held {
+        held.give_up(&wanted.replaced.old);
+        if let Some(manifests) = held.manifests.as_mut().filter(|_| is_default_tagged) {
+            webhooks::deactivate_default(manifests);
+        }
     }
     let kept = wanted.keys();
     wanted.unwanted.retain(|object| !kept.contains(&object.key));

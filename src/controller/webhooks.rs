@@ -6,7 +6,9 @@
 //!
 //! A webhook that would be asked about the same pods as one that is there already is not created.
 
+use super::Context;
 use super::install::{Pass, summary};
+use super::prune::Unwanted;
 use crate::cluster::ClusterError;
 use crate::object::inventory::group_of;
 use crate::object::manifests::Manifests;
@@ -46,6 +48,39 @@ fn is_default_injector(config: &Value) -> bool {
 
 fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get("metadata")?.get("labels")?.get(name)?.as_str()
+}
+
+/// Injection webhooks of the resource that others of it replace, since both would be asked about the same pods.
+#[derive(Default)]
+pub(super) struct Replaced {
+    /// What goes, before `by` comes.
+    pub old: BTreeSet<ObjectKey>,
+    /// What is wanted, and waits for that.
+    pub by: BTreeSet<ObjectKey>,
+}
+
+/// Finds which of these, which the resource has and does not want, are replaced by some that it wants.
+///
+/// # Errors
+/// They cannot be read.
+pub(super) async fn replaced(
+    context: &Context,
+    unwanted: &[Unwanted],
+    wanted: &Manifests,
+) -> Result<Replaced, ClusterError> {
+    let mut replaced = Replaced::default();
+    let objects = || wanted.parts.iter().flat_map(|part| &part.objects).filter(|object| object.kind() == KIND);
+    for object in unwanted.iter().filter(|object| object.key.kind == KIND) {
+        let Some(live) = context.cluster.get(API_VERSION, &object.key).await? else { continue };
+        let live = [serde_json::to_value(live).unwrap_or_default()];
+        let by: Vec<_> =
+            objects().filter(|new| !overlaps(&[new.value().into_owned()], &live).is_empty()).map(Object::key).collect();
+        if !by.is_empty() {
+            replaced.old.insert(object.key.clone());
+            replaced.by.extend(by);
+        }
+    }
+    Ok(replaced)
 }
 
 impl Pass<'_> {

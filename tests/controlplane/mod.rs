@@ -303,6 +303,8 @@ impl ControlPlane {
             &[
                 kubeconfig,
                 "--manage-all-nodes=true".into(),
+                // Pods annotated so never become ready: nobody plays their kubelet.
+                "--disregard-status-with-annotation-selector=kwok.x-k8s.io/status=custom".into(),
                 "--node-lease-duration-seconds=40".into(),
                 format!("--server-address=127.0.0.1:{port}"),
             ],
