@@ -10,7 +10,7 @@ use super::index::OwnerId;
 use super::prune::Unwanted;
 use super::reconcile::PassError;
 use super::usage::{self, Pods, unused};
-use super::{Context, Memory, record};
+use super::{Context, Memory, record, webhooks};
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
@@ -83,7 +83,8 @@ pub(super) async fn held(
             None => Err("no record says how it was installed".to_owned()),
         };
         let own = own_pods(wanted, rendered.as_ref().ok());
-        let Some((told, again)) = stay(context, resource, memory, &plane, &own).await else { continue };
+        let users = users(context, &plane, wanted, &own).await;
+        let Some((told, again)) = stay(resource, memory, &plane, users) else { continue };
         held.push(hold(plane, told, again, rendered, was.map(|record| record.name_any()), (id, wanted, unwanted)));
     }
     Ok(held)
@@ -139,10 +140,13 @@ fn hold(
     Held { told, keys, manifests, again }
 }
 
+fn is_plane(component: Option<Component>) -> bool {
+    matches!(component, Some(Component::Pilot | Component::IstiodRemote))
+}
+
 /// The control planes among what is not wanted. Of the revision that is wanted there is one only if it is in another
 /// namespace than the wanted one: all else that is spare of it, such as an autoscaler, is no control plane.
 fn planes(unwanted: &[Unwanted], wanted: &Manifests) -> Vec<Plane> {
-    let is_plane = |component| matches!(component, Some(Component::Pilot | Component::IstiodRemote));
     let has_plane = wanted.parts.iter().any(|part| is_plane(Some(part.component)));
     let present = if wanted.revision.is_empty() { DEFAULT } else { &wanted.revision };
     let present = Some(present).filter(|_| has_plane);
@@ -166,13 +170,37 @@ fn planes(unwanted: &[Unwanted], wanted: &Manifests) -> Vec<Plane> {
     planes.into_values().collect()
 }
 
-/// Whether a control plane stays, and what is said of it.
-async fn stay(
+/// Who uses a control plane. One that is wanted in another namespace is used by the pods that were made before the webhook
+/// there, which injects all others.
+async fn users(
     context: &Context,
+    plane: &Plane,
+    wanted: &Manifests,
+    own: &[Pods],
+) -> Result<Vec<String>, ClusterError> {
+    let present = if wanted.revision.is_empty() { DEFAULT } else { &wanted.revision };
+    let has_moved = plane.revision == present && wanted.parts.iter().any(|part| is_plane(Some(part.component)));
+    if !has_moved {
+        return usage::users_of(&context.cluster, &plane.revision, own).await;
+    }
+    let objects = wanted.parts.iter().flat_map(|part| &part.objects);
+    for object in objects.filter(|object| webhooks::KIND == object.kind()) {
+        let live = context.cluster.get(object.api_version(), &object.key()).await?;
+        let Some(made) = live.and_then(|live| live.creation_timestamp()) else {
+            // It is not there yet.
+            return usage::users_of(&context.cluster, &plane.revision, own).await;
+        };
+        return usage::pods_before(&context.cluster, &plane.revision, own, made.0).await;
+    }
+    usage::users_of(&context.cluster, &plane.revision, own).await
+}
+
+/// Whether a control plane with these users stays, and what is said of it.
+fn stay(
     resource: &DynamicObject,
     memory: &Memory,
     plane: &Plane,
-    own: &[Pods],
+    users: Result<Vec<String>, ClusterError>,
 ) -> Option<(HeldRevision, Option<Duration>)> {
     let insisted = resource.annotations().get(FORCE_PRUNE).map(String::as_str).unwrap_or_default();
     if insisted.split(',').any(|revision| revision.trim() == plane.revision) {
@@ -184,7 +212,7 @@ async fn stay(
         ..HeldRevision::default()
     };
     let insist = format!("annotate the resource {FORCE_PRUNE}={} to remove it all the same", plane.revision);
-    let users = match usage::users_of(&context.cluster, &plane.revision, own).await {
+    let users = match users {
         Ok(users) => users,
         Err(error) => {
             let message = format!("kept since it cannot be told who uses it: {error}; {insist}");

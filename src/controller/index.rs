@@ -138,6 +138,12 @@ impl Index {
         self.state().kinds.get(&(api_version.to_owned(), kind.to_owned())) == Some(&true)
     }
 
+    /// Whether a kind is watched.
+    #[must_use]
+    pub fn is_watched(&self, api_version: &str, kind: &str) -> bool {
+        self.state().kinds.contains_key(&(api_version.to_owned(), kind.to_owned()))
+    }
+
     /// What is known of an object.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Known> {

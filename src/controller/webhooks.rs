@@ -19,7 +19,8 @@ use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const KIND: &str = "MutatingWebhookConfiguration";
+/// The kind of injection webhooks.
+pub(super) const KIND: &str = "MutatingWebhookConfiguration";
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 const INJECT: &str = "sidecar.istio.io/inject";
 

@@ -125,8 +125,11 @@ fn editing_the_revision_is_a_canary_upgrade_of_one_namespace_after_another() {
     // Nobody uses the old one any more.
     move_to_canary(&lab, "bank");
     wait_gone(&lab, "istiod");
-    let status = lab.wait_for_status("HEALTHY", &[]);
-    assert!(status["held"].is_null() && !is_true(&status, "PruneHeld"), "{status:#}");
+    lab.wait("nothing to be kept any more", || {
+        let status = lab.wait_for_status("HEALTHY", &[]);
+        let is_kept = !status["held"].is_null() || is_true(&status, "PruneHeld");
+        if is_kept { Err(status.to_string()) } else { Ok(()) }
+    });
     let left: Vec<_> = lab.owned_at_rest().into_keys().filter(|key| key.ends_with("/istiod")).collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(injectors(&lab, "istio-injection=enabled").is_empty());
@@ -207,6 +210,32 @@ fn a_control_plane_in_use_goes_by_no_edit_but_when_somebody_insists() {
     wait_gone(&lab, "istiod");
     lab.wait_for_status("HEALTHY", &[]);
     assert!(held(&lab).is_none());
+}
+
+#[test]
+fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
+    let lab = Lab::start();
+    lab.apply_spec(OLD);
+    lab.wait_for_status("HEALTHY", &[]);
+    namespace_with_pod(&lab, "shop");
+    let old = injectors(&lab, "istio-injection=enabled");
+    lab.apply_spec("{profile: minimal, namespace: mesh}");
+    let new = lab.wait("the new control plane to inject", || {
+        let now = injectors(&lab, "istio-injection=enabled");
+        assert!(now.len() <= 1, "{now:?} inject the same pods");
+        let is_new = now.len() == 1 && now != old;
+        if is_new { Ok(now) } else { Err(lab.iop("main").unwrap()["status"].to_string()) }
+    });
+    assert!(lab.get("/apis/apps/v1/namespaces/mesh/deployments/istiod").is_some());
+    let kept = wait_held(&lab, "default", &["Pod shop/cart"]);
+    assert_eq!(kept["namespace"], "istio-system");
+    assert!(!kept["usedBy"].to_string().contains("Namespace shop"), "its new pods are the new one's: {kept:#}");
+    assert!(lab.deployment("istiod").is_some());
+    lab.wait_for_status("HEALTHY", &[]);
+    run_pod(&lab, "shop", "default");
+    wait_gone(&lab, "istiod");
+    lab.wait_for_status("HEALTHY", &[]);
+    assert_eq!(injectors(&lab, "istio-injection=enabled"), new);
 }
 
 #[test]

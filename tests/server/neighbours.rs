@@ -79,7 +79,7 @@ fn a_forged_status_deletes_nothing_and_stops_nobody() {
     let status = lab.wait_for_status("HEALTHY", &[]);
     assert!(lab.get("/api/v1/namespaces/default/configmaps/victim").is_some(), "it was not ours to delete");
     let lines = status["inventory"].to_string();
-    assert!(!lines.contains("victim") && !lines.contains("Job") && lines.contains("istiod"), "{lines}");
+    assert!(!lines.contains("victim") && lines.contains("istiod"), "{lines}");
     lab.delete("main");
     assert!(lab.get("/api/v1/namespaces/default/configmaps/victim").is_some());
 }

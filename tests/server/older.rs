@@ -11,7 +11,7 @@ fn a_newer_control_plane_is_left_alone_until_somebody_allows_it() {
         "install.operator.istio.io/owning-resource": "main", "install.operator.istio.io/owning-resource-namespace": "istio-system"});
     let istiod = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "istiod", "namespace": "istio-system", "labels": labels},
-        "spec": {"selector": {"matchLabels": {"app": "istiod", "istio": "pilot"}}, "template": {
+        "spec": {"selector": {"matchLabels": {"istio": "pilot"}}, "template": {
             "metadata": {"labels": {"app": "istiod", "istio": "pilot"}},
             "spec": {"containers": [{"name": "discovery", "image": "docker.io/istio/pilot:1.23.6"}]}}}});
     lab.apply_with(&["--server-side", "--field-manager=istio-operator"], &istiod.to_string());

@@ -115,9 +115,9 @@ fn what_may_pass_is_work_at_first_and_an_error_once_it_lasts() {
     }
     lab.request("PUT", path, &cut).unwrap();
     lab.apply_spec("{profile: minimal}");
-    let status = lab.wait_for_status("RECONCILING", &["trying again", "deployments.apps", "forbidden"]);
+    let status = lab.wait_for_status("RECONCILING", &["trying again", "forbidden"]);
     assert_eq!(condition(&status, "Reconciling")["reason"], "Retrying");
-    lab.wait_for_status("ERROR", &["deployments.apps", "forbidden"]);
+    lab.wait_for_status("ERROR", &["forbidden"]);
     let mut restored = lab.get(path).unwrap();
     restored["rules"] = whole["rules"].clone();
     lab.request("PUT", path, &restored).unwrap();

@@ -15,6 +15,7 @@ use crate::component::Component;
 use crate::object::labels::{self, DEFAULT, INJECTION, TAG};
 use crate::object::manifests::Manifests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,11 +45,29 @@ pub(super) async fn users_of(cluster: &Cluster, revision: &str, except: &[Pods])
     let pods = cluster.list_metadata("v1", "Pod", PROXY_LABEL, RUNNING).await?;
     let namespaces = namespaces.iter().filter(|n| points_to(n).is_some_and(|revision| names.contains(revision)));
     let pods = pods.iter().filter(|pod| revision_of(pod) == revision && !except.iter().any(|w| is_of(pod, w)));
-    let place = |pod: &ObjectMeta| {
-        format!("Pod {}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default())
-    };
     let title = |namespace: &ObjectMeta| format!("Namespace {}", namespace.name.as_deref().unwrap_or_default());
     Ok(pods.map(place).chain(namespaces.map(title)).collect())
+}
+
+/// The pods with proxies of a revision that were made before a moment, but for those of these workloads: where a control plane
+/// moves to another namespace, those are what the old one is still needed by.
+///
+/// # Errors
+/// Pods cannot be listed.
+pub(super) async fn pods_before(
+    cluster: &Cluster,
+    revision: &str,
+    except: &[Pods],
+    moment: Timestamp,
+) -> Result<Vec<String>, ClusterError> {
+    let pods = cluster.list_metadata("v1", "Pod", PROXY_LABEL, RUNNING).await?;
+    let is_older = |pod: &&ObjectMeta| pod.creation_timestamp.as_ref().is_none_or(|time| time.0 <= moment);
+    let pods = pods.iter().filter(|pod| revision_of(pod) == revision && !except.iter().any(|w| is_of(pod, w)));
+    Ok(pods.filter(is_older).map(place).collect())
+}
+
+fn place(pod: &ObjectMeta) -> String {
+    format!("Pod {}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default())
 }
 
 fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
