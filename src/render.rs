@@ -1,7 +1,7 @@
 //! From a resolved request to objects: each enabled component's chart, with its values.
 
 use crate::component::Component;
-use crate::gotmpl::Ambient;
+use crate::gotmpl::{Ambient, Usage};
 use crate::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
 use crate::object::{Object, ObjectError};
 use crate::resolve::Enabled;
@@ -98,7 +98,7 @@ fn fixed_ambient() -> Ambient {
             chunk.iter_mut().zip((mixed ^ (mixed >> 31)).to_le_bytes()).for_each(|(to, from)| *to = from);
         }
     });
-    Ambient { now: || (0, 0), timezone: "UTC".into(), entropy: RefCell::new(entropy) }
+    Ambient { now: || (0, 0), timezone: "UTC".into(), entropy: RefCell::new(entropy), usage: Usage::default() }
 }
 
 /// What charts may know of a cluster.

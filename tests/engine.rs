@@ -11,8 +11,12 @@
 
 #[path = "controlplane/binaries.rs"]
 mod binaries;
+#[path = "engine/bombs.rs"]
+mod bombs;
 #[path = "engine/cases.rs"]
 mod cases;
+#[path = "engine/hostile.rs"]
+mod hostile;
 #[path = "engine/ours.rs"]
 mod ours;
 #[path = "engine/real.rs"]

@@ -10,7 +10,7 @@ mod specs;
 #[path = "properties/trees.rs"]
 mod trees;
 
-use istio_operator::gotmpl::Ambient;
+use istio_operator::gotmpl::{Ambient, Usage};
 use istio_operator::helm::{Capabilities, Chart, ParsedChart, ReleaseOptions, Surroundings};
 use istio_operator::pipeline::{self, ClusterFacts, Package, PipelineError};
 use istio_operator::request;
@@ -325,7 +325,12 @@ fn ambient() -> Ambient {
             *byte = state;
         }
     };
-    Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: RefCell::new(Box::new(entropy)) }
+    Ambient {
+        now: || (0, 0),
+        timezone: "UTC".to_owned(),
+        entropy: RefCell::new(Box::new(entropy)),
+        usage: Usage::default(),
+    }
 }
 
 #[test]

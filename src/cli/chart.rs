@@ -3,7 +3,7 @@
 //! In: arguments, the chart, values files. Out: manifests on the output, log lines and `Error: …` on the error output,
 //! and the exit code. Nothing but the named files is read; no cluster is asked.
 
-use crate::gotmpl::Ambient;
+use crate::gotmpl::{Ambient, Usage};
 use crate::helm::engine::ParsedChart;
 use crate::helm::manifest::{self, Manifests, Printed};
 use crate::helm::source::os_text;
@@ -346,5 +346,6 @@ fn ambient() -> Ambient {
             // The system's source does not fail once it has started; a chart's random name is no secret.
             let _ = random.fill(buffer);
         })),
+        usage: Usage::default(),
     }
 }

@@ -73,6 +73,7 @@ fn tell(error: &anyhow::Error) {
 #[must_use]
 pub fn main() -> ExitCode {
     let command = Args::parse().command;
+    crate::gotmpl::usage::use_clock(since_start);
     if matches!(command, Command::Run(_)) {
         return end(perform(command));
     }
@@ -81,6 +82,12 @@ pub fn main() -> ExitCode {
         |error| end(Err(anyhow::Error::new(error).context("start a thread"))),
         |ended| ended.unwrap_or(ExitCode::FAILURE),
     )
+}
+
+/// The clock that bounds the time of a render.
+fn since_start() -> std::time::Duration {
+    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
+    START.elapsed()
 }
 
 fn perform(command: Command) -> Outcome {

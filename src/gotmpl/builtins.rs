@@ -100,8 +100,8 @@ fn length(slot: &Slot) -> Result<Slot, String> {
         Value::String(s) => s.as_bytes().len(),
         Value::List(list) => list.len(),
         Value::Map(map) => map.len(),
-        Value::Object(object) => match object.entries() {
-            Some(entries) => entries.len(),
+        Value::Object(object) => match object.entry_count() {
+            Some(count) => count,
             None => return Err(format!("len of type {}", object.type_name().trim_start_matches('*'))),
         },
         other => return Err(format!("len of type {}", other.type_name())),

@@ -4,6 +4,7 @@
 //! function ended the rendering on purpose ([`CallError::abort`]).
 
 use super::format::quote;
+use super::usage::Exhausted;
 use std::fmt;
 
 /// A template that cannot be parsed; printed `template: FILE:LINE: MESSAGE`.
@@ -37,7 +38,7 @@ impl fmt::Display for Location {
 
 /// An execution that failed. Prints the whole chain of nested executions, outermost first.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", Chain(self))]
+#[error("{}", bounded(&Chain(self)))]
 pub enum ExecError {
     /// A node failed.
     At(Box<Failure>),
@@ -54,6 +55,73 @@ pub struct NoTemplate {
     pub name: String,
     /// The name of the set.
     pub set: String,
+}
+
+/// The most bytes of an error: a thousand nested inclusions, as many as Helm lets through, are told in full.
+const LONGEST: usize = 320 << 10;
+
+/// The most bytes of the node that an error quotes.
+const LONGEST_NODE: usize = 16 << 10;
+
+/// So much of a text as somebody may read: its beginning and its end. Failing templates quote themselves, each around the
+/// others.
+#[must_use]
+pub fn bounded(text: &dyn fmt::Display) -> String {
+    cut_to(LONGEST, text)
+}
+
+/// So much of a node as an error quotes.
+pub(super) fn quoted_node(node: &dyn fmt::Display) -> String {
+    cut_to(LONGEST_NODE, node)
+}
+
+fn cut_to(longest: usize, text: &dyn fmt::Display) -> String {
+    use fmt::Write as _;
+    let mut kept = Kept { longest, ..Kept::default() };
+    // Writing to memory cannot fail.
+    let _ = write!(kept, "{text}");
+    let Kept { mut beginning, end, left_out, .. } = kept;
+    if left_out > 0 {
+        let _ = write!(beginning, " … ({left_out} bytes left out) … ");
+    }
+    beginning + &end
+}
+
+/// The beginning and the end of what is written.
+#[derive(Default)]
+struct Kept {
+    longest: usize,
+    beginning: String,
+    end: String,
+    left_out: usize,
+}
+
+impl fmt::Write for Kept {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // At the end stands what failed.
+        let ends = self.longest / 8;
+        let begins = self.longest - ends;
+        let room = if self.end.is_empty() { begins.saturating_sub(self.beginning.len()) } else { 0 };
+        let at = boundary(text, room);
+        let (first, rest) = text.split_at_checked(at).unwrap_or(("", text));
+        self.beginning.push_str(first);
+        // Only the last part of a long text can stay.
+        let skipped = boundary(rest, rest.len().saturating_sub(2 * ends));
+        self.left_out += skipped;
+        self.end.push_str(rest.get(skipped..).unwrap_or_default());
+        if self.end.len() > 2 * ends {
+            let cut = boundary(&self.end, self.end.len() - ends);
+            self.left_out += cut;
+            self.end.drain(..cut);
+        }
+        Ok(())
+    }
+}
+
+/// The last place up to here between two characters.
+fn boundary(text: &str, at: usize) -> usize {
+    let at = at.min(text.len());
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// Prints an error; a loop rather than recursion, as the chain may be thousands of executions long.
@@ -112,23 +180,6 @@ pub enum Problem {
     /// A budget ran out.
     #[error("{0}")]
     Exhausted(Exhausted),
-}
-
-/// A budget that ran out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Exhausted {
-    /// Template calls inside template calls; Go's own text.
-    #[error("exceeded maximum template depth ({0})")]
-    Depth(usize),
-    /// Nested blocks, pipelines and calls altogether.
-    #[error("evaluation is nested more than {0} deep; call fewer templates from within each other")]
-    Nesting(usize),
-    /// Passes through loops and template calls.
-    #[error("more than {0} loop passes and template calls; make the template do less")]
-    Iterations(u64),
-    /// Bytes written by all templates of the execution together.
-    #[error("more than {0} bytes of output; make the template write less")]
-    Output(usize),
 }
 
 /// What a function reports; becomes the text after `error calling NAME: `.
@@ -253,4 +304,21 @@ impl ExecError {
 /// A name in quotes as Go's `%q` writes it.
 fn quoted(name: &str) -> String {
     String::from_utf8_lossy(&quote(name.as_bytes())).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_beginning_and_end_stay() {
+        assert_eq!(bounded(&"é".repeat(1000)), "é".repeat(1000));
+        let long = format!("begins{}ends", "é".repeat(LONGEST));
+        let cut = bounded(&long);
+        assert!(cut.starts_with("beginsé") && cut.ends_with("éends"), "{}", cut.len());
+        assert!(cut.contains(" bytes left out) … é"));
+        assert!(cut.len() < LONGEST + LONGEST / 4);
+        let pieces = cut_to(80, &format_args!("{:a>1$}{2}{0:b>1$}", "", 100, "middle"));
+        assert!(pieces.len() < 140, "{pieces}");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: a [`TemplateSet`], the name of a template, its data and an [`Environment`]. Out: the bytes written, or an
 //! [`ExecError`] that prints as Go's does. Guarantees: the same input gives the same output unless functions read the
-//! [`Ambient`]; execution ends by [`Budgets`] whatever the templates are.
+//! [`Ambient`]; execution ends by the [`Budgets`](super::Budgets) of the ambient's [`Usage`] whatever the templates are.
 
 mod call;
 mod eval;
@@ -12,45 +12,21 @@ mod walk;
 pub(super) use slot::Slot;
 
 use super::ast::Template;
-use super::error::{ExecError, Exhausted, NoTemplate, Problem};
+use super::error::{ExecError, NoTemplate, Problem};
 use super::function::Ambient;
 use super::set::TemplateSet;
+use super::usage::{Exhausted, LEVEL, Usage};
 use super::value::Value;
 use std::any::Any;
 use std::sync::Arc;
 
-/// What an execution may use up.
-///
-/// The stack is the caller's: `nesting` costs at most 2 KiB of it per level in an optimised build and 8 KiB otherwise.
-/// The default therefore asks for a thread with 64 MiB (256 MiB without optimisation), and lets 1001 nested inclusions
-/// pass, each with a dozen blocks and pipelines around it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budgets {
-    /// Nested executions of templates; Go has 100000 for `template` alone.
-    pub depth: usize,
-    /// Nested blocks, pipelines, calls and templates altogether.
-    pub nesting: usize,
-    /// Passes through loops and executions of templates, all together.
-    pub iterations: u64,
-    /// Bytes written by all templates together; what a nested execution returns counts again when it is printed.
-    pub output: usize,
-}
-
-impl Default for Budgets {
-    fn default() -> Self {
-        Self { depth: 100_000, nesting: 30_000, iterations: 10_000_000, output: 256 << 20 }
-    }
-}
-
 /// What surrounds an execution.
 #[derive(Clone, Copy)]
 pub struct Environment<'e> {
-    /// Time and randomness for functions.
+    /// Time and randomness for functions, and what they may use up.
     pub ambient: &'e Ambient,
     /// The caller's own state for its [`Native`](super::Native) functions, see [`Executor::context`].
     pub context: &'e dyn Any,
-    /// Limits.
-    pub budgets: Budgets,
 }
 
 /// Executes the template `name` of `set` on `data` and returns what it writes.
@@ -63,15 +39,7 @@ pub fn execute(
     data: Value,
     environment: &Environment<'_>,
 ) -> Result<Vec<u8>, ExecError> {
-    let mut executor = Executor {
-        set: set.clone(),
-        environment: *environment,
-        out: Vec::new(),
-        written: 0,
-        iterations: 0,
-        depth: 0,
-        nesting: 0,
-    };
+    let mut executor = Executor { set: set.clone(), environment: *environment, out: Vec::new(), depth: 0, nesting: 0 };
     executor.execute(name, data)
 }
 
@@ -81,8 +49,6 @@ pub struct Executor<'e> {
     environment: Environment<'e>,
     /// What the template being executed has written so far.
     out: Vec<u8>,
-    written: usize,
-    iterations: u64,
     depth: usize,
     nesting: usize,
 }
@@ -104,6 +70,12 @@ impl<'e> Executor<'e> {
     #[must_use]
     pub fn ambient(&self) -> &'e Ambient {
         self.environment.ambient
+    }
+
+    /// What the render has used, and may use.
+    #[must_use]
+    pub fn usage(&self) -> &'e Usage {
+        &self.environment.ambient.usage
     }
 
     /// Executes a template of the set in use and returns what it writes.
@@ -141,11 +113,11 @@ impl<'e> Executor<'e> {
 
     /// Begins the execution of a template.
     fn enter(&mut self) -> Result<(), Exhausted> {
-        let budgets = self.environment.budgets;
-        if self.depth >= budgets.depth {
-            return Err(Exhausted::Depth(budgets.depth));
+        let most = self.usage().budgets().depth;
+        if self.depth >= most {
+            return Err(Exhausted::Depth(most));
         }
-        self.iterate()?;
+        self.usage().iterate()?;
         self.depth += 1;
         Ok(())
     }
@@ -156,29 +128,21 @@ impl<'e> Executor<'e> {
 
     /// Goes one level deeper into blocks, pipelines and calls.
     fn descend(&mut self) -> Result<(), Exhausted> {
-        if self.nesting >= self.environment.budgets.nesting {
-            return Err(Exhausted::Nesting(self.environment.budgets.nesting));
+        let usage = self.usage();
+        if self.nesting >= usage.budgets().nesting {
+            return Err(Exhausted::Nesting(usage.budgets().nesting));
         }
         self.nesting += 1;
-        Ok(())
+        usage.work(LEVEL)
     }
 
     fn ascend(&mut self) {
         self.nesting -= 1;
     }
 
-    /// Counts a pass.
-    fn iterate(&mut self) -> Result<(), Exhausted> {
-        self.iterations += 1;
-        let limit = self.environment.budgets.iterations;
-        if self.iterations > limit { Err(Exhausted::Iterations(limit)) } else { Ok(()) }
-    }
-
     /// Counts what has been written beyond `before` bytes.
     fn account(&mut self, before: usize) -> Result<(), Exhausted> {
-        self.written = self.written.saturating_add(self.out.len().saturating_sub(before));
-        let limit = self.environment.budgets.output;
-        if self.written > limit { Err(Exhausted::Output(limit)) } else { Ok(()) }
+        self.usage().write(self.out.len().saturating_sub(before))
     }
 }
 

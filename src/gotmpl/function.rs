@@ -3,6 +3,7 @@
 
 use super::error::CallError;
 use super::exec::Executor;
+use super::usage::{Cost, Usage};
 use super::value::{Map, Value};
 use std::cell::RefCell;
 
@@ -65,6 +66,8 @@ pub struct Ambient {
     pub timezone: String,
     /// Fills a buffer with random bytes.
     pub entropy: RefCell<Entropy>,
+    /// What the render has used, and may use.
+    pub usage: Usage,
 }
 
 /// Fills a buffer with random bytes.
@@ -121,6 +124,8 @@ pub struct Method {
     pub params: &'static [Type],
     /// Type of the arguments after them, for a variadic method.
     pub variadic: Option<Type>,
+    /// What a call costs.
+    pub cost: fn(&Map, &[Value]) -> Cost,
     /// The code, on the map and the checked arguments; the error is the text after `error calling NAME: `.
     pub call: fn(&Map, &[Value]) -> Result<Value, String>,
 }

@@ -1,7 +1,8 @@
 //! Builds syntax trees from tokens; messages are those of Go's parser.
 //!
 //! In: a file and the functions it may name. Out: its templates, the file's own body among them. Guarantee: nesting is
-//! limited, so that neither parsing nor dropping nor executing a tree recurses without bound.
+//! limited, so that neither parsing nor dropping nor executing a tree recurses without bound; and so are the nodes of all
+//! the trees of a set, since a node takes many times the bytes that it is written with.
 
 mod control;
 mod pipeline;
@@ -16,9 +17,41 @@ use std::sync::Arc;
 /// near either, and this many need less than the stack of a test thread.
 const MAX_NESTING: usize = 200;
 
+/// The most nodes of all templates of a set: actions, texts, operands and definitions. The largest charts have a fifth of
+/// it; a node takes some 250 bytes.
+pub const MAX_NODES: usize = 300_000;
+
+/// The most bytes of the sources of a set.
+const MAX_TEXT: usize = 32 << 20;
+
+/// What may still be parsed into a set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub nodes: usize,
+    text: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { nodes: MAX_NODES, text: MAX_TEXT }
+    }
+}
+
 /// Parses a file into its templates.
-pub(super) fn parse(file: &str, text: &[u8], functions: &Functions) -> Result<Vec<Template>, ParseError> {
+pub(super) fn parse(
+    file: &str,
+    text: &[u8],
+    functions: &Functions,
+    room: &mut Room,
+) -> Result<Vec<Template>, ParseError> {
+    if text.len() > room.text {
+        let message =
+            format!("more than {MAX_TEXT} bytes of templates; make them smaller, or put plain text into files");
+        return Err(ParseError { file: file.to_owned(), line: 1, message });
+    }
+    room.text -= text.len();
     let mut shared = Shared {
+        room: room.nodes,
         lexer: Lexer::new(text),
         functions,
         file: Arc::new(File { name: file.to_owned(), text: text.to_owned() }),
@@ -26,8 +59,9 @@ pub(super) fn parse(file: &str, text: &[u8], functions: &Functions) -> Result<Ve
         nesting: 0,
     };
     let mut parser = Parser::new(&mut shared);
-    let root = parser.file_body()?;
-    parser.add(file.to_owned(), root)?;
+    let body = parser.file_body()?;
+    parser.add(file.to_owned(), body)?;
+    room.nodes = shared.room;
     Ok(shared.templates)
 }
 
@@ -40,6 +74,8 @@ struct Shared<'a> {
     file: Arc<File>,
     templates: Vec<Template>,
     nesting: usize,
+    /// How many nodes there may still be.
+    room: usize,
 }
 
 /// The parser of one template's body.
@@ -169,6 +205,19 @@ impl<'s, 'a> Parser<'s, 'a> {
         if kinds.contains(&token.kind) { Ok(token) } else { self.unexpected(&token, context) }
     }
 
+    /// Counts nodes.
+    fn take(&mut self, nodes: usize) -> Parsed<()> {
+        match self.shared.room.checked_sub(nodes) {
+            Some(room) => {
+                self.shared.room = room;
+                Ok(())
+            }
+            None => {
+                self.error(format!("more than {MAX_NODES} actions, operands and texts in all templates; write fewer"))
+            }
+        }
+    }
+
     /// Runs a part of the grammar one level deeper.
     fn nested<T>(&mut self, part: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.shared.nesting >= MAX_NESTING {
@@ -221,6 +270,8 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     /// Adds a template to those of the file; of two with one name, one must be empty.
     fn add(&mut self, name: String, root: List) -> Parsed<()> {
+        // All that are there are looked through.
+        self.take(1 + self.shared.templates.len() / 64)?;
         let template = Template { name, file: Arc::clone(&self.shared.file), root };
         match self.shared.templates.iter_mut().find(|t| t.name == template.name) {
             None => self.shared.templates.push(template),
@@ -248,6 +299,7 @@ impl<'s, 'a> Parser<'s, 'a> {
     }
 
     fn text_or_action(&mut self) -> Parsed<Item> {
+        self.take(1)?;
         let token = self.next_non_space();
         match token.kind {
             Kind::Text => Ok(Item::Node(Node::Text(token.text.into()))),

@@ -8,13 +8,21 @@ use super::ast::Template;
 use super::builtins::{BUILTINS, Builtin};
 use super::error::ParseError;
 use super::function::{Function, Method, Native};
-use super::parser;
+use super::parser::{self, MAX_NODES, Room};
+use super::price::{Price, Prices, USUAL};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Anything a name in a template can stand for.
+/// Anything a name in a template can stand for, and what it costs.
 #[derive(Clone, Copy)]
-pub(super) enum Callable {
+pub(super) struct Callable {
+    pub code: Callee,
+    pub price: &'static Price,
+}
+
+/// What runs when a name is called.
+#[derive(Clone, Copy)]
+pub(super) enum Callee {
     Pure(Function),
     Native(Native),
     Builtin(&'static Builtin),
@@ -23,7 +31,8 @@ pub(super) enum Callable {
 /// The functions of a set of templates: Go's own and those added, later rows replacing earlier ones of the same name.
 #[derive(Clone)]
 pub struct Functions {
-    table: HashMap<&'static str, Callable>,
+    table: HashMap<&'static str, Callee>,
+    prices: HashMap<&'static str, &'static Price>,
     values_methods: &'static [Method],
 }
 
@@ -37,21 +46,21 @@ impl Functions {
     /// Go's built-in functions only.
     #[must_use]
     pub fn new() -> Self {
-        let table = BUILTINS.iter().map(|b| (b.name, Callable::Builtin(b))).collect();
-        Self { table, values_methods: &[] }
+        let table = BUILTINS.iter().map(|b| (b.name, Callee::Builtin(b))).collect();
+        Self { table, prices: HashMap::new(), values_methods: &[] }
     }
 
     /// Adds functions that compute from their arguments alone.
     #[must_use]
     pub fn with(mut self, rows: &[Function]) -> Self {
-        self.table.extend(rows.iter().map(|f| (f.name, Callable::Pure(*f))));
+        self.table.extend(rows.iter().map(|f| (f.name, Callee::Pure(*f))));
         self
     }
 
     /// Adds functions that need the running evaluator.
     #[must_use]
     pub fn with_natives(mut self, rows: &[Native]) -> Self {
-        self.table.extend(rows.iter().map(|n| (n.name, Callable::Native(*n))));
+        self.table.extend(rows.iter().map(|n| (n.name, Callee::Native(*n))));
         self
     }
 
@@ -60,6 +69,21 @@ impl Functions {
     pub fn with_values_methods(mut self, methods: &'static [Method]) -> Self {
         self.values_methods = methods;
         self
+    }
+
+    /// Sets the prices of functions, later tables replacing earlier ones; without one a call has the usual price.
+    #[must_use]
+    pub fn priced(mut self, prices: &'static Prices) -> Self {
+        self.prices.extend(prices.iter().flat_map(|(names, price)| names.iter().map(move |name| (*name, price))));
+        self
+    }
+
+    /// The names of functions without a price of their own.
+    #[must_use]
+    pub fn unpriced(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.table.keys().filter(|name| !self.prices.contains_key(*name)).copied().collect();
+        names.sort_unstable();
+        names
     }
 
     /// Removes functions, so that their names are undefined.
@@ -76,7 +100,8 @@ impl Functions {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Callable> {
-        self.table.get(name).copied()
+        let code = *self.table.get(name)?;
+        Some(Callable { code, price: self.prices.get(name).copied().unwrap_or(&USUAL) })
     }
 
     pub(super) fn values_method(&self, name: &str) -> Option<Method> {
@@ -93,13 +118,15 @@ pub struct TemplateSet {
     base: Arc<HashMap<String, Arc<Template>>>,
     /// What was parsed since; wins over `base`.
     own: HashMap<String, Arc<Template>>,
+    /// What may still be parsed into it.
+    room: Room,
 }
 
 impl TemplateSet {
     /// An empty set; the name appears only in the error about an unknown template.
     #[must_use]
     pub fn new(name: &str, functions: Arc<Functions>) -> Self {
-        Self { name: name.into(), functions, base: Arc::default(), own: HashMap::new() }
+        Self { name: name.into(), functions, base: Arc::default(), own: HashMap::new(), room: Room::default() }
     }
 
     /// Parses a file: its own body becomes the template `file`, each `define` and `block` a template of its name.
@@ -107,9 +134,10 @@ impl TemplateSet {
     /// As in Go, a later definition replaces an earlier one unless its body is empty (white space and comments).
     ///
     /// # Errors
-    /// Go's text for a syntax error, an unknown function or a name defined twice in this file; the set is unchanged.
+    /// Go's text for a syntax error, an unknown function or a name defined twice in this file; or there is too much of it.
+    /// No template is added then.
     pub fn parse(&mut self, file: &str, text: impl AsRef<[u8]>) -> Result<(), ParseError> {
-        for template in parser::parse(file, text.as_ref(), &self.functions)? {
+        for template in parser::parse(file, text.as_ref(), &self.functions, &mut self.room)? {
             if template.is_empty() && self.contains(&template.name) {
                 continue;
             }
@@ -126,6 +154,12 @@ impl TemplateSet {
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.own.contains_key(name) || self.base.contains_key(name)
+    }
+
+    /// How many nodes all its templates have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        MAX_NODES - self.room.nodes
     }
 
     /// The name of the set.

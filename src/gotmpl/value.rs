@@ -5,6 +5,7 @@
 //! numbers of a values file are `float64`, those of `--set` are `int64`, literals are `int`.
 
 use super::function::Signature;
+use super::usage::Cost;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -93,7 +94,50 @@ pub enum ListKind {
 #[derive(Clone)]
 pub struct Map {
     kind: MapKind,
-    entries: Rc<RefCell<BTreeMap<Text, Value>>>,
+    entries: Rc<RefCell<Entries>>,
+}
+
+/// What a map holds.
+#[derive(Default)]
+struct Entries(BTreeMap<Text, Value>);
+
+impl Drop for Entries {
+    fn drop(&mut self) {
+        if self.0.values().any(Value::is_container) {
+            take_apart(std::mem::take(&mut self.0).into_values().collect());
+        }
+    }
+}
+
+/// What a list holds.
+struct Items(Vec<Value>);
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        if self.0.iter().any(Value::is_container) {
+            take_apart(std::mem::take(&mut self.0));
+        }
+    }
+}
+
+/// Drops values one after the other, however deep they lie in each other: a loop that wraps a map into a map makes them
+/// deeper than any stack.
+fn take_apart(mut values: Vec<Value>) {
+    while let Some(value) = values.pop() {
+        match value {
+            Value::List(list) => {
+                if let Ok(mut items) = Rc::try_unwrap(list.items).map(RefCell::into_inner) {
+                    values.append(&mut items.0);
+                }
+            }
+            Value::Map(map) => {
+                if let Ok(mut entries) = Rc::try_unwrap(map.entries).map(RefCell::into_inner) {
+                    values.extend(std::mem::take(&mut entries.0).into_values());
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Map {
@@ -106,7 +150,7 @@ impl Map {
     /// A map of the given type with these entries.
     #[must_use]
     pub fn from_entries(kind: MapKind, entries: BTreeMap<Text, Value>) -> Self {
-        Self { kind, entries: Rc::new(RefCell::new(entries)) }
+        Self { kind, entries: Rc::new(RefCell::new(Entries(entries))) }
     }
 
     /// The Go type.
@@ -124,42 +168,49 @@ impl Map {
     /// The value of a key, if present.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.entries.borrow().get(key.as_bytes()).cloned()
+        self.entries.borrow().0.get(key.as_bytes()).cloned()
     }
 
     /// The value of a key given as bytes, if present.
     #[must_use]
     pub fn get_bytes(&self, key: &[u8]) -> Option<Value> {
-        self.entries.borrow().get(key).cloned()
+        self.entries.borrow().0.get(key).cloned()
     }
 
     /// Sets a key.
     pub fn set(&self, key: impl Into<Text>, value: Value) {
-        self.entries.borrow_mut().insert(key.into(), value);
+        let before = self.entries.borrow_mut().0.insert(key.into(), value);
+        drop(before);
     }
 
     /// Removes a key and returns what it had.
     #[expect(clippy::must_use_candidate, reason = "removing is what it is for")]
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
-        self.entries.borrow_mut().remove(key)
+        self.entries.borrow_mut().0.remove(key)
     }
 
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.borrow().len()
+        self.entries.borrow().0.len()
     }
 
     /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.borrow().is_empty()
+        self.entries.borrow().0.is_empty()
     }
 
     /// The entries now, in key order; later changes do not show.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(Text, Value)> {
-        self.entries.borrow().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+        self.entries.borrow().0.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+
+    /// Shows the entries in key order, as long as the answer is true. Nothing is copied, so the map must not be changed
+    /// meanwhile.
+    pub fn each(&self, mut show: impl FnMut(&Text, &Value) -> bool) {
+        self.entries.borrow().0.iter().all(|(key, value)| show(key, value));
     }
 
     /// Whether two maps are one and the same.
@@ -173,14 +224,14 @@ impl Map {
 #[derive(Clone)]
 pub struct List {
     kind: ListKind,
-    items: Rc<RefCell<Vec<Value>>>,
+    items: Rc<RefCell<Items>>,
 }
 
 impl List {
     /// A list of the given type with these items.
     #[must_use]
     pub fn new(kind: ListKind, items: Vec<Value>) -> Self {
-        Self { kind, items: Rc::new(RefCell::new(items)) }
+        Self { kind, items: Rc::new(RefCell::new(Items(items))) }
     }
 
     /// The Go type.
@@ -192,30 +243,36 @@ impl List {
     /// The items now; later changes do not show.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Value> {
-        self.items.borrow().clone()
+        self.items.borrow().0.clone()
+    }
+
+    /// Shows the items, as long as the answer is true. Nothing is copied, so the list must not be changed meanwhile.
+    pub fn each(&self, show: impl FnMut(&Value) -> bool) {
+        self.items.borrow().0.iter().all(show);
     }
 
     /// The item at an index.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Value> {
-        self.items.borrow().get(index).cloned()
+        self.items.borrow().0.get(index).cloned()
     }
 
     /// The number of items.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.items.borrow().len()
+        self.items.borrow().0.len()
     }
 
     /// Whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.items.borrow().is_empty()
+        self.items.borrow().0.is_empty()
     }
 
     /// Replaces all items; every holder of the list sees it.
     pub fn replace(&self, items: Vec<Value>) {
-        *self.items.borrow_mut() = items;
+        let before = std::mem::replace(&mut *self.items.borrow_mut(), Items(items));
+        drop(before);
     }
 }
 
@@ -259,6 +316,20 @@ pub trait Object {
     /// What `range` walks, for objects of a map type; `None` where ranging is an error.
     fn entries(&self) -> Option<Vec<(Text, Value)>> {
         None
+    }
+    /// The number of [`entries`](Self::entries), for objects of a map type.
+    fn entry_count(&self) -> Option<usize> {
+        self.entries().map(|entries| entries.len())
+    }
+    /// The most bytes that printing the object, its JSON form or its entries take.
+    fn weight(&self) -> u64 {
+        256
+    }
+    /// What a call of a method costs.
+    fn price(&self, _name: &str, args: &[Value]) -> Cost {
+        let texts = |v: &Value| if let Value::String(s) = v { s.as_bytes().len() as u64 } else { 0 };
+        let length: u64 = args.iter().map(texts).sum();
+        Cost { work: 200 + 100 * length, bytes: 16 * length }
     }
     /// The JSON form, with keys in the order Go writes them (struct order); `Err` is encoding/json's error text.
     ///
@@ -316,6 +387,10 @@ impl Value {
         Self::Map(Map::from_entries(MapKind::Any, entries.into_iter().map(|(k, v)| (k.into(), v)).collect()))
     }
 
+    fn is_container(&self) -> bool {
+        matches!(self, Self::List(_) | Self::Map(_))
+    }
+
     /// Go's truth in `if` and `and`: not the zero value of its type; structs are always true.
     #[must_use]
     pub fn is_true(&self) -> bool {
@@ -328,7 +403,7 @@ impl Value {
             Self::String(s) => !s.as_bytes().is_empty(),
             Self::List(l) => !l.is_empty(),
             Self::Map(m) => !m.is_empty(),
-            Self::Object(o) => o.entries().is_none_or(|e| !e.is_empty()),
+            Self::Object(o) => o.entry_count().is_none_or(|count| count > 0),
         }
     }
 

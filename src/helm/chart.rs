@@ -5,7 +5,7 @@
 
 use super::decode;
 use super::metadata::Metadata;
-use super::source::{self, ChartFile, SourceError};
+use super::source::{self, ChartFile, Room, SourceError};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,6 +53,9 @@ pub enum ChartError {
     },
 }
 
+/// How deep charts may stand in each other; those in use are at most four deep.
+const DEEPEST: usize = 50;
+
 /// A loaded chart.
 #[derive(Debug, Clone, Default)]
 pub struct Chart {
@@ -78,8 +81,9 @@ impl Chart {
     /// # Errors
     /// What cannot be read or breaks a rule.
     pub fn load(path: &Path) -> Result<Self, ChartError> {
-        let loaded = source::read_path(path)?;
-        let mut chart = Self::from_files(loaded.files)?;
+        let mut room = Room::default();
+        let loaded = source::read_path(path, &mut room)?;
+        let mut chart = Self::build(loaded.files, &mut room, 0)?;
         chart.warnings.splice(0..0, loaded.warnings);
         Ok(chart)
     }
@@ -89,7 +93,9 @@ impl Chart {
     /// # Errors
     /// What cannot be read or breaks a rule.
     pub fn from_archive(bytes: &[u8]) -> Result<Self, ChartError> {
-        Self::from_files(source::read_archive(bytes)?)
+        let mut room = Room::default();
+        let files = source::read_archive(bytes, &mut room)?;
+        Self::build(files, &mut room, 0)
     }
 
     /// Builds a chart from files in memory, such as those embedded in the program.
@@ -107,6 +113,14 @@ impl Chart {
     /// # Errors
     /// What breaks a rule.
     pub fn from_files(files: Vec<ChartFile>) -> Result<Self, ChartError> {
+        Self::build(files, &mut Room::default(), 0)
+    }
+
+    /// Builds a chart that stands so deep in others; archives in it may still unpack to so much.
+    fn build(files: Vec<ChartFile>, room: &mut Room, depth: usize) -> Result<Self, ChartError> {
+        if depth > DEEPEST {
+            return Err(ChartError::Invalid(format!("charts stand more than {DEEPEST} deep in each other")));
+        }
         let mut chart = Self::default();
         let mut described = false;
         for file in files.iter().filter(|f| f.name == "Chart.yaml") {
@@ -130,7 +144,7 @@ impl Chart {
             if name.starts_with(['_', '.']) {
                 continue;
             }
-            let child = chart.subchart(&name, files)?;
+            let child = chart.subchart(&name, files, room, depth + 1)?;
             chart.warnings.extend(child.warnings.iter().cloned());
             chart.dependencies.push(child);
         }
@@ -176,10 +190,12 @@ impl Chart {
         Ok(())
     }
 
-    fn subchart(&self, name: &str, files: Vec<ChartFile>) -> Result<Self, ChartError> {
+    fn subchart(&self, name: &str, files: Vec<ChartFile>, room: &mut Room, depth: usize) -> Result<Self, ChartError> {
         let loaded = if extension(name) == ".tgz" {
             match files.first() {
-                Some(file) if file.name == name => Self::from_archive(&file.data),
+                Some(file) if file.name == name => source::read_archive(&file.data, room)
+                    .map_err(ChartError::from)
+                    .and_then(|files| Self::build(files, room, depth)),
                 other => {
                     return Err(ChartError::SubchartArchive {
                         chart: self.metadata.name.clone(),
@@ -193,7 +209,7 @@ impl Chart {
                 let (_, name) = f.name.split_once('/')?;
                 Some(ChartFile { name: name.to_owned(), data: Arc::clone(&f.data) })
             });
-            Self::from_files(inner.collect())
+            Self::build(inner.collect(), room, depth)
         };
         loaded.map_err(|problem| ChartError::Subchart {
             name: name.to_owned(),

@@ -6,26 +6,70 @@
 use super::chart::Chart;
 use super::metadata::{Dependency, Metadata};
 use super::values;
-use crate::gotmpl::{Map, MapKind, Value};
+use crate::gotmpl::{Cost, Exhausted, Map, MapKind, Usage, Value};
 use crate::sprig::semver::{self, Version};
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-/// Log lines, collected.
+/// Log lines, collected, and what preparing a render has used of its budgets.
 #[derive(Debug, Default)]
-pub struct Warnings(RefCell<Vec<String>>);
+pub struct Warnings {
+    lines: RefCell<Vec<String>>,
+    usage: Usage,
+}
 
 impl Warnings {
-    /// Adds a line.
+    /// No lines; everything is counted in the usage of the render.
+    #[must_use]
+    pub fn new(usage: &Usage) -> Self {
+        Self { lines: RefCell::default(), usage: usage.clone() }
+    }
+
+    /// Adds a line, as long as lines are read by anybody.
     pub fn push(&self, line: impl Into<String>) {
-        self.0.borrow_mut().push(line.into());
+        const MOST: usize = 1000;
+        let mut lines = self.lines.borrow_mut();
+        if lines.len() < MOST {
+            lines.push(bounded(line.into()));
+        } else if lines.len() == MOST {
+            lines.push("there are more warnings, which are left out".to_owned());
+        }
+    }
+
+    /// Pays for work on values or subcharts, and for the bytes that they take.
+    ///
+    /// # Errors
+    /// The budgets of the render do not reach so far.
+    pub fn pay(&self, work: u64, bytes: u64) -> Result<(), String> {
+        self.pay_for("putting the values of the chart and its subcharts together", work, bytes)
+    }
+
+    /// As [`pay`](Self::pay), for something else.
+    ///
+    /// # Errors
+    /// The budgets of the render do not reach so far.
+    pub fn pay_for(&self, what: &str, work: u64, bytes: u64) -> Result<(), String> {
+        let told = |e: Exhausted| format!("{what}: {e}");
+        self.usage.afford(Cost { work, bytes }).map_err(told)?;
+        self.usage.make(usize::try_from(bytes).unwrap_or(usize::MAX)).map_err(told)
     }
 
     /// All lines so far.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
-        self.0.take()
+        self.lines.take()
     }
+}
+
+/// As much of a line as is read.
+fn bounded(mut line: String) -> String {
+    const LONGEST: usize = 16 << 10;
+    if line.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 /// A declared dependency while it is processed.
@@ -39,6 +83,13 @@ pub struct Declared {
     /// `import-values`; entries that were processed have become maps of texts.
     pub imports: RefCell<Vec<Value>>,
 }
+
+/// The work of looking whether a version lies in a range, which is read anew each time.
+const COMPARISON: u64 = 300;
+/// What a chart of a render takes besides its values.
+const NODE: u64 = 2000;
+/// The longest path of `import-values`: what is wrapped into more maps is too deep for all that walks through values.
+const DEEPEST: usize = 100;
 
 type Declarations = Option<Vec<Rc<Declared>>>;
 
@@ -132,12 +183,16 @@ impl<'c> Node<'c> {
     }
 
     /// A fresh copy of the default values.
-    #[must_use]
-    pub fn default_values(&self) -> Map {
-        match &*self.defaults.borrow() {
-            Some(map) => values::copy_map(map),
-            None => table(&self.chart.values),
+    ///
+    /// # Errors
+    /// They do not fit into the budgets of the render any more.
+    pub fn default_values(&self, warnings: &Warnings) -> Result<Map, String> {
+        if let Some(map) = &*self.defaults.borrow() {
+            return values::paid_copy(map, warnings);
         }
+        let size = values::size_of_json(&self.chart.values);
+        warnings.pay(size * 2, size)?;
+        Ok(table(&self.chart.values))
     }
 }
 
@@ -171,13 +226,16 @@ impl<'c> Tree<'c> {
     /// Applies versions, aliases, tags and conditions to one chart, then to its subcharts.
     fn select(&self, node: &Rc<Node<'c>>, given: &Map, path: &str, warnings: &Warnings) -> Result<(), String> {
         let Some(declared) = node.declared.borrow().clone() else { return Ok(()) };
+        // Every declaration is compared with every subchart; each that fits becomes a chart of its own.
+        let (count, present) = (declared.len() as u64, node.children().len() as u64);
+        warnings.pay(count * (1000 + present * COMPARISON), count * (NODE + present * 8))?;
         Node::adopt(node, self.resolve(node, &declared));
         for d in &declared {
             d.enabled.set(true);
         }
         let values = values::coalesce(node, given, warnings)?;
         apply_tags(&declared, &values, warnings);
-        apply_conditions(&declared, &values, path, warnings);
+        apply_conditions(&declared, &values, path, warnings)?;
         let disabled: Vec<String> =
             declared.iter().filter(|d| !d.enabled.get()).map(|d| d.name.borrow().clone()).collect();
         let mut children = node.children();
@@ -238,8 +296,10 @@ fn apply_tags(declared: &[Rc<Declared>], values: &Map, warnings: &Warnings) {
     }
 }
 
-fn apply_conditions(declared: &[Rc<Declared>], values: &Map, prefix: &str, warnings: &Warnings) {
+fn apply_conditions(declared: &[Rc<Declared>], values: &Map, prefix: &str, warnings: &Warnings) -> Result<(), String> {
     for d in declared {
+        let paths = d.source.condition.split(',').count();
+        warnings.pay((d.source.condition.len() + paths * (prefix.len() + 20)) as u64 * 20, 0)?;
         for path in d.source.condition.trim().split(',').filter(|p| !p.is_empty()) {
             match values::path_value(values, &format!("{prefix}{path}")) {
                 None => {}
@@ -254,6 +314,7 @@ fn apply_conditions(declared: &[Rc<Declared>], values: &Map, prefix: &str, warni
             }
         }
     }
+    Ok(())
 }
 
 /// Moves what subcharts export into the defaults of their parents, children first.
@@ -268,10 +329,15 @@ fn import_values(node: &Rc<Node<'_>>, warnings: &Warnings) -> Result<(), String>
         let mut done = Vec::new();
         for import in d.imports.take() {
             let Some((child, parent, from_list)) = import_paths(&import) else { continue };
+            let parts = parent.split('.').count();
+            if parts > DEEPEST {
+                return Err(format!("import-values of {}: a path of {parts} parts is too long", d.name.borrow()));
+            }
+            warnings.pay(parts as u64 * 200, parts as u64 * 300)?;
             done.push(import_pair(&child, &parent));
             let name = d.name.borrow().clone();
             match values::table(&merged, &format!("{name}.{child}")) {
-                Ok(table) => values::merge_tables(&imported, &nested(&parent, table), warnings),
+                Ok(table) => values::merge_tables(&imported, &nested(&parent, table), warnings)?,
                 Err(part) => {
                     let part = super::text::quoted(part);
                     warnings.push(if from_list {
@@ -286,8 +352,8 @@ fn import_values(node: &Rc<Node<'_>>, warnings: &Warnings) -> Result<(), String>
         }
         *d.imports.borrow_mut() = done;
     }
-    let defaults = values::copy_map(&merged);
-    values::merge_tables(&defaults, &imported, warnings);
+    let defaults = values::paid_copy(&merged, warnings)?;
+    values::merge_tables(&defaults, &imported, warnings)?;
     *node.defaults.borrow_mut() = Some(defaults);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Renders the templates of a chart: parsing in Helm's order, rendering in the same order, Helm's error texts.
 //!
+//! All of it is counted in one [`Usage`]: putting the values together, and executing the templates of all subcharts.
+//!
 //! Parsed templates are kept in a [`ParsedChart`], which many threads may share. One render runs on one thread, which has
 //! the stack that deep templates need; nothing else leaves it than plain data.
 
@@ -9,7 +11,9 @@ use super::dependencies::{Node, Tree, Warnings, compatible};
 use super::functions::{self, Lookup, Offline, State};
 use super::release::{Job, ReleaseOptions, scope};
 use super::{schema, values};
-use crate::gotmpl::{self, Ambient, Budgets, Environment, ExecError, Map, MapKind, ParseError, TemplateSet, Value};
+use crate::gotmpl::{
+    self, Ambient, Budgets, Environment, ExecError, Map, MapKind, ParseError, TemplateSet, Usage, Value,
+};
 use crate::parallel;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -54,6 +58,9 @@ pub enum RenderError {
     /// A file renders to bytes that are no text.
     #[error("YAML parse error on {0}: error converting YAML to JSON: yaml: invalid leading UTF-8 octet")]
     NotText(String),
+    /// The chart renders to more documents than anybody installs.
+    #[error("{0}: the chart renders to more than {MAX_DOCUMENTS} documents; make it render fewer")]
+    TooMany(String),
     /// The thread for the render could not be started or ended early.
     #[error("rendering template failed: {0}")]
     Thread(String),
@@ -109,6 +116,9 @@ pub struct Rendered {
     pub warnings: Vec<String>,
 }
 
+/// The most documents of a chart. A small one takes a hundred times its length once it is read.
+const MAX_DOCUMENTS: usize = 50_000;
+
 /// How many sets of templates are kept per chart: one for each choice of enabled subcharts.
 const MAX_SETS: usize = 8;
 
@@ -147,8 +157,10 @@ impl ParsedChart {
         let per_level = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 10 };
         let stack = surroundings.budgets.nesting * per_level + (1 << 20);
         let work = || {
-            let warnings = Warnings::default();
-            let result = Render { parsed: self, release, capabilities, surroundings }.run(values, &warnings);
+            let ambient = Ambient { usage: Usage::new(surroundings.budgets), ..(surroundings.ambient)() };
+            let warnings = Warnings::new(&ambient.usage);
+            let render = Render { parsed: self, release, capabilities, surroundings, ambient: &ambient };
+            let result = render.run(values, &warnings);
             let warnings = warnings.take();
             match result {
                 Ok(rendered) => Ok(Rendered { warnings, ..rendered }),
@@ -173,7 +185,9 @@ impl ParsedChart {
         for job in jobs {
             set.parse(&job.name, job.text).map_err(|e| parse_error(&e))?;
         }
-        if sets.len() >= MAX_SETS {
+        // Together they are no larger than one may be.
+        let kept = |sets: &[(SetKey, TemplateSet)]| sets.iter().map(|(_, s)| s.size()).sum::<usize>() + set.size();
+        while !sets.is_empty() && (sets.len() >= MAX_SETS || kept(&sets) > gotmpl::MAX_NODES) {
             sets.remove(0);
         }
         sets.push((key, set.clone()));
@@ -187,6 +201,7 @@ struct Render<'r> {
     release: &'r ReleaseOptions,
     capabilities: &'r Capabilities,
     surroundings: &'r Surroundings<'r>,
+    ambient: &'r Ambient,
 }
 
 impl Render<'_> {
@@ -195,6 +210,8 @@ impl Render<'_> {
         given: &serde_json::Map<String, serde_json::Value>,
         warnings: &Warnings,
     ) -> Result<Rendered, RenderError> {
+        let size = values::size_of_json(given);
+        warnings.pay(size * 2, size).map_err(RenderError::Values)?;
         let given = super::dependencies::table(given);
         let tree = Tree::new(&self.parsed.chart, &given, warnings).map_err(RenderError::Values)?;
         let values = values::coalesce(&tree.root, &given, warnings).map_err(RenderError::Values)?;
@@ -206,7 +223,8 @@ impl Render<'_> {
         root.set("Release", self.release.value());
         root.set("Capabilities", self.capabilities.value());
         let mut jobs = Vec::new();
-        scope(&tree.root, &root, Value::Map(values.retyped(MapKind::Values)), &mut jobs);
+        scope(&tree.root, &root, Value::Map(values.retyped(MapKind::Values)), &mut jobs, warnings)
+            .map_err(RenderError::Values)?;
         let files = self.files(in_parsing_order(jobs))?;
         let mut crds = Vec::new();
         collect_crds(&tree.root, &mut crds);
@@ -224,10 +242,9 @@ impl Render<'_> {
 
     fn files(&self, jobs: Vec<Job<'_>>) -> Result<BTreeMap<String, String>, RenderError> {
         let set = self.parsed.set(&jobs)?;
-        let ambient = (self.surroundings.ambient)();
         let state = State::new(Arc::clone(&self.surroundings.lookup));
-        let environment = Environment { ambient: &ambient, context: &state, budgets: self.surroundings.budgets };
-        let mut rendered = BTreeMap::new();
+        let environment = Environment { ambient: self.ambient, context: &state };
+        let (mut rendered, mut documents) = (BTreeMap::new(), 0);
         for job in jobs {
             if job.name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
                 continue;
@@ -239,6 +256,10 @@ impl Render<'_> {
             let written = gotmpl::execute(&set, &job.name, Value::Map(job.data), &environment);
             let written = functions::without_no_value(written.map_err(|e| exec_error(&e))?);
             let text = String::from_utf8(written).map_err(|_| RenderError::NotText(job.name.clone()))?;
+            documents += memchr::memmem::find_iter(text.as_bytes(), "\n---").count();
+            if documents > MAX_DOCUMENTS {
+                return Err(RenderError::TooMany(job.name));
+            }
             rendered.insert(job.name, text);
         }
         Ok(rendered)
@@ -264,7 +285,7 @@ fn collect_crds(node: &Rc<Node<'_>>, crds: &mut Vec<(String, Arc<[u8]>)>) {
 
 /// Helm keeps of Go's text the place and what follows the last colon.
 fn parse_error(error: &ParseError) -> RenderError {
-    let text = error.to_string();
+    let text = gotmpl::bounded(error);
     let location = text.split(": ").nth(1).unwrap_or_default().to_owned();
     let message = text.rsplit(": ").next().unwrap_or_default().to_owned();
     RenderError::Parse { location, message }
@@ -273,7 +294,7 @@ fn parse_error(error: &ParseError) -> RenderError {
 fn exec_error(error: &ExecError) -> RenderError {
     match (error.abort_message(), error.location()) {
         (Some(message), Some(location)) => {
-            RenderError::Aborted { location: location.to_string(), message: message.to_owned() }
+            RenderError::Aborted { location: location.to_string(), message: gotmpl::bounded(&message) }
         }
         _ => RenderError::Template(error.to_string()),
     }
@@ -286,7 +307,7 @@ mod tests {
 
     fn ambient() -> Ambient {
         let entropy: crate::gotmpl::function::Entropy = Box::new(|buffer| buffer.fill(1));
-        Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: entropy.into() }
+        Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: entropy.into(), usage: Usage::default() }
     }
 
     fn chart(files: &[(&str, &str)]) -> ParsedChart {

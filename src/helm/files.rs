@@ -2,7 +2,7 @@
 
 use super::glob::Glob;
 use super::source::ChartFile;
-use crate::gotmpl::{List, ListKind, Object, Signature, Text, Type, Value};
+use crate::gotmpl::{Cost, List, ListKind, Object, Signature, Text, Type, Value};
 use crate::tree::{json_write, yaml_write};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +10,9 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// What a byte takes in a list.
+const BYTE: u64 = 24;
 
 /// Files by name.
 #[derive(Clone, Default)]
@@ -32,9 +35,23 @@ impl Files {
         self.0.get(name).map(AsRef::as_ref).unwrap_or_default()
     }
 
-    fn glob(&self, pattern: &str) -> Self {
-        let glob = Glob::new(pattern);
-        Self(self.0.iter().filter(|(name, _)| glob.matches(name)).map(|(n, d)| (n.clone(), Arc::clone(d))).collect())
+    fn glob(&self, pattern: &str) -> Result<Self, String> {
+        let glob = Glob::new(pattern).map_err(|e| e.to_string())?;
+        let mut found = BTreeMap::new();
+        for (name, data) in &self.0 {
+            if glob.matches(name).map_err(|e| e.to_string())? {
+                found.insert(name.clone(), Arc::clone(data));
+            }
+        }
+        Ok(Self(found))
+    }
+
+    /// The bytes of all names, and of all contents.
+    fn size(&self) -> (u64, u64) {
+        let sum = |(names, contents), (name, data): (&String, &Arc<[u8]>)| {
+            (names + name.len() as u64 + 100, contents + data.len() as u64)
+        };
+        self.0.iter().fold((0, 0), sum)
     }
 
     fn lines(&self, name: &str) -> Value {
@@ -101,7 +118,7 @@ impl Object for Files {
         Some(Ok(match name {
             "Get" => Value::string(self.data(&argument)),
             "GetBytes" => bytes(self.data(&argument)),
-            "Glob" => self.glob(&argument).into_value(),
+            "Glob" => return Some(self.glob(&argument).map(Self::into_value)),
             "Lines" => self.lines(&argument),
             "AsConfig" => self.as_config(|data| String::from_utf8_lossy(data).into_owned()),
             "AsSecrets" => self.as_config(|data| STANDARD.encode(data)),
@@ -113,6 +130,37 @@ impl Object for Files {
         let entries: Vec<String> =
             self.0.iter().map(|(name, data)| format!("{name}:{}", super::text::plain(&bytes(data)))).collect();
         format!("map[{}]", entries.join(" "))
+    }
+
+    fn entry_count(&self) -> Option<usize> {
+        Some(self.0.len())
+    }
+
+    /// Printed as numbers, which take more than the items of a list.
+    fn weight(&self) -> u64 {
+        let (names, contents) = self.size();
+        names + contents * BYTE
+    }
+
+    fn price(&self, name: &str, args: &[Value]) -> Cost {
+        let file = match args {
+            [Value::String(s)] => self.data(&s.to_str()),
+            [] => self.data(name),
+            _ => &[],
+        };
+        let length = file.len() as u64;
+        let (names, contents) = self.size();
+        match name {
+            "Get" => Cost { work: 100 + length / 16, bytes: length },
+            "Lines" => {
+                Cost { work: 100 + length * 4, bytes: length + 64 * memchr::memchr_iter(b'\n', file).count() as u64 }
+            }
+            // As text and as YAML, each line indented.
+            "AsConfig" | "AsSecrets" => Cost { work: names + contents * 10, bytes: names + contents * 8 },
+            "Glob" => Cost { work: names * 10, bytes: names * 2 },
+            // As numbers.
+            _ => Cost { work: 100 + length * 2, bytes: length * BYTE },
+        }
     }
 
     fn entries(&self) -> Option<Vec<(Text, Value)>> {

@@ -1,7 +1,9 @@
 //! The functions that Helm adds to sprig's and that need the running engine, and the methods of `.Values`.
 
 use super::values;
-use crate::gotmpl::{CallError, Executor, Function, Functions, Map, MapKind, Method, Native, Type, Value, format};
+use crate::gotmpl::{
+    CallError, Cost, Executor, Function, Functions, Map, MapKind, Method, Native, Type, Value, format, price,
+};
 use crate::sprig;
 use crate::tree::yaml_write;
 use std::cell::RefCell;
@@ -58,6 +60,7 @@ impl State {
 pub fn functions() -> Arc<Functions> {
     static ALL: LazyLock<Arc<Functions>> = LazyLock::new(|| {
         let functions = Functions::new().with(&sprig::functions()).with(PURE).with_natives(NATIVE);
+        let functions = functions.priced(sprig::PRICES);
         Arc::new(functions.with_values_methods(VALUES_METHODS))
     });
     Arc::clone(&ALL)
@@ -114,7 +117,7 @@ fn include(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallErr
 fn tpl(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> {
     const NAME: &str = "gotpl";
     let Some(Value::String(source)) = args.first() else { return Ok(Value::string("")) };
-    let quoted = || String::from_utf8_lossy(&format::quote(source.as_bytes())).into_owned();
+    let quoted = || String::from_utf8_lossy(&format::quote(shown(source.as_bytes()))).into_owned();
     let outer = executor.templates();
     let mut set = outer.clone();
     let mut parsed = set.parse(NAME, source.as_bytes());
@@ -129,6 +132,12 @@ fn tpl(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> 
         .execute_in(set, NAME, argument(args, 1))
         .map_err(|e| CallError::nested(format!("error during tpl function execution for {}: ", quoted()), e))?;
     Ok(Value::string(without_no_value(written)))
+}
+
+/// As much of a template as an error shows.
+fn shown(source: &[u8]) -> &[u8] {
+    const MOST: usize = 16 << 10;
+    source.get(..MOST).unwrap_or(source)
 }
 
 /// Deletes what Go prints for nil.
@@ -166,17 +175,37 @@ fn lookup(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallErro
 
 /// The methods of `.Values`, `$` and `.Template`, which hide keys of the same names.
 const VALUES_METHODS: &[Method] = &[
-    Method { name: "YAML", params: &[], variadic: None, call: |map, _| as_yaml(map) },
-    Method { name: "Table", params: &[Type::String], variadic: None, call: table },
-    Method { name: "AsMap", params: &[], variadic: None, call: |map, _| Ok(Value::Map(map.retyped(MapKind::Any))) },
+    Method { name: "YAML", params: &[], variadic: None, cost: written, call: |map, _| as_yaml(map) },
+    Method { name: "Table", params: &[Type::String], variadic: None, cost: looked_up, call: table },
+    Method {
+        name: "AsMap",
+        params: &[],
+        variadic: None,
+        cost: looked_up,
+        call: |map, _| Ok(Value::Map(map.retyped(MapKind::Any))),
+    },
     Method {
         name: "Encode",
         params: &[Type::Any],
         variadic: None,
+        cost: looked_up,
         call: |_, _| Err("no writer in templates".to_owned()),
     },
-    Method { name: "PathValue", params: &[Type::String], variadic: None, call: path_value },
+    Method { name: "PathValue", params: &[Type::String], variadic: None, cost: looked_up, call: path_value },
 ];
+
+/// What writing all values costs.
+fn written(map: &Map, _: &[Value]) -> Cost {
+    const LARGE: u64 = 1 << 30;
+    let size = price::printed(&Value::Map(map.clone()), LARGE);
+    Cost { work: size.saturating_mul(20), bytes: size.saturating_mul(8) }
+}
+
+/// What finding a value by its path costs.
+fn looked_up(_: &Map, args: &[Value]) -> Cost {
+    let length = text(args, 0).len() as u64;
+    Cost { work: 100 + length * 20, bytes: length }
+}
 
 fn as_yaml(map: &Map) -> Result<Value, String> {
     let json = values::to_json(&Value::Map(map.clone()));

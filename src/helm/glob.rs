@@ -4,6 +4,8 @@
 //! `\` escapes. [`Glob`] is the language of `.Files.Glob`: `*` stops at `/`, `**` crosses it, `{a,b}`, `[abc]`, `[a-z]`,
 //! `[!a]`.
 
+use std::cell::Cell;
+
 /// Why a `filepath.Match` pattern cannot be read; the text is Go's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("syntax error in pattern")]
@@ -130,7 +132,19 @@ fn range_char<I: Iterator<Item = char>>(pattern: &mut std::iter::Peekable<I>) ->
 
 /// A compiled `.Files.Glob` pattern.
 #[derive(Debug)]
-pub struct Glob(Vec<Part>);
+pub struct Glob {
+    parts: Vec<Part>,
+    /// Comparisons that may still be made.
+    left: Cell<u32>,
+}
+
+/// How many comparisons a pattern may need for all paths together.
+const MOST_STEPS: u32 = 2_000_000;
+
+/// A pattern that is too long, or that has too many ways to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the pattern takes too long to match; use fewer stars and braces")]
+pub struct TooComplex;
 
 #[derive(Debug)]
 enum Part {
@@ -153,17 +167,57 @@ enum Part {
 
 impl Glob {
     /// Compiles a pattern; one that cannot be read acts as `**`, as in Helm.
-    #[must_use]
-    pub fn new(pattern: &str) -> Self {
+    ///
+    /// # Errors
+    /// It is longer than any path.
+    pub fn new(pattern: &str) -> Result<Self, TooComplex> {
+        const LONGEST: usize = 4096;
+        if pattern.len() > LONGEST {
+            return Err(TooComplex);
+        }
         let chars: Vec<char> = pattern.chars().collect();
-        Self(parse_glob(&chars).unwrap_or_else(|| vec![Part::Super]))
+        let parts = parse_glob(&chars).unwrap_or_else(|| vec![Part::Super]);
+        Ok(Self { parts, left: Cell::new(MOST_STEPS) })
     }
 
     /// Whether a path matches as a whole.
-    #[must_use]
-    pub fn matches(&self, path: &str) -> bool {
+    ///
+    /// # Errors
+    /// That takes too long to find out.
+    pub fn matches(&self, path: &str) -> Result<bool, TooComplex> {
         let chars: Vec<char> = path.chars().collect();
-        match_parts(&Link { parts: &self.0, then: None }, &chars)
+        let matched = self.match_parts(&Link { parts: &self.parts, then: None }, &chars);
+        if self.left.get() == 0 { Err(TooComplex) } else { Ok(matched) }
+    }
+
+    fn match_parts(&self, link: &Link<'_>, text: &[char]) -> bool {
+        self.left.set(self.left.get().saturating_sub(1));
+        if self.left.get() == 0 {
+            return false;
+        }
+        let Some((first, rest)) = link.parts.split_first() else {
+            return link.then.map_or(text.is_empty(), |outer| self.match_parts(outer, text));
+        };
+        let after = Link { parts: rest, then: link.then };
+        let one = |wanted: &dyn Fn(char) -> bool| {
+            text.split_first().is_some_and(|(c, tail)| wanted(*c) && self.match_parts(&after, tail))
+        };
+        match first {
+            Part::Char(c) => one(&|t| t == *c),
+            Part::Single => one(&|t| t != '/'),
+            Part::Set { chars, range, not } => one(&|t| {
+                let inside = chars.contains(&t) || range.is_some_and(|(low, high)| low <= t && t <= high);
+                inside != *not
+            }),
+            Part::Either(branches) => {
+                branches.iter().any(|branch| self.match_parts(&Link { parts: branch, then: Some(&after) }, text))
+            }
+            Part::Any | Part::Super => {
+                let crosses = matches!(first, Part::Super);
+                let reach = text.iter().take_while(|c| crosses || **c != '/').count();
+                (0..=reach).any(|n| text.get(n..).is_some_and(|tail| self.match_parts(&after, tail)))
+            }
+        }
     }
 }
 
@@ -254,32 +308,6 @@ struct Link<'a> {
     then: Option<&'a Link<'a>>,
 }
 
-fn match_parts(link: &Link<'_>, text: &[char]) -> bool {
-    let Some((first, rest)) = link.parts.split_first() else {
-        return link.then.map_or(text.is_empty(), |outer| match_parts(outer, text));
-    };
-    let after = Link { parts: rest, then: link.then };
-    let one = |wanted: &dyn Fn(char) -> bool| {
-        text.split_first().is_some_and(|(c, tail)| wanted(*c) && match_parts(&after, tail))
-    };
-    match first {
-        Part::Char(c) => one(&|t| t == *c),
-        Part::Single => one(&|t| t != '/'),
-        Part::Set { chars, range, not } => one(&|t| {
-            let inside = chars.contains(&t) || range.is_some_and(|(low, high)| low <= t && t <= high);
-            inside != *not
-        }),
-        Part::Either(branches) => {
-            branches.iter().any(|branch| match_parts(&Link { parts: branch, then: Some(&after) }, text))
-        }
-        Part::Any | Part::Super => {
-            let crosses = matches!(first, Part::Super);
-            let reach = text.iter().take_while(|c| crosses || **c != '/').count();
-            (0..=reach).any(|n| text.get(n..).is_some_and(|tail| match_parts(&after, tail)))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,7 +349,7 @@ mod tests {
             ("a{b", "ab", true),
             ("[", "anything/at/all", true),
         ] {
-            assert_eq!(Glob::new(pattern).matches(name), want, "{pattern} on {name}");
+            assert_eq!(Glob::new(pattern).unwrap().matches(name), Ok(want), "{pattern} on {name}");
         }
     }
 }

@@ -11,10 +11,16 @@ pub enum IgnoreError {
     /// `**` is not part of the language.
     #[error("double-star (**) syntax is not supported")]
     DoubleStar,
+    /// Longer than any path that it could match.
+    #[error("a rule of .helmignore is longer than {LONGEST} bytes")]
+    TooLong,
     /// A bracket or escape that does not end.
     #[error(transparent)]
     Pattern(#[from] BadPattern),
 }
+
+/// The longest rule.
+const LONGEST: usize = 1024;
 
 /// The rules of one chart directory.
 #[derive(Debug, Default)]
@@ -42,6 +48,12 @@ impl Rules {
         Ok(Self(rules))
     }
 
+    /// How many comparisons [`ignores`](Self::ignores) may take: one for each rule and some hundred bytes that meet.
+    #[must_use]
+    pub fn cost(&self, path: &str) -> usize {
+        self.0.iter().map(|rule| 1 + rule.pattern.len() * path.len() / 1000).sum()
+    }
+
     /// Whether a path, relative to the chart and with `/` between its parts, is ignored.
     #[must_use]
     pub fn ignores(&self, path: &str, is_dir: bool) -> bool {
@@ -63,6 +75,9 @@ impl Rule {
     fn parse(line: &str) -> Result<Option<Self>, IgnoreError> {
         if line.is_empty() || line.starts_with('#') {
             return Ok(None);
+        }
+        if line.len() > LONGEST {
+            return Err(IgnoreError::TooLong);
         }
         if line.contains("**") {
             return Err(IgnoreError::DoubleStar);

@@ -1,6 +1,6 @@
 //! What templates see besides values: `.Release`, `.Chart`, and the data of every chart put together.
 
-use super::dependencies::{Declared, Node};
+use super::dependencies::{Declared, Node, Warnings};
 use super::files::Files;
 use super::metadata::Maintainer;
 use super::record::{Field, Record, Rule};
@@ -57,7 +57,18 @@ pub struct Job<'c> {
 }
 
 /// Builds the data of a chart and its subcharts; the templates of all of them are added to the jobs.
-pub fn scope<'c>(node: &Rc<Node<'c>>, root: &Map, own_values: Value, jobs: &mut Vec<Job<'c>>) -> Map {
+///
+/// # Errors
+/// There are too many of them for the budgets of the render.
+pub fn scope<'c>(
+    node: &Rc<Node<'c>>,
+    root: &Map,
+    own_values: Value,
+    jobs: &mut Vec<Job<'c>>,
+    warnings: &Warnings,
+) -> Result<Map, String> {
+    let count = (node.chart.files.len() + 2 * node.chart.templates.len()) as u64;
+    warnings.pay(10_000 + count * 200, 5000 + count * 300)?;
     let subcharts = Map::new(MapKind::Any);
     let data = Map::new(MapKind::Any);
     let shared = |key: &str| root.get(key).unwrap_or(Value::Nil);
@@ -72,7 +83,7 @@ pub fn scope<'c>(node: &Rc<Node<'c>>, root: &Map, own_values: Value, jobs: &mut 
             Ok(table) => table.retyped(MapKind::Values),
             Err(_) => Map::new(MapKind::Values),
         };
-        let child_data = scope(&child, root, Value::Map(own), jobs);
+        let child_data = scope(&child, root, Value::Map(own), jobs, warnings)?;
         subcharts.set(child.name.as_str(), Value::Map(child_data));
     }
     let path = node.full_path();
@@ -88,7 +99,7 @@ pub fn scope<'c>(node: &Rc<Node<'c>>, root: &Map, own_values: Value, jobs: &mut 
             data: data.retyped(MapKind::Values),
         });
     }
-    data
+    Ok(data)
 }
 
 /// The value of `.Chart`.

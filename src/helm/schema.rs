@@ -1,12 +1,15 @@
 //! `values.schema.json`: the values of each chart checked against its schema, and the findings in Helm's words.
 //!
 //! References to other documents are not followed, neither to files nor to the network (Helm would): rendering reads
-//! nothing but the chart. `urn:` references are taken to allow anything, with a warning, as in Helm.
+//! nothing but the chart. How long a check may take is told before it is made ([`cost`]). `urn:` references are taken to allow anything, with a warning, as in Helm.
+
+mod cost;
+mod references;
 
 use super::dependencies::{Node, Warnings};
 use super::{text, values as tables};
-use crate::gotmpl::{Map, Value};
-use boon::{Compiler, ErrorKind, Schemas, UrlLoader, ValidationError};
+use crate::gotmpl::{Map, Value, bounded};
+use boon::{Compiler, ErrorKind, Format, Schemas, UrlLoader, ValidationError};
 use serde_json::Value as Json;
 use std::fmt::Write as _;
 use std::rc::Rc;
@@ -48,8 +51,12 @@ fn findings(node: &Rc<Node<'_>>, values: &Map, warnings: &Warnings) -> String {
 
 /// Checks one set of values against one schema.
 fn check(values: &Value, schema: &[u8], warnings: &Warnings) -> Result<(), String> {
-    let schema = parse(schema)?;
+    let mut schema = parse(schema)?;
+    let values = tables::to_json(values);
+    references::escape(&mut schema);
+    cost::pay(&schema, &values, warnings)?;
     let mut compiler = Compiler::new();
+    compiler.register_format(Format { name: REFERENCE, func: reference });
     let unresolved = Arc::<Mutex<Vec<String>>>::default();
     compiler.use_loader(Box::new(Loader(Arc::clone(&unresolved))));
     compiler.add_resource(LOCATION, schema).map_err(|e| e.to_string())?;
@@ -61,11 +68,11 @@ fn check(values: &Value, schema: &[u8], warnings: &Warnings) -> Result<(), Strin
         ));
     }
     let index = outcome.map_err(|e| compile_error(&e))?;
-    schemas.validate(&tables::to_json(values), index).map_err(|error| {
+    schemas.validate(&values, index).map_err(|error| {
         let mut out = String::new();
         display(&error, 0, &mut out);
         let head = format!("jsonschema validation failed with '{LOCATION}#'\n");
-        format!("{}\n", out.strip_prefix(&head).unwrap_or(&out))
+        format!("{}\n", bounded(&out.strip_prefix(&head).unwrap_or(&out)))
     })
 }
 
@@ -81,6 +88,13 @@ fn parse(schema: &[u8]) -> Result<Json, String> {
         None => Ok(value),
         Some(_) => Err("invalid character after top-level value".to_owned()),
     }
+}
+
+const REFERENCE: &str = "uri-reference";
+
+/// Checks the format of references, as Go does.
+fn reference(value: &Json) -> Result<(), Box<dyn std::error::Error>> {
+    value.as_str().and_then(references::problem).map_or(Ok(()), |problem| Err(problem.into()))
 }
 
 /// Remembers `urn:` references and refuses all others.
@@ -100,6 +114,16 @@ fn compile_error(error: &boon::CompileError) -> String {
     use boon::CompileError as E;
     match error {
         E::JsonPointerNotFound(location) => format!("json-pointer in {} not found", text::quoted(location)),
+        // Go decodes what is no text to bytes that no definition is named by.
+        E::ParseUrlError { url, .. } if url.starts_with("#/") => {
+            format!("json-pointer in {} not found", text::quoted(&format!("{LOCATION}{url}")))
+        }
+        E::AnchorNotFound { url, reference } => format!(
+            "anchor in {} not found in schema {}",
+            text::quoted(&references::in_go_form(reference)),
+            text::quoted(url)
+        ),
+        E::InvalidJsonPointer(location) => format!("invalid json-pointer {}", text::quoted(location)),
         E::LoadUrlError { url, src } => format!("failing loading {}: {src}", text::quoted(url)),
         E::ValidationError { url, src } => {
             let mut out = format!("{} is not valid against metaschema: ", text::quoted(url));
@@ -204,6 +228,13 @@ fn message(kind: &ErrorKind<'_, '_>) -> String {
         },
         K::Const { want } if want.is_array() || want.is_object() => "'const' failed".to_owned(),
         K::Const { want } => format!("value must be {}", shown(want)),
+        // The library's own schemas of schemas do not have our check.
+        K::Format { got, want, .. }
+            if *want == REFERENCE && got.as_str().is_some_and(|s| references::problem(s).is_some()) =>
+        {
+            let problem = got.as_str().and_then(references::problem).unwrap_or_default();
+            format!("{} is not valid {want}: {problem}", shown(got))
+        }
         K::Format { got, want, err } => format!("{} is not valid {want}: {err}", shown(got)),
         K::MinProperties { got, want } => counts("minProperties", *got, *want),
         K::MaxProperties { got, want } => counts("maxProperties", *got, *want),

@@ -1,7 +1,8 @@
 //! Where the files of a chart come from: a directory, a `.tgz` archive, or memory.
 //!
 //! In: a path or bytes. Out: [`ChartFile`]s named relative to the chart with `/`, byte order marks removed, in name
-//! order. Guarantees: no name leaves the chart, no file is larger than 5 MiB, an archive unpacks to at most 100 MiB.
+//! order. Guarantees: no name leaves the chart, no file is larger than 5 MiB, a chart has at most 100 MiB in 50000 files. What
+//! archives within an archive unpack to counts too, and so does what a directory holds, links followed.
 
 use super::ignore::Rules;
 use std::fs;
@@ -13,6 +14,35 @@ use std::sync::Arc;
 pub const MAX_FILE: u64 = 5 * 1024 * 1024;
 /// The largest unpacked archive, in bytes.
 pub const MAX_ARCHIVE: u64 = 100 * 1024 * 1024;
+
+/// The most files of a chart, its subcharts' included.
+const MAX_FILES: usize = 50_000;
+
+/// How often `.helmignore`'s rules may be held against files.
+const MAX_COMPARISONS: usize = 500_000;
+
+/// What may still be read of a chart.
+#[derive(Debug)]
+pub struct Room {
+    bytes: u64,
+    files: usize,
+    comparisons: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { bytes: MAX_ARCHIVE, files: MAX_FILES, comparisons: MAX_COMPARISONS }
+    }
+}
+
+impl Room {
+    /// Counts a file.
+    fn take(&mut self, bytes: u64) -> Result<(), SourceError> {
+        self.bytes = self.bytes.checked_sub(bytes).filter(|left| *left > 0).ok_or(SourceError::TooLarge)?;
+        self.files = self.files.checked_sub(1).ok_or(SourceError::TooManyFiles)?;
+        Ok(())
+    }
+}
 
 /// One file of a chart.
 #[derive(Debug, Clone)]
@@ -63,6 +93,15 @@ pub enum SourceError {
     /// A file over [`MAX_FILE`] in a directory.
     #[error("chart file {0:?} is larger than the maximum file size {MAX_FILE}")]
     FileTooLarge(String),
+    /// More than [`MAX_ARCHIVE`] in all.
+    #[error("decompressed chart is larger than the maximum file size {MAX_ARCHIVE}")]
+    TooLarge,
+    /// More than [`MAX_FILES`].
+    #[error("the chart has more than {MAX_FILES} files; keep what is no part of it out of its directory")]
+    TooManyFiles,
+    /// More than [`MAX_COMPARISONS`].
+    #[error(".helmignore has too many rules for so many files; use fewer of either")]
+    TooManyRules,
     /// Anything wrong with an archive.
     #[error("{0}")]
     Archive(String),
@@ -90,12 +129,15 @@ pub struct Loaded {
 ///
 /// # Errors
 /// What cannot be read, and what breaks a limit.
-pub fn read_path(path: &Path) -> Result<Loaded, SourceError> {
+pub fn read_path(path: &Path, room: &mut Room) -> Result<Loaded, SourceError> {
     let kind = fs::metadata(path).map_err(|error| SourceError::Open { op: "stat", path: path.into(), error })?;
-    if kind.is_dir() { read_directory(path) } else { read_archive_file(path) }
+    if kind.is_dir() { read_directory(path, room) } else { read_archive_file(path, kind.len(), room) }
 }
 
-fn read_archive_file(path: &Path) -> Result<Loaded, SourceError> {
+fn read_archive_file(path: &Path, length: u64, room: &mut Room) -> Result<Loaded, SourceError> {
+    if length > MAX_ARCHIVE {
+        return Err(SourceError::TooLarge);
+    }
     let bytes = fs::read(path).map_err(|error| SourceError::Open { op: "open", path: path.into(), error })?;
     if !bytes.starts_with(b"\x1F\x8B\x08") {
         let name = path.display();
@@ -106,7 +148,7 @@ fn read_archive_file(path: &Path) -> Result<Loaded, SourceError> {
             format!("file '{name}' does not appear to be a gzipped archive; got '{}'", content_type(&bytes))
         }));
     }
-    Ok(Loaded { files: read_archive(&bytes)?, warnings: Vec::new() })
+    Ok(Loaded { files: read_archive(&bytes, room)?, warnings: Vec::new() })
 }
 
 /// The two answers of Go's content sniffing that matter here.
@@ -117,19 +159,22 @@ fn content_type(bytes: &[u8]) -> &'static str {
     if head.len() < 512 || head.iter().any(binary) { "application/octet-stream" } else { "text/plain; charset=utf-8" }
 }
 
-fn read_directory(root: &Path) -> Result<Loaded, SourceError> {
-    let root = std::path::absolute(root).map_err(|error| SourceError::Open { op: "stat", path: root.into(), error })?;
-    let ignore = root.join(".helmignore");
+fn read_directory(path: &Path, room: &mut Room) -> Result<Loaded, SourceError> {
+    let path = std::path::absolute(path).map_err(|error| SourceError::Open { op: "stat", path: path.into(), error })?;
+    let ignore = path.join(".helmignore");
+    if fs::metadata(&ignore).is_ok_and(|file| file.len() > MAX_FILE) {
+        return Err(SourceError::FileTooLarge(".helmignore".to_owned()));
+    }
     let text = fs::read(&ignore).unwrap_or_default();
     let rules = Rules::parse(&String::from_utf8_lossy(&text))?;
     let mut loaded = Loaded::default();
     // Helm starts at `root/`, so a root that is itself a link is followed silently.
-    walk(&root, "", &rules, &mut loaded)?;
+    walk(&path, "", &rules, &mut loaded, room)?;
     Ok(loaded)
 }
 
 /// Adds what lies in a directory, in name order, following links.
-fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded) -> Result<(), SourceError> {
+fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded, room: &mut Room) -> Result<(), SourceError> {
     let failed = |path: &Path, op| {
         let path = path.to_owned();
         move |error| SourceError::Open { op, path, error }
@@ -156,11 +201,14 @@ fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded) -> Result<
             ));
             kind = fs::metadata(&target).map_err(failed(&target, "lstat"))?;
         }
+        room.comparisons = room.comparisons.checked_sub(rules.cost(&relative)).ok_or(SourceError::TooManyRules)?;
         if rules.ignores(&relative, kind.is_dir()) {
             continue;
         }
         if kind.is_dir() {
-            walk(&path, &format!("{relative}/"), rules, loaded)?;
+            // Links may lead round and round.
+            room.take(0)?;
+            walk(&path, &format!("{relative}/"), rules, loaded, room)?;
             continue;
         }
         if !kind.is_file() {
@@ -169,6 +217,7 @@ fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded) -> Result<
         if kind.len() > MAX_FILE {
             return Err(SourceError::FileTooLarge(name.to_string_lossy().into_owned()));
         }
+        room.take(kind.len())?;
         let data = fs::read(&path).map_err(failed(&path, "open"))?;
         loaded.files.push(ChartFile::new(relative, &data));
     }
@@ -179,14 +228,11 @@ fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded) -> Result<
 ///
 /// # Errors
 /// A name that leaves the chart, a broken archive, or one over the limits.
-pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, SourceError> {
+pub fn read_archive(bytes: &[u8], room: &mut Room) -> Result<Vec<ChartFile>, SourceError> {
     let wrong = |e: std::io::Error| SourceError::Archive(archive_text(bytes, &e));
-    let too_large =
-        || SourceError::Archive(format!("decompressed chart is larger than the maximum file size {MAX_ARCHIVE}"));
     // Padding and headers count too, so that an archive of nothing but headers ends as well.
-    let unzipped = flate2::read::MultiGzDecoder::new(bytes).take(2 * MAX_ARCHIVE);
-    let mut archive = tar::Archive::new(unzipped);
-    let mut remaining = MAX_ARCHIVE;
+    let unzipped = flate2::read::MultiGzDecoder::new(bytes).take(room.bytes + room.files as u64 * 1024);
+    let mut archive = tar::Archive::new(Names { archive: unzipped, header: Vec::new(), content: 0 });
     let mut files = Vec::new();
     for entry in archive.entries().map_err(wrong)? {
         let mut entry = entry.map_err(wrong)?;
@@ -200,8 +246,8 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, SourceError> {
         }
         let name = inner_name(&raw).map_err(SourceError::Archive)?;
         let size = entry.header().size().map_err(wrong)?;
-        if size > remaining {
-            return Err(too_large());
+        if size > room.bytes {
+            return Err(SourceError::TooLarge);
         }
         if size > MAX_FILE {
             return Err(SourceError::Archive(format!(
@@ -210,10 +256,56 @@ pub fn read_archive(bytes: &[u8]) -> Result<Vec<ChartFile>, SourceError> {
         }
         let mut data = Vec::new();
         entry.read_to_end(&mut data).map_err(wrong)?;
-        remaining = remaining.checked_sub(data.len() as u64).filter(|left| *left > 0).ok_or_else(too_large)?;
+        room.take(data.len() as u64)?;
         files.push(ChartFile::new(name, &data));
     }
     if files.is_empty() { Err(SourceError::Archive("no files in chart archive".to_owned())) } else { Ok(files) }
+}
+
+/// The bytes of an archive, in which no name is longer than any path: the reader of archives takes names into memory as
+/// they are, before anybody sees them.
+struct Names<R> {
+    archive: R,
+    /// What there is of the header being read.
+    header: Vec<u8>,
+    /// Bytes up to the next header.
+    content: u64,
+}
+
+impl<R: Read> Read for Names<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.archive.read(buffer)?;
+        self.check(buffer.get(..count).unwrap_or_default())?;
+        Ok(count)
+    }
+}
+
+impl<R> Names<R> {
+    fn check(&mut self, mut bytes: &[u8]) -> std::io::Result<()> {
+        const HEADER: usize = 512;
+        const LONGEST: u64 = 64 << 10;
+        while !bytes.is_empty() {
+            let skipped = usize::try_from(self.content).unwrap_or(usize::MAX).min(bytes.len());
+            self.content -= skipped as u64;
+            bytes = bytes.get(skipped..).unwrap_or_default();
+            let taken = bytes.len().min(HEADER - self.header.len());
+            let (part, rest) = bytes.split_at_checked(taken).unwrap_or((bytes, &[]));
+            self.header.extend_from_slice(part);
+            bytes = rest;
+            if self.header.len() < HEADER {
+                continue;
+            }
+            let header = tar::Header::from_byte_slice(&self.header);
+            let (kind, size) = (header.entry_type(), header.entry_size().unwrap_or(0));
+            let names = kind.is_gnu_longname() || kind.is_gnu_longlink();
+            if size > LONGEST && (names || kind.is_pax_global_extensions() || kind.is_pax_local_extensions()) {
+                return Err(std::io::Error::other(format!("a name in the archive is longer than {LONGEST} bytes")));
+            }
+            self.content = size.checked_next_multiple_of(HEADER as u64).unwrap_or(u64::MAX);
+            self.header.clear();
+        }
+        Ok(())
+    }
 }
 
 /// What Go says of a broken archive.
@@ -290,7 +382,8 @@ mod tests {
 
     #[test]
     fn the_first_part_of_a_name_is_dropped() {
-        let files = read_archive(&archive(&["c/Chart.yaml", "/values.yaml", "c\\templates\\a"])).unwrap();
+        let files =
+            read_archive(&archive(&["c/Chart.yaml", "/values.yaml", "c\\templates\\a"]), &mut Room::default()).unwrap();
         let names: Vec<_> = files.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["Chart.yaml", "values.yaml", "templates/a"]);
     }
@@ -307,7 +400,7 @@ mod tests {
             ("\\\\foo", "chart illegally contains absolute paths"),
             ("/./c://foo", "chart contains illegally named files"),
         ] {
-            assert_eq!(read_archive(&archive(&[name])).unwrap_err().to_string(), want, "{name}");
+            assert_eq!(read_archive(&archive(&[name]), &mut Room::default()).unwrap_err().to_string(), want, "{name}");
         }
     }
 }

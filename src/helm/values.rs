@@ -6,10 +6,14 @@
 
 use super::dependencies::{Node, Warnings};
 use super::text;
-use crate::gotmpl::{List, Map, MapKind, Text, Value};
+use crate::gotmpl::{List, Map, MapKind, Text, Value, price};
 use std::rc::Rc;
 
 const GLOBAL: &str = "global";
+/// What an entry takes in a map, and what moving it costs.
+const ENTRY: u64 = 100;
+const MAP: u64 = 500;
+const ENTRY_WORK: u64 = 60;
 
 /// Copies a value through and through; nothing is shared with the original.
 #[must_use]
@@ -34,7 +38,7 @@ pub fn copy_map(map: &Map) -> Map {
 /// # Errors
 /// A subchart's key that holds something else than a table.
 pub fn coalesce(node: &Rc<Node<'_>>, given: &Map, warnings: &Warnings) -> Result<Map, String> {
-    let dest = copy_map(given);
+    let dest = paid_copy(given, warnings)?;
     Coalescer { warnings, merge: false }.chart(node, &dest, "")?;
     Ok(dest)
 }
@@ -44,14 +48,43 @@ pub fn coalesce(node: &Rc<Node<'_>>, given: &Map, warnings: &Warnings) -> Result
 /// # Errors
 /// A subchart's key that holds something else than a table.
 pub fn merge(node: &Rc<Node<'_>>, given: &Map, warnings: &Warnings) -> Result<Map, String> {
-    let dest = copy_map(given);
+    let dest = paid_copy(given, warnings)?;
     Coalescer { warnings, merge: true }.chart(node, &dest, "")?;
     Ok(dest)
 }
 
 /// Merges one table into another that wins; nulls stay.
-pub fn merge_tables(dest: &Map, src: &Map, warnings: &Warnings) {
-    Coalescer { warnings, merge: true }.tables(dest, src, "");
+///
+/// # Errors
+/// The budgets of the render do not reach so far.
+pub fn merge_tables(dest: &Map, src: &Map, warnings: &Warnings) -> Result<(), String> {
+    Coalescer { warnings, merge: true }.tables(dest, src, "")
+}
+
+/// [`copy_map`], if the budgets of the render reach so far.
+///
+/// # Errors
+/// They do not.
+pub fn paid_copy(map: &Map, warnings: &Warnings) -> Result<Map, String> {
+    const LARGE: u64 = 1 << 30;
+    let size = price::weight(&Value::Map(map.clone()), LARGE);
+    warnings.pay(size * 2, size)?;
+    Ok(copy_map(map))
+}
+
+/// What a table takes in memory as a template's value.
+#[must_use]
+pub fn size_of_json(table: &serde_json::Map<String, serde_json::Value>) -> u64 {
+    use serde_json::Value as Json;
+    fn size(value: &Json) -> u64 {
+        match value {
+            Json::String(s) => s.len() as u64,
+            Json::Array(items) => items.iter().map(|item| 24 + size(item)).sum(),
+            Json::Object(table) => MAP + size_of_json(table),
+            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        }
+    }
+    table.iter().map(|(key, value)| ENTRY + key.len() as u64 + size(value)).sum()
 }
 
 /// A template value as JSON; structs by their JSON form.
@@ -104,7 +137,7 @@ struct Coalescer<'a> {
 
 impl Coalescer<'_> {
     fn chart(self, node: &Rc<Node<'_>>, dest: &Map, prefix: &str) -> Result<(), String> {
-        self.defaults(node, dest, prefix);
+        self.defaults(node, dest, prefix)?;
         self.children(node, dest, prefix)
     }
 
@@ -120,14 +153,14 @@ impl Coalescer<'_> {
                 Some(other) => return Err(format!("type mismatch on {}: {}", child.name, text::as_boolean(&other))),
             };
             let inner = joined(prefix, &node.name);
-            self.globals(&own, dest, &inner);
+            self.globals(&own, dest, &inner)?;
             self.chart(&child, &own, &inner)?;
         }
         Ok(())
     }
 
     /// Hands the parent's `global` to a child, the parent's winning key by key.
-    fn globals(self, dest: &Map, src: &Map, prefix: &str) {
+    fn globals(self, dest: &Map, src: &Map, prefix: &str) -> Result<(), String> {
         let table_of = |map: &Map| match map.get(GLOBAL) {
             None => Some(Map::new(MapKind::Any)),
             Some(Value::Map(table)) => Some(table),
@@ -135,19 +168,20 @@ impl Coalescer<'_> {
         };
         let Some(theirs) = table_of(dest) else {
             self.warn("coalesce.go:138: warning: skipping globals because destination global is not a table.");
-            return;
+            return Ok(());
         };
         let Some(ours) = table_of(src) else {
             self.warn("coalesce.go:145: warning: skipping globals because source global is not a table.");
-            return;
+            return Ok(());
         };
+        self.warnings.pay(ours.len() as u64 * ENTRY_WORK, ours.len() as u64 * ENTRY)?;
         for (key, value) in ours.snapshot() {
             let name = key.to_str().into_owned();
             match (value, theirs.get_bytes(key.as_bytes())) {
-                (Value::Map(value), None) => theirs.set(key, Value::Map(shallow_copy(&value))),
+                (Value::Map(value), None) => theirs.set(key, Value::Map(self.shallow_copy(&value)?)),
                 (Value::Map(value), Some(Value::Map(existing))) => {
-                    let copy = shallow_copy(&value);
-                    Self { merge: true, ..self }.tables(&copy, &existing, &joined(prefix, &name));
+                    let copy = self.shallow_copy(&value)?;
+                    Self { merge: true, ..self }.tables(&copy, &existing, &joined(prefix, &name))?;
                     theirs.set(key, Value::Map(copy));
                 }
                 (Value::Map(_), Some(_)) => self.warn(&format!(
@@ -159,12 +193,13 @@ impl Coalescer<'_> {
             }
         }
         dest.set(GLOBAL, Value::Map(theirs));
+        Ok(())
     }
 
     /// Puts a chart's own defaults under the values given for it.
-    fn defaults(self, node: &Rc<Node<'_>>, given: &Map, prefix: &str) {
+    fn defaults(self, node: &Rc<Node<'_>>, given: &Map, prefix: &str) -> Result<(), String> {
         let prefix = joined(prefix, &node.name);
-        for (key, default) in node.default_values().snapshot() {
+        for (key, default) in node.default_values(self.warnings)?.snapshot() {
             let name = key.to_str().into_owned();
             match given.get_bytes(key.as_bytes()) {
                 None => given.set(key, default),
@@ -172,7 +207,7 @@ impl Coalescer<'_> {
                 Some(Value::Map(dest)) => match default {
                     Value::Map(src) => {
                         let merge = self.merge || node.children().iter().any(|c| c.name == name);
-                        Self { merge, ..self }.tables(&dest, &src, &joined(&prefix, &name));
+                        Self { merge, ..self }.tables(&dest, &src, &joined(&prefix, &name))?;
                     }
                     Value::Nil => {}
                     _ => {
@@ -184,9 +219,12 @@ impl Coalescer<'_> {
                 Some(_) => {}
             }
         }
+        Ok(())
     }
 
-    fn tables(self, dest: &Map, src: &Map, prefix: &str) {
+    fn tables(self, dest: &Map, src: &Map, prefix: &str) -> Result<(), String> {
+        let count = (dest.len() + src.len()) as u64;
+        self.warnings.pay(count * ENTRY_WORK, count * ENTRY)?;
         let not_null: Vec<Text> =
             src.snapshot().into_iter().filter(|(_, v)| !matches!(v, Value::Nil)).map(|(k, _)| k).collect();
         for (key, value) in dest.snapshot() {
@@ -201,29 +239,39 @@ impl Coalescer<'_> {
                 (Some(Value::Nil), _) if !self.merge && not_null.binary_search(&key).is_ok() => {
                     dest.remove(key.as_bytes());
                 }
-                (Some(Value::Map(dest)), Value::Map(src)) => self.tables(&dest, &src, &full()),
+                (Some(Value::Map(dest)), Value::Map(src)) => self.tables(&dest, &src, &full())?,
                 (Some(_), value @ Value::Map(_)) => self.warn(&format!(
                     "coalesce.go:316: warning: cannot overwrite table with non table for {} ({})",
                     full(),
-                    text::plain(&value)
+                    self.plain(&value)?
                 )),
                 (Some(Value::Map(_)), value) if !matches!(value, Value::Nil) => self.warn(&format!(
                     "coalesce.go:319: warning: destination for {} is a table. Ignoring non-table value ({})",
                     full(),
-                    text::plain(&value)
+                    self.plain(&value)?
                 )),
                 (Some(_), _) => {}
             }
         }
+        Ok(())
+    }
+
+    fn shallow_copy(self, map: &Map) -> Result<Map, String> {
+        self.warnings.pay(map.len() as u64 * ENTRY_WORK, map.len() as u64 * ENTRY)?;
+        self.warnings.pay(0, MAP)?;
+        Ok(Map::from_entries(map.kind(), map.snapshot().into_iter().collect()))
+    }
+
+    /// What a warning prints of a value.
+    fn plain(self, value: &Value) -> Result<String, String> {
+        let size = price::printed(value, 1 << 30);
+        self.warnings.pay(size * 3, size)?;
+        Ok(text::plain(value))
     }
 
     fn warn(self, line: &str) {
         self.warnings.push(line);
     }
-}
-
-fn shallow_copy(map: &Map) -> Map {
-    Map::from_entries(map.kind(), map.snapshot().into_iter().collect())
 }
 
 #[cfg(test)]

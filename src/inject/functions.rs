@@ -17,8 +17,9 @@ pub(super) type Environment = BTreeMap<String, String>;
 
 /// All functions of an injection template.
 pub(super) fn functions() -> Arc<Functions> {
-    static ALL: LazyLock<Arc<Functions>> =
-        LazyLock::new(|| Arc::new(Functions::new().with(&sprig::functions()).with(PURE).with_natives(NATIVE)));
+    static ALL: LazyLock<Arc<Functions>> = LazyLock::new(|| {
+        Arc::new(Functions::new().with(&sprig::functions()).with(PURE).with_natives(NATIVE).priced(sprig::PRICES))
+    });
     Arc::clone(&ALL)
 }
 

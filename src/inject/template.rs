@@ -5,7 +5,7 @@ use super::installation::Installation;
 use super::pod::Pod;
 use super::workload::Owner;
 use super::{InjectError, annotations, quantity, view};
-use crate::gotmpl::{self, Ambient, Budgets, Object, TemplateSet, Value};
+use crate::gotmpl::{self, Ambient, Budgets, Object, TemplateSet, Usage, Value};
 use crate::sprig::encoding;
 use crate::tree::yaml_read;
 use serde_json::{Map, Value as Json};
@@ -13,9 +13,18 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A template describes one pod: far less than a chart may need.
-const BUDGETS: Budgets = Budgets { depth: 200, nesting: 2000, iterations: 1_000_000, output: 16 << 20 };
+const BUDGETS: Budgets = Budgets {
+    depth: 200,
+    nesting: 2000,
+    iterations: 1_000_000,
+    output: 16 << 20,
+    bytes: 64 << 20,
+    work: 100_000_000,
+    time: Duration::from_secs(8),
+};
 
 /// Templates by name, each with name space of its own.
 #[derive(Clone)]
@@ -69,9 +78,10 @@ pub(super) fn run(subject: &Subject<'_>) -> Result<Vec<(String, Json)>, InjectEr
             entropy: RefCell::new(Box::new(|bytes| {
                 bytes.iter_mut().zip(0_u8..=255).for_each(|(byte, i)| *byte = i.wrapping_mul(151).wrapping_add(17));
             })),
+            usage: Usage::new(BUDGETS),
         };
         let environment: &Environment = &subject.installation.environment;
-        let surroundings = gotmpl::Environment { ambient: &ambient, context: environment, budgets: BUDGETS };
+        let surroundings = gotmpl::Environment { ambient: &ambient, context: environment };
         let run = |(name, set): (&String, &&TemplateSet)| {
             let written = gotmpl::execute(set, name, data.clone(), &surroundings);
             let written = written.map_err(|e| InjectError::Execute { message: e.to_string() })?;

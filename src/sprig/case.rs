@@ -48,7 +48,7 @@ fn is_connector(c: char) -> bool {
 
 /// `xstrings.ToPascalCase`. Connectors at the start stay; of a run of connectors one is dropped.
 pub(crate) fn pascal(s: &[u8]) -> String {
-    let all: Vec<char> = runes(s).into_iter().map(|(c, _)| c).collect();
+    let all: Vec<char> = runes(s).map(|(c, _)| c).collect();
     let leading = all.iter().take_while(|c| is_connector(**c)).count();
     let mut out: String = all.iter().take(leading).collect();
     let Some(first) = all.get(leading) else {
@@ -93,17 +93,19 @@ enum Word {
 }
 
 /// The words still to come.
-struct Words {
-    rest: Vec<char>,
+struct Words<'s> {
+    rest: &'s [char],
     kind: Word,
     word: Vec<char>,
 }
 
-impl Words {
+impl Words<'_> {
     fn advance(&mut self) {
-        let (kind, length) = next_word(&self.rest);
+        let (kind, length) = next_word(self.rest);
         self.kind = kind;
-        self.word = self.rest.drain(..length).collect();
+        let (word, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
+        self.word = word.to_vec();
+        self.rest = rest;
     }
 
     /// Whether the word is of a kind before which a connector belongs.
@@ -125,8 +127,8 @@ impl Words {
 
 /// `xstrings.ToSnakeCase` and `ToKebabCase`: lower case words with a connector between.
 pub(crate) fn with_connector(s: &[u8], connector: char) -> String {
-    let valid = runes(s).into_iter().filter(|(c, _)| *c != char::REPLACEMENT_CHARACTER).map(|(c, _)| c).collect();
-    let mut words = Words { rest: valid, kind: Word::Invalid, word: Vec::new() };
+    let valid: Vec<char> = runes(s).map(|(c, _)| c).filter(|c| *c != char::REPLACEMENT_CHARACTER).collect();
+    let mut words = Words { rest: &valid, kind: Word::Invalid, word: Vec::new() };
     let mut out = String::new();
     words.advance();
     while !words.rest.is_empty() {
@@ -148,7 +150,7 @@ pub(crate) fn with_connector(s: &[u8], connector: char) -> String {
 
 /// A number behind letters belongs to them (`Bld4Floor` is `bld4_floor`), unless lower case letters follow it
 /// (`HTTP2xx` is `http_2xx`).
-fn after_letters(words: &mut Words, out: &mut String, connector: char) {
+fn after_letters(words: &mut Words<'_>, out: &mut String, connector: char) {
     if words.kind != Word::Number {
         if !matches!(words.kind, Word::Connector | Word::Punct) {
             out.push(connector);

@@ -5,21 +5,18 @@
 use memchr::memmem;
 
 /// The characters of a text, each with its bytes.
-pub(crate) fn runes(s: &[u8]) -> Vec<(char, &[u8])> {
-    let mut out = Vec::with_capacity(s.len());
-    for chunk in s.utf8_chunks() {
-        for (at, c) in chunk.valid().char_indices() {
-            let bytes = chunk.valid().as_bytes();
-            out.push((c, bytes.get(at..at + c.len_utf8()).unwrap_or_default()));
-        }
-        out.extend(chunk.invalid().chunks(1).map(|b| (char::REPLACEMENT_CHARACTER, b)));
-    }
-    out
+pub(crate) fn runes(s: &[u8]) -> impl Iterator<Item = (char, &[u8])> {
+    s.utf8_chunks().flat_map(|chunk| {
+        let (text, rest) = (chunk.valid(), chunk.invalid());
+        let bytes = move |at: usize, c: char| text.as_bytes().get(at..at + c.len_utf8()).unwrap_or_default();
+        let valid = text.char_indices().map(move |(at, c)| (c, bytes(at, c)));
+        valid.chain(rest.chunks(1).map(|b| (char::REPLACEMENT_CHARACTER, b)))
+    })
 }
 
 /// `strings.Map` for mappings that drop nothing.
 pub(crate) fn map_runes(s: &[u8], mut f: impl FnMut(char) -> char) -> Vec<u8> {
-    runes(s).into_iter().map(|(c, _)| f(c)).collect::<String>().into_bytes()
+    runes(s).map(|(c, _)| f(c)).collect::<String>().into_bytes()
 }
 
 /// `strings.SplitN`; `None` as the limit is `strings.Split`. An empty separator splits between characters.
@@ -73,14 +70,15 @@ pub(crate) fn trim_by(s: &[u8], unwanted: impl Fn(char) -> bool) -> &[u8] {
     if let Ok(text) = std::str::from_utf8(s) {
         return text.trim_matches(unwanted).as_bytes();
     }
-    let all = runes(s);
-    let Some(first) = all.iter().position(|(c, _)| !unwanted(*c)) else {
-        return &[];
-    };
-    let last = all.iter().rposition(|(c, _)| !unwanted(*c)).unwrap_or(first);
-    let width = |part: Option<&[(char, &[u8])]>| part.unwrap_or_default().iter().map(|(_, b)| b.len()).sum::<usize>();
-    let (start, end) = (width(all.get(..first)), width(all.get(..=last)));
-    s.get(start..end).unwrap_or_default()
+    let (mut at, mut kept) = (0, None::<(usize, usize)>);
+    for (c, bytes) in runes(s) {
+        let end = at + bytes.len();
+        if !unwanted(c) {
+            kept = Some((kept.map_or(at, |(start, _)| start), end));
+        }
+        at = end;
+    }
+    kept.and_then(|(start, end)| s.get(start..end)).unwrap_or_default()
 }
 
 /// `strings.TrimSpace`.

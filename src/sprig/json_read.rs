@@ -208,7 +208,7 @@ impl Reader<'_> {
             }
         }
         // One U+FFFD for every byte that is not UTF-8.
-        Ok(go_text::runes(&bytes).into_iter().map(|(c, _)| c).collect())
+        Ok(go_text::runes(&bytes).map(|(c, _)| c).collect())
     }
 
     fn escape(&mut self, out: &mut Vec<u8>) -> Result<(), String> {

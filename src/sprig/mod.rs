@@ -21,6 +21,7 @@ mod json_write;
 mod lists;
 mod math;
 mod paths;
+mod prices;
 mod random;
 mod reflect;
 mod regex;
@@ -34,6 +35,8 @@ mod urls;
 mod wrap;
 
 use crate::gotmpl::Function;
+
+pub use prices::PRICES;
 
 /// The tables of all files.
 const TABLES: &[&[Function]] = &[
@@ -63,6 +66,18 @@ pub fn functions() -> Vec<Function> {
 #[must_use]
 pub fn function(name: &str) -> Option<&'static Function> {
     TABLES.iter().flat_map(|table| table.iter()).find(|f| f.name == name)
+}
+
+/// Why Go's `url.Parse` does not take a text.
+#[must_use]
+pub fn go_url_problem(url: &str) -> Option<String> {
+    urls::problem(url.as_bytes())
+}
+
+/// How many instructions a pattern may become, repetitions multiplied.
+#[must_use]
+pub fn pattern_size(pattern: &[u8]) -> u64 {
+    prices::pattern_size(pattern)
 }
 
 /// A duration in Go's form (`1h30m`), in nanoseconds, as `time.ParseDuration` reads it.

@@ -111,7 +111,7 @@ fn draw_int(ambient: &Ambient, min: i64, max: i64) -> Result<Value, String> {
 
 /// The characters in a random order (Fisher and Yates).
 fn shuffled(ambient: &Ambient, s: &[u8]) -> String {
-    let mut chars: Vec<char> = runes(s).into_iter().map(|(c, _)| c).collect();
+    let mut chars: Vec<char> = runes(s).map(|(c, _)| c).collect();
     for last in (1..chars.len()).rev() {
         let other = usize::try_from(below(ambient, last as u64 + 1)).unwrap_or(last);
         chars.swap(last, other);
@@ -134,6 +134,7 @@ fn uuid(ambient: &Ambient) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gotmpl::Usage;
     use crate::sprig::testing::check;
     use std::cell::RefCell;
 
@@ -149,7 +150,12 @@ mod tests {
                 *byte = next;
             }
         };
-        Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: RefCell::new(Box::new(entropy)) }
+        Ambient {
+            now: || (0, 0),
+            timezone: "UTC".to_owned(),
+            entropy: RefCell::new(Box::new(entropy)),
+            usage: Usage::default(),
+        }
     }
 
     #[test]

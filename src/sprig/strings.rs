@@ -72,8 +72,8 @@ pub const FUNCTIONS: &[Function] = &[
 ];
 
 fn trim_all(args: &[Value]) -> Value {
-    let cut = super::go_text::runes(text(args, 0));
-    Value::string(trim_by(text(args, 1), |c| cut.iter().any(|(unwanted, _)| *unwanted == c)))
+    let unwanted: std::collections::BTreeSet<char> = super::go_text::runes(text(args, 0)).map(|(c, _)| c).collect();
+    Value::string(trim_by(text(args, 1), |c| unwanted.contains(&c)))
 }
 
 /// The values that are not nil, each as a text, with blanks between.

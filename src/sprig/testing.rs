@@ -6,7 +6,7 @@
 
 use super::args::at;
 use crate::gotmpl::format::display;
-use crate::gotmpl::{Ambient, Type, Value};
+use crate::gotmpl::{Ambient, Type, Usage, Value};
 use std::cell::RefCell;
 
 /// Checks a table; all lines that differ are reported together.
@@ -161,6 +161,7 @@ fn apply(name: &str, args: &[Value]) -> Result<Value, String> {
         now: || (0, 0),
         timezone: "UTC".to_owned(),
         entropy: RefCell::new(Box::new(|buffer| buffer.fill(0))),
+        usage: Usage::default(),
     };
     (function.call)(&ambient, &args)
 }

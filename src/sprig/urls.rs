@@ -89,6 +89,11 @@ fn parse_to_map(_: &Ambient, args: &[Value]) -> Result<Value, String> {
     Ok(Value::map(fields.map(|(key, bytes)| (key, Value::string(bytes)))))
 }
 
+/// What `url.Parse` complains about.
+pub(super) fn problem(raw: &[u8]) -> Option<String> {
+    parse(raw).err()
+}
+
 /// `url.Parse`; the error names what was parsed.
 fn parse(raw: &[u8]) -> Result<Url, String> {
     let (rest, fragment) = cut(raw, b'#');

@@ -13,7 +13,7 @@
 //! Keys that are numbers or booleans become text (`0x10:` is the key `16`). Of duplicate keys the last wins, unless
 //! [`Duplicates::Refuse`] is asked for. `<<` merges maps at its place: keys written after it win.
 //!
-//! Limits, so that no input exhausts stack or memory: 16 MiB of text, 2 million nodes, 256 levels (also after aliases are
+//! Limits, so that no input exhausts stack or memory: 16 MiB of text, 500000 nodes, 256 levels (also after aliases are
 //! followed), and the alias ratio of yaml.v2 with 64 MiB of text repeated through aliases.
 
 mod compose;

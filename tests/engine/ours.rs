@@ -3,7 +3,7 @@
 use super::cases::{Answer, Case, chart_files, unwrap};
 use clap::Parser as _;
 use istio_operator::cli::chart::{ChartArgs, run};
-use istio_operator::gotmpl::Ambient;
+use istio_operator::gotmpl::{Ambient, Usage};
 use istio_operator::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings};
 use std::cell::RefCell;
 
@@ -51,6 +51,7 @@ fn ambient() -> Ambient {
                 *byte = (state >> 56) as u8;
             }
         })),
+        usage: Usage::default(),
     }
 }
 

@@ -4,7 +4,9 @@ use super::super::ast::{Operand, Place};
 use super::super::builtins::{Builtin, Code};
 use super::super::error::{CallError, ExecError, Problem};
 use super::super::function::{Signature, Type};
-use super::super::set::Callable;
+use super::super::price::{By, Price};
+use super::super::set::{Callable, Callee};
+use super::super::usage::{Cost, Exhausted};
 use super::super::value::{ListKind, MapKind, Value};
 use super::eval::Evaluated;
 use super::{Slot, State};
@@ -28,12 +30,23 @@ impl Arguments<'_> {
     }
 }
 
+/// What a call gives: its result, unless its arguments or the budgets fail.
+type Called = Result<Result<Slot, CallError>, ExecError>;
+
 /// What is called.
 #[derive(Clone, Copy)]
 pub(super) enum Target<'f> {
     Function(&'f Callable),
     /// A method, whose arguments are only checked if its signature is known.
-    Method(Option<Signature>, &'f dyn Fn(&[Value]) -> Result<Value, String>),
+    Method(Method<'f>),
+}
+
+/// A method of some value.
+#[derive(Clone, Copy)]
+pub(super) struct Method<'f> {
+    pub signature: Option<Signature>,
+    pub cost: &'f dyn Fn(&[Value]) -> Cost,
+    pub invoke: &'f dyn Fn(&[Value]) -> Result<Value, String>,
 }
 
 impl<'t> State<'_, '_, 't> {
@@ -49,22 +62,24 @@ impl<'t> State<'_, '_, 't> {
         let deeper = self.executor.descend();
         self.within(deeper)?;
         let result = match target {
-            Target::Method(signature, invoke) => {
-                let any = Signature { params: &[], variadic: Some(Type::Any) };
-                let slots = self.arguments(dot, signature.unwrap_or(any), name, arguments)?;
-                invoke(&values(slots)).map(Slot::result).map_err(CallError::from)
-            }
-            Target::Function(Callable::Pure(function)) => {
+            Target::Method(method) => self.method(dot, method, node, name, arguments)?,
+            Target::Function(Callable { code: Callee::Pure(function), price }) => {
                 let signature = Signature { params: function.params, variadic: function.variadic };
-                let slots = self.arguments(dot, signature, name, arguments)?;
-                (function.call)(self.executor.ambient(), &values(slots)).map(Slot::result).map_err(CallError::from)
+                let values = values(self.arguments(dot, signature, name, arguments)?);
+                self.pay(price, &values, node)?;
+                let result = (function.call)(self.executor.ambient(), &values);
+                self.settle(price, result.map_err(CallError::from))?
             }
-            Target::Function(Callable::Native(native)) => {
+            Target::Function(Callable { code: Callee::Native(native), price }) => {
                 let signature = Signature { params: native.params, variadic: native.variadic };
-                let slots = self.arguments(dot, signature, name, arguments)?;
-                (native.call)(self.executor, &values(slots)).map(Slot::result)
+                let values = values(self.arguments(dot, signature, name, arguments)?);
+                self.pay(price, &values, node)?;
+                let result = (native.call)(self.executor, &values);
+                self.settle(price, result)?
             }
-            Target::Function(Callable::Builtin(builtin)) => self.builtin(dot, builtin, name, arguments)?,
+            Target::Function(Callable { code: Callee::Builtin(builtin), price }) => {
+                self.builtin(dot, (builtin, price), node, name, arguments)?
+            }
         };
         self.executor.ascend();
         result.map_err(|error| {
@@ -73,19 +88,67 @@ impl<'t> State<'_, '_, 't> {
         })
     }
 
+    fn method(
+        &mut self,
+        dot: &Slot,
+        method: Method<'_>,
+        node: &'t dyn Place,
+        name: &str,
+        arguments: Arguments<'t>,
+    ) -> Called {
+        let any = Signature { params: &[], variadic: Some(Type::Any) };
+        let values = values(self.arguments(dot, method.signature.unwrap_or(any), name, arguments)?);
+        let cost = (method.cost)(&values);
+        self.bought(self.executor.usage().afford(cost), node)?;
+        let result = (method.invoke)(&values);
+        self.within(self.executor.usage().make(usize::try_from(cost.bytes).unwrap_or(usize::MAX)))?;
+        Ok(result.map(Slot::result).map_err(CallError::from))
+    }
+
+    /// Pays for a call that is about to be made.
+    fn pay(&mut self, price: &Price, arguments: &[Value], node: &'t dyn Place) -> Result<(), ExecError> {
+        self.bought(price.pay(self.executor.usage(), arguments), node)
+    }
+
+    /// The call is at fault if the budgets do not reach; else errors stand where they would without prices.
+    fn bought(&mut self, paid: Result<(), Exhausted>, node: &'t dyn Place) -> Result<(), ExecError> {
+        paid.map_err(|exhausted| {
+            self.place(node);
+            self.fail(exhausted)
+        })
+    }
+
+    /// Counts what a call has made.
+    fn settle(&self, price: &Price, result: Result<Value, CallError>) -> Called {
+        if let Ok(value) = &result {
+            self.within(price.settle(self.executor.usage(), value))?;
+        }
+        Ok(result.map(Slot::result))
+    }
+
     fn builtin(
         &mut self,
         dot: &Slot,
-        builtin: &Builtin,
+        (builtin, price): (&Builtin, &Price),
+        node: &'t dyn Place,
         name: &str,
         arguments: Arguments<'t>,
-    ) -> Result<Result<Slot, CallError>, ExecError> {
+    ) -> Called {
         match builtin.code {
             Code::And => self.decide(dot, false, name, arguments).map(Ok),
             Code::Or => self.decide(dot, true, name, arguments).map(Ok),
             Code::Plain(code) => {
                 let slots = self.arguments(dot, builtin.signature, name, arguments)?;
-                Ok(code(&slots).map_err(CallError::from))
+                let paid = match price.by {
+                    By::Nothing => self.executor.usage().work(price.base),
+                    _ => price.pay(self.executor.usage(), &slots.iter().map(|s| s.value.clone()).collect::<Vec<_>>()),
+                };
+                self.bought(paid, node)?;
+                let result = code(&slots).map_err(CallError::from);
+                if let Ok(slot) = &result {
+                    self.within(price.settle(self.executor.usage(), &slot.value))?;
+                }
+                Ok(result)
             }
             Code::Call => {
                 let written = arguments.nodes.first().map(|node| node.place().to_string());
@@ -178,7 +241,10 @@ impl<'t> State<'_, '_, 't> {
             (Type::Any | Type::Reflect, _) => return self.constant(dot, node),
             (Type::Bool, Operand::Bool(l)) => (Some(Value::Bool(l.value)), "bool"),
             (Type::Bool, _) => (None, "bool"),
-            (Type::String, Operand::String(l)) => (Some(Value::string(&*l.value.text)), "string"),
+            (Type::String, Operand::String(l)) => {
+                self.within(self.executor.usage().make(l.value.text.len()))?;
+                (Some(Value::string(&*l.value.text)), "string")
+            }
             (Type::String, _) => (None, "string"),
             (Type::Int, Operand::Number(l)) => (l.value.int.map(Value::Int), "integer"),
             (Type::Int64, Operand::Number(l)) => (l.value.int.map(Value::Int64), "integer"),

@@ -6,7 +6,7 @@ use super::super::error::{ExecError, Problem};
 use super::super::function::Signature;
 use super::super::literal::Number;
 use super::super::value::{MapKind, Value};
-use super::call::{Arguments, Target};
+use super::call::{Arguments, Method, Target};
 use super::{Slot, State, Variable};
 
 /// The result of evaluating something.
@@ -69,7 +69,10 @@ impl<'t> State<'_, '_, 't> {
             Operand::Bool(literal) => Ok(Slot::bare(Value::Bool(literal.value))),
             Operand::Dot(_) => Ok(dot.clone()),
             Operand::Number(number) => self.number(number),
-            Operand::String(literal) => Ok(Slot::bare(Value::string(&*literal.value.text))),
+            Operand::String(literal) => {
+                self.within(self.executor.usage().make(literal.value.text.len()))?;
+                Ok(Slot::bare(Value::string(&*literal.value.text)))
+            }
             other => self.err(format!("can't handle assignment of {} to empty interface argument", other.place())),
         }
     }
@@ -121,6 +124,7 @@ impl<'t> State<'_, '_, 't> {
             return self.err(format!("undefined variable: {name}"));
         };
         let slot = variable.slot.clone();
+        self.within(self.executor.usage().work(self.variables.len() as u64 / VARIABLES))?;
         if fields.is_empty() {
             self.not_a_function(node, &arguments)?;
             return Ok(slot);
@@ -146,6 +150,7 @@ impl<'t> State<'_, '_, 't> {
         let Some((last, others)) = names.split_last() else {
             return Ok(receiver);
         };
+        self.within(self.executor.usage().work(FIELD * names.len() as u64))?;
         for name in others {
             receiver = self.field(dot, &receiver, node, name, Arguments::NONE)?;
         }
@@ -169,8 +174,11 @@ impl<'t> State<'_, '_, 't> {
                     && let Some(method) = self.executor.set.functions().values_method(name)
                 {
                     let signature = Signature { params: method.params, variadic: method.variadic };
-                    let target = Target::Method(Some(signature), &|args| (method.call)(map, args));
-                    return self.call(dot, target, node, name, arguments);
+                    // Some of them write all values there are.
+                    let cost = |args: &[Value]| (method.cost)(map, args);
+                    let invoke = |args: &[Value]| (method.call)(map, args);
+                    let method = Method { signature: Some(signature), cost: &cost, invoke: &invoke };
+                    return self.call(dot, Target::Method(method), node, name, arguments);
                 }
                 if arguments.any() {
                     return self.err(format!("{name} is not a method but has arguments"));
@@ -182,10 +190,16 @@ impl<'t> State<'_, '_, 't> {
                     let invoke = |args: &[Value]| {
                         object.call(name, args).unwrap_or_else(|| Err(format!("method {name} is missing")))
                     };
-                    let target = Target::Method(object.method_signature(name), &invoke);
-                    return self.call(dot, target, node, name, arguments);
+                    let cost = |args: &[Value]| object.price(name, args);
+                    let method = Method { signature: object.method_signature(name), cost: &cost, invoke: &invoke };
+                    return self.call(dot, Target::Method(method), node, name, arguments);
                 }
                 let is_map = object.kind_name() == "map";
+                if is_map {
+                    let cost = object.price(name, &[]);
+                    self.within(self.executor.usage().afford(cost))?;
+                    self.within(self.executor.usage().make(usize::try_from(cost.bytes).unwrap_or(usize::MAX)))?;
+                }
                 let missing = || if is_map { Some(no_bytes()) } else { None };
                 let Some(value) = object.field(name).or_else(missing) else {
                     return self.no_field(receiver, name);
@@ -204,5 +218,11 @@ impl<'t> State<'_, '_, 't> {
         Err(self.fail(Problem::Text(format!("can't evaluate field {name} in type {}", receiver.type_name()))))
     }
 }
+
+/// The work of looking up a field.
+const FIELD: u64 = 20;
+
+/// So many variables are passed by in one unit of work, until the one that is meant is found.
+const VARIABLES: u64 = 8;
 
 const NOT_INVOKED: &str = "has arguments but cannot be invoked as function";

@@ -1,11 +1,19 @@
 //! The nodes of a template's body.
 
 use super::super::ast::{Branch, Invocation, List, Node, Place, Template};
-use super::super::error::{ExecError, Exhausted, Failure, Problem};
+use super::super::error::{ExecError, Failure, Problem, quoted_node};
 use super::super::format;
+use super::super::price::{By, Makes, Price};
+use super::super::usage::Exhausted;
 use super::super::value::Value;
 use super::{Executor, Slot, State, Variable};
 use std::sync::Arc;
+
+/// What is printed without a function.
+const PRINTED: Price = Price { base: 0, by: By::Trees, work: 4, bytes: 4, makes: Makes::Nothing };
+
+/// What is walked by `range`, of which a copy is made.
+const WALKED: Price = Price { base: 0, by: By::Items, work: 12, bytes: 48, makes: Makes::Nothing };
 
 /// How a list of nodes ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +35,7 @@ impl<'t> State<'_, '_, 't> {
     #[cold]
     pub(super) fn fail(&self, problem: impl Into<Problem>) -> ExecError {
         let problem = problem.into();
-        let (pos, node) = self.at.map_or((0, String::new()), |node| (node.pos(), node.to_string()));
+        let (pos, node) = self.at.map_or((0, String::new()), |node| (node.pos(), quoted_node(&node)));
         ExecError::At(Box::new(Failure {
             location: self.template.locate(pos),
             template: self.template.name.clone(),
@@ -90,6 +98,9 @@ impl<'t> State<'_, '_, 't> {
     }
 
     fn print(&mut self, value: &Value) -> Result<(), ExecError> {
+        if matches!(value, Value::List(_) | Value::Map(_) | Value::Object(_)) {
+            self.within(PRINTED.pay(self.executor.usage(), std::slice::from_ref(value)))?;
+        }
         let out = &mut self.executor.out;
         let before = out.len();
         match value {
@@ -155,6 +166,7 @@ impl<'t> State<'_, '_, 't> {
                 Ok(length > 0)
             }
             Value::Map(map) => {
+                self.within(WALKED.pay(self.executor.usage(), std::slice::from_ref(value)))?;
                 let entries = map.snapshot();
                 let ran = !entries.is_empty();
                 for (key, value) in entries {
@@ -165,7 +177,9 @@ impl<'t> State<'_, '_, 't> {
                 }
                 Ok(ran)
             }
-            Value::Object(object) if object.entries().is_some() => {
+            Value::Object(object) if object.entry_count().is_some() => {
+                self.within(PRINTED.pay(self.executor.usage(), std::slice::from_ref(value)))?;
+                self.within(self.executor.usage().make(usize::try_from(object.weight()).unwrap_or(usize::MAX)))?;
                 let entries = object.entries().unwrap_or_default();
                 let ran = !entries.is_empty();
                 for (key, value) in entries {
@@ -176,6 +190,7 @@ impl<'t> State<'_, '_, 't> {
                 Ok(ran)
             }
             other => {
+                self.within(PRINTED.pay(self.executor.usage(), std::slice::from_ref(other)))?;
                 let shown = format::display(other);
                 self.err(format!("range can't iterate over {}", String::from_utf8_lossy(&shown)))
             }
@@ -197,7 +212,7 @@ impl<'t> State<'_, '_, 't> {
 
     /// One pass of a loop.
     fn pass(&mut self, branch: &'t Branch, index: Slot, item: Slot) -> Result<Flow, ExecError> {
-        let budget = self.executor.iterate();
+        let budget = self.executor.usage().iterate();
         self.within(budget)?;
         let mark = self.variables.len();
         let dot = item.clone();

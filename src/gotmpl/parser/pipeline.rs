@@ -86,6 +86,7 @@ impl<'a> Parser<'_, 'a> {
                 return Ok(());
             }
             self.next_non_space();
+            self.take(1)?;
             pipe.variables.push(text_of(&variable));
             self.variables.push(text_of(&variable));
             if !comma {
@@ -138,6 +139,7 @@ impl<'a> Parser<'_, 'a> {
         let pos = token.pos;
         let mut names = Vec::new();
         while token.kind == Kind::Field {
+            self.take(1)?;
             names.push(field_of(&token));
             self.next();
             token = self.peek();
@@ -162,6 +164,7 @@ impl<'a> Parser<'_, 'a> {
     }
 
     fn term(&mut self) -> Parsed<Option<Operand>> {
+        self.take(1)?;
         let token = self.next_non_space();
         let pos = token.pos;
         Ok(Some(match token.kind {
@@ -170,6 +173,8 @@ impl<'a> Parser<'_, 'a> {
             Kind::Nil => Operand::Nil(Literal { pos, value: () }),
             Kind::Variable => {
                 let name = text_of(&token);
+                // All that are visible are looked through.
+                self.take(self.variables.len() / 64)?;
                 if !self.variables.contains(&name) {
                     return self.error(format!("undefined variable \"{name}\""));
                 }

@@ -9,10 +9,10 @@ pub(super) fn on_a_big_stack<T: Send + 'static>(run: impl FnOnce() -> T + Send +
 }
 
 fn run_with(text: &str, budgets: Budgets) -> Result<Vec<u8>, ExecError> {
-    let world = World::new();
+    let world = World::with(budgets);
     let mut set = world.set.clone();
     set.parse("f", text).unwrap();
-    execute(&set, "f", Value::Nil, &Environment { budgets, ..world.environment() })
+    execute(&set, "f", Value::Nil, &world.environment())
 }
 
 fn message(text: &'static str, budgets: Budgets) -> String {

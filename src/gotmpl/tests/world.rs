@@ -21,14 +21,19 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new() -> Self {
+        Self::with(Budgets::default())
+    }
+
+    pub(super) fn with(budgets: Budgets) -> Self {
         let functions = Functions::new().with(PURE).with_natives(NATIVE).with_values_methods(METHODS);
         let entropy: function::Entropy = Box::new(|buffer| buffer.fill(0));
-        let ambient = Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: RefCell::new(entropy) };
+        let entropy = RefCell::new(entropy);
+        let ambient = Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy, usage: Usage::new(budgets) };
         Self { set: TemplateSet::new("gotpl", functions.into()), ambient, includes: Includes::default() }
     }
 
     pub(super) fn environment(&self) -> Environment<'_> {
-        Environment { ambient: &self.ambient, context: &self.includes, budgets: Budgets::default() }
+        Environment { ambient: &self.ambient, context: &self.includes }
     }
 
     /// What `helm template` prints for a manifest that includes `t` from a file with this text.
@@ -245,23 +250,35 @@ fn include(exec: &mut Executor<'_>, arguments: &[Value]) -> Result<Value, CallEr
 
 /// The methods of `chartutil.Values`, as far as their arguments go.
 const METHODS: &[Method] = &[
-    Method { name: "YAML", params: &[], variadic: None, call: |_, _| Ok(text("")) },
-    Method { name: "AsMap", params: &[], variadic: None, call: |m, _| Ok(Value::Map(m.retyped(MapKind::Any))) },
+    Method { name: "YAML", params: &[], variadic: None, cost: free, call: |_, _| Ok(text("")) },
+    Method {
+        name: "AsMap",
+        params: &[],
+        variadic: None,
+        cost: free,
+        call: |m, _| Ok(Value::Map(m.retyped(MapKind::Any))),
+    },
     Method {
         name: "Table",
         params: &[Type::String],
         variadic: None,
+        cost: free,
         call: |m, a| Ok(retyped(m.get(&string(&a[0])).unwrap())),
     },
     Method {
         name: "PathValue",
         params: &[Type::String],
         variadic: None,
+        cost: free,
         call: |m, a| {
             let path = string(&a[0]);
             let value = path.split('.').fold(Value::Map(m.clone()), |v, key| map(&v).get(key).unwrap());
             Ok(value)
         },
     },
-    Method { name: "Encode", params: &[Type::Any], variadic: None, call: |_, _| Ok(Value::Nil) },
+    Method { name: "Encode", params: &[Type::Any], variadic: None, cost: free, call: |_, _| Ok(Value::Nil) },
 ];
+
+fn free(_: &Map, _: &[Value]) -> Cost {
+    Cost::default()
+}

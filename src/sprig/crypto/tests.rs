@@ -5,7 +5,7 @@ use super::der::{self, Reader};
 use super::key::Key;
 use super::{Source, pem};
 use crate::gotmpl::format::display;
-use crate::gotmpl::{Ambient, Value};
+use crate::gotmpl::{Ambient, Usage, Value};
 use crate::sprig::testing::check;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
@@ -24,7 +24,12 @@ fn ambient() -> Ambient {
             *byte = (mixed ^ (mixed >> 31)).to_le_bytes()[0];
         }
     };
-    Ambient { now: || (1_706_696_431, 0), timezone: "UTC".to_owned(), entropy: RefCell::new(Box::new(entropy)) }
+    Ambient {
+        now: || (1_706_696_431, 0),
+        timezone: "UTC".to_owned(),
+        entropy: RefCell::new(Box::new(entropy)),
+        usage: Usage::default(),
+    }
 }
 
 fn call(ambient: &Ambient, name: &str, args: &[Value]) -> Result<Value, String> {

@@ -10,7 +10,7 @@ fn times_are_what_helm_makes_of_them() {
 use super::object::Time;
 use super::zone::Zone;
 use crate::gotmpl::format::display;
-use crate::gotmpl::{Ambient, Value};
+use crate::gotmpl::{Ambient, Usage, Value};
 use std::cell::RefCell;
 
 /// 2024-01-31 10:20:31.5 UTC, in Berlin.
@@ -19,6 +19,7 @@ fn ambient() -> Ambient {
         now: || (1_706_696_431, 500_000_000),
         timezone: "Europe/Berlin".to_owned(),
         entropy: RefCell::new(Box::new(|buffer| buffer.fill(0))),
+        usage: Usage::default(),
     }
 }
 

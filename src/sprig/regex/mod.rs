@@ -1,7 +1,8 @@
 //! Regular expressions with Go's syntax (RE2), iteration, replacement templates and error texts.
 //!
 //! In: patterns and texts as bytes. Out: matches, replaced texts, pieces. The matching itself is the `regex` crate's,
-//! which has the same leftmost-first semantics and linear time; [`syntax`] rewrites Go's patterns for it.
+//! which has the same leftmost-first semantics and linear time; [`syntax`] rewrites Go's patterns for it. Every search is
+//! paid by what it may look at, so that a pattern which looks to the end of a text for each of its matches ends too.
 //!
 //! Known differences: a byte that is not UTF-8 is no character here, where Go takes it for U+FFFD; patterns may nest
 //! 200 deep, not 1000.
@@ -11,120 +12,169 @@ mod syntax;
 mod tests;
 
 use super::args::{fixed, int, text};
+use super::prices::pattern_size;
 use crate::gotmpl::Type::{Int, String as GoString};
 use crate::gotmpl::format::quote;
-use crate::gotmpl::{Function, Text, Value};
+use crate::gotmpl::{Function, Text, Usage, Value};
 use regex::bytes::{Captures, Regex, RegexBuilder};
 
 /// The functions of this file. The plain forms panic in Go on a bad pattern, which shows in their error texts.
 pub const FUNCTIONS: &[Function] = &[
-    fixed("regexMatch", &[GoString, GoString], |_, a| {
-        Ok(Value::Bool(Pattern::compile(text(a, 0)).is_ok_and(|p| p.matches(text(a, 1)))))
+    fixed("regexMatch", &[GoString, GoString], |m, a| match Pattern::compile(&m.usage, text(a, 0)) {
+        Ok(pattern) => pattern.matches(text(a, 1)),
+        Err(_) => Ok(Value::Bool(false)),
     }),
-    fixed("mustRegexMatch", &[GoString, GoString], |_, a| {
-        Ok(Value::Bool(Pattern::compile(text(a, 0))?.matches(text(a, 1))))
+    fixed("mustRegexMatch", &[GoString, GoString], |m, a| Pattern::compile(&m.usage, text(a, 0))?.matches(text(a, 1))),
+    fixed("regexFind", &[GoString, GoString], |m, a| Pattern::require(&m.usage, text(a, 0))?.find(a)),
+    fixed("mustRegexFind", &[GoString, GoString], |m, a| Pattern::compile(&m.usage, text(a, 0))?.find(a)),
+    fixed("regexFindAll", &[GoString, GoString, Int], |m, a| Pattern::require(&m.usage, text(a, 0))?.find_all(a)),
+    fixed("mustRegexFindAll", &[GoString, GoString, Int], |m, a| Pattern::compile(&m.usage, text(a, 0))?.find_all(a)),
+    fixed("regexReplaceAll", &[GoString, GoString, GoString], |m, a| {
+        Pattern::require(&m.usage, text(a, 0))?.replace_all(a, Pattern::expand)
     }),
-    fixed("regexFind", &[GoString, GoString], |_, a| Ok(Pattern::require(text(a, 0))?.find(a))),
-    fixed("mustRegexFind", &[GoString, GoString], |_, a| Ok(Pattern::compile(text(a, 0))?.find(a))),
-    fixed("regexFindAll", &[GoString, GoString, Int], |_, a| Ok(Pattern::require(text(a, 0))?.find_all(a))),
-    fixed("mustRegexFindAll", &[GoString, GoString, Int], |_, a| Ok(Pattern::compile(text(a, 0))?.find_all(a))),
-    fixed("regexReplaceAll", &[GoString, GoString, GoString], |_, a| {
-        Ok(Pattern::require(text(a, 0))?.replace_all(a, Pattern::expand))
+    fixed("mustRegexReplaceAll", &[GoString, GoString, GoString], |m, a| {
+        Pattern::compile(&m.usage, text(a, 0))?.replace_all(a, Pattern::expand)
     }),
-    fixed("mustRegexReplaceAll", &[GoString, GoString, GoString], |_, a| {
-        Ok(Pattern::compile(text(a, 0))?.replace_all(a, Pattern::expand))
+    fixed("regexReplaceAllLiteral", &[GoString, GoString, GoString], |m, a| {
+        Pattern::require(&m.usage, text(a, 0))?.replace_all(a, |_, _, literal| literal.to_vec())
     }),
-    fixed("regexReplaceAllLiteral", &[GoString, GoString, GoString], |_, a| {
-        Ok(Pattern::require(text(a, 0))?.replace_all(a, |_, _, literal| literal.to_vec()))
+    fixed("mustRegexReplaceAllLiteral", &[GoString, GoString, GoString], |m, a| {
+        Pattern::compile(&m.usage, text(a, 0))?.replace_all(a, |_, _, literal| literal.to_vec())
     }),
-    fixed("mustRegexReplaceAllLiteral", &[GoString, GoString, GoString], |_, a| {
-        Ok(Pattern::compile(text(a, 0))?.replace_all(a, |_, _, literal| literal.to_vec()))
-    }),
-    fixed("regexSplit", &[GoString, GoString, Int], |_, a| Ok(Pattern::require(text(a, 0))?.split(a))),
-    fixed("mustRegexSplit", &[GoString, GoString, Int], |_, a| Ok(Pattern::compile(text(a, 0))?.split(a))),
+    fixed("regexSplit", &[GoString, GoString, Int], |m, a| Pattern::require(&m.usage, text(a, 0))?.split(a)),
+    fixed("mustRegexSplit", &[GoString, GoString, Int], |m, a| Pattern::compile(&m.usage, text(a, 0))?.split(a)),
     fixed("regexQuoteMeta", &[GoString], |_, a| Ok(Value::string(quote_meta(text(a, 0))))),
 ];
 
-/// The most memory a compiled pattern may take; Go stops at about as much.
-const SIZE_LIMIT: usize = 128 << 20;
+/// The most memory a compiled pattern may take, and its automaton while it searches. Go takes more, for patterns that nobody
+/// writes.
+const SIZE_LIMIT: usize = 16 << 20;
+
+/// A search costs as much as looking at so many bytes, however few there are.
+const SEARCH: u64 = 300;
+
+/// From so many bytes on the clock is looked at after each search.
+const FAR: usize = 16 << 10;
+
+/// What a piece of a text takes: it is a text of its own, and noted before.
+const PIECE: usize = 80;
 
 /// A compiled pattern.
-struct Pattern {
+struct Pattern<'m> {
     regex: Regex,
+    /// What searching may use up.
+    usage: &'m Usage,
+    /// The work of looking at a byte: many states have to be followed by some patterns.
+    work: u64,
     /// Names of the groups by number; empty for those without.
     names: Vec<String>,
     /// Whether the pattern was the empty text.
     is_empty: bool,
 }
 
-impl Pattern {
+impl<'m> Pattern<'m> {
     /// `regexp.Compile`.
-    fn compile(pattern: &[u8]) -> Result<Self, String> {
+    fn compile(usage: &'m Usage, pattern: &[u8]) -> Result<Self, String> {
         let translated = syntax::translate(pattern)?;
-        let built =
-            RegexBuilder::new(&translated.pattern).nest_limit(syntax::MAX_DEPTH * 4).size_limit(SIZE_LIMIT).build();
+        let built = RegexBuilder::new(&translated.pattern)
+            .nest_limit(syntax::MAX_DEPTH * 4)
+            .size_limit(SIZE_LIMIT)
+            .dfa_size_limit(SIZE_LIMIT / 4)
+            .build();
         let too_large = |_| syntax::error("expression too large", &String::from_utf8_lossy(pattern));
         let regex = built.map_err(too_large)?;
-        Ok(Self { regex, names: translated.names, is_empty: pattern.is_empty() })
+        let work = 5 + pattern_size(pattern) / 20;
+        Ok(Self { regex, usage, work, names: translated.names, is_empty: pattern.is_empty() })
     }
 
     /// `regexp.MustCompile`: the error as its panic puts it.
-    fn require(pattern: &[u8]) -> Result<Self, String> {
-        Self::compile(pattern).map_err(|e| format!("regexp: Compile({}): {e}", backquote(pattern)))
+    fn require(usage: &'m Usage, pattern: &[u8]) -> Result<Self, String> {
+        Self::compile(usage, pattern).map_err(|e| format!("regexp: Compile({}): {e}", backquote(pattern)))
     }
 
-    fn matches(&self, s: &[u8]) -> bool {
-        self.regex.is_match(s)
+    /// Pays for looking at so many bytes.
+    fn look(&self, bytes: usize) -> Result<(), String> {
+        self.usage.work((bytes as u64 + SEARCH).saturating_mul(self.work)).map_err(|e| e.to_string())
+    }
+
+    /// Pays for a search that began and ended at these places. It may have looked at all that is left before it took less;
+    /// how far is not known, so that only time bounds that.
+    fn found(&self, s: &[u8], start: usize, end: usize) -> Result<(), String> {
+        if s.len().saturating_sub(end) > FAR {
+            self.usage.tick().map_err(|e| e.to_string())?;
+        }
+        self.look(end.saturating_sub(start))
+    }
+
+    /// Pays for the bytes that are made of a text.
+    fn make(&self, bytes: usize) -> Result<(), String> {
+        self.usage.make(bytes).map_err(|e| e.to_string())
+    }
+
+    fn matches(&self, s: &[u8]) -> Result<Value, String> {
+        self.look(s.len())?;
+        Ok(Value::Bool(self.regex.is_match(s)))
     }
 
     /// The leftmost match of the second argument, or an empty text.
-    fn find(&self, args: &[Value]) -> Value {
-        Value::string(self.regex.find(text(args, 1)).map(|m| m.as_bytes()).unwrap_or_default())
+    fn find(&self, args: &[Value]) -> Result<Value, String> {
+        self.look(text(args, 1).len())?;
+        Ok(Value::string(self.regex.find(text(args, 1)).map(|m| m.as_bytes()).unwrap_or_default()))
     }
 
     /// The first matches, as many as the third argument says; all if it is negative.
-    fn find_all(&self, args: &[Value]) -> Value {
+    fn find_all(&self, args: &[Value]) -> Result<Value, String> {
         let s = text(args, 1);
-        let found = self.all_matches(s, int(args, 2));
-        Value::strings(found.into_iter().map(|(start, end)| Text::from(s.get(start..end).unwrap_or_default())))
+        let found = self.all_matches(s, int(args, 2))?;
+        Ok(Value::strings(found.into_iter().map(|(start, end)| Text::from(s.get(start..end).unwrap_or_default()))))
     }
 
     /// Start and end of each match. An empty match right after a match does not count.
-    fn all_matches(&self, s: &[u8], limit: i64) -> Vec<(usize, usize)> {
+    fn all_matches(&self, s: &[u8], limit: i64) -> Result<Vec<(usize, usize)>, String> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        self.look(s.len())?;
         let mut found = Vec::new();
         let mut at = 0;
         let mut previous_end = None;
         while found.len() < limit && at <= s.len() {
             let Some(next) = self.regex.find_at(s, at) else { break };
+            self.found(s, at, next.end())?;
             let is_repeated = next.end() == at && previous_end == Some(next.start());
             at = if next.end() == at { at + rune_width(s, at).max(1) } else { next.end() };
             previous_end = Some(next.end());
             if !is_repeated {
+                self.make(PIECE)?;
                 found.push((next.start(), next.end()));
             }
         }
-        found
+        Ok(found)
     }
 
     /// The second argument with every match replaced by what `write` makes of it and the third argument.
-    fn replace_all(&self, args: &[Value], write: fn(&Self, &Captures<'_>, &[u8]) -> Vec<u8>) -> Value {
+    fn replace_all(&self, args: &[Value], write: fn(&Self, &Captures<'_>, &[u8]) -> Vec<u8>) -> Result<Value, String> {
         let (s, template) = (text(args, 1), text(args, 2));
+        self.look(s.len())?;
         let mut out = Vec::new();
         let (mut copied, mut at) = (0, 0);
         while at <= s.len() {
             let Some(captures) = self.regex.captures_at(s, at) else { break };
             let Some(whole) = captures.get(0) else { break };
+            self.found(s, at, whole.end())?;
+            let before = out.len();
             out.extend_from_slice(s.get(copied..whole.start()).unwrap_or_default());
             // An empty match right after a match is not replaced.
             if whole.end() > copied || whole.start() == 0 {
+                // A template may name a group often.
+                let references = memchr::memchr_iter(b'$', template).count();
+                self.make(references.saturating_mul(whole.len()))?;
                 out.extend(write(self, &captures, template));
             }
+            self.make(out.len() - before)?;
             copied = whole.end();
             at = whole.end().max(at + rune_width(s, at).max(1));
         }
         out.extend_from_slice(s.get(copied..).unwrap_or_default());
-        Value::string(out)
+        Ok(Value::string(out))
     }
 
     /// Go's replacement template: `$1`, `$name`, `${1}`, `$$`; a name is as long as letters, digits and `_` go on.
@@ -161,18 +211,18 @@ impl Pattern {
     }
 
     /// The pieces of the second argument between matches, at most as many as the third says; all if it is negative.
-    fn split(&self, args: &[Value]) -> Value {
+    fn split(&self, args: &[Value]) -> Result<Value, String> {
         let (s, limit) = (text(args, 1), int(args, 2));
         if limit == 0 {
-            return Value::strings(Vec::<Text>::new());
+            return Ok(Value::strings(Vec::<Text>::new()));
         }
         if !self.is_empty && s.is_empty() {
-            return Value::strings([""]);
+            return Ok(Value::strings([""]));
         }
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut pieces: Vec<Text> = Vec::new();
         let (mut begin, mut end) = (0, 0);
-        for (start, stop) in self.all_matches(s, limit) {
+        for (start, stop) in self.all_matches(s, limit)? {
             if pieces.len() >= most.saturating_sub(1) {
                 break;
             }
@@ -185,7 +235,7 @@ impl Pattern {
         if end != s.len() {
             pieces.push(s.get(begin..).unwrap_or_default().into());
         }
-        Value::strings(pieces)
+        Ok(Value::strings(pieces))
     }
 }
 

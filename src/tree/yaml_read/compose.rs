@@ -14,7 +14,7 @@ use super::spans::Position;
 pub(super) const MAX_DEPTH: usize = 256;
 
 /// Most nodes of a stream.
-const MAX_NODES: usize = 2_000_000;
+const MAX_NODES: usize = 500_000;
 
 /// Index of a node in its graph.
 pub(super) type NodeId = usize;

@@ -1,14 +1,14 @@
 //! Templates: no text makes the engine panic, and every render ends within its budgets.
 #![no_main]
 
-use istio_operator::gotmpl::Ambient;
+use istio_operator::gotmpl::{Ambient, Usage};
 use istio_operator::gotmpl::function::Entropy;
 use istio_operator::helm::{Capabilities, Chart, ParsedChart, ReleaseOptions, Surroundings};
 use libfuzzer_sys::fuzz_target;
 
 fn ambient() -> Ambient {
     let entropy: Entropy = Box::new(|bytes| bytes.fill(7));
-    Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: entropy.into() }
+    Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: entropy.into(), usage: Usage::default() }
 }
 
 fuzz_target!(|text: &str| {

@@ -1,0 +1,396 @@
+//! What every function of a template costs: Go's own, sprig's and Helm's.
+//!
+//! A unit of work is about 10 ns of a build without optimisation. Bytes are the most that a call has in hand at once for
+//! each unit of what it is measured by, intermediate copies included. A row that is too cheap is a hole in the budgets; one
+//! that is too dear refuses charts. Both show in the tests with hostile and with ordinary charts.
+
+use super::args::{at, int, text};
+use crate::gotmpl::{By, Cost, Makes, Price, Prices, Value};
+
+/// A call that looks at little and makes nothing.
+const fn small(work: u64) -> Price {
+    Price { base: work, by: By::Nothing, work: 0, bytes: 0, makes: Makes::Nothing }
+}
+
+/// A call that looks at its texts byte by byte and makes another one, or lists of parts.
+const fn texts(work: u64, bytes: u64) -> Price {
+    Price { base: 100, by: By::Texts, work, bytes, makes: Makes::Everything }
+}
+
+/// A call that copies lists or maps without what is in them.
+const fn items(work: u64, bytes: u64) -> Price {
+    Price { base: 100, by: By::Items, work, bytes, makes: Makes::Outside }
+}
+
+/// A call that walks through whole values.
+const fn trees(work: u64, bytes: u64, makes: Makes) -> Price {
+    Price { base: 100, by: By::Trees, work, bytes, makes }
+}
+
+/// A call with a rule of its own.
+const fn rule(rule: fn(&[Value]) -> Cost) -> Price {
+    Price { base: 100, by: By::Rule(rule), work: 0, bytes: 0, makes: Makes::Everything }
+}
+
+/// A call that takes long whatever it is given.
+const fn slow(base: u64) -> Price {
+    Price { base, by: By::Texts, work: 50, bytes: 100, makes: Makes::Everything }
+}
+
+/// All of them.
+pub static PRICES: &Prices = &[
+    // Numbers, truth, types, choices, and what only reads an entry.
+    (&["and", "or", "not", "call", "len", "lt", "le", "gt", "ge", "hello"], small(20)),
+    (&["add", "add1", "sub", "mul", "div", "mod", "max", "biggest", "min", "int", "int64", "float64"], small(30)),
+    (&["maxf", "minf", "ceil", "floor", "round", "randInt", "uuidv4", "now", "atoi"], small(100)),
+    (&["default", "empty", "coalesce", "all", "any", "ternary", "required"], small(30)),
+    (&["typeOf", "kindOf", "typeIs", "typeIsLike", "kindIs", "index", "get", "hasKey", "dig", "plural"], small(40)),
+    (&["include", "unset", "getHostByName"], small(100)),
+    (&["lookup"], small(1000)),
+    // Decimals of 300 digits.
+    (&["addf", "add1f", "subf", "mulf", "divf"], small(120_000)),
+    // Texts: a pass over the bytes.
+    (&["trim", "trimSuffix", "trimPrefix", "trunc", "substr", "abbrev", "abbrevboth", "splitn"], texts(1, 3)),
+    (&["contains", "hasPrefix", "hasSuffix"], texts(1, 0)),
+    (&["trimAll", "trimall", "upper", "lower", "title", "untitle", "swapcase", "nospace", "initials"], texts(20, 6)),
+    (&["snakecase", "kebabcase", "camelcase"], texts(40, 16)),
+    (&["base", "dir", "clean", "ext", "isAbs", "osBase", "osDir", "osClean", "osExt", "osIsAbs"], texts(20, 40)),
+    (&["split", "splitList"], rule(splitting)),
+    (&["replace"], rule(replacing)),
+    (&["repeat"], rule(|a| of_text(scaled(text(a, 1).len(), int(a, 0)), 1))),
+    (&["indent", "nindent"], rule(indenting)),
+    (&["wrap", "wrapWith"], rule(wrapping)),
+    (&["regexQuoteMeta"], texts(4, 4)),
+    (&["join"], rule(joining)),
+    (&["fail"], texts(1, 8)),
+    // The parsed template is bounded by itself.
+    (&["tpl"], texts(20, 8)),
+    // Patterns: what compiling takes. Matching is counted as it goes on.
+    (&["regexMatch", "mustRegexMatch", "regexFind", "mustRegexFind"], rule(matching)),
+    (&["regexFindAll", "mustRegexFindAll", "regexSplit", "mustRegexSplit"], rule(matching)),
+    (&["regexReplaceAll", "mustRegexReplaceAll"], rule(matching)),
+    (&["regexReplaceAllLiteral", "mustRegexReplaceAllLiteral"], rule(matching)),
+    // Encodings.
+    (&["b64enc", "b64dec", "b32enc", "b32dec"], texts(10, 5)),
+    (&["urlParse"], texts(20, 16)),
+    (&["urlJoin"], trees(20, 16, Makes::Everything)),
+    (&["sha1sum", "sha256sum", "sha512sum", "adler32sum"], texts(4, 0)),
+    (&["encryptAES", "decryptAES"], texts(100, 8)),
+    (&["fromJson", "fromJsonArray", "mustFromJson"], rule(|a| parsing(text(a, 0), 100))),
+    (&["fromYaml", "fromYamlArray"], rule(|a| parsing(text(a, 0), 600))),
+    (&["fromToml"], rule(|a| parsing(text(a, 0), 600))),
+    (&["toJson", "mustToJson", "toRawJson", "mustToRawJson"], trees(10, 8, Makes::Everything)),
+    (&["toPrettyJson", "mustToPrettyJson"], trees(20, 16, Makes::Everything)),
+    (&["toYaml", "toYamlPretty"], trees(20, 8, Makes::Everything)),
+    (&["toToml"], Price { base: 100, by: By::Paths, work: 20, bytes: 8, makes: Makes::Everything }),
+    // Printing.
+    (&["print", "println", "cat", "squote", "toString"], trees(3, 3, Makes::Everything)),
+    (&["toStrings"], trees(3, 4, Makes::Everything)),
+    (&["quote"], trees(6, 10, Makes::Everything)),
+    (&["html", "js", "urlquery"], trees(20, 12, Makes::Everything)),
+    (&["printf"], rule(formatting)),
+    // An error prints what cannot be compared; an object is compared by what it prints.
+    (&["eq", "ne"], rule(comparing)),
+    (&["toDecimal"], trees(3, 3, Makes::Nothing)),
+    // Lists and maps.
+    (&["list", "tuple", "append", "mustAppend", "push", "mustPush", "prepend", "mustPrepend"], items(3, 56)),
+    (&["rest", "mustRest", "initial", "mustInitial", "reverse", "mustReverse", "compact", "mustCompact"], items(3, 56)),
+    (&["slice", "mustSlice", "concat"], items(3, 80)),
+    (&["chunk", "mustChunk"], Price { makes: Makes::Everything, ..items(60, 120) }),
+    (&["first", "mustFirst", "last", "mustLast"], Price { makes: Makes::Nothing, ..items(3, 24) }),
+    (&["sortAlpha"], trees(40, 8, Makes::Everything)),
+    (&["uniq", "mustUniq", "without", "mustWithout", "has", "mustHas"], rule(searching)),
+    (&["deepEqual"], trees(4, 2, Makes::Nothing)),
+    (&["dict"], items(100, 600)),
+    (&["set"], Price { makes: Makes::AsPriced, ..rule(|a| Cost { work: 100, bytes: 120 + text(a, 1).len() as u64 }) }),
+    (&["pluck", "keys", "values"], items(10, 80)),
+    (&["pick", "omit"], rule(picking)),
+    (
+        &["merge", "mustMerge", "mergeOverwrite", "mustMergeOverwrite"],
+        Price { makes: Makes::AsPriced, ..rule(merging) },
+    ),
+    (&["deepCopy", "mustDeepCopy"], trees(6, 8, Makes::Everything)),
+    (&["until"], rule(|a| numbers(0, 1, int(a, 0), 24))),
+    (&["untilStep"], rule(|a| numbers(int(a, 0), int(a, 2), int(a, 1), 24))),
+    (&["seq"], rule(sequence)),
+    // Randomness.
+    (
+        &["randAlpha", "randAlphaNum", "randNumeric", "randAscii", "randBytes"],
+        rule(|a| of_text(scaled(1, int(a, 0)), 60)),
+    ),
+    (&["shuffle"], texts(60, 10)),
+    // Dates, versions.
+    (&["date", "dateInZone", "date_in_zone", "htmlDate", "htmlDateInZone", "toDate", "mustToDate"], slow(3000)),
+    (&["dateModify", "date_modify", "mustDateModify", "must_date_modify", "unixEpoch", "ago"], slow(500)),
+    (&["duration", "durationRound"], slow(500)),
+    (&["semver", "semverCompare"], Price { work: 100, ..slow(3000) }),
+    // Cryptography, by what it takes with the crates that are optimised in every build.
+    (&["bcrypt", "htpasswd"], slow(6_000_000)),
+    (&["derivePassword"], slow(15_000_000)),
+    (&["genPrivateKey"], rule(key)),
+    (&["genCA", "genSelfSignedCert", "genSignedCert"], rule(|a| certificate(a, 20_000_000))),
+    (&["genCAWithKey", "genSelfSignedCertWithKey", "genSignedCertWithKey"], rule(|a| certificate(a, 10_000_000))),
+    (&["buildCustomCert"], slow(20_000)),
+];
+
+/// What a text of so many bytes costs: the bytes twice, since it is copied to where it stays.
+fn of_text(bytes: u64, work: u64) -> Cost {
+    Cost { work: bytes.saturating_mul(work), bytes: bytes.saturating_mul(2) }
+}
+
+/// A length so many times.
+fn scaled(length: usize, times: i64) -> u64 {
+    (length as u64).saturating_mul(u64::try_from(times).unwrap_or(0))
+}
+
+/// How often a text stands in another; an empty one stands before every byte and at the end.
+fn occurrences(part: &[u8], whole: &[u8]) -> u64 {
+    match part {
+        [] => whole.len() as u64 + 1,
+        [byte] => memchr::memchr_iter(*byte, whole).count() as u64,
+        _ => memchr::memmem::find_iter(whole, part).count() as u64,
+    }
+}
+
+fn splitting(a: &[Value]) -> Cost {
+    // The parts are texts of their own, in a map with keys of their own.
+    let (whole, parts) = (text(a, 1).len() as u64, occurrences(text(a, 0), text(a, 1)) + 1);
+    Cost { work: whole * 2 + parts * 60, bytes: whole + parts * 180 }
+}
+
+fn replacing(a: &[Value]) -> Cost {
+    let (old, new, whole) = (text(a, 0), text(a, 1), text(a, 2));
+    // Only a text that grows needs to be looked through first.
+    let count = if new.len() > old.len() || old.len() < 2 { occurrences(old, whole) } else { whole.len() as u64 };
+    let grown = if new.len() > old.len() { count.saturating_mul(new.len() as u64) } else { 0 };
+    let bytes = (whole.len() as u64).saturating_add(grown);
+    // The pieces between are listed.
+    let pieces = if old.is_empty() { 0 } else { count.min(whole.len() as u64) * 16 };
+    Cost {
+        work: whole.len() as u64 * 2 + bytes / 16 + pieces,
+        bytes: bytes.saturating_mul(2).saturating_add(pieces * 2),
+    }
+}
+
+fn indenting(a: &[Value]) -> Cost {
+    let lines = occurrences(b"\n", text(a, 1)) + 1;
+    let bytes = (text(a, 1).len() as u64).saturating_add(scaled(1, int(a, 0)).saturating_mul(lines));
+    Cost {
+        work: text(a, 1).len() as u64 * 2 + bytes / 16 + lines * 10,
+        bytes: bytes.saturating_mul(3).saturating_add(lines * 32),
+    }
+}
+
+fn wrapping(a: &[Value]) -> Cost {
+    let (line_end, whole) = if a.len() > 2 { (text(a, 1).len(), text(a, 2)) } else { (1, text(a, 1)) };
+    let width = u64::try_from(int(a, 0)).unwrap_or(0).max(1);
+    // Lines break at blanks, so they may be short, but each break takes at least one byte.
+    let breaks = (whole.len() as u64).min(occurrences(b" ", whole) + whole.len() as u64 / width);
+    let bytes = (whole.len() as u64).saturating_add(breaks.saturating_mul(line_end.max(1) as u64));
+    Cost { work: (whole.len() as u64 + breaks) * 20 + bytes / 16, bytes: bytes.saturating_mul(3) }
+}
+
+fn joining(a: &[Value]) -> Cost {
+    let count = match at(a, 1) {
+        Value::List(list) => list.len() as u64,
+        _ => 1,
+    };
+    let inside = crate::gotmpl::price::printed(at(a, 1), LARGE);
+    let bytes = count.saturating_mul(text(a, 0).len() as u64).saturating_add(inside);
+    Cost { work: inside.saturating_mul(3) + bytes / 16, bytes: bytes.saturating_mul(3) }
+}
+
+/// Beyond all budgets; there counting ends.
+const LARGE: u64 = 1 << 28;
+
+/// A pattern's size: each byte counts as often as repetitions copy it, and a class of letters of all scripts for hundreds.
+fn matching(a: &[Value]) -> Cost {
+    let size = pattern_size(text(a, 0));
+    Cost { work: 10_000_u64.saturating_add(size.saturating_mul(150)), bytes: 1 << 20 }
+}
+
+/// How many instructions a pattern may become.
+pub(super) fn pattern_size(pattern: &[u8]) -> u64 {
+    let mut copies = 1_u64;
+    let mut classes = 0;
+    let mut number = 0_u64;
+    let mut previous = 0;
+    let mut in_braces = false;
+    for byte in pattern {
+        match byte {
+            b'{' => (in_braces, number) = (true, 0),
+            b'0'..=b'9' if in_braces => number = (number * 10 + u64::from(byte - b'0')).min(1000),
+            b',' if in_braces => number = 0,
+            b'}' => {
+                copies = copies.saturating_mul(number.max(1)).min(1000);
+                in_braces = false;
+            }
+            b'p' | b'P' if previous == b'\\' => classes += 1,
+            _ => {}
+        }
+        previous = *byte;
+    }
+    (pattern.len() as u64 + classes * 300).saturating_mul(copies)
+}
+
+/// What reading a text into a tree costs: by the bytes, and by those of them that may begin something.
+fn parsing(text: &[u8], each: u64) -> Cost {
+    let marks =
+        text.iter().filter(|b| matches!(b, b',' | b':' | b'\n' | b'[' | b'{' | b'-' | b'?' | b'=')).count() as u64;
+    // Aliases repeat what is there, as far as the reader lets them.
+    let repeated = if text.contains(&b'*') && text.contains(&b'&') { 64 << 20 } else { 0 };
+    let length = text.len() as u64;
+    Cost { work: length * 10 + marks * each, bytes: length * 4 + marks * 200 + repeated }
+}
+
+/// By the widths and precisions written in the format, and by the arguments as often as they may be printed.
+fn formatting(a: &[Value]) -> Cost {
+    let format = text(a, 0);
+    let verbs = memchr::memchr_iter(b'%', format).count() as u64;
+    let sizes = a.iter().skip(1).map(|v| crate::gotmpl::price::printed(v, LARGE));
+    // By `[1]` one argument may be printed by every verb.
+    let numbered = memchr::memchr(b'[', format).is_some();
+    let printed =
+        if numbered { sizes.max().unwrap_or(0).saturating_mul(verbs) } else { sizes.fold(0, u64::saturating_add) };
+    let grows = if format.iter().any(|b| matches!(b, b'q' | b'x' | b'X' | b'U')) { 10 } else { 1 };
+    let stars = memchr::memchr_iter(b'*', format).count() as u64;
+    let padding = widths(format).saturating_add(stars.saturating_mul(1_000_001));
+    let bytes = printed.saturating_mul(grows).saturating_add(padding).saturating_add(format.len() as u64);
+    let work = printed.saturating_mul(3 * grows).saturating_add(format.len() as u64 * 10).saturating_add(padding / 4);
+    Cost { work, bytes: bytes.saturating_mul(3) }
+}
+
+/// The sum of all numbers in a format, each as large as one may be.
+fn widths(format: &[u8]) -> u64 {
+    let numbers = format.split(|b| !b.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    let value = |digits: &[u8]| digits.iter().fold(0_u64, |n, d| (n * 10 + u64::from(d - b'0')).min(1_000_001));
+    numbers.map(value).fold(0, u64::saturating_add)
+}
+
+fn comparing(a: &[Value]) -> Cost {
+    let composite = |v: &Value| match v {
+        Value::List(_) | Value::Map(_) | Value::Object(_) => crate::gotmpl::price::printed(v, LARGE),
+        Value::String(s) => s.as_bytes().len() as u64 / 16,
+        _ => 1,
+    };
+    let size = a.iter().map(composite).fold(0, u64::saturating_add);
+    Cost { work: size.saturating_mul(3), bytes: size.saturating_mul(4) }
+}
+
+/// Every item may be compared with every other, or with each that is looked for.
+fn searching(a: &[Value]) -> Cost {
+    let sizes: Vec<u64> = a.iter().map(|v| crate::gotmpl::price::printed(v, LARGE)).collect();
+    let total = sizes.iter().copied().fold(0, u64::saturating_add);
+    let count = |v: &Value| if let Value::List(list) = v { list.len() as u64 } else { 1 };
+    let times =
+        if a.len() == 1 { count(at(a, 0)) } else { a.iter().map(count).min().unwrap_or(1).max(a.len() as u64 - 1) };
+    // Values that differ mostly do so at their beginning; those that do not are compared to their end.
+    let items = a.iter().map(count).max().unwrap_or(1);
+    let work = total.saturating_mul(4).saturating_add(items.saturating_mul(times).saturating_mul(8));
+    Cost {
+        work: work.saturating_add(if total > 1 << 20 { total.saturating_mul(times) } else { 0 }),
+        bytes: items.saturating_mul(60),
+    }
+}
+
+/// Each map is merged with all before it: entries of both are looked at, and those of maps that both have.
+fn merging(a: &[Value]) -> Cost {
+    let mut entries = 0;
+    for (at, source) in a.iter().enumerate() {
+        for target in a.iter().take(at) {
+            shared_entries(target, source, 0, &mut entries);
+        }
+    }
+    Cost { work: entries.saturating_mul(60), bytes: entries.saturating_mul(110) }
+}
+
+/// Counts up to some millions, which no budget reaches.
+fn shared_entries(target: &Value, source: &Value, depth: usize, entries: &mut u64) {
+    const MOST: u64 = 8_000_000;
+    /// There merging itself stops.
+    const DEEPEST: usize = 501;
+    let (Value::Map(target), Value::Map(source)) = (target, source) else { return };
+    *entries += 1 + source.len() as u64;
+    if target.is_same(source) || depth > DEEPEST {
+        return;
+    }
+    source.each(|key, value| {
+        if let (Value::Map(_), Some(present @ Value::Map(_))) = (value, target.get_bytes(key.as_bytes())) {
+            shared_entries(&present, value, depth + 1, entries);
+        }
+        *entries < MOST
+    });
+}
+
+fn picking(a: &[Value]) -> Cost {
+    let entries = if let Value::Map(map) = at(a, 0) { map.len() as u64 } else { 0 };
+    let names = a.len() as u64;
+    Cost { work: entries * (60 + names * 4), bytes: entries * 180 }
+}
+
+/// A list of numbers from one to another.
+fn numbers(start: i64, step: i64, end: i64, each: u64) -> Cost {
+    let count = start.abs_diff(end).checked_div(step.unsigned_abs()).unwrap_or(0).saturating_add(1);
+    Cost { work: count.saturating_mul(4), bytes: count.saturating_mul(each * 2) }
+}
+
+fn sequence(a: &[Value]) -> Cost {
+    // The text of a number has up to 20 characters, and is a text of its own before all are joined.
+    let cost = match a.len() {
+        1 => numbers(0, 1, int(a, 0), 60),
+        2 => numbers(int(a, 0), 1, int(a, 1), 60),
+        3 => numbers(int(a, 0), int(a, 1), int(a, 2), 60),
+        _ => Cost::default(),
+    };
+    Cost { work: cost.work.saturating_mul(30), ..cost }
+}
+
+fn key(a: &[Value]) -> Cost {
+    let work = match text(a, 0) {
+        b"" | b"rsa" => 100_000_000,
+        b"dsa" => 150_000_000,
+        _ => 10_000_000,
+    };
+    Cost { work, bytes: 1 << 20 }
+}
+
+/// The names of a certificate count too.
+fn certificate(a: &[Value], work: u64) -> Cost {
+    let names = a.iter().map(|v| crate::gotmpl::price::printed(v, LARGE)).fold(0, u64::saturating_add);
+    Cost {
+        work: names.saturating_mul(20).saturating_add(work),
+        bytes: names.saturating_mul(10).saturating_add(1 << 20),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gotmpl::Functions;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_function_has_one_price() {
+        let functions = Functions::new().with(&crate::sprig::functions()).priced(PRICES);
+        assert_eq!(functions.unpriced(), [] as [&str; 0]);
+        let mut seen = BTreeSet::new();
+        for name in PRICES.iter().flat_map(|(names, _)| names.iter()) {
+            assert!(seen.insert(name), "{name} stands twice");
+        }
+    }
+
+    #[test]
+    fn repetitions_of_a_pattern_multiply() {
+        assert_eq!(pattern_size(b"abc"), 3);
+        assert_eq!(pattern_size(b"a{10}"), 50);
+        assert_eq!(pattern_size(b"(a{10}){20}"), 11 * 200);
+        assert_eq!(pattern_size(b"a{1,63}"), 7 * 63);
+        assert!(pattern_size(br"\pL{100}") > 30_000);
+    }
+
+    #[test]
+    fn widths_are_bounded_as_go_bounds_them() {
+        assert_eq!(widths(b"%10d%.20f%x"), 30);
+        assert_eq!(widths(b"%99999999999999999999d"), 1_000_001);
+    }
+}
