@@ -1,6 +1,7 @@
 //! Ports of a Service, merged by port and protocol: the API's own merge key is the port alone, which would mix up TCP and
 //! UDP.
 
+use super::Notice;
 use serde_json::{Map, Value, json};
 
 /// An overlay's port replaces the one of the same number and protocol as a whole; the others follow in their order. Without
@@ -18,6 +19,16 @@ pub fn merge(base: &[Value], overlay: &[Value]) -> Vec<Value> {
         }
     }
     merged.into_iter().map(|(_, port)| complete(port)).collect()
+}
+
+/// Protocols that are taken as TCP, as in 1.17.
+pub(super) fn unknown_protocols(ports: &[Value], path: &str) -> Vec<Notice> {
+    let protocols = ports.iter().map(|p| p.get("protocol").and_then(Value::as_str).unwrap_or_default());
+    let unknown = protocols.enumerate().filter(|(_, p)| !["", "tcp", "udp"].contains(&p.to_lowercase().as_str()));
+    let notice = |(i, protocol): (usize, &str)| {
+        Notice::new(format!("{path}.ports[{i}].protocol"), format!("{protocol:?} is taken as TCP; use an overlay"))
+    };
+    unknown.map(notice).collect()
 }
 
 fn with_protocol(port: &Value) -> Value {
