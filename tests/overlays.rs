@@ -20,7 +20,9 @@ fn overlaid(overlays: &Value, strictness: Strictness) -> Result<Manifests, Strin
 
 /// An overlay of istiod's objects with one patch.
 fn patch(kind: &str, name: &str, path: &str, value: Value) -> Value {
-    json!({"kind": kind, "name": name, "patches": [{"path": path, "value": value}]})
+    let mut one = json!({ "path": path });
+    one["value"] = value;
+    json!({"kind": kind, "name": name, "patches": [one]})
 }
 
 fn istiod(path: &str, value: Value) -> Value {

@@ -68,7 +68,10 @@ fn with(spec: &Value, component: &str, workload: &str, settings: &Value) -> (Val
 /// Whether a spec makes other objects than another, or is refused, or is warned of with the path.
 fn is_noticed(plain: &Value, changed: &Value, path: &str) -> bool {
     let with_change = match build(changed) {
-        Err(error) => return error.contains(path) || panic!("{path}: {error}"),
+        Err(error) => {
+            assert!(error.contains(path), "{path}: {error}");
+            return true;
+        }
         Ok(manifests) => manifests,
     };
     with_change.warnings.iter().any(|w| w.contains(path)) || with_change.parts != build(plain).unwrap().parts
@@ -160,8 +163,7 @@ fn every_field_of_the_spec_has_an_effect_or_is_told() {
             "meshConfig" => json!({"accessLogFile": "/dev/stderr"}),
             "components" => json!({"cni": {"enabled": true}}),
             "addonComponents" => json!({"mine": {"enabled": true}}),
-            "values" => json!({"global": {"logAsJson": true}}),
-            "unvalidatedValues" => json!({"global": {"logAsJson": true}}),
+            "values" | "unvalidatedValues" => json!({"global": {"logAsJson": true}}),
             other => panic!("no value for {other}"),
         };
         if !is_noticed(&json!({}), &json!({ field: value }), &format!("spec.{field}")) {
@@ -309,5 +311,63 @@ fn a_gateway_that_is_injected_takes_the_settings_of_all_gateways() {
             assert!(full.pointer(path).is_some(), "{list} {path}");
             assert_eq!(full.pointer(path), injected.pointer(path), "{list} {path}");
         }
+    }
+}
+
+/// The built-in package with a text in one of its files changed.
+fn package_with(file: &str, old: &str, new: &str) -> (tempfile::TempDir, Package) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("package");
+    Package::export(&path).unwrap();
+    let text = std::fs::read_to_string(path.join(file)).unwrap();
+    assert!(text.contains(old), "{file}: {text}");
+    std::fs::write(path.join(file), text.replace(old, new)).unwrap();
+    let package = Package::open(path.to_str()).unwrap();
+    (folder, package)
+}
+
+fn keys_with(package: &Package) -> Vec<String> {
+    let request = request::from_resource(
+        &json!({"spec": {"namespace": "elsewhere", "values": {"global": {"istioNamespace": "elsewhere"}}}}),
+    );
+    let manifests = pipeline::build(&request, &ClusterFacts::default(), package, Strictness::Full).unwrap();
+    manifests.keys().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_object_has_the_namespace_that_its_kind_has() {
+    let file = "charts/istio-control/istio-discovery/templates/serviceaccount.yaml";
+    let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let line = text.lines().find(|l| l.trim_start().starts_with("namespace:")).unwrap();
+    let (_folder, package) = package_with(file, &format!("{line}\n"), "");
+    let keys = keys_with(&package);
+    assert!(keys.contains(&"ServiceAccount elsewhere/istiod".to_owned()), "{keys:#?}");
+
+    let file = "charts/istio-control/istio-discovery/templates/clusterrole.yaml";
+    let (_folder, package) = package_with(file, "metadata:\n", "metadata:\n  namespace: {{ .Release.Namespace }}\n");
+    let keys = keys_with(&package);
+    assert!(keys.contains(&"ClusterRole istiod-clusterrole-elsewhere".to_owned()), "{keys:#?}");
+}
+
+#[test]
+fn two_ports_of_a_gateway_may_lead_to_one_port_of_its_pods() {
+    let ports = json!([{"name": "a", "port": 80, "targetPort": 8080}, {"name": "b", "port": 8081, "targetPort": 8080}]);
+    let gateway = json!({"name": "gw", "enabled": true, "k8s": {"service": {"ports": ports}}});
+    let found = pods(&json!({"components": {"ingressGateways": [gateway]}}), "gw");
+    let listed = found["containers"][0]["ports"].as_array().unwrap();
+    assert_eq!(listed.iter().filter(|p| p["containerPort"] == 8080).count(), 1, "{listed:?}");
+}
+
+#[test]
+fn a_setting_without_its_container_is_refused() {
+    let file = "charts/istio-control/istio-discovery/templates/deployment.yaml";
+    let (_folder, package) = package_with(file, "- name: discovery", "- name: other");
+    for field in ["env", "imagePullPolicy", "readinessProbe", "resources", "volumeMounts"] {
+        let spec = json!({"components": {"pilot": {"k8s": {field: sample(field)}}}});
+        let request = request::from_resource(&json!({ "spec": spec }));
+        let error = pipeline::build(&request, &ClusterFacts::default(), &package, Strictness::TakenOver).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(&format!("spec.components.pilot.k8s.{field}: Deployment")), "{error}");
+        assert!(error.contains("no container discovery") && error.contains("other"), "{error}");
     }
 }

@@ -117,14 +117,25 @@ pub fn place(enabled: &Enabled) -> String {
     }
 }
 
+/// The namespace of objects that name none, though their kind lives in one.
+#[must_use]
+pub fn home(enabled: &Enabled) -> &str {
+    if enabled.namespace.is_empty() { "istio-system" } else { &enabled.namespace }
+}
+
 /// Lays a component's settings and overlays over its objects.
 ///
 /// # Errors
 /// Every problem found.
 pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<Vec<Notice>, Vec<OverlayError>> {
+    objects.iter_mut().for_each(ports::join_equal);
     let before: Vec<_> = objects.iter().map(|o| (o.api_version().to_owned(), o.key())).collect();
     let mut outcome = k8s::apply(enabled, objects);
     let broken = patches::apply(enabled, objects, &mut outcome);
+    // An overlay may have taken a namespace away.
+    for object in objects.iter_mut() {
+        object.settle(home(enabled));
+    }
     for (i, (object, (version, key))) in objects.iter().zip(&before).enumerate() {
         // What is half done says nothing of what was meant.
         if !broken.contains(&i) {

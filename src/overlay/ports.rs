@@ -2,6 +2,7 @@
 //! UDP.
 
 use super::Notice;
+use crate::object::Object;
 use serde_json::{Map, Value, json};
 
 /// An overlay's port replaces the one of the same number and protocol as a whole; the others follow in their order. Without
@@ -19,6 +20,31 @@ pub fn merge(base: &[Value], overlay: &[Value]) -> Vec<Value> {
         }
     }
     merged.into_iter().map(|(_, port)| complete(port)).collect()
+}
+
+/// Drops the ports of a container that are listed twice alike, as charts do where two ports of a Service lead to one: they
+/// say nothing new, and server-side apply refuses them.
+pub(super) fn join_equal(object: &mut Object) {
+    const CONTAINERS: &str = "/spec/template/spec/containers";
+    let has_twice = |container: &Value| {
+        let ports = container.get("ports").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        ports.iter().enumerate().any(|(i, port)| ports.iter().take(i).any(|p| p == port))
+    };
+    if object.is_crd()
+        || !object.value().pointer(CONTAINERS).and_then(Value::as_array).is_some_and(|c| c.iter().any(has_twice))
+    {
+        return;
+    }
+    let containers = object.value_mut().pointer_mut(CONTAINERS).and_then(Value::as_array_mut);
+    for ports in containers.into_iter().flatten().filter_map(|c| c.get_mut("ports")?.as_array_mut()) {
+        let mut kept: Vec<Value> = vec![];
+        for port in ports.drain(..) {
+            if !kept.contains(&port) {
+                kept.push(port);
+            }
+        }
+        *ports = kept;
+    }
 }
 
 /// Protocols that are taken as TCP, as in 1.17.
