@@ -7,15 +7,15 @@ use crate::helm::chart::{Chart, ChartError};
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, ObjectKey};
-use crate::overlay::{self, OverlayError};
+use crate::overlay::{self, Notice, OverlayError, effects};
 use crate::parallel;
 use crate::render::{self, ComponentChart, RenderError};
-use crate::request::{self, Request};
+use crate::request::{self, Origin, Request};
 use crate::resolve::profile::Profiles;
-use crate::resolve::{self, ResolveError, Resolved, Strictness};
+use crate::resolve::{self, Enabled, ResolveError, Resolved, Strictness};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -57,9 +57,19 @@ pub enum PipelineError {
     /// Settings or overlays do not fit.
     #[error("{}", join(.0))]
     Overlay(Vec<OverlayError>),
-    /// Two components render the same object.
-    #[error("{0} is rendered twice and differently; give gateways different names")]
-    Twice(String),
+    /// Two components render the same objects.
+    #[error("{}", join(.0))]
+    Twice(Vec<Twice>),
+}
+
+/// An object that is rendered twice and differently.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} and {} both render {object}, and differently; give them different names or namespaces", .places[0], .places[1])]
+pub struct Twice {
+    /// The object.
+    pub object: String,
+    /// What renders it.
+    pub places: [String; 2],
 }
 
 fn join<T: ToString>(errors: &[T]) -> String {
@@ -195,51 +205,93 @@ pub fn build(
     {
         return Err(ResolveError::Invalid(vec![problem]).into());
     }
-    build_resolved(resolved, facts, package)
+    build_resolved(resolved, request, facts, package)
 }
 
 /// Everything a resolved request comes to, without owner labels.
-fn build_resolved(resolved: Resolved, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
+fn build_resolved(
+    resolved: Resolved,
+    request: &Request,
+    facts: &ClusterFacts,
+    package: &Package,
+) -> Result<Manifests, PipelineError> {
     let capabilities = render::capabilities(facts.version.as_ref());
     let made = parallel::map(&resolved.components, |enabled| {
         let chart = package.chart(enabled.component)?;
         let mut objects = render::render(enabled, &chart, &capabilities).map_err(|e| PipelineError::Render(vec![e]))?;
-        overlay::apply(enabled, &mut objects).map_err(PipelineError::Overlay)?;
-        Ok(objects)
+        let before =
+            if is_set_by_user(&request.spec, enabled) { objects.iter().map(Object::digest).collect() } else { vec![] };
+        let notices = overlay::apply(enabled, &mut objects).map_err(PipelineError::Overlay)?;
+        let changed = objects.iter().zip(before).filter(|(object, before)| object.digest() != *before);
+        let changed = changed.map(|(object, _)| object.key()).collect();
+        Ok((objects, notices, changed))
     });
-    let mut parts: BTreeMap<Component, Part> = BTreeMap::new();
-    let (mut render_errors, mut overlay_errors) = (vec![], vec![]);
-    for (enabled, objects) in resolved.components.iter().zip(made) {
-        match objects {
-            Ok(objects) => {
-                let empty = Part { component: enabled.component, objects: vec![] };
-                parts.entry(enabled.component).or_insert(empty).objects.extend(objects);
-            }
-            Err(PipelineError::Render(errors)) => render_errors.extend(errors),
-            Err(PipelineError::Overlay(errors)) => overlay_errors.extend(errors),
-            Err(other) => return Err(other),
-        }
-    }
-    if !render_errors.is_empty() {
-        return Err(PipelineError::Render(render_errors));
-    }
-    if !overlay_errors.is_empty() {
-        return Err(PipelineError::Overlay(overlay_errors));
-    }
+    let mut notices = effects::without(resolved.spec(), &resolved.components);
+    let mut made = collect(&resolved.components, made, &request.origin)?;
+    notices.extend(made.iter_mut().flat_map(|m| std::mem::take(&mut m.notices)));
+    let mut warnings = resolved.warnings.clone();
+    warnings.extend(notices.iter().map(|n| n.located(&request.origin)));
     let text = |pointer: &str| resolve::text(resolved.spec(), pointer).unwrap_or_default().to_owned();
-    let mut manifests = Manifests {
-        parts: parts.into_values().collect(),
+    let manifests = Manifests {
+        changed: made.iter_mut().flat_map(|m| std::mem::take(&mut m.changed)).collect(),
+        parts: join_parts(made)?,
         network: text("/values/global/network"),
         version: tag(resolved.spec()),
         release: package.release(),
         namespace: resolved.namespace,
         profile: resolved.profile,
         revision: resolved.revision,
-        warnings: resolved.warnings,
+        warnings,
         spec: resolved.document.get("spec").cloned().unwrap_or_default(),
     };
-    drop_copies(&mut manifests.parts)?;
     Ok(manifests)
+}
+
+/// Whether the user's own spec has `k8s` settings or overlays of a component, beside those of its profile.
+fn is_set_by_user(spec: &Value, enabled: &Enabled) -> bool {
+    let settings = spec.get("components").and_then(|components| components.get(enabled.component.facts().field));
+    let has_k8s = |settings: &Value| settings.get("k8s").is_some_and(|k8s| !k8s.is_null());
+    match settings {
+        Some(Value::Array(gateways)) => {
+            gateways.iter().any(|gateway| resolve::text(gateway, "/name") == Some(&enabled.name) && has_k8s(gateway))
+        }
+        Some(settings) => has_k8s(settings),
+        None => false,
+    }
+}
+
+/// What one component, or one gateway, comes to.
+struct Made {
+    component: Component,
+    /// Where it is written.
+    place: String,
+    objects: Vec<Object>,
+    notices: Vec<Notice>,
+    /// What the user's settings and overlays have changed.
+    changed: BTreeSet<ObjectKey>,
+}
+
+/// The objects of a component, what there is to know of them, and which of them the user's settings have changed.
+type Rendered = Result<(Vec<Object>, Vec<Notice>, BTreeSet<ObjectKey>), PipelineError>;
+
+/// What all components come to, or the problems of all.
+fn collect(components: &[Enabled], results: Vec<Rendered>, origin: &Origin) -> Result<Vec<Made>, PipelineError> {
+    let (mut made, mut render_errors, mut overlay_errors) = (vec![], vec![], vec![]);
+    for (enabled, result) in components.iter().zip(results) {
+        match result {
+            Ok((objects, notices, changed)) => {
+                let place = overlay::place(enabled);
+                made.push(Made { component: enabled.component, place, objects, notices, changed });
+            }
+            Err(PipelineError::Render(errors)) => render_errors.extend(errors),
+            Err(PipelineError::Overlay(errors)) => overlay_errors.extend(errors.into_iter().map(|e| e.located(origin))),
+            Err(other) => return Err(other),
+        }
+    }
+    if !render_errors.is_empty() {
+        return Err(PipelineError::Render(render_errors));
+    }
+    if overlay_errors.is_empty() { Ok(made) } else { Err(PipelineError::Overlay(overlay_errors)) }
 }
 
 /// The tag of the control plane's images.
@@ -249,26 +301,35 @@ fn tag(spec: &Value) -> String {
     found.map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned)).unwrap_or_default()
 }
 
-/// Drops objects that are rendered twice and alike (a chart may give its definitions as files and as templates).
-fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
-    let mut first: BTreeMap<ObjectKey, &Object> = BTreeMap::new();
+/// Joins what belongs to one component, without objects that are rendered twice and alike (a chart may give its definitions
+/// as files and as templates).
+fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, PipelineError> {
+    let mut first: BTreeMap<ObjectKey, (&str, &Object)> = BTreeMap::new();
+    let mut twice = vec![];
     let mut kept = vec![];
-    for object in parts.iter().flat_map(|p| &p.objects) {
+    for (place, object) in made.iter().flat_map(|m| m.objects.iter().map(|o| (m.place.as_str(), o))) {
         match first.entry(object.key()) {
-            Entry::Vacant(entry) => drop(entry.insert(object)),
-            Entry::Occupied(entry) if *entry.get() == object => {
-                kept.push(false);
+            Entry::Vacant(entry) => {
+                entry.insert((place, object));
+                kept.push(true);
                 continue;
             }
-            Entry::Occupied(entry) => return Err(PipelineError::Twice(entry.key().to_string())),
+            Entry::Occupied(entry) if entry.get().1 == object => {}
+            Entry::Occupied(entry) => twice
+                .push(Twice { object: entry.key().to_string(), places: [entry.get().0.to_owned(), place.to_owned()] }),
         }
-        kept.push(true);
+        kept.push(false);
+    }
+    if !twice.is_empty() {
+        return Err(PipelineError::Twice(twice));
     }
     let mut kept = kept.into_iter();
-    for part in parts {
-        part.objects.retain(|_| kept.next() == Some(true));
+    let mut parts: BTreeMap<Component, Part> = BTreeMap::new();
+    for Made { component, objects, .. } in made {
+        let part = parts.entry(component).or_insert(Part { component, objects: vec![] });
+        part.objects.extend(objects.into_iter().filter(|_| kept.next() == Some(true)));
     }
-    Ok(())
+    Ok(parts.into_values().collect())
 }
 
 /// Everything a resource comes to, labelled as its.
@@ -290,7 +351,7 @@ pub fn from_record(resource: &Value, facts: &ClusterFacts, package: &Package) ->
     let request = request::from_resource(resource);
     let named = named_package(&request)?;
     let resolved = resolve::resolved(serde_json::json!({"spec": resource.get("spec")}));
-    let manifests = build_resolved(resolved, facts, named.as_ref().unwrap_or(package))?;
+    let manifests = build_resolved(resolved, &request, facts, named.as_ref().unwrap_or(package))?;
     Ok(labelled(manifests, resource))
 }
 

@@ -4,6 +4,7 @@ use crate::component::Component;
 use crate::gotmpl::{Ambient, Usage};
 use crate::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
 use crate::object::{Object, ObjectError};
+use crate::overlay::home;
 use crate::resolve::Enabled;
 use crate::tree::number::to_floats;
 use crate::tree::yaml_read;
@@ -133,6 +134,9 @@ pub fn render(
     let mut objects = vec![];
     for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {
         objects.extend(read_objects(component, file, text)?);
+    }
+    for object in &mut objects {
+        object.settle(home(enabled));
     }
     let wants_definitions = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));
     if component != Component::Base || wants_definitions {

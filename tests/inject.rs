@@ -399,3 +399,35 @@ fn what_is_wrong_is_told_with_its_place_and_nothing_is_printed() {
     assert!(fails(&[]).contains("there is no cluster to ask; give --operatorFileName"));
     assert!(fails(&["--operatorFileName", "absent.yaml"]).contains("absent.yaml"));
 }
+
+/// The names of a container's variables, in order.
+fn variables(pod: &Value, container: &str) -> Vec<String> {
+    let env = at(pod, &format!("spec.containers[name:{container}].env"));
+    env.as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_a_further_template_adds_to_the_proxy_comes_last() {
+    let template = "|\n      metadata: {annotations: {given: 'yes', empty: '', nothing: }}\n      spec:\n        containers:\n        \
+                    - name: istio-proxy\n          env: [{name: FIRST, value: a}, {name: SECOND, value: b}, \
+                    {name: TRUST_DOMAIN, value: mine}]\n";
+    let installation = format!(
+        "\n  values:\n    global: {{network: west}}\n    sidecarInjectorWebhook:\n     templates:\n      extra: {}",
+        template.replace("\n      ", "\n        ")
+    );
+    let plain = &injected(&installation, &pod("p", ""))[0];
+    let found = &injected(&installation, &pod("p", "inject.istio.io/templates: 'sidecar, extra'"))[0];
+    let own = ["FIRST", "SECOND"];
+    let (before, network): (Vec<_>, Vec<_>) =
+        variables(plain, "istio-proxy").into_iter().partition(|n| !n.starts_with("ISTIO_META_NETWORK"));
+    let (kept, set): (Vec<_>, Vec<_>) = variables(found, "istio-proxy").into_iter().partition(|n| before.contains(n));
+    assert_eq!(kept, before, "the order of the first template stays");
+    assert_eq!(set, [own.map(str::to_owned).to_vec(), network].concat());
+    let names = variables(found, "istio-proxy");
+    let place = |name: &str| names.iter().position(|n| n == name).unwrap();
+    assert!(place("FIRST") > place("TRUST_DOMAIN"), "{names:?}");
+    expect(found, "proxy $TRUST_DOMAIN: \"mine\"\nproxy $FIRST: \"a\"", "extra");
+    let annotations = &found["metadata"]["annotations"];
+    let given = ["given", "empty", "nothing"].map(|name| annotations.get(name).and_then(Value::as_str));
+    assert_eq!(given, [Some("yes"), None, None]);
+}

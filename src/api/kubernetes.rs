@@ -1,10 +1,11 @@
 //! The `k8s` settings of a component: which fields of its objects a user can set without writing an overlay.
 //!
 //! The shapes are those of the 1.17 API, which follow Kubernetes' own but for a few: a reference to a ConfigMap or
-//! Secret key nests its name in `localObjectReference`, and volumes nest their source in `volumeSource`.
+//! Secret key nests its name in `localObjectReference`. Volumes may nest their source in `volumeSource`, as there, or not.
 
 use super::schema::{Anything, Count, FreeMap, IntOrString, Integer, Long};
 use super::shape::messages;
+use super::volumes::{Volume, VolumeMount};
 use std::collections::BTreeMap;
 
 type Strings = BTreeMap<String, Option<String>>;
@@ -44,9 +45,9 @@ messages! {
         serviceAnnotations: Strings,
         /// The security context of the pods.
         securityContext: PodSecurityContext,
-        /// Accepted, and without effect as in 1.17: use an overlay.
+        /// Volumes of the pods, merged by name; a source of another type takes the place of the chart's.
         volumes: Vec<Volume>,
-        /// Accepted, and without effect as in 1.17: use an overlay.
+        /// Volume mounts of the component's container, merged by path.
         volumeMounts: Vec<VolumeMount>,
         /// Patches of rendered objects, for what no other setting reaches.
         overlays: Vec<K8sObjectOverlay>,
@@ -532,27 +533,5 @@ messages! {
         r#type: String,
         /// The file of a local one.
         localhostProfile: String,
-    }
-    /// A volume, in protobuf's shape.
-    Volume {
-        /// Its name.
-        name: String,
-        /// Its source.
-        volumeSource: FreeMap,
-    }
-    /// A volume mount.
-    VolumeMount {
-        /// The volume.
-        name: String,
-        /// Whether it is read-only.
-        readOnly: bool,
-        /// Where it is mounted.
-        mountPath: String,
-        /// Which part of it.
-        subPath: String,
-        /// How mounts propagate.
-        mountPropagation: String,
-        /// Which part, with variables.
-        subPathExpr: String,
     }
 }

@@ -12,6 +12,7 @@ pub mod proto;
 pub mod schema;
 pub mod shape;
 pub mod status;
+pub mod volumes;
 
 /// The API group.
 pub const GROUP: &str = "install.istio.io";

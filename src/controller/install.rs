@@ -164,7 +164,7 @@ impl<'a> Pass<'a> {
             let closed_by = plan::closed_by(component, &ready);
             let result = match closed_by {
                 Some(_) => self.repair(&wave, wanted).await,
-                None => self.apply_component(&wave).await,
+                None => self.apply_component(&wave, &wanted.manifests.changed).await,
             };
             let (stand, phase, version, note) = match (result, closed_by) {
                 (WaveResult::Failed(failures), _) => {
@@ -228,11 +228,11 @@ impl<'a> Pass<'a> {
     }
 
     /// The wave of a component, timed.
-    async fn apply_component(&mut self, wave: &plan::Wave<'_>) -> WaveResult {
+    async fn apply_component(&mut self, wave: &plan::Wave<'_>, changed: &BTreeSet<ObjectKey>) -> WaveResult {
         let (component, objects) = (wave.component.name(), wave.steps.iter().map(Vec::len).sum::<usize>());
         let span = tracing::debug_span!("component", component, objects, result = Empty);
         let begun = Instant::now();
-        let result = self.apply_wave(wave).instrument(span.clone()).await;
+        let result = self.apply_wave(wave, changed).instrument(span.clone()).await;
         span.record("result", result.name());
         self.context.metrics.time_component(component, result.name(), begun);
         result
@@ -296,7 +296,7 @@ impl<'a> Pass<'a> {
         let is_applied = outcome.failures.is_empty() && outcome.stands.values().all(|stand| *stand != Stand::Open);
         if is_applied {
             let record = plan::Wave { component: Component::Pilot, steps: vec![vec![&wanted.record]] };
-            match self.apply_wave(&record).await {
+            match self.apply_wave(&record, &BTreeSet::new()).await {
                 WaveResult::Failed(failures) => outcome.failures.extend(failures),
                 // Another resource has a record of this name; it serves no one but readers.
                 WaveResult::Conflict(why) => tracing::warn!(why, "the record is another resource's"),
@@ -326,7 +326,7 @@ impl<'a> Pass<'a> {
         let objects = wanted.manifests.parts.iter().flat_map(|part| &part.objects);
         let late = objects.filter(|object| wanted.replaced.by.contains(&object.key())).collect();
         let wave = plan::Wave { component: Component::Pilot, steps: vec![late] };
-        match self.apply_wave(&wave).await {
+        match self.apply_wave(&wave, &BTreeSet::new()).await {
             WaveResult::Failed(failures) => failures,
             WaveResult::Conflict(text) => vec![Failure { text, is_final: false }],
             WaveResult::Ready | WaveResult::Waiting(_) | WaveResult::NotProgressing(_) => vec![],

@@ -9,6 +9,7 @@ use crate::object::{Object, ObjectKey};
 use crate::observe::{Readiness, reason};
 use crate::plan;
 use futures::{FutureExt, StreamExt, stream};
+use std::collections::BTreeSet;
 
 /// How many objects of a step are written at once.
 const WRITES_AT_ONCE: usize = 16;
@@ -46,7 +47,10 @@ impl Pass<'_> {
     /// Brings the objects of a component to what is desired, step by step, and says how they stand. A step begins when the
     /// one before is written, and definitions are established. Nothing is written of a component of which another resource
     /// has a part and wants it otherwise.
-    pub(super) async fn apply_wave(&mut self, wave: &plan::Wave<'_>) -> WaveResult {
+    ///
+    /// Nor is anything written where one of the objects that the user's own settings have `changed` would be refused: those
+    /// are tried first, without being written. Others come from charts that are known to work, and cost no request more.
+    pub(super) async fn apply_wave(&mut self, wave: &plan::Wave<'_>, changed: &BTreeSet<ObjectKey>) -> WaveResult {
         match self.overlap(wave).await {
             Ok(None) => {}
             Ok(Some(why)) => return WaveResult::Conflict(why),
@@ -56,6 +60,10 @@ impl Pass<'_> {
             Ok(conflicts) if conflicts.is_empty() => {}
             Ok(conflicts) => return WaveResult::Conflict(summary(&conflicts)),
             Err(error) => return WaveResult::Failed(vec![error.into()]),
+        }
+        let refused = self.try_out(wave, changed).await;
+        if !refused.is_empty() {
+            return WaveResult::Failed(refused);
         }
         let (mut waits, mut refused) = (Waits::default(), vec![]);
         for step in &wave.steps {
@@ -80,6 +88,37 @@ impl Pass<'_> {
             (true, true, false) => WaveResult::Waiting(summary(&waits.passing)),
             (true, true, true) => WaveResult::Ready,
         }
+    }
+
+    /// Tries what the user's settings have changed and what is not applied yet. Returns what the API server would refuse.
+    async fn try_out(&mut self, wave: &plan::Wave<'_>, changed: &BTreeSet<ObjectKey>) -> Vec<Failure> {
+        let objects = wave.steps.iter().flatten().copied().filter(|object| changed.contains(&object.key()));
+        let mut refused = vec![];
+        for object in objects.collect::<Vec<_>>() {
+            let seen = self.memory.objects.get(&object.key()).filter(|seen| seen.digest == object.digest());
+            match seen.map(|seen| (&seen.standing, self.is_unchanged(object, seen))) {
+                Some((Standing::Rejected(why), true)) => {
+                    refused.push(Failure { text: why.clone(), is_final: true });
+                    continue;
+                }
+                None | Some((Standing::Rejected(_), false)) => {}
+                Some(_) => continue,
+            }
+            // What is not there yet, such as a definition, comes with the wave; what may pass is told by the write itself.
+            if let Err(error) = self.context.cluster.apply(object, true).await
+                && error.is_invalid()
+            {
+                self.remember_rejection(object, &error);
+                refused.push(error.into());
+            }
+        }
+        refused
+    }
+
+    /// Whether a live object is as it was when it was last looked at.
+    pub(super) fn is_unchanged(&self, object: &Object, seen: &Seen) -> bool {
+        let known = self.context.index.get(&object.key());
+        known.as_ref().map_or("", |known| &known.resource_version) == seen.resource_version
     }
 
     /// What other resources have of a wave and want otherwise.

@@ -14,6 +14,7 @@
 mod annotations;
 mod functions;
 mod installation;
+mod layers;
 mod mesh;
 mod metrics;
 mod overrides;
@@ -221,8 +222,12 @@ fn inject_pod(original: &Pod, owner: &Owner, installation: &Installation) -> Res
     let mut merged = original.tree().clone();
     let mut added = json!({});
     for (_, patch) in &patches {
-        added = strategic_merge(added, patch, &WorkloadSchema)?;
-        merged = strategic_merge(merged, patch, &WorkloadSchema)?;
+        let patch = layers::without_empty_annotations(patch, original);
+        for tree in [&mut added, &mut merged] {
+            let before = tree.clone();
+            *tree = strategic_merge(tree.take(), &patch, &WorkloadSchema)?;
+            layers::append_variables(tree, &before, original);
+        }
     }
     let added = Pod::shaped(&added).map_err(InjectError::Result)?;
     let merged = Pod::shaped(&merged).map_err(InjectError::Result)?;

@@ -31,6 +31,8 @@ pub struct Manifests {
     pub release: String,
     /// `spec.revision`, empty for none.
     pub revision: String,
+    /// The objects that the user's own `k8s` settings and overlays have changed: what nobody has tried before.
+    pub changed: BTreeSet<ObjectKey>,
     /// What a person should know of the spec.
     pub warnings: Vec<String>,
     /// The spec with everything that its profile adds.

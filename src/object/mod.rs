@@ -4,6 +4,7 @@ pub mod inventory;
 pub mod labels;
 pub mod manifests;
 pub mod order;
+pub mod scope;
 
 use crate::tree::{yaml_read, yaml_write};
 use serde_json::{Map, Value};
@@ -236,6 +237,22 @@ impl Object {
     #[must_use]
     pub fn is_crd(&self) -> bool {
         self.kind() == "CustomResourceDefinition"
+    }
+
+    /// Puts it where its kind lives: in its namespace, in this one if it names none, or in no namespace. A kind that is not
+    /// known here stays where it is.
+    pub fn settle(&mut self, namespace: &str) {
+        let wanted = match scope::is_namespaced(self.group(), self.kind()) {
+            Some(true) if self.namespace().is_empty() => Some(namespace),
+            Some(false) if !self.namespace().is_empty() => None,
+            _ => return,
+        };
+        if let Some(metadata) = self.head_mut().get_mut("metadata").and_then(Value::as_object_mut) {
+            match wanted {
+                Some(namespace) => drop(metadata.insert("namespace".into(), namespace.into())),
+                None => drop(metadata.remove("namespace")),
+            }
+        }
     }
 
     /// The labels, made when absent.

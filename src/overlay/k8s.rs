@@ -1,6 +1,7 @@
 //! The `k8s` settings: each field goes to one path of one object, by the table of release 1.17.
 
-use super::{OverlayError, ports};
+use super::{Notice, Outcome, OverlayError, exclusive, place, ports};
+use crate::component::Component;
 use crate::object::Object;
 use crate::resolve::Enabled;
 use crate::tree::strategic::{BudgetSchema, MergeSchema, WorkloadSchema, strategic_merge};
@@ -36,7 +37,7 @@ const fn row(field: &'static str, target: Target, in_pod: bool, path: &'static [
 use Step::{Container, Field};
 use Target::{Kind, Workload};
 
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 18] = [
     row("affinity", Workload, true, &[Field("affinity")]),
     row("env", Workload, true, &[Container, Field("env")]),
     row("hpaSpec", Kind("HorizontalPodAutoscaler"), false, &[Field("spec")]),
@@ -58,40 +59,115 @@ const TABLE: [Row; 16] = [
     row("serviceAnnotations", Kind("Service"), false, &[Field("metadata"), Field("annotations")]),
     row("service", Kind("Service"), false, &[Field("spec")]),
     row("securityContext", Workload, true, &[Field("securityContext")]),
+    row("volumes", Workload, true, &[Field("volumes")]),
+    row("volumeMounts", Workload, true, &[Container, Field("volumeMounts")]),
 ];
 
+/// What a DaemonSet calls its strategy.
+const DAEMON_SET_STRATEGY: Row = row("strategy", Workload, false, &[Field("spec"), Field("updateStrategy")]);
+
 /// Lays the settings over the objects they belong to.
-///
-/// # Errors
-/// The component takes none, or one does not fit its object.
-pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), OverlayError> {
+pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Outcome {
+    let mut outcome = Outcome::default();
     let facts = enabled.component.facts();
     for row in &TABLE {
         let Some(value) = enabled.k8s.get(row.field) else { continue };
+        let path = format!("{}.k8s.{}", place(enabled), row.field);
         if facts.workload.0.is_empty() {
-            return Err(OverlayError::NoWorkload { component: enabled.component, field: row.field.into() });
+            outcome.problems.push(OverlayError::NoWorkload { path, component: enabled.component });
+            continue;
         }
         let kind = match row.target {
             Target::Workload => facts.workload.0,
             Target::Kind(kind) => kind,
         };
-        let Some(object) = objects.iter_mut().rev().find(|o| o.kind() == kind && o.name() == enabled.name) else {
-            continue;
+        let row = match (kind, row.field) {
+            ("DaemonSet", "replicaCount") => {
+                outcome.notices.push(Notice::new(path, "has no effect: a DaemonSet has a pod on every node"));
+                continue;
+            }
+            ("DaemonSet", "strategy") => &DAEMON_SET_STRATEGY,
+            _ => row,
         };
-        lay_over(object, row, facts.container, value)?;
+        match objects.iter().rposition(|o| o.kind() == kind && o.name() == enabled.name) {
+            Some(at) => {
+                if let Some(object) = objects.get_mut(at) {
+                    lay_over(object, row, facts.container, value, &path, &mut outcome);
+                }
+            }
+            None => outcome.notices.push(Notice::new(path, missing(enabled, kind, row.field, objects))),
+        }
     }
-    Ok(())
+    outcome
 }
 
-fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value) -> Result<(), OverlayError> {
+/// Why a setting has no effect whose object is not there.
+fn missing(enabled: &Enabled, kind: &str, field: &str, objects: &[Object]) -> String {
+    let values = enabled.component.facts().values;
+    let others: Vec<&str> = objects.iter().filter(|o| o.kind() == kind).map(Object::name).collect();
+    let why = match field {
+        _ if !others.is_empty() => format!("; there is {}", others.join(", ")),
+        "hpaSpec" if enabled.component != Component::Cni => {
+            format!(", which needs values.{values}.autoscaleEnabled, autoscaleMin and autoscaleMax")
+        }
+        "podDisruptionBudget" if enabled.component != Component::Cni => {
+            ", which needs values.global.defaultPodDisruptionBudget.enabled".to_owned()
+        }
+        "service" | "serviceAnnotations" if enabled.component.is_gateways() => {
+            format!("; values.{values}.customService leaves it to you")
+        }
+        _ => String::new(),
+    };
+    format!("has no effect: there is no {kind} {}{why}", enabled.name)
+}
+
+/// Lays one setting over its object.
+fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value, path: &str, outcome: &mut Outcome) {
     let before = object.value().pointer("/spec/ports").cloned();
-    let mut value = value.clone();
+    let wrong = |object: &Object, message: String| OverlayError::Setting {
+        path: path.to_owned(),
+        object: object.key().to_string(),
+        message,
+    };
+    if row.path.iter().any(|step| matches!(step, Container))
+        && let Err(message) = find_container(object, container)
+    {
+        outcome.problems.push(wrong(object, message));
+        return;
+    }
+    let mut value = exclusive::prepare(row.field, value);
     let ports = match (row.field, value.as_object_mut()) {
         ("service", Some(service)) => Some(service.remove("ports")),
         _ => None,
     };
+    let layer = patch_of(row, container, value);
+    let schema: &dyn MergeSchema = match row.field {
+        "podDisruptionBudget" => &BudgetSchema,
+        _ => &WorkloadSchema,
+    };
+    match strategic_merge(object.value().into_owned(), &layer, schema) {
+        Ok(merged) => *object.value_mut() = merged,
+        Err(error) => return outcome.problems.push(wrong(object, error.to_string())),
+    }
+    match row.field {
+        "podDisruptionBudget" => choose_budget(object),
+        "service" => {
+            let base = before.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let overlay = ports.flatten();
+            let overlay = overlay.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            outcome.notices.extend(ports::unknown_protocols(overlay, path));
+            if let Some(spec) = object.value_mut().get_mut("spec").and_then(Value::as_object_mut) {
+                spec.insert("ports".into(), ports::merge(base, overlay).into());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The setting where it belongs, as a patch of the object.
+fn patch_of(row: &Row, container: &str, value: Value) -> Value {
     let prefix: &[Step] = if row.in_pod { &POD } else { &[] };
-    let patch = prefix.iter().chain(row.path).rev().fold(value, |inner, step| match step {
+    prefix.iter().chain(row.path).rev().fold(value, |inner, step| match step {
         Step::Field(name) => json!({ *name: inner }),
         Step::Container => {
             let mut item = inner;
@@ -100,30 +176,20 @@ fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value) -> R
             }
             json!({ "containers": [item] })
         }
-    });
-    let schema: &dyn MergeSchema = match row.field {
-        "podDisruptionBudget" => &BudgetSchema,
-        _ => &WorkloadSchema,
-    };
-    let merged = strategic_merge(object.value().into_owned(), &patch, schema).map_err(|e| OverlayError::Setting {
-        field: row.field.into(),
-        object: object.key().to_string(),
-        message: e.to_string(),
-    })?;
-    *object.value_mut() = merged;
-    match row.field {
-        "podDisruptionBudget" => choose_budget(object),
-        "service" => {
-            let base = before.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            let overlay = ports.flatten();
-            let overlay = overlay.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            if let Some(spec) = object.value_mut().get_mut("spec").and_then(Value::as_object_mut) {
-                spec.insert("ports".into(), ports::merge(base, overlay).into());
-            }
-        }
-        _ => {}
+    })
+}
+
+/// The container that settings go to must be there: one that a setting made would have no image.
+fn find_container(object: &Object, container: &str) -> Result<(), String> {
+    let object = object.value();
+    let containers = object.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    let names: Vec<&str> =
+        containers.into_iter().flatten().filter_map(|c| c.get("name").and_then(Value::as_str)).collect();
+    if names.contains(&container) {
+        return Ok(());
     }
-    Ok(())
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    Err(format!("there is no container {container} that this could go to, only {names}; use k8s.overlays"))
 }
 
 /// A budget can say only one of two; the maximum wins unless one of them is zero.
@@ -144,7 +210,6 @@ fn choose_budget(object: &mut Object) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::Component;
 
     #[test]
     fn the_selector_of_a_disruption_budget_is_replaced_and_that_of_a_service_merged() {
@@ -162,7 +227,7 @@ mod tests {
         };
         let mut objects =
             [object("PodDisruptionBudget", json!({"matchLabels": {"a": "b"}})), object("Service", json!({"a": "b"}))];
-        apply(&enabled, &mut objects).unwrap();
+        assert_eq!(apply(&enabled, &mut objects).problems, []);
         let selectors = objects.map(|o| o.value().pointer("/spec/selector").cloned().unwrap());
         assert_eq!(selectors, [json!({"matchLabels": {"x": "y"}}), json!({"a": "b", "x": "y"})]);
     }

@@ -1,64 +1,158 @@
 //! From rendered objects to manifests: the `k8s` settings, then the `overlays` of each component.
 //!
-//! Everything that matches nothing is an error that says what there is; nothing is dropped silently but settings whose object
-//! the component does not have now (an autoscaler that is off).
+//! Nothing is dropped silently: what is written has its effect, or is an error, or comes back as a [`Notice`]. What no API
+//! server would take is refused here, whoever wrote it.
 
+mod checks;
+pub mod effects;
+mod exclusive;
 pub mod k8s;
 pub mod patches;
 pub mod ports;
+mod protobuf;
+mod undone;
 
 use crate::component::Component;
 use crate::object::Object;
+use crate::request::Origin;
 use crate::resolve::Enabled;
+
+pub use checks::Misfit;
 
 /// Why settings or overlays cannot be laid over objects.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OverlayError {
     /// The component has no workload that settings could go to.
-    #[error("spec.components.{}.k8s.{field}: {component} can only have k8s.overlays, not other k8s settings", component.facts().field)]
+    #[error("{path}: {component} can only have k8s.overlays, not other k8s settings")]
     NoWorkload {
+        /// Where it is written.
+        path: String,
         /// The component.
         component: Component,
-        /// The setting.
-        field: String,
     },
     /// The setting does not fit the object.
-    #[error("k8s.{field} of {object}: {message}")]
+    #[error("{path}: {object}: {message}")]
     Setting {
-        /// The setting.
-        field: String,
+        /// Where it is written.
+        path: String,
         /// The object.
         object: String,
         /// What does not fit.
         message: String,
     },
-    /// An overlay names an object that is not there.
-    #[error("overlay for {kind} {name} of {component} matches no object; there are {existing}")]
-    NoObject {
-        /// The component.
-        component: Component,
-        /// The kind.
-        kind: String,
-        /// The name.
-        name: String,
-        /// What there is, nearest first.
-        existing: String,
-    },
-    /// A patch of an overlay does not fit the object.
-    #[error("overlay for {object}: {message}")]
-    Patch {
-        /// The object.
-        object: String,
-        /// What does not fit, with the path.
+    /// An overlay or a patch of it has no effect.
+    #[error("{path}: {message}")]
+    Overlay {
+        /// Where it is written.
+        path: String,
+        /// Why.
         message: String,
     },
+    /// What came out cannot be applied.
+    #[error("component {component}: {misfit}")]
+    Object {
+        /// The component.
+        component: Component,
+        /// The object, the place in it, and what is wanted there.
+        misfit: Misfit,
+    },
+    /// An error, and where in the user's files what it is about is written.
+    #[error("{location}: {source}")]
+    At {
+        /// File, line and column, or the flag.
+        location: String,
+        /// The error.
+        source: Box<OverlayError>,
+    },
+}
+
+impl OverlayError {
+    /// The error with the place it came from, if that is known.
+    #[must_use]
+    pub fn located(self, origin: &Origin) -> Self {
+        let path = match &self {
+            Self::NoWorkload { path, .. } | Self::Setting { path, .. } | Self::Overlay { path, .. } => path,
+            Self::Object { .. } | Self::At { .. } => return self,
+        };
+        match origin.locate(path) {
+            Some(location) => Self::At { location, source: Box::new(self) },
+            None => self,
+        }
+    }
+}
+
+/// What a person should know of something in the spec that does not do what it seems to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Where it is written.
+    pub path: String,
+    /// What to know.
+    pub message: String,
+}
+
+impl Notice {
+    fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+
+    /// The words, with the place it came from if that is known.
+    #[must_use]
+    pub fn located(&self, origin: &Origin) -> String {
+        let Self { path, message } = self;
+        match origin.locate(path) {
+            Some(location) => format!("{location}: {path}: {message}"),
+            None => format!("{path}: {message}"),
+        }
+    }
+}
+
+/// Where a component's settings are written.
+#[must_use]
+pub fn place(enabled: &Enabled) -> String {
+    let field = enabled.component.facts().field;
+    if enabled.component.is_gateways() {
+        format!("spec.components.{field}[name:{}]", enabled.name)
+    } else {
+        format!("spec.components.{field}")
+    }
+}
+
+/// The namespace of objects that name none, though their kind lives in one.
+#[must_use]
+pub fn home(enabled: &Enabled) -> &str {
+    if enabled.namespace.is_empty() { "istio-system" } else { &enabled.namespace }
 }
 
 /// Lays a component's settings and overlays over its objects.
 ///
 /// # Errors
 /// Every problem found.
-pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<(), Vec<OverlayError>> {
-    k8s::apply(enabled, objects).map_err(|e| vec![e])?;
-    patches::apply(enabled, objects)
+pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<Vec<Notice>, Vec<OverlayError>> {
+    objects.iter_mut().for_each(ports::join_equal);
+    let before: Vec<_> = objects.iter().map(|o| (o.api_version().to_owned(), o.key())).collect();
+    let mut outcome = k8s::apply(enabled, objects);
+    let broken = patches::apply(enabled, objects, &mut outcome);
+    // An overlay may have taken a namespace away.
+    for object in objects.iter_mut() {
+        object.settle(home(enabled));
+    }
+    for (i, (object, (version, key))) in objects.iter().zip(&before).enumerate() {
+        // What is half done says nothing of what was meant.
+        if !broken.contains(&i) {
+            let misfits = checks::check(object, version, key).into_iter();
+            outcome
+                .problems
+                .extend(misfits.map(|misfit| OverlayError::Object { component: enabled.component, misfit }));
+        }
+    }
+    if outcome.problems.is_empty() { Ok(outcome.notices) } else { Err(outcome.problems) }
+}
+
+/// What is found on the way.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What cannot be done.
+    pub problems: Vec<OverlayError>,
+    /// What a person should know.
+    pub notices: Vec<Notice>,
 }

@@ -1,6 +1,8 @@
 //! Ports of a Service, merged by port and protocol: the API's own merge key is the port alone, which would mix up TCP and
 //! UDP.
 
+use super::Notice;
+use crate::object::Object;
 use serde_json::{Map, Value, json};
 
 /// An overlay's port replaces the one of the same number and protocol as a whole; the others follow in their order. Without
@@ -18,6 +20,41 @@ pub fn merge(base: &[Value], overlay: &[Value]) -> Vec<Value> {
         }
     }
     merged.into_iter().map(|(_, port)| complete(port)).collect()
+}
+
+/// Drops the ports of a container that are listed twice alike, as charts do where two ports of a Service lead to one: they
+/// say nothing new, and server-side apply refuses them.
+pub(super) fn join_equal(object: &mut Object) {
+    const CONTAINERS: &str = "/spec/template/spec/containers";
+    let has_twice = |container: &Value| {
+        let ports = container.get("ports").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        ports.iter().enumerate().any(|(i, port)| ports.iter().take(i).any(|p| p == port))
+    };
+    if object.is_crd()
+        || !object.value().pointer(CONTAINERS).and_then(Value::as_array).is_some_and(|c| c.iter().any(has_twice))
+    {
+        return;
+    }
+    let containers = object.value_mut().pointer_mut(CONTAINERS).and_then(Value::as_array_mut);
+    for ports in containers.into_iter().flatten().filter_map(|c| c.get_mut("ports")?.as_array_mut()) {
+        let mut kept: Vec<Value> = vec![];
+        for port in ports.drain(..) {
+            if !kept.contains(&port) {
+                kept.push(port);
+            }
+        }
+        *ports = kept;
+    }
+}
+
+/// Protocols that are taken as TCP, as in 1.17.
+pub(super) fn unknown_protocols(ports: &[Value], path: &str) -> Vec<Notice> {
+    let protocols = ports.iter().map(|p| p.get("protocol").and_then(Value::as_str).unwrap_or_default());
+    let unknown = protocols.enumerate().filter(|(_, p)| !["", "tcp", "udp"].contains(&p.to_lowercase().as_str()));
+    let notice = |(i, protocol): (usize, &str)| {
+        Notice::new(format!("{path}.ports[{i}].protocol"), format!("{protocol:?} is taken as TCP; use an overlay"))
+    };
+    unknown.map(notice).collect()
 }
 
 fn with_protocol(port: &Value) -> Value {

@@ -85,6 +85,20 @@ fn what_the_api_server_never_takes_is_stalled_and_not_sent_again() {
 }
 
 #[test]
+fn what_overlays_break_is_told_before_anything_of_the_component_is_written() {
+    let lab = Lab::start();
+    lab.apply_spec(
+        "{profile: minimal, components: {pilot: {k8s: {overlays: [{kind: Deployment, name: istiod, patches: \
+         [{path: spec.template.spec.containers.[name:discovery].image, value: pilot}, {path: spec.strategy.type, value: Recreate}]}]}}}}",
+    );
+    let status = lab.wait_for_status("ERROR", &["Deployment", "istiod", "strategy"]);
+    assert_eq!(condition(&status, "Stalled")["status"], "True", "{status:#}");
+    lab.owned_at_rest();
+    let of_pilot: Vec<_> = lab.owned().into_iter().filter(|(_, stamp)| stamp.component == "Pilot").collect();
+    assert!(of_pilot.is_empty(), "{of_pilot:?}");
+}
+
+#[test]
 fn a_rollout_past_its_deadline_is_an_error_until_it_moves_on() {
     let lab = Lab::start();
     let spec = |selector: &str| {

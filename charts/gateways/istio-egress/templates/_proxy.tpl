@@ -9,9 +9,6 @@ probe and most of the environment come from there.
   image: auto
   {{- else }}
   image: {{ include "gateway.image" . | quote }}
-  {{- with .Values.global.imagePullPolicy }}
-  imagePullPolicy: {{ . }}
-  {{- end }}
   args:
   {{- include "gateway.args" . | trim | nindent 2 }}
   readinessProbe:
@@ -24,6 +21,9 @@ probe and most of the environment come from there.
     timeoutSeconds: 1
     successThreshold: 1
     failureThreshold: 30
+  {{- end }}
+  {{- with .Values.global.imagePullPolicy }}
+  imagePullPolicy: {{ . }}
   {{- end }}
   ports:
   {{- range $gateway.ports }}

@@ -1,0 +1,218 @@
+//! What an API server would refuse for its shape, found before anything is sent: one table of kinds and places.
+//!
+//! The table ([`table`]) says of each place in an object whether something must stand there, and what. What a line of it
+//! cannot say, such as names that may stand but once, is said by a function that the kind names ([`relations`]). Only what
+//! every supported API server refuses is refused here; null is nothing.
+
+mod relations;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use crate::api::proto::describe;
+use crate::object::{Object, ObjectKey};
+use crate::tree::path::join;
+use serde_json::Value;
+use table::{ANY, KINDS, Row};
+
+/// What is wrong with an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// The object.
+    pub object: String,
+    /// The place in it.
+    pub path: String,
+    /// What must stand there.
+    pub message: String,
+}
+
+impl std::fmt::Display for Misfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { object, path, message } = self;
+        write!(f, "{object}: {path}: {message}")
+    }
+}
+
+/// A place in an object and what is wrong there.
+type Found = Vec<(String, String)>;
+
+/// What must stand at a place.
+#[derive(Clone, Copy, Debug)]
+enum Want {
+    /// Text, not empty where the place is needed.
+    Text,
+    /// One of these words, or nothing.
+    Word(&'static [&'static str]),
+    /// A whole number between two others.
+    Whole(i64, i64),
+    /// The number of a port, or the name of one.
+    Port,
+    /// A number or text.
+    Scalar,
+    Bool,
+    /// An amount such as `100m` or `1Gi`.
+    Quantity,
+    Map,
+    /// A map of texts.
+    Strings,
+    /// A list of texts.
+    Texts,
+    /// A list of maps.
+    Maps,
+}
+
+impl Want {
+    fn words(self) -> String {
+        match self {
+            Self::Text => "must be a string".to_owned(),
+            Self::Word(words) => format!("must be one of {}", words.join(", ")),
+            Self::Whole(least, most) => format!("must be a whole number from {least} to {most}"),
+            Self::Port => "must be the number or the name of a port".to_owned(),
+            Self::Scalar => "must be a number or a string".to_owned(),
+            Self::Bool => "must be true or false".to_owned(),
+            Self::Quantity => "must be a quantity such as 100m or 1Gi".to_owned(),
+            Self::Map => "must be a map".to_owned(),
+            Self::Strings => "must be a map of strings".to_owned(),
+            Self::Texts => "must be a list of strings".to_owned(),
+            Self::Maps => "must be a list of maps".to_owned(),
+        }
+    }
+
+    /// Whether the value will do; if not, where in it, what is wanted there and what there is.
+    fn fits(self, value: &Value) -> Result<(), (String, Self, &Value)> {
+        let whole = |v: &Value, least: i64, most: i64| {
+            #[allow(clippy::cast_precision_loss, reason = "the limits are small")]
+            v.as_f64().is_some_and(|n| n.fract() == 0.0 && n >= least as f64 && n <= most as f64)
+        };
+        let all = |ok: bool| if ok { Ok(()) } else { Err((String::new(), self, value)) };
+        let is_text = |v: &Value| v.is_string();
+        match self {
+            Self::Text => all(is_text(value)),
+            Self::Word(words) => all(value.as_str().is_some_and(|v| v.is_empty() || words.contains(&v))),
+            Self::Whole(least, most) => all(whole(value, least, most)),
+            Self::Port => all(whole(value, 0, 65535) || value.as_str().is_some_and(|v| !v.is_empty())),
+            Self::Scalar => all(value.is_number() || value.is_string()),
+            Self::Bool => all(value.is_boolean()),
+            Self::Quantity => all(value.is_number() || value.as_str().is_some_and(is_quantity)),
+            Self::Map => all(value.is_object()),
+            Self::Strings => match value.as_object() {
+                Some(map) => match map.iter().find(|(_, v)| !v.is_string() && !v.is_null()) {
+                    Some((key, wrong)) => Err((join("", key), Self::Text, wrong)),
+                    None => Ok(()),
+                },
+                None => all(false),
+            },
+            Self::Texts => self.items_fit(Self::Text, value, is_text),
+            Self::Maps => self.items_fit(Self::Map, value, Value::is_object),
+        }
+    }
+
+    fn items_fit(self, each: Self, value: &Value, fits: impl Fn(&Value) -> bool) -> Result<(), (String, Self, &Value)> {
+        let Some(items) = value.as_array() else { return Err((String::new(), self, value)) };
+        match items.iter().enumerate().find(|(_, item)| !fits(item)) {
+            Some((i, wrong)) => Err((format!("[{i}]"), each, wrong)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_quantity(text: &str) -> bool {
+    const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let number = text.trim_start_matches(['+', '-']);
+    let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
+    let (digits, suffix) = number.split_at(end);
+    let is_exponent = || suffix.strip_prefix(['e', 'E']).is_some_and(|e| e.parse::<i32>().is_ok());
+    digits.parse::<f64>().is_ok() && (SUFFIXES.contains(&suffix) || is_exponent())
+}
+
+/// Everything that is wrong with an object that was `api_version` and `key` before it was changed.
+pub(super) fn check(object: &Object, api_version: &str, key: &ObjectKey) -> Vec<Misfit> {
+    let mut found = identity(object, api_version, key);
+    // Definitions are text, and most of what there is; nobody but their authors changes more than their head.
+    if !object.is_crd() && found.is_empty() {
+        let value = object.value();
+        check_rows(ANY, &value, "", &mut found);
+        for kind in KINDS.iter().filter(|k| k.group == key.group && k.kinds.contains(&key.kind.as_str())) {
+            for (place, rows) in kind.rows {
+                each(&value, place, "", &mut |node, path| check_rows(rows, node, path, &mut found));
+            }
+            for relation in kind.relations {
+                relation(&value, &mut found);
+            }
+        }
+    }
+    let object = key.to_string();
+    found.into_iter().map(|(path, message)| Misfit { object: object.clone(), path, message }).collect()
+}
+
+/// An object stays the object it is.
+fn identity(object: &Object, api_version: &str, key: &ObjectKey) -> Found {
+    let pairs = [
+        ("apiVersion", object.api_version(), api_version),
+        ("kind", object.kind(), key.kind.as_str()),
+        ("metadata.name", object.name(), key.name.as_str()),
+    ];
+    let changed = pairs.into_iter().filter(|(_, now, before)| now != before);
+    changed.map(|(path, now, before)| (path.to_owned(), format!("must stay {before:?}, and became {now:?}"))).collect()
+}
+
+fn check_rows(rows: &[Row], node: &Value, path: &str, found: &mut Found) {
+    for (at, needed, want) in rows {
+        let (parent, last) = at.rsplit_once('.').unwrap_or(("", at));
+        each(node, parent, path, &mut |node, path| {
+            if last == "*" {
+                for (key, value) in node.as_object().into_iter().flatten() {
+                    check_value(Some(value), false, *want, &below(path, key), found);
+                }
+            } else if node.is_object() {
+                check_value(node.get(last), *needed, *want, &below(path, last), found);
+            }
+        });
+    }
+}
+
+fn check_value(value: Option<&Value>, needed: bool, want: Want, path: &str, found: &mut Found) {
+    let Some(value) = value.filter(|v| !v.is_null()) else {
+        if needed {
+            found.push((path.to_owned(), format!("is missing; it {}", want.words())));
+        }
+        return;
+    };
+    if let Err((inner, want, wrong)) = want.fits(value) {
+        found.push((format!("{path}{inner}"), format!("{}, not {}", want.words(), describe(wrong))));
+    } else if needed && is_empty(value) {
+        found.push((path.to_owned(), "must not be empty".to_owned()));
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// Calls a function for every node that a place such as `spec.containers[].env[]` means; the empty place is the node.
+fn each<'v>(node: &'v Value, place: &str, path: &str, work: &mut dyn FnMut(&'v Value, &str)) {
+    if place.is_empty() {
+        return work(node, path);
+    }
+    let (first, rest) = place.split_once('.').unwrap_or((place, ""));
+    match first.strip_suffix("[]") {
+        None => {
+            if let Some(inner) = node.get(first) {
+                each(inner, rest, &below(path, first), work);
+            }
+        }
+        Some(list) => {
+            for (i, item) in node.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
+                each(item, rest, &format!("{}[{i}]", below(path, list)), work);
+            }
+        }
+    }
+}
