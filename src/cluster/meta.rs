@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_time_that_is_none_and_fields_that_are_null_cost_nothing() {
-        let text = r#"{"metadata":{"name":"x","labels":null,"creationTimestamp":null,"managedFields":[{"time":"soon"}]}}"#;
+        let text =
+            r#"{"metadata":{"name":"x","labels":null,"creationTimestamp":null,"managedFields":[{"time":"soon"}]}}"#;
         let object: Meta = serde_json::from_str(text).unwrap();
         assert_eq!(object.name_any(), "x");
         assert_eq!(object.managed_fields()[0].time, None);

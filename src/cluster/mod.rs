@@ -108,6 +108,12 @@ impl Cluster {
         Ok(self.kinds.find(api_version, kind).await?.0)
     }
 
+    /// The kinds that were asked for, see [`discovery::Kinds`].
+    #[must_use]
+    pub fn kinds(&self) -> &discovery::Kinds {
+        &self.kinds
+    }
+
     async fn api(&self, api_version: &str, key: &ObjectKey) -> Result<Api<DynamicObject>, ClusterError> {
         let (resource, namespaced) = self.kinds.find(api_version, &key.kind).await?;
         Ok(if namespaced {

@@ -216,9 +216,7 @@ impl<'a> Pass<'a> {
         }
         let mut conflicts = vec![];
         for object in wave.steps.iter().flatten() {
-            if let Err(error) = self.context.index.watch(object.api_version(), object.kind()).await {
-                return WaveResult::Failed(error.to_string());
-            }
+            self.context.index.watch(object.api_version(), object.kind());
             if let Some(other) = self.holder(object, wave.component) {
                 match self.regard(object, wave.component, other).await {
                     Ok(seen) => {

@@ -16,7 +16,8 @@
 //! | `webhooks` | which webhook injects which pods |
 //! | `record` | the `installed-state` resource |
 //! | `report`, `events` | status and events |
-//! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
+//! | `index`, `known`, `sight` | what exists, what is held of it, and whether that is current |
+//! | `claims`, `fights` | who wants what exists, and who changes it back |
 //! | `tally` | what metrics count of all this |
 //! | `rbac` | the role that all this needs |
 //! | `leader` | which of several operators works |
@@ -28,6 +29,7 @@ mod events;
 mod fights;
 pub mod index;
 mod install;
+mod known;
 pub mod leader;
 mod preview;
 mod prune;
@@ -35,6 +37,7 @@ pub mod rbac;
 mod reconcile;
 mod record;
 mod report;
+mod sight;
 mod tally;
 mod usage;
 mod webhooks;
@@ -244,16 +247,15 @@ pub async fn run(
         some => some.iter().cloned().map(Some).collect(),
     };
     let claims = Arc::new(Claims::default());
-    let kinds = patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await?;
+    patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await?;
     let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
-    let kinds: Vec<_> =
-        index::FROM_THE_START.iter().map(|(v, k)| ((*v).to_owned(), (*k).to_owned())).chain(kinds).collect();
-    for (api_version, kind) in &kinds {
-        patiently(&stop, || index.watch(api_version, kind)).await?;
-    }
+    index.watch_from_the_start();
     let users = Users::new(index.clone());
     users.watch(cluster.client());
-    stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
+    let known = stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
+    for index::Blind { api_version, kind, error, .. } in known.into_iter().flat_map(|(blind, ())| blind) {
+        tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
+    }
 
     let concurrency = config.concurrency;
     let (package, memories, queue) = (Arc::new(package), Mutex::default(), Queue::default());
@@ -295,13 +297,7 @@ async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
 }
 
 /// Before the first pass of any resource it has to be known what the others have, lest one deletes what another shares.
-/// Returns the kinds of what they have.
-async fn load_claims(
-    cluster: &Cluster,
-    claims: &Claims,
-    namespaces: &[Option<String>],
-) -> Result<BTreeSet<(String, String)>, RunError> {
-    let mut kinds = BTreeSet::new();
+async fn load_claims(cluster: &Cluster, claims: &Claims, namespaces: &[Option<String>]) -> Result<(), RunError> {
     for namespace in namespaces {
         let mut page = ListParams::default().limit(PAGE);
         loop {
@@ -311,19 +307,18 @@ async fn load_claims(
                 error if error.is_absent() => RunError::Undefined,
                 error => error.into(),
             })?;
-            list.items.iter().for_each(|resource| load_claim(resource, claims, &mut kinds));
+            list.items.iter().for_each(|resource| load_claim(resource, claims));
             match list.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => page = page.continue_token(&next),
                 None => break,
             }
         }
     }
-    Ok(kinds)
+    Ok(())
 }
 
-fn load_claim(resource: &DynamicObject, claims: &Claims, kinds: &mut BTreeSet<(String, String)>) {
+fn load_claim(resource: &DynamicObject, claims: &Claims) {
     let inventory = inventory_of(resource.data.get("status").unwrap_or(&Value::Null));
-    kinds.extend(inventory.iter().map(|(key, entry)| (entry.api_version.clone(), key.kind.clone())));
     let text = |pointer: &str| resource.data.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let claim = Claim {
         since: since(resource),

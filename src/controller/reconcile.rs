@@ -9,7 +9,7 @@ use super::{Claim, Context, Memory, cleanup, preview, record, since, tally, webh
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectError, labels};
+use crate::object::{Object, ObjectError};
 use crate::parallel;
 use crate::pipeline::{self, PipelineError};
 use crate::status::{Findings, Verdict};
@@ -128,7 +128,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
             return Ok(Action::await_change());
         }
     };
-    if context.users.has_tag(labels::DEFAULT) {
+    if webhooks::is_default_tagged(context, &manifests).await {
         webhooks::deactivate_default(&mut manifests);
     }
     let wanted = Wanted { manifests: &manifests, record };

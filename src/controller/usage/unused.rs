@@ -50,7 +50,9 @@ pub(in crate::controller) async fn settle(
         return None;
     };
     let usage = context.users.ask(id, &plane.revision, plane.own.clone());
-    findings.usage = told(usage, &plane);
+    context.users.keep(id, &[&plane.revision]);
+    tracing::debug!(revision = plane.revision, pods = usage.pods, pod = usage.pod, "asked who uses the control plane");
+    findings.usage = told(usage.by, &plane);
     let is_unused = matches!(findings.usage, Usage::Of(Some(false), ..)) && findings.verdict == Verdict::Healthy;
     let (kind, message, again) = match due(resource, is_unused, known, Timestamp::now()) {
         Due::Never => return None,
