@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 type Labels = Vec<(&'static str, String)>;
 type Counters = Family<Labels, Counter>;
@@ -34,13 +34,14 @@ const UPSTREAM: [(&str, &str); 14] = [
 ];
 
 /// Counters of ours.
-const OURS: [(&str, &str); 6] = [
+const OURS: [(&str, &str); 7] = [
     ("reconcile", "passes over resources, by result"),
     ("apply", "objects written"),
     ("drift_repair", "objects changed or deleted by others and repaired, by kind"),
     ("apply_conflict", "passes that found an object to be another resource's, by component"),
     ("event", "events told, by reason"),
     ("api_request", "requests to the API server, by verb"),
+    ("watch_errors", "failures to list or watch, by kind"),
 ];
 
 /// All metrics of the operator.
@@ -52,6 +53,7 @@ pub struct Metrics {
     passes: Histogram,
     queue: Gauge,
     resources: Family<Labels, Gauge>,
+    heard: Family<Labels, Gauge>,
     ready: Mutex<HashMap<(String, String), bool>>,
 }
 
@@ -81,12 +83,14 @@ impl Metrics {
         let (owned, resources) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
         ours.register("owned_resource_total", "objects that exist, by kind", owned.clone());
         ours.register("resources", "resources, by whether they are ready", resources.clone());
+        let heard = Family::<Labels, Gauge>::default();
+        ours.register("watch_heard_timestamp_seconds", "when a watch was last heard of, by kind", heard.clone());
         let components = Family::<Labels, Histogram>::new_with_constructor(histogram);
         ours.register("component_seconds", "time to apply, by component and result", components.clone());
         let (passes, queue) = (histogram(), Gauge::default());
         ours.register("reconcile_seconds", "time of passes", passes.clone());
         ours.register("queue_depth", "resources that wait for a pass", queue.clone());
-        Self { registry, counters, owned, components, passes, queue, resources, ready: Mutex::default() }
+        Self { registry, counters, owned, components, passes, queue, resources, heard, ready: Mutex::default() }
     }
 
     /// The text format.
@@ -114,6 +118,13 @@ impl Metrics {
         } else {
             gauge.dec()
         };
+    }
+
+    /// The watch of a kind works at this moment.
+    pub fn hear(&self, kind: &str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let gauge = self.heard.get_or_create(&vec![("kind", kind.to_owned())]).clone();
+        gauge.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Takes down how long a component took.

@@ -48,4 +48,14 @@ impl Kinds {
             Err(e) => Err(ClusterError::of("discover", &kind, e)),
         }
     }
+
+    /// Has a kind asked for again.
+    pub fn forget(&self, api_version: &str, kind: &str) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(&(api_version.to_owned(), kind.to_owned()));
+    }
+
+    /// Has all kinds asked for again: the API server is another one, which may serve other versions of them.
+    pub fn forget_all(&self) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }

@@ -41,7 +41,7 @@ impl Pass<'_> {
         let known = self.context.index.get(&key);
         if let (Some(known), Some(seen)) = (&known, self.memory.objects.get(&key))
             && seen.digest == digest
-            && seen.resource_version == known.resource_version
+            && known.is_unchanged_since(&seen.resource_version)
             && matches!(&seen.standing, Standing::Shared(o) | Standing::Conflict(o, _) if *o == other)
         {
             return Ok(seen.clone());
@@ -74,13 +74,13 @@ impl Pass<'_> {
         let known = context.index.get(&key);
         let same = memory.objects.get(&key).filter(|seen| seen.digest == digest);
         if let Some(rejected) = same.filter(|seen| matches!(seen.standing, Standing::Rejected(_)))
-            && known.as_ref().map_or("", |known| &known.resource_version) == rejected.resource_version
+            && self.is_unchanged(object, rejected)
         {
             return Ok(Brought { seen: rejected.clone(), repair: None, again: None });
         }
         let last = same.filter(|seen| seen.standing == Standing::Own);
         if let (Some(known), Some(last)) = (&known, last)
-            && last.resource_version == known.resource_version
+            && known.is_unchanged_since(&last.resource_version)
         {
             return Ok(Brought { seen: last.clone(), repair: None, again: None });
         }

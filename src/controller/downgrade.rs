@@ -43,7 +43,7 @@ pub(super) async fn forbid(
         let known = context.index.get(&key);
         let last = memory.objects.get(&key);
         if let (Some(known), Some(last)) = (&known, last)
-            && known.resource_version == last.resource_version
+            && known.is_unchanged_since(&last.resource_version)
         {
             // Nothing has happened to it since it was last looked at.
             continue;

@@ -83,7 +83,7 @@ pub(super) async fn held(
             None => Err("no record says how it was installed".to_owned()),
         };
         let own = own_pods(wanted, rendered.as_ref().ok());
-        let users = users(context, &plane, wanted, &own).await;
+        let users = users(context, id, &plane, wanted, &own).await;
         let Some((told, again)) = stay(resource, memory, &plane, users) else { continue };
         held.push(hold(plane, told, again, rendered, was.map(|record| record.name_any()), (id, wanted, unwanted)));
     }
@@ -174,10 +174,13 @@ fn planes(unwanted: &[Unwanted], wanted: &Manifests) -> Vec<Plane> {
 /// there, which injects all others.
 async fn users(
     context: &Context,
+    id: &OwnerId,
     plane: &Plane,
     wanted: &Manifests,
     own: &[Pods],
 ) -> Result<Vec<String>, ClusterError> {
+    // Woken when it changes; what is said of it is asked for, since something may go because of it.
+    context.users.ask(id, &plane.revision, own.to_vec());
     let present = if wanted.revision.is_empty() { DEFAULT } else { &wanted.revision };
     let has_moved = plane.revision == present && wanted.parts.iter().any(|part| is_plane(Some(part.component)));
     if !has_moved {

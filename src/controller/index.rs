@@ -1,57 +1,69 @@
 //! What exists in the cluster that says it is ours: the metadata of labelled objects, kept current by one watch per kind.
 //!
 //! Only the few fields of [`Known`] are held, so memory grows with what we installed and nothing else.
+//!
+//! Each kind is on its own: one that may not be listed, or whose API server is away, keeps no other waiting. Its watch is
+//! blind until it works again; meanwhile what is known of it counts for nothing, and the owners of its objects are woken now
+//! and then to look for themselves.
 
 use super::claims::Claims;
-use crate::api::{API_VERSION, IGNORE, INSTALLED_STATE, KIND, PRUNE};
-use crate::cluster::follow::{Meta, follow};
+pub use super::known::Known;
+use super::sight::Sight;
+use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
+use crate::cluster::follow::{Selection, Told, follow, pause};
+use crate::cluster::meta::Meta;
 use crate::cluster::{Cluster, ClusterError, is_ours};
-use crate::component::Component;
 use crate::metrics::Metrics;
 use crate::object::{ObjectKey, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ApiResource;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::Event;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+/// How many kinds are watched at most: more than any release has. What is beyond is read each time it is looked at.
+const MOST_KINDS: usize = 64;
+/// How long the start waits for kinds to be listed.
+const START: Duration = Duration::from_secs(15);
+/// How often the objects of a kind are looked at whose watch is blind.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// The namespace and name of an IstioOperator resource.
 pub type OwnerId = (String, String);
 
-/// What is held of an object.
+/// `group/version` and kind.
+type Kind = (String, String);
+
+/// A kind that is watched, and of which nothing certain is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// `group/version` it was seen in.
+pub struct Blind {
+    /// `group/version`
     pub api_version: String,
-    /// Its identity.
-    pub uid: String,
-    /// Its last seen state.
-    pub resource_version: String,
-    /// Whose it says it is.
-    pub owner: OwnerId,
-    /// The component it says it is of.
-    pub component: Option<Component>,
-    /// The revision it says it is of, `default` for the unnamed one; empty where it says none.
-    pub revision: String,
-    /// Whether it is annotated to be left as it is.
-    pub is_ignored: bool,
-    /// Whether it is annotated never to be deleted.
-    pub is_kept: bool,
-    /// Whether it is being deleted.
-    pub is_terminating: bool,
+    /// The kind.
+    pub kind: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub error: String,
 }
 
 #[derive(Default)]
 struct State {
     objects: BTreeMap<ObjectKey, Known>,
-    /// Watched kinds (`group/version`, kind), and whether all of theirs is known.
-    kinds: HashMap<(String, String), bool>,
+    kinds: HashMap<Kind, Sight>,
+    /// When the owners of a blind kind's objects were last woken for it.
+    looked: HashMap<Kind, Instant>,
 }
 
 /// The kinds that are watched from the start: all that upstream's prune looked at, so that what an older version left is
-/// found. Kinds that a manifest adds are watched from then on.
+/// found. Kinds that a manifest adds are watched from then on; a kind that only a status names never is, for anybody may have
+/// written that.
 pub(super) const FROM_THE_START: &[(&str, &str)] = &[
     ("apps/v1", "Deployment"),
     ("apps/v1", "DaemonSet"),
@@ -102,40 +114,78 @@ impl Index {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until what exists of the watched kinds is known.
-    pub async fn complete(&self) {
-        let mut synced = self.synced.subscribe();
-        while self.state().kinds.values().any(|known| !known) {
-            if synced.changed().await.is_err() {
-                return;
+    /// Where it is counted what watches do.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Waits until what exists of the watched kinds is known, for a while. Gives those of which it is not: nobody may list
+    /// them, or nobody answers.
+    pub async fn complete(&self) -> Vec<Blind> {
+        let (end, mut synced) = (Instant::now() + START, self.synced.subscribe());
+        loop {
+            let now = Instant::now();
+            if now >= end || self.state().kinds.values().all(|sight| sight.is_settled(now)) {
+                return self.unknown(|sight| !sight.is_current(now));
+            }
+            // Whether a kind that fails is still waited for is a matter of time.
+            let wait = Duration::from_millis(500).min(end - now);
+            if matches!(timeout(wait, synced.changed()).await, Ok(Err(_))) {
+                return vec![];
             }
         }
     }
 
-    /// Watches a kind, unless it is watched already. A kind that the API server does not serve has nothing.
-    ///
-    /// # Errors
-    /// The API server cannot be asked for the kind.
-    pub async fn watch(&self, api_version: &str, kind: &str) -> Result<(), ClusterError> {
+    /// The kinds whose watch has been failing for long: what changes of them is not seen.
+    #[must_use]
+    pub fn blind(&self) -> Vec<Blind> {
+        let now = Instant::now();
+        self.unknown(|sight| sight.blindness(now).is_some())
+    }
+
+    fn unknown(&self, is_asked: impl Fn(&Sight) -> bool) -> Vec<Blind> {
+        let (state, now) = (self.state(), Instant::now());
+        let asked = state.kinds.iter().filter(|(_, sight)| is_asked(sight));
+        let told = asked.map(|((api_version, kind), sight)| {
+            let (since, error) = sight.blindness(now).unwrap_or((Timestamp::now(), "not listed yet"));
+            Blind { api_version: api_version.clone(), kind: kind.clone(), since, error: error.to_owned() }
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort_by(|a, b| (&a.kind, &a.api_version).cmp(&(&b.kind, &b.api_version)));
+        told
+    }
+
+    /// Watches the kinds that are watched from the start.
+    pub fn watch_from_the_start(&self) {
+        for (api_version, kind) in FROM_THE_START {
+            self.watch(api_version, kind);
+        }
+    }
+
+    /// Watches a kind of which there is a manifest, unless it is watched already. Waits for nothing: until its objects are
+    /// listed, the kind is not complete. A kind that the API server does not serve has nothing, and is asked for again the
+    /// next time.
+    pub fn watch(&self, api_version: &str, kind: &str) {
         let id = (api_version.to_owned(), kind.to_owned());
-        if self.state().kinds.contains_key(&id) {
-            return Ok(());
+        {
+            let mut state = self.state();
+            if state.kinds.contains_key(&id) {
+                return;
+            }
+            if state.kinds.len() >= MOST_KINDS {
+                tracing::debug!(api_version, kind, "too many kinds are watched already");
+                return;
+            }
+            state.kinds.insert(id.clone(), Sight::default());
         }
-        let resource = match self.cluster.resource(api_version, kind).await {
-            Ok(resource) => resource,
-            Err(error) if error.is_absent() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if self.state().kinds.insert(id.clone(), false).is_none() {
-            tokio::spawn(self.clone().follow(id, resource));
-        }
-        Ok(())
+        tokio::spawn(self.clone().follow(id));
     }
 
     /// Whether everything that exists of a kind is known, so that an unknown object does not exist.
     #[must_use]
     pub fn is_complete(&self, api_version: &str, kind: &str) -> bool {
-        self.state().kinds.get(&(api_version.to_owned(), kind.to_owned())) == Some(&true)
+        let id = (api_version.to_owned(), kind.to_owned());
+        self.state().kinds.get(&id).is_some_and(|sight| sight.is_current(Instant::now()))
     }
 
     /// Whether a kind is watched.
@@ -147,7 +197,9 @@ impl Index {
     /// What is known of an object.
     #[must_use]
     pub fn get(&self, key: &ObjectKey) -> Option<Known> {
-        self.state().objects.get(key).cloned()
+        let state = self.state();
+        let known = state.objects.get(key)?.clone();
+        Some(state.mark(key, known))
     }
 
     /// The kinds that are watched, as `group/version` and kind.
@@ -159,47 +211,133 @@ impl Index {
     /// The objects that say they are of this owner.
     #[must_use]
     pub fn owned_by(&self, owner: &OwnerId) -> Vec<(ObjectKey, Known)> {
-        self.state().objects.iter().filter(|(_, k)| k.owner == *owner).map(|(k, v)| (k.clone(), v.clone())).collect()
+        let state = self.state();
+        let found = state.objects.iter().filter(|(_, known)| known.owner == *owner);
+        found.map(|(key, known)| (key.clone(), state.mark(key, known.clone()))).collect()
     }
 
-    async fn follow(self, id: (String, String), resource: ApiResource) {
+    /// Follows a kind until the API server does not serve it any more.
+    async fn follow(self, id: Kind) {
         let selector = format!("{}={}", labels::MANAGED, labels::MANAGED_VALUE);
-        let config = watcher::Config::default().labels(&selector);
-        let mut listed = HashSet::new();
-        follow(self.cluster.client().clone(), &resource, config, |event| match event {
-            Event::Init => listed.clear(),
-            Event::InitApply(object) => drop(listed.insert(self.upsert(&id, &resource, &object))),
-            Event::InitDone => self.finish_listing(&id, &resource, &listed),
-            Event::Apply(object) => drop(self.upsert(&id, &resource, &object)),
-            Event::Delete(object) => self.forget(&key_of(&resource, &object)),
-        })
-        .await;
+        let selection = Selection { labels: &selector, fields: "" };
+        let mut failures = 0;
+        loop {
+            match self.cluster.resource(&id.0, &id.1).await {
+                Ok(resource) => {
+                    let mut listed = HashSet::new();
+                    follow(self.cluster.client().clone(), &resource, selection, |told| {
+                        self.take_in(&id, &resource, &mut listed, told)
+                    })
+                    .await;
+                    // Perhaps its definition has gone.
+                    self.cluster.kinds().forget(&id.0, &id.1);
+                }
+                Err(error) if error.is_absent() => return self.drop_kind(&id),
+                Err(error) => self.fail(&id, &error),
+            }
+            failures += 1;
+            tokio::time::sleep(pause(failures)).await;
+        }
     }
 
-    fn upsert(&self, id: &(String, String), resource: &ApiResource, object: &Meta) -> ObjectKey {
+    fn take_in(
+        &self,
+        id: &Kind,
+        resource: &ApiResource,
+        listed: &mut HashSet<ObjectKey>,
+        told: Told,
+    ) -> ControlFlow<()> {
+        match told {
+            Told::Event(Event::Init) => listed.clear(),
+            Told::Event(Event::InitApply(object)) => drop(listed.insert(self.upsert(id, resource, &object, true))),
+            Told::Event(Event::InitDone) => self.finish_listing(id, resource, &std::mem::take(listed)),
+            Told::Event(Event::Apply(object)) => drop(self.upsert(id, resource, &object, false)),
+            Told::Event(Event::Delete(object)) => self.forget(&key_of(resource, &object)),
+            Told::Heard => self.hear(id),
+            Told::Failed(error) => {
+                let is_gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
+                self.fail(id, &ClusterError::of("watch", &id.1, error));
+                if is_gone {
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn hear(&self, id: &Kind) {
+        self.metrics.hear(&label_of(id));
+        let is_back = self.state().kinds.get_mut(id).is_some_and(Sight::hear);
+        if is_back {
+            tracing::info!(api_version = id.0, kind = id.1, "the watch works again");
+            self.wake_all();
+        }
+        self.synced.send_replace(());
+    }
+
+    fn fail(&self, id: &Kind, error: &ClusterError) {
+        let now = Instant::now();
+        tracing::debug!(api_version = id.0, kind = id.1, %error, "watch interrupted, starting it again");
+        self.metrics.count("watch_errors", [("kind", &label_of(id))]);
+        let (is_news, is_due) = {
+            let mut state = self.state();
+            let is_news = state.kinds.get_mut(id).is_some_and(|sight| sight.fail(error.to_string(), now));
+            let is_blind = state.kinds.get(id).is_some_and(|sight| sight.blindness(now).is_some());
+            let is_due = is_blind && state.looked.get(id).is_none_or(|last| now.duration_since(*last) >= LOOK_AGAIN);
+            if is_due {
+                state.looked.insert(id.clone(), now);
+            }
+            (is_news, is_due)
+        };
+        if is_news {
+            tracing::warn!(api_version = id.0, kind = id.1, %error, "objects of this kind cannot be watched; they are read from time to time");
+            self.wake_all();
+        } else if is_due {
+            self.wake_owners(|key, known| known.api_version == id.0 && key.kind == id.1);
+        }
+        self.synced.send_replace(());
+    }
+
+    /// A kind is not served any more: its objects are gone.
+    fn drop_kind(&self, id: &Kind) {
+        let gone: Vec<ObjectKey> = {
+            let mut state = self.state();
+            state.kinds.remove(id);
+            state.looked.remove(id);
+            let of_kind = state.objects.iter().filter(|(key, known)| known.api_version == id.0 && key.kind == id.1);
+            of_kind.map(|(key, _)| key.clone()).collect()
+        };
+        for key in &gone {
+            self.forget(key);
+        }
+        self.synced.send_replace(());
+    }
+
+    fn upsert(&self, id: &Kind, resource: &ApiResource, object: &Meta, is_listing: bool) -> ObjectKey {
         let key = key_of(resource, object);
         if !counts(&key.kind, &object.metadata) {
             self.forget(&key);
             return key;
         }
-        let label = |name: &str| object.labels().get(name).cloned().unwrap_or_default();
-        let is_annotated = |name: &str, value: &str| object.annotations().get(name).is_some_and(|v| v == value);
-        let known = Known {
-            api_version: id.0.clone(),
-            uid: object.uid().unwrap_or_default(),
-            resource_version: object.resource_version().unwrap_or_default(),
-            owner: (label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME)),
-            component: Component::from_name(&label(labels::COMPONENT)),
-            revision: label(labels::REVISION),
-            is_ignored: is_annotated(IGNORE, "true"),
-            is_kept: is_annotated(PRUNE, "false"),
-            is_terminating: object.metadata.deletion_timestamp.is_some(),
+        let mut known = Known::of(&id.0, object);
+        let (before, is_same) = {
+            let mut state = self.state();
+            let before = state.objects.get(&key);
+            // Between two lists there may have been any number of edits.
+            let follows = !is_listing && before.is_some_and(|before| known.follow_on(before, &key.group, &key.kind));
+            let is_same = follows || before.is_some_and(|before| before.resource_version == known.resource_version);
+            if is_same
+                && !follows
+                && let Some(before) = before
+            {
+                known = before.clone();
+            }
+            (state.objects.insert(key.clone(), known.clone()), is_same)
         };
-        let before = self.state().objects.insert(key.clone(), known.clone());
         if before.is_none() {
             self.metrics.own(key.group_kind(), true);
         }
-        if before.as_ref() != Some(&known) {
+        if !is_same {
             // An object that changed hands concerns both.
             self.announce(&key, [Some(known.owner), before.map(|b| b.owner)]);
         }
@@ -214,7 +352,7 @@ impl Index {
         }
     }
 
-    fn finish_listing(&self, id: &(String, String), resource: &ApiResource, listed: &HashSet<ObjectKey>) {
+    fn finish_listing(&self, id: &Kind, resource: &ApiResource, listed: &HashSet<ObjectKey>) {
         let gone: Vec<ObjectKey> = {
             let state = self.state();
             let of_kind = state.objects.keys().filter(|k| k.group == resource.group && k.kind == resource.kind);
@@ -223,8 +361,26 @@ impl Index {
         for key in &gone {
             self.forget(key);
         }
-        self.state().kinds.insert(id.clone(), true);
+        if let Some(sight) = self.state().kinds.get_mut(id) {
+            sight.list();
+        }
         self.synced.send_replace(());
+    }
+
+    /// Has all resources looked at that have something, whatever it is.
+    fn wake_all(&self) {
+        self.wake_owners(|_, _| true);
+    }
+
+    fn wake_owners(&self, is_concerned: impl Fn(&ObjectKey, &Known) -> bool) {
+        let owners: BTreeSet<OwnerId> = {
+            let state = self.state();
+            let concerned = state.objects.iter().filter(|(key, known)| is_concerned(key, known));
+            concerned.map(|(_, known)| known.owner.clone()).collect()
+        };
+        for owner in owners {
+            self.wake(owner);
+        }
     }
 
     fn announce(&self, key: &ObjectKey, owners: [Option<OwnerId>; 2]) {
@@ -238,6 +394,23 @@ impl Index {
     pub fn wake(&self, owner: OwnerId) {
         // Nobody listens during shutdown.
         let _ = self.changed.send(owner);
+    }
+}
+
+impl State {
+    /// Says whether what is known is still to be relied on.
+    fn mark(&self, key: &ObjectKey, known: Known) -> Known {
+        let sight = self.kinds.get(&(known.api_version.clone(), key.kind.clone()));
+        let is_stale = sight.is_none_or(|sight| sight.blindness(Instant::now()).is_some());
+        known.marked(is_stale)
+    }
+}
+
+/// As metrics name a kind.
+fn label_of((api_version, kind): &Kind) -> String {
+    match api_version.split_once('/') {
+        Some((group, _)) => format!("{group}/{kind}"),
+        None => kind.clone(),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::bring::Brought;
 use super::fights::Fight;
 use super::held::Held;
-use super::index::OwnerId;
+use super::index::{Blind, OwnerId};
 use super::prune::Unwanted;
 use super::wave::{Waits, WaveResult};
 use super::webhooks::Replaced;
@@ -416,6 +416,13 @@ impl<'a> Pass<'a> {
         }
         if !conflicts.is_empty() {
             remarks.push(Remark { kind: "Conflict", reason: "Conflict", message: conflicts.join("; ") });
+        }
+        let blind = self.context.index.blind();
+        if !blind.is_empty() {
+            let of = |blind: &Blind| format!("{} since {:.0}: {}", blind.kind, blind.since, blind.error);
+            let kinds = summary(&blind.iter().map(of).collect::<Vec<_>>());
+            let message = format!("changes of these kinds are not seen, and looked for from time to time: {kinds}");
+            remarks.push(Remark { kind: "Blind", reason: "WatchFailed", message });
         }
         let fights: Vec<_> = self.memory.fights.on(Instant::now()).into_iter().map(contested).collect();
         if !fights.is_empty() {

@@ -19,7 +19,8 @@
 //! | `record` | the `installed-state` resource |
 //! | `report`, `events` | status and events |
 //! | `statuses` | whether somebody else wrote a status |
-//! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
+//! | `index`, `known`, `sight` | what exists, what is held of it, and whether that is current |
+//! | `claims`, `fights` | who wants what exists, and who changes it back |
 //! | `tally` | what metrics count of all this |
 //! | `rbac` | the role that all this needs |
 //! | `leader` | which of several operators works |
@@ -33,6 +34,7 @@ mod fights;
 mod held;
 pub mod index;
 mod install;
+mod known;
 pub mod leader;
 mod preview;
 mod prune;
@@ -40,6 +42,7 @@ pub mod rbac;
 mod reconcile;
 mod record;
 mod report;
+mod sight;
 mod statuses;
 mod tally;
 mod usage;
@@ -94,8 +97,6 @@ pub struct Config {
 
 /// How many IstioOperator resources are read at once: the records among them are large.
 const PAGE: u32 = 25;
-/// How long the first pass waits for what exists to be listed: a kind that cannot be listed keeps nobody from work.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How an object stands to the resource that wants it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,22 +313,13 @@ pub async fn run(
     let claims = Arc::new(Claims::default());
     let Some(unread) = patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await else { return Ok(()) };
     let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
-    for (api_version, kind) in index::FROM_THE_START {
-        match stop.run_until_cancelled(index.watch(api_version, kind)).await {
-            None => return Ok(()),
-            Some(Ok(())) => {}
-            // Whoever needs the kind asks again.
-            Some(Err(error)) => tracing::warn!(kind, %error, "cannot watch a kind"),
-        }
-    }
+    index.watch_from_the_start();
     let users = Users::new(index.clone());
     users.watch(cluster.client());
-    let known = futures::future::join(index.complete(), users.tags_known());
-    match stop.run_until_cancelled(tokio::time::timeout(PATIENCE, known)).await {
-        None => return Ok(()),
-        Some(Ok(_)) => {}
-        // Passes read what is not known here.
-        Some(Err(_)) => tracing::warn!("not all that exists could be listed; going on without"),
+    let known = stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
+    let Some((blind, ())) = known else { return Ok(()) };
+    for index::Blind { api_version, kind, error, .. } in blind {
+        tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
     }
 
     let concurrency = config.concurrency;

@@ -10,7 +10,7 @@ use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::received::UNREADABLE;
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectError, labels};
+use crate::object::{Object, ObjectError};
 use crate::parallel;
 use crate::pipeline::{self, PipelineError};
 use crate::status::{Findings, Verdict};
@@ -130,7 +130,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         Ok(built) => built,
         Err(error) => return refuse(resource, context, id, &mut memory, Verdict::Invalid(error.to_string())).await,
     };
-    let is_default_tagged = context.users.has_tag(labels::DEFAULT);
+    let is_default_tagged = webhooks::is_default_tagged(context, &manifests).await;
     if is_default_tagged {
         webhooks::deactivate_default(&mut manifests);
     }

@@ -117,15 +117,17 @@ impl Pass<'_> {
 
     /// Whether a live object is as it was when it was last looked at.
     pub(super) fn is_unchanged(&self, object: &Object, seen: &Seen) -> bool {
-        let known = self.context.index.get(&object.key());
-        known.as_ref().map_or("", |known| &known.resource_version) == seen.resource_version
+        match self.context.index.get(&object.key()) {
+            Some(known) => known.is_unchanged_since(&seen.resource_version),
+            None => seen.resource_version.is_empty(),
+        }
     }
 
     /// What other resources have of a wave and want otherwise.
     async fn contradictions(&mut self, wave: &plan::Wave<'_>) -> Result<Vec<String>, ClusterError> {
         let mut conflicts = vec![];
         for object in wave.steps.iter().flatten() {
-            self.context.index.watch(object.api_version(), object.kind()).await?;
+            self.context.index.watch(object.api_version(), object.kind());
             if let Some(other) = self.holder(object, wave.component) {
                 let seen = self.regard(object, wave.component, other).await?;
                 conflicts.extend(conflict(&object.key(), &seen));

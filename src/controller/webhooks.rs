@@ -26,6 +26,36 @@ const INJECT: &str = "sidecar.istio.io/inject";
 
 type Labels = BTreeMap<&'static str, String>;
 
+/// Whether the tag `default` exists. Where that cannot be found out, a webhook that selects nothing, or does, goes on as it
+/// is.
+pub(super) async fn is_default_tagged(context: &Context, manifests: &Manifests) -> bool {
+    if let Some(is_known) = context.users.has_tag(labels::DEFAULT) {
+        return is_known;
+    }
+    let selector = format!("{}={}", labels::TAG, labels::DEFAULT);
+    if let Ok(tags) = context.cluster.list_metadata(API_VERSION, KIND, &selector, "").await {
+        return !tags.is_empty();
+    }
+    let hooks = manifests.parts.iter().flat_map(|part| &part.objects).filter(|object| object.kind() == KIND);
+    for hook in hooks.filter(|hook| is_default_injector(&hook.value())) {
+        if let Ok(Some(live)) = context.cluster.get(API_VERSION, &hook.key()).await {
+            return is_deactivated(&live.data);
+        }
+    }
+    // Nor can the webhook be written then.
+    false
+}
+
+fn is_deactivated(config: &Value) -> bool {
+    let selects = |hook: &Value| hook.pointer("/namespaceSelector/matchLabels") != Some(&never());
+    hooks(config).count() > 0 && !hooks(config).any(selects)
+}
+
+/// What nothing is labelled with.
+fn never() -> Value {
+    json!({"istio.io/deactivated": "never-match"})
+}
+
 /// Has the webhook of the unnamed revision select nothing.
 pub(super) fn deactivate_default(manifests: &mut Manifests) {
     for object in manifests.parts.iter_mut().flat_map(|part| &mut part.objects).filter(|o| o.kind() == KIND) {
@@ -35,7 +65,7 @@ pub(super) fn deactivate_default(manifests: &mut Manifests) {
         for hook in object.value_mut().get_mut("webhooks").and_then(Value::as_array_mut).into_iter().flatten() {
             for selector in ["namespaceSelector", "objectSelector"] {
                 if let Some(hook) = hook.as_object_mut() {
-                    hook.insert(selector.into(), json!({"matchLabels": {"istio.io/deactivated": "never-match"}}));
+                    hook.insert(selector.into(), json!({"matchLabels": never()}));
                 }
             }
         }

@@ -45,16 +45,20 @@ pub(in crate::controller) async fn settle(
     findings: &mut Findings,
 ) -> Option<Duration> {
     let Some(plane) = plane else {
-        context.users.forget(id);
+        let held: Vec<&str> = findings.held.iter().flatten().map(|held| held.revision.as_str()).collect();
+        context.users.keep(id, &held);
         findings.usage = Usage::None;
         return None;
     };
     let usage = context.users.ask(id, &plane.revision, plane.own.clone());
-    findings.usage = told(usage, &plane);
-    // A control plane that it keeps for others is a use of the resource.
-    let keeps_none = findings.held.as_ref().is_none_or(Vec::is_empty);
-    let is_unused =
-        keeps_none && matches!(findings.usage, Usage::Of(Some(false), ..)) && findings.verdict == Verdict::Healthy;
+    // Control planes that it keeps are asked for as well, and are a use of the resource.
+    let held: Vec<&str> = findings.held.iter().flatten().map(|held| held.revision.as_str()).collect();
+    context.users.keep(id, &[&[plane.revision.as_str()], &*held].concat());
+    tracing::debug!(revision = plane.revision, pods = usage.pods, pod = usage.pod, "asked who uses the control plane");
+    findings.usage = told(usage.by, &plane);
+    let is_unused = findings.held.as_ref().is_none_or(Vec::is_empty)
+        && matches!(findings.usage, Usage::Of(Some(false), ..))
+        && findings.verdict == Verdict::Healthy;
     let (kind, message, again) = match due(resource, is_unused, known, Timestamp::now()) {
         Due::Never => return None,
         Due::Begins => return Some(Duration::ZERO),

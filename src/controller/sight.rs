@@ -1,0 +1,107 @@
+//! Whether what is known of a watched kind is current: it was listed once, and its watch has not been failing for long.
+//!
+//! A watch that is interrupted for a moment has missed nothing that it does not make up for. One that fails for longer is
+//! blind: what it does not know may be there, and what it knows may be another by now.
+
+use k8s_openapi::jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+/// How long a watch may fail before what it knows counts for nothing.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long a kind may fail before nobody waits for it at the start: an API server that has just started refuses what it
+/// allows a moment later.
+const MOMENT: Duration = Duration::from_secs(3);
+
+/// How a kind's watch stands.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    is_listed: bool,
+    failing: Option<Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    began: Instant,
+    since: Timestamp,
+    error: String,
+    is_told: bool,
+}
+
+impl Sight {
+    /// All its objects are known.
+    pub fn list(&mut self) {
+        self.is_listed = true;
+    }
+
+    /// The watch works. Says whether it was blind before, and told to be.
+    pub fn hear(&mut self) -> bool {
+        self.failing.take().is_some_and(|failing| failing.is_told)
+    }
+
+    /// The watch fails. Says whether it is blind from now on, once.
+    pub fn fail(&mut self, error: String, now: Instant) -> bool {
+        let failing = self.failing.get_or_insert_with(|| Failing {
+            began: now,
+            since: Timestamp::now(),
+            error: String::new(),
+            is_told: false,
+        });
+        failing.error = error;
+        let is_news = !failing.is_told && now.duration_since(failing.began) >= grace(self.is_listed);
+        failing.is_told |= is_news;
+        is_news
+    }
+
+    /// Whether what is known is all there is, and as it is.
+    pub fn is_current(&self, now: Instant) -> bool {
+        self.is_listed && self.blindness(now).is_none()
+    }
+
+    /// Whether waiting for it to be listed is of no use any more.
+    pub fn is_settled(&self, now: Instant) -> bool {
+        self.is_listed || self.blindness(now).is_some()
+    }
+
+    /// Since when the watch fails, and why, if it has for long.
+    pub fn blindness(&self, now: Instant) -> Option<(Timestamp, &str)> {
+        let failing = self.failing.as_ref()?;
+        let is_blind = now.duration_since(failing.began) >= grace(self.is_listed);
+        is_blind.then_some((failing.since, failing.error.as_str()))
+    }
+}
+
+fn grace(is_listed: bool) -> Duration {
+    if is_listed { GRACE } else { MOMENT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_that_fails_for_a_moment_is_current_and_then_blind_once() {
+        let (begun, mut sight) = (Instant::now(), Sight::default());
+        assert!(!sight.is_current(begun), "nothing is listed");
+        sight.list();
+        assert!(sight.is_current(begun));
+        assert!(!sight.fail("no".into(), begun));
+        assert!(sight.is_current(begun + GRACE / 2));
+        let late = begun + GRACE;
+        assert!(!sight.is_current(late), "even before it is tried again");
+        assert!(sight.fail("forbidden".into(), late) && !sight.fail("forbidden".into(), late), "told once");
+        assert_eq!(sight.blindness(late).map(|(_, why)| why), Some("forbidden"));
+        assert!(sight.hear() && !sight.hear(), "told once that it is back");
+        assert!(sight.is_current(late));
+    }
+
+    #[test]
+    fn nobody_waits_for_long_for_a_kind_that_cannot_be_listed() {
+        let (begun, mut sight) = (Instant::now(), Sight::default());
+        sight.fail("forbidden".into(), begun);
+        assert!(!sight.is_settled(begun) && sight.is_settled(begun + MOMENT));
+        assert!(!sight.is_current(begun), "what was never listed is not known");
+        assert!(sight.fail("forbidden".into(), begun + MOMENT), "told");
+        sight.hear();
+        assert!(!sight.is_settled(begun + MOMENT) && !sight.is_current(begun + MOMENT), "still to be listed");
+    }
+}
