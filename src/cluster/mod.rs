@@ -6,6 +6,7 @@
 mod again;
 pub mod discovery;
 pub mod follow;
+mod pages;
 
 use crate::object::{Object, ObjectKey};
 use again::{read, write};
@@ -182,36 +183,6 @@ impl Cluster {
         };
         let params = kube::api::ListParams::default().labels(labels);
         Ok(read(|| api.list(&params)).await.map_err(|e| ClusterError::of("list", &kind, e))?.items)
-    }
-
-    /// Lists the metadata of a kind's objects with these labels and fields, page by page; an unknown kind has none.
-    ///
-    /// # Errors
-    /// What the API server says.
-    pub async fn list_metadata(
-        &self,
-        api_version: &str,
-        kind: &str,
-        labels: &str,
-        fields: &str,
-    ) -> Result<Vec<ObjectMeta>, ClusterError> {
-        const PAGE: u32 = 500;
-        let resource = match self.resource(api_version, kind).await {
-            Ok(resource) => resource,
-            Err(e) if e.is_absent() => return Ok(vec![]),
-            Err(e) => return Err(e),
-        };
-        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource);
-        let mut params = kube::api::ListParams::default().labels(labels).fields(fields).limit(PAGE);
-        let mut found = vec![];
-        loop {
-            let page = read(|| api.list_metadata(&params)).await.map_err(|e| ClusterError::of("list", &kind, e))?;
-            found.extend(page.items.into_iter().map(|object| object.metadata));
-            match page.metadata.continue_.filter(|c| !c.is_empty()) {
-                Some(next) => params = params.continue_token(&next),
-                None => return Ok(found),
-            }
-        }
     }
 
     /// Changes an object by a JSON patch; returns what it has become.

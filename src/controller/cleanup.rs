@@ -185,7 +185,7 @@ async fn users(context: &Context, workloads: &[Workload]) -> Result<Vec<String>,
         _ => {}
     }
     let own: Vec<Pods> = workloads.iter().map(|w| w.pods.clone()).collect();
-    usage::users_of(&context.cluster, &istiod.revision, &own).await
+    Ok(usage::users_of(&context.cluster, &istiod.revision, &own).await?.names)
 }
 
 /// What the API server says is there now, by labels and by the inventory; the index may be a moment behind.
