@@ -127,6 +127,7 @@ struct Memory {
     objects: HashMap<ObjectKey, Seen>,
     fights: Fights,
     failures: u32,
+    deletion: cleanup::Deletion,
 }
 
 impl Memory {
@@ -178,6 +179,7 @@ pub struct Context {
     metrics: Arc<Metrics>,
     memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<Memory>>>>,
     queue: Queue,
+    orphans: cleanup::Orphans,
 }
 
 impl Context {
@@ -193,6 +195,7 @@ impl Context {
         }
         self.metrics.set_ready(id, None);
         self.users.forget(id);
+        self.orphans.forget(id);
         self.wake(self.claims.set(id, None));
     }
 
@@ -256,8 +259,10 @@ pub async fn run(
     stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
 
     let concurrency = config.concurrency;
-    let (package, memories, queue) = (Arc::new(package), Mutex::default(), Queue::default());
-    let context = Arc::new(Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue });
+    let (package, memories, queue, orphans) =
+        (Arc::new(package), Mutex::default(), Queue::default(), cleanup::Orphans::default());
+    let context =
+        Arc::new(Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue, orphans });
     let (mut inboxes, mut workers) = (vec![], vec![]);
     for namespace in namespaces {
         let (inbox, children) = mpsc::unbounded_channel();
@@ -381,12 +386,13 @@ async fn work(
     let store = writer.as_reader();
     let api = context.cluster.owners(namespace.as_deref());
     let changed = predicates::generation.combine(predicates::annotations).combine(predicates::finalizers);
-    let reference = resource.clone();
+    let (reference, noting) = (resource.clone(), Arc::clone(&context));
     let own = watcher(api, watcher::Config::default().page_size(PAGE))
         .default_backoff()
         .modify(strip)
         .reflect(writer)
         .touched_objects()
+        .inspect_ok(move |resource| noting.orphans.note(resource))
         .predicate_filter(changed, PredicateConfig::default())
         .map_ok(move |object| ObjectRef::from_obj_with(&object, reference.clone()));
     let children = stream::unfold(children, |mut children| async { children.recv().await.map(|c| (c, children)) })

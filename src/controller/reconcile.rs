@@ -251,9 +251,9 @@ mod tests {
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
         let (facts, package) = (ClusterFacts::default(), Arc::new(Package::embedded().unwrap()));
         let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
-        let (memories, queue) = Default::default();
+        let (memories, queue, orphans) = Default::default();
         let users = Users::new(index.clone());
-        Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue }
+        Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue, orphans }
     }
 
     #[test]
