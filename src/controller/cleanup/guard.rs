@@ -40,7 +40,7 @@ pub(super) async fn ask(context: &Context, remains: &Remains, fallback: &str) ->
     }
     let own: Vec<Pods> = remains.objects.iter().filter_map(|object| object.pods.clone()).collect();
     let (mut requests, mut by, mut first) = (0, vec![], None);
-    for (revision, plane) in planes(remains.doomed(), fallback) {
+    for (revision, plane) in planes(&remains.objects, fallback) {
         match ask_one(context, &revision, &plane, &own, &mut requests).await {
             Ok(None) => {}
             Ok(Some(users)) => {
@@ -54,13 +54,23 @@ pub(super) async fn ask(context: &Context, remains: &Remains, fallback: &str) ->
     (first.map(|revision| Held::InUse { by, revision, own }), requests)
 }
 
-/// The control planes that something is about to go of, by revision. What is asked to go already is not held up any more.
-fn planes<'a>(doomed: impl Iterator<Item = &'a Remaining>, fallback: &str) -> BTreeMap<String, Plane> {
-    let mut planes: BTreeMap<String, Plane> = BTreeMap::new();
-    for part in doomed.filter(|object| object.is_of_control_plane() && object.fate == Fate::Goes) {
+/// The control planes that something is about to go of, by revision. What is asked to go already is not held up any more; and
+/// of one that stays another resource's only the webhooks matter, which may be those of tags.
+fn planes(objects: &[Remaining], fallback: &str) -> BTreeMap<String, Plane> {
+    let revision_of = |part: &Remaining| {
         let known = [part.revision.as_str(), fallback, DEFAULT];
-        let revision = known.into_iter().find(|revision| !revision.is_empty()).unwrap_or(DEFAULT);
-        let plane = planes.entry(revision.to_owned()).or_default();
+        known.into_iter().find(|revision| !revision.is_empty()).unwrap_or(DEFAULT).to_owned()
+    };
+    let parts = || objects.iter().filter(|object| object.is_of_control_plane());
+    let is_shared = |part: &&Remaining| part.fate == Fate::Shared && part.pods.is_some();
+    let shared: BTreeSet<String> = parts().filter(is_shared).map(revision_of).collect();
+    let mut planes: BTreeMap<String, Plane> = BTreeMap::new();
+    for part in parts().filter(|part| part.fate == Fate::Goes) {
+        let revision = revision_of(part);
+        if shared.contains(&revision) && part.key.kind != "MutatingWebhookConfiguration" {
+            continue;
+        }
+        let plane = planes.entry(revision).or_default();
         plane.is_external |= part.is_external;
         if ["Deployment", "Service"].contains(&part.key.kind.as_str()) {
             plane.namespaces.insert(part.key.namespace.clone());
@@ -127,10 +137,21 @@ mod tests {
             Remaining { component: Some(Component::IngressGateways), ..part("Deployment", "fourth") },
             Remaining { component: Some(Component::IstiodRemote), ..part("MutatingWebhookConfiguration", "fifth") },
         ];
-        let of = |fallback: &str| planes(found.iter(), fallback).into_keys().collect::<Vec<_>>();
+        let of = |fallback: &str| planes(&found, fallback).into_keys().collect::<Vec<_>>();
         assert_eq!(of("own"), ["fifth", "first", "own", "second"]);
         assert_eq!(of(""), ["default", "fifth", "first", "second"]);
-        assert_eq!(planes(found.iter(), "")["first"].namespaces, BTreeSet::from(["ns".to_owned()]));
-        assert!(planes(found.iter(), "")["second"].namespaces.is_empty(), "a webhook is in none");
+        assert_eq!(planes(&found, "")["first"].namespaces, BTreeSet::from(["ns".to_owned()]));
+        assert!(planes(&found, "")["second"].namespaces.is_empty(), "a webhook is in none");
+    }
+
+    #[test]
+    fn a_control_plane_that_stays_anothers_is_held_for_its_webhooks_only() {
+        let shared = Remaining { fate: Fate::Shared, pods: Some(Pods::default()), ..part("Deployment", "first") };
+        let of = |rest: &[Remaining]| planes(&[std::slice::from_ref(&shared), rest].concat(), "").len();
+        assert_eq!(of(&[part("HorizontalPodAutoscaler", "first")]), 0);
+        assert_eq!(of(&[part("MutatingWebhookConfiguration", "first")]), 1);
+        assert_eq!(of(&[part("HorizontalPodAutoscaler", "second")]), 1);
+        let kept = Remaining { fate: Fate::Kept, ..shared.clone() };
+        assert_eq!(planes(&[kept, part("Service", "first")], "").len(), 1, "nobody else needs its Service");
     }
 }

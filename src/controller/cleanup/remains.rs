@@ -23,8 +23,10 @@ const TRIES: u32 = 3;
 /// What becomes of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is annotated to stay, or another resource wants it too.
-    Stays,
+    /// It stays, since it is annotated so.
+    Kept,
+    /// It stays, since another resource wants it too.
+    Shared,
     /// It has to go.
     #[default]
     Goes,
@@ -70,7 +72,7 @@ impl Remaining {
             is_external: is_external(&object.data),
             is_labelled: false,
             fate: match object.metadata.deletion_timestamp {
-                _ if object.annotations().get(PRUNE).is_some_and(|v| v == "false") => Fate::Stays,
+                _ if object.annotations().get(PRUNE).is_some_and(|v| v == "false") => Fate::Kept,
                 Some(_) => Fate::IsGoing,
                 None => Fate::Goes,
             },
@@ -131,7 +133,7 @@ pub(super) struct Remains {
 impl Remains {
     /// What has to go and has not yet.
     pub fn doomed(&self) -> impl Iterator<Item = &Remaining> {
-        self.objects.iter().filter(|object| object.fate != Fate::Stays)
+        self.objects.iter().filter(|object| matches!(object.fate, Fate::Goes | Fate::IsGoing))
     }
 
     /// Whether there is nothing to be done any more.
@@ -172,7 +174,7 @@ pub(super) async fn find(
         }
     }
     for remaining in found.values_mut().filter(|found| context.claims.is_wanted_by_another(id, &found.key)) {
-        remaining.fate = Fate::Stays;
+        remaining.fate = Fate::Shared;
     }
     let keys = found.iter().map(|(key, remaining)| (key.clone(), remaining.component)).collect();
     let order = plan::prune(keys, &BTreeSet::new());
