@@ -16,6 +16,12 @@ mod crd;
 mod days;
 #[path = "server/deletion.rs"]
 mod deletion;
+#[path = "server/deletion_guard.rs"]
+mod deletion_guard;
+#[path = "server/deletion_scale.rs"]
+mod deletion_scale;
+#[path = "server/deletion_waits.rs"]
+mod deletion_waits;
 #[path = "server/dice.rs"]
 mod dice;
 #[path = "server/drift.rs"]

@@ -7,6 +7,7 @@ mod again;
 pub mod discovery;
 pub mod follow;
 pub mod meta;
+mod pages;
 pub mod received;
 
 use crate::object::{Object, ObjectKey};
@@ -14,7 +15,6 @@ use again::{read, write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
-use meta::Meta;
 use received::Received;
 use serde_json::Value;
 
@@ -192,76 +192,6 @@ impl Cluster {
         };
         let params = kube::api::ListParams::default().labels(labels);
         Ok(read(|| api.list(&params)).await.map_err(|e| ClusterError::of("list", &kind, e))?.items)
-    }
-
-    /// Lists the metadata of a kind's objects with these labels and fields; an unknown kind has none.
-    ///
-    /// # Errors
-    /// What the API server says.
-    pub async fn list_metadata(
-        &self,
-        api_version: &str,
-        kind: &str,
-        labels: &str,
-        fields: &str,
-    ) -> Result<Vec<ObjectMeta>, ClusterError> {
-        let take = |found: &mut Vec<_>, object: Meta| found.push(object.metadata);
-        self.fold_metadata(api_version, kind, labels, fields, Vec::new, take).await
-    }
-
-    /// Hands over the metadata of a kind's objects with these labels and fields, one after the other, so that never more than
-    /// a page of them is held; an unknown kind has none. A list that takes too long begins again, and hands over once more
-    /// what it has handed over already.
-    ///
-    /// # Errors
-    /// What the API server says.
-    pub async fn for_each_metadata(
-        &self,
-        api_version: &str,
-        kind: &str,
-        labels: &str,
-        fields: &str,
-        mut take: impl FnMut(Meta),
-    ) -> Result<(), ClusterError> {
-        self.fold_metadata(api_version, kind, labels, fields, || (), |(), object| take(object)).await
-    }
-
-    /// The same, into something that is begun anew whenever the list is.
-    async fn fold_metadata<T>(
-        &self,
-        api_version: &str,
-        kind: &str,
-        labels: &str,
-        fields: &str,
-        begin: impl Fn() -> T,
-        mut take: impl FnMut(&mut T, Meta),
-    ) -> Result<T, ClusterError> {
-        const PAGE: u32 = 500;
-        /// A token for the next page is good for some minutes.
-        const ATTEMPTS: u32 = 3;
-        let resource = match self.resource(api_version, kind).await {
-            Ok(resource) => resource,
-            Err(e) if e.is_absent() => return Ok(begin()),
-            Err(e) => return Err(e),
-        };
-        let api: Api<Meta> = Api::all_with(self.client.clone(), &resource);
-        let first = kube::api::ListParams::default().labels(labels).fields(fields).limit(PAGE);
-        let (mut found, mut params, mut attempt) = (begin(), first.clone(), 1);
-        loop {
-            let page = match read(|| api.list(&params)).await {
-                Ok(page) => page,
-                Err(kube::Error::Api(status)) if status.code == 410 && attempt < ATTEMPTS => {
-                    (found, params, attempt) = (begin(), first.clone(), attempt + 1);
-                    continue;
-                }
-                Err(e) => return Err(ClusterError::of("list", &kind, e)),
-            };
-            page.items.into_iter().for_each(|object| take(&mut found, object));
-            match page.metadata.continue_.filter(|c| !c.is_empty()) {
-                Some(next) => params = params.continue_token(&next),
-                None => return Ok(found),
-            }
-        }
     }
 
     /// Changes an object by a JSON patch; returns what it has become.

@@ -3,42 +3,84 @@
 //! The spec is not looked at, so a resource that could never be installed can still be deleted. Definitions, namespaces,
 //! what is annotated to be kept and what another resource wants too stay.
 //!
-//! A control plane that is in use is held back for at most [`HELD`]: the status, a condition and an event name who uses it
-//! and when it goes all the same. Where it cannot be told who uses it, and what cannot be deleted (no permission, a webhook
-//! that refuses), is tried again for at most [`PATIENCE`]; what is left then is left behind with a warning, so that nothing locks a resource or its namespace for ever. The annotation
-//! `install.istio.io/force-delete: "true"` ends both at once.
+//! | what stands in the way | what happens | for at most |
+//! |---|---|---|
+//! | a control plane of it is in use, or that cannot be found out | nothing at all is deleted | [`HELD`] |
+//! | an object cannot be deleted or looked for: no permission, a webhook that refuses | it is tried again, less and less often | [`PATIENCE`] |
+//! | an object has a finalizer of somebody else's | it is waited for | [`PATIENCE`] |
+//!
+//! The status says all of this, with names and times; what is left in the end is left behind with a warning, so that nothing
+//! locks a resource or its namespace for ever. The annotation `install.istio.io/force-delete: "true"` ends all of it at once.
+//! `install.istio.io/ignoreReconcile: "true"`, or `kubectl delete --cascade=orphan`, leaves everything that is installed.
 
-use super::index::{self, OwnerId};
+mod guard;
+mod pace;
+mod remains;
+
+pub(super) use pace::Deletion;
+
+use super::index::OwnerId;
 use super::install::summary;
-use super::prune::{self, Doomed};
 use super::reconcile::PassError;
 use super::report::report;
-use super::usage::{self, Pods};
 use super::{Context, Memory, events};
-use crate::api::{FINALIZER, FORCE_DELETE, PRUNE};
+use crate::api::status::InstallStatus;
+use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
-use crate::component::Component;
-use crate::object::inventory::{Entry, group_of};
-use crate::object::{ObjectKey, labels};
-use crate::plan;
+use crate::object::ObjectKey;
 use crate::status::{Findings, Remark, Verdict};
+use guard::Held;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
-use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use pace::Look;
+use remains::{Fate, Remaining, Remains};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tracing::Span;
 use tracing::field::Empty;
 
-/// How soon the cluster is asked again whether all is gone.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How soon it is asked again who uses the control plane.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// How long a control plane that is in use is held back.
 const HELD: Duration = Duration::from_hours(24);
-/// How long what cannot be deleted is tried again.
+/// How long what does not go is waited for, from when the first object was deleted.
 const PATIENCE: Duration = Duration::from_mins(5);
+/// The condition of a resource whose objects are being deleted. Its time tells an operator that starts since when.
+const DELETING: &str = "Deleting";
+/// Kubernetes' own finalizer of what is deleted with `--cascade=orphan`.
+const ORPHAN: &str = "orphan";
+/// No single failure says more in a status.
+const LONGEST: usize = 1024;
+
+/// The resources that were deleted with `--cascade=orphan`, by uid. Kubernetes takes its mark away within a moment, so it has
+/// to be noted when it is seen.
+#[derive(Default)]
+pub(super) struct Orphans(Mutex<HashMap<OwnerId, String>>);
+
+impl Orphans {
+    /// Notes it.
+    pub fn note(&self, resource: &DynamicObject) {
+        if resource.metadata.deletion_timestamp.is_some() && resource.finalizers().iter().any(|f| f == ORPHAN) {
+            let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, resource.uid().unwrap_or_default());
+        }
+    }
+
+    /// It is over.
+    pub fn forget(&self, id: &OwnerId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    fn has(&self, id: &OwnerId, resource: &DynamicObject) -> bool {
+        self.note(resource);
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(id).is_some_and(|uid| Some(uid) == resource.uid().as_ref())
+    }
+}
 
 /// Deletes everything a resource has; removes the finalizer once nothing is left.
 #[tracing::instrument(level = "debug", skip_all, fields(objects = Empty))]
@@ -52,233 +94,347 @@ pub(super) async fn finalize(
         context.forget(id);
         return Ok(Action::await_change());
     }
-    let generation = resource.metadata.generation.unwrap_or_default();
-    let is_forced = resource.annotations().get(FORCE_DELETE).is_some_and(|v| v == "true");
-    let mut listed = list_owned(context, id, memory).await;
-    let doomed = std::mem::take(&mut listed.doomed);
-    Span::current().record("objects", doomed.len());
-    if may_be_held(age(resource), is_forced) {
-        match users(context, &listed.workloads).await {
-            Err(error) if may_be_tried_again(age(resource), is_forced) => {
-                let failed = Verdict::Failed(format!("cannot tell who uses the control plane: {error}"));
-                report(resource, context, memory, &Findings::of(failed, generation)).await?;
-                return Err(error.into());
-            }
-            Err(error) => tracing::warn!(%error, "cannot tell who uses the control plane, deleting it"),
-            Ok(users) if !users.is_empty() => {
-                report(resource, context, memory, &held(&users, resource, generation)).await?;
-                return Ok(Action::requeue(ASK_AGAIN));
-            }
-            Ok(_) => {}
+    let end = End { resource, context, id, is_forced: is_forced(resource) };
+    if context.orphans.has(id, resource) {
+        let text = "deleted with --cascade=orphan: all that it installed stays, and nobody looks after it any more";
+        return end.leave("Orphaned", text.to_owned()).await;
+    }
+    if memory.deletion.is_new() {
+        context.metrics.count("reconcile_request", [("reason", "update_deletion_timestamp")]);
+    }
+    let look = if end.is_forced && memory.deletion.insist() { Look::All } else { pace::due(context, id, memory) };
+    let mut found = match look {
+        Look::In(left) => return Ok(Action::requeue(left)),
+        Look::All => remains::find(context, id, memory, None).await,
+        Look::At(keys) => {
+            let some = remains::find(context, id, memory, Some(&keys)).await;
+            // Looked at once more as a whole, so that nothing is left that was still being written.
+            if some.is_empty() { remains::find(context, id, memory, None).await } else { some }
+        }
+    };
+    Span::current().record("objects", found.doomed().count());
+    if end.may_be_held(memory, &found) {
+        let fallback = resource.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
+        let (held, requests) = guard::ask(context, &found, fallback).await;
+        found.requests += requests;
+        if let Some(held) = held {
+            return Ok(end.hold(memory, held, found.requests).await);
         }
     }
-    if !doomed.is_empty() {
-        context.metrics.count("reconcile_request", [("reason", "update_deletion_timestamp")]);
-        let deleting = Verdict::Deleting("what the resource installed".into());
-        report(resource, context, memory, &Findings::of(deleting, generation)).await?;
-    }
-    let deleted = prune::delete(context, &doomed, "its resource is being deleted").await;
-    if deleted.len() < doomed.len() {
-        memory.failures = 0;
-    }
-    let failures: Vec<String> =
-        listed.failures.into_iter().chain(deleted.into_iter().map(|(_, error)| error.to_string())).collect();
-    if !failures.is_empty() && may_be_tried_again(age(resource), is_forced) {
-        let failed = Verdict::Failed(format!("cannot delete what the resource installed: {}", summary(&failures)));
-        report(resource, context, memory, &Findings::of(failed, generation)).await?;
-        return Err(PassError::Objects(summary(&failures)));
-    }
-    if failures.is_empty() && !doomed.is_empty() {
-        // Looked at once more, so that nothing that was still being written is left.
-        return Ok(Action::requeue(LOOK_AGAIN));
-    }
-    if !failures.is_empty() {
-        let text = format!("could not be deleted and is left behind: {}", failures.join("; "));
-        tracing::warn!(namespace = id.0, name = id.1, text, "letting go");
-        events::publish(context, resource, &events::Note { is_warning: true, reason: "LeftBehind", text }).await;
-    }
-    let_go(resource, context, id).await?;
-    Ok(Action::await_change())
+    end.delete(memory, found).await
 }
 
 /// Removes the finalizer and leaves everything as it is.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn let_go(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<(), ClusterError> {
-    if let Some(position) = resource.finalizers().iter().position(|f| f == FINALIZER) {
-        let pointer = format!("/metadata/finalizers/{position}");
-        let patch = json!([
-            {"op": "test", "path": pointer, "value": FINALIZER},
-            {"op": "remove", "path": pointer},
-        ]);
+    const TRIES: u32 = 4;
+    let mut seen = Some(resource.clone());
+    for attempt in 1..=TRIES {
+        let Some(patch) = seen.as_ref().and_then(without_finalizer) else { break };
         match context.cluster.patch_owner(resource, patch).await {
-            Err(error) if error.is_absent() => {}
-            other => other?,
+            Ok(()) => break,
+            Err(error) if error.is_absent() => break,
+            // Somebody else's finalizer went meanwhile, or the resource itself did, and there is another of its name.
+            Err(error) if attempt < TRIES && matches!(error.code(), Some(409 | 422)) => {
+                seen = context.cluster.owner(resource).await?;
+                if seen.as_ref().is_some_and(|seen| seen.uid() != resource.uid()) {
+                    return Ok(());
+                }
+            }
+            Err(error) => return Err(error),
         }
     }
     context.forget(id);
     Ok(())
 }
 
+/// The JSON patch that takes the finalizer away from this very resource, if it has it.
+fn without_finalizer(resource: &DynamicObject) -> Option<Value> {
+    let position = resource.finalizers().iter().position(|f| f == FINALIZER)?;
+    let pointer = format!("/metadata/finalizers/{position}");
+    Some(json!([
+        {"op": "test", "path": "/metadata/uid", "value": resource.uid()},
+        {"op": "test", "path": pointer, "value": FINALIZER},
+        {"op": "remove", "path": pointer},
+    ]))
+}
+
 fn has_finalizer(resource: &DynamicObject) -> bool {
     resource.finalizers().iter().any(|f| f == FINALIZER)
 }
 
-/// Whether a control plane that is in use holds its deletion up, so long after it was asked for.
-fn may_be_held(age: Duration, is_forced: bool) -> bool {
+fn is_forced(resource: &DynamicObject) -> bool {
+    resource.annotations().get(FORCE_DELETE).is_some_and(|v| v == "true")
+}
+
+/// How long ago a time was.
+fn since(time: Timestamp) -> Duration {
+    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
+}
+
+/// When the deletion was asked for.
+fn asked_at(resource: &DynamicObject) -> Timestamp {
+    resource.metadata.deletion_timestamp.as_ref().map(|time| time.0).unwrap_or_default()
+}
+
+fn shown(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// Since when the status says that objects are being deleted, if it does.
+fn told_since(known: &InstallStatus, resource: &DynamicObject) -> Option<Timestamp> {
+    let condition = known.conditions.iter().flatten().find(|c| c.r#type == DELETING && c.status == "True")?;
+    condition.last_transition_time.parse().ok().filter(|time| *time >= asked_at(resource))
+}
+
+/// Whether a control plane that may be in use holds the deletion up, so long after it was asked for.
+fn is_held_for(age: Duration, is_forced: bool) -> bool {
     !is_forced && age < HELD
 }
 
-/// Whether what failed holds the deletion up, so long after it was asked for.
-fn may_be_tried_again(age: Duration, is_forced: bool) -> bool {
-    !is_forced && age < PATIENCE
+/// Whether what does not go is waited for, so long after the first object was deleted.
+fn is_waited_for(elapsed: Duration, is_forced: bool) -> bool {
+    !is_forced && elapsed < PATIENCE
 }
 
-/// How long ago the deletion was asked for.
-fn age(resource: &DynamicObject) -> Duration {
-    let Some(asked) = resource.metadata.deletion_timestamp.as_ref() else { return Duration::ZERO };
-    let now = k8s_openapi::jiff::Timestamp::now();
-    Duration::try_from(now.duration_since(asked.0)).unwrap_or_default()
+/// The end of one resource.
+struct End<'a> {
+    resource: &'a DynamicObject,
+    context: &'a Context,
+    id: &'a OwnerId,
+    is_forced: bool,
 }
 
-/// The deletion waits: who uses the control plane, until when it is held back, and how to go on at once.
-fn held(users: &[String], resource: &DynamicObject, generation: i64) -> Findings {
-    let asked = resource.metadata.deletion_timestamp.as_ref().map(|t| t.0).unwrap_or_default();
-    let until = asked.checked_add(HELD).unwrap_or(asked).strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let message = format!(
-        "the control plane is in use by {}; it is deleted when nothing uses it any more, or at {until}, or at once when \
-         the resource is annotated {FORCE_DELETE}=true",
-        summary(users)
-    );
-    let remark = Remark { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
-    Findings { remarks: vec![remark], ..Findings::of(Verdict::Held(message), generation) }
-}
-
-/// What is there of a resource.
-#[derive(Default)]
-struct Listed {
-    doomed: Doomed,
-    /// The resource's workloads, also those that another resource takes over.
-    workloads: Vec<Workload>,
-    /// What could not be listed.
-    failures: Vec<String>,
-}
-
-struct Workload {
-    /// Whether it is an istiod that is to be deleted.
-    is_control_plane: bool,
-    revision: String,
-    pods: Pods,
-}
-
-/// Who uses the control plane that is about to go, but for its own gateways. Nobody does where there is none, where its
-/// namespace goes.
-async fn users(context: &Context, workloads: &[Workload]) -> Result<Vec<String>, ClusterError> {
-    let Some(istiod) = workloads.iter().find(|w| w.is_control_plane) else { return Ok(vec![]) };
-    let key = ObjectKey {
-        group: String::new(),
-        kind: "Namespace".into(),
-        namespace: String::new(),
-        name: istiod.pods.0.clone(),
-    };
-    match context.cluster.get("v1", &key).await {
-        Ok(Some(namespace)) if namespace.metadata.deletion_timestamp.is_some() => return Ok(vec![]),
-        _ => {}
+impl End<'_> {
+    /// Tells it in the status. Where that is refused the deletion goes on all the same.
+    async fn tell(&self, memory: &mut Memory, verdict: Verdict, remark: Remark) {
+        let generation = self.resource.metadata.generation.unwrap_or_default();
+        let findings = Findings { remarks: vec![remark], ..Findings::of(verdict, generation) };
+        if let Err(error) = report(self.resource, self.context, memory, &findings).await {
+            tracing::warn!(namespace = self.id.0, name = self.id.1, %error, "cannot tell how the deletion goes");
+        }
     }
-    let own: Vec<Pods> = workloads.iter().map(|w| w.pods.clone()).collect();
-    usage::users_of(&context.cluster, &istiod.revision, &own).await
-}
 
-/// What the API server says is there now, by labels and by the inventory; the index may be a moment behind.
-async fn list_owned(context: &Context, id: &OwnerId, memory: &Memory) -> Listed {
-    let selector = format!("{}={},{}={}", labels::OWNER_NAMESPACE, id.0, labels::OWNER_NAME, id.1);
-    let mut listed = Listed::default();
-    let mut found: BTreeMap<ObjectKey, (Entry, Option<Component>)> = BTreeMap::new();
-    let mut kept = BTreeSet::new();
-    for (api_version, kind) in context.index.kinds().into_iter().filter(|(_, kind)| !plan::is_kept(kind)) {
-        let objects = match context.cluster.list(&api_version, &kind, None, &selector).await {
-            Ok(objects) => objects,
-            // Its definition has gone, and all of its objects with it.
-            Err(error) if error.is_absent() => continue,
-            Err(error) => {
-                listed.failures.push(error.to_string());
-                continue;
+    /// Whether a control plane that is in use holds it up. What was begun is ended, unless a control plane still stands and
+    /// only the status, which others may write, says that it was begun.
+    fn may_be_held(&self, memory: &Memory, found: &Remains) -> bool {
+        let stands = || found.doomed().any(|o| o.is_of_control_plane() && o.fate == Fate::Goes && o.pods.is_some());
+        let has_begun =
+            memory.deletion.began.is_some() || (told_since(&memory.known(), self.resource).is_some() && !stands());
+        !has_begun && is_held_for(since(asked_at(self.resource)), self.is_forced)
+    }
+
+    /// Nothing is deleted.
+    async fn hold(&self, memory: &mut Memory, held: Held, requests: u32) -> Action {
+        let (why, least) = match held {
+            Held::InUse { by, revision, own } => {
+                // From now on the resource is woken when that changes.
+                guard::seems_unused(self.context, self.id, &revision, &own);
+                memory.deletion.hold(revision, own);
+                (summary(&by), ASK_AGAIN)
+            }
+            Held::Unknown(why) => {
+                let why = events::cut(&why, LONGEST);
+                (format!("cannot tell who uses the control plane: {why}"), Duration::ZERO)
             }
         };
-        for object in objects.iter().filter(|object| index::counts(&kind, &object.metadata)) {
-            let key = ObjectKey {
-                group: group_of(&api_version).to_owned(),
-                kind: kind.clone(),
-                namespace: object.namespace().unwrap_or_default(),
-                name: object.name_any(),
-            };
-            let stays = object.annotations().get(PRUNE).is_some_and(|v| v == "false")
-                || context.claims.is_wanted_by_another(id, &key);
-            let component = object.labels().get(labels::COMPONENT).and_then(|c| Component::from_name(c));
-            if key.group == "apps" {
-                listed.workloads.extend(workload(object, component, stays));
-            }
-            if stays {
-                kept.insert(key);
-                continue;
-            }
-            let entry = Entry { api_version: api_version.clone(), uid: object.uid().unwrap_or_default() };
-            found.insert(key, (entry, component));
-        }
+        let message = held_message(&why, asked_at(self.resource));
+        let remark = Remark { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
+        self.tell(memory, Verdict::Held(message), remark).await;
+        Action::requeue(memory.deletion.pause(requests, least))
     }
-    for (key, entry) in memory.inventory.iter().filter(|(key, _)| !plan::is_kept(&key.kind)) {
-        if kept.contains(key) || found.contains_key(key) || context.claims.is_wanted_by_another(id, key) {
-            continue;
+
+    /// Deletes what has to go and was not deleted yet, and lets go of the resource when there is nothing any more, or when
+    /// time is up.
+    async fn delete(&self, memory: &mut Memory, found: Remains) -> Result<Action, PassError> {
+        memory.deletion.begin();
+        if found.is_empty() {
+            let_go(self.resource, self.context, self.id).await?;
+            return Ok(Action::await_change());
         }
-        match prune::is_still_there(context, id, key, entry).await {
-            Ok(true) => drop(found.insert(key.clone(), (entry.clone(), None))),
-            Ok(false) => {}
-            Err(error) => listed.failures.push(error.to_string()),
+        if memory.deletion.is_first_look() {
+            self.tell_deleting(memory, "what the resource installed".to_owned()).await;
         }
+        let refused = self.send(memory, &found).await;
+        memory.deletion.wait_for(found.doomed());
+        let tried = u32::try_from(refused.len()).unwrap_or(u32::MAX);
+        let pause = memory.deletion.pause(found.requests.saturating_add(tried), Duration::ZERO);
+        if !is_waited_for(self.elapsed(memory), self.is_forced) {
+            return self.give_up(memory, &refused).await;
+        }
+        let until = shown(self.end_of_patience(memory));
+        let unread = found.unread.iter().map(|unread| unread.text.clone());
+        let failures: Vec<String> = refused.into_values().chain(unread).collect();
+        if !failures.is_empty() {
+            let text = format!("cannot delete what the resource installed: {}", said(&failures));
+            let told = format!("{text}; it is tried again until {until}; {INSIST}");
+            self.tell(memory, Verdict::Failed(told.clone()), deleting(told)).await;
+            return Err(PassError::Objects(text));
+        }
+        let waiting: Vec<String> = found.doomed().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();
+        if !waiting.is_empty() {
+            self.tell_deleting(memory, format!("waiting for {}, until {until}; {INSIST}", said(&waiting))).await;
+        }
+        Ok(Action::requeue(pause))
     }
-    let order = plan::prune(found.iter().map(|(key, (_, c))| (key.clone(), *c)).collect(), &BTreeSet::new());
-    listed.doomed = order.into_iter().filter_map(|key| found.remove(&key).map(|(entry, _)| (key, entry))).collect();
-    listed
+
+    async fn tell_deleting(&self, memory: &mut Memory, what: String) {
+        let verdict = Verdict::Deleting(what);
+        let remark = deleting(verdict.message());
+        self.tell(memory, verdict, remark).await;
+    }
+
+    /// Asks for the end of each object that is not asked to go already. Returns what was refused, and why.
+    async fn send(&self, memory: &mut Memory, found: &Remains) -> BTreeMap<ObjectKey, String> {
+        let mut refused = BTreeMap::new();
+        for object in found.doomed().filter(|object| object.fate == Fate::Goes) {
+            tracing::info!(object = %object.key, why = "its resource is being deleted", "deleting");
+            match self.context.cluster.delete(&object.api_version, &object.key, &object.uid).await {
+                Ok(()) => {
+                    memory.failures = 0;
+                    if memory.deletion.deleted.insert(object.uid.clone()) {
+                        self.context.metrics.count("resource_deletion", [("kind", &object.key.group_kind())]);
+                    }
+                }
+                Err(error) => drop(refused.insert(object.key.clone(), error.to_string())),
+            }
+        }
+        refused
+    }
+
+    /// How long objects have been being deleted, by whichever operator.
+    fn elapsed(&self, memory: &Memory) -> Duration {
+        let here = memory.deletion.began.map(|began| began.elapsed()).unwrap_or_default();
+        let told = told_since(&memory.known(), self.resource).map(since).unwrap_or_default();
+        here.max(told)
+    }
+
+    fn end_of_patience(&self, memory: &Memory) -> Timestamp {
+        let began = told_since(&memory.known(), self.resource).unwrap_or_else(Timestamp::now);
+        began.checked_add(PATIENCE).unwrap_or(began)
+    }
+
+    /// Lets go of the resource whatever is left, and says what is.
+    async fn give_up(&self, memory: &Memory, refused: &BTreeMap<ObjectKey, String>) -> Result<Action, PassError> {
+        let left = remains::find(self.context, self.id, memory, None).await;
+        let told = left.doomed().map(|object| refused.get(&object.key).cloned().unwrap_or_else(|| object.told()));
+        let told: Vec<String> = told.chain(left.unread.iter().map(|unread| unread.text.clone())).collect();
+        if told.is_empty() {
+            let_go(self.resource, self.context, self.id).await?;
+            return Ok(Action::await_change());
+        }
+        self.leave("LeftBehind", format!("could not be deleted and is left behind: {}", said(&told))).await
+    }
+
+    /// Lets go of the resource, and says what it leaves.
+    async fn leave(&self, reason: &'static str, text: String) -> Result<Action, PassError> {
+        tracing::warn!(namespace = self.id.0, name = self.id.1, text, "letting go");
+        events::publish(self.context, self.resource, &events::Note { is_warning: true, reason, text }).await;
+        let_go(self.resource, self.context, self.id).await?;
+        Ok(Action::await_change())
+    }
 }
 
-fn workload(object: &DynamicObject, component: Option<Component>, stays: bool) -> Option<Workload> {
-    Some(Workload {
-        is_control_plane: component == Some(Component::Pilot) && !stays,
-        revision: object.labels().get(labels::REVISION).cloned().unwrap_or_default(),
-        pods: usage::pods_of(&object.namespace()?, &object.data)?,
-    })
+/// How to end a deletion at once.
+const INSIST: &str = "annotate the resource install.istio.io/force-delete=true to end it at once";
+
+fn deleting(message: String) -> Remark {
+    Remark { kind: DELETING, reason: DELETING, message }
+}
+
+/// The first few, none of them too long, and how many more.
+fn said(texts: &[String]) -> String {
+    summary(&texts.iter().map(|text| events::cut(text, LONGEST)).collect::<Vec<_>>())
+}
+
+/// The deletion waits: why, until when, and how to go on at once or not at all.
+fn held_message(why: &str, asked: Timestamp) -> String {
+    let until = shown(asked.checked_add(HELD).unwrap_or(asked));
+    format!(
+        "{why}; nothing is deleted until it is known that nobody uses it, or until {until}; annotate the resource \
+         {FORCE_DELETE}=true to delete everything at once, or {IGNORE_RECONCILE}=true to keep everything that is installed \
+         and let only the resource go"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn asked_at(time: &str) -> DynamicObject {
-        let metadata = json!({"name": "main", "deletionTimestamp": time});
+    fn resource(time: &str) -> DynamicObject {
+        let metadata = json!({"name": "main", "namespace": "ns", "uid": "u", "deletionTimestamp": time});
         serde_json::from_value(json!({"apiVersion": "v1", "kind": "x", "metadata": metadata})).unwrap()
     }
 
     #[test]
-    fn a_control_plane_in_use_is_held_back_for_a_day_and_what_fails_for_five_minutes_and_nothing_when_forced() {
+    fn a_deletion_is_held_for_a_day_and_waits_for_five_minutes() {
         let (minutes, hours) = (Duration::from_mins, Duration::from_hours);
-        assert!(may_be_held(hours(23), false) && !may_be_held(hours(24), false));
-        assert!(may_be_tried_again(minutes(4), false) && !may_be_tried_again(minutes(5), false));
-        assert!(!may_be_held(minutes(0), true) && !may_be_tried_again(minutes(0), true));
+        assert!(is_held_for(hours(23), false) && !is_held_for(hours(24), false));
+        assert!(is_waited_for(minutes(4), false) && !is_waited_for(minutes(5), false));
+        assert!(!is_held_for(minutes(0), true) && !is_waited_for(minutes(0), true), "somebody insists");
     }
 
     #[test]
     fn the_age_of_a_deletion_is_counted_from_when_it_was_asked_for() {
-        assert!(age(&asked_at("2020-01-01T00:00:00Z")) > HELD);
-        assert_eq!(age(&asked_at("2100-01-01T00:00:00Z")), Duration::ZERO, "clocks differ");
+        assert!(since(asked_at(&resource("2020-01-01T00:00:00Z"))) > HELD);
+        assert_eq!(since(asked_at(&resource("2100-01-01T00:00:00Z"))), Duration::ZERO, "clocks differ");
     }
 
     #[test]
-    fn a_deletion_that_is_held_back_says_by_whom_until_when_and_how_to_go_on() {
-        let users = ["Pod shop/cart".to_owned(), "Namespace shop".to_owned()];
-        let findings = held(&users, &asked_at("2026-01-01T12:00:00Z"), 3);
-        let message = findings.verdict.message();
-        for said in ["Pod shop/cart; Namespace shop", "at 2026-01-02T12:00:00Z", "install.istio.io/force-delete=true"] {
+    fn a_deletion_is_as_old_as_its_status_says_after_a_restart() {
+        let told = |kind: &str, time: &str| -> InstallStatus {
+            let condition = json!({"type": kind, "status": "True", "lastTransitionTime": time});
+            serde_json::from_value(json!({"conditions": [condition]})).unwrap()
+        };
+        let deleted = resource("2026-01-01T12:00:00Z");
+        let since = |kind, time| told_since(&told(kind, time), &deleted).map(shown);
+        assert_eq!(since("Deleting", "2026-01-01T12:00:05Z").as_deref(), Some("2026-01-01T12:00:05Z"));
+        assert_eq!(since("Reconciling", "2026-01-01T12:00:05Z"), None);
+        assert_eq!(since("Deleting", "2026-01-01T11:00:00Z"), None, "nothing was to be deleted then");
+    }
+
+    #[test]
+    fn a_held_deletion_says_by_whom_until_when_and_how_to_go_on() {
+        let message = held_message("in use by Pod shop/cart", asked_at(&resource("2026-01-01T12:00:00Z")));
+        let said = [
+            "in use by Pod shop/cart",
+            "until 2026-01-02T12:00:00Z",
+            "install.istio.io/force-delete=true",
+            "install.istio.io/ignoreReconcile=true",
+        ];
+        for said in said {
             assert!(message.contains(said), "{message}");
         }
-        assert_eq!(findings.remarks[0].kind, "DeletionHeld");
+    }
+
+    #[test]
+    fn messages_stay_short_whatever_is_refused() {
+        let many = vec!["x".repeat(1 << 20); 1000];
+        let text = said(&many);
+        assert!(text.len() < 4096 && text.ends_with("and 997 more"), "{}", text.len());
+    }
+
+    #[test]
+    fn only_the_finalizer_of_this_very_resource_is_removed() {
+        let mut resource = resource("2026-01-01T12:00:00Z");
+        assert_eq!(without_finalizer(&resource), None);
+        resource.metadata.finalizers = Some(vec!["other".into(), FINALIZER.into()]);
+        let patch = without_finalizer(&resource).unwrap();
+        assert_eq!(patch[0], json!({"op": "test", "path": "/metadata/uid", "value": "u"}));
+        assert_eq!(patch[1], json!({"op": "test", "path": "/metadata/finalizers/1", "value": FINALIZER}));
+        assert_eq!(patch[2], json!({"op": "remove", "path": "/metadata/finalizers/1"}));
+    }
+
+    #[test]
+    fn a_deletion_that_orphans_is_remembered_of_that_resource() {
+        let (orphans, id) = (Orphans::default(), ("ns".to_owned(), "main".to_owned()));
+        let mut resource = resource("2026-01-01T12:00:00Z");
+        assert!(!orphans.has(&id, &resource));
+        resource.metadata.finalizers = Some(vec![ORPHAN.into()]);
+        orphans.note(&resource);
+        resource.metadata.finalizers = None;
+        assert!(orphans.has(&id, &resource), "Kubernetes has taken its mark away");
+        resource.metadata.uid = Some("another".into());
+        assert!(!orphans.has(&id, &resource));
     }
 }

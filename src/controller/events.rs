@@ -15,8 +15,10 @@ use serde_json::json;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
-/// Kubernetes takes no more.
+/// Kubernetes takes no longer message.
 const LONGEST: usize = 1024;
+/// Nor a longer name.
+const LONGEST_NAME: usize = 253;
 
 /// What an event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +58,7 @@ fn event(resource: &DynamicObject, note: &Note, now: Timestamp) -> Event {
     (&uid, note.reason, &note.text).hash(&mut hasher);
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("{}.{:016x}", resource.name_any(), hasher.finish())),
+            name: Some(name(&resource.name_any(), hasher.finish())),
             namespace: resource.namespace(),
             ..ObjectMeta::default()
         },
@@ -71,7 +73,7 @@ fn event(resource: &DynamicObject, note: &Note, now: Timestamp) -> Event {
         },
         type_: Some(if note.is_warning { "Warning" } else { "Normal" }.into()),
         reason: Some(note.reason.into()),
-        message: Some(cut(&note.text)),
+        message: Some(cut(&note.text, LONGEST)),
         count: Some(1),
         first_timestamp: Some(Time(now)),
         last_timestamp: Some(Time(now)),
@@ -81,11 +83,19 @@ fn event(resource: &DynamicObject, note: &Note, now: Timestamp) -> Event {
     }
 }
 
-fn cut(text: &str) -> String {
-    if text.len() <= LONGEST {
+/// The name of an event of a resource. A long name of the resource is shortened so that a name is left.
+fn name(resource: &str, hash: u64) -> String {
+    let room = LONGEST_NAME - 17;
+    let (kept, _) = resource.split_at(resource.floor_char_boundary(room));
+    format!("{}.{hash:016x}", kept.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()))
+}
+
+/// A text of at most so many bytes.
+pub(super) fn cut(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
         return text.to_owned();
     }
-    let (kept, _) = text.split_at(text.floor_char_boundary(LONGEST - '…'.len_utf8()));
+    let (kept, _) = text.split_at(text.floor_char_boundary(longest.saturating_sub('…'.len_utf8())));
     format!("{kept}…")
 }
 
@@ -113,5 +123,13 @@ mod tests {
         let message = said(&"ü".repeat(2000), "Failed").message.unwrap();
         assert!(message.len() <= LONGEST && message.ends_with("ü…"), "{}", message.len());
         assert_eq!(said("short", "Failed").message.unwrap(), "short");
+    }
+
+    #[test]
+    fn the_name_of_an_event_fits_however_long_that_of_its_resource_is() {
+        assert_eq!(name("main", 1), "main.0000000000000001");
+        let long = name(&format!("{}.{}", "x".repeat(235), "y".repeat(17)), 1);
+        assert_eq!(long, format!("{}.0000000000000001", "x".repeat(235)), "no empty part");
+        assert_eq!(name(&"x".repeat(253), u64::MAX).len(), LONGEST_NAME);
     }
 }

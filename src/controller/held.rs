@@ -9,7 +9,7 @@
 use super::index::OwnerId;
 use super::prune::Unwanted;
 use super::reconcile::PassError;
-use super::usage::{self, Pods, unused};
+use super::usage::{self, InUse, Pods, unused};
 use super::{Context, Memory, record, webhooks};
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How soon it is asked again who uses a control plane.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// A control plane that stays.
 pub(super) struct Held {
@@ -178,7 +178,7 @@ async fn users(
     plane: &Plane,
     wanted: &Manifests,
     own: &[Pods],
-) -> Result<Vec<String>, ClusterError> {
+) -> Result<InUse, ClusterError> {
     // Woken when it changes; what is said of it is asked for, since something may go because of it.
     context.users.ask(id, &plane.revision, own.to_vec());
     let present = if wanted.revision.is_empty() { DEFAULT } else { &wanted.revision };
@@ -193,7 +193,7 @@ async fn users(
             // It is not there yet.
             return usage::users_of(&context.cluster, &plane.revision, own).await;
         };
-        return usage::pods_before(&context.cluster, &plane.revision, own, made.0).await;
+        return usage::users_before(&context.cluster, &plane.revision, own, made.0).await;
     }
     usage::users_of(&context.cluster, &plane.revision, own).await
 }
@@ -203,7 +203,7 @@ fn stay(
     resource: &DynamicObject,
     memory: &Memory,
     plane: &Plane,
-    users: Result<Vec<String>, ClusterError>,
+    users: Result<InUse, ClusterError>,
 ) -> Option<(HeldRevision, Option<Duration>)> {
     let insisted = resource.annotations().get(FORCE_PRUNE).map(String::as_str).unwrap_or_default();
     if insisted.split(',').any(|revision| revision.trim() == plane.revision) {
@@ -224,10 +224,7 @@ fn stay(
     };
     if !users.is_empty() {
         let message = format!("kept while it is in use; it goes when nobody uses it any more, or {insist}");
-        return Some((
-            HeldRevision { used_by: users.into_iter().take(20).collect(), message, ..told },
-            Some(ASK_AGAIN),
-        ));
+        return Some((HeldRevision { used_by: users.names, message, ..told }, Some(ASK_AGAIN)));
     }
     let grace = unused::grace(resource).and_then(Result::ok)?;
     let now = Timestamp::now();

@@ -150,6 +150,7 @@ struct Memory {
     failing_since: Option<Instant>,
     /// Since when a component is waited for.
     waiting_since: BTreeMap<Component, Instant>,
+    deletion: cleanup::Deletion,
 }
 
 impl Memory {
@@ -231,6 +232,7 @@ pub struct Context {
     /// Resources of which it is not known yet what they want, and when that began to matter.
     unread: Mutex<BTreeSet<OwnerId>>,
     started: Instant,
+    orphans: cleanup::Orphans,
 }
 
 impl Context {
@@ -260,6 +262,7 @@ impl Context {
         }
         self.metrics.set_ready(id, None);
         self.users.forget(id);
+        self.orphans.forget(id);
         self.wake(self.claims.set(id, None));
     }
 
@@ -335,6 +338,7 @@ pub async fn run(
         memories: Mutex::default(),
         statuses: Statuses::default(),
         queue: Queue::default(),
+        orphans: cleanup::Orphans::default(),
         unread: Mutex::new(unread),
         started: Instant::now(),
     });
@@ -480,12 +484,13 @@ async fn work(
     };
     let changed =
         predicates::generation.combine(predicates::annotations).combine(predicates::finalizers).combine(overwritten);
-    let reference = resource.clone();
+    let (reference, noting) = (resource.clone(), Arc::clone(&context));
     let own = watcher(api, watcher::Config::default().page_size(PAGE))
         .default_backoff()
         .map_ok(read)
         .reflect(writer)
         .touched_objects()
+        .inspect_ok(move |resource| noting.orphans.note(resource))
         .predicate_filter(changed, PredicateConfig::default())
         .map_ok(move |object| ObjectRef::from_obj_with(&object, reference.clone()));
     let children = stream::unfold(children, |mut children| async { children.recv().await.map(|c| (c, children)) })

@@ -135,16 +135,6 @@ fn may_be_deleted(live: &DynamicObject, id: &OwnerId, entry: &Entry) -> bool {
         && live.annotations().get(PRUNE).is_none_or(|v| v != "false")
 }
 
-/// Whether an object that no label names is still the one of the inventory, and may be deleted.
-pub(super) async fn is_still_there(
-    context: &Context,
-    id: &OwnerId,
-    key: &ObjectKey,
-    entry: &Entry,
-) -> Result<bool, ClusterError> {
-    Ok(find(context, id, key, entry).await?.is_some())
-}
-
 /// Deletes objects. Returns those that could not be, and why.
 pub(super) async fn delete(context: &Context, doomed: &Doomed, why: &'static str) -> Vec<(ObjectKey, ClusterError)> {
     let mut failures = vec![];

@@ -331,7 +331,7 @@ mod tests {
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
         let (facts, package) = (ClusterFacts::default(), Arc::new(Package::embedded().unwrap()));
         let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
-        let (memories, queue, statuses, unread) = Default::default();
+        let (memories, queue, statuses, unread, orphans) = Default::default();
         let users = Users::new(index.clone());
         let started = Instant::now();
         Context {
@@ -346,6 +346,7 @@ mod tests {
             memories,
             statuses,
             queue,
+            orphans,
             unread,
             started,
         }

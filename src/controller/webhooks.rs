@@ -33,8 +33,9 @@ pub(super) async fn is_default_tagged(context: &Context, manifests: &Manifests) 
         return is_known;
     }
     let selector = format!("{}={}", labels::TAG, labels::DEFAULT);
-    if let Ok(tags) = context.cluster.list_metadata(API_VERSION, KIND, &selector, "").await {
-        return !tags.is_empty();
+    let mut is_there = false;
+    if context.cluster.for_each(API_VERSION, KIND, (&selector, ""), |_| is_there = true).await.is_ok() {
+        return is_there;
     }
     let hooks = manifests.parts.iter().flat_map(|part| &part.objects).filter(|object| object.kind() == KIND);
     for hook in hooks.filter(|hook| is_default_injector(&hook.value())) {

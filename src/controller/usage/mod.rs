@@ -4,20 +4,20 @@
 //! The status says whether anybody does, from watches ([`watch`]) that may be a moment behind; what is about to be deleted
 //! is asked for once more ([`users_of`]).
 
+mod asked;
 pub(super) mod unused;
 pub(super) mod watch;
 
+pub(in crate::controller) use asked::{InUse, users_before, users_of};
 pub(super) use unused::settle;
 pub(super) use watch::{Use, Users};
 
-use crate::cluster::{Cluster, ClusterError};
 use crate::component::Component;
-use crate::object::labels::{self, DEFAULT, INJECTION, TAG};
+use crate::object::labels::{self, DEFAULT, INJECTION};
 use crate::object::manifests::Manifests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Every pod with a proxy has it: sidecars and gateways.
 const PROXY_LABEL: &str = "service.istio.io/canonical-name";
@@ -28,47 +28,6 @@ const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 /// A workload's pods: its namespace and the labels it selects by.
 pub(super) type Pods = (String, BTreeMap<String, String>);
-
-/// The users of a revision, as `Pod namespace/name` and `Namespace name`, but for the pods of these workloads.
-///
-/// # Errors
-/// Pods, namespaces or webhooks cannot be listed.
-pub(super) async fn users_of(cluster: &Cluster, revision: &str, except: &[Pods]) -> Result<Vec<String>, ClusterError> {
-    let tags = cluster
-        .list_metadata("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", TAG, "")
-        .await?
-        .into_iter()
-        .filter(|webhook| label(webhook, labels::REVISION) == revision)
-        .map(|webhook| label(&webhook, TAG).to_owned());
-    let names: BTreeSet<String> = tags.chain([revision.to_owned()]).collect();
-    let namespaces = cluster.list_metadata("v1", "Namespace", "", "").await?;
-    let pods = cluster.list_metadata("v1", "Pod", PROXY_LABEL, RUNNING).await?;
-    let namespaces = namespaces.iter().filter(|n| points_to(n).is_some_and(|revision| names.contains(revision)));
-    let pods = pods.iter().filter(|pod| revision_of(pod) == revision && !except.iter().any(|w| is_of(pod, w)));
-    let title = |namespace: &ObjectMeta| format!("Namespace {}", namespace.name.as_deref().unwrap_or_default());
-    Ok(pods.map(place).chain(namespaces.map(title)).collect())
-}
-
-/// The pods with proxies of a revision that were made before a moment, but for those of these workloads: where a control plane
-/// moves to another namespace, those are what the old one is still needed by.
-///
-/// # Errors
-/// Pods cannot be listed.
-pub(super) async fn pods_before(
-    cluster: &Cluster,
-    revision: &str,
-    except: &[Pods],
-    moment: Timestamp,
-) -> Result<Vec<String>, ClusterError> {
-    let pods = cluster.list_metadata("v1", "Pod", PROXY_LABEL, RUNNING).await?;
-    let is_older = |pod: &&ObjectMeta| pod.creation_timestamp.as_ref().is_none_or(|time| time.0 <= moment);
-    let pods = pods.iter().filter(|pod| revision_of(pod) == revision && !except.iter().any(|w| is_of(pod, w)));
-    Ok(pods.filter(is_older).map(place).collect())
-}
-
-fn place(pod: &ObjectMeta) -> String {
-    format!("Pod {}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default())
-}
 
 fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
     object.labels.as_ref().and_then(|l| l.get(name)).map_or("", String::as_str)
@@ -87,13 +46,16 @@ fn points_to(namespace: &ObjectMeta) -> Option<&str> {
 }
 
 fn revision_of(pod: &ObjectMeta) -> String {
-    let status = pod.annotations.as_ref().and_then(|a| a.get(INJECTED));
-    let injected = status.and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let said = injected.as_ref().and_then(|status| status.get("revision")).and_then(Value::as_str);
-    match said.unwrap_or_else(|| label(pod, labels::REVISION)) {
-        "" => DEFAULT.to_owned(),
-        revision => revision.to_owned(),
+    match injected_by(pod).unwrap_or_else(|| label(pod, labels::REVISION).to_owned()) {
+        none if none.is_empty() => DEFAULT.to_owned(),
+        revision => revision,
     }
+}
+
+/// The revision that a pod's proxy is of, where the injector says it.
+fn injected_by(pod: &ObjectMeta) -> Option<String> {
+    let status: Value = serde_json::from_str(pod.annotations.as_ref()?.get(INJECTED)?).ok()?;
+    status.get("revision")?.as_str().map(str::to_owned)
 }
 
 fn is_of(pod: &ObjectMeta, (namespace, selector): &Pods) -> bool {
