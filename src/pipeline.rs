@@ -58,7 +58,7 @@ pub enum PipelineError {
     #[error("{}", join(.0))]
     Overlay(Vec<OverlayError>),
     /// Two components render the same object.
-    #[error("{0} is rendered twice and differently; give gateways different names")]
+    #[error("{0}, and differently; give them different names or namespaces")]
     Twice(String),
 }
 
@@ -233,16 +233,20 @@ fn tag(spec: &Value) -> String {
 
 /// Drops objects that are rendered twice and alike (a chart may give its definitions as files and as templates).
 fn drop_copies(parts: &mut [Part]) -> Result<(), PipelineError> {
-    let mut first: BTreeMap<ObjectKey, &Object> = BTreeMap::new();
+    let mut first: BTreeMap<ObjectKey, (Component, &Object)> = BTreeMap::new();
     let mut kept = vec![];
-    for object in parts.iter().flat_map(|p| &p.objects) {
+    let path = |component: Component| format!("spec.components.{}", component.facts().field);
+    for (component, object) in parts.iter().flat_map(|p| p.objects.iter().map(|o| (p.component, o))) {
         match first.entry(object.key()) {
-            Entry::Vacant(entry) => drop(entry.insert(object)),
-            Entry::Occupied(entry) if *entry.get() == object => {
+            Entry::Vacant(entry) => drop(entry.insert((component, object))),
+            Entry::Occupied(entry) if entry.get().1 == object => {
                 kept.push(false);
                 continue;
             }
-            Entry::Occupied(entry) => return Err(PipelineError::Twice(entry.key().to_string())),
+            Entry::Occupied(entry) => {
+                let (object, other) = (entry.key(), path(entry.get().0));
+                return Err(PipelineError::Twice(format!("{object} is made by {other} and by {}", path(component))));
+            }
         }
         kept.push(true);
     }
