@@ -444,3 +444,35 @@ fn a_gateway_that_would_vanish_in_another_is_refused_with_both_places() {
         assert!(message.contains(second) && message.contains(first), "{message}");
     }
 }
+
+#[test]
+fn old_metrics_of_an_autoscaler_come_out_in_the_form_that_clusters_have() {
+    let metrics = "hpaSpec: {metrics: [{type: Resource, resource: {name: cpu, targetAverageUtilization: 61}}, {type: Pods, pods: {metricName: m, targetAverageValue: 5}}]}";
+    let spec = format!(
+        "  components:\n    pilot:\n      k8s: {{{metrics}}}\n    ingressGateways:\n    - name: own\n      enabled: true\n      k8s: {{{metrics}}}\n"
+    );
+    let output = generate(&spec, &[]);
+    let documents = istio_operator::tree::yaml_read::parse_documents(
+        &stdout(&output),
+        istio_operator::tree::yaml_read::Duplicates::LastWins,
+    );
+    let of_kind = |d: &serde_json::Value| d["kind"] == "HorizontalPodAutoscaler";
+    let all: Vec<_> = documents.unwrap().into_iter().map(|d| d.value).filter(of_kind).collect();
+    assert_eq!(all.len(), 3, "{}", stderr(&output));
+    for autoscaler in all {
+        let metrics = &autoscaler["spec"]["metrics"];
+        assert_eq!(autoscaler["apiVersion"], "autoscaling/v2");
+        if autoscaler["metadata"]["name"] != "istio-ingressgateway" {
+            let target = serde_json::json!({"type": "Utilization", "averageUtilization": 61});
+            assert_eq!(metrics[0]["resource"], serde_json::json!({"name": "cpu", "target": target}));
+            let target = serde_json::json!({"type": "AverageValue", "averageValue": 5});
+            assert_eq!(metrics[1]["pods"], serde_json::json!({"metric": {"name": "m"}, "target": target}));
+        }
+    }
+    let mixed = "  components:\n    pilot:\n      k8s:\n        hpaSpec:\n          metrics:\n          - type: Resource\n            resource: {name: cpu, targetAverageUtilization: 61, target: {type: Utilization}}\n";
+    let refused = generate(mixed, &[]);
+    let message = stderr(&refused);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{message}");
+    let place = "stdin:10:13: spec.components.pilot.k8s.hpaSpec.metrics[0].resource: targetAverageUtilization";
+    assert!(message.contains(place), "{message}");
+}

@@ -3,6 +3,7 @@
 //! Pure: the same request, profiles and facts give the same result. Every problem of a spec is found in one go; nothing is
 //! resolved from a spec with problems.
 
+mod autoscaling;
 pub mod components;
 pub mod enablement;
 pub mod profile;

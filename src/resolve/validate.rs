@@ -6,7 +6,7 @@
 //! | | fields and types of `values` and `meshConfig` | Content |
 //! | | gateways that cannot be told apart | Form |
 //! | [`check_merged`] | hub, tag, revision, namespace, names of gateways; ranges and ports of the proxy; mesh rules | Content |
-//! | | gateways that come to the same objects | Form |
+//! | | gateways that come to the same objects, metrics of autoscalers in no one form | Form |
 //! | [`check_usage`] | ports that need root, removed add-ons | Use |
 //! | | settings to replace, replicas that autoscaling overrules | Doubt |
 //!
@@ -18,7 +18,7 @@ mod leaf;
 mod mesh;
 mod usage;
 
-use super::text;
+use super::{autoscaling, text};
 use crate::api::istio_operator::IstioOperatorSpec;
 use crate::api::proto::{self, describe};
 use crate::api::shape::{Shape, Shaped};
@@ -222,6 +222,9 @@ pub fn check_merged(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Pr
         }
     }
     gateways::check_places(spec, &mut checker);
+    for (path, misfit) in autoscaling::misfits(spec) {
+        checker.add(&format!("{path}.{}", misfit.path), misfit.message, Kind::Form);
+    }
     leaf::check(spec, &mut checker);
     if is_described {
         for (pointer, path) in MESH_CONFIGS {
