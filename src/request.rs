@@ -1,13 +1,18 @@
 //! What a person asks for: an IstioOperator resource, or files and `--set` flags that come to one.
 
+mod duplicate;
+pub mod gateways;
 mod origin;
 
+use crate::api::place::{self, Place};
 use crate::api::proto::describe;
 use crate::tree::merge::overlay_iop;
+use crate::tree::path::Path;
 use crate::tree::yaml_read::{Document, Duplicates, parse_documents};
 use crate::tree::{patch, path, set, suggest};
 use serde_json::{Map, Value, json};
 
+pub use duplicate::Duplicate;
 pub use origin::Origin;
 
 /// A request.
@@ -19,6 +24,10 @@ pub struct Request {
     pub spec: Value,
     /// Where it came from.
     pub origin: Origin,
+    /// Keys that stand twice in a map of a file.
+    pub duplicates: Vec<Duplicate>,
+    /// Whether such keys are errors, and not only worth a warning.
+    pub is_strict: bool,
 }
 
 /// Why there is no request.
@@ -72,13 +81,14 @@ pub enum RequestError {
 /// From a resource of a cluster. A missing spec is an empty one.
 #[must_use]
 pub fn from_resource(resource: &Value) -> Request {
-    let spec = match resource.get("spec") {
+    let mut spec = match resource.get("spec") {
         None | Some(Value::Null) => json!({}),
         Some(spec) => spec.clone(),
     };
+    gateways::remove_null_items(&mut spec);
     let pick = |field: &str| resource.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default();
     let metadata = json!({"name": pick("name"), "namespace": pick("namespace")});
-    Request { metadata, spec, origin: Origin::default() }
+    Request { metadata, spec, ..Request::default() }
 }
 
 /// From files, as (name, text), laid over each other left to right, and then `--set` arguments in order.
@@ -88,13 +98,14 @@ pub fn from_resource(resource: &Value) -> Request {
 pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request, RequestError> {
     let mut merged = None;
     let mut origin = Origin::default();
+    let mut duplicates = vec![];
     for (name, text) in files {
         let document = read_resource(name, text)?;
+        duplicates.extend(Duplicate::of(name, &document.duplicates));
         let overlay = json!({
             "metadata": document.value.get("metadata").cloned().unwrap_or_else(|| json!({})),
             "spec": document.value.get("spec").cloned().unwrap_or_else(|| json!({})),
         });
-        // The first file stays as it is: what it sets to null is to go from the profile.
         merged = Some(match merged {
             None => overlay,
             Some(below) => overlay_iop(below, &overlay)
@@ -107,17 +118,30 @@ pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request
         let wrong = |message: String| RequestError::Set { flag: flag.clone(), message };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.to_string()))?;
         let path = set::below_spec(path);
+        if is_no_section(flag, &path) {
+            continue;
+        }
+        if let Some(message) = gateways::ambiguous(&merged, &path) {
+            return Err(wrong(message));
+        }
         patch::write(&mut merged, &path, value, patch::Mode::Set).map_err(|e| wrong(e.to_string()))?;
         origin.add_flag(flag, path);
     }
     origin.finish(&merged);
     let take = |field: &str| merged.get(field).cloned().unwrap_or_else(|| Value::Object(Map::new()));
-    Ok(Request { metadata: take("metadata"), spec: take("spec"), origin })
+    Ok(Request { metadata: take("metadata"), spec: take("spec"), origin, duplicates, is_strict: false })
+}
+
+/// Whether a flag sets a section to null, which leaves it as it is. A null of a single value is the text `null`, as upstream
+/// takes it.
+fn is_no_section(flag: &str, path: &Path) -> bool {
+    let is_null = flag.split_once('=').is_some_and(|(_, value)| value.trim() == "null");
+    is_null && matches!(place::at(path), Place::Section | Place::Enabled)
 }
 
 /// The one IstioOperator resource of a file; other objects around it do not matter.
 fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
-    let documents = parse_documents(text, Duplicates::Refuse).map_err(|e| RequestError::Yaml {
+    let documents = parse_documents(text, Duplicates::LastWins).map_err(|e| RequestError::Yaml {
         file: name.into(),
         line: e.line,
         column: e.column,
@@ -148,8 +172,22 @@ fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
             return Err(RequestError::NotAMap(name.into(), field));
         }
     }
-    let wrong = wrong_fields(name, &document);
+    if let Some(spec) = document.value.get_mut("spec") {
+        gateways::remove_null_items(spec);
+    }
+    let mut wrong = wrong_fields(name, &document);
+    wrong.extend(twins(name, &document));
     if wrong.is_empty() { Ok(document) } else { Err(RequestError::Fields(wrong)) }
+}
+
+/// Gateways of one name and namespace, of which one would vanish in the other.
+fn twins(file: &str, document: &Document) -> Vec<String> {
+    let message = |twins: gateways::Twins| {
+        let (first, second) = (document.spans.nearest(&twins.first), document.spans.nearest(&twins.second));
+        let there = format!("{file}:{}:{}", first.line, first.column);
+        format!("{file}:{}:{}: {}: {}", second.line, second.column, twins.second, twins.message(&there))
+    };
+    document.value.get("spec").map(gateways::twins).unwrap_or_default().into_iter().map(message).collect()
 }
 
 /// The fields of a resource.

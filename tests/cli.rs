@@ -246,3 +246,233 @@ fn a_collector_that_is_no_url_is_refused_before_anything_starts() {
         assert!(message.contains("--otlp-endpoint") && message.contains(&format!("{named:?} is no URL")), "{message}");
     }
 }
+
+/// What a spec given on stdin comes to, and what is said about it.
+fn generate(spec: &str, more: &[&str]) -> Output {
+    let input = format!("apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n{spec}");
+    run_with_stdin(&[&["manifest", "generate", "-f", "-"], more].concat(), &input)
+}
+
+#[test]
+fn an_empty_line_of_a_spec_removes_nothing_of_the_installation() {
+    let whole = run(&["manifest", "generate"]).stdout;
+    for spec in [
+        "",
+        "  components:\n",
+        "  components: {}\n",
+        "  components:\n    base:\n",
+        "  components:\n    pilot:\n",
+        "  components:\n    pilot:\n      enabled:\n",
+        "  components:\n    pilot:\n      k8s: ~\n",
+        "  components:\n    ingressGateways:\n",
+        "  components:\n    ingressGateways: []\n",
+        "  components:\n    ingressGateways:\n    -\n",
+        "  components:\n    ingressGateways:\n    - name: istio-ingressgateway\n      enabled:\n      k8s: null\n",
+        "  values:\n",
+        "  values:\n    global:\n",
+        "  values:\n    gateways:\n      istio-ingressgateway:\n",
+        "  unvalidatedValues:\n    global: null\n",
+        "  meshConfig:\n",
+        "  meshConfig:\n    defaultConfig:\n",
+    ] {
+        let output = generate(spec, &[]);
+        assert!(output.status.success() && output.stdout == whole, "{spec}: {}", stderr(&output));
+    }
+    for flag in ["components=null", "components.pilot=null", "components.pilot.enabled=null", "values.global=null"] {
+        let output = run(&["manifest", "generate", "--set", flag]);
+        assert!(output.status.success() && output.stdout == whole, "{flag}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_empty_line_of_a_profile_removes_nothing_of_the_default_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = dir.path().join("package");
+    let package = package.to_str().unwrap();
+    assert!(run(&["package", package]).status.success());
+    let profile = "spec:\n  components:\n    pilot:\n    ingressGateways:\n  values:\n    global:\n  meshConfig:\n    rootNamespace:\n";
+    std::fs::write(format!("{package}/profiles/mine.yaml"), profile).unwrap();
+    let generate = |profile: &str| {
+        let profile = format!("profile={profile}");
+        run(&["manifest", "generate", "--manifests", package, "--set", &profile])
+    };
+    assert_eq!(objects(&generate("mine")).len(), 57);
+    assert_eq!(stdout(&generate("mine")), stdout(&generate("default")));
+    let dump = run(&["profile", "dump", "mine", "--manifests", package]);
+    assert!(!stdout(&dump).contains("null"), "{}", stdout(&dump));
+}
+
+#[test]
+fn a_key_that_stands_twice_counts_last_with_a_warning() {
+    for (spec, counts, key, again, first) in [
+        ("  profile: demo\n  profile: minimal\n", 50, "profile", "5:3", 4),
+        ("  components:\n    pilot: {enabled: false, enabled: true}\n", 57, "enabled", "5:29", 5),
+        ("  components: {pilot: {}}\n  components:\n    pilot: {enabled: false}\n", 30, "components", "5:3", 4),
+        ("  values: {a: &a {pilot: {}, pilot: {}}, <<: *a}\n", 0, "pilot", "4:30", 4),
+    ] {
+        let output = generate(spec, &["--force"]);
+        let found = output.status.success().then(|| objects(&output).len());
+        assert!(counts == 0 || found == Some(counts), "{spec}: {found:?} {}", stderr(&output));
+        let word = format!("Warning: stdin:{again}: {key}: is already set in this map, at line {first}");
+        assert!(stderr(&output).matches(&word).count() == 1, "{spec}: {}", stderr(&output));
+        let strict = generate(spec, &["--strict", "--force"]);
+        assert_eq!((strict.status.code(), strict.stdout.len()), (Some(1), 0), "{spec}");
+        assert!(stderr(&strict).contains(&word.replace("Warning", "Error")), "{spec}: {}", stderr(&strict));
+    }
+    let json = r#"{"kind": "IstioOperator", "spec": {"profile": "demo", "profile": "empty"}}"#;
+    let output = run_with_stdin(&["manifest", "generate", "-f", "-"], json);
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("Warning: stdin:1:55: profile: is already set"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_key_that_stands_twice_is_found_in_every_file_that_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let write = |name: &str, text: &str| std::fs::write(path(name), text).map(|()| path(name)).unwrap();
+    assert!(run(&["package", &path("package")]).status.success());
+    write("package/profiles/mine.yaml", "spec:\n  hub: a\n  hub: docker.io/istio\n");
+    let second = "kind: ConfigMap\n---\nkind: IstioOperator\nspec:\n  values: {}\n  values: {}\n";
+    let (spec, plain) = (write("spec.yaml", second), write("plain.yaml", "kind: IstioOperator\n"));
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers: []\n  containers: [{name: a, image: i}]\n";
+    let pod = write("pod.yaml", pod);
+    let values = write("values.json", r#"{"global": {}, "global": {}}"#);
+    for (args, place, code) in [
+        (
+            vec!["manifest", "generate", "-d", &path("package"), "--set", "profile=mine"],
+            "profiles/mine.yaml:3:3: hub",
+            0,
+        ),
+        (vec!["profile", "dump", "-f", &spec], "spec.yaml:6:3: values", 0),
+        (vec!["profile", "diff", "default", "mine", "-d", &path("package")], "profiles/mine.yaml:3:3: hub", 1),
+        (vec!["kube-inject", "-f", &pod, "--operatorFileName", &plain], "pod.yaml:6:3: containers", 0),
+        (vec!["kube-inject", "-f", &pod, "--operatorFileName", &spec], "spec.yaml:6:3: values", 0),
+        (
+            vec!["kube-inject", "-f", &pod, "--operatorFileName", &plain, "--valuesFile", &values],
+            "values.json:1:16: global",
+            0,
+        ),
+    ] {
+        let warned = run(&args);
+        let said = stderr(&warned);
+        let line = said.lines().find(|line| line.contains(place)).unwrap_or_else(|| panic!("{args:?}: {said}"));
+        assert!(line.starts_with("Warning: "), "{line}");
+        assert!(code != 0 || warned.status.success() || args.contains(&"--valuesFile"), "{args:?}: {said}");
+        let strict = run(&[args.clone(), vec!["--strict"]].concat());
+        assert_eq!((strict.status.code(), stdout(&strict).as_str()), (Some(1), ""), "{args:?}");
+        assert!(stderr(&strict).contains(place) && !stderr(&strict).contains("Warning"), "{}", stderr(&strict));
+    }
+}
+
+/// (namespace, name) of every Deployment.
+fn deployments(output: &Output) -> Vec<(String, String)> {
+    assert!(output.status.success(), "{}", stderr(output));
+    let documents = istio_operator::tree::yaml_read::parse_documents(
+        &stdout(output),
+        istio_operator::tree::yaml_read::Duplicates::LastWins,
+    );
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let found = documents.unwrap().into_iter().map(|d| d.value).filter(|value| value["kind"] == "Deployment");
+    found.map(|value| (text(&value["metadata"]["namespace"]), text(&value["metadata"]["name"]))).collect()
+}
+
+#[test]
+fn gateways_of_one_name_in_two_namespaces_are_two_gateways() {
+    let gateway =
+        |name: &str, namespace: &str| format!("    - {{name: {name}, namespace: {namespace}, enabled: true}}\n");
+    let list = |gateways: &[String]| format!("  components:\n    ingressGateways:\n{}", gateways.concat());
+    let found = |output: &Output, name: &str| -> Vec<String> {
+        let mut all = deployments(output);
+        all.sort();
+        all.into_iter().filter(|(_, n)| n == name).map(|(namespace, _)| namespace).collect()
+    };
+    for name in ["gw", "istio-ingressgateway"] {
+        let output = generate(&list(&[gateway(name, "a"), gateway(name, "b")]), &[]);
+        assert_eq!(found(&output, name), ["a", "b"], "{name}");
+    }
+    // One namespace moves the profile's, as in 1.17.
+    let output = generate(&list(&[gateway("istio-ingressgateway", "a")]), &[]);
+    assert_eq!(found(&output, "istio-ingressgateway"), ["a"]);
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, spec: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, format!("kind: IstioOperator\nspec:\n{spec}")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (a, b) = (file("a.yaml", &list(&[gateway("gw", "a")])), file("b.yaml", &list(&[gateway("gw", "b")])));
+    let output = run(&["manifest", "generate", "-f", &a, "-f", &b]);
+    assert_eq!(found(&output, "gw"), ["a", "b"]);
+    let flag = "components.ingressGateways[name:gw].k8s.replicaCount=2";
+    let unclear = run(&["manifest", "generate", "-f", &a, "-f", &b, "--set", flag]);
+    assert_eq!(unclear.status.code(), Some(1));
+    assert!(stderr(&unclear).contains("there are 2 gateways [name:gw]"), "{}", stderr(&unclear));
+}
+
+#[test]
+fn a_gateway_that_would_vanish_in_another_is_refused_with_both_places() {
+    for (spec, second, first) in [
+        (
+            "  components:\n    ingressGateways:\n    - {name: gw, enabled: true}\n    - {name: gw, enabled: true}\n",
+            "stdin:7:7: spec.components.ingressGateways[1]: there is another gateway gw without a namespace",
+            "at stdin:6:7",
+        ),
+        (
+            "  components:\n    egressGateways:\n    - {name: gw, namespace: a}\n    - {name: x}\n    - {name: gw, namespace: a}\n",
+            "stdin:8:7: spec.components.egressGateways[2]: there is another gateway gw in namespace a",
+            "at stdin:6:7",
+        ),
+        (
+            "  components:\n    ingressGateways:\n    - {name: gw, enabled: true}\n    - {name: gw, namespace: istio-system, enabled: true}\n",
+            "stdin:7:7: spec.components.ingressGateways[1]: is gateway gw in namespace istio-system",
+            "and so is stdin:6:7",
+        ),
+        (
+            "  components:\n    ingressGateways:\n    - {name: gw, enabled: true}\n    egressGateways:\n    - {name: gw, enabled: true}\n",
+            "stdin:8:7: spec.components.egressGateways[0]: is gateway gw in namespace istio-system",
+            "and so is stdin:6:7",
+        ),
+        (
+            "  components:\n    ingressGateways:\n    - {name: istiod, enabled: true}\n",
+            "istio-system/istiod is made by spec.components.pilot and by spec.components.ingressGateways",
+            "",
+        ),
+    ] {
+        let output = generate(spec, &[]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{spec}");
+        let message = stderr(&output);
+        assert!(message.contains(second) && message.contains(first), "{message}");
+    }
+}
+
+#[test]
+fn old_metrics_of_an_autoscaler_come_out_in_the_form_that_clusters_have() {
+    let metrics = "hpaSpec: {metrics: [{type: Resource, resource: {name: cpu, targetAverageUtilization: 61}}, {type: Pods, pods: {metricName: m, targetAverageValue: 5}}]}";
+    let spec = format!(
+        "  components:\n    pilot:\n      k8s: {{{metrics}}}\n    ingressGateways:\n    - name: own\n      enabled: true\n      k8s: {{{metrics}}}\n"
+    );
+    let output = generate(&spec, &[]);
+    let documents = istio_operator::tree::yaml_read::parse_documents(
+        &stdout(&output),
+        istio_operator::tree::yaml_read::Duplicates::LastWins,
+    );
+    let of_kind = |d: &serde_json::Value| d["kind"] == "HorizontalPodAutoscaler";
+    let all: Vec<_> = documents.unwrap().into_iter().map(|d| d.value).filter(of_kind).collect();
+    assert_eq!(all.len(), 3, "{}", stderr(&output));
+    for autoscaler in all {
+        let metrics = &autoscaler["spec"]["metrics"];
+        assert_eq!(autoscaler["apiVersion"], "autoscaling/v2");
+        if autoscaler["metadata"]["name"] != "istio-ingressgateway" {
+            let target = serde_json::json!({"type": "Utilization", "averageUtilization": 61});
+            assert_eq!(metrics[0]["resource"], serde_json::json!({"name": "cpu", "target": target}));
+            let target = serde_json::json!({"type": "AverageValue", "averageValue": 5});
+            assert_eq!(metrics[1]["pods"], serde_json::json!({"metric": {"name": "m"}, "target": target}));
+        }
+    }
+    let mixed = "  components:\n    pilot:\n      k8s:\n        hpaSpec:\n          metrics:\n          - type: Resource\n            resource: {name: cpu, targetAverageUtilization: 61, target: {type: Utilization}}\n";
+    let refused = generate(mixed, &[]);
+    let message = stderr(&refused);
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{message}");
+    let place = "stdin:10:13: spec.components.pilot.k8s.hpaSpec.metrics[0].resource: targetAverageUtilization";
+    assert!(message.contains(place), "{message}");
+}

@@ -9,6 +9,9 @@ use istio_operator::request::{self, Request};
 use istio_operator::resolve::Strictness;
 use serde_json::{Value, json};
 
+#[path = "differences/sections.rs"]
+mod sections;
+
 /// A request from specs in YAML's flow form, one file each, and flags.
 fn request(specs: &[&str], sets: &[&str]) -> Request {
     let file = |(i, spec): (usize, &&str)| (format!("{i}.yaml"), format!("kind: IstioOperator\nspec: {spec}\n"));
@@ -196,4 +199,42 @@ fn a_resource_of_a_cluster_is_warned_of_what_only_the_command_line_refuses() {
     assert!(pipeline::resolve(&request, &package, Strictness::Full).is_err());
     let warnings = pipeline::resolve(&request, &package, Strictness::TakenOver).unwrap().warnings;
     assert!(warnings.len() == 1 && warnings[0].contains("requires root"), "{warnings:?}");
+}
+
+/// Specs that say something in most sections.
+const RICH: [&str; 6] =
+    ["k8s-pilot-all", "k8s-ingress-all", "gateway-values", "values-proxy", "demo-tuned", "mesh-config"];
+
+#[test]
+fn an_emptied_section_is_an_absent_one_wherever_it_is_written() {
+    let package = Package::embedded().unwrap();
+    // A few are errors when they are empty, each time the same but for the place in the file.
+    let text = |e: pipeline::PipelineError| e.to_string().split_once("spec.").unwrap().1.to_owned();
+    let resolve = |request: &Request| {
+        pipeline::resolve(request, &package, Strictness::Full).map(|r| r.spec().clone()).map_err(text)
+    };
+    let file = |spec: &Value| ("section.yaml".to_owned(), json!({"kind": "IstioOperator", "spec": spec}).to_string());
+    let files = |files: Vec<(String, String)>| request::from_files(&files, &[]).unwrap();
+    let rich = RICH.map(|case| {
+        let text = std::fs::read_to_string(format!("tests/parity/render/{case}/input.yaml")).unwrap();
+        ("rich.yaml".to_owned(), text)
+    });
+    let all = sections::all();
+    assert!(all.len() > 700, "only {} sections", all.len());
+    for section in &all {
+        let (_, parent) = section.split_last().unwrap();
+        let (null, absent) = (sections::spec_with(section, &Value::Null), sections::spec_with(parent, &json!({})));
+        let wanted = resolve(&files(vec![file(&absent)]));
+        assert_eq!(resolve(&files(vec![file(&null)])), wanted, "{section:?} in a file");
+        let resource = request::from_resource(&json!({ "spec": (null.clone()) }));
+        assert_eq!(resolve(&resource), wanted, "{section:?} in a resource");
+        let rich = &rich[section.len() % rich.len()..][..1];
+        let over = |spec: &Value| resolve(&files(rich.iter().cloned().chain([file(spec)]).collect()));
+        assert_eq!(over(&null), over(&absent), "{section:?} in a second file");
+        let path = section.join(".").replace("Gateways.", "Gateways[name:istio-ingressgateway].");
+        if !path.contains("egressGateways[") {
+            let flag = request::from_files(&[], &[format!("{path}=null")]).unwrap();
+            assert_eq!(resolve(&flag), resolve(&files(vec![])), "--set {path}=null");
+        }
+    }
 }

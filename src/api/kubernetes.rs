@@ -301,6 +301,10 @@ messages! {
         target: MetricTarget,
         /// The container.
         container: String,
+        /// Deprecated.
+        targetAverageUtilization: Integer,
+        /// Deprecated.
+        targetAverageValue: IntOrString,
     }
     /// A metric from outside the cluster.
     ExternalMetricSource {

@@ -8,6 +8,7 @@
 pub mod crd;
 pub mod istio_operator;
 pub mod kubernetes;
+pub mod place;
 pub mod proto;
 pub mod schema;
 pub mod shape;

@@ -6,6 +6,8 @@ use crate::cluster::Cluster;
 use crate::inject::{InjectError, Installation, stream};
 use crate::object::{Object, ObjectKey};
 use crate::pipeline::{self, ClusterFacts, Package};
+use crate::request::Duplicate;
+use crate::tree::yaml_read::{self, Duplicates};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use serde_json::Value;
@@ -52,6 +54,9 @@ pub(super) struct InjectArgs {
         default_value = "istio-system"
     )]
     namespace: String,
+    /// Refuse what is only warned of otherwise: a key that stands twice in a file.
+    #[arg(long)]
+    strict: bool,
 }
 
 /// The texts that an installation is made of, by the ConfigMap and its key.
@@ -66,7 +71,7 @@ struct Texts {
 
 pub(super) fn run(args: &InjectArgs, out: &mut dyn Write) -> Outcome {
     let installation = args.installation()?;
-    let (file, text) = read_input(&args.filename)?;
+    let (file, text) = args.read(&args.filename)?;
     let injected = stream::inject_text(&file, &text, &installation).map_err(|e| together(&e))?;
     for warning in &injected.warnings {
         eprintln!("Warning: {warning}");
@@ -83,9 +88,23 @@ fn together(errors: &[InjectError]) -> anyhow::Error {
 }
 
 impl InjectArgs {
+    /// A file and its text, with a word on the keys that stand twice in it. A text that is no YAML is told of later.
+    fn read(&self, name: &str) -> anyhow::Result<(String, String)> {
+        let (file, text) = read_input(name)?;
+        let documents = yaml_read::parse_documents(&text, Duplicates::LastWins).unwrap_or_default();
+        let found: Vec<_> = documents.iter().flat_map(|d| Duplicate::of(&file, &d.duplicates)).collect();
+        if self.strict && !found.is_empty() {
+            bail!("{}", found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        }
+        for duplicate in found {
+            eprintln!("Warning: {duplicate}");
+        }
+        Ok((file, text))
+    }
+
     fn installation(&self) -> anyhow::Result<Installation> {
         let files = [&self.config_file, &self.values_file, &self.mesh_file];
-        let read = |file: &Option<String>| file.as_ref().map(|f| read_input(f).map(|(_, text)| text)).transpose();
+        let read = |file: &Option<String>| file.as_ref().map(|f| self.read(f).map(|(_, text)| text)).transpose();
         let [config, values, mesh] = files.map(read);
         let given = Texts { config: config?, values: values?, mesh: mesh?, ..Texts::default() };
         let complete = given.config.is_some() && given.values.is_some() && given.mesh.is_some();
@@ -125,7 +144,12 @@ impl InjectArgs {
 
     /// What the installation that a spec describes would have in the cluster.
     fn read_spec(&self, file: &str) -> anyhow::Result<Texts> {
-        let spec = SpecArgs { filename: vec![file.to_owned()], revision: self.revision.clone(), ..SpecArgs::default() };
+        let spec = SpecArgs {
+            filename: vec![file.to_owned()],
+            revision: self.revision.clone(),
+            strict: self.strict,
+            ..SpecArgs::default()
+        };
         let (request, strictness) = spec.request()?;
         let manifests = pipeline::build(&request, &ClusterFacts::default(), &Package::embedded()?, strictness)?;
         for warning in &manifests.warnings {

@@ -36,6 +36,9 @@ pub(super) struct SpecArgs {
     /// Let problems pass that do not prevent rendering.
     #[arg(long)]
     pub(super) force: bool,
+    /// Refuse what is only warned of otherwise: a key that stands twice in a file.
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 #[derive(Args)]
@@ -62,7 +65,8 @@ impl SpecArgs {
             sets.push(format!("revision={revision}"));
         }
         let strictness = if self.force { Strictness::Forced } else { Strictness::Full };
-        Ok((request::from_files(&files, &sets)?, strictness))
+        let request = request::from_files(&files, &sets)?;
+        Ok((request::Request { is_strict: self.strict, ..request }, strictness))
     }
 }
 

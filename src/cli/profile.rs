@@ -48,6 +48,9 @@ pub(super) enum ProfileCommand {
         /// A directory with charts/ and profiles/ to use instead of the built-in release.
         #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
         manifests: Option<String>,
+        /// Refuse a key that stands twice in a file.
+        #[arg(long)]
+        strict: bool,
     },
 }
 
@@ -74,8 +77,8 @@ pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
             write!(out, "{}", format(&part, *output)?)?;
             Ok(0)
         }
-        ProfileCommand::Diff { a, b, manifests } => {
-            let spec = SpecArgs { manifests: manifests.clone(), ..SpecArgs::default() };
+        ProfileCommand::Diff { a, b, manifests, strict } => {
+            let spec = SpecArgs { manifests: manifests.clone(), strict: *strict, ..SpecArgs::default() };
             let text = |name: &str| -> anyhow::Result<String> { format(&resolve(Some(name), &spec)?, Format::Yaml) };
             let (left, right) = (text(a)?, text(b)?);
             if left == right {
@@ -99,7 +102,11 @@ fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
         spec.set.push(format!("profile={profile}"));
     }
     let (request, strictness) = spec.request()?;
-    let mut document = pipeline::resolve(&request, &Package::embedded()?, strictness)?.document;
+    let resolved = pipeline::resolve(&request, &Package::embedded()?, strictness)?;
+    for warning in &resolved.warnings {
+        eprintln!("Warning: {warning}");
+    }
+    let mut document = resolved.document;
     if let Some(map) = document.as_object_mut() {
         map.remove("status");
         if let Some(spec) = map.get_mut("spec").and_then(Value::as_object_mut) {

@@ -50,6 +50,22 @@ impl Origin {
         flag(&|at| wanted.starts_with(at)).or_else(in_file).or_else(|| flag(&|at| at.starts_with(&wanted)))
     }
 
+    /// [`locate`](Self::locate) for an item of a merged list, whose index in its file may be another: the item of the same
+    /// name and namespace.
+    #[must_use]
+    pub fn locate_item(&self, path: &str, item: &Value) -> Option<String> {
+        let (list, _) = path.rsplit_once('[')?;
+        let pointer = format!("/{}", list.replace('.', "/"));
+        let text = |of: &Value, field: &str| of.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let is_it = |other: &Value| ["name", "namespace"].iter().all(|field| text(other, field) == text(item, field));
+        let in_file = self.files.iter().rev().find_map(|(name, document)| {
+            let items = document.value.pointer(&pointer)?.as_array()?;
+            let at = document.spans.find(&format!("{list}[{}]", items.iter().position(is_it)?))?;
+            Some(format!("{name}:{}:{}", at.line, at.column))
+        });
+        in_file.or_else(|| self.locate(&format!("{list}[name:{}]", text(item, "name"))))
+    }
+
     /// The elements of a path as text, items of lists by their index wherever the result has them.
     fn concrete(&self, path: &Path) -> Vec<String> {
         let mut node = Some(&self.result);

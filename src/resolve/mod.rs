@@ -3,6 +3,7 @@
 //! Pure: the same request, profiles and facts give the same result. Every problem of a spec is found in one go; nothing is
 //! resolved from a spec with problems.
 
+mod autoscaling;
 pub mod components;
 pub mod enablement;
 pub mod profile;
@@ -12,8 +13,8 @@ pub mod validate;
 pub mod values;
 
 use crate::component::Component;
-use crate::request::Request;
-use crate::tree::merge::overlay_iop;
+use crate::request::{Duplicate, Request};
+use crate::tree::merge::{overlay_iop, remove_nulls};
 use profile::Profiles;
 use serde_json::{Value, json};
 use validate::{Kind, Problem};
@@ -115,8 +116,8 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let profile = text(&request.spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
     let is_described = profiles.is_described();
     let mut problems = validate::check_spec(&request.spec, &request.origin, is_described);
-    let document = match merge(request, &profile, profiles) {
-        Ok(document) => document,
+    let (document, in_profile) = match merge(request, &profile, profiles) {
+        Ok(merged) => merged,
         Err(error) => {
             // Most of what cannot be merged has the wrong form, which says more.
             match error {
@@ -140,6 +141,7 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let more: Vec<_> =
         merged.into_iter().filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
     problems.extend(more);
+    problems.extend(request.duplicates.iter().chain(&in_profile).map(|d| twice(d, request.is_strict)));
     let (fatal, tolerable): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| strictness.refuses(p.kind));
     if !fatal.is_empty() {
         return Err(ResolveError::Invalid(fatal));
@@ -162,8 +164,18 @@ pub fn resolved(document: Value) -> Resolved {
     Resolved { document, components, namespace, revision, profile, warnings: vec![] }
 }
 
-/// The user's spec over its profile, as a whole document.
-fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<Value, ResolveError> {
+/// A key that stands twice in a file, as a problem.
+fn twice(duplicate: &Duplicate, is_strict: bool) -> Problem {
+    Problem {
+        path: duplicate.found.key.clone(),
+        message: duplicate.message(),
+        location: Some(duplicate.location()),
+        kind: if is_strict { Kind::Form } else { Kind::Doubt },
+    }
+}
+
+/// The user's spec over its profile, as a whole document; and the keys that stand twice in the profile's files.
+fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<(Value, Vec<Duplicate>), ResolveError> {
     let wrong = |problem: Problem| {
         let location = request.origin.locate(&problem.path);
         ResolveError::Invalid(vec![Problem { location, ..problem }])
@@ -171,8 +183,11 @@ fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<Value,
     let base = profiles.load(profile).map_err(|e| {
         wrong(Problem { path: "spec.profile".into(), message: e.to_string(), location: None, kind: Kind::Form })
     })?;
-    let reversed = translate::reverse_translate(&request.spec).map_err(wrong)?;
-    let mut document = overlay_iop(base, &json!({ "spec": reversed }))
+    let mut reversed = translate::reverse_translate(&request.spec).map_err(wrong)?;
+    if profiles.ignores_nulls() {
+        remove_nulls(&mut reversed);
+    }
+    let mut document = overlay_iop(base.document, &json!({ "spec": reversed }))
         .map_err(|e| ResolveError::Merge { profile: profile.to_owned(), message: e.to_string() })?;
     if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
         crate::tree::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
@@ -181,7 +196,7 @@ fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<Value,
     if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
         spec.insert("profile".into(), profile.into());
     }
-    Ok(document)
+    Ok((document, base.duplicates))
 }
 
 /// The string at a JSON pointer.
@@ -207,13 +222,34 @@ mod tests {
         resolve(&request, &profiles(DEFAULT, ""), strictness).map(|r| r.warnings).map_err(|e| e.to_string())
     }
 
+    /// The spec that files come to, over a profile of some release.
+    fn merged(tag: &str, files: &[&str]) -> Value {
+        let default = DEFAULT.replace("1.17.8", tag);
+        let file = |(i, spec): (usize, &&str)| (format!("{i}.yaml"), format!("kind: IstioOperator\nspec: {spec}"));
+        let files: Vec<_> = files.iter().enumerate().map(file).collect();
+        let request = from_files(&files, &[]).unwrap();
+        resolve(&request, &profiles(&default, "dir"), Strictness::Full).unwrap().spec().clone()
+    }
+
     #[test]
-    fn a_null_in_a_file_undoes_what_the_profile_sets() {
-        let file = "kind: IstioOperator\nspec: {meshConfig: {accessLogFile: null}, values: {pilot: null}}";
-        let request = from_files(&[("a.yaml".into(), file.into())], &[]).unwrap();
-        let resolved = resolve(&request, &profiles(DEFAULT, ""), Strictness::Full).unwrap();
-        assert_eq!(resolved.spec().pointer("/meshConfig"), Some(&json!({})));
-        assert_eq!(resolved.spec().pointer("/values"), Some(&json!({})));
+    fn a_null_means_what_it_means_to_the_release_and_never_empties_a_section() {
+        let spec = "{meshConfig: {accessLogFile: null}, values: {pilot: null}}";
+        let file = |tag: &str| merged(tag, &[spec]).pointer("/meshConfig/accessLogFile").cloned();
+        // Up to 1.23 upstream's command line drops nulls before it merges.
+        assert_eq!((file("1.17.8"), file("1.23.6")), (Some(json!("/dev/stdout")), Some(json!("/dev/stdout"))));
+        assert_eq!((file("1.24.0"), file("latest")), (None, None));
+        for tag in ["1.17.8", "1.24.0"] {
+            assert_eq!(merged(tag, &[spec]).pointer("/values/pilot/image"), Some(&json!("p")), "{tag}");
+        }
+    }
+
+    #[test]
+    fn a_null_undoes_a_single_value_of_an_earlier_file() {
+        let spec = merged(
+            "1.17.8",
+            &["{hub: other, values: {pilot: {image: x, tag: t}}}", "{values: {pilot: {image: null}}}"],
+        );
+        assert_eq!((&spec["hub"], &spec["values"]["pilot"]), (&json!("other"), &json!({"image": "p", "tag": "t"})));
     }
 
     #[test]

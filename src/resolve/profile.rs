@@ -1,6 +1,7 @@
 //! Profiles: named specs, each but `default` a difference from `default`.
 
-use crate::tree::merge::overlay_iop;
+use crate::request::Duplicate;
+use crate::tree::merge::{overlay_iop, remove_nulls};
 use crate::tree::suggest;
 use crate::tree::yaml_read;
 use serde_json::Value;
@@ -15,7 +16,16 @@ pub struct Profiles {
     /// Where they come from, for messages; empty for the built-in ones.
     source: String,
     /// `default`, parsed: every other one is laid over it.
-    default: OnceLock<Value>,
+    default: OnceLock<Profile>,
+}
+
+/// A profile, laid over `default`.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// The whole document.
+    pub document: Value,
+    /// Keys that stand twice in its files.
+    pub duplicates: Vec<Duplicate>,
 }
 
 /// Why a profile cannot be had.
@@ -65,28 +75,48 @@ impl Profiles {
     /// own default tag is one of 1.17.
     #[must_use]
     pub fn is_described(&self) -> bool {
-        let tag = || {
-            let default = self.load("default").ok()?;
-            Some(default.pointer("/spec/tag")?.as_str()?.starts_with("1.17."))
-        };
-        self.source.is_empty() || tag().unwrap_or_default()
+        self.source.is_empty() || self.minor() == Some(17)
     }
 
-    /// A profile laid over `default`, as a whole document. A name with `/` or `.` is the path of a file, whose `default.yaml`
-    /// lies beside it.
+    /// Whether the release's own command line takes no notice of a null in a spec: up to 1.23.
+    #[must_use]
+    pub fn ignores_nulls(&self) -> bool {
+        self.source.is_empty() || self.minor().is_some_and(|minor| minor < 24)
+    }
+
+    /// The minor version of a package, by its own default tag.
+    fn minor(&self) -> Option<u32> {
+        let default = self.load("default").ok()?.document;
+        default.pointer("/spec/tag")?.as_str()?.strip_prefix("1.")?.split('.').next()?.parse().ok()
+    }
+
+    /// A profile laid over `default`, as a whole document without nulls. A name with `/` or `.` is the path of a file, whose
+    /// `default.yaml` lies beside it.
     ///
     /// # Errors
     /// See [`ProfileError`].
-    pub fn load(&self, name: &str) -> Result<Value, ProfileError> {
+    pub fn load(&self, name: &str) -> Result<Profile, ProfileError> {
+        let mut profile = self.read(name)?;
+        remove_nulls(&mut profile.document);
+        Ok(profile)
+    }
+
+    fn read(&self, name: &str) -> Result<Profile, ProfileError> {
         if name.contains(['/', '.']) {
             return load_file(name);
         }
         let name = if name.is_empty() { "default" } else { name };
+        let parse = |name: &str| parse(&format!("{}profiles/{name}.yaml", self.folder()), self.text(name)?);
         let base = match self.default.get() {
             Some(base) => base.clone(),
-            None => parse("default", self.text("default")?).map(|base| self.default.get_or_init(|| base).clone())?,
+            None => parse("default").map(|base| self.default.get_or_init(|| base).clone())?,
         };
-        if name == "default" { Ok(base) } else { lay_over(base, &parse(name, self.text(name)?)?, name) }
+        if name == "default" { Ok(base) } else { lay_over(base, parse(name)?, name) }
+    }
+
+    /// The package's folder, as the beginning of a path.
+    fn folder(&self) -> String {
+        if self.source.is_empty() { String::new() } else { format!("{}/", self.source.trim_end_matches('/')) }
     }
 
     fn text(&self, name: &str) -> Result<&str, ProfileError> {
@@ -102,7 +132,7 @@ impl Profiles {
     }
 }
 
-fn load_file(path: &str) -> Result<Value, ProfileError> {
+fn load_file(path: &str) -> Result<Profile, ProfileError> {
     let read = |path: &Path| {
         let shown = path.display().to_string();
         let text =
@@ -115,13 +145,21 @@ fn load_file(path: &str) -> Result<Value, ProfileError> {
         return Ok(profile);
     }
     let base = read(&path.with_file_name("default.yaml"))?;
-    lay_over(base, &profile, &path.display().to_string())
+    lay_over(base, profile, &path.display().to_string())
 }
 
-fn parse(name: &str, text: &str) -> Result<Value, ProfileError> {
-    yaml_read::parse(text).map_err(|e| ProfileError::Broken { name: name.into(), message: e.to_string() })
+fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
+    let document = yaml_read::parse_document(text);
+    let document = document.map_err(|e| ProfileError::Broken { name: file.to_owned(), message: e.to_string() })?;
+    Ok(document.map_or_else(Profile::default, |document| Profile {
+        duplicates: Duplicate::of(file, &document.duplicates),
+        document: document.value,
+    }))
 }
 
-fn lay_over(base: Value, profile: &Value, name: &str) -> Result<Value, ProfileError> {
-    overlay_iop(base, profile).map_err(|e| ProfileError::Broken { name: name.into(), message: e.to_string() })
+fn lay_over(mut base: Profile, profile: Profile, name: &str) -> Result<Profile, ProfileError> {
+    base.document = overlay_iop(base.document, &profile.document)
+        .map_err(|e| ProfileError::Broken { name: name.into(), message: e.to_string() })?;
+    base.duplicates.extend(profile.duplicates);
+    Ok(base)
 }

@@ -1,7 +1,9 @@
 //! The `k8s` settings of a component as they apply: what protobuf's JSON form gives back of them.
 //!
-//! In: the merged spec and a component's part of it. Out: its settings, in which nothing is zero that has no presence.
+//! In: the merged spec and a component's part of it. Out: its settings, in which nothing is zero that has no presence, and no metric
+//! in the old form.
 
+use super::autoscaling;
 use crate::api::kubernetes::KubernetesResourcesSpec;
 use crate::api::proto;
 use crate::api::shape::{Shape, Shaped};
@@ -15,8 +17,10 @@ pub(super) fn of(spec: &Value, component: Component, settings: &Value) -> Value 
     let kept = k8s.iter().filter_map(|(field, value)| {
         // An autoscaler has its own idea of replicas.
         let is_overruled = field == "replicaCount" && is_autoscaled(spec, component);
-        let value = if is_overruled { None } else { without_zeros(shape(field), value) };
-        Some((field.clone(), value?))
+        let value = if is_overruled { None } else { without_zeros(shape(field), value) }?;
+        // Metrics that do not fit were a problem of the spec.
+        let is_old = field == "hpaSpec" && !autoscaling::keeps_old_version(spec);
+        Some((field.clone(), if is_old { autoscaling::translate(&value).0 } else { value }))
     });
     kept.collect()
 }

@@ -4,22 +4,26 @@
 //! |---|---|---|
 //! | [`check_spec`] | fields and types of the spec | Form |
 //! | | fields and types of `values` and `meshConfig` | Content |
+//! | | gateways that cannot be told apart | Form |
 //! | [`check_merged`] | hub, tag, revision, namespace, names of gateways; ranges and ports of the proxy; mesh rules | Content |
+//! | | gateways that come to the same objects, metrics of autoscalers in no one form | Form |
 //! | [`check_usage`] | ports that need root, removed add-ons | Use |
 //! | | settings to replace, replicas that autoscaling overrules | Doubt |
 //!
 //! The tables of `values` and `meshConfig` are those of release 1.17. Where another release's package is installed they say
 //! nothing, and its own charts are the judge.
 
+mod gateways;
 mod leaf;
 mod mesh;
 mod usage;
 
-use super::text;
+use super::{autoscaling, text};
 use crate::api::istio_operator::IstioOperatorSpec;
 use crate::api::proto::{self, describe};
 use crate::api::shape::{Shape, Shaped};
 use crate::request::Origin;
+use crate::request::gateways::LISTS;
 use crate::tree::path::join;
 use crate::tree::suggest;
 use serde_json::Value;
@@ -81,26 +85,11 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn add(&mut self, path: &str, message: String, kind: Kind) {
-        let location = self.origin.locate(path);
-        self.problems.push(Problem { path: path.to_owned(), message, location, kind });
+        self.add_at(path, message, self.origin.locate(path), kind);
     }
 
-    /// Gateways are merged by name, so each needs one.
-    fn check_gateways_have_names(&mut self, spec: &Value) {
-        for list in GATEWAY_LISTS {
-            let gateways = spec.pointer(&format!("/components/{list}")).and_then(Value::as_array);
-            for (i, gateway) in gateways.into_iter().flatten().enumerate() {
-                let path = format!("spec.components.{list}[{i}]");
-                let has = |key: &str| gateway.get(key).is_some_and(|v| !v.is_null());
-                let is_nameless =
-                    gateway.get("name").is_some_and(|n| n == "") && gateway.get("enabled") == Some(&true.into());
-                if gateway.is_null() || (gateway.is_object() && !has("name") && !has("$patch")) {
-                    self.add(&path, "a gateway must be a map with a name, by which it is merged".into(), Kind::Form);
-                } else if is_nameless {
-                    self.add(&join(&path, "name"), "a gateway that is enabled must have a name".into(), Kind::Form);
-                }
-            }
-        }
+    fn add_at(&mut self, path: &str, message: String, location: Option<String>, kind: Kind) {
+        self.problems.push(Problem { path: path.to_owned(), message, location, kind });
     }
 
     /// What `values` or `meshConfig` holds, beside the table of its message.
@@ -194,7 +183,8 @@ pub fn check_proxy(config: &Value) -> Vec<Problem> {
 pub fn check_spec(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
     checker.walk(IstioOperatorSpec::SHAPE, spec, "spec");
-    checker.check_gateways_have_names(spec);
+    gateways::check_names(spec, &mut checker);
+    gateways::check_twins(spec, &mut checker);
     if is_described {
         checker.check_table(proto::values(), "Values", spec.get("values"), "spec.values");
         for (pointer, path) in MESH_CONFIGS {
@@ -207,9 +197,6 @@ pub fn check_spec(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Prob
     }
     checker.problems
 }
-
-/// The lists of gateways.
-const GATEWAY_LISTS: [&str; 2] = ["ingressGateways", "egressGateways"];
 
 /// Where mesh configuration stands in a spec: as a JSON pointer, and as a path.
 const MESH_CONFIGS: [(&str, &str); 2] =
@@ -224,7 +211,7 @@ pub fn check_merged(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Pr
             checker.add(&format!("spec.{field}"), format!("invalid value {value:?}: must be {wanted}"), Kind::Content);
         }
     }
-    for list in GATEWAY_LISTS {
+    for list in LISTS {
         let gateways = spec.pointer(&format!("/components/{list}")).and_then(Value::as_array);
         for gateway in gateways.into_iter().flatten() {
             if let Some(name) = text(gateway, "/name").filter(|n| !is_gateway_name(n)) {
@@ -233,6 +220,10 @@ pub fn check_merged(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Pr
                 checker.add(&format!("spec.components.{list}[name:{name}].name"), message, Kind::Content);
             }
         }
+    }
+    gateways::check_places(spec, &mut checker);
+    for (path, misfit) in autoscaling::misfits(spec) {
+        checker.add(&format!("{path}.{}", misfit.path), misfit.message, Kind::Form);
     }
     leaf::check(spec, &mut checker);
     if is_described {

@@ -43,9 +43,6 @@ pub fn of_spec(spec: &Value) -> Value {
         put(&[root, "tag"], filled(settings.and_then(|s| s.get("tag"))).map(|t| text_of(&t).into()));
     }
     put(&["global", "istioNamespace"], Some(namespace_of(spec, settings_of(spec, Component::Pilot)).into()));
-    if uses_old_metrics(spec) {
-        put(&["global", "autoscalingv2API"], Some(false.into()));
-    }
     for layer in ["values", "unvalidatedValues"] {
         if let Some(layer) = spec.get(layer).filter(|l| l.is_object()) {
             merge_patch(&mut values, layer);
@@ -79,33 +76,6 @@ pub fn of_gateway(shared: &Value, component: Component, gateway: &Value, k8s: &V
         target.insert("ports".into(), ports.clone());
     }
     values
-}
-
-/// Fields of autoscaling/v2beta1 metrics; where one is used, autoscalers are rendered in that version.
-const OLD_METRIC_FIELDS: [(&str, &[&str]); 4] = [
-    ("object", &["metricName", "averageValue", "selector", "targetValue"]),
-    ("pods", &["metricName", "selector", "targetAverageValue"]),
-    ("resource", &["targetAverageValue", "targetAverageUtilization"]),
-    ("external", &["targetAverageValue", "targetValue", "metricName", "metricSelector"]),
-];
-
-/// Whether istiod's or a default gateway's autoscaler has metrics in the old form. Other gateways do not count, as in 1.17.
-fn uses_old_metrics(spec: &Value) -> bool {
-    let gateways = [("ingressGateways", "istio-ingressgateway"), ("egressGateways", "istio-egressgateway")];
-    let named = gateways.into_iter().flat_map(|(field, name)| {
-        let all = spec.pointer(&format!("/components/{field}")).and_then(Value::as_array);
-        all.into_iter().flatten().filter(move |g| g.get("name").is_some_and(|n| n == name))
-    });
-    spec.pointer("/components/pilot").into_iter().chain(named).any(|settings| {
-        let metrics = settings.pointer("/k8s/hpaSpec/metrics").and_then(Value::as_array);
-        metrics.into_iter().flatten().any(|metric| {
-            OLD_METRIC_FIELDS.iter().any(|(source, fields)| {
-                metric.get(source).is_some_and(|s| {
-                    fields.iter().any(|f| s.get(f).is_some_and(|v| !v.is_null() && v != &json!(0) && v != &json!("")))
-                })
-            })
-        })
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! [`merge_patch`] is RFC 7386: maps merge, everything else is replaced, null deletes. Helm values and the hub and tag of
 //! a build are laid over like that. [`overlay_iop`] is for `IstioOperator` layers (profile, files, flags), where some lists
-//! merge by name; see [`IstioOperatorSchema`].
+//! merge by name, and a null that would empty a whole section means nothing; see [`IstioOperatorSchema`].
 
 use serde_json::{Map, Value};
 
@@ -29,6 +29,18 @@ pub fn merge_patch(base: &mut Value, overlay: &Value) {
             }
         }
         other => other.clone_into(base),
+    }
+}
+
+/// Takes all nulls out of the maps of a tree. Null items of lists stay.
+pub fn remove_nulls(tree: &mut Value) {
+    match tree {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(remove_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(remove_nulls),
+        _ => {}
     }
 }
 

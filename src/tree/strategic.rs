@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::json_write;
 use super::path::scalar_text;
 
+mod named;
 mod order;
 mod schema;
 #[cfg(test)]
@@ -32,6 +33,18 @@ pub enum MergeError {
         key: String,
         /// The item as JSON, shortened.
         item: String,
+    },
+    /// An item without a namespace, where the base has several of its name.
+    #[error(
+        "{path}: there are several named {name}, in the namespaces {namespaces}; say which is meant by its namespace"
+    )]
+    Ambiguous {
+        /// Where the list is.
+        path: String,
+        /// The name.
+        name: String,
+        /// The namespaces of those that it may mean.
+        namespaces: String,
     },
     /// A `$patch` with another text than `delete`, `replace` or `merge`, or where it cannot stand.
     #[error("{path}: {directive} is no valid patch directive")]
@@ -118,18 +131,23 @@ impl Merger<'_> {
         value: &Value,
         patch: &Map<String, Value>,
     ) -> Result<(), MergeError> {
-        if value.is_null() {
-            out.remove(key);
-            return Ok(());
-        }
         self.path.push(key.to_owned());
         let segments: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        if value.is_null() {
+            if out.get(key).is_some_and(|base| self.schema.null_removes(&segments, base)) {
+                out.remove(key);
+            }
+            self.path.pop();
+            return Ok(());
+        }
         let rule = self.schema.rule(&segments);
         let merged = match (out.remove(key), value) {
             (Some(Value::Object(base)), Value::Object(patch)) if rule != Rule::Replace => {
                 Value::Object(self.map(base, patch)?)
             }
-            (Some(Value::Array(base)), Value::Array(items)) if matches!(rule, Rule::MergeKey(_) | Rule::Set) => {
+            (Some(Value::Array(base)), Value::Array(items))
+                if matches!(rule, Rule::MergeKey(_) | Rule::Named | Rule::Set) =>
+            {
                 let order = patch.get(&format!("{ELEMENT_ORDER}{key}")).and_then(Value::as_array);
                 Value::Array(self.list(&base, items, rule, order.map(Vec::as_slice))?)
             }
@@ -149,6 +167,7 @@ impl Merger<'_> {
     ) -> Result<Vec<Value>, MergeError> {
         let key = match rule {
             Rule::MergeKey(key) => Some(key),
+            Rule::Named => return self.named_list(base, patch, order),
             Rule::Set => None,
             Rule::Merge | Rule::Replace => return Ok(patch.iter().map(cleaned).collect()),
         };
@@ -179,6 +198,24 @@ impl Merger<'_> {
             }
         }
         Ok(order::interleave(merged, base, order.unwrap_or(&items), |item| identity(item, key)))
+    }
+
+    fn named_list(
+        &mut self,
+        base: &[Value],
+        patch: &[Value],
+        order: Option<&[Value]>,
+    ) -> Result<Vec<Value>, MergeError> {
+        for item in patch.iter().filter(|item| item.get(PATCH).is_none()) {
+            self.identity(item, Some("name"))?;
+        }
+        let (base, patch) = named::identify(base, patch).map_err(|found| MergeError::Ambiguous {
+            path: self.path.join("."),
+            name: found.name,
+            namespaces: found.namespaces.join(", "),
+        })?;
+        let order = order.map(|order| named::ordered(order, &base, &patch));
+        self.list(&base, &patch, Rule::MergeKey(named::ITEM), order.as_deref()).map(named::unmark)
     }
 
     /// What tells an item of a patch apart; an error if it lacks its merge key.

@@ -8,7 +8,8 @@
 //! |---|---|---|---|
 //! | [`parse_helm`] | first | all floats, as after a JSON step | in the words of Go |
 //! | [`parse`] | first | integers stay integers | [`YamlError`] |
-//! | [`parse_documents`] | all, each with its source positions | as `parse` | [`YamlError`] |
+//! | [`parse_document`] | first, with its source positions and duplicate keys | as `parse` | [`YamlError`] |
+//! | [`parse_documents`] | all, each like that | as `parse` | [`YamlError`] |
 //!
 //! Keys that are numbers or booleans become text (`0x10:` is the key `16`). Of duplicate keys the last wins, unless
 //! [`Duplicates::Refuse`] is asked for. `<<` merges maps at its place: keys written after it win.
@@ -29,7 +30,7 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use compose::Composer;
+use compose::{Composer, Graph};
 use decode::{Decoder, Numbers};
 pub use error::YamlError;
 pub use spans::{Position, Spans};
@@ -47,6 +48,17 @@ pub enum Duplicates {
     Refuse,
 }
 
+/// A key that a map has twice, or `<<`, of which yaml.v2 merges both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DuplicateKey {
+    /// The key.
+    pub key: String,
+    /// Where it stands before.
+    pub first: Position,
+    /// Where it stands again.
+    pub again: Position,
+}
+
 /// One document of a stream.
 #[derive(Debug, Clone)]
 pub struct Document {
@@ -56,6 +68,8 @@ pub struct Document {
     pub line: usize,
     /// Where each key and item stands in the text.
     pub spans: Spans,
+    /// Keys that stand twice, in the order of the text; none where they are refused.
+    pub duplicates: Vec<DuplicateKey>,
 }
 
 /// The first document as Helm reads it: every number a float, `Null` for an empty text.
@@ -101,11 +115,24 @@ pub fn parse_documents(text: &str, duplicates: Duplicates) -> Result<Vec<Documen
         if graph.is_blank() {
             continue;
         }
-        let value = Decoder::new(&graph, Numbers::Typed, duplicates).document()?;
-        let line = graph.root().position.line;
-        documents.push(Document { value, line, spans: Spans::new(graph) });
+        documents.push(decode(graph, duplicates)?);
     }
     Ok(documents)
+}
+
+/// The first document as [`parse`] reads it, with its positions and the keys that stand twice; none for an empty text.
+pub fn parse_document(text: &str) -> Result<Option<Document>, YamlError> {
+    check_size(text)?;
+    let mut composer = Composer::new(text);
+    let Some(graph) = composer.next_document()? else { return Ok(None) };
+    composer.expect_boundary()?;
+    decode(graph, Duplicates::LastWins).map(Some)
+}
+
+fn decode(graph: Graph, duplicates: Duplicates) -> Result<Document, YamlError> {
+    let (value, duplicates) = Decoder::new(&graph, Numbers::Typed, duplicates).noting()?;
+    let line = graph.root().position.line;
+    Ok(Document { value, line, spans: Spans::new(graph), duplicates })
 }
 
 fn first(text: &str, numbers: Numbers, duplicates: Duplicates) -> Result<Value, YamlError> {

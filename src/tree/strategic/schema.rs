@@ -1,5 +1,7 @@
 //! Which fields merge in which way: tables for `IstioOperator` trees and for Kubernetes objects.
 
+use serde_json::Value;
+
 /// How a field of a patch meets the same field of the base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rule<'a> {
@@ -9,6 +11,8 @@ pub enum Rule<'a> {
     Replace,
     /// The list's maps are told apart by this entry and merged one by one.
     MergeKey(&'a str),
+    /// The list's maps are told apart by their name, and by their namespace where both have one.
+    Named,
     /// The list's scalars are united.
     Set,
 }
@@ -18,6 +22,11 @@ pub trait MergeSchema {
     /// The rule for the field at this path: keys from the root on, items of lists not counted
     /// (`spec.template.spec.containers.env`).
     fn rule(&self, path: &[&str]) -> Rule<'_>;
+
+    /// Whether a null of the patch removes what the base has at this path.
+    fn null_removes(&self, _path: &[&str], _base: &Value) -> bool {
+        true
+    }
 }
 
 /// Path, rule; `*` stands for any one key.
@@ -26,6 +35,8 @@ type Entry = (&'static [&'static str], Rule<'static>);
 /// Layers of an `IstioOperator`: profile, files, flags.
 ///
 /// Keys that this table does not know merge like any map, also where upstream Istio fails because its schema lacks them.
+/// A null where the base has a map or a list is an emptied section (`components:`), and means nothing; so does a null where
+/// the base says whether something is installed. Otherwise a forgotten line would remove a control plane.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IstioOperatorSchema;
 
@@ -39,8 +50,7 @@ const GATEWAY_VALUES: &[Entry] = &[
     (&["istio-egressgateway", "zvpn"], Rule::Replace),
 ];
 
-const COMPONENTS: &[Entry] =
-    &[(&["ingressGateways"], Rule::MergeKey("name")), (&["egressGateways"], Rule::MergeKey("name"))];
+const COMPONENTS: &[Entry] = &[(&["ingressGateways"], Rule::Named), (&["egressGateways"], Rule::Named)];
 
 const MESH_CONFIG: &[Entry] = &[
     (&["extensionProviders"], Rule::MergeKey("name")),
@@ -77,6 +87,10 @@ impl MergeSchema for IstioOperatorSchema {
                 table.iter().find(|(entry, _)| *entry == rest).map(|(_, rule)| *rule)
             })
             .unwrap_or(Rule::Merge)
+    }
+
+    fn null_removes(&self, path: &[&str], base: &Value) -> bool {
+        !base.is_object() && !base.is_array() && path.last() != Some(&"enabled")
     }
 }
 

@@ -116,3 +116,86 @@ fn a_list_that_the_base_lacks_is_taken_as_it_is() {
     let mesh = json!({"extensionProviders": [{"prometheus": {}}], "trustDomainAliases": ["a", "a"]});
     assert_eq!(merged["spec"]["meshConfig"], mesh);
 }
+
+fn operator(base: Value, patch: &Value) -> Result<Value, String> {
+    strategic_merge(base, patch, &IstioOperatorSchema).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_null_takes_away_a_single_value_and_no_section() {
+    let base = || {
+        json!({"spec": {"components": {"pilot": {"enabled": true, "hub": "h"}, "ingressGateways": [{"name": "a", "enabled": true}]},
+            "values": {"global": {"a": 1, "b": {"c": 2}}}}})
+    };
+    for path in [
+        "/spec/components",
+        "/spec/components/pilot",
+        "/spec/components/pilot/enabled",
+        "/spec/components/ingressGateways",
+        "/spec/values",
+        "/spec/values/global",
+        "/spec/values/global/b",
+    ] {
+        let patch = path.rsplit('/').filter(|k| !k.is_empty()).fold(Value::Null, |inner, key| json!({ key: inner }));
+        assert_eq!(operator(base(), &patch), Ok(base()), "{path}");
+    }
+    let gateway = json!({"spec": {"components": {"ingressGateways": [{"name": "a", "enabled": null}]}}});
+    assert_eq!(operator(base(), &gateway), Ok(base()));
+    let merged =
+        operator(base(), &json!({"spec": {"components": {"pilot": {"hub": null}}, "values": {"global": {"a": null}}}}));
+    let merged = merged.unwrap();
+    assert_eq!(merged["spec"]["components"]["pilot"], json!({"enabled": true}));
+    assert_eq!(merged["spec"]["values"]["global"], json!({"b": {"c": 2}}));
+}
+
+#[test]
+fn gateways_are_told_apart_by_name_and_namespace() {
+    let list = |items: &Value| json!({"spec": {"components": {"ingressGateways": items}}});
+    let merged = |base: &Value, patch: &Value| {
+        operator(list(base), &list(patch)).map(|m| m["spec"]["components"]["ingressGateways"].clone())
+    };
+    let profile = json!([{"name": "gw", "enabled": true}]);
+    for (base, patch, expected) in [
+        // A namespace moves the one that has none.
+        (
+            &profile,
+            json!([{"name": "gw", "namespace": "a"}]),
+            json!([{"name": "gw", "enabled": true, "namespace": "a"}]),
+        ),
+        (
+            &profile,
+            json!([{"name": "gw", "namespace": "a"}, {"name": "gw", "namespace": "b"}]),
+            json!([{"name": "gw", "enabled": true, "namespace": "a"}, {"name": "gw", "namespace": "b"}]),
+        ),
+        // The one without a namespace is the profile's, wherever it stands.
+        (
+            &profile,
+            json!([{"name": "gw", "namespace": "b"}, {"name": "gw", "label": {}}]),
+            json!([{"name": "gw", "namespace": "b"}, {"name": "gw", "enabled": true, "label": {}}]),
+        ),
+        (
+            &json!([{"name": "gw", "namespace": "a"}, {"name": "gw", "namespace": "b"}]),
+            json!([{"name": "gw", "namespace": "b", "enabled": true}, {"name": "gw", "namespace": "c"}]),
+            json!([{"name": "gw", "namespace": "a"}, {"name": "gw", "namespace": "b", "enabled": true},
+                {"name": "gw", "namespace": "c"}]),
+        ),
+        (
+            &json!([{"name": "gw", "namespace": "a"}]),
+            json!([{"name": "gw", "enabled": true}]),
+            json!([{"name": "gw", "namespace": "a", "enabled": true}]),
+        ),
+        (
+            &json!([{"name": "gw", "namespace": "a"}, {"name": "gw", "namespace": "b"}]),
+            json!([{"name": "gw", "namespace": "a", "$patch": "delete"}]),
+            json!([{"name": "gw", "namespace": "b"}]),
+        ),
+    ] {
+        assert_eq!(merged(base, &patch), Ok(expected), "{base} + {patch}");
+    }
+    let several = json!([{"name": "gw", "namespace": "a"}, {"name": "gw", "namespace": "b"}]);
+    for patch in [json!([{"name": "gw", "enabled": true}]), json!([{"name": "gw", "$patch": "delete"}])] {
+        let message = "spec.components.ingressGateways: there are several named gw, in the namespaces a, b; \
+                       say which is meant by its namespace";
+        assert_eq!(merged(&several, &patch), Err(message.to_owned()));
+    }
+}

@@ -1,6 +1,6 @@
 //! A graph of nodes to a tree: scalars get their types, aliases and merge keys are resolved.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -8,10 +8,10 @@ use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Number, Value};
 
-use super::Duplicates;
 use super::compose::{Graph, Kind, MAX_DEPTH, Node, NodeId};
 use super::error::YamlError;
 use super::spans::Position;
+use super::{DuplicateKey, Duplicates};
 use crate::tree::number::{format_float_g, format_float_g32};
 use crate::tree::scalar::{Scalar, resolve, resolve_tagged};
 
@@ -41,13 +41,36 @@ pub(super) struct Decoder<'a> {
     alias_depth: usize,
     /// Aliases that are being followed.
     active: HashSet<NodeId>,
+    /// Keys that stand twice, where somebody wants to know.
+    noted: Option<Vec<DuplicateKey>>,
 }
 
 type Entries = Map<String, Value>;
 
 impl<'a> Decoder<'a> {
     pub(super) fn new(graph: &'a Graph, numbers: Numbers, duplicates: Duplicates) -> Self {
-        Self { graph, numbers, duplicates, nodes: 0, aliased: 0, repeated: 0, alias_depth: 0, active: HashSet::new() }
+        Self {
+            graph,
+            numbers,
+            duplicates,
+            nodes: 0,
+            aliased: 0,
+            repeated: 0,
+            alias_depth: 0,
+            active: HashSet::new(),
+            noted: None,
+        }
+    }
+
+    /// The tree, and the keys that stand twice in a map of the text.
+    pub(super) fn noting(mut self) -> Result<(Value, Vec<DuplicateKey>), YamlError> {
+        self.noted = Some(vec![]);
+        let value = self.node(self.graph.root(), 0, 0)?;
+        let mut noted = self.noted.unwrap_or_default();
+        // A map that is merged elsewhere is met again.
+        noted.sort_by_key(|duplicate| duplicate.again);
+        noted.dedup();
+        Ok((value, noted))
     }
 
     pub(super) fn document(mut self) -> Result<Value, YamlError> {
@@ -112,23 +135,35 @@ impl<'a> Decoder<'a> {
     }
 
     fn entries(&mut self, entries: &'a [NodeId], map: &mut Entries, depth: usize) -> Result<(), YamlError> {
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<String, Position> = HashMap::new();
         for pair in entries.chunks_exact(2) {
             let (Some(&key_id), Some(&value_id)) = (pair.first(), pair.get(1)) else { continue };
             let (key_node, value_node) = (self.graph.node(key_id), self.graph.node(value_id));
             if is_merge(key_node) {
+                self.note(&mut seen, "<<", key_node.position)?;
                 self.merge(value_node, value_id, map, depth)?;
                 continue;
             }
             let key = self.key(key_node, key_id, value_node)?;
-            if self.duplicates == Duplicates::Refuse && !seen.insert(key.clone()) {
-                return Err(YamlError::at(
-                    key_node.position,
-                    format!("key {key:?} is already set in this map; remove one"),
-                ));
-            }
+            self.note(&mut seen, &key, key_node.position)?;
             let value = self.node(value_node, value_id, depth + 1)?;
             map.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// Remembers a key of a map; one that stands there already is refused or noted, if anybody cares.
+    fn note(&mut self, seen: &mut HashMap<String, Position>, key: &str, again: Position) -> Result<(), YamlError> {
+        let refuses = self.duplicates == Duplicates::Refuse && key != "<<";
+        if !refuses && self.noted.is_none() {
+            return Ok(());
+        }
+        let Some(first) = seen.insert(key.to_owned(), again) else { return Ok(()) };
+        if refuses {
+            return Err(YamlError::at(again, format!("key {key:?} is already set in this map; remove one")));
+        }
+        if let Some(noted) = &mut self.noted {
+            noted.push(DuplicateKey { key: key.to_owned(), first, again });
         }
         Ok(())
     }

@@ -1,0 +1,43 @@
+//! Keys that a file has twice in one map: the last one counts, and whoever wrote it should know.
+
+use crate::tree::yaml_read::DuplicateKey;
+use std::fmt;
+
+/// A key that stands twice in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// The file.
+    pub file: String,
+    /// The key and both places.
+    pub found: DuplicateKey,
+}
+
+impl Duplicate {
+    /// All of a document.
+    #[must_use]
+    pub fn of(file: &str, found: &[DuplicateKey]) -> Vec<Self> {
+        found.iter().map(|found| Self { file: file.to_owned(), found: found.clone() }).collect()
+    }
+
+    /// `FILE:LINE:COLUMN` of where the key stands again.
+    #[must_use]
+    pub fn location(&self) -> String {
+        format!("{}:{}:{}", self.file, self.found.again.line, self.found.again.column)
+    }
+
+    /// What happens to it.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let line = self.found.first.line;
+        match self.found.key.as_str() {
+            "<<" => format!("stands in this map already, at line {line}; both are merged, where keys of this one win"),
+            _ => format!("is already set in this map, at line {line}; this one counts, so remove one of them"),
+        }
+    }
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.location(), self.found.key, self.message())
+    }
+}
