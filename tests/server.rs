@@ -46,3 +46,5 @@ mod start;
 mod takeover;
 #[path = "server/upgrade.rs"]
 mod upgrade;
+#[path = "server/watches.rs"]
+mod watches;
