@@ -140,7 +140,7 @@ impl Package {
     pub fn release(&self) -> String {
         let stamped = || {
             let default = self.profiles.load("default").ok()?;
-            resolve::text(&default, "/spec/tag")
+            resolve::text(&default.document, "/spec/tag")
                 .filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()))
                 .map(str::to_owned)
         };

@@ -62,3 +62,5 @@ mod told;
 mod upgrade;
 #[path = "server/waves.rs"]
 mod waves;
+#[path = "server/watches.rs"]
+mod watches;
