@@ -14,6 +14,7 @@
 //! | `cleanup` | the end of a resource |
 //! | `usage` | who still needs a revision |
 //! | `webhooks` | which webhook injects which pods |
+//! | `facts` | what the API server is |
 //! | `record` | the `installed-state` resource |
 //! | `report`, `events` | status and events |
 //! | `index`, `known`, `sight` | what exists, what is held of it, and whether that is current |
@@ -26,6 +27,7 @@ mod bring;
 pub mod claims;
 mod cleanup;
 mod events;
+mod facts;
 mod fights;
 pub mod index;
 mod install;
@@ -49,8 +51,9 @@ use crate::metrics::Metrics;
 use crate::object::ObjectKey;
 use crate::object::inventory::{self, Inventory};
 use crate::observe::Readiness;
-use crate::pipeline::{ClusterFacts, Package};
+use crate::pipeline::Package;
 use claims::{Claim, Claims};
+use facts::Facts;
 use fights::Fights;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use index::{Index, OwnerId};
@@ -175,7 +178,7 @@ pub struct Context {
     index: Index,
     users: Users,
     claims: Arc<Claims>,
-    facts: ClusterFacts,
+    facts: Facts,
     package: Arc<Package>,
     config: Config,
     metrics: Arc<Metrics>,
@@ -241,7 +244,7 @@ pub async fn run(
     let cluster = Cluster::new(client.clone());
     let version = patiently(&stop, || client.apiserver_version()).await.map_err(Box::new)?;
     tracing::info!(kubernetes = version.git_version, "connected");
-    let facts = ClusterFacts { version: Some((version.git_version, version.major, version.minor)) };
+    let facts = Facts::new(version);
     let namespaces = match config.namespaces.as_slice() {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
@@ -252,6 +255,7 @@ pub async fn run(
     index.watch_from_the_start();
     let users = Users::new(index.clone());
     users.watch(cluster.client());
+    tokio::spawn(facts.clone().follow(cluster.clone(), index.clone()));
     let known = stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
     for index::Blind { api_version, kind, error, .. } in known.into_iter().flat_map(|(blind, ())| blind) {
         tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
