@@ -260,7 +260,7 @@ async fn render(
         return Ok(Err("its record is of another operator".to_owned()));
     };
     let resource = json!({"metadata": {"namespace": id.0, "name": id.1}, "spec": spec});
-    let (facts, package) = (context.facts.clone(), Arc::clone(&context.package));
+    let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let work = move || parallel::alone(|| pipeline::from_record(&resource, &facts, &package));
     let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)? {
         Ok(manifests) => manifests,

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
 
 /// How many kinds are watched at most: more than any release has. What is beyond is read each time it is looked at.
@@ -91,6 +91,7 @@ pub struct Index {
     state: Arc<Mutex<State>>,
     changed: mpsc::UnboundedSender<OwnerId>,
     synced: Arc<watch::Sender<()>>,
+    interrupted: Arc<Notify>,
     claims: Arc<Claims>,
     metrics: Arc<Metrics>,
 }
@@ -105,7 +106,15 @@ impl Index {
     ) -> (Self, mpsc::UnboundedReceiver<OwnerId>) {
         let (changed, inbox) = mpsc::unbounded_channel();
         (
-            Self { cluster, state: Arc::default(), changed, synced: Arc::new(watch::channel(()).0), claims, metrics },
+            Self {
+                cluster,
+                state: Arc::default(),
+                changed,
+                synced: Arc::new(watch::channel(()).0),
+                interrupted: Arc::default(),
+                claims,
+                metrics,
+            },
             inbox,
         )
     }
@@ -122,7 +131,11 @@ impl Index {
     /// Waits until what exists of the watched kinds is known, for a while. Gives those of which it is not: nobody may list
     /// them, or nobody answers.
     pub async fn complete(&self) -> Vec<Blind> {
-        let (end, mut synced) = (Instant::now() + START, self.synced.subscribe());
+        self.complete_within(START).await
+    }
+
+    async fn complete_within(&self, patience: Duration) -> Vec<Blind> {
+        let (end, mut synced) = (Instant::now() + patience, self.synced.subscribe());
         loop {
             let now = Instant::now();
             if now >= end || self.state().kinds.values().all(|sight| sight.is_settled(now)) {
@@ -265,9 +278,20 @@ impl Index {
         ControlFlow::Continue(())
     }
 
+    /// Waits until a watch works again that failed.
+    pub(super) async fn interrupted(&self) {
+        self.interrupted.notified().await;
+    }
+
     fn hear(&self, id: &Kind) {
         self.metrics.hear(&label_of(id));
-        let is_back = self.state().kinds.get_mut(id).is_some_and(Sight::hear);
+        let (was_failing, is_back) = match self.state().kinds.get_mut(id) {
+            Some(sight) => (sight.is_failing(), sight.hear()),
+            None => (false, false),
+        };
+        if was_failing {
+            self.interrupted.notify_one();
+        }
         if is_back {
             tracing::info!(api_version = id.0, kind = id.1, "the watch works again");
             self.wake_all();
@@ -368,7 +392,7 @@ impl Index {
     }
 
     /// Has all resources looked at that have something, whatever it is.
-    fn wake_all(&self) {
+    pub(super) fn wake_all(&self) {
         self.wake_owners(|_, _| true);
     }
 
@@ -427,5 +451,127 @@ fn key_of(resource: &ApiResource, object: &Meta) -> ObjectKey {
         kind: resource.kind.clone(),
         namespace: object.namespace().unwrap_or_default(),
         name: object.name_any(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// With an API server that is never asked.
+    fn index() -> (Index, mpsc::UnboundedReceiver<OwnerId>, tokio::runtime::Runtime) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        config.root_cert = Some(vec![]);
+        let cluster = runtime.block_on(async { Cluster::new(kube::Client::try_from(config).unwrap()) });
+        let (index, changes) = Index::new(cluster, Arc::default(), Arc::new(Metrics::new("", "")));
+        (index, changes, runtime)
+    }
+
+    fn autoscaler() -> (Kind, ApiResource) {
+        let id = ("autoscaling/v2".to_owned(), "HorizontalPodAutoscaler".to_owned());
+        let gvk = kube::core::GroupVersionKind::gvk("autoscaling", "v2", &id.1);
+        (id, ApiResource::from_gvk(&gvk))
+    }
+
+    /// In this state, edited in the first second and told of in this one.
+    fn object(version: &str, told: u32) -> Meta {
+        let entry = |manager: &str, subresource: &str, second: u32| {
+            json!({"manager": manager, "operation": "Apply", "subresource": subresource,
+            "time": format!("2026-01-01T00:00:{second:02}Z")})
+        };
+        let metadata = json!({"name": "x", "namespace": "ns", "uid": "u", "resourceVersion": version,
+            "labels": {labels::OWNER_NAMESPACE: "ns", labels::OWNER_NAME: "main", labels::REVISION: "canary"},
+            "managedFields": [entry("istio-operator", "", 1), entry("m", "status", told)]});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    }
+
+    fn long_ago() -> Instant {
+        Instant::now().checked_sub(Duration::from_mins(1)).unwrap()
+    }
+
+    fn fail(index: &Index, id: &Kind, when: Instant) {
+        index.state().kinds.get_mut(id).unwrap().fail("forbidden".into(), when);
+    }
+
+    #[test]
+    fn what_only_a_controller_told_wakes_nobody() {
+        let (index, mut changes, _runtime) = index();
+        let (id, resource) = autoscaler();
+        index.state().kinds.insert(id.clone(), Sight::default());
+        let key = index.upsert(&id, &resource, &object("1", 1), true);
+        assert_eq!(changes.try_recv().unwrap(), ("ns".to_owned(), "main".to_owned()));
+        index.upsert(&id, &resource, &object("2", 16), false);
+        assert!(changes.try_recv().is_err());
+        let known = index.get(&key).unwrap();
+        assert!(known.is_unchanged_since("1") && known.is_unchanged_since("2"));
+        assert_eq!(known.revision, "canary");
+        index.upsert(&id, &resource, &object("3", 31), true);
+        assert!(changes.try_recv().is_ok(), "between two lists there may have been edits");
+        assert!(!index.get(&key).unwrap().is_unchanged_since("2"));
+    }
+
+    #[test]
+    fn what_a_blind_watch_knows_counts_for_nothing_until_it_works_again() {
+        let (index, mut changes, _runtime) = index();
+        let (id, resource) = autoscaler();
+        index.state().kinds.insert(id.clone(), Sight::default());
+        let key = index.upsert(&id, &resource, &object("1", 1), true);
+        index.finish_listing(&id, &resource, &HashSet::from([key.clone()]));
+        assert!(index.is_complete(&id.0, &id.1) && index.blind().is_empty());
+        let _ = changes.try_recv();
+
+        fail(&index, &id, long_ago());
+        assert!(!index.is_complete(&id.0, &id.1));
+        assert!(!index.get(&key).unwrap().is_unchanged_since("1"));
+        let blind = index.blind();
+        assert_eq!((blind[0].kind.as_str(), blind[0].error.as_str()), (id.1.as_str(), "forbidden"));
+        let error = ClusterError::of("watch", &id.1, kube::Error::LinesCodecMaxLineLengthExceeded);
+        index.fail(&id, &error);
+        assert!(changes.try_recv().is_ok(), "its owners look for themselves");
+        index.fail(&id, &error);
+        assert!(changes.try_recv().is_err(), "and not all the time");
+
+        index.hear(&id);
+        assert!(index.is_complete(&id.0, &id.1) && index.blind().is_empty());
+        assert!(index.get(&key).unwrap().is_unchanged_since("1"));
+        assert!(changes.try_recv().is_ok());
+    }
+
+    #[test]
+    fn a_start_waits_neither_for_a_kind_that_fails_nor_for_others_long() {
+        let (index, _changes, runtime) = index();
+        let (id, _) = autoscaler();
+        index.state().kinds.insert(id.clone(), Sight::default());
+        fail(&index, &id, long_ago());
+        let blind = runtime.block_on(async { timeout(START / 2, index.complete()).await.unwrap() });
+        assert_eq!(blind.len(), 1);
+        // Nobody says anything of this one.
+        index.state().kinds.insert(("v1".into(), "Secret".into()), Sight::default());
+        let blind = runtime.block_on(index.complete_within(Duration::from_millis(10)));
+        assert_eq!(blind.iter().map(|b| b.kind.as_str()).collect::<Vec<_>>(), [&id.1, "Secret"]);
+    }
+
+    #[test]
+    fn no_more_kinds_are_watched_than_there_may_be() {
+        let (index, _changes, runtime) = index();
+        let _inside = runtime.enter();
+        for n in 0..2 * MOST_KINDS {
+            index.watch("example.com/v1", &format!("Kind{n}"));
+        }
+        assert_eq!(index.kinds().len(), MOST_KINDS);
+    }
+
+    #[test]
+    fn the_objects_of_a_kind_that_is_not_served_any_more_are_gone() {
+        let (index, mut changes, _runtime) = index();
+        let (id, resource) = autoscaler();
+        index.state().kinds.insert(id.clone(), Sight::default());
+        let key = index.upsert(&id, &resource, &object("1", 1), true);
+        let _ = changes.try_recv();
+        index.drop_kind(&id);
+        assert_eq!((index.get(&key), index.kinds()), (None, vec![]));
+        assert!(changes.try_recv().is_ok());
     }
 }

@@ -16,6 +16,7 @@
 //! | `cleanup` | the end of a resource |
 //! | `usage` | who still needs a revision |
 //! | `webhooks` | which webhook injects which pods |
+//! | `facts` | what the API server is |
 //! | `record` | the `installed-state` resource |
 //! | `report`, `events` | status and events |
 //! | `statuses` | whether somebody else wrote a status |
@@ -30,6 +31,7 @@ pub mod claims;
 mod cleanup;
 mod downgrade;
 mod events;
+mod facts;
 mod fights;
 mod held;
 pub mod index;
@@ -58,9 +60,10 @@ use crate::metrics::Metrics;
 use crate::object::ObjectKey;
 use crate::object::inventory::{self, Inventory};
 use crate::observe::Readiness;
-use crate::pipeline::{ClusterFacts, Package};
+use crate::pipeline::Package;
 use crate::status::Verdict;
 use claims::{Claim, Claims};
+use facts::Facts;
 use fights::Fights;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use index::{Index, OwnerId};
@@ -222,7 +225,7 @@ pub struct Context {
     index: Index,
     users: Users,
     claims: Arc<Claims>,
-    facts: ClusterFacts,
+    facts: Facts,
     package: Arc<Package>,
     config: Config,
     metrics: Arc<Metrics>,
@@ -308,7 +311,7 @@ pub async fn run(
     let cluster = Cluster::new(client.clone());
     let Some(version) = patiently(&stop, || client.apiserver_version()).await else { return Ok(()) };
     tracing::info!(kubernetes = version.git_version, "connected");
-    let facts = ClusterFacts { version: Some((version.git_version, version.major, version.minor)) };
+    let facts = Facts::new(version);
     let namespaces = match config.namespaces.as_slice() {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
@@ -319,6 +322,7 @@ pub async fn run(
     index.watch_from_the_start();
     let users = Users::new(index.clone());
     users.watch(cluster.client());
+    tokio::spawn(facts.clone().follow(cluster.clone(), index.clone()));
     let known = stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
     let Some((blind, ())) = known else { return Ok(()) };
     for index::Blind { api_version, kind, error, .. } in blind {

@@ -289,7 +289,7 @@ struct Built {
 async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, PipelineError>, PassError> {
     let (namespace, name) = id_of(resource);
     let resource = serde_json::to_value(resource).unwrap_or_default();
-    let (facts, package, claims) = (context.facts.clone(), Arc::clone(&context.package), Arc::clone(&context.claims));
+    let (facts, package, claims) = (context.facts.get(), Arc::clone(&context.package), Arc::clone(&context.claims));
     let work = move || {
         let manifests = parallel::alone(|| pipeline::from_resource(&resource, &facts, &package));
         let built = manifests.map(|mut manifests| {
@@ -314,11 +314,12 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
 mod tests {
     use super::*;
     use crate::cluster::Cluster;
+    use crate::controller::facts::Facts;
     use crate::controller::index::Index;
     use crate::controller::usage::Users;
     use crate::controller::{Claims, Config};
     use crate::metrics::Metrics;
-    use crate::pipeline::{ClusterFacts, Package};
+    use crate::pipeline::Package;
     use crate::telemetry::testing::collect;
 
     /// With an API server that is away.
@@ -329,7 +330,7 @@ mod tests {
         let cluster = Cluster::new(kube::Client::try_from(config).unwrap());
         let (claims, metrics) = (Arc::new(Claims::default()), Arc::new(Metrics::new("", "")));
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
-        let (facts, package) = (ClusterFacts::default(), Arc::new(Package::embedded().unwrap()));
+        let (facts, package) = (Facts::default(), Arc::new(Package::embedded().unwrap()));
         let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
         let (memories, queue, statuses, unread, orphans) = Default::default();
         let users = Users::new(index.clone());

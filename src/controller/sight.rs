@@ -52,6 +52,11 @@ impl Sight {
         is_news
     }
 
+    /// Whether the watch fails, be it for a moment only.
+    pub fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
     /// Whether what is known is all there is, and as it is.
     pub fn is_current(&self, now: Instant) -> bool {
         self.is_listed && self.blindness(now).is_none()
