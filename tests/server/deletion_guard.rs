@@ -82,7 +82,7 @@ fn every_control_plane_of_a_resource_is_asked_for() {
     lab.wait_for_status("HEALTHY", &[]);
     // Another one each time, so that it is seen that it was looked again.
     let used_by = |namespace: &str, revision: &str| {
-        lab.kubectl(&["label", "namespace", "-l", "istio.io/rev", "istio.io/rev-"]);
+        lab.kubectl(&["label", "namespace", "--all", "istio.io/rev-"]);
         lab.kubectl(&["create", "namespace", namespace]);
         lab.kubectl(&["label", "namespace", namespace, &format!("istio.io/rev={revision}")]);
     };
