@@ -323,7 +323,7 @@ pub trait Object {
     }
     /// The most bytes that printing the object, its JSON form or its entries take.
     fn weight(&self) -> u64 {
-        256
+        4096
     }
     /// What a call of a method costs.
     fn price(&self, _name: &str, args: &[Value]) -> Cost {
