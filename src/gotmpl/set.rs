@@ -162,6 +162,12 @@ impl TemplateSet {
         MAX_NODES - self.room.nodes
     }
 
+    /// How many templates a clone of the set copies.
+    #[must_use]
+    pub fn own(&self) -> usize {
+        self.own.len()
+    }
+
     /// The name of the set.
     #[must_use]
     pub fn name(&self) -> &str {
