@@ -1,7 +1,7 @@
 //! From a resolved request to objects: each enabled component's chart, with its values.
 
 use crate::component::Component;
-use crate::gotmpl::{Ambient, Usage};
+use crate::gotmpl::{Ambient, Budgets, Usage};
 use crate::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
 use crate::object::{Object, ObjectError};
 use crate::overlay::home;
@@ -10,11 +10,16 @@ use crate::tree::number::to_floats;
 use crate::tree::yaml_read;
 use serde_json::Value;
 use std::cell::RefCell;
+use std::time::Duration;
 
 /// The release name of every component (release 1.17).
 const RELEASE: &str = "istio";
 /// What charts see without a cluster: the oldest Kubernetes that release 1.17 supports.
 const OFFLINE_VERSION: (&str, &str, &str) = ("v1.23.0", "1", "23");
+
+/// How long a component may take. It takes some milliseconds; but an operator that gets a hundredth of a processor must not
+/// call a chart wrong because of that.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a component cannot be rendered.
 #[derive(Debug, thiserror::Error)]
@@ -127,9 +132,10 @@ pub fn render(
     let release =
         ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
     let values = values.as_object().cloned().unwrap_or_default();
+    let budgets = Budgets { time: PATIENCE, ..Budgets::default() };
     let rendered = chart
         .chart
-        .render(&values, &release, capabilities, &Surroundings::offline(&fixed_ambient))
+        .render(&values, &release, capabilities, &Surroundings { budgets, ..Surroundings::offline(&fixed_ambient) })
         .map_err(|e| RenderError::Chart { component, message: e.to_string() })?;
     let mut objects = vec![];
     for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {

@@ -72,10 +72,15 @@ impl Price {
     ///
     /// # Errors
     /// The budgets do not reach: the function must not run.
+    #[inline]
     pub(super) fn pay(&self, usage: &Usage, arguments: &[Value]) -> Result<(), Exhausted> {
+        if let By::Nothing = self.by { usage.work(self.base) } else { self.pay_measured(usage, arguments) }
+    }
+
+    fn pay_measured(&self, usage: &Usage, arguments: &[Value]) -> Result<(), Exhausted> {
         let by_text = |v: &Value| if let Value::String(s) = v { s.as_bytes().len() as u64 } else { 0 };
         let measure = match self.by {
-            By::Nothing => return usage.work(self.base),
+            By::Nothing => 0,
             By::Rule(rule) => {
                 let cost = rule(arguments);
                 usage.afford(Cost { work: cost.work.saturating_add(self.base), bytes: cost.bytes })?;
@@ -95,6 +100,11 @@ impl Price {
 
     /// Measures whole values. What the measuring itself takes is paid too.
     fn tree(&self, usage: &Usage, arguments: &[Value], paths: bool) -> Result<u64, Exhausted> {
+        let is_scalar = |v: &Value| !matches!(v, Value::List(_) | Value::Map(_) | Value::Object(_));
+        if arguments.iter().all(is_scalar) {
+            let size = |v: &Value| if let Value::String(s) = v { s.as_bytes().len() as u64 } else { 0 };
+            return Ok(arguments.iter().map(|v| ITEM + size(v)).sum());
+        }
         let spent = usage.spent();
         let budgets = usage.budgets();
         let most = |left: u64, each: u64| left.checked_div(each).unwrap_or(u64::MAX);
@@ -112,7 +122,15 @@ impl Price {
     ///
     /// # Errors
     /// It is too much.
+    #[inline]
     pub(super) fn settle(&self, usage: &Usage, result: &Value) -> Result<(), Exhausted> {
+        match self.makes {
+            Makes::Nothing | Makes::AsPriced => Ok(()),
+            _ => self.settle_made(usage, result),
+        }
+    }
+
+    fn settle_made(&self, usage: &Usage, result: &Value) -> Result<(), Exhausted> {
         let bytes = match (self.makes, result) {
             (Makes::Nothing | Makes::AsPriced, _) => return Ok(()),
             (_, Value::String(s)) => s.as_bytes().len() as u64 + ITEM,

@@ -31,8 +31,7 @@ pub(super) enum Callee {
 /// The functions of a set of templates: Go's own and those added, later rows replacing earlier ones of the same name.
 #[derive(Clone)]
 pub struct Functions {
-    table: HashMap<&'static str, Callee>,
-    prices: HashMap<&'static str, &'static Price>,
+    table: HashMap<&'static str, Callable>,
     values_methods: &'static [Method],
 }
 
@@ -46,21 +45,21 @@ impl Functions {
     /// Go's built-in functions only.
     #[must_use]
     pub fn new() -> Self {
-        let table = BUILTINS.iter().map(|b| (b.name, Callee::Builtin(b))).collect();
-        Self { table, prices: HashMap::new(), values_methods: &[] }
+        let table = BUILTINS.iter().map(|b| (b.name, Callable { code: Callee::Builtin(b), price: &USUAL })).collect();
+        Self { table, values_methods: &[] }
     }
 
     /// Adds functions that compute from their arguments alone.
     #[must_use]
     pub fn with(mut self, rows: &[Function]) -> Self {
-        self.table.extend(rows.iter().map(|f| (f.name, Callee::Pure(*f))));
+        self.table.extend(rows.iter().map(|f| (f.name, Callable { code: Callee::Pure(*f), price: &USUAL })));
         self
     }
 
     /// Adds functions that need the running evaluator.
     #[must_use]
     pub fn with_natives(mut self, rows: &[Native]) -> Self {
-        self.table.extend(rows.iter().map(|n| (n.name, Callee::Native(*n))));
+        self.table.extend(rows.iter().map(|n| (n.name, Callable { code: Callee::Native(*n), price: &USUAL })));
         self
     }
 
@@ -71,17 +70,24 @@ impl Functions {
         self
     }
 
-    /// Sets the prices of functions, later tables replacing earlier ones; without one a call has the usual price.
+    /// Sets the prices of functions that are there; without one a call has the usual price.
     #[must_use]
     pub fn priced(mut self, prices: &'static Prices) -> Self {
-        self.prices.extend(prices.iter().flat_map(|(names, price)| names.iter().map(move |name| (*name, price))));
+        for (names, price) in prices {
+            for name in *names {
+                if let Some(callable) = self.table.get_mut(name) {
+                    callable.price = price;
+                }
+            }
+        }
         self
     }
 
     /// The names of functions without a price of their own.
     #[must_use]
     pub fn unpriced(&self) -> Vec<&'static str> {
-        let mut names: Vec<_> = self.table.keys().filter(|name| !self.prices.contains_key(*name)).copied().collect();
+        let usual = self.table.iter().filter(|(_, callable)| std::ptr::eq(callable.price, &raw const USUAL));
+        let mut names: Vec<_> = usual.map(|(name, _)| *name).collect();
         names.sort_unstable();
         names
     }
@@ -100,8 +106,7 @@ impl Functions {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Callable> {
-        let code = *self.table.get(name)?;
-        Some(Callable { code, price: self.prices.get(name).copied().unwrap_or(&USUAL) })
+        self.table.get(name).copied()
     }
 
     pub(super) fn values_method(&self, name: &str) -> Option<Method> {
@@ -160,6 +165,12 @@ impl TemplateSet {
     #[must_use]
     pub fn size(&self) -> usize {
         MAX_NODES - self.room.nodes
+    }
+
+    /// How many templates a clone of the set copies.
+    #[must_use]
+    pub fn own(&self) -> usize {
+        self.own.len()
     }
 
     /// The name of the set.

@@ -7,7 +7,7 @@
 use super::function::Signature;
 use super::usage::Cost;
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -103,9 +103,8 @@ struct Entries(BTreeMap<Text, Value>);
 
 impl Drop for Entries {
     fn drop(&mut self) {
-        if self.0.values().any(Value::is_container) {
-            take_apart(std::mem::take(&mut self.0).into_values().collect());
-        }
+        let entries = std::mem::take(&mut self.0);
+        deeper(entries, |entries| entries.into_values().collect());
     }
 }
 
@@ -114,9 +113,25 @@ struct Items(Vec<Value>);
 
 impl Drop for Items {
     fn drop(&mut self) {
-        if self.0.iter().any(Value::is_container) {
-            take_apart(std::mem::take(&mut self.0));
-        }
+        deeper(std::mem::take(&mut self.0), |items| items);
+    }
+}
+
+thread_local! {
+    /// How many lists and maps are being dropped within each other.
+    static DROPPING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Drops what a list or map holds: as everything is dropped, or one after the other if that would go too deep.
+fn deeper<T>(held: T, values: impl FnOnce(T) -> Vec<Value>) {
+    const DEEPEST: usize = 200;
+    let depth = DROPPING.get();
+    if depth < DEEPEST {
+        DROPPING.set(depth + 1);
+        drop(held);
+        DROPPING.set(depth);
+    } else {
+        take_apart(values(held));
     }
 }
 
@@ -323,7 +338,7 @@ pub trait Object {
     }
     /// The most bytes that printing the object, its JSON form or its entries take.
     fn weight(&self) -> u64 {
-        256
+        4096
     }
     /// What a call of a method costs.
     fn price(&self, _name: &str, args: &[Value]) -> Cost {
@@ -385,10 +400,6 @@ impl Value {
     /// A new `map[string]interface {}`.
     pub fn map<K: Into<Text>>(entries: impl IntoIterator<Item = (K, Value)>) -> Self {
         Self::Map(Map::from_entries(MapKind::Any, entries.into_iter().map(|(k, v)| (k.into(), v)).collect()))
-    }
-
-    fn is_container(&self) -> bool {
-        matches!(self, Self::List(_) | Self::Map(_))
     }
 
     /// Go's truth in `if` and `and`: not the zero value of its type; structs are always true.

@@ -1,6 +1,6 @@
 //! `.Files`: the files of a chart that are neither templates nor have a fixed meaning.
 
-use super::glob::Glob;
+use super::glob::{self, Glob};
 use super::source::ChartFile;
 use crate::gotmpl::{Cost, List, ListKind, Object, Signature, Text, Type, Value};
 use crate::tree::{json_write, yaml_write};
@@ -157,7 +157,10 @@ impl Object for Files {
             }
             // As text and as YAML, each line indented.
             "AsConfig" | "AsSecrets" => Cost { work: names + contents * 10, bytes: names + contents * 8 },
-            "Glob" => Cost { work: names * 10, bytes: names * 2 },
+            "Glob" => {
+                let pattern = args.iter().map(|v| if let Value::String(s) = v { glob::work(s.as_bytes()) } else { 0 });
+                Cost { work: names * 10 + self.0.len() as u64 * pattern.sum::<u64>(), bytes: names * 2 }
+            }
             // As numbers.
             _ => Cost { work: 100 + length * 2, bytes: length * BYTE },
         }

@@ -118,6 +118,9 @@ fn tpl(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> 
     const NAME: &str = "gotpl";
     let Some(Value::String(source)) = args.first() else { return Ok(Value::string("")) };
     let quoted = || String::from_utf8_lossy(&format::quote(shown(source.as_bytes()))).into_owned();
+    // What was defined by a `tpl` around this one is copied.
+    let copied = executor.templates().own() as u64 * 100;
+    executor.usage().work(copied).map_err(|e| e.to_string())?;
     let outer = executor.templates();
     let mut set = outer.clone();
     let mut parsed = set.parse(NAME, source.as_bytes());

@@ -134,12 +134,21 @@ fn range_char<I: Iterator<Item = char>>(pattern: &mut std::iter::Peekable<I>) ->
 #[derive(Debug)]
 pub struct Glob {
     parts: Vec<Part>,
-    /// Comparisons that may still be made.
+    /// Comparisons that may still be made for this path.
     left: Cell<u32>,
 }
 
-/// How many comparisons a pattern may need for all paths together.
-const MOST_STEPS: u32 = 2_000_000;
+/// How many comparisons a pattern may need for one path.
+const MOST_STEPS: u32 = 20_000;
+
+/// The work of matching one path, besides reading it: what has many ways to match may try them all.
+#[must_use]
+pub fn work(pattern: &[u8]) -> u64 {
+    const STEP: u64 = 20;
+    let choices = pattern.iter().filter(|b| matches!(b, b'*' | b'{' | b',')).count();
+    // `dir/**/*.yaml` has three stars, and needs no more than a path has parts.
+    if choices > 4 { STEP * u64::from(MOST_STEPS) } else { STEP * 100 }
+}
 
 /// A pattern that is too long, or that has too many ways to match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -186,6 +195,7 @@ impl Glob {
     /// That takes too long to find out.
     pub fn matches(&self, path: &str) -> Result<bool, TooComplex> {
         let chars: Vec<char> = path.chars().collect();
+        self.left.set(MOST_STEPS);
         let matched = self.match_parts(&Link { parts: &self.parts, then: None }, &chars);
         if self.left.get() == 0 { Err(TooComplex) } else { Ok(matched) }
     }

@@ -131,6 +131,19 @@ impl Metadata {
         }
     }
 
+    /// What a copy takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        const EACH: usize = 100;
+        let texts = |list: &[String]| list.iter().map(|text| EACH + text.len()).sum::<usize>();
+        let maintainers = self.maintainers.iter().flatten();
+        let maintainers = maintainers.map(|m| 10 * EACH + m.name.len() + m.email.len() + m.url.len()).sum::<usize>();
+        let annotations = self.annotations.iter().map(|(key, text)| 2 * EACH + key.len() + text.len()).sum::<usize>();
+        let own = [&self.description, &self.home, &self.icon, &self.condition, &self.tags, &self.app_version];
+        let own = own.iter().map(|text| EACH + text.len()).sum::<usize>();
+        (texts(&self.sources) + texts(&self.keywords) + maintainers + annotations + own) as u64
+    }
+
     /// Cleans the texts and checks the whole.
     ///
     /// # Errors

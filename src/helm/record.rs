@@ -1,6 +1,6 @@
 //! Go structs that templates see: `.Chart`, `.Capabilities` and what is inside them.
 
-use crate::gotmpl::{Object, Signature, Value};
+use crate::gotmpl::{Object, Signature, Value, price};
 use crate::tree::json_write;
 use std::any::Any;
 use std::rc::Rc;
@@ -50,6 +50,12 @@ impl Record {
 
     fn get(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
+    }
+
+    /// The bytes of a field's name and of its content.
+    fn field_size(field: &Field) -> u64 {
+        const LARGE: u64 = 1 << 28;
+        32 + price::printed(&field.value, LARGE)
     }
 
     fn is_pointer(&self) -> bool {
@@ -102,6 +108,10 @@ impl Object for Record {
 
     fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
         self.methods.iter().find(|(n, _)| *n == name).map(|(_, method)| Ok(method(self)))
+    }
+
+    fn weight(&self) -> u64 {
+        self.fields.iter().map(Self::field_size).sum()
     }
 
     fn display(&self) -> String {

@@ -4,6 +4,7 @@ use super::dependencies::{Declared, Node, Warnings};
 use super::files::Files;
 use super::metadata::Maintainer;
 use super::record::{Field, Record, Rule};
+use super::source::ChartFile;
 use super::values;
 use crate::gotmpl::{Map, MapKind, Value};
 use std::rc::Rc;
@@ -67,8 +68,10 @@ pub fn scope<'c>(
     jobs: &mut Vec<Job<'c>>,
     warnings: &Warnings,
 ) -> Result<Map, String> {
-    let count = (node.chart.files.len() + 2 * node.chart.templates.len()) as u64;
-    warnings.pay(10_000 + count * 200, 5000 + count * 300)?;
+    let names = |files: &[ChartFile]| files.iter().map(|file| 300 + file.name.len() as u64).sum::<u64>();
+    let described = node.metadata().size() + node.declared().len() as u64 * 1500;
+    let bytes = names(&node.chart.files) + 2 * names(&node.chart.templates) + described;
+    warnings.pay(10_000 + bytes, 5000 + bytes)?;
     let subcharts = Map::new(MapKind::Any);
     let data = Map::new(MapKind::Any);
     let shared = |key: &str| root.get(key).unwrap_or(Value::Nil);

@@ -143,6 +143,11 @@ impl Object for Struct {
         false
     }
 
+    fn weight(&self) -> u64 {
+        // The fields that are not set are printed too.
+        4096 + 4 * crate::helm::values::size_of_json(&self.tree)
+    }
+
     fn display(&self) -> String {
         types::json(self.of.name, &Json::Object(self.tree.clone()))
     }
@@ -178,6 +183,10 @@ impl Object for Wrapper {
 
     fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
         self.has_method(name).then(|| Ok(self.0.clone()))
+    }
+
+    fn weight(&self) -> u64 {
+        crate::gotmpl::price::printed(&self.0, 1 << 28)
     }
 
     fn display(&self) -> String {

@@ -42,13 +42,12 @@ pub static PRICES: &Prices = &[
     // Numbers, truth, types, choices, and what only reads an entry.
     (&["and", "or", "not", "call", "len", "lt", "le", "gt", "ge", "hello"], small(20)),
     (&["add", "add1", "sub", "mul", "div", "mod", "max", "biggest", "min", "int", "int64", "float64"], small(30)),
-    (&["maxf", "minf", "ceil", "floor", "round", "randInt", "uuidv4", "now", "atoi"], small(100)),
+    (&["maxf", "minf", "ceil", "floor", "round", "randInt", "now", "atoi"], small(100)),
     (&["default", "empty", "coalesce", "all", "any", "ternary", "required"], small(30)),
-    (&["typeOf", "kindOf", "typeIs", "typeIsLike", "kindIs", "index", "get", "hasKey", "dig", "plural"], small(40)),
-    (&["include", "unset", "getHostByName"], small(100)),
+    (&["typeOf", "kindOf", "typeIs", "typeIsLike", "kindIs", "index", "get", "hasKey", "dig", "plural"], small(80)),
+    (&["include", "unset", "getHostByName", "uuidv4"], small(200)),
     (&["lookup"], small(1000)),
-    // Decimals of 300 digits.
-    (&["addf", "add1f", "subf", "mulf", "divf"], small(120_000)),
+    (&["addf", "add1f", "subf", "mulf", "divf"], rule(calculating)),
     // Texts: a pass over the bytes.
     (&["trim", "trimSuffix", "trimPrefix", "trunc", "substr", "abbrev", "abbrevboth", "splitn"], texts(1, 3)),
     (&["contains", "hasPrefix", "hasSuffix"], texts(1, 0)),
@@ -64,7 +63,7 @@ pub static PRICES: &Prices = &[
     (&["join"], rule(joining)),
     (&["fail"], texts(1, 8)),
     // The parsed template is bounded by itself.
-    (&["tpl"], texts(20, 8)),
+    (&["tpl"], Price { base: 3000, ..texts(20, 8) }),
     // Patterns: what compiling takes. Matching is counted as it goes on.
     (&["regexMatch", "mustRegexMatch", "regexFind", "mustRegexFind"], rule(matching)),
     (&["regexFindAll", "mustRegexFindAll", "regexSplit", "mustRegexSplit"], rule(matching)),
@@ -86,7 +85,7 @@ pub static PRICES: &Prices = &[
     // Printing.
     (&["print", "println", "cat", "squote", "toString"], trees(3, 3, Makes::Everything)),
     (&["toStrings"], trees(3, 4, Makes::Everything)),
-    (&["quote"], trees(6, 10, Makes::Everything)),
+    (&["quote"], trees(15, 10, Makes::Everything)),
     (&["html", "js", "urlquery"], trees(20, 12, Makes::Everything)),
     (&["printf"], rule(formatting)),
     // An error prints what cannot be compared; an object is compared by what it prints.
@@ -126,7 +125,7 @@ pub static PRICES: &Prices = &[
     (&["semver", "semverCompare"], Price { work: 100, ..slow(3000) }),
     // Cryptography, by what it takes with the crates that are optimised in every build.
     (&["bcrypt", "htpasswd"], slow(6_000_000)),
-    (&["derivePassword"], slow(15_000_000)),
+    (&["derivePassword"], slow(20_000_000)),
     (&["genPrivateKey"], rule(key)),
     (&["genCA", "genSelfSignedCert", "genSignedCert"], rule(|a| certificate(a, 20_000_000))),
     (&["genCAWithKey", "genSelfSignedCertWithKey", "genSignedCertWithKey"], rule(|a| certificate(a, 10_000_000))),
@@ -206,7 +205,7 @@ const LARGE: u64 = 1 << 28;
 /// A pattern's size: each byte counts as often as repetitions copy it, and a class of letters of all scripts for hundreds.
 fn matching(a: &[Value]) -> Cost {
     let size = pattern_size(text(a, 0));
-    Cost { work: 10_000_u64.saturating_add(size.saturating_mul(150)), bytes: 1 << 20 }
+    Cost { work: 15_000_u64.saturating_add(size.saturating_mul(150)), bytes: 1 << 20 }
 }
 
 /// How many instructions a pattern may become.
@@ -230,7 +229,7 @@ pub(super) fn pattern_size(pattern: &[u8]) -> u64 {
         }
         previous = *byte;
     }
-    (pattern.len() as u64 + classes * 300).saturating_mul(copies)
+    (pattern.len() as u64 + classes * 600).saturating_mul(copies)
 }
 
 /// What reading a text into a tree costs: by the bytes, and by those of them that may begin something.
@@ -284,13 +283,22 @@ fn searching(a: &[Value]) -> Cost {
     let count = |v: &Value| if let Value::List(list) = v { list.len() as u64 } else { 1 };
     let times =
         if a.len() == 1 { count(at(a, 0)) } else { a.iter().map(count).min().unwrap_or(1).max(a.len() as u64 - 1) };
-    // Values that differ mostly do so at their beginning; those that do not are compared to their end.
     let items = a.iter().map(count).max().unwrap_or(1);
-    let work = total.saturating_mul(4).saturating_add(items.saturating_mul(times).saturating_mul(8));
-    Cost {
-        work: work.saturating_add(if total > 1 << 20 { total.saturating_mul(times) } else { 0 }),
-        bytes: items.saturating_mul(60),
+    // Scalars are soon compared, long texts byte by byte; lists and maps are walked through.
+    let each = if a.iter().any(holds_containers) { total } else { total / 256 + items.saturating_mul(8) };
+    let work = total.saturating_mul(4).saturating_add(each.saturating_mul(times));
+    Cost { work, bytes: items.saturating_mul(60) }
+}
+
+fn holds_containers(value: &Value) -> bool {
+    let mut found = false;
+    if let Value::List(list) = value {
+        list.each(|item| {
+            found = matches!(item, Value::List(_) | Value::Map(_) | Value::Object(_));
+            !found
+        });
     }
+    found
 }
 
 /// Each map is merged with all before it: entries of both are looked at, and those of maps that both have.
@@ -326,6 +334,16 @@ fn picking(a: &[Value]) -> Cost {
     let entries = if let Value::Map(map) = at(a, 0) { map.len() as u64 } else { 0 };
     let names = a.len() as u64;
     Cost { work: entries * (60 + names * 4), bytes: entries * 180 }
+}
+
+/// By all digits with all others: those of a float that is very large or very small are three hundred.
+fn calculating(a: &[Value]) -> Cost {
+    let digits = |v: &Value| {
+        let float = super::cast::to_float(v).abs();
+        if float == 0.0 || (1e-15..1e15).contains(&float) { 20 } else { 350 }
+    };
+    let all: u64 = 20 + a.iter().map(digits).sum::<u64>();
+    Cost { work: 1000 + all.saturating_mul(all) / 2, bytes: 16 * all }
 }
 
 /// A list of numbers from one to another.

@@ -196,6 +196,10 @@ fn dependencies() -> Vec<Bomb> {
         )
         .with("charts/s/Chart.yaml", "{apiVersion: v2, name: s, version: 1.0.0}")
         .with("charts/s/values.yaml", "a: 1");
+    let keywords = vec!["keyword"; 200_000].join(", ");
+    let described = Bomb::new("a long description under many names", Want::Error(""))
+        .with("Chart.yaml", metadata("c", &aliases("s", 2000)))
+        .with("charts/s/Chart.yaml", format!("{{apiVersion: v2, name: s, version: 1.0.0, keywords: [{keywords}]}}"));
     let condition = Bomb::new("a condition of very many paths", Want::Error(""))
         .with(
             "Chart.yaml",
@@ -223,7 +227,7 @@ fn dependencies() -> Vec<Bomb> {
     let mut links =
         Bomb::new("links to the directory around them", Want::Error("")).with("files/a.bin", vec![b'a'; 1 << 20]);
     links.links.extend((0..3).map(|i| (format!("l{i}"), ".")));
-    vec![deep, many, import, deeper, condition, tower, ignored, links]
+    vec![deep, many, import, deeper, described, condition, tower, ignored, links]
 }
 
 fn schemas() -> Vec<Bomb> {

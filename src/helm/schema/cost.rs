@@ -12,7 +12,7 @@ use std::collections::HashMap;
 /// The work of one step: one schema held against one value.
 const STEP: u64 = 400;
 /// The largest pattern. The library compiles patterns of up to ten times that size.
-const LARGEST_PATTERN: u64 = 40_000;
+const LARGEST_PATTERN: u64 = 100_000;
 /// How deep schemas may lead to schemas on one way through the values.
 const DEEPEST: usize = 1000;
 
