@@ -38,6 +38,8 @@ mod proxy;
 mod restart;
 #[path = "server/revisions.rs"]
 mod revisions;
+#[path = "server/shapes.rs"]
+mod shapes;
 #[path = "server/sharing.rs"]
 mod sharing;
 #[path = "server/start.rs"]
@@ -46,3 +48,5 @@ mod start;
 mod takeover;
 #[path = "server/upgrade.rs"]
 mod upgrade;
+#[path = "overlays/shapes.rs"]
+mod wrong_shapes;
