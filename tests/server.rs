@@ -50,6 +50,8 @@ mod proxy;
 mod restart;
 #[path = "server/revisions.rs"]
 mod revisions;
+#[path = "server/shapes.rs"]
+mod shapes;
 #[path = "server/sharing.rs"]
 mod sharing;
 #[path = "server/start.rs"]
@@ -60,7 +62,9 @@ mod takeover;
 mod told;
 #[path = "server/upgrade.rs"]
 mod upgrade;
-#[path = "server/waves.rs"]
-mod waves;
 #[path = "server/watches.rs"]
 mod watches;
+#[path = "server/waves.rs"]
+mod waves;
+#[path = "overlays/shapes.rs"]
+mod wrong_shapes;
