@@ -8,6 +8,8 @@
 
 mod controlplane;
 
+#[path = "server/adoption.rs"]
+mod adoption;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/days.rs"]
@@ -38,8 +40,12 @@ mod proxy;
 mod restart;
 #[path = "server/revisions.rs"]
 mod revisions;
+#[path = "server/scaling.rs"]
+mod scaling;
 #[path = "server/sharing.rs"]
 mod sharing;
+#[path = "server/spelling.rs"]
+mod spelling;
 #[path = "server/start.rs"]
 mod start;
 #[path = "server/takeover.rs"]

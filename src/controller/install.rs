@@ -5,6 +5,7 @@ use super::bring::Brought;
 use super::fights::Fight;
 use super::index::OwnerId;
 use super::report::is_wait_worth_telling;
+use super::scaling::Autoscalers;
 use super::{Context, Memory, Seen, Standing, events, prune};
 use crate::api::status::{ComponentStatus, Phase};
 use crate::cluster::ClusterError;
@@ -60,6 +61,8 @@ pub(super) struct Pass<'a> {
     pub context: &'a Context,
     pub id: &'a OwnerId,
     pub memory: &'a mut Memory,
+    /// The autoscalers that the resource wants.
+    pub autoscalers: Autoscalers,
     again: Option<Duration>,
     repairs: Vec<String>,
 }
@@ -86,12 +89,13 @@ impl WaveResult {
 impl<'a> Pass<'a> {
     /// Begins.
     pub fn new(context: &'a Context, id: &'a OwnerId, memory: &'a mut Memory) -> Self {
-        Self { context, id, memory, again: None, repairs: vec![] }
+        Self { context, id, memory, autoscalers: Autoscalers::default(), again: None, repairs: vec![] }
     }
 
     /// Applies every wave that is open, in order, and prunes once all are ready.
     pub async fn install(mut self, wanted: &Wanted<'_>, generation: i64) -> Installed {
         let manifests = wanted.manifests;
+        self.autoscalers = Autoscalers::wanted(manifests);
         let (mut failures, mut waits, mut conflicts) = (vec![], vec![], vec![]);
         // Whoever has objects in it need not ask, unless something went wrong with them.
         let is_there =

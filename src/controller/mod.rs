@@ -35,6 +35,7 @@ pub mod rbac;
 mod reconcile;
 mod record;
 mod report;
+mod scaling;
 mod tally;
 mod usage;
 mod webhooks;
