@@ -8,6 +8,8 @@
 
 mod controlplane;
 
+#[path = "server/adoption.rs"]
+mod adoption;
 #[path = "server/canary.rs"]
 mod canary;
 #[path = "server/crd.rs"]
@@ -50,10 +52,14 @@ mod proxy;
 mod restart;
 #[path = "server/revisions.rs"]
 mod revisions;
+#[path = "server/scaling.rs"]
+mod scaling;
 #[path = "server/shapes.rs"]
 mod shapes;
 #[path = "server/sharing.rs"]
 mod sharing;
+#[path = "server/spelling.rs"]
+mod spelling;
 #[path = "server/start.rs"]
 mod start;
 #[path = "server/takeover.rs"]

@@ -2,38 +2,61 @@
 //!
 //! The API server records which fields each manager applied (`metadata.managedFields`). Walking that record beside the
 //! desired object tells, without any schema, which list is merged by key, which is one value, and which field we own but no
-//! longer want.
+//! longer want. It names even what was sent empty and is not stored.
 
+use super::place::{Place, item_name};
+use super::values::{Agreement, agree, is_empty, is_same_scalar, is_zero};
 use crate::cluster::FIELD_MANAGER;
 use serde_json::{Map, Value};
-use std::cmp::Ordering;
+
+/// What differs.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// The paths that have to be changed; `["."]` where we never applied the object.
+    pub paths: Vec<String>,
+    /// The paths of which only the API server can say whether they do: it fills in defaults.
+    pub unclear: Vec<String>,
+}
+
+/// Whether an entry of `managedFields` is of what we applied.
+pub(super) fn is_ours(entry: &Value) -> bool {
+    entry.get("manager").is_some_and(|m| m == FIELD_MANAGER)
+        && entry.get("operation").is_some_and(|o| o == "Apply")
+        && entry.get("subresource").is_none()
+}
+
+fn entries(live: &Value) -> impl Iterator<Item = &Value> {
+    live.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
+}
 
 /// The fields we applied, as `FieldsV1`; `None` where we never applied the object.
 #[must_use]
 pub fn owned_fields(live: &Value) -> Option<&Value> {
-    live.pointer("/metadata/managedFields")?.as_array()?.iter().find_map(|entry| {
-        let ours = entry.get("manager")? == FIELD_MANAGER
-            && entry.get("operation")? == "Apply"
-            && entry.get("subresource").is_none();
-        if ours { entry.get("fieldsV1") } else { None }
-    })
+    entries(live).find(|entry| is_ours(entry))?.get("fieldsV1")
 }
 
-/// The paths in which `live` has to be changed to become `desired`; `["."]` where we never applied it.
+/// The paths in which `live` has to be changed to become `desired`.
 #[must_use]
-pub fn differences(desired: &Value, live: &Value) -> Vec<String> {
-    let Some(owned) = owned_fields(live) else { return vec![".".into()] };
-    let mut found = vec![];
-    compare_map(desired, live, owned, "", &mut found);
-    found
+pub fn differences(desired: &Value, live: &Value) -> Differences {
+    let Some(ours) = entries(live).find(|entry| is_ours(entry)) else {
+        return Differences { paths: vec![".".into()], unclear: vec![] };
+    };
+    let others = entries(live).filter(|entry| !is_ours(entry)).filter_map(|entry| entry.get("fieldsV1")).collect();
+    let mut walk = Walk { others, found: Differences::default() };
+    // A record of an older version of the kind may name other fields.
+    if ours.get("apiVersion").is_some_and(|version| Some(version) != desired.get("apiVersion")) {
+        walk.found.paths.push(".apiVersion".into());
+    }
+    let fields = ours.get("fieldsV1").unwrap_or(&Value::Null);
+    walk.compare_map(desired, live, fields, &Place::of(desired));
+    walk.found
 }
 
 /// The managers, other than us, that own one of these paths: who set what differs.
 #[must_use]
 pub fn managers_of(live: &Value, paths: &[String]) -> Vec<String> {
-    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
     let mut found: Vec<String> = vec![];
-    for entry in entries.into_iter().flatten() {
+    for entry in entries(live) {
         let name = entry.get("manager").and_then(Value::as_str).unwrap_or_default();
         let fields = entry.get("fieldsV1").unwrap_or(&Value::Null);
         let owns = |path: &String| owns(fields, path);
@@ -51,14 +74,12 @@ fn owns(fields: &Value, path: &str) -> bool {
         return true;
     }
     fields.iter().any(|(id, below)| {
-        let step = if let Some(name) = id.strip_prefix("f:") {
-            format!(".{name}")
-        } else if let Some(key) = id.strip_prefix("k:").and_then(|k| serde_json::from_str::<Value>(k).ok()) {
-            format!("[{}]", brief(&key))
-        } else if let Some(value) = id.strip_prefix("v:") {
-            format!("[{value}]")
-        } else {
-            return false;
+        let step = match id.strip_prefix("f:") {
+            Some(name) => format!(".{name}"),
+            None => match item_name(id) {
+                Some(item) => format!("[{item}]"),
+                None => return false,
+            },
         };
         let Some(rest) = path.strip_prefix(&step) else { return false };
         let is_whole_step = rest.is_empty() || rest.starts_with(['.', '[']);
@@ -67,171 +88,155 @@ fn owns(fields: &Value, path: &str) -> bool {
 }
 
 /// What upstream's operator wrote on every object, and nobody needs: not worth a write of its own.
-const LEFTOVERS: [&str; 1] = [".metadata.annotations.kubectl.kubernetes.io/last-applied-configuration"];
+const LEFTOVERS: &[&[&str]] = &[&["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"]];
 
 /// Fields that identify an object and are in no record.
-const IDENTITY: [&str; 5] = ["apiVersion", "kind", ".metadata.name", ".metadata.namespace", ".metadata.managedFields"];
+const IDENTITY: [&str; 5] =
+    [".apiVersion", ".kind", ".metadata.name", ".metadata.namespace", ".metadata.managedFields"];
 
-fn compare_map(desired: &Value, live: &Value, owned: &Value, path: &str, found: &mut Vec<String>) {
-    let empty = Map::new();
-    let wanted = desired.as_object().unwrap_or(&empty);
-    for (name, value) in wanted {
-        let at = format!("{path}.{name}");
-        let record = owned.get(format!("f:{name}"));
-        let is_identity = IDENTITY.contains(&at.as_str()) || (path.is_empty() && IDENTITY.contains(&name.as_str()));
-        // An empty value need not be stored; it differs only from what we stored before.
-        if is_identity || value.is_null() || (is_empty(value) && record.is_none()) {
-            continue;
-        }
-        match (record, live.get(name)) {
-            (_, None) if is_empty(value) => {}
-            // Ours and not there: the API server stores no zero. What somebody else takes away is not ours any more.
-            (Some(_), None) if is_zero(value) => {}
-            (Some(record), Some(live)) => compare(value, live, record, &at, found),
-            // Nothing of it is ours; whether that is a difference, its fields tell (the name, say, is in no record).
-            (None, Some(live)) if value.is_object() => compare_map(value, live, &Value::Null, &at, found),
-            _ => found.push(at),
-        }
-    }
-    for (id, record) in owned.as_object().unwrap_or(&empty) {
-        let Some(name) = id.strip_prefix("f:").filter(|name| wanted.get(*name).is_none_or(Value::is_null)) else {
-            continue;
-        };
-        let Some(live) = live.get(name) else { continue };
-        let at = format!("{path}.{name}");
-        // Of a map that others have fields in too, ours are to go.
-        let has_fields = live.is_object() && record.as_object().is_some_and(|r| r.keys().any(|k| k.starts_with("f:")));
-        match has_fields {
-            true => compare_map(&Value::Null, live, record, &at, found),
-            false if LEFTOVERS.contains(&at.as_str()) => {}
-            false => found.push(at),
-        }
-    }
+/// What a key of a list's items is where an item does not have it.
+const KEY_DEFAULTS: [(&str, &str); 2] = [("protocol", "TCP"), ("name", "")];
+
+struct Walk<'a> {
+    /// What other managers have.
+    others: Vec<&'a Value>,
+    found: Differences,
 }
 
-fn compare(desired: &Value, live: &Value, record: &Value, path: &str, found: &mut Vec<String>) {
-    let below = record.as_object().is_some_and(|r| r.keys().any(|k| k != "."));
-    match desired {
-        Value::Object(_) if below => compare_map(desired, live, record, path, found),
-        Value::Array(items) if below => compare_list(items, live, record, path, found),
-        _ if covers(desired, live) => {}
-        _ => found.push(path.to_owned()),
+impl Walk<'_> {
+    fn differs(&mut self, place: &Place<'_>) {
+        self.found.paths.push(place.to_string());
     }
-}
 
-/// A list merged by key (`k:{…}`) or a set of values (`v:…`).
-fn compare_list(desired: &[Value], live: &Value, record: &Value, path: &str, found: &mut Vec<String>) {
-    let empty = Map::new();
-    let live = live.as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut matched = 0;
-    for (id, below) in record.as_object().unwrap_or(&empty) {
-        if let Some(key) = id.strip_prefix("k:").and_then(|k| serde_json::from_str::<Value>(k).ok()) {
-            let has_key = |item: &&Value| has_key(item, &key);
-            match (desired.iter().find(has_key), live.iter().find(has_key)) {
-                (Some(desired), Some(live)) => {
-                    matched += 1;
-                    compare_map(desired, live, below, &format!("{path}[{}]", brief(&key)), found);
+    fn compare_map(&mut self, desired: &Value, live: &Value, owned: &Value, place: &Place<'_>) {
+        let empty = Map::new();
+        let wanted = desired.as_object().unwrap_or(&empty);
+        for (name, value) in wanted {
+            let at = place.field(name);
+            match (owned.get(format!("f:{name}")), live.get(name)) {
+                (Some(record), Some(live)) => self.compare(value, live, record, &at),
+                // Ours and not there: it is not stored. What somebody else takes away is not ours any more.
+                (Some(_), None) if is_empty(value) || is_zero(value) => {}
+                // An empty list that others add items to is in no record.
+                (None, Some(live)) if is_empty_list(value) && (is_empty_list(live) || self.is_of_others(&at)) => {}
+                (None, None) if is_empty_list(value) && place.is_built_in() => {}
+                (None, _) if IDENTITY.contains(&at.to_string().as_str()) => {}
+                // Nothing of it is ours; whether that is a difference, its fields tell (the name, say, is in no record).
+                (None, Some(live)) if value.as_object().is_some_and(|fields| !fields.is_empty()) => {
+                    self.compare_map(value, live, &Value::Null, &at);
                 }
-                // Gone from both is gone; gone from one is a difference.
-                (None, None) => {}
-                _ => found.push(format!("{path}[{}]", brief(&key))),
+                _ => self.differs(&at),
             }
-        } else if let Some(value) = id.strip_prefix("v:").and_then(|v| serde_json::from_str::<Value>(v).ok()) {
-            matched += usize::from(desired.contains(&value));
-            if desired.contains(&value) != live.contains(&value) {
-                found.push(format!("{path}[{value}]"));
+        }
+        for (id, record) in owned.as_object().unwrap_or(&empty) {
+            let Some(name) = id.strip_prefix("f:").filter(|name| !wanted.contains_key(*name)) else { continue };
+            let Some(live) = live.get(name) else { continue };
+            let at = place.field(name);
+            // Of a map that others have fields in too, ours are to go.
+            let has_fields = live.is_object() && keys(record).any(|k| k.starts_with("f:"));
+            match has_fields {
+                true => self.compare_map(&Value::Null, live, record, &at),
+                false if LEFTOVERS.iter().any(|names| at.ends_with(names)) => {}
+                false => self.differs(&at),
             }
         }
     }
-    if matched < desired.len() && found.is_empty() {
-        found.push(path.to_owned());
-    }
-}
 
-/// Whether an item has these key fields. A key the item leaves out has the default that the API server filled in (the
-/// protocol of a port), so it does not tell items apart unless the item says otherwise.
-fn has_key(item: &Value, key: &Value) -> bool {
-    key.as_object().is_some_and(|key| key.iter().all(|(k, v)| item.get(k).is_none_or(|i| covers(i, v))))
-        && key.as_object().is_some_and(|key| key.keys().any(|k| item.get(k).is_some()))
-}
-
-fn brief(key: &Value) -> String {
-    let parts = key.as_object().into_iter().flatten().map(|(k, v)| format!("{k}:{}", v.to_string().trim_matches('"')));
-    parts.collect::<Vec<_>>().join(",")
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Object(map) => map.values().all(is_empty),
-        Value::Array(items) => items.is_empty(),
-        _ => false,
-    }
-}
-
-fn is_zero(value: &Value) -> bool {
-    match value {
-        Value::Bool(value) => !value,
-        Value::Number(number) => number.as_f64() == Some(0.0),
-        Value::String(text) => text.is_empty(),
-        _ => false,
-    }
-}
-
-/// Whether `live` says at least what `desired` says: further fields are defaults.
-fn covers(desired: &Value, live: &Value) -> bool {
-    match (desired, live) {
-        (Value::Object(desired), _) => desired.iter().all(|(k, v)| match live.get(k) {
-            Some(live) => covers(v, live),
-            None => is_empty(v) || *v == Value::Bool(false),
-        }),
-        (Value::Array(desired), Value::Array(live)) => {
-            desired.len() == live.len() && desired.iter().zip(live).all(|(d, l)| covers(d, l))
+    fn compare(&mut self, desired: &Value, live: &Value, record: &Value, place: &Place<'_>) {
+        let below = keys(record).any(|k| k != ".");
+        match desired {
+            Value::Object(_) | Value::Null if below && live.is_object() => {
+                self.compare_map(desired, live, record, place);
+            }
+            Value::Array(items) if below => self.compare_list(items, live, record, place),
+            // We want nothing of what others have in there.
+            _ if is_empty(desired) && self.is_of_others(place) => {}
+            _ => match agree(desired, live, place) {
+                Agreement::Same => {}
+                Agreement::Different if !says_nothing(desired, live, place) => self.differs(place),
+                _ => self.found.unclear.push(place.to_string()),
+            },
         }
-        _ => desired == live || as_quantity(desired).is_some_and(|d| as_quantity(live).is_some_and(|l| same(d, l))),
+    }
+
+    fn is_of_others(&self, place: &Place<'_>) -> bool {
+        self.others.iter().filter_map(|fields| place.find_in(fields)).any(|record| keys(record).any(|k| k != "."))
+    }
+
+    /// A list merged by key (`k:{…}`) or a set of values (`v:…`).
+    fn compare_list(&mut self, desired: &[Value], live: &Value, record: &Value, place: &Place<'_>) {
+        let live = live.as_array().map(Vec::as_slice).unwrap_or_default();
+        // Where items stand in what is desired, and where in what is live.
+        let (mut positions, mut matched, before) = (vec![], 0, self.found.paths.len());
+        for (id, below) in record.as_object().into_iter().flatten() {
+            let at = place.item(id);
+            if let Some(key) = id.strip_prefix("k:").and_then(|k| serde_json::from_str::<Value>(k).ok()) {
+                match (find(desired, &key, place), find(live, &key, place)) {
+                    (Some((wanted, desired)), Some((found, live))) => {
+                        positions.push((wanted, found));
+                        self.compare_map(desired, live, below, &at);
+                    }
+                    // Gone from both is gone; gone from one is a difference.
+                    (None, None) => {}
+                    _ => self.differs(&at),
+                }
+            } else if let Some(value) = id.strip_prefix("v:").and_then(|v| serde_json::from_str::<Value>(v).ok()) {
+                matched += usize::from(desired.contains(&value));
+                if desired.contains(&value) != live.contains(&value) {
+                    self.differs(&at);
+                }
+            }
+        }
+        positions.sort_unstable();
+        let is_in_order = positions.is_sorted_by_key(|(_, found)| *found);
+        let is_complete = positions.len() + matched >= desired.len();
+        if !is_in_order || (!is_complete && self.found.paths.len() == before) {
+            self.differs(place);
+        }
     }
 }
 
-fn same(a: f64, b: f64) -> bool {
-    a.partial_cmp(&b) == Some(Ordering::Equal) || (a - b).abs() <= a.abs() * 1e-12
+fn keys(record: &Value) -> impl Iterator<Item = &String> {
+    record.as_object().into_iter().flat_map(Map::keys)
 }
 
-/// A quantity (`500m`, `2Gi`, `1e3`) as a number: the API server stores it in canonical form.
-fn as_quantity(value: &Value) -> Option<f64> {
-    const SUFFIXES: [(&str, f64); 15] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("Pi", 1_125_899_906_842_624.0),
-        ("Ei", 1_152_921_504_606_846_976.0),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("E", 1e18),
-    ];
-    let text = match value {
-        Value::Number(n) => return n.as_f64(),
-        Value::String(s) => s.as_str(),
-        _ => return None,
+/// Whether a default may have taken the place of what is desired: of null, and in built-in kinds of a zero.
+fn says_nothing(desired: &Value, live: &Value, place: &Place<'_>) -> bool {
+    desired.is_null() || (place.is_built_in() && is_zero(desired) && !is_zero(live))
+}
+
+fn is_empty_list(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// The item with this key, and where it stands.
+fn find<'v>(items: &'v [Value], key: &Value, place: &Place<'_>) -> Option<(usize, &'v Value)> {
+    items.iter().enumerate().find(|(_, item)| has_key(item, key, place))
+}
+
+/// Whether an item has these key fields. A key that the item leaves out has its default, where that is known; else it does
+/// not tell items apart.
+fn has_key(item: &Value, key: &Value, place: &Place<'_>) -> bool {
+    let default = |name: &str| KEY_DEFAULTS.iter().find(|(field, _)| *field == name).map(|(_, value)| *value);
+    let is_same = |name: &String, value: &Value| match item.get(name) {
+        Some(own) => is_same_scalar(own, value, place),
+        None => default(name).is_none_or(|default| value == default),
     };
-    if !text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) {
-        return None;
-    }
-    let (number, factor) =
-        SUFFIXES.iter().find_map(|(s, f)| text.strip_suffix(s).map(|n| (n, *f))).unwrap_or((text, 1.0));
-    number.parse::<f64>().ok().map(|n| n * factor)
+    key.as_object().is_some_and(|key| {
+        key.iter().all(|(name, value)| is_same(name, value)) && key.keys().any(|name| item.get(name).is_some())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// The paths that differ, or may.
+    fn differing(desired: &Value, live: &Value) -> Vec<String> {
+        let found = differences(desired, live);
+        [found.paths, found.unclear].concat()
+    }
 
     fn live(spec: &Value, fields: &Value) -> Value {
         json!({"apiVersion": "v1", "kind": "X", "spec": spec, "metadata": {"name": "x", "managedFields": [
@@ -245,25 +250,25 @@ mod tests {
     #[test]
     fn fields_of_others_and_defaults_are_no_difference() {
         let live = live(&json!({"a": 1, "b": 2}), &json!({"f:a": {}}));
-        assert_eq!(differences(&desired(&json!({"a": 1})), &live), Vec::<String>::new());
+        assert_eq!(differing(&desired(&json!({"a": 1})), &live), Vec::<String>::new());
     }
 
     #[test]
     fn a_changed_field_is_named() {
         let live = live(&json!({"a": {"b": 2}}), &json!({"f:a": {"f:b": {}}}));
-        assert_eq!(differences(&desired(&json!({"a": {"b": 1}})), &live), [".spec.a.b"]);
+        assert_eq!(differing(&desired(&json!({"a": {"b": 1}})), &live), [".spec.a.b"]);
     }
 
     #[test]
     fn a_field_that_is_no_longer_wanted_is_named() {
         let live = live(&json!({"a": 1, "b": 2}), &json!({"f:a": {}, "f:b": {}}));
-        assert_eq!(differences(&desired(&json!({"a": 1})), &live), [".spec.b"]);
+        assert_eq!(differing(&desired(&json!({"a": 1})), &live), [".spec.b"]);
     }
 
     #[test]
     fn a_field_that_was_taken_from_us_is_named() {
         let live = live(&json!({"a": 1, "b": 1}), &json!({"f:b": {}}));
-        assert_eq!(differences(&desired(&json!({"a": 1, "b": 1})), &live), [".spec.a"]);
+        assert_eq!(differing(&desired(&json!({"a": 1, "b": 1})), &live), [".spec.a"]);
     }
 
     #[test]
@@ -288,10 +293,10 @@ mod tests {
         };
         for zero in [json!(""), json!(0), json!(false)] {
             let desired = json!({"spec": {"a": zero}});
-            assert_eq!(differences(&desired, &field(json!({"f:a": {}}))), Vec::<String>::new(), "{zero}");
+            assert_eq!(differing(&desired, &field(json!({"f:a": {}}))), Vec::<String>::new(), "{zero}");
         }
-        assert_eq!(differences(&json!({"spec": {"a": ""}}), &field(json!({}))), [".spec"]);
-        assert_eq!(differences(&json!({"spec": {"a": "b"}}), &field(json!({"f:a": {}}))), [".spec.a"]);
+        assert_eq!(differing(&json!({"spec": {"a": ""}}), &field(json!({}))), [".spec"]);
+        assert_eq!(differing(&json!({"spec": {"a": "b"}}), &field(json!({"f:a": {}}))), [".spec.a"]);
     }
 
     #[test]
@@ -301,43 +306,95 @@ mod tests {
             {"manager": "istio-operator", "operation": "Apply",
              "fieldsV1": {"f:metadata": {"f:annotations": {format!("f:{name}"): {}}}}}]}});
         let bare = json!({"metadata": {"name": "x"}});
-        assert_eq!(differences(&bare, &live), Vec::<String>::new());
+        assert_eq!(differing(&bare, &live), Vec::<String>::new());
         let annotated = json!({"metadata": {"name": "x", "annotations": {"a": "b"}}});
-        assert_eq!(differences(&annotated, &live), [".metadata.annotations.a"]);
+        assert_eq!(differing(&annotated, &live), [".metadata.annotations.a"]);
     }
 
     #[test]
     fn lists_are_compared_by_their_keys() {
         let record = json!({"f:c": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}, "f:image": {}}}});
         let now = live(&json!({"c": [{"name": "side"}, {"name": "x", "image": "i", "tty": true}]}), &record);
-        assert!(differences(&desired(&json!({"c": [{"name": "x", "image": "i"}]})), &now).is_empty());
-        let found = differences(&desired(&json!({"c": [{"name": "x", "image": "j"}]})), &now);
+        assert!(differing(&desired(&json!({"c": [{"name": "x", "image": "i"}]})), &now).is_empty());
+        let found = differing(&desired(&json!({"c": [{"name": "x", "image": "j"}]})), &now);
         assert_eq!(found, [".spec.c[name:x].image"]);
-        let found = differences(&desired(&json!({"c": [{"name": "x", "image": "i"}, {"name": "y"}]})), &now);
+        let found = differing(&desired(&json!({"c": [{"name": "x", "image": "i"}, {"name": "y"}]})), &now);
         assert_eq!(found, [".spec.c"]);
-        assert_eq!(differences(&desired(&json!({"c": []})), &now), [".spec.c[name:x]"]);
+        assert_eq!(differing(&desired(&json!({"c": []})), &now), [".spec.c[name:x]"]);
     }
 
     #[test]
     fn a_port_without_protocol_is_the_one_the_server_defaulted() {
         let record = json!({"f:p": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:name": {}}}});
         let now = live(&json!({"p": [{"port": 80, "protocol": "TCP", "name": "h"}]}), &record);
-        assert!(differences(&desired(&json!({"p": [{"port": 80, "name": "h"}]})), &now).is_empty());
+        assert!(differing(&desired(&json!({"p": [{"port": 80, "name": "h"}]})), &now).is_empty());
     }
 
     #[test]
-    fn quantities_are_compared_by_value() {
+    fn quantities_are_compared_by_value_and_texts_as_texts() {
         for (a, b, same) in [("2000m", "2", true), ("1024Mi", "1Gi", true), ("500m", "1", false), ("a", "b", false)] {
-            let now = live(&json!({"q": b}), &json!({"f:q": {}}));
-            assert_eq!(differences(&desired(&json!({"q": a})), &now).is_empty(), same, "{a} {b}");
+            let record = json!({"f:resources": {"f:limits": {"f:q": {}}}, "f:q": {}});
+            let limits = |q: &str| json!({"resources": {"limits": {"q": q}}, "q": "x"});
+            assert_eq!(differing(&desired(&limits(a)), &live(&limits(b), &record)).is_empty(), same, "{a} {b}");
+            let text = |q: &str| json!({"q": q, "resources": {"limits": {"q": "1"}}});
+            assert_eq!(differing(&desired(&text(a)), &live(&text(b), &record)), [".spec.q"], "{a} {b}");
         }
     }
 
+    /// The API server records what is applied empty, and does not store it.
     #[test]
-    fn empty_values_need_not_be_stored() {
-        let now = live(&json!({"a": 1}), &json!({"f:a": {}}));
-        assert!(
-            differences(&desired(&json!({"a": 1, "b": null, "c": {}, "d": [], "e": {"f": null}})), &now).is_empty()
-        );
+    fn empty_values_need_not_be_stored_but_are_to_be_applied_once() {
+        let wanted = desired(&json!({"a": 1, "b": null, "c": {}, "d": [], "e": {"f": null}}));
+        let record = json!({"f:a": {}, "f:b": {}, "f:c": {}, "f:d": {}, "f:e": {"f:f": {}}});
+        assert_eq!(differing(&wanted, &live(&json!({"a": 1}), &record)), Vec::<String>::new());
+        let before = live(&json!({"a": 1}), &json!({"f:a": {}}));
+        assert_eq!(differing(&wanted, &before), [".spec.b", ".spec.c", ".spec.e"], "an empty list is nothing");
+    }
+
+    #[test]
+    fn tcp_and_udp_on_one_port_are_two_ports() {
+        let ports =
+            |name: &str| json!({"p": [{"port": 80, "protocol": "UDP", "name": "u"}, {"port": 80, "name": name}]});
+        let record = json!({"f:p": {
+            "k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}, "f:name": {}},
+            "k:{\"port\":80,\"protocol\":\"UDP\"}": {".": {}, "f:port": {}, "f:name": {}, "f:protocol": {}}}});
+        let now = json!({"p": [
+            {"port": 80, "protocol": "UDP", "name": "u"}, {"port": 80, "protocol": "TCP", "name": "h"}]});
+        let now = live(&now, &record);
+        assert_eq!(differing(&desired(&ports("h")), &now), Vec::<String>::new());
+        assert_eq!(differing(&desired(&ports("i")), &now), [".spec.p[port:80,protocol:TCP].name"]);
+    }
+
+    #[test]
+    fn another_order_of_a_list_is_a_difference() {
+        let record = json!({"f:c": {"k:{\"name\":\"x\"}": {".": {}, "f:name": {}}, "k:{\"name\":\"y\"}": {".": {}, "f:name": {}}}});
+        let now = live(&json!({"c": [{"name": "x"}, {"name": "of another"}, {"name": "y"}]}), &record);
+        let in_order = |a: &str, b: &str| desired(&json!({"c": [{"name": a}, {"name": b}]}));
+        assert_eq!(differing(&in_order("x", "y"), &now), Vec::<String>::new());
+        assert_eq!(differing(&in_order("y", "x"), &now), [".spec.c"]);
+    }
+
+    #[test]
+    fn a_field_that_leaves_a_value_that_is_one_is_no_default() {
+        let now = live(&json!({"selector": {"a": "b", "c": "d"}}), &json!({"f:selector": {}}));
+        let found = differences(&desired(&json!({"selector": {"a": "b"}})), &now);
+        assert_eq!((found.paths, found.unclear), (vec![], vec![".spec.selector".to_owned()]));
+    }
+
+    #[test]
+    fn what_others_have_in_a_map_that_we_want_empty_is_theirs() {
+        let mut now = live(&json!({"a": {"x": "y"}}), &json!({"f:a": {}}));
+        assert_eq!(differing(&desired(&json!({"a": {}})), &now), [".spec.a"]);
+        let theirs =
+            json!({"manager": "other", "operation": "Update", "fieldsV1": {"f:spec": {"f:a": {".": {}, "f:x": {}}}}});
+        now["metadata"]["managedFields"].as_array_mut().unwrap().push(theirs);
+        assert_eq!(differing(&desired(&json!({"a": {}})), &now), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_record_of_another_version_is_made_anew() {
+        let mut now = live(&json!({"a": 1}), &json!({"f:a": {}}));
+        now["metadata"]["managedFields"][0]["apiVersion"] = json!("v1beta1");
+        assert_eq!(differing(&desired(&json!({"a": 1})), &now), [".apiVersion"]);
     }
 }

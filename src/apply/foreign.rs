@@ -2,26 +2,55 @@
 //! before it is compared and applied, so that it is neither a difference nor taken from whose it is.
 
 use super::drift;
-use crate::cluster::FIELD_MANAGER;
 use crate::object::Object;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
+/// Whose the replicas of a workload are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replicas {
+    /// As many as are desired.
+    Desired,
+    /// An autoscaler's: as many as there are.
+    Autoscaled,
+}
+
 /// Fits a desired object to the live one, if there is one.
-pub(super) fn fit(desired: &mut Object, live: Option<&Value>) {
-    leave_unset_ports(desired);
-    if let Some(live) = live {
-        leave_to_istiod(desired, live);
-        leave_to_autoscaler(desired, live);
+pub(super) fn fit(desired: &mut Object, live: Option<&Value>, replicas: Replicas) {
+    let (kind, value) = (desired.kind().to_owned(), desired.value_mut());
+    leave_out_what_is_not_applied(value);
+    match kind.as_str() {
+        "Service" => leave_unset_ports(value),
+        "Secret" => encode_texts(value),
+        "ClusterRole" => leave_aggregated_rules(value),
+        _ => {}
+    }
+    let Some(live) = live else { return };
+    if matches!(kind.as_str(), "ValidatingWebhookConfiguration" | "MutatingWebhookConfiguration") {
+        leave_to_istiod(value, live, kind.starts_with('V'));
+    }
+    if replicas == Replicas::Autoscaled {
+        leave_to_autoscaler(value, live);
+    }
+}
+
+/// The status is written by whoever works on the object, and the API server takes it out of what is applied; so it does with
+/// what it keeps of each object itself.
+fn leave_out_what_is_not_applied(desired: &mut Value) {
+    const KEPT: [&str; 6] = ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+    if let Some(object) = desired.as_object_mut() {
+        object.remove("status");
+    }
+    if let Some(metadata) = desired.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|name, _| !KEPT.contains(&name.as_str()));
     }
 }
 
 /// A `targetPort` or `nodePort` of 0 asks the API server to choose one, as leaving it out does.
-fn leave_unset_ports(desired: &mut Object) {
-    if desired.kind() != "Service" {
-        return;
-    }
+fn leave_unset_ports(desired: &mut Value) {
     let is_unset = |value: &Value| value.as_i64() == Some(0) || value == "" || value == "0";
-    let Some(spec) = desired.value_mut().get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let Some(spec) = desired.get_mut("spec").and_then(Value::as_object_mut) else { return };
     if spec.get("healthCheckNodePort").is_some_and(is_unset) {
         spec.remove("healthCheckNodePort");
     }
@@ -32,98 +61,93 @@ fn leave_unset_ports(desired: &mut Object) {
     }
 }
 
-/// `failurePolicy` of a validating webhook is ours when it is created and istiod's from then on: it writes Ignore when it
-/// starts and Fail when it serves, and takes it back within 60 ms if anyone else does. What is live is kept.
-fn leave_to_istiod(desired: &mut Object, live: &Value) {
-    if desired.kind() != "ValidatingWebhookConfiguration" {
-        return;
+/// `stringData` is stored as `data`.
+fn encode_texts(desired: &mut Value) {
+    let Some(secret) = desired.as_object_mut() else { return };
+    let Some(Value::Object(texts)) = secret.remove("stringData") else { return };
+    let data = secret.entry("data").or_insert_with(|| json!({}));
+    if data.is_null() {
+        *data = json!({});
     }
-    let owned = drift::owned_fields(live);
-    let Some(webhooks) = desired.value_mut().get_mut("webhooks").and_then(Value::as_array_mut) else { return };
-    for webhook in webhooks {
-        let Some(name) = webhook.get("name").and_then(Value::as_str).map(str::to_owned) else { continue };
-        let key = format!("k:{}", json!({ "name": name }));
-        let ours = owned.as_ref().is_some_and(|o| {
-            o.get("f:webhooks").and_then(|w| w.get(&key)).is_some_and(|w| w.get("f:failurePolicy").is_some())
-        });
-        let policy = live.get("webhooks").and_then(Value::as_array).and_then(|all| {
-            all.iter().find(|w| w.get("name").and_then(Value::as_str) == Some(&name))?.get("failurePolicy").cloned()
-        });
-        let Some(webhook) = webhook.as_object_mut() else { continue };
-        match policy {
-            Some(policy) if ours => webhook.insert("failurePolicy".into(), policy),
-            Some(_) => webhook.remove("failurePolicy"),
-            None => None,
-        };
+    if let Some(data) = data.as_object_mut() {
+        data.extend(texts.into_iter().map(|(name, text)| {
+            let encoded = text.as_str().map(|text| Value::from(STANDARD.encode(text)));
+            (name, encoded.unwrap_or(text))
+        }));
     }
 }
 
-/// Once an autoscaler has set the replicas, through the `scale` subresource, they are its. A person's `kubectl scale` is
-/// told from it by the manager, and repaired.
-fn leave_to_autoscaler(desired: &mut Object, live: &Value) {
+/// The rules of a role that is put together of others are the API server's.
+fn leave_aggregated_rules(desired: &mut Value) {
+    let Some(role) = desired.as_object_mut() else { return };
+    let is_aggregated = role.get("aggregationRule").is_some_and(|rule| !rule.is_null());
+    let has_none = role.get("rules").and_then(Value::as_array).is_none_or(Vec::is_empty);
+    if is_aggregated && has_none {
+        role.remove("rules");
+    }
+}
+
+/// `failurePolicy` of a validating webhook is ours when it is created and istiod's from then on: it writes Ignore when it
+/// starts and Fail when it serves, and takes it back within 60 ms if anyone else does. What is live is kept. So is the
+/// `caBundle` that istiod, or an installer before us, put into a webhook that we want without one.
+fn leave_to_istiod(desired: &mut Value, live: &Value, is_validating: bool) {
+    let owned = drift::owned_fields(live);
+    let Some(webhooks) = desired.get_mut("webhooks").and_then(Value::as_array_mut) else { return };
+    for webhook in webhooks.iter_mut().filter_map(Value::as_object_mut) {
+        let Some(name) = webhook.get("name").and_then(Value::as_str) else { continue };
+        let record = owned.and_then(|o| o.get("f:webhooks")?.get(format!("k:{}", json!({ "name": name }))));
+        let is_named = |w: &&Value| w.get("name").and_then(Value::as_str) == Some(name);
+        let Some(live) = live.get("webhooks").and_then(Value::as_array).and_then(|all| all.iter().find(is_named))
+        else {
+            continue;
+        };
+        if is_validating {
+            let ours = record.is_some_and(|r| r.get("f:failurePolicy").is_some());
+            leave(webhook, "failurePolicy", live.get("failurePolicy"), ours);
+        }
+        let ours = record.is_some_and(|r| r.pointer("/f:clientConfig/f:caBundle").is_some());
+        let theirs = live.pointer("/clientConfig/caBundle").filter(|bundle| *bundle != "");
+        let Some(client) = webhook.get_mut("clientConfig").and_then(Value::as_object_mut) else { continue };
+        let has_own = client.get("caBundle").and_then(Value::as_str).is_some_and(|bundle| !bundle.is_empty());
+        if !(has_own && ours) {
+            leave(client, "caBundle", theirs, ours);
+        }
+    }
+}
+
+/// Leaves a field as it is, where it has a value.
+fn leave(desired: &mut Map<String, Value>, field: &str, live: Option<&Value>, ours: bool) {
+    match live {
+        // To leave it out would take it away.
+        Some(live) if ours => drop(desired.insert(field.to_owned(), live.clone())),
+        Some(_) => drop(desired.remove(field)),
+        None => {}
+    }
+}
+
+/// Whether an autoscaler has set the replicas, through the `scale` subresource. The record of it outlives the autoscaler. A
+/// person's `kubectl scale` is told from it by the manager, and repaired.
+pub(super) fn is_scaled_by_an_autoscaler(live: &Value) -> bool {
     const AUTOSCALER: &str = "kube-controller-manager";
     let managers = live.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let is_scaled = managers.into_iter().flatten().any(|entry| {
+    managers.into_iter().flatten().any(|entry| {
         entry.get("subresource").is_some_and(|s| s == "scale")
             && entry.get("manager").is_some_and(|m| m == AUTOSCALER)
             && entry.pointer("/fieldsV1/f:spec/f:replicas").is_some()
-    });
-    if !is_scaled {
+    })
+}
+
+/// While an autoscaler works on an object, the replicas it has set are its.
+fn leave_to_autoscaler(desired: &mut Value, live: &Value) {
+    if !is_scaled_by_an_autoscaler(live) {
         return;
     }
     let ours = drift::owned_fields(live).is_some_and(|o| o.pointer("/f:spec/f:replicas").is_some());
-    let Some(spec) = desired.value_mut().get_mut("spec").and_then(Value::as_object_mut) else { return };
+    let Some(spec) = desired.get_mut("spec").and_then(Value::as_object_mut) else { return };
     match live.pointer("/spec/replicas") {
         // Both say the same: to leave it out would take it away and give one pod.
         Some(replicas) if ours => drop(spec.insert("replicas".into(), replicas.clone())),
         _ => drop(spec.remove("replicas")),
-    }
-}
-
-/// Whether an entry of `managedFields` stems from an installer before us that did not apply server-side: what it wrote is
-/// ours once the object is.
-fn is_of_an_earlier_installer(entry: &Value) -> bool {
-    const EARLIER: [&str; 6] =
-        [FIELD_MANAGER, "operator", "istioctl", "istio-kube-client", "helm", "kubectl-client-side-apply"];
-    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-    text("operation") == "Update" && text("subresource").is_empty() && EARLIER.contains(&text("manager"))
-}
-
-/// The JSON patch that hands the fields of earlier installers over to us, as `kubectl apply --server-side` does with those
-/// of its older self; `None` where there are none. Without it, fields that they set and nobody wants would stay for ever.
-pub(super) fn hand_over(live: &Value) -> Option<Value> {
-    let entries = live.pointer("/metadata/managedFields")?.as_array()?;
-    let (earlier, mut others): (Vec<Value>, Vec<Value>) = entries.iter().cloned().partition(is_of_an_earlier_installer);
-    let newest = earlier.last()?;
-    let is_ours = |e: &Value| {
-        e.get("manager").is_some_and(|m| m == FIELD_MANAGER)
-            && e.get("operation").is_some_and(|o| o == "Apply")
-            && e.get("subresource").is_none()
-    };
-    let mut fields = Map::new();
-    for entry in earlier.iter().chain(others.iter().filter(|e| is_ours(e))) {
-        unite(&mut fields, entry.get("fieldsV1").and_then(Value::as_object));
-    }
-    let mut ours = others.iter().find(|e| is_ours(e)).unwrap_or(newest).clone();
-    if let Some(ours) = ours.as_object_mut() {
-        ours.insert("manager".into(), FIELD_MANAGER.into());
-        ours.insert("operation".into(), "Apply".into());
-        ours.insert("fieldsV1".into(), Value::Object(fields));
-    }
-    others.retain(|e| !is_ours(e));
-    others.push(ours);
-    Some(json!([
-        {"op": "test", "path": "/metadata/resourceVersion", "value": live.pointer("/metadata/resourceVersion")},
-        {"op": "replace", "path": "/metadata/managedFields", "value": others},
-    ]))
-}
-
-fn unite(into: &mut Map<String, Value>, from: Option<&Map<String, Value>>) {
-    for (name, below) in from.into_iter().flatten() {
-        let slot = into.entry(name.clone()).or_insert_with(|| json!({}));
-        if let Some(slot) = slot.as_object_mut() {
-            unite(slot, below.as_object());
-        }
     }
 }
 
@@ -133,12 +157,51 @@ mod tests {
 
     fn fitted(desired: Value, live: &Value) -> Value {
         let mut desired = Object::new(desired).unwrap();
-        fit(&mut desired, Some(live));
+        fit(&mut desired, Some(live), Replicas::Autoscaled);
         desired.value().into_owned()
     }
 
     fn deployment(replicas: i64) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x"}, "spec": {"replicas": replicas}})
+    }
+
+    #[test]
+    fn replicas_are_as_desired_when_the_autoscaler_is_gone() {
+        let mut live = deployment(5);
+        live["metadata"]["managedFields"] = json!([{"manager": "kube-controller-manager", "operation": "Update",
+            "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]);
+        let mut desired = Object::new(deployment(2)).unwrap();
+        fit(&mut desired, Some(&live), Replicas::Desired);
+        assert_eq!(desired.value()["spec"]["replicas"], 2);
+    }
+
+    #[test]
+    fn a_status_is_not_applied_and_texts_of_a_secret_are_encoded() {
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x", "creationTimestamp": null},
+            "stringData": {"a": "a"}, "data": {"b": "Yg=="}, "status": {}});
+        let fitted = fitted(secret, &Value::Null);
+        assert_eq!(fitted["data"], json!({"a": "YQ==", "b": "Yg=="}));
+        assert_eq!(fitted["metadata"], json!({"name": "x"}));
+        assert!(fitted.get("status").is_none() && fitted.get("stringData").is_none());
+    }
+
+    #[test]
+    fn what_istiod_has_in_a_webhook_is_kept_whoever_owned_it() {
+        let webhook = |more: Value| {
+            let mut webhook = json!({"name": "a", "clientConfig": {"caBundle": ""}, "failurePolicy": "Ignore"});
+            webhook.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+                "metadata": {"name": "x"}, "webhooks": [webhook]})
+        };
+        let mut live = webhook(json!({"failurePolicy": "Fail", "clientConfig": {"caBundle": "Y2E="}}));
+        let mut kept = |record: Value| {
+            live["metadata"]["managedFields"] = json!([{"manager": "istio-operator", "operation": "Apply",
+                "fieldsV1": {"f:webhooks": {"k:{\"name\":\"a\"}": record}}}]);
+            fitted(webhook(json!({})), &live)["webhooks"][0].clone()
+        };
+        assert_eq!(kept(json!({})), json!({"name": "a", "clientConfig": {}}));
+        let ours = json!({"f:failurePolicy": {}, "f:clientConfig": {"f:caBundle": {}}});
+        assert_eq!(kept(ours), json!({"name": "a", "clientConfig": {"caBundle": "Y2E="}, "failurePolicy": "Fail"}));
     }
 
     #[test]
@@ -162,29 +225,5 @@ mod tests {
         let ours = json!({"f:spec": {"f:replicas": {}}});
         assert_eq!(scaled("kube-controller-manager", ours), json!({"replicas": 5}));
         assert_eq!(scaled("kubectl", json!({})), json!({"replicas": 2}));
-    }
-
-    #[test]
-    fn fields_of_earlier_installers_become_ours_and_those_of_others_stay_theirs() {
-        let live = json!({"metadata": {"resourceVersion": "7", "managedFields": [
-            {"manager": "istio-operator", "operation": "Apply", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:a": {}}}},
-            {"manager": "istioctl", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:b": {}}, "f:data": {}}},
-            {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "fieldsV1": {"f:status": {}}},
-            {"manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsV1": {"f:spec": {"f:c": {}}}}]}});
-        let patch = hand_over(&live).unwrap();
-        assert_eq!(patch[0]["value"], "7");
-        let managers = patch[1]["value"].as_array().unwrap();
-        let names: Vec<_> = managers.iter().map(|m| m["manager"].as_str().unwrap()).collect();
-        assert_eq!(names, ["kube-controller-manager", "kubectl-edit", "istio-operator"]);
-        assert_eq!(managers[2]["operation"], "Apply");
-        assert_eq!(managers[2]["fieldsV1"], json!({"f:spec": {"f:a": {}, "f:b": {}}, "f:data": {}}));
-    }
-
-    #[test]
-    fn an_object_that_was_only_applied_needs_no_hand_over() {
-        let live = json!({"metadata": {"managedFields": [
-            {"manager": "istio-operator", "operation": "Apply", "fieldsV1": {}},
-            {"manager": "pilot-discovery", "operation": "Update", "fieldsV1": {}}]}});
-        assert_eq!(hand_over(&live), None);
     }
 }

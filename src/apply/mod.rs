@@ -5,9 +5,13 @@
 
 pub mod drift;
 mod foreign;
+mod handover;
+mod place;
+mod values;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::{Object, ObjectKey};
+pub use foreign::Replicas;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
@@ -17,25 +21,100 @@ pub struct Comparison {
     pub desired: Object,
     /// The fields in which they differ; `["."]` where there is no live object, or none that we applied.
     pub differences: Vec<String>,
+    /// The fields in which they may differ, or a default of the API server's stands: see [`settle`].
+    pub unclear: Vec<String>,
     /// The names of the managers who set these fields.
     pub by: Vec<String>,
 }
 
+impl Comparison {
+    /// Whether there is nothing to write.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.differences.is_empty() && self.unclear.is_empty()
+    }
+}
+
 /// Compares an object with the live one, if there is one. Pure.
 #[must_use]
-pub fn compare(desired: &Object, live: Option<&DynamicObject>) -> Comparison {
+pub fn compare(desired: &Object, live: Option<&DynamicObject>, replicas: Replicas) -> Comparison {
+    let is_going = live.is_some_and(|live| live.metadata.deletion_timestamp.is_some());
+    let value = live.map(to_value);
+    compare_values(desired, value.as_ref(), is_going, replicas)
+}
+
+/// The same once the object were taken over, which it is not. Pure.
+#[must_use]
+pub fn compare_as_taken_over(desired: &Object, live: &DynamicObject, replicas: Replicas) -> Comparison {
+    let mut value = to_value(live);
+    if let Some(fields) = handover::handed_over(&value)
+        && let Some(own) = value.pointer_mut("/metadata/managedFields")
+    {
+        *own = fields.into();
+    }
+    compare_values(desired, Some(&value), live.metadata.deletion_timestamp.is_some(), replicas)
+}
+
+fn to_value(live: &DynamicObject) -> Value {
+    serde_json::to_value(live).unwrap_or_default()
+}
+
+fn compare_values(desired: &Object, live: Option<&Value>, is_going: bool, replicas: Replicas) -> Comparison {
     let mut desired = desired.clone();
-    let value = live.map(|live| serde_json::to_value(live).unwrap_or_default());
-    foreign::fit(&mut desired, value.as_ref());
-    let whole = || vec![".".to_owned()];
-    let differences = match (&value, live) {
-        (Some(value), Some(live)) if live.metadata.deletion_timestamp.is_none() => {
-            drift::differences(&desired.value(), value)
-        }
-        _ => whole(),
+    foreign::fit(&mut desired, live, replicas);
+    let Some(live) = live.filter(|_| !is_going) else {
+        return Comparison { desired, differences: vec![".".into()], unclear: vec![], by: vec![] };
     };
-    let by = value.map(|value| drift::managers_of(&value, &differences)).unwrap_or_default();
-    Comparison { desired, differences, by }
+    let found = drift::differences(&desired.value(), live);
+    let by = drift::managers_of(live, &found.paths);
+    Comparison { desired, differences: found.paths, unclear: found.unclear, by }
+}
+
+/// Has the API server say whether what is unclear differs, where nothing else does: what would become of the object is
+/// compared with what it is. A server that cannot say so is told by the write.
+pub async fn settle(cluster: &Cluster, mut comparison: Comparison, live: &DynamicObject) -> Comparison {
+    if comparison.unclear.is_empty() {
+        return comparison;
+    }
+    let unclear = std::mem::take(&mut comparison.unclear);
+    let is_same = comparison.differences.is_empty()
+        && stays_the_same(cluster, &comparison.desired, live).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "cannot ask what would become of the object");
+            false
+        });
+    if !is_same {
+        comparison.by = drift::managers_of(&to_value(live), &unclear);
+        comparison.differences.extend(unclear);
+    }
+    comparison
+}
+
+/// Whether an object would be the same after it is applied. Its controller may write it meanwhile: then it is asked again.
+async fn stays_the_same(cluster: &Cluster, desired: &Object, live: &DynamicObject) -> Result<bool, ClusterError> {
+    const TRIES: u32 = 3;
+    let (key, mut now) = (desired.key(), live.clone());
+    for _ in 0..TRIES {
+        if content(&cluster.apply(desired, true).await?) == content(&now) {
+            return Ok(true);
+        }
+        match cluster.get(desired.api_version(), &key).await? {
+            Some(newer) if newer.metadata.resource_version != now.metadata.resource_version => now = newer,
+            _ => return Ok(false),
+        }
+    }
+    Ok(false)
+}
+
+/// An object without what is no one's wish: the status, and what each write changes.
+fn content(object: &DynamicObject) -> Value {
+    let mut value = to_value(object);
+    if let Some(object) = value.as_object_mut() {
+        object.remove("status");
+    }
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|name, _| !["managedFields", "resourceVersion", "generation"].contains(&name.as_str()));
+    }
+    value
 }
 
 /// Applies what was compared; returns what the object has become.
@@ -47,21 +126,37 @@ pub async fn write(cluster: &Cluster, comparison: &Comparison) -> Result<Dynamic
 }
 
 /// Makes the fields that an installer before us set ours, so that those nobody wants any more can go. One write, of nothing
-/// but `managedFields`, and none where there are no such fields. Returns the object as it is now.
+/// but `managedFields`, and none where there are no such fields. Returns the object as it is now, `None` if it has gone.
 ///
 /// # Errors
-/// What the API server says; somebody may have changed the object meanwhile.
+/// What the API server says; somebody may change the object again and again meanwhile.
 pub async fn take_over(
     cluster: &Cluster,
     api_version: &str,
     key: &ObjectKey,
-    live: DynamicObject,
-) -> Result<DynamicObject, ClusterError> {
-    let value = serde_json::to_value(&live).unwrap_or_default();
-    match foreign::hand_over(&value) {
-        None => Ok(live),
-        Some(patch) => cluster.patch(api_version, key, patch).await,
+    mut live: DynamicObject,
+) -> Result<Option<DynamicObject>, ClusterError> {
+    const TRIES: u32 = 3;
+    let mut tries = 0;
+    loop {
+        let Some(patch) = handover::patch(&to_value(&live)) else { return Ok(Some(live)) };
+        tries += 1;
+        match cluster.patch(api_version, key, patch).await {
+            Err(error) if error.code() == Some(409) && tries < TRIES => {}
+            Err(error) if error.is_absent() => return Ok(None),
+            other => return other.map(Some),
+        }
+        match cluster.get(api_version, key).await? {
+            Some(now) => live = now,
+            None => return Ok(None),
+        }
     }
+}
+
+/// Whether an autoscaler has set the replicas of an object; it may be gone since.
+#[must_use]
+pub fn is_scaled_by_an_autoscaler(live: &DynamicObject) -> bool {
+    foreign::is_scaled_by_an_autoscaler(&to_value(live))
 }
 
 /// The fields in which they differ, but for the labels that say whose an object is.
@@ -77,5 +172,6 @@ pub fn differences_but_for_owner(desired: &Object, live: &DynamicObject) -> Vec<
             };
         }
     }
-    compare(&desired, Some(live)).differences
+    // Whose replicas they are, the other resource knows.
+    compare(&desired, Some(live), Replicas::Autoscaled).differences
 }

@@ -9,6 +9,7 @@ pub mod follow;
 pub mod meta;
 mod pages;
 pub mod received;
+mod refusal;
 
 use crate::object::{Object, ObjectKey};
 use again::{read, write};
@@ -16,6 +17,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
 use received::Received;
+pub use refusal::Refusal;
 use serde_json::Value;
 
 /// The field manager of everything we apply; upstream's, so that its fields are ours.
@@ -75,10 +77,13 @@ impl ClusterError {
         matches!(self, Self::UnknownKind { .. }) || self.code() == Some(404)
     }
 
-    /// Whether the API server finds the object itself wrong, so that trying again cannot help.
+    /// What can be expected of the same request another time.
     #[must_use]
-    pub fn is_invalid(&self) -> bool {
-        matches!(self.code(), Some(400 | 422))
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::UnknownKind { .. } => Refusal::Passing,
+            Self::Request { source, .. } => refusal::of(source),
+        }
     }
 }
 
@@ -275,12 +280,16 @@ impl Cluster {
     }
 }
 
-/// Whether we, or upstream's operator before us, wrote an object. Labels alone do not tell: Kubernetes copies those of a
+/// Programs that install Istio, by the names of their field managers: ours, and those of upstream that wrote without
+/// server-side apply; the older `istioctl` by the name of its library.
+pub const INSTALLERS: [&str; 4] = [FIELD_MANAGER, "operator", "istioctl", "istio-kube-client"];
+
+/// Whether we, or an installer of upstream's before us, wrote an object. Labels alone do not tell: Kubernetes copies those of a
 /// Service to its Endpoints and EndpointSlices.
 #[must_use]
 pub fn is_ours(metadata: &ObjectMeta) -> bool {
     let mut managers = metadata.managed_fields.iter().flatten();
-    managers.any(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
+    managers.any(|entry| entry.manager.as_deref().is_some_and(|manager| INSTALLERS.contains(&manager)))
 }
 
 /// How IstioOperator resources are addressed.

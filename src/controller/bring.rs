@@ -3,6 +3,7 @@
 use super::index::OwnerId;
 use super::install::Pass;
 use super::{Seen, Standing};
+use crate::api::IGNORE;
 use crate::apply;
 use crate::cluster::ClusterError;
 use crate::component::Component;
@@ -64,51 +65,62 @@ impl Pass<'_> {
             if component == Component::Base { vec![] } else { apply::differences_but_for_owner(object, &live) };
         let standing =
             if differences.is_empty() { Standing::Shared(other) } else { Standing::Conflict(other, differences) };
-        Ok(seen(object, &live, digest, standing))
+        Ok(seen(object, &live, digest, standing, self.autoscalers.least(object)))
+    }
+
+    /// Tells what is wanted of an object from what was wanted before.
+    pub(super) fn digest(&self, object: &Object) -> u64 {
+        object.digest() ^ self.autoscalers.least(object).map_or(0, i64::cast_unsigned)
     }
 
     /// One object: nothing where it was last seen equal and has not changed since, else a read and, if it differs, a write.
     pub(super) async fn bring(&self, object: &Object) -> Result<Brought, ClusterError> {
         let (context, memory) = (self.context, &*self.memory);
-        let (key, digest) = (object.key(), object.digest());
+        let key = object.key();
+        let digest = self.digest(object);
         let known = context.index.get(&key);
         let same = memory.objects.get(&key).filter(|seen| seen.digest == digest);
         if let Some(rejected) = same.filter(|seen| matches!(seen.standing, Standing::Rejected(_)))
             && self.is_unchanged(object, rejected)
         {
-            return Ok(Brought { seen: rejected.clone(), repair: None, again: None });
+            return Ok(Brought::unchanged(rejected.clone()));
         }
         let last = same.filter(|seen| seen.standing == Standing::Own);
         if let (Some(known), Some(last)) = (&known, last)
             && known.is_unchanged_since(&last.resource_version)
         {
-            return Ok(Brought { seen: last.clone(), repair: None, again: None });
+            return Ok(Brought::unchanged(last.clone()));
         }
         if let Some(known) = known.as_ref().filter(|known| known.is_ignored) {
             let (uid, resource_version) = (known.uid.clone(), known.resource_version.clone());
             let (api_version, standing) = (known.api_version.clone(), Standing::Ignored);
             let seen = Seen { digest, api_version, uid, resource_version, readiness: Readiness::Ready, standing };
-            return Ok(Brought { seen, repair: None, again: None });
+            return Ok(Brought::unchanged(seen));
         }
-        let may_exist = known.is_some() || !context.index.is_complete(object.api_version(), object.kind());
-        // What is in the inventory and not in the index may only have lost its labels.
-        let may_exist = may_exist || memory.inventory.contains_key(&key);
-        let mut live = if may_exist { context.cluster.get(object.api_version(), &key).await? } else { None };
-        if let Some(found) = live.take_if(|_| !memory.inventory.contains_key(&key)) {
-            live = Some(apply::take_over(&context.cluster, object.api_version(), &key, found).await?);
-        }
-        if let Some(live) = live.as_ref().filter(|live| live.metadata.deletion_timestamp.is_some()) {
-            // It is created anew when it is gone; its event brings us back.
-            return Ok(Brought { seen: seen(object, live, digest, Standing::Own), repair: None, again: None });
-        }
-        let comparison = apply::compare(object, live.as_ref());
-        if let Some(live) = live.as_ref().filter(|_| comparison.differences.is_empty()) {
-            return Ok(Brought { seen: seen(object, live, digest, Standing::Own), repair: None, again: None });
+        let live = match self.meet(object).await? {
+            Met::Live(live) => live,
+            Met::Left(live, standing) => {
+                let mut seen = seen(object, &live, digest, standing, None);
+                if seen.standing == Standing::Ignored && !memory.inventory.contains_key(&key) {
+                    // We never had it, so it goes into no inventory.
+                    seen.uid.clear();
+                }
+                return Ok(Brought::unchanged(seen));
+            }
+        };
+        let scaling = self.autoscalers.scaling(&context.cluster, object, live.as_ref()).await;
+        let mut comparison = apply::compare(object, live.as_ref(), scaling.replicas);
+        let standing = |live: &DynamicObject| seen(object, live, digest, Standing::Own, scaling.least);
+        if let Some(live) = &live {
+            comparison = apply::settle(&context.cluster, comparison, live).await;
+            if comparison.is_equal() {
+                return Ok(Brought::unchanged(standing(live)).look_again(scaling.is_passing));
+            }
         }
         let wait = memory.fights.wait(&key, &comparison.differences, Instant::now());
         if let (Some(last), Some(_)) = (last, wait) {
             let mut seen = match &live {
-                Some(live) => seen(object, live, digest, Standing::Own),
+                Some(live) => standing(live),
                 None => Seen { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() },
             };
             seen.resource_version.clear();
@@ -122,17 +134,64 @@ impl Pass<'_> {
         context.metrics.count("apply", []);
         tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
         let repair = (last.is_some() && changed).then_some((comparison.differences, comparison.by));
-        Ok(Brought { seen: seen(object, &written, digest, Standing::Own), repair, again: None })
+        Ok(Brought { repair, ..Brought::unchanged(standing(&written)).look_again(scaling.is_passing) })
+    }
+
+    /// The live object, which an earlier installer may have written that left no label to know it by: so it is always read.
+    /// Once in the life of a resource it is taken over; the inventory tells whether it was.
+    async fn meet(&self, object: &Object) -> Result<Met, ClusterError> {
+        let (cluster, key) = (&self.context.cluster, object.key());
+        let Some(live) = cluster.get(object.api_version(), &key).await? else { return Ok(Met::Live(None)) };
+        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+            return Ok(Met::Left(live, Standing::Ignored));
+        }
+        if live.metadata.deletion_timestamp.is_some() {
+            // It is created anew when it is gone; its event brings us back.
+            return Ok(Met::Left(live, Standing::Own));
+        }
+        let is_known = self.memory.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));
+        if is_known {
+            return Ok(Met::Live(Some(live)));
+        }
+        Ok(Met::Live(apply::take_over(cluster, object.api_version(), &key, live).await?))
     }
 }
 
-fn seen(object: &Object, live: &DynamicObject, digest: u64, standing: Standing) -> Seen {
+/// What was found of an object.
+enum Met {
+    /// To be made as desired.
+    Live(Option<DynamicObject>),
+    /// To be left as it is.
+    Left(DynamicObject, Standing),
+}
+
+impl Brought {
+    fn unchanged(seen: Seen) -> Self {
+        Self { seen, repair: None, again: None }
+    }
+
+    /// Has the object looked at in each pass, and after a while in any case, where nobody tells of what it depends on.
+    fn look_again(mut self, is_passing: bool) -> Self {
+        const AFTER: Duration = Duration::from_mins(5);
+        if is_passing {
+            self.seen.resource_version.clear();
+            self.again = Some(AFTER);
+        }
+        self
+    }
+}
+
+fn seen(object: &Object, live: &DynamicObject, digest: u64, standing: Standing, least: Option<i64>) -> Seen {
+    let readiness = match standing {
+        Standing::Ignored => Readiness::Ready,
+        _ => observe::readiness(object.group(), object.kind(), live, least),
+    };
     Seen {
         digest,
         api_version: object.api_version().to_owned(),
         uid: live.uid().unwrap_or_default(),
         resource_version: live.resource_version().unwrap_or_default(),
-        readiness: observe::readiness(object.group(), object.kind(), live),
+        readiness,
         standing,
     }
 }

@@ -6,12 +6,13 @@ use super::fights::Fight;
 use super::held::Held;
 use super::index::{Blind, OwnerId};
 use super::prune::Unwanted;
+use super::scaling::Autoscalers;
 use super::wave::{Waits, WaveResult};
 use super::webhooks::Replaced;
 use super::{Context, Memory, Standing, events, prune};
 use crate::api::status::{ComponentStatus, HeldRevision, Phase};
 use crate::apply;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Refusal};
 use crate::component::{self, Component};
 use crate::object::inventory::Entry;
 use crate::object::manifests::Manifests;
@@ -77,7 +78,7 @@ pub(super) struct Failure {
 
 impl From<ClusterError> for Failure {
     fn from(error: ClusterError) -> Self {
-        Self { text: error.to_string(), is_final: error.is_invalid() }
+        Self { text: error.to_string(), is_final: error.refusal() == Refusal::Never }
     }
 }
 
@@ -86,6 +87,8 @@ pub(super) struct Pass<'a> {
     pub context: &'a Context,
     pub id: &'a OwnerId,
     pub memory: &'a mut Memory,
+    /// The autoscalers that the resource wants.
+    pub autoscalers: Autoscalers,
     again: Option<Duration>,
     repairs: Vec<String>,
 }
@@ -114,12 +117,14 @@ enum Stand {
 impl<'a> Pass<'a> {
     /// Begins.
     pub fn new(context: &'a Context, id: &'a OwnerId, memory: &'a mut Memory) -> Self {
-        Self { context, id, memory, again: None, repairs: vec![] }
+        Self { context, id, memory, autoscalers: Autoscalers::default(), again: None, repairs: vec![] }
     }
 
     /// Applies every wave that is open, in order, repairs what else is installed, and prunes what may go.
     pub async fn install(mut self, wanted: &Wanted<'_>, generation: i64) -> Installed {
         let manifests = wanted.manifests;
+        self.autoscalers =
+            Autoscalers::wanted([manifests].into_iter().chain(wanted.held.iter().filter_map(|h| h.manifests.as_ref())));
         let mut outcome = Outcome::default();
         // Whoever has objects in it need not ask, unless something went wrong with them.
         let is_there =
@@ -246,7 +251,7 @@ impl<'a> Pass<'a> {
         };
         let is_applied = |object: &&&Object| {
             let last = self.memory.objects.get(&object.key());
-            is_recorded || last.is_some_and(|seen| seen.digest == object.digest() && seen.standing == Standing::Own)
+            is_recorded || last.is_some_and(|seen| seen.digest == self.digest(object) && seen.standing == Standing::Own)
         };
         let steps: Vec<Vec<&Object>> =
             wave.steps.iter().map(|step| step.iter().filter(is_applied).copied().collect()).collect();
@@ -269,12 +274,12 @@ impl<'a> Pass<'a> {
             .memory
             .objects
             .get(&key)
-            .is_some_and(|seen| seen.digest == record.digest() && seen.resource_version == known.resource_version)
+            .is_some_and(|seen| seen.digest == record.digest() && known.is_unchanged_since(&seen.resource_version))
         {
             return Ok(true);
         }
         let live = self.context.cluster.get(record.api_version(), &key).await?;
-        Ok(live.is_some_and(|live| apply::compare(record, Some(&live)).differences.is_empty()))
+        Ok(live.is_some_and(|live| apply::compare(record, Some(&live), apply::Replicas::Desired).is_equal()))
     }
 
     /// Repairs the control planes that stay although the spec does not want them. Whether they are ready is another matter.

@@ -44,6 +44,7 @@ pub mod rbac;
 mod reconcile;
 mod record;
 mod report;
+mod scaling;
 mod sight;
 mod statuses;
 mod tally;

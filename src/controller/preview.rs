@@ -3,14 +3,18 @@
 
 use super::index::OwnerId;
 use super::install::Wanted;
-use super::{Context, prune};
+use super::scaling::Autoscalers;
+use super::{Context, Memory, prune};
+use crate::api::IGNORE;
 use crate::api::status::{Change, Preview};
 use crate::apply;
 use crate::cluster::ClusterError;
 use crate::component::Component;
 use crate::object::Object;
+use crate::object::inventory::Inventory;
 use crate::status::{Findings, Verdict};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use kube::ResourceExt;
 
 /// How many objects are read at once.
 const READS_AT_ONCE: usize = 16;
@@ -29,11 +33,17 @@ enum Fate {
 /// # Errors
 /// What the API server says to reads.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn preview(context: &Context, id: &OwnerId, wanted: &Wanted<'_>) -> Result<Preview, ClusterError> {
+pub(super) async fn preview(
+    context: &Context,
+    id: &OwnerId,
+    memory: &Memory,
+    wanted: &Wanted<'_>,
+) -> Result<Preview, ClusterError> {
     let parts = wanted.manifests.parts.iter();
     let objects: Vec<_> = parts.flat_map(|part| part.objects.iter().map(move |o| (part.component, o))).collect();
-    let reads: Vec<_> =
-        objects.iter().map(|(component, object)| fate(context, id, *component, object).boxed()).collect();
+    let autoscalers = Autoscalers::wanted([wanted.manifests]);
+    let known = Known { context, id, inventory: &memory.inventory, autoscalers: &autoscalers };
+    let reads: Vec<_> = objects.iter().map(|(component, object)| fate(known, *component, object).boxed()).collect();
     let fates: Vec<Fate> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
     let mut preview = Preview::default();
     for ((_, object), fate) in objects.into_iter().zip(fates) {
@@ -55,8 +65,17 @@ pub(super) async fn preview(context: &Context, id: &OwnerId, wanted: &Wanted<'_>
     Ok(preview)
 }
 
-async fn fate(context: &Context, id: &OwnerId, component: Component, object: &Object) -> Result<Fate, ClusterError> {
-    let key = object.key();
+/// What is known before an object is read.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    context: &'a Context,
+    id: &'a OwnerId,
+    inventory: &'a Inventory,
+    autoscalers: &'a Autoscalers,
+}
+
+async fn fate(before: Known<'_>, component: Component, object: &Object) -> Result<Fate, ClusterError> {
+    let (Known { context, id, .. }, key) = (before, object.key());
     let known = context.index.get(&key);
     if known.as_ref().is_some_and(|known| known.is_ignored) {
         return Ok(Fate::Same);
@@ -67,13 +86,23 @@ async fn fate(context: &Context, id: &OwnerId, component: Component, object: &Ob
         other => other?,
     };
     let Some(live) = live else { return Ok(Fate::Create) };
+    if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+        return Ok(Fate::Same);
+    }
     let named = known.map(|known| known.owner);
     // A dry run claims nothing, so whoever is named has it.
     if let Some(other) = named.filter(|other| other != id && context.claims.claimants(&key).contains(other)) {
         let differs = component != Component::Base && !apply::differences_but_for_owner(object, &live).is_empty();
         return Ok(if differs { Fate::Conflict(format!("{}/{}", other.0, other.1)) } else { Fate::Same });
     }
-    let differences = apply::compare(object, Some(&live)).differences;
+    let replicas = before.autoscalers.scaling(&context.cluster, object, Some(&live)).await.replicas;
+    let is_known = before.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));
+    let comparison = if is_known {
+        apply::compare(object, Some(&live), replicas)
+    } else {
+        apply::compare_as_taken_over(object, &live, replicas)
+    };
+    let differences = apply::settle(&context.cluster, comparison, &live).await.differences;
     Ok(if differences.is_empty() { Fate::Same } else { Fate::Change(differences) })
 }
 

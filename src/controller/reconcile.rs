@@ -147,7 +147,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     };
     if is_dry_run {
         context.mark_read(id);
-        let preview = preview::preview(context, id, &wanted).await?;
+        let preview = preview::preview(context, id, &memory, &wanted).await?;
         report(resource, context, &mut memory, &preview::findings(preview, generation)).await?;
         return Ok(Action::await_change());
     }

@@ -3,7 +3,7 @@
 use super::install::{Failure, Pass, summary};
 use super::report::is_wait_worth_telling;
 use super::{Seen, Standing};
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Refusal};
 use crate::component::Component;
 use crate::object::{Object, ObjectKey};
 use crate::observe::{Readiness, reason};
@@ -95,7 +95,7 @@ impl Pass<'_> {
         let objects = wave.steps.iter().flatten().copied().filter(|object| changed.contains(&object.key()));
         let mut refused = vec![];
         for object in objects.collect::<Vec<_>>() {
-            let seen = self.memory.objects.get(&object.key()).filter(|seen| seen.digest == object.digest());
+            let seen = self.memory.objects.get(&object.key()).filter(|seen| seen.digest == self.digest(object));
             match seen.map(|seen| (&seen.standing, self.is_unchanged(object, seen))) {
                 Some((Standing::Rejected(why), true)) => {
                     refused.push(Failure { text: why.clone(), is_final: true });
@@ -106,7 +106,7 @@ impl Pass<'_> {
             }
             // What is not there yet, such as a definition, comes with the wave; what may pass is told by the write itself.
             if let Err(error) = self.context.cluster.apply(object, true).await
-                && error.is_invalid()
+                && error.refusal() == Refusal::Never
             {
                 self.remember_rejection(object, &error);
                 refused.push(error.into());
@@ -154,7 +154,7 @@ impl Pass<'_> {
             match result {
                 Ok(brought) => self.take_in(object.key(), brought),
                 Err(error) => {
-                    if error.is_invalid() {
+                    if error.refusal() == Refusal::Never {
                         self.remember_rejection(object, &error);
                     }
                     failures.push((object.group().ends_with(".istio.io"), error.into()));
@@ -190,7 +190,7 @@ impl Pass<'_> {
     fn remember_rejection(&mut self, object: &Object, error: &ClusterError) {
         let known = self.context.index.get(&object.key());
         let seen = Seen {
-            digest: object.digest(),
+            digest: self.digest(object),
             api_version: object.api_version().to_owned(),
             uid: known.as_ref().map(|known| known.uid.clone()).unwrap_or_default(),
             resource_version: known.map(|known| known.resource_version).unwrap_or_default(),

@@ -20,7 +20,7 @@ mod metrics;
 mod overrides;
 mod pod;
 mod probes;
-mod quantity;
+pub mod quantity;
 pub mod stream;
 mod template;
 mod types;

@@ -51,6 +51,12 @@ fn parse(text: &str) -> Option<(i128, Form)> {
     Some((if negative { -nanos } else { nanos }, form))
 }
 
+/// The amount in billionths; `None` for what is no quantity.
+#[must_use]
+pub fn amount(text: &str) -> Option<i128> {
+    parse(text).map(|(nanos, _)| nanos)
+}
+
 /// The canonical text: the largest suffix that leaves a whole number.
 pub(super) fn canonical(text: &str) -> Option<String> {
     let (nanos, form) = parse(text)?;

@@ -1,7 +1,13 @@
 //! Whether a live object is ready, from what its own controller last said of it.
 //!
-//! Ready means: the controller has seen the current generation, every pod is of the current template, and enough of them
-//! are available. An older status never counts.
+//! Ready means what kstatus calls Current: the controller has seen the current generation, every pod is of the current
+//! template, and all are available. An older status never counts. Two things are different, since a mesh that serves must not
+//! stop being ready for them:
+//!
+//! - A workload that an autoscaler works on is ready, once its rollout is complete, with the pods that the autoscaler
+//!   leaves at least; those that it adds may take their time.
+//! - A `DaemonSet` may lack pods on broken nodes: as many as its update strategy may take away, but no more than one in ten,
+//!   so that on few nodes every one counts. Pods that are updated only when somebody deletes them are not waited for.
 
 pub mod reason;
 
@@ -19,7 +25,8 @@ pub enum Readiness {
     Failed(String),
 }
 
-type Check = fn(&Value, i64) -> Readiness;
+/// A check of an object, its generation, and how many pods an autoscaler leaves at least.
+type Check = fn(&Value, i64, Option<i64>) -> Readiness;
 
 /// The kinds that are not ready as soon as they exist.
 const CHECKS: &[(&str, &str, Check)] = &[
@@ -36,9 +43,9 @@ pub fn is_checked(group: &str, kind: &str) -> bool {
     CHECKS.iter().any(|(g, k, _)| *g == group && *k == kind)
 }
 
-/// How a live object stands.
+/// How a live object stands; `least` is how many pods an autoscaler leaves it at least, if one works on it.
 #[must_use]
-pub fn readiness(group: &str, kind: &str, live: &DynamicObject) -> Readiness {
+pub fn readiness(group: &str, kind: &str, live: &DynamicObject, least: Option<i64>) -> Readiness {
     if live.metadata.deletion_timestamp.is_some() {
         return Readiness::Waiting("is being deleted".into());
     }
@@ -46,7 +53,7 @@ pub fn readiness(group: &str, kind: &str, live: &DynamicObject) -> Readiness {
     CHECKS
         .iter()
         .find(|(g, k, _)| *g == group && *k == kind)
-        .map_or(Readiness::Ready, |(_, _, check)| check(&live.data, generation))
+        .map_or(Readiness::Ready, |(_, _, check)| check(&live.data, generation, least))
 }
 
 fn number(object: &Value, pointer: &str) -> i64 {
@@ -67,52 +74,69 @@ fn unseen(object: &Value, generation: i64) -> bool {
 
 /// The first of some counts that falls short of what is wanted.
 fn first_short(wanted: i64, counts: &[(i64, &str)]) -> Readiness {
-    match counts.iter().find(|(have, _)| *have < wanted) {
+    first_below(wanted, wanted, counts)
+}
+
+/// The first of some counts that falls short of what suffices, told beside what is wanted.
+fn first_below(enough: i64, wanted: i64, counts: &[(i64, &str)]) -> Readiness {
+    match counts.iter().find(|(have, _)| *have < enough) {
         Some((have, what)) => Readiness::Waiting(format!("{have} of {wanted} pods {what}")),
         None => Readiness::Ready,
     }
 }
 
-fn deployment(object: &Value, generation: i64) -> Readiness {
+fn deployment(object: &Value, generation: i64, least: Option<i64>) -> Readiness {
     if unseen(object, generation) {
         return Readiness::Waiting("its controller has not seen the change yet".into());
     }
     let wanted = object.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
-    let stands = first_short(
-        wanted,
-        &[
-            (number(object, "/status/updatedReplicas"), "updated"),
-            (number(object, "/status/readyReplicas"), "ready"),
-            (number(object, "/status/availableReplicas"), "available"),
-        ],
-    );
+    let (all, updated) = (number(object, "/status/replicas"), number(object, "/status/updatedReplicas"));
+    let (ready, available) = (number(object, "/status/readyReplicas"), number(object, "/status/availableReplicas"));
+    let stands = first_short(wanted, &[(updated, "updated"), (ready, "ready"), (available, "available")]);
+    let progress = condition(object, "Progressing").map(|c| (text(c, "reason"), text(c, "message")));
     if stands != Readiness::Ready {
-        if let Some(progress) =
-            condition(object, "Progressing").filter(|c| text(c, "reason") == "ProgressDeadlineExceeded")
-        {
-            return Readiness::Failed(text(progress, "message").to_owned());
+        if let Some(("ProgressDeadlineExceeded", message)) = progress {
+            return Readiness::Failed(message.to_owned());
         }
-        return stands;
+        let is_rolled_out = matches!(progress, Some(("NewReplicaSetAvailable", _))) && all == updated;
+        return match least {
+            Some(least) if is_rolled_out => first_below(least.max(1).min(wanted), wanted, &[(available, "available")]),
+            _ => stands,
+        };
     }
-    let old = number(object, "/status/replicas") - wanted;
+    let old = all - wanted;
     if old > 0 { Readiness::Waiting(format!("{old} old pods still run")) } else { Readiness::Ready }
 }
 
-fn daemon_set(object: &Value, generation: i64) -> Readiness {
+fn daemon_set(object: &Value, generation: i64, _: Option<i64>) -> Readiness {
     if unseen(object, generation) {
         return Readiness::Waiting("its controller has not seen the change yet".into());
     }
-    first_short(
-        number(object, "/status/desiredNumberScheduled"),
-        &[
-            (number(object, "/status/updatedNumberScheduled"), "updated"),
-            (number(object, "/status/numberReady"), "ready"),
-            (number(object, "/status/numberAvailable"), "available"),
-        ],
-    )
+    let wanted = number(object, "/status/desiredNumberScheduled");
+    let is_by_hand = object.pointer("/spec/updateStrategy/type").is_some_and(|kind| kind == "OnDelete");
+    let updated = if is_by_hand { wanted } else { number(object, "/status/updatedNumberScheduled") };
+    let counts = [
+        (updated, "updated"),
+        (number(object, "/status/numberReady"), "ready"),
+        (number(object, "/status/numberAvailable"), "available"),
+    ];
+    first_below(wanted - spare(object, wanted), wanted, &counts)
 }
 
-fn stateful_set(object: &Value, generation: i64) -> Readiness {
+/// How many pods of a `DaemonSet` may be missing.
+fn spare(object: &Value, wanted: i64) -> i64 {
+    let most = match object.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable") {
+        Some(Value::Number(number)) => number.as_i64().unwrap_or_default(),
+        Some(Value::String(percent)) => {
+            let percent: i64 = percent.trim_end_matches('%').parse().unwrap_or_default();
+            wanted.saturating_mul(percent).saturating_add(99) / 100
+        }
+        _ => 1,
+    };
+    most.clamp(0, wanted / 10)
+}
+
+fn stateful_set(object: &Value, generation: i64, _: Option<i64>) -> Readiness {
     if unseen(object, generation) {
         return Readiness::Waiting("its controller has not seen the change yet".into());
     }
@@ -123,7 +147,7 @@ fn stateful_set(object: &Value, generation: i64) -> Readiness {
     )
 }
 
-fn custom_resource_definition(object: &Value, _: i64) -> Readiness {
+fn custom_resource_definition(object: &Value, _: i64, _: Option<i64>) -> Readiness {
     if let Some(names) = condition(object, "NamesAccepted").filter(|c| text(c, "status") == "False") {
         return Readiness::Failed(format!("its names are not accepted: {}", text(names, "message")));
     }
@@ -133,7 +157,7 @@ fn custom_resource_definition(object: &Value, _: i64) -> Readiness {
     }
 }
 
-fn namespace(object: &Value, _: i64) -> Readiness {
+fn namespace(object: &Value, _: i64, _: Option<i64>) -> Readiness {
     match object.pointer("/status/phase").and_then(Value::as_str) {
         Some("Terminating") => Readiness::Waiting("is being deleted".into()),
         _ => Readiness::Ready,
@@ -146,11 +170,16 @@ mod tests {
     use serde_json::json;
 
     fn stands(kind: &str, generation: i64, data: Value) -> Readiness {
+        scaled(kind, generation, data, None)
+    }
+
+    fn scaled(kind: &str, generation: i64, data: Value, least: Option<i64>) -> Readiness {
         let mut object =
             DynamicObject::new("x", &kube::api::ApiResource::erase::<k8s_openapi::api::apps::v1::Deployment>(&()));
         object.metadata.generation = Some(generation);
         object.data = data;
-        readiness(if kind == "CustomResourceDefinition" { "apiextensions.k8s.io" } else { "apps" }, kind, &object)
+        let group = if kind == "CustomResourceDefinition" { "apiextensions.k8s.io" } else { "apps" };
+        readiness(group, kind, &object, least)
     }
 
     #[test]
@@ -173,6 +202,59 @@ mod tests {
         let status = json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 1, "conditions": [
             {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too late"}]}});
         assert_eq!(stands("Deployment", 1, status), Readiness::Failed("too late".into()));
+    }
+
+    #[test]
+    fn pods_that_an_autoscaler_adds_are_not_waited_for_once_rolled_out() {
+        let status = |reason: &str, available: i64, all: i64| {
+            json!({"spec": {"replicas": 5}, "status": {"observedGeneration": 1, "replicas": all, "updatedReplicas": 5,
+                "readyReplicas": available, "availableReplicas": available,
+                "conditions": [{"type": "Progressing", "status": "True", "reason": reason, "message": ""}]}})
+        };
+        let stands = |reason: &str, available: i64, all: i64, least| {
+            scaled("Deployment", 1, status(reason, available, all), least)
+        };
+        assert_eq!(stands("NewReplicaSetAvailable", 2, 5, Some(2)), Readiness::Ready);
+        for (reason, available, all, least) in [
+            ("NewReplicaSetAvailable", 1, 5, Some(2)),
+            ("NewReplicaSetAvailable", 0, 5, Some(0)),
+            ("NewReplicaSetAvailable", 2, 5, None),
+            ("NewReplicaSetAvailable", 2, 6, Some(2)),
+            ("ReplicaSetUpdated", 2, 5, Some(2)),
+        ] {
+            let stands = stands(reason, available, all, least);
+            assert!(matches!(stands, Readiness::Waiting(_)), "{reason} {available} {all} {least:?}: {stands:?}");
+        }
+    }
+
+    #[test]
+    fn a_daemon_set_may_lack_the_pods_of_few_broken_nodes_among_many() {
+        let stands = |nodes: i64, ready: i64, strategy: Value| {
+            let status = json!({"spec": {"updateStrategy": strategy}, "status": {"observedGeneration": 1, "numberReady": ready,
+                "desiredNumberScheduled": nodes, "updatedNumberScheduled": ready, "numberAvailable": ready}});
+            stands("DaemonSet", 1, status)
+        };
+        let rolling = |most: Value| json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": most}});
+        for (nodes, ready, strategy) in [
+            (300, 299, rolling(json!(1))),
+            (300, 299, json!(null)),
+            (300, 285, rolling(json!("5%"))),
+            (10, 9, rolling(json!(5))),
+        ] {
+            assert_eq!(stands(nodes, ready, strategy.clone()), Readiness::Ready, "{ready} of {nodes}: {strategy}");
+        }
+        for (nodes, ready, strategy) in [
+            (300, 298, rolling(json!(1))),
+            (300, 299, rolling(json!(0))),
+            (3, 2, rolling(json!(1))),
+            (1, 0, rolling(json!(1))),
+            (100, 50, rolling(json!("100%"))),
+        ] {
+            assert!(matches!(stands(nodes, ready, strategy), Readiness::Waiting(_)), "{ready} of {nodes}");
+        }
+        let by_hand = json!({"spec": {"updateStrategy": {"type": "OnDelete"}}, "status": {"observedGeneration": 1,
+            "desiredNumberScheduled": 2, "updatedNumberScheduled": 0, "numberReady": 2, "numberAvailable": 2}});
+        assert_eq!(scaled("DaemonSet", 1, by_hand, None), Readiness::Ready);
     }
 
     #[test]

@@ -10,7 +10,7 @@ const CONFIG: &str = "/api/v1/namespaces/istio-system/configmaps/istio";
 
 /// What upstream's operator leaves: every object applied by its field manager, with the labels of its owner, and with the
 /// whole of itself in an annotation.
-fn as_upstream_left_it(lab: &Lab) {
+pub fn as_upstream_left_it(lab: &Lab) {
     let version = lab.get("/version").unwrap();
     let text = |field: &str| version[field].as_str().unwrap().to_owned();
     let facts = ClusterFacts { version: Some((text("gitVersion"), text("major"), text("minor"))) };
