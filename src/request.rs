@@ -223,7 +223,12 @@ fn wrong_fields(file: &str, document: &Document) -> Vec<String> {
         if !fits && !value.is_null() {
             let place = document.spans.nearest(path);
             let described = describe(value);
-            found.push(format!("{file}:{}:{}: {path}: must be {wanted}, not {described}", place.line, place.column));
+            let quoted = document.spans.text(path).filter(|_| wanted == "a string" && !value.is_object());
+            let advice = quoted.map(|text| format!("; write it in quotes: {text:?}")).unwrap_or_default();
+            found.push(format!(
+                "{file}:{}:{}: {path}: must be {wanted}, not {described}{advice}",
+                place.line, place.column
+            ));
         }
     };
     let fields = |pointers: &'static [&str]| {
@@ -272,9 +277,9 @@ mod tests {
         let wrong =
             "apiVersion: 2\nkind: IstioOperator\nmetadata:\n  labels: {a: 1, b.c: true}\n  annotations: []\n  foo: x\n";
         let expected = "f.yaml:6:3: metadata.foo: unknown field \"foo\"; \
-                        f.yaml:1:1: apiVersion: must be a string, not the number 2; \
-                        f.yaml:4:12: metadata.labels.a: must be a string, not the number 1; \
-                        f.yaml:4:18: metadata.labels.b\\.c: must be a string, not true; \
+                        f.yaml:1:1: apiVersion: must be a string, not the number 2; write it in quotes: \"2\"; \
+                        f.yaml:4:12: metadata.labels.a: must be a string, not the number 1; write it in quotes: \"1\"; \
+                        f.yaml:4:18: metadata.labels.b\\.c: must be a string, not true; write it in quotes: \"true\"; \
                         f.yaml:5:3: metadata.annotations: must be a map, not a list";
         assert_eq!(refused(wrong), expected);
         let right =

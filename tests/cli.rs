@@ -476,3 +476,93 @@ fn old_metrics_of_an_autoscaler_come_out_in_the_form_that_clusters_have() {
     let place = "stdin:10:13: spec.components.pilot.k8s.hpaSpec.metrics[0].resource: targetAverageUtilization";
     assert!(message.contains(place), "{message}");
 }
+
+/// The image of istiod.
+fn image(output: &Output) -> String {
+    let lines = stdout(output);
+    let image = lines.lines().find_map(|line| line.trim().strip_prefix("image: docker.io/istio/pilot:"));
+    image.unwrap_or_else(|| panic!("{}", stderr(output))).to_owned()
+}
+
+#[test]
+fn a_tag_that_looks_like_a_number_is_printed_as_it_was_written() {
+    for tag in ["12", "1643215493", "20230101123456", "12345678901234567890", "123456789012345678901234567890"] {
+        for spec in [
+            format!("  tag: {tag}\n"),
+            format!("  components: {{pilot: {{tag: {tag}}}}}\n"),
+            format!("  values: {{global: {{tag: {tag}}}}}\n"),
+            format!("  values: {{pilot: {{tag: {tag}}}}}\n"),
+            format!("  unvalidatedValues: {{global: {{tag: {tag}}}}}\n"),
+        ] {
+            assert_eq!(image(&generate(&spec, &[])), tag, "{spec}");
+        }
+        assert_eq!(image(&run(&["manifest", "generate", "--set", &format!("tag={tag}")])), tag);
+    }
+    for (tag, same) in [("1.17", "1.17"), ("true", "true"), ("2023-01-01", "2023-01-01"), ("\"1.10\"", "1.10")] {
+        assert_eq!(image(&generate(&format!("  tag: {tag}\n"), &[])), same);
+    }
+}
+
+#[test]
+fn a_number_that_was_meant_as_text_is_refused_with_what_to_write() {
+    for text in ["1.10", "1e3", "0x10", "007", "1_000", "yes", "on", "1.0"] {
+        for (spec, place, key) in [
+            (format!("  tag: {text}\n"), "stdin:4:3: spec.tag", "tag"),
+            (format!("  components:\n    cni:\n      tag: {text}\n"), "stdin:6:7: spec.components.cni.tag", "tag"),
+            (
+                format!("  values:\n    pilot:\n      env: {{A.B: {text}}}\n"),
+                "stdin:6:13: spec.values.pilot.env.A\\.B",
+                "A.B",
+            ),
+            (
+                format!("  values:\n    cni:\n      podAnnotations: {{a: {text}}}\n"),
+                "spec.values.cni.podAnnotations.a",
+                "a",
+            ),
+            (format!("  hub: {text}\n"), "stdin:4:3: spec.hub", "hub"),
+            (
+                format!("  meshConfig:\n    rootNamespace: {text}\n"),
+                "stdin:5:5: spec.meshConfig.rootNamespace",
+                "rootNamespace",
+            ),
+        ] {
+            let output = generate(&spec, &[]);
+            let message = stderr(&output);
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{spec}");
+            assert!(message.contains(place) && message.contains("must be a string, not "), "{message}");
+            assert!(message.contains(&format!("; quote it: {key}: \"{text}\"")), "{message}");
+        }
+    }
+    let flag = stderr(&run(&["manifest", "generate", "--set", "tag=1.10"]));
+    assert!(flag.contains("spec.tag: must be a string, not the number 1.1; quote it: --set 'tag=\"1.10\"'"), "{flag}");
+    assert_eq!(image(&run(&["manifest", "generate", "--set", "tag=\"1.10\""])), "1.10");
+}
+
+#[test]
+fn whole_numbers_among_texts_of_the_values_are_texts_as_written() {
+    let spec = "  values:\n    pilot:\n      env: {LONG: 1643215493}\n      podAnnotations: {long: 1643215493}\n    gateways:\n      \
+                istio-ingressgateway:\n        env: {LONG: 1643215493}\n        podAnnotations: {long: 1643215493, short: 5}\n        \
+                serviceAnnotations: {long: 20230101}\n";
+    let output = generate(spec, &[]);
+    let text = stdout(&output);
+    assert!(output.status.success() && !text.contains("e+0"), "{}", stderr(&output));
+    for line in ["value: \"1643215493\"", "long: \"1643215493\"", "short: \"5\"", "long: \"20230101\""] {
+        assert!(text.contains(line), "{line}");
+    }
+}
+
+#[test]
+fn a_number_that_a_profile_means_as_text_is_refused_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let package = dir.path().join("package");
+    let package = package.to_str().unwrap();
+    assert!(run(&["package", package]).status.success());
+    let generate = |tag: &str| {
+        std::fs::write(format!("{package}/profiles/mine.yaml"), format!("spec:\n  tag: {tag}\n")).unwrap();
+        run(&["manifest", "generate", "--manifests", package, "--set", "profile=mine"])
+    };
+    assert_eq!(image(&generate("1643215493")), "1643215493");
+    let refused = generate("1.10");
+    let place = "profiles/mine.yaml:2:3: spec.tag: must be a string, not the number 1.1; quote it: tag: \"1.10\"";
+    assert!(refused.status.code() == Some(1) && stderr(&refused).contains(place), "{}", stderr(&refused));
+}

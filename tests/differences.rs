@@ -238,3 +238,75 @@ fn an_emptied_section_is_an_absent_one_wherever_it_is_written() {
         }
     }
 }
+
+/// A gateway of a list, enabled.
+fn gateway(name: &str, namespace: &str) -> Value {
+    json!({"name": name, "namespace": namespace, "enabled": true})
+}
+
+#[test]
+fn gateways_of_one_name_and_two_namespaces_are_two() {
+    let spec = |namespace: &str| json!({"components": {"ingressGateways": [gateway("gw", namespace)]}}).to_string();
+    let both = json!({"components": {"ingressGateways": [gateway("gw", "a"), gateway("gw", "b")]}}).to_string();
+    for request in [request(&[&both], &[]), request(&[&spec("a"), &spec("b")], &[])] {
+        let built = built(&request);
+        let found = built.iter().filter(|o| o.kind() == "Deployment" && o.name() == "gw").map(Object::namespace);
+        assert_eq!(found.collect::<std::collections::BTreeSet<_>>(), ["a", "b"].into());
+    }
+}
+
+#[test]
+fn a_gateway_does_not_vanish_in_another_of_its_name_and_namespace() {
+    let package = Package::embedded().unwrap();
+    for lists in [
+        json!({"ingressGateways": [gateway("gw", "a"), gateway("gw", "a")]}),
+        json!({"ingressGateways": [gateway("gw", ""), gateway("gw", "istio-system")]}),
+        json!({"ingressGateways": [gateway("gw", "a")], "egressGateways": [gateway("gw", "a")]}),
+    ] {
+        let request = request::from_resource(&json!({"spec": {"components": lists}}));
+        for strictness in [Strictness::Full, Strictness::Forced, Strictness::TakenOver] {
+            let refused = pipeline::build(&request, &ClusterFacts::default(), &package, strictness);
+            let message = refused.err().unwrap().to_string();
+            assert!(message.contains("give them different names or namespaces"), "{message}");
+            assert_eq!(message.matches("spec.components.").count(), 2, "{message}");
+        }
+    }
+}
+
+#[test]
+fn metrics_in_an_old_form_do_not_choose_the_version_of_autoscalers() {
+    let metrics = "hpaSpec: {metrics: [{type: Resource, resource: {name: cpu, targetAverageUtilization: 61}}]}";
+    let objects = built(&request(&[&format!("{{components: {{pilot: {{k8s: {{{metrics}}}}}}}}}")], &[]));
+    let autoscaler = object(&objects, "HorizontalPodAutoscaler", "istiod");
+    assert_eq!(autoscaler["apiVersion"], "autoscaling/v2");
+    let target = json!({"type": "Utilization", "averageUtilization": 61});
+    assert_eq!(autoscaler["spec"]["metrics"][0]["resource"], json!({"name": "cpu", "target": target}));
+}
+
+#[test]
+fn a_tag_that_is_a_number_has_no_exponent() {
+    let image = |request: &Request| {
+        let istiod = object(&built(request), "Deployment", "istiod");
+        istiod["spec"]["template"]["spec"]["containers"][0]["image"].clone()
+    };
+    assert_eq!(image(&request(&["{tag: 1643215493}"], &[])), "docker.io/istio/pilot:1643215493");
+    for tag in [json!(1_643_215_493), json!(20_230_101_123_456_u64)] {
+        let request = request::from_resource(&json!({"spec": {"tag": tag}}));
+        assert_eq!(image(&request), format!("docker.io/istio/pilot:{tag}"));
+    }
+}
+
+#[test]
+fn a_number_that_is_no_longer_as_it_was_written_is_no_tag() {
+    let package = Package::embedded().unwrap();
+    let refused = |request: &Request, strictness: Strictness| {
+        pipeline::resolve(request, &package, strictness).err().map(|e| e.to_string()).unwrap_or_default()
+    };
+    let found = refused(&request(&["{tag: 1.10}"], &[]), Strictness::Full);
+    assert!(found.contains("must be a string, not the number 1.1; quote it: tag: \"1.10\""), "{found}");
+    let found = refused(&request::from_resource(&json!({"spec": {"tag": 1.1}})), Strictness::TakenOver);
+    assert!(
+        found.contains("must be a string, not the number 1.1; quote it: tag: \"1.1\", or as it was meant"),
+        "{found}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Where the parts of a spec came from.
 
 use crate::tree::path::{Element, Path, item_of};
+use crate::tree::scalar::{Scalar, resolve};
 use crate::tree::yaml_read::Document;
 use serde_json::Value;
 
@@ -48,6 +49,19 @@ impl Origin {
         };
         // A flag that wrote this or what it is in, the file that has it, a flag that wrote something in it.
         flag(&|at| wanted.starts_with(at)).or_else(in_file).or_else(|| flag(&|at| at.starts_with(&wanted)))
+    }
+
+    /// The text of the scalar at a path as it is written, in the last place that says something there.
+    #[must_use]
+    pub fn written(&self, path: &str) -> Option<String> {
+        let wanted = Path::parse(path).ok().map(|p| self.concrete(&p)).unwrap_or_default();
+        let flag = self.flags.iter().rev().find(|(_, at)| self.concrete(at) == wanted);
+        let in_flag = flag.and_then(|(flag, _)| Some(flag.split_once('=')?.1.trim().to_owned()));
+        let in_file = || {
+            let texts = self.files.iter().rev().filter_map(|(_, document)| document.spans.text(path));
+            texts.filter(|text| resolve(text) != Scalar::Null).map(str::to_owned).next()
+        };
+        in_flag.or_else(in_file)
     }
 
     /// [`locate`](Self::locate) for an item of a merged list, whose index in its file may be another: the item of the same

@@ -8,6 +8,7 @@ pub mod components;
 pub mod enablement;
 pub mod profile;
 mod settings;
+mod texts;
 pub mod translate;
 pub mod validate;
 pub mod values;
@@ -116,7 +117,11 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let profile = text(&request.spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
     let is_described = profiles.is_described();
     let mut problems = validate::check_spec(&request.spec, &request.origin, is_described);
-    let (document, in_profile) = match merge(request, &profile, profiles) {
+    let mut spec = request.spec.clone();
+    let misread = texts::settle(&mut spec, &|path| request.origin.written(path));
+    let located = |p: Problem| texts::in_its_place(Problem { location: request.origin.locate(&p.path), ..p });
+    problems.extend(misread.into_iter().map(located));
+    let (document, in_profile) = match merge(request, &spec, &profile, profiles) {
         Ok(merged) => merged,
         Err(error) => {
             // Most of what cannot be merged has the wrong form, which says more.
@@ -141,7 +146,9 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let more: Vec<_> =
         merged.into_iter().filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
     problems.extend(more);
-    problems.extend(request.duplicates.iter().chain(&in_profile).map(|d| twice(d, request.is_strict)));
+    problems.extend(in_profile.problems);
+    let duplicates = request.duplicates.iter().chain(&in_profile.duplicates);
+    problems.extend(duplicates.map(|d| twice(d, request.is_strict)));
     let (fatal, tolerable): (Vec<_>, Vec<_>) = problems.into_iter().partition(|p| strictness.refuses(p.kind));
     if !fatal.is_empty() {
         return Err(ResolveError::Invalid(fatal));
@@ -174,8 +181,19 @@ fn twice(duplicate: &Duplicate, is_strict: bool) -> Problem {
     }
 }
 
-/// The user's spec over its profile, as a whole document; and the keys that stand twice in the profile's files.
-fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<(Value, Vec<Duplicate>), ResolveError> {
+/// What is wrong with the files of a profile.
+struct InProfile {
+    problems: Vec<Problem>,
+    duplicates: Vec<Duplicate>,
+}
+
+/// The user's spec over its profile, as a whole document.
+fn merge(
+    request: &Request,
+    spec: &Value,
+    profile: &str,
+    profiles: &Profiles,
+) -> Result<(Value, InProfile), ResolveError> {
     let wrong = |problem: Problem| {
         let location = request.origin.locate(&problem.path);
         ResolveError::Invalid(vec![Problem { location, ..problem }])
@@ -183,7 +201,7 @@ fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<(Value
     let base = profiles.load(profile).map_err(|e| {
         wrong(Problem { path: "spec.profile".into(), message: e.to_string(), location: None, kind: Kind::Form })
     })?;
-    let mut reversed = translate::reverse_translate(&request.spec).map_err(wrong)?;
+    let mut reversed = translate::reverse_translate(spec).map_err(wrong)?;
     if profiles.ignores_nulls() {
         remove_nulls(&mut reversed);
     }
@@ -196,7 +214,7 @@ fn merge(request: &Request, profile: &str, profiles: &Profiles) -> Result<(Value
     if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
         spec.insert("profile".into(), profile.into());
     }
-    Ok((document, base.duplicates))
+    Ok((document, InProfile { problems: base.problems, duplicates: base.duplicates }))
 }
 
 /// The string at a JSON pointer.
@@ -280,7 +298,7 @@ mod tests {
             "components": {"ingressGateways": [{"name": "A"}], "egressGateways": [{"name": "A"}]}});
         let expected = [
             "spec.hubb: unknown field \"hubb\" (did you mean \"hub\"?)",
-            "spec.values.pilot.resources.limits.cpu: must be a string, not the number 1",
+            "spec.values.pilot.resources.limits.cpu: must be a string, not the number 1; quote it: cpu: \"1\", or as it was meant",
             "spec.tag: invalid value \"a b\": must be up to 128 letters, digits, '_', '.' and '-' such as 1.17.8",
             "spec.components.ingressGateways[name:A].name: invalid value \"A\": must be up to 254 lower-case letters, digits, dots and dashes",
             "spec.components.egressGateways[name:A].name: invalid value \"A\": must be up to 254 lower-case letters, digits, dots and dashes",

@@ -1,5 +1,7 @@
 //! Profiles: named specs, each but `default` a difference from `default`.
 
+use super::texts;
+use super::validate::Problem;
 use crate::request::Duplicate;
 use crate::tree::merge::{overlay_iop, remove_nulls};
 use crate::tree::suggest;
@@ -26,6 +28,8 @@ pub struct Profile {
     pub document: Value,
     /// Keys that stand twice in its files.
     pub duplicates: Vec<Duplicate>,
+    /// Numbers in its files that were meant as texts.
+    pub problems: Vec<Problem>,
 }
 
 /// Why a profile cannot be had.
@@ -151,15 +155,25 @@ fn load_file(path: &str) -> Result<Profile, ProfileError> {
 fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let document = yaml_read::parse_document(text);
     let document = document.map_err(|e| ProfileError::Broken { name: file.to_owned(), message: e.to_string() })?;
-    Ok(document.map_or_else(Profile::default, |document| Profile {
+    let Some(mut document) = document else { return Ok(Profile::default()) };
+    let spans = &document.spans;
+    let problems = document.value.get_mut("spec").map(|spec| {
+        texts::settle(spec, &|path| spans.text(path).map(str::to_owned)).into_iter().map(|problem| {
+            let at = spans.nearest(&problem.path);
+            Problem { location: Some(format!("{file}:{}:{}", at.line, at.column)), ..problem }
+        })
+    });
+    Ok(Profile {
+        problems: problems.into_iter().flatten().collect(),
         duplicates: Duplicate::of(file, &document.duplicates),
         document: document.value,
-    }))
+    })
 }
 
 fn lay_over(mut base: Profile, profile: Profile, name: &str) -> Result<Profile, ProfileError> {
     base.document = overlay_iop(base.document, &profile.document)
         .map_err(|e| ProfileError::Broken { name: name.into(), message: e.to_string() })?;
     base.duplicates.extend(profile.duplicates);
+    base.problems.extend(profile.problems);
     Ok(base)
 }

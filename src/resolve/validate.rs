@@ -18,13 +18,13 @@ mod leaf;
 mod mesh;
 mod usage;
 
-use super::{autoscaling, text};
+use super::{autoscaling, text, texts};
 use crate::api::istio_operator::IstioOperatorSpec;
 use crate::api::proto::{self, describe};
 use crate::api::shape::{Shape, Shaped};
 use crate::request::Origin;
 use crate::request::gateways::LISTS;
-use crate::tree::path::join;
+use crate::tree::path::{self, Path, join};
 use crate::tree::suggest;
 use serde_json::Value;
 use std::fmt;
@@ -73,7 +73,9 @@ impl Problem {
             let (_, last) = p.path.rsplit_once('.').unwrap_or_default();
             last.chars().filter(|c| !c.is_ascii_digit()).collect()
         };
-        self.message == other.message && last(self) == last(other)
+        // What to write depends on whether the place is known.
+        let what = |p: &Self| p.message.split(texts::QUOTE).next().unwrap_or_default().to_owned();
+        what(self) == what(other) && last(self) == last(other)
     }
 }
 
@@ -89,7 +91,7 @@ impl Checker<'_> {
     }
 
     fn add_at(&mut self, path: &str, message: String, location: Option<String>, kind: Kind) {
-        self.problems.push(Problem { path: path.to_owned(), message, location, kind });
+        self.problems.push(texts::in_its_place(Problem { path: path.to_owned(), message, location, kind }));
     }
 
     /// What `values` or `meshConfig` holds, beside the table of its message.
@@ -97,7 +99,11 @@ impl Checker<'_> {
         // Anything but a map is a problem of the spec's own form.
         let Some(value) = value.filter(|v| v.is_object()) else { return };
         for finding in schema.check(message, value, path) {
-            self.add(&finding.path, finding.message, Kind::Content);
+            let below = finding.path.strip_prefix(path).map(|rest| rest.trim_start_matches('.'));
+            let found = below.and_then(|rest| path::get(value, &Path::parse(rest).ok()?)).unwrap_or(&Value::Null);
+            let is_text = finding.message.starts_with("must be a string");
+            let advice = if is_text { self.advice(&finding.path, found) } else { String::new() };
+            self.add(&finding.path, finding.message + &advice, Kind::Content);
         }
     }
 
@@ -133,9 +139,15 @@ impl Checker<'_> {
             }
             (Shape::Integer(least, most), value) => self.check_integer(*least, *most, value, path),
             (shape, found) => {
-                self.add(path, format!("must be {}, not {}", wanted(shape), describe(found)), Kind::Form);
+                let advice = if matches!(shape, Shape::String) { self.advice(path, found) } else { String::new() };
+                self.add(path, format!("must be {}, not {}{advice}", wanted(shape), describe(found)), Kind::Form);
             }
         }
+    }
+
+    /// How to write a text that was read as something else.
+    fn advice(&self, path: &str, found: &Value) -> String {
+        texts::advice(found, path, self.origin.written(path).as_deref())
     }
 
     fn check_integer(&mut self, least: i64, most: i64, value: &Value, path: &str) {
@@ -345,7 +357,7 @@ mod tests {
         let expected = [
             "spec.components.pilot.enabld: unknown field \"enabld\" (did you mean \"enabled\"?)",
             "spec.components.pilot.k8s.replicaCount: must be a whole number, not the string \"three\"",
-            "spec.hub: must be a string, not the number 5",
+            "spec.hub: must be a string, not the number 5; quote it: hub: \"5\", or as it was meant",
             "spec.hubb: unknown field \"hubb\" (did you mean \"hub\"?)",
             "spec.revision: invalid value \"a.b_C\": must be up to 63 lower-case letters, digits and dashes such as 1-17-8",
         ];

@@ -32,19 +32,30 @@ impl Spans {
     /// place.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Position> {
-        self.walk(path).ok()
+        self.walk(path).ok().map(|(position, _)| position)
+    }
+
+    /// The text of the scalar at a path as it is written, without quotes. `None` if there is no scalar.
+    #[must_use]
+    pub fn text(&self, path: &str) -> Option<&str> {
+        let (_, node) = self.walk(path).ok()?;
+        match &self.target(node).kind {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
     }
 
     /// Position of the deepest element of the path that the document has; for errors about what is missing.
     #[must_use]
     pub fn nearest(&self, path: &str) -> Position {
-        self.walk(path).unwrap_or_else(|deepest| deepest)
+        self.walk(path).map_or_else(|deepest| deepest, |(position, _)| position)
     }
 
-    fn walk(&self, path: &str) -> Result<Position, Position> {
+    /// Position and node, or the position of the deepest element there is.
+    fn walk(&self, path: &str) -> Result<(Position, &Node), Position> {
         let mut position = self.graph.root().position;
         if path.is_empty() {
-            return Ok(position);
+            return Ok((position, self.graph.root()));
         }
         let path = Path::parse(path).map_err(|_| position)?;
         let mut node = self.graph.root();
@@ -64,7 +75,7 @@ impl Spans {
             position = self.graph.node(at).position;
             node = self.graph.node(next);
         }
-        Ok(position)
+        Ok((position, node))
     }
 
     /// Key and value node of the last entry with this key, also in merged maps.
