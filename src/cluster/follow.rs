@@ -1,5 +1,6 @@
 //! The metadata of a kind's objects, followed for ever.
 
+use super::outage::is_watch_unreachable;
 use futures::{StreamExt, TryStreamExt};
 use kube::api::{Api, ApiResource, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
@@ -17,6 +18,10 @@ pub async fn follow(client: kube::Client, kind: &ApiResource, config: Config, mu
         match events.try_next().await {
             Ok(Some(event)) => take(event),
             Ok(None) => return,
+            // That is said once, for all kinds.
+            Err(error) if is_watch_unreachable(&error) => {
+                tracing::debug!(kind = kind.kind, %error, "watch interrupted, starting it again");
+            }
             Err(error) => tracing::warn!(kind = kind.kind, %error, "watch interrupted, starting it again"),
         }
     }

@@ -4,8 +4,13 @@
 //! is sent again a few times, at once (see `again`); whatever else fails, who calls decides.
 
 mod again;
+pub mod connect;
 pub mod discovery;
+pub mod fence;
 pub mod follow;
+mod identity;
+pub mod limits;
+pub mod outage;
 
 use crate::object::{Object, ObjectKey};
 use again::{read, write};
