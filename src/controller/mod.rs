@@ -19,6 +19,7 @@
 //! | `index`, `claims`, `fights` | what exists, who wants it, and who changes it back |
 //! | `tally` | what metrics count of all this |
 //! | `rbac` | the role that all this needs |
+//! | `reach` | what a resource may install where |
 //! | `leader` | which of several operators works |
 
 mod bring;
@@ -32,6 +33,7 @@ pub mod leader;
 mod preview;
 mod prune;
 pub mod rbac;
+pub mod reach;
 mod reconcile;
 mod record;
 mod report;
@@ -41,6 +43,7 @@ mod webhooks;
 
 use crate::api::INSTALLED_STATE;
 use crate::api::status::InstallStatus;
+use crate::cluster::outage::{is_caused_by_outage, is_watch_unreachable};
 use crate::cluster::{Cluster, ClusterError, owner_resource};
 use crate::metrics::Metrics;
 use crate::object::ObjectKey;
@@ -61,7 +64,6 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -79,6 +81,8 @@ pub struct Config {
     pub revision: Option<String>,
     /// How many resources are worked on at once.
     pub concurrency: u16,
+    /// Whose resources may reach beyond their own namespace.
+    pub privileged: reach::Privileged,
 }
 
 /// How many IstioOperator resources are read at once: the records among them are large.
@@ -275,7 +279,7 @@ pub async fn run(
 /// Asks until there is an answer, later each time, or until there is no point. Who starts while the API server is away does
 /// not give up, for whoever starts it again after that waits longer; and an API server that has just started refuses what
 /// it allows a moment later.
-async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
+async fn patiently<T, E: std::error::Error + 'static, F: Future<Output = Result<T, E>>>(
     stop: &CancellationToken,
     ask: impl Fn() -> F,
 ) -> Result<T, E> {
@@ -284,6 +288,9 @@ async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
     let mut pause = FIRST;
     loop {
         match ask().await {
+            Err(error) if !stop.is_cancelled() && is_caused_by_outage(&error) => {
+                tracing::debug!(%error, ?pause, "cannot start yet, trying again");
+            }
             Err(error) if !stop.is_cancelled() => {
                 tracing::warn!(%error, ?pause, "cannot start yet, trying again");
             }
@@ -419,7 +426,12 @@ async fn work(
             }
             Err(error) => {
                 context.metrics.count("get_cr_error", [("reason", "unknown")]);
-                tracing::warn!(%error, "watching IstioOperator resources");
+                match &error {
+                    controller::Error::QueueError(watch) if is_watch_unreachable(watch) => {
+                        tracing::debug!(%error, "watching IstioOperator resources");
+                    }
+                    _ => tracing::warn!(%error, "watching IstioOperator resources"),
+                }
             }
         }
         futures::future::ready(())

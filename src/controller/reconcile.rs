@@ -8,6 +8,7 @@ use super::usage::{self, ControlPlane};
 use super::{Claim, Context, Memory, cleanup, preview, record, since, tally, webhooks};
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
+use crate::cluster::outage::is_caused_by_outage;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError, labels};
 use crate::parallel;
@@ -52,7 +53,11 @@ pub(super) fn retry(resource: Arc<DynamicObject>, error: &PassError, context: Ar
     });
     let base = Duration::from_millis(500) * 2_u32.pow(failures.min(7));
     let delay = base.mul_f64(1.0 + f64::from(jitter(&id, failures) % 100) / 400.0).min(Duration::from_mins(1));
-    tracing::warn!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+    if is_caused_by_outage(error) {
+        tracing::debug!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+    } else {
+        tracing::warn!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+    }
     Action::requeue(delay)
 }
 
@@ -119,14 +124,11 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let built = build(resource, context).await?;
     tally::count_build(&context.metrics, resource, built.as_ref().map(|built| &built.manifests));
     let Built { mut manifests, record, plane } = match built {
-        Ok(built) => built,
-        Err(error) => {
-            let invalid = Findings::of(Verdict::Invalid(error.to_string()), generation);
-            report(resource, context, &mut memory, &invalid).await?;
-            context.wake(context.claims.outdate(id));
-            context.metrics.count("reconcile", [("result", "invalid")]);
-            return Ok(Action::await_change());
-        }
+        Ok(built) => match context.config.privileged.refusal(&id.0, &built.manifests) {
+            None => built,
+            Some(refusal) => return refuse(resource, context, id, &mut memory, refusal).await,
+        },
+        Err(error) => return refuse(resource, context, id, &mut memory, error.to_string()).await,
     };
     if context.users.has_tag(labels::DEFAULT) {
         webhooks::deactivate_default(&mut manifests);
@@ -141,6 +143,21 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         Claim { since: since(resource), version: manifests.version.clone(), is_current: true, keys: wanted.keys() };
     context.wake(context.claims.set(id, Some(claim)));
     install(resource, context, id, &mut memory, &wanted, plane).await
+}
+
+/// Tells why a spec cannot be installed; what is installed stays as it is.
+async fn refuse(
+    resource: &DynamicObject,
+    context: &Context,
+    id: &OwnerId,
+    memory: &mut Memory,
+    why: String,
+) -> Result<Action, PassError> {
+    let invalid = Findings::of(Verdict::Invalid(why), resource.metadata.generation.unwrap_or_default());
+    report(resource, context, memory, &invalid).await?;
+    context.wake(context.claims.outdate(id));
+    context.metrics.count("reconcile", [("result", "invalid")]);
+    Ok(Action::await_change())
 }
 
 /// Installs what is wanted, and tells what came of it.
@@ -250,7 +267,8 @@ mod tests {
         let (claims, metrics) = (Arc::new(Claims::default()), Arc::new(Metrics::new("", "")));
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
         let (facts, package) = (ClusterFacts::default(), Arc::new(Package::embedded().unwrap()));
-        let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
+        let privileged = crate::controller::reach::Privileged::All;
+        let config = Config { namespaces: vec![], revision: None, concurrency: 1, privileged };
         let (memories, queue) = Default::default();
         let users = Users::new(index.clone());
         Context { cluster, index, users, claims, facts, package, config, metrics, memories, queue }

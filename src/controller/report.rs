@@ -42,6 +42,8 @@ pub(super) async fn report(
     let new = status::compute(&old, findings, &now);
     let value = serde_json::to_value(&new).unwrap_or_default();
     let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let known = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
+    context.metrics.set_info(&id, Some(known));
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
     let Some(patch) = status::merge_patch(&memory.status(), &value) else { return Ok(None) };
     if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context)) {
