@@ -8,12 +8,16 @@
 
 mod controlplane;
 
+#[path = "server/account.rs"]
+mod account;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/days.rs"]
 mod days;
 #[path = "server/deletion.rs"]
 mod deletion;
+#[path = "server/deploy.rs"]
+mod deploy;
 #[path = "server/dice.rs"]
 mod dice;
 #[path = "server/drift.rs"]
@@ -32,6 +36,12 @@ mod invariants;
 mod kills;
 #[path = "server/lab.rs"]
 mod lab;
+#[path = "server/leader.rs"]
+mod leader;
+#[path = "server/outage.rs"]
+mod outage;
+#[path = "server/process.rs"]
+mod process;
 #[path = "server/proxy.rs"]
 mod proxy;
 #[path = "server/restart.rs"]
@@ -44,5 +54,7 @@ mod sharing;
 mod start;
 #[path = "server/takeover.rs"]
 mod takeover;
+#[path = "server/tenants.rs"]
+mod tenants;
 #[path = "server/upgrade.rs"]
 mod upgrade;
