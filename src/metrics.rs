@@ -1,6 +1,6 @@
 //! Prometheus metrics, under upstream's prefix: its series by their names, and ours beside them.
 //!
-//! Labels take few values: kinds, components, results. Names of objects are in no label.
+//! Labels take few values: kinds, components, results. Only IstioOperator resources are named, and not more than a thousand.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -55,6 +55,21 @@ pub struct Metrics {
     resources: Family<Labels, Gauge>,
     heard: Family<Labels, Gauge>,
     ready: Mutex<HashMap<(String, String), bool>>,
+    infos: Family<Labels, Gauge>,
+    successes: Family<Labels, Gauge>,
+    /// The labels of the resources that are named.
+    named: Mutex<HashMap<(String, String), Labels>>,
+    leader: Gauge,
+    lease_transitions: Gauge,
+    /// How many resources wait, and when anything was last done for one.
+    turn: Mutex<(usize, Instant)>,
+}
+
+/// How many resources are named in labels.
+const NAMED: usize = 1000;
+
+fn labels_of((namespace, name): &(String, String)) -> Labels {
+    vec![("namespace", namespace.clone()), ("name", name.clone())]
 }
 
 fn histogram() -> Histogram {
@@ -90,7 +105,72 @@ impl Metrics {
         let (passes, queue) = (histogram(), Gauge::default());
         ours.register("reconcile_seconds", "time of passes", passes.clone());
         ours.register("queue_depth", "resources that wait for a pass", queue.clone());
-        Self { registry, counters, owned, components, passes, queue, resources, heard, ready: Mutex::default() }
+        let (infos, successes) = (Family::<Labels, Gauge>::default(), Family::<Labels, Gauge>::default());
+        ours.register("resource_info", "resources by name, with status and version", infos.clone());
+        let meaning = "when a resource was last found to be as it should, in seconds since 1970";
+        ours.register("resource_last_success_timestamp_seconds", meaning, successes.clone());
+        let (leader, lease_transitions) = (Gauge::default(), Gauge::default());
+        ours.register("leader", "1 for the operator that works, 0 for one that stands by", leader.clone());
+        let meaning = "how often the lease has gone from one operator to another";
+        ours.register("lease_transitions", meaning, lease_transitions.clone());
+        let (ready, named, turn) = (Mutex::default(), Mutex::default(), Mutex::new((0, Instant::now())));
+        #[rustfmt::skip]
+        let all = Self { registry, counters, owned, components, passes, queue, resources, heard, ready, infos, successes, named,
+            leader, lease_transitions, turn };
+        all
+    }
+
+    /// Whether this is the operator that works.
+    pub fn set_leader(&self, is_leader: bool) {
+        self.leader.set(is_leader.into());
+    }
+
+    /// How often the Lease has changed hands, as it says.
+    pub fn set_lease_transitions(&self, count: i64) {
+        self.lease_transitions.set(count);
+    }
+
+    /// Something was done for a resource.
+    pub fn turn(&self) {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).1 = Instant::now();
+    }
+
+    /// For how long nothing was done although resources wait; `None` where none waits.
+    pub fn stalled_for(&self) -> Option<Duration> {
+        let (waiting, turn) = *self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        (waiting > 0).then(|| turn.elapsed())
+    }
+
+    /// Names a resource with its status and version; `None` once it is gone.
+    pub fn set_info(&self, resource: &(String, String), info: Option<(&str, &str)>) {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = named.get(resource);
+        let Some((status, version)) = info else {
+            if let Some(labels) = named.remove(resource) {
+                self.infos.remove(&labels);
+                self.successes.remove(&labels_of(resource));
+            }
+            return;
+        };
+        let mut labels = labels_of(resource);
+        labels.extend([("status", status.to_owned()), ("version", version.to_owned())]);
+        if before == Some(&labels) || (before.is_none() && named.len() >= NAMED) {
+            return;
+        }
+        if let Some(before) = before {
+            self.infos.remove(before);
+        }
+        self.infos.get_or_create(&labels).set(1);
+        named.insert(resource.clone(), labels);
+    }
+
+    /// A resource is as it should be.
+    fn succeed(&self, resource: &(String, String)) {
+        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        if named.contains_key(resource) {
+            self.successes.get_or_create(&labels_of(resource)).set(i64::try_from(now).unwrap_or(i64::MAX));
+        }
     }
 
     /// The text format.
@@ -135,11 +215,20 @@ impl Metrics {
 
     /// Takes down how long a pass took.
     pub fn time_pass(&self, took: Duration) {
+        self.turn();
         self.passes.observe(took.as_secs_f64());
     }
 
     /// How many resources wait for a pass.
     pub fn set_queue_depth(&self, depth: usize) {
+        {
+            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            // The first that waits begins to wait now.
+            if depth < turn.0 || turn.0 == 0 {
+                turn.1 = Instant::now();
+            }
+            turn.0 = depth;
+        }
         self.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
@@ -151,6 +240,11 @@ impl Metrics {
 
     /// Whether a resource, by namespace and name, is ready; `None` once it is gone.
     pub fn set_ready(&self, resource: &(String, String), is_ready: Option<bool>) {
+        match is_ready {
+            None => self.set_info(resource, None),
+            Some(true) => self.succeed(resource),
+            Some(false) => {}
+        }
         let mut all = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         match is_ready {
             Some(is_ready) => all.insert(resource.clone(), is_ready),
@@ -216,5 +310,57 @@ mod tests {
         assert_eq!((count("true"), count("false")), ("1".into(), "0".into()));
         metrics.set_ready(&id, None);
         assert_eq!((count("true"), count("false")), ("0".into(), "0".into()));
+    }
+    #[test]
+    fn a_resource_is_named_with_what_it_is_now_and_not_when_it_is_gone() {
+        let metrics = Metrics::new("1.17.8", "");
+        let id = ("ns".to_owned(), "x".to_owned());
+        let lines = || {
+            let text = metrics.to_text();
+            let lines = text.lines().filter(|l| l.starts_with("istio_install_operator_resource_"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        metrics.set_ready(&id, Some(true));
+        assert_eq!(lines(), [""; 0], "nothing is known of it");
+        metrics.set_info(&id, Some(("RECONCILING", "1.17.7")));
+        metrics.set_info(&id, Some(("HEALTHY", "1.17.8")));
+        let info =
+            "istio_install_operator_resource_info{namespace=\"ns\",name=\"x\",status=\"HEALTHY\",version=\"1.17.8\"} 1";
+        assert_eq!(lines(), [info]);
+        metrics.set_ready(&id, Some(true));
+        let success = &lines()[1];
+        assert!(
+            success.starts_with(
+                "istio_install_operator_resource_last_success_timestamp_seconds{namespace=\"ns\",name=\"x\"} 1"
+            ),
+            "{success}"
+        );
+        metrics.set_ready(&id, None);
+        assert_eq!(lines(), [""; 0]);
+    }
+
+    #[test]
+    fn not_more_than_a_thousand_resources_are_named() {
+        let metrics = Metrics::new("1.17.8", "");
+        for number in 0..NAMED + 5 {
+            metrics.set_info(&("ns".to_owned(), number.to_string()), Some(("HEALTHY", "1")));
+        }
+        let text = metrics.to_text();
+        assert_eq!(text.lines().filter(|l| l.starts_with("istio_install_operator_resource_info{")).count(), NAMED);
+    }
+
+    #[test]
+    fn a_stall_is_counted_from_when_something_waits_and_nothing_is_done() {
+        let metrics = Metrics::new("1.17.8", "");
+        assert_eq!(metrics.stalled_for(), None);
+        metrics.set_queue_depth(1);
+        metrics.set_queue_depth(2);
+        std::thread::sleep(Duration::from_millis(20));
+        let stalled = metrics.stalled_for().unwrap();
+        assert!(stalled >= Duration::from_millis(20));
+        metrics.turn();
+        assert!(metrics.stalled_for().unwrap() < stalled);
+        metrics.set_queue_depth(0);
+        assert_eq!(metrics.stalled_for(), None);
     }
 }

@@ -13,7 +13,7 @@ use std::str::FromStr;
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -30,16 +30,57 @@ fn filter(level: &str) -> String {
     if level.contains("kube_runtime") { level.to_owned() } else { format!("{level},kube_runtime=warn") }
 }
 
-/// Starts logging, and hands spans to the traces, if there are any. The level is one of error, warn, info, debug, trace, or a
-/// filter such as `info,istio_operator=debug`; it is that of logs only.
-pub fn start(level: &str, format: LogFormat, traces: Option<&Traces>) {
-    // A second start, in tests, keeps the first.
-    let _ = subscriber(level, format, traces).try_init();
+/// Changes what is logged, while it is.
+#[derive(Clone)]
+pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
+
+impl LogLevel {
+    /// What is logged.
+    #[must_use]
+    pub fn get(&self) -> String {
+        self.0.with_current(ToString::to_string).unwrap_or_default()
+    }
+
+    /// From now on this is logged: a level, or a filter.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn set(&self, level: &str) -> Result<(), String> {
+        let wrong = |e: &dyn std::fmt::Display| {
+            format!(
+                "{level:?} is none of error, warn, info, debug, trace, off, nor a filter such as info,istio_operator=debug: {e}"
+            )
+        };
+        if level.is_empty() {
+            return Err(wrong(&"it is empty"));
+        }
+        let filter = EnvFilter::from_str(&filter(level)).map_err(|e| wrong(&e))?;
+        self.0.reload(filter).map_err(|e| e.to_string())
+    }
 }
 
-/// What takes events and spans.
-fn subscriber(level: &str, format: LogFormat, traces: Option<&Traces>) -> impl Subscriber + Send + Sync + use<> {
-    let filter = EnvFilter::from_str(&filter(level)).unwrap_or_else(|_| EnvFilter::new("info"));
+/// Starts logging, and hands spans to the traces, if there are any. The level is one of error, warn, info, debug, trace, or a
+/// filter such as `info,istio_operator=debug`; it is that of logs only, and info where it is neither.
+#[must_use]
+pub fn start(level: &str, format: LogFormat, traces: Option<&Traces>) -> LogLevel {
+    let (subscriber, handle) = subscriber(level, format, traces);
+    // A second start, in tests, keeps the first.
+    let _ = subscriber.try_init();
+    let handle = LogLevel(handle);
+    if let Err(error) = handle.set(level) {
+        tracing::warn!(error, "logging at info");
+    }
+    handle
+}
+
+/// What takes events and spans, and what changes its level.
+fn subscriber(
+    level: &str,
+    format: LogFormat,
+    traces: Option<&Traces>,
+) -> (impl Subscriber + Send + Sync + use<>, reload::Handle<EnvFilter, Registry>) {
+    let chosen = EnvFilter::from_str(&filter(level)).unwrap_or_else(|_| EnvFilter::new(filter("info")));
+    let (filter, handle) = reload::Layer::new(chosen);
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let logs = fmt::layer::<Registry>().with_writer(std::io::stderr).with_ansi(colours).with_target(false);
     let logs = match format {
@@ -49,5 +90,5 @@ fn subscriber(level: &str, format: LogFormat, traces: Option<&Traces>) -> impl S
     // Each with a filter of its own: quieter logs are no reason for holes in traces.
     let mut layers = vec![logs.with_filter(filter).boxed()];
     layers.extend(traces.map(Traces::layer));
-    tracing_subscriber::registry().with(layers)
+    (tracing_subscriber::registry().with(layers), handle)
 }

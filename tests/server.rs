@@ -8,6 +8,8 @@
 
 mod controlplane;
 
+#[path = "server/account.rs"]
+mod account;
 #[path = "server/adoption.rs"]
 mod adoption;
 #[path = "server/canary.rs"]
@@ -24,6 +26,8 @@ mod deletion_guard;
 mod deletion_scale;
 #[path = "server/deletion_waits.rs"]
 mod deletion_waits;
+#[path = "server/deploy.rs"]
+mod deploy;
 #[path = "server/dice.rs"]
 mod dice;
 #[path = "server/drift.rs"]
@@ -42,10 +46,16 @@ mod invariants;
 mod kills;
 #[path = "server/lab.rs"]
 mod lab;
+#[path = "server/leader.rs"]
+mod leader;
 #[path = "server/neighbours.rs"]
 mod neighbours;
 #[path = "server/older.rs"]
 mod older;
+#[path = "server/outage.rs"]
+mod outage;
+#[path = "server/process.rs"]
+mod process;
 #[path = "server/proxy.rs"]
 mod proxy;
 #[path = "server/restart.rs"]
@@ -64,6 +74,8 @@ mod spelling;
 mod start;
 #[path = "server/takeover.rs"]
 mod takeover;
+#[path = "server/tenants.rs"]
+mod tenants;
 #[path = "server/told.rs"]
 mod told;
 #[path = "server/upgrade.rs"]

@@ -1,7 +1,9 @@
 //! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
 //! wrong use.
 
+mod attendant;
 pub mod chart;
+mod duration;
 mod inject;
 mod manifest;
 mod profile;

@@ -1,40 +1,63 @@
 //! `run`: the controller as a process.
+//!
+//! It begins with the [`Attendant`], on whom every way to its end depends, and only then does what may wait.
 
-use super::Outcome;
-use crate::controller::leader::Election;
+use super::attendant::Attendant;
+use super::{Outcome, duration};
+use crate::cluster::connect::{self, Way};
+use crate::cluster::fence::Fence;
+use crate::cluster::outage::{Outage, is_unreachable};
+use crate::cluster::owner_resource;
+use crate::controller::leader::{Election, Surroundings};
+use crate::controller::reach::Privileged;
 use crate::controller::{self, Config};
 use crate::metrics::Metrics;
 use crate::pipeline::{Package, RELEASE};
-use crate::server::{self, Ready};
-use crate::telemetry::{self, LogFormat, Traces};
+use crate::server::{self, Health, Ready, Shown};
+use crate::telemetry::{self, LogFormat, LogLevel, Traces};
 use anyhow::Context;
 use clap::Args;
+use kube::Client;
+use kube::api::{Api, DynamicObject, ListParams};
+use ring::rand::SecureRandom;
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tower::limit::{ConcurrencyLimitLayer, RateLimitLayer};
-use tower::util::MapRequestLayer;
+
+/// How long passes under way may go on after the order to stop: who follows should not wait for a slow API server.
+const GRACE: Duration = Duration::from_millis(1200);
+/// How long the Lease may take to be given up then.
+const RELEASE_WITHIN: Duration = Duration::from_millis(1200);
+/// How long threads may take that compute, or wait for a name to be resolved.
+const THREADS_WITHIN: Duration = Duration::from_millis(500);
+/// How often the runtime says that it turns, and how long it may be silent.
+const TICK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(2));
 
 #[derive(Args)]
 pub(super) struct RunArgs {
-    /// Watch IstioOperator resources of these namespaces only, separated by commas; empty for all.
-    #[arg(long, env = "WATCH_NAMESPACE", default_value = "")]
+    /// Watch IstioOperator resources of these namespaces, separated by commas; empty, or *, for all. Whoever may write one
+    /// of these installs with the rights of the operator.
+    #[arg(long, env = "WATCH_NAMESPACE", default_value = "istio-system")]
     watch_namespace: String,
+    /// Resources of these namespaces, separated by commas, may install anything anywhere; * for all. Those of others only
+    /// what stays in their own namespace.
+    #[arg(long, env = "PRIVILEGED_NAMESPACES", default_value = "istio-system")]
+    privileged_namespaces: String,
     /// Work on resources of this revision only.
     #[arg(long, env = "REVISION", default_value = "")]
     revision: String,
     /// Elect a leader by a Lease in this namespace; empty for none.
     #[arg(long, env = "LEADER_ELECTION_NAMESPACE", default_value = "")]
     leader_election_namespace: String,
-    /// What tells this operator from others in the election.
+    /// What tells this operator from others in the election; made up where it is empty.
     #[arg(long, env = "POD_NAME", default_value = "")]
     pod_name: String,
     /// How long a leader may fail to renew its Lease, such as 10s; others wait twice as long.
-    #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = parse_duration)]
+    #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = renew_deadline)]
     renew_deadline: Duration,
     /// How many resources are worked on at once.
     #[arg(long, default_value_t = 8)]
@@ -42,13 +65,13 @@ pub(super) struct RunArgs {
     /// How many requests a second the API server is asked at most.
     #[arg(long, default_value_t = 200)]
     kube_api_qps: u32,
-    /// How many requests are under way at once at most; a watch that has begun does not count.
+    /// How many reads, and how many writes, are under way at once at most; a watch that has begun does not count.
     #[arg(long, default_value_t = 32)]
     kube_api_in_flight: u16,
     /// How long a connection to the API server may be silent before it counts as lost.
-    #[arg(long, default_value = "90s", value_parser = parse_duration)]
+    #[arg(long, default_value = "90s", value_parser = duration::parse)]
     max_silence: Duration,
-    /// Where /healthz, /readyz and /metrics listen.
+    /// Where /healthz, /readyz, /metrics and /log-level listen.
     #[arg(long, default_value = "0.0.0.0")]
     monitoring_host: IpAddr,
     /// The port of the same; 0 for any.
@@ -100,6 +123,7 @@ fn begin_frugally() {
 
 pub(super) fn run(args: &RunArgs) -> Outcome {
     begin_frugally();
+    let attendant = Attendant::start().context("handle signals")?;
     // Few threads that stay, so that what one has freed is used again: rendering is all that computes for long.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -109,154 +133,243 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
         .build()?;
     let traces = args.traces_endpoint().map(|endpoint| Traces::begin(&endpoint, runtime.handle()));
     let traces = traces.transpose().context("send traces (see --otlp-endpoint)")?;
-    telemetry::start(&args.log_level, args.log_format, traces.as_ref());
-    let served = runtime.block_on(serve(args));
+    let level = telemetry::start(&args.log_level, args.log_format, traces.as_ref());
+    let served = runtime.block_on(serve(args, &attendant, level));
     // After the Lease has been released, so that who follows does not wait.
     if let Some(traces) = traces {
         traces.end();
     }
-    served.map(|()| 0)
+    runtime.shutdown_timeout(THREADS_WITHIN);
+    match served {
+        // What failed because it was to stop has not failed.
+        Err(error) if attendant.stop().is_cancelled() => tracing::debug!(%error, "stopped"),
+        Err(error) => return Err(error),
+        Ok(()) => {}
+    }
+    Ok(0)
 }
 
-async fn serve(args: &RunArgs) -> anyhow::Result<()> {
-    let namespaces: Vec<String> =
-        args.watch_namespace.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+/// What a process shows of itself.
+struct Own {
+    ready: Ready,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow::Result<()> {
     let config = Config {
-        namespaces,
+        namespaces: list(&args.watch_namespace),
         revision: Some(args.revision.clone()).filter(|r| !r.is_empty()),
         concurrency: args.max_concurrent_reconciles,
+        privileged: Privileged::new(&args.privileged_namespaces),
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
-    let ready = Ready::default();
-    let address = SocketAddr::new(args.monitoring_host, args.monitoring_port);
     let metrics = Arc::new(Metrics::new(RELEASE, &args.revision));
-    let (address, serving) = server::listen(address, Arc::clone(&metrics), ready.clone())
-        .await
-        .with_context(|| format!("listen on {address} (see --monitoring-port)"))?;
-    tracing::info!(%address, "serving /healthz, /readyz and /metrics");
-    tokio::spawn(serving);
-
-    let mut kube_config = kube::Config::infer().await.context("find a cluster (KUBECONFIG, or in a pod)")?;
-    // A connection whose other end has vanished is silent for ever. A watch that lives has a bookmark each minute, a
-    // request an answer within as much.
-    kube_config.read_timeout = Some(args.max_silence);
-    kube_config.reset_reader_on_write = true;
-    let counting = Arc::clone(&metrics);
-    let counted = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
-        counting.count("api_request", [("verb", verb(&request))]);
-        request
-    });
-    let client = kube::client::ClientBuilder::try_from(kube_config)?
-        .with_layer(&counted)
-        .with_layer(&ConcurrencyLimitLayer::new(args.kube_api_in_flight.max(1).into()))
-        .with_layer(&RateLimitLayer::new(args.kube_api_qps.max(1).into(), Duration::from_secs(1)))
-        .build();
-    let stop = CancellationToken::new();
-    tokio::spawn(cancel_on_signal(stop.clone()));
-    let Some(mut election) = election(args, client.clone()) else {
-        return work(client, config, metrics, ready, stop).await;
+    let own = Own { ready: Ready::default(), metrics, health: Arc::default() };
+    show(args, attendant, &own, level).await?;
+    tokio::spawn(tick(Arc::clone(&own.health)));
+    let stop = attendant.stop();
+    let fence = Fence::default();
+    own.ready.clear("looking for the API server");
+    let Some(clients) = stop.run_until_cancelled(connect(args, &own.metrics, fence.clone())).await else {
+        return Ok(());
     };
-    // Standing by is what this one is asked to do.
-    ready.set();
+    let (client, for_election) = clients?;
+    let surroundings = Surroundings {
+        fence,
+        ready: own.ready.clone(),
+        health: Arc::clone(&own.health),
+        metrics: Arc::clone(&own.metrics),
+    };
+    let Some(mut election) = election(args, for_election, surroundings)? else {
+        own.metrics.set_leader(true);
+        return work(client, config, &own, stop).await;
+    };
     tokio::select! {
         () = stop.cancelled() => return Ok(()),
         () = election.acquire() => tracing::info!("leading"),
     }
     let worked = tokio::select! {
-        worked = work(client, config, metrics, ready, stop.clone()) => worked,
+        worked = work(client, config, &own, stop) => worked,
         () = election.hold() => {
             // Requests under way are dropped with the work; a new process stands by.
             tracing::warn!("the lease is lost; another operator leads now, ending");
             return Ok(());
         }
-        () = grace(&stop) => {
-            tracing::warn!("passes under way take too long, leaving them");
-            Ok(())
-        }
     };
-    election.release().await;
+    election.release(RELEASE_WITHIN).await;
     worked
 }
 
-/// Ends a while after the order to stop: who follows should not wait for a slow API server.
-async fn grace(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+/// Serves the monitoring port, beside the work.
+async fn show(args: &RunArgs, attendant: &Attendant, own: &Own, level: LogLevel) -> anyhow::Result<()> {
+    let log_level = Arc::new(move |new: Option<&str>| {
+        if let Some(new) = new {
+            level.set(new)?;
+            tracing::info!(level = new, "the level of logs was changed");
+        }
+        Ok(level.get())
+    });
+    let shown = Shown {
+        metrics: Arc::clone(&own.metrics),
+        ready: own.ready.clone(),
+        health: Arc::clone(&own.health),
+        log_level,
+    };
+    let address = SocketAddr::new(args.monitoring_host, args.monitoring_port);
+    let (address, serving) = attendant
+        .handle()
+        .spawn(server::listen(address, shown))
+        .await?
+        .with_context(|| format!("listen on {address} (see --monitoring-port)"))?;
+    tracing::info!(%address, "serving /healthz, /readyz and /metrics");
+    attendant.handle().spawn(serving);
+    Ok(())
 }
 
-async fn work(
-    client: kube::Client,
-    config: Config,
-    metrics: Arc<Metrics>,
-    ready: Ready,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
+/// Says that the runtime turns.
+async fn tick(health: Arc<Health>) {
+    let (period, within) = TICK;
+    loop {
+        health.beat("the runtime", within);
+        tokio::time::sleep(period).await;
+    }
+}
+
+/// A client for the work and one for the election. A kubeconfig may name a program that says who we are: it is waited for on
+/// a thread of its own.
+async fn connect(args: &RunArgs, metrics: &Arc<Metrics>, fence: Fence) -> anyhow::Result<(Client, Client)> {
+    let metrics = Arc::clone(metrics);
+    let count = move |verb: &'static str| {
+        metrics.count("api_request", [("verb", verb)]);
+        // Watches begin anew by themselves.
+        if verb != "WATCH" {
+            metrics.turn();
+        }
+    };
+    let way = Way {
+        count: Arc::new(count),
+        in_flight: args.kube_api_in_flight.into(),
+        per_second: args.kube_api_qps.into(),
+        silence: args.max_silence,
+        fence,
+        outage: Outage::default(),
+    };
+    let clients = tokio::task::spawn_blocking(move || {
+        let config = tokio::runtime::Handle::current().block_on(connect::find())?;
+        Ok((connect::for_work(config.clone(), &way)?, connect::for_election(config, &way)?))
+    });
+    clients.await?
+}
+
+async fn work(client: Client, config: Config, own: &Own, stop: CancellationToken) -> anyhow::Result<()> {
     let package = Package::embedded()?;
-    controller::run(client, config, package, metrics, stop, || {
-        ready.set();
+    let ready = || {
+        own.ready.set();
         tracing::info!("ready");
-    })
-    .await?;
+    };
+    let missing = name_what_is_missing(client.clone(), config.namespaces.clone(), own.ready.clone());
+    tokio::select! {
+        worked = controller::run(client, config, package, Arc::clone(&own.metrics), stop.clone(), ready) => worked?,
+        () = grace(&stop) => tracing::warn!("what is under way takes too long, leaving it"),
+        never = missing => match never {},
+    }
     tracing::info!("stopped");
     Ok(())
 }
 
-/// What a request asks for, as the API server's own metrics call it.
-fn verb(request: &http::Request<kube::client::Body>) -> &'static str {
-    let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-    match request.method().as_str() {
-        "GET" if is_watch => "WATCH",
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        _ => "OTHER",
+/// Ends a while after the order to stop.
+async fn grace(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(GRACE).await;
+}
+
+/// Says at `/readyz` what keeps the operator from working, until nothing does. Never ends.
+async fn name_what_is_missing(client: Client, namespaces: Vec<String>, ready: Ready) -> Infallible {
+    const PERIOD: Duration = Duration::from_secs(3);
+    let resource = owner_resource();
+    let namespace = namespaces.into_iter().next();
+    let api: Api<DynamicObject> = match &namespace {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
+    while ready.missing().is_some() {
+        let listed = api.list_metadata(&ListParams::default().limit(1)).await;
+        ready.want(&match listed {
+            Ok(_) => "reading what exists in the cluster".to_owned(),
+            Err(kube::Error::Api(status)) if status.code == 404 => controller::RunError::Undefined.to_string(),
+            Err(kube::Error::Api(status)) => format!("cannot list IstioOperator resources: {}", status.message),
+            Err(error) if is_unreachable(&error) => format!("the API server cannot be reached: {error}"),
+            Err(error) => format!("cannot list IstioOperator resources: {error}"),
+        });
+        tokio::time::sleep(PERIOD).await;
     }
+    std::future::pending().await
+}
+
+/// Names separated by commas; none of them, or `*`, are all.
+fn list(text: &str) -> Vec<String> {
+    let names: Vec<String> = text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    if names.iter().any(|name| name == "*") { vec![] } else { names }
 }
 
 /// The election to win before working, where one is asked for. The Lease is named as upstream's lock.
-fn election(args: &RunArgs, client: kube::Client) -> Option<Election> {
-    let namespace = Some(args.leader_election_namespace.as_str()).filter(|n| !n.is_empty())?;
+fn election(args: &RunArgs, client: Client, surroundings: Surroundings) -> anyhow::Result<Option<Election>> {
+    let Some(namespace) = Some(args.leader_election_namespace.as_str()).filter(|n| !n.is_empty()) else {
+        return Ok(None);
+    };
     let name = match args.revision.as_str() {
         "" => "istio-operator-lock".to_owned(),
         revision => format!("istio-operator-lock-{revision}"),
     };
     let identity = match args.pod_name.as_str() {
-        "" => format!("istio-operator-{}", std::process::id()),
+        "" => made_up_identity()?,
         pod => pod.to_owned(),
     };
-    Some(Election::new(client, namespace, name, identity, args.renew_deadline))
+    tracing::info!(lease = name, identity, "electing a leader");
+    Ok(Some(Election::new(client, namespace, name, identity, args.renew_deadline, surroundings)))
 }
 
-/// A duration in Go's form with whole units: `10s`, `1m30s`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration such as 10s or 1m30s");
-    let (mut total, mut digits) = (0_u64, String::new());
-    for c in text.chars() {
-        let unit = match c {
-            '0'..='9' => {
-                digits.push(c);
-                continue;
-            }
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return Err(wrong()),
-        };
-        total += std::mem::take(&mut digits).parse::<u64>().map_err(|_| wrong())? * unit;
-    }
-    if digits.is_empty() && total > 0 { Ok(Duration::from_secs(total)) } else { Err(wrong()) }
+/// A name that no other process has: all are process 1 in their containers, and all may have the same host name.
+fn made_up_identity() -> anyhow::Result<String> {
+    let mut random = [0_u8; 8];
+    ring::rand::SystemRandom::new().fill(&mut random).map_err(|_| anyhow::anyhow!("there is no randomness"))?;
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = Some(host.trim()).filter(|h| !h.is_empty()).unwrap_or("istio-operator");
+    Ok(format!("{host}-{:016x}", u64::from_ne_bytes(random)))
 }
 
-async fn cancel_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// A deadline that can be kept.
+fn renew_deadline(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    match duration::parse(text)? {
+        short if short < SHORTEST => Err(format!("{text:?} is too short, {SHORTEST:?} is the least")),
+        deadline => Ok(deadline),
     }
-    stop.cancel();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_processes_make_up_the_same_identity() {
+        let [one, other] = [(); 2].map(|()| made_up_identity().unwrap());
+        assert_ne!(one, other);
+        assert!(!one.contains(char::is_whitespace) && !one.contains(&format!("-{}", std::process::id())), "{one}");
+    }
+
+    #[test]
+    fn no_namespace_and_a_star_are_all_namespaces() {
+        assert_eq!(list(" a, b ,,"), ["a", "b"]);
+        for all in ["", " ", "*", "a,*"] {
+            assert_eq!(list(all), Vec::<String>::new(), "{all:?}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_cannot_be_kept_is_refused() {
+        assert_eq!(renew_deadline("500ms"), Ok(Duration::from_millis(500)));
+        assert!(renew_deadline("1ms").is_err_and(|e| e.contains("too short")));
+    }
 }

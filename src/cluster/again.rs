@@ -4,6 +4,7 @@
 //! within half a second bridge a connection that was cut and a proxy that hiccups; the client itself waits as told by 429 and
 //! 503. An API server that is away for longer is a matter of the queue, which tries the whole pass again.
 
+use super::fence::Fenced;
 use kube::Error;
 use std::time::Duration;
 
@@ -15,9 +16,13 @@ fn is_passing(error: &Error) -> bool {
     is_lost(error) || matches!(error, Error::Api(status) if status.code == 429 || status.code >= 500)
 }
 
-/// Whether there was no answer, or half of one.
+/// Whether there was no answer, or half of one. What was never sent, since another operator may lead, is not.
 fn is_lost(error: &Error) -> bool {
-    matches!(error, Error::Service(_) | Error::HyperError(_) | Error::ReadEvents(_) | Error::SerdeError(_))
+    match error {
+        Error::Service(error) => !error.is::<Fenced>(),
+        Error::HyperError(_) | Error::ReadEvents(_) | Error::SerdeError(_) => true,
+        _ => false,
+    }
 }
 
 /// A read.
@@ -83,6 +88,13 @@ mod tests {
     fn what_the_api_server_failed_at_is_read_again_and_not_written_again() {
         assert_eq!(sent(|| refused(500), 1, false), (2, true));
         assert_eq!(sent(|| refused(500), 1, true), (1, false));
+    }
+
+    #[test]
+    fn what_was_not_sent_since_another_may_lead_is_not_sent_again() {
+        for is_write in [false, true] {
+            assert_eq!(sent(|| Error::Service(Fenced.into()), 9, is_write), (1, false));
+        }
     }
 
     #[test]

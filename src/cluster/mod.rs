@@ -4,9 +4,14 @@
 //! is sent again a few times, at once (see `again`); whatever else fails, who calls decides.
 
 mod again;
+pub mod connect;
 pub mod discovery;
+pub mod fence;
 pub mod follow;
+mod identity;
+pub mod limits;
 pub mod meta;
+pub mod outage;
 mod pages;
 pub mod received;
 mod refusal;

@@ -266,6 +266,10 @@ async fn render(
         Ok(manifests) => manifests,
         Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),
     };
+    // A record is a resource, and may be written by whoever may write those of its namespace.
+    if let Some(why) = context.config.privileged.refusal(&id.0, &manifests) {
+        return Ok(Err(why));
+    }
     if record::digest(&manifests) != digest {
         return Ok(Err("another version of the operator, or of its package, installed it".to_owned()));
     }

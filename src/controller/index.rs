@@ -12,6 +12,7 @@ use super::sight::Sight;
 use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
 use crate::cluster::follow::{Selection, Told, follow, pause};
 use crate::cluster::meta::Meta;
+use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::metrics::Metrics;
 use crate::object::{ObjectKey, labels};
@@ -313,7 +314,9 @@ impl Index {
             }
             (is_news, is_due)
         };
-        if is_news {
+        if is_news && is_caused_by_outage(error) {
+            self.wake_all();
+        } else if is_news {
             tracing::warn!(api_version = id.0, kind = id.1, %error, "objects of this kind cannot be watched; they are read from time to time");
             self.wake_all();
         } else if is_due {

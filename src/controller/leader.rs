@@ -1,20 +1,50 @@
 //! Which of several operators works: the holder of a Lease.
 //!
-//! A Lease is taken when it is free, or when its holder has not renewed it for its duration as seen by our own clock; every
-//! write carries the version that was read, so two can never both succeed. Whoever cannot renew it for the renew deadline
-//! stops working before anybody else can begin.
+//! A Lease is taken when it is free, or when its holder has not renewed it for the duration that stands in it, as seen by our
+//! own clock; every write carries the version that was read, so two can never both succeed. Whoever cannot renew it for the
+//! renew deadline stops working before anybody else can begin; a process that was stopped itself meanwhile is kept from
+//! writing by the [`Fence`].
 
+use crate::cluster::fence::{Fence, Moment};
+use crate::cluster::outage::is_unreachable;
+use crate::metrics::Metrics;
+use crate::server::{Health, Ready};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
+use kube::Client;
 use kube::api::{Api, PostParams};
-use kube::{Client, ResourceExt};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the Lease is renewed, unless the deadline is short.
 const PERIOD: Duration = Duration::from_secs(2);
 /// How often whoever stands by looks at the Lease.
 const STANDBY_PERIOD: Duration = Duration::from_secs(1);
+/// How long a look at the Lease makes ready for.
+const READY_FOR: Duration = Duration::from_secs(15);
+/// How long a look at the Lease may take before it is tried again, on another connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often a write of the Lease that somebody was faster with is tried again at once.
+const RACES: usize = 5;
+/// How long the same trouble goes without another line in the log.
+const REPEAT: Duration = Duration::from_mins(1);
+/// A loop that has not turned for so long hangs.
+const HANGS: Duration = Duration::from_mins(2);
+const HEART: &str = "the election";
+
+/// What an election is told of, and tells.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Kept open while the Lease is surely ours.
+    pub fence: Fence,
+    /// Whether the operator is ready, as long as it stands by.
+    pub ready: Ready,
+    /// Whether the loop turns.
+    pub health: Arc<Health>,
+    /// Whether it leads.
+    pub metrics: Arc<Metrics>,
+}
 
 /// A Lease to be held.
 pub struct Election {
@@ -22,29 +52,75 @@ pub struct Election {
     name: String,
     identity: String,
     renew_deadline: Duration,
-    /// The holder's last renewal, and when we first saw it.
-    seen: Option<(Option<MicroTime>, Instant)>,
+    surroundings: Surroundings,
+    /// The holder and its last renewal, and when we first saw it.
+    seen: Option<(String, Option<MicroTime>, Instant)>,
+    /// The last trouble that was told, and when.
+    told: Option<(String, Instant)>,
+}
+
+/// Why the Lease could not be looked at.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{}", brief(.0))]
+    Request(#[from] kube::Error),
+    #[error("the API server does not answer")]
+    Silence(#[from] tokio::time::error::Elapsed),
+    #[error("others write it all the time")]
+    Races,
+}
+
+fn brief(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl Trouble {
+    fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Request(error) if is_unreachable(error))
+    }
 }
 
 impl Election {
-    /// For the Lease of this name; the identity tells the holders apart.
+    /// For the Lease of this name; the identity tells the holders apart. The client should be nobody else's, lest others'
+    /// requests keep a renewal waiting.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: String, identity: String, renew_deadline: Duration) -> Self {
-        Self { leases: Api::namespaced(client, namespace), name, identity, renew_deadline, seen: None }
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: String,
+        identity: String,
+        renew_deadline: Duration,
+        surroundings: Surroundings,
+    ) -> Self {
+        let leases = Api::namespaced(client, namespace);
+        Self { leases, name, identity, renew_deadline, surroundings, seen: None, told: None }
     }
 
     /// Waits until the Lease is ours. Safe to cancel.
     pub async fn acquire(&mut self) {
-        let mut told = false;
+        let mut is_told = false;
+        self.surroundings.ready.clear(&format!("the lease {} has not been read yet", self.name));
         loop {
-            match self.take().await {
-                Ok(true) => return,
-                Ok(false) if told => {}
-                Ok(false) => {
-                    told = true;
-                    tracing::info!(lease = self.name, "another operator holds the lease, standing by");
+            self.surroundings.health.beat(HEART, HANGS);
+            match self.attempt(PATIENCE).await {
+                Ok(true) => {
+                    self.surroundings.ready.clear("leading now, reading what exists in the cluster");
+                    self.surroundings.metrics.set_leader(true);
+                    return;
                 }
-                Err(error) => tracing::warn!(lease = self.name, %error, "cannot look at the lease"),
+                Ok(false) => {
+                    self.surroundings.ready.set_for(READY_FOR, "the lease cannot be read any more");
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::info!(lease = self.name, "another operator holds the lease, standing by");
+                    }
+                }
+                Err(trouble) => {
+                    self.surroundings.ready.want(&format!("the lease {} cannot be read: {trouble}", self.name));
+                    self.tell("cannot look at the lease", &trouble);
+                }
             }
             tokio::time::sleep(STANDBY_PERIOD).await;
         }
@@ -56,46 +132,95 @@ impl Election {
         // Twice before the deadline at least.
         let period = PERIOD.min(self.renew_deadline / 3);
         while renewed.elapsed() < self.renew_deadline {
+            self.surroundings.health.beat(HEART, HANGS);
             tokio::time::sleep(period).await;
-            // Whatever happens, work ends before anybody else may begin.
+            // Whatever happens, work ends before anybody else may begin; and one request that hangs leaves time for another.
             let left = self.renew_deadline.saturating_sub(renewed.elapsed());
-            match tokio::time::timeout(left, self.take()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
-                Ok(Ok(false)) => return,
-                Ok(Err(error)) => tracing::warn!(lease = self.name, %error, "cannot renew the lease"),
-                Err(_) => tracing::warn!(lease = self.name, "renewing the lease takes too long"),
+            let begun = Instant::now();
+            match self.attempt(left.min(self.renew_deadline / 3)).await {
+                Ok(true) => renewed = begun,
+                Ok(false) => break,
+                Err(trouble) => self.tell("cannot renew the lease", &trouble),
             }
+        }
+        self.surroundings.metrics.set_leader(false);
+    }
+
+    /// Gives the Lease up, so that another operator need not wait for its end; tries for no longer than told.
+    pub async fn release(&self, patience: Duration) {
+        let attempts = async {
+            for _ in 0..RACES {
+                match self.give_up().await {
+                    Err(kube::Error::Api(status)) if status.code == 409 => {}
+                    other => return other,
+                }
+            }
+            Ok(())
+        };
+        self.surroundings.metrics.set_leader(false);
+        match tokio::time::timeout(patience, attempts).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(lease = self.name, error = brief(&error), "cannot release the lease"),
+            Err(_) => tracing::warn!(lease = self.name, "cannot release the lease: the API server does not answer"),
         }
     }
 
-    /// Gives the Lease up, so that another operator need not wait for its end.
-    pub async fn release(&self) {
-        let Ok(Some(mut lease)) = self.leases.get_opt(&self.name).await else { return };
+    async fn give_up(&self) -> Result<(), kube::Error> {
+        let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };
         let Some(spec) = lease.spec.as_mut().filter(|s| s.holder_identity.as_deref() == Some(&self.identity)) else {
-            return;
+            return Ok(());
         };
         spec.holder_identity = Some(String::new());
-        if let Err(error) = self.leases.replace(&self.name, &PostParams::default(), &lease).await {
-            tracing::warn!(lease = self.name, %error, "cannot release the lease");
-        }
+        self.leases.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
     }
 
-    /// Takes or renews the Lease, if it is free or ours.
-    async fn take(&mut self) -> Result<bool, kube::Error> {
-        let params = PostParams::default();
-        let result = match self.leases.get_opt(&self.name).await? {
-            None => self.leases.create(&params, &self.lease(None)).await,
-            Some(lease) if self.is_takeable(&lease) => {
-                self.leases.replace(&self.name, &params, &self.lease(Some(&lease))).await
-            }
-            Some(_) => return Ok(false),
-        };
-        match result {
-            Ok(_) => Ok(true),
-            // Somebody was faster.
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-            Err(error) => Err(error),
+    /// Says what is wrong, unless that was said lately or is said elsewhere.
+    fn tell(&mut self, act: &str, trouble: &Trouble) {
+        let text = trouble.to_string();
+        if trouble.is_unreachable()
+            || self.told.as_ref().is_some_and(|(told, at)| *told == text && at.elapsed() < REPEAT)
+        {
+            tracing::debug!(lease = self.name, error = text, "{act}");
+            return;
         }
+        tracing::warn!(lease = self.name, error = text, "{act}");
+        self.told = Some((text, Instant::now()));
+    }
+
+    /// Takes or renews the Lease, if it is free or ours, within a time. Whether it is ours then.
+    async fn attempt(&mut self, patience: Duration) -> Result<bool, Trouble> {
+        let begun = Moment::now();
+        let taken = tokio::time::timeout(patience, self.take()).await??;
+        if taken {
+            // From when it was asked for: others count from when they see it.
+            self.surroundings.fence.renewed(begun, self.renew_deadline);
+            self.told = None;
+        }
+        Ok(taken)
+    }
+
+    async fn take(&mut self) -> Result<bool, Trouble> {
+        let params = PostParams::default();
+        for _ in 0..RACES {
+            let written = match self.leases.get_opt(&self.name).await? {
+                None => self.leases.create(&params, &self.lease(None)).await,
+                Some(lease) if self.is_takeable(&lease) => {
+                    self.leases.replace(&self.name, &params, &self.lease(Some(&lease))).await
+                }
+                Some(_) => return Ok(false),
+            };
+            match written {
+                Ok(lease) => {
+                    let transitions = lease.spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+                    self.surroundings.metrics.set_lease_transitions(transitions.into());
+                    return Ok(true);
+                }
+                // Somebody was faster, perhaps only to annotate it: what it says now counts.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Trouble::Races)
     }
 
     fn is_takeable(&mut self, lease: &Lease) -> bool {
@@ -105,12 +230,20 @@ impl Election {
             return true;
         }
         match &self.seen {
-            Some((renewal, since)) if *renewal == spec.renew_time => since.elapsed() > self.renew_deadline * 2,
+            Some((who, renewal, since)) if who == holder && *renewal == spec.renew_time => {
+                since.elapsed() > self.duration_of(spec)
+            }
             _ => {
-                self.seen = Some((spec.renew_time.clone(), Instant::now()));
+                self.seen = Some((holder.to_owned(), spec.renew_time.clone(), Instant::now()));
                 false
             }
         }
+    }
+
+    /// How long the holder may work without a renewal: the holder knows.
+    fn duration_of(&self, spec: &LeaseSpec) -> Duration {
+        let seconds = spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
+        seconds.map_or(self.renew_deadline * 2, Duration::from_secs)
     }
 
     fn lease(&self, before: Option<&Lease>) -> Lease {
@@ -118,18 +251,18 @@ impl Election {
         let ours = spec.is_some_and(|s| s.holder_identity.as_deref() == Some(&self.identity));
         let now = MicroTime(Timestamp::now());
         let changes = spec.and_then(|s| s.lease_transitions).unwrap_or_default();
+        // In whole seconds, and never less than twice the deadline.
+        let duration = (self.renew_deadline * 2).as_millis().div_ceil(1000);
+        // What others wrote on it stays.
+        let metadata = before.map(|lease| lease.metadata.clone()).unwrap_or_default();
         Lease {
-            metadata: ObjectMeta {
-                name: Some(self.name.clone()),
-                resource_version: before.and_then(ResourceExt::resource_version),
-                ..ObjectMeta::default()
-            },
+            metadata: ObjectMeta { name: Some(self.name.clone()), managed_fields: None, ..metadata },
             spec: Some(LeaseSpec {
                 holder_identity: Some(self.identity.clone()),
-                lease_duration_seconds: i32::try_from((self.renew_deadline * 2).as_secs()).ok(),
+                lease_duration_seconds: i32::try_from(duration).ok(),
                 acquire_time: if ours { spec.and_then(|s| s.acquire_time.clone()) } else { Some(now.clone()) },
                 renew_time: Some(now),
-                lease_transitions: Some(if ours { changes } else { changes + i32::from(before.is_some()) }),
+                lease_transitions: Some(if ours { changes } else { changes.saturating_add(before.is_some().into()) }),
                 ..LeaseSpec::default()
             }),
         }

@@ -24,6 +24,7 @@
 //! | `claims`, `fights` | who wants what exists, and who changes it back |
 //! | `tally` | what metrics count of all this |
 //! | `rbac` | the role that all this needs |
+//! | `reach` | what a resource may install where |
 //! | `leader` | which of several operators works |
 
 mod bring;
@@ -41,6 +42,7 @@ pub mod leader;
 mod preview;
 mod prune;
 pub mod rbac;
+pub mod reach;
 mod reconcile;
 mod record;
 mod report;
@@ -54,6 +56,7 @@ mod webhooks;
 
 use crate::api::INSTALLED_STATE;
 use crate::api::status::InstallStatus;
+use crate::cluster::outage::{is_caused_by_outage, is_watch_unreachable};
 use crate::cluster::received::Received;
 use crate::cluster::{Cluster, ClusterError, owner_resource};
 use crate::component::Component;
@@ -79,7 +82,6 @@ use serde_json::Value;
 use statuses::{Statuses, version_of};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -97,6 +99,8 @@ pub struct Config {
     pub revision: Option<String>,
     /// How many resources are worked on at once.
     pub concurrency: u16,
+    /// Whose resources may reach beyond their own namespace.
+    pub privileged: reach::Privileged,
 }
 
 /// How many IstioOperator resources are read at once: the records among them are large.
@@ -318,7 +322,10 @@ pub async fn run(
         some => some.iter().cloned().map(Some).collect(),
     };
     let claims = Arc::new(Claims::default());
-    let Some(unread) = patiently(&stop, || load_claims(&cluster, &claims, &namespaces)).await else { return Ok(()) };
+    let Some(unread) = patiently(&stop, || load_claims(&cluster, &claims, &namespaces, &config.privileged)).await
+    else {
+        return Ok(());
+    };
     let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
     index.watch_from_the_start();
     let users = Users::new(index.clone());
@@ -364,7 +371,7 @@ pub async fn run(
 /// Asks until there is an answer, later each time; `None` when told to stop. Who starts while the API server is away does
 /// not give up, for whoever starts it again after that waits longer; and an API server that has just started refuses what
 /// it allows a moment later.
-async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
+async fn patiently<T, E: std::error::Error + 'static, F: Future<Output = Result<T, E>>>(
     stop: &CancellationToken,
     ask: impl Fn() -> F,
 ) -> Option<T> {
@@ -374,6 +381,9 @@ async fn patiently<T, E: Display, F: Future<Output = Result<T, E>>>(
     loop {
         match stop.run_until_cancelled(ask()).await? {
             Ok(answer) => return Some(answer),
+            Err(error) if is_caused_by_outage(&error) => {
+                tracing::debug!(%error, ?pause, "cannot start yet, trying again");
+            }
             Err(error) => tracing::warn!(%error, ?pause, "cannot start yet, trying again"),
         }
         stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
@@ -387,6 +397,7 @@ async fn load_claims(
     cluster: &Cluster,
     claims: &Claims,
     namespaces: &[Option<String>],
+    privileged: &reach::Privileged,
 ) -> Result<BTreeSet<OwnerId>, RunError> {
     let mut unread = BTreeSet::new();
     for namespace in namespaces {
@@ -398,7 +409,8 @@ async fn load_claims(
                 error if error.is_absent() => RunError::Undefined,
                 error => error.into(),
             })?;
-            unread.extend(list.items.into_iter().filter_map(|read| load_claim(&read.into_object(), claims)));
+            let items = list.items.into_iter().map(Received::into_object);
+            unread.extend(items.filter_map(|resource| load_claim(&resource, claims, privileged)));
             match list.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => page = page.continue_token(&next),
                 None => break,
@@ -409,17 +421,20 @@ async fn load_claims(
 }
 
 /// Records what a resource is known to have. Returns it where it may want something.
-fn load_claim(resource: &DynamicObject, claims: &Claims) -> Option<OwnerId> {
+fn load_claim(resource: &DynamicObject, claims: &Claims, privileged: &reach::Privileged) -> Option<OwnerId> {
     let status = resource.data.get("status").and_then(Value::as_str).unwrap_or_default();
     let status = serde_json::from_str(status).unwrap_or_default();
+    let namespace = resource.namespace().unwrap_or_default();
+    // Whoever may write a status must not thereby keep what is others' from being deleted.
+    let may_have = |key: &ObjectKey| privileged.includes(&namespace) || key.namespace == namespace;
     let claim = Claim {
         since: since(resource),
         version: InstallStatus::read(&status).version.unwrap_or_default(),
         revision: revision(resource).to_owned(),
         is_current: false,
-        keys: inventory_of(&status).into_keys().collect(),
+        keys: inventory_of(&status).into_keys().filter(may_have).collect(),
     };
-    let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let id = (namespace.clone(), resource.name_any());
     claims.set(&id, Some(claim));
     let wants_something = resource.metadata.deletion_timestamp.is_none() && !reconcile::is_left_alone(resource);
     wants_something.then_some(id)
@@ -528,7 +543,12 @@ async fn work(
             }
             Err(error) => {
                 context.metrics.count("get_cr_error", [("reason", "unknown")]);
-                tracing::warn!(%error, "watching IstioOperator resources");
+                match &error {
+                    controller::Error::QueueError(watch) if is_watch_unreachable(watch) => {
+                        tracing::debug!(%error, "watching IstioOperator resources");
+                    }
+                    _ => tracing::warn!(%error, "watching IstioOperator resources"),
+                }
             }
         }
         futures::future::ready(())

@@ -25,15 +25,16 @@ const OWN: &[(&str, &[&str], &[&str])] = &[
     ("", &["events"], &["get", "create", "patch"]),
     // Which revisions tags stand for.
     ("admissionregistration.k8s.io", &["mutatingwebhookconfigurations"], &["list", "watch"]),
-    ("coordination.k8s.io", &["leases"], &["get", "create", "update"]),
+    // The Lease of the election is in a Role of the operator's own namespace.
 ];
 
 /// Specs that between them render every kind of object that the charts have.
 fn specs(profiles: &[&str]) -> Vec<Value> {
-    // Everything that a template asks for before it renders another kind, or allows more.
+    // Everything that a template asks for before it renders another kind, or allows more; but for `cni.taint`, whose role
+    // allows to write all Leases, and which has a role of its own (config/rbac/cni-taint).
     let values = json!({
         "defaultRevision": "default",
-        "cni": {"repair": {"enabled": true}, "taint": {"enabled": true}, "resourceQuotas": {"enabled": true}},
+        "cni": {"repair": {"enabled": true}, "resourceQuotas": {"enabled": true}},
         "global": {"istiod": {"enableAnalysis": true}, "externalIstiod": true, "remotePilotAddress": "10.0.0.1"},
     });
     let with = |profile: &str, values: &Value| json!({"profile": profile, "values": values, "components": {"cni": {"enabled": true}}});
@@ -169,6 +170,27 @@ mod tests {
         assert!(verbs(&role, "authentication.k8s.io", "tokenreviews").contains("create"), "istiod's role grants it");
         let text = role.to_string();
         assert!(!text.contains("escalate") && !text.contains("\"bind\"") && !text.contains("impersonate"));
+    }
+
+    /// Leases are the locks of Kubernetes' own controllers, and its nodes' signs of life.
+    #[test]
+    fn leases_are_only_in_the_role_that_few_need() {
+        let package = Package::embedded().unwrap();
+        let role = cluster_role(&package).unwrap();
+        assert_eq!(verbs(&role, "coordination.k8s.io", "leases"), BTreeSet::new());
+        let text = std::fs::read_to_string("config/rbac/cni-taint/role.yaml").unwrap();
+        let extra = crate::tree::yaml_read::parse(&text).unwrap();
+        let spec = json!({"profile": "empty", "components": {"cni": {"enabled": true}},
+            "values": {"cni": {"taint": {"enabled": true}}}});
+        let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
+        let manifests = pipeline::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
+        let mut granted = Rules::new();
+        manifests.parts.iter().flat_map(|p| &p.objects).for_each(|o| allow_what_is_granted(&mut granted, o));
+        assert!(granted.keys().any(|(group, ..)| group == "coordination.k8s.io"), "the chart grants none");
+        for ((group, resource, _), wanted) in granted {
+            let held = &verbs(&role, &group, &resource) | &verbs(&extra, &group, &resource);
+            assert!(held.is_superset(&wanted), "{group} {resource}: {wanted:?} are granted, {held:?} are held");
+        }
     }
 
     #[test]

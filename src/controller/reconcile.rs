@@ -8,6 +8,7 @@ use super::usage::{self, ControlPlane};
 use super::{Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, since, tally, webhooks};
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
+use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::UNREADABLE;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
@@ -55,7 +56,11 @@ pub(super) fn retry(resource: Arc<DynamicObject>, error: &PassError, context: Ar
     });
     let base = Duration::from_millis(500) * 2_u32.pow(failures.min(7));
     let delay = base.mul_f64(1.0 + f64::from(jitter(&id, failures) % 100) / 400.0).min(Duration::from_mins(1));
-    tracing::warn!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+    if is_caused_by_outage(error) {
+        tracing::debug!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+    } else {
+        tracing::warn!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+    }
     Action::requeue(delay)
 }
 
@@ -126,7 +131,10 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     }
     let built = build(resource, context).await?;
     tally::count_build(&context.metrics, resource, built.as_ref().map(|built| &built.manifests));
-    let Built { mut manifests, record, plane } = match built {
+    let Built { mut manifests, record, plane, .. } = match built {
+        Ok(Built { refusal: Some(why), .. }) => {
+            return refuse(resource, context, id, &mut memory, Verdict::Invalid(why)).await;
+        }
         Ok(built) => built,
         Err(error) => return refuse(resource, context, id, &mut memory, Verdict::Invalid(error.to_string())).await,
     };
@@ -282,6 +290,8 @@ struct Built {
     manifests: Manifests,
     record: Object,
     plane: Option<ControlPlane>,
+    /// Why a resource of this namespace may not have it.
+    refusal: Option<String>,
 }
 
 /// From the spec to manifests, on a thread that may compute for long.
@@ -290,16 +300,18 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
     let (namespace, name) = id_of(resource);
     let resource = serde_json::to_value(resource).unwrap_or_default();
     let (facts, package, claims) = (context.facts.get(), Arc::clone(&context.package), Arc::clone(&context.claims));
+    let privileged = context.config.privileged.clone();
     let work = move || {
         let manifests = parallel::alone(|| pipeline::from_resource(&resource, &facts, &package));
         let built = manifests.map(|mut manifests| {
             let plane = usage::control_plane(&manifests);
+            let refusal = privileged.refusal(&namespace, &manifests);
             let id = (namespace, name);
             let is_taken = claims.is_record_name_taken(&id, &manifests.revision);
             let name_of = if is_taken { record::distinct_name } else { record::name };
             let record_name = name_of(&id.1, &manifests.revision);
             let record = record::record((&id.0, &id.1), &record_name, &mut manifests)?;
-            Ok(Built { manifests, record, plane })
+            Ok(Built { manifests, record, plane, refusal })
         });
         match built {
             Ok(built) => built.map(Ok),
@@ -331,7 +343,8 @@ mod tests {
         let (claims, metrics) = (Arc::new(Claims::default()), Arc::new(Metrics::new("", "")));
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
         let (facts, package) = (Facts::default(), Arc::new(Package::embedded().unwrap()));
-        let config = Config { namespaces: vec![], revision: None, concurrency: 1 };
+        let privileged = crate::controller::reach::Privileged::All;
+        let config = Config { namespaces: vec![], revision: None, concurrency: 1, privileged };
         let (memories, queue, statuses, unread, orphans) = Default::default();
         let users = Users::new(index.clone());
         let started = Instant::now();

@@ -45,6 +45,8 @@ pub(super) async fn report(
     let new = status::compute(&old, findings, inventory::to_lines(&memory.inventory), &now);
     let value = status::with_fields_of_others(&new, &before);
     let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let known = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
+    context.metrics.set_info(&id, Some(known));
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
     context.statuses.begin(resource, &value);
     let Some(patch) = status::merge_patch(&before, &value) else {

@@ -65,7 +65,7 @@ pub(crate) fn collect(work: impl Future<Output = ()>) -> Collected {
     let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
     runtime.spawn(serve(listener, Arc::clone(&received)));
     let traces = Traces::begin(&endpoint, runtime.handle()).unwrap();
-    runtime.block_on(work.with_subscriber(subscriber("off", LogFormat::Text, Some(&traces))));
+    runtime.block_on(work.with_subscriber(subscriber("off", LogFormat::Text, Some(&traces)).0));
     traces.end();
     let received = std::mem::take(&mut *received.lock().unwrap());
     let (paths, messages): (Vec<_>, Vec<_>) = received.into_iter().unzip();

@@ -61,7 +61,7 @@ fn a_collector_that_is_away_or_silent_holds_up_neither_work_nor_the_end() {
         let runtime = runtime();
         let traces = Traces::begin(&endpoint, runtime.handle()).unwrap();
         let begun = Instant::now();
-        tracing::subscriber::with_default(subscriber("error", LogFormat::Text, Some(&traces)), || {
+        tracing::subscriber::with_default(subscriber("error", LogFormat::Text, Some(&traces)).0, || {
             // More than the queue takes.
             for _ in 0..10_000 {
                 tracing::info_span!("pass").in_scope(|| {});

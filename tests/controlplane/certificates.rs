@@ -16,7 +16,7 @@ fn named(common_name: &str, organization: Option<&str>) -> DistinguishedName {
     name
 }
 
-/// Writes `ca.crt`, `server.crt`, `server.key`, `admin.crt`, `admin.key`, `sa.key` and `sa.pub` into the folder.
+/// Writes `ca.crt`, `ca.key`, `server.crt`, `server.key`, `admin.crt`, `admin.key`, `sa.key` and `sa.pub` into the folder.
 pub fn write(dir: &Path) -> Result<()> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::default();
@@ -24,6 +24,7 @@ pub fn write(dir: &Path) -> Result<()> {
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     std::fs::write(dir.join("ca.crt"), ca.self_signed(&ca_key)?.pem())?;
+    std::fs::write(dir.join("ca.key"), ca_key.serialize_pem())?;
     let issuer = Issuer::new(ca, ca_key);
 
     let mut server = CertificateParams::new(["localhost", "127.0.0.1", "kubernetes.default.svc"].map(String::from))?;

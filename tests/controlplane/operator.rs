@@ -29,14 +29,16 @@ impl Operator {
 
     /// The same, but only waits until it listens.
     pub fn begin(binary: &Path, kubeconfig: &OsStr, folder: &Path, args: &[&str]) -> Result<Self> {
+        let mut command = Command::new(binary);
+        command.arg("run").args(args).env("KUBECONFIG", kubeconfig);
+        Self::begin_as(command, folder)
+    }
+
+    /// The same of any command that comes to `run`.
+    pub fn begin_as(mut command: Command, folder: &Path) -> Result<Self> {
         let log = folder.join("operator.log");
         let earlier = std::fs::read_to_string(&log).unwrap_or_default().len();
-        let mut command = Command::new(binary);
-        command
-            .args(["run", "--monitoring-host=127.0.0.1", "--monitoring-port=0"])
-            .args(args)
-            .env("KUBECONFIG", kubeconfig)
-            .env("NO_COLOR", "1");
+        command.args(["--monitoring-host=127.0.0.1", "--monitoring-port=0"]).env("NO_COLOR", "1");
         let mut process = Process::spawn("the operator", &mut command, &log)?;
         let address = wait("the operator to listen", START_DEADLINE, || {
             if let Some(status) = process.ended()? {
@@ -90,6 +92,21 @@ impl Operator {
     /// Asks it to end, and waits until it has.
     pub fn terminate(mut self) -> Result<ExitStatus> {
         self.process.terminate(Duration::from_secs(30))
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Where its monitoring port is.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// All of its log.
+    pub fn log(&self) -> String {
+        self.process.log()
     }
 
     /// The end of its log.

@@ -82,7 +82,7 @@ impl Lab {
     }
 
     /// A kubeconfig with the operator's service account instead of the administrator.
-    fn log_in_as_operator(&self) {
+    pub fn log_in_as_operator(&self) {
         let token = self.kubectl(&["create", "token", "istio-operator", "-n", "istio-operator", "--duration=4h"]);
         let text = self.kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"]);
         let mut config: Value = serde_json::from_str(&text).unwrap();
@@ -135,6 +135,11 @@ impl Lab {
     /// Runs a future of the client's.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// A kubeconfig with the operator's service account.
+    pub fn account(&self) -> &Path {
+        &self.account
     }
 
     /// The control plane, for whom wants to break it.

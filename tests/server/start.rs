@@ -65,7 +65,7 @@ fn resources_of_other_namespaces_are_left_alone(lab: &Lab) {
         lab.kubectl(&["create", "namespace", namespace]);
     }
     lab.apply_named("ignored", &gateway("ignored", "istio-system"));
-    lab.watch_over(lab.start_another("scoped", &["--watch-namespace=other,team"]));
+    lab.watch_over(lab.start_another("scoped", &["--watch-namespace=other,team", "--privileged-namespaces=team"]));
     let resource = |name: &str, namespace: &str| {
         json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "metadata": {"name": name},
             "spec": {"profile": "empty", "components": {"ingressGateways": [

@@ -12,6 +12,7 @@ use super::super::sight::Sight;
 use super::{PROXY_LABEL, Pods, RUNNING, is_of, label, points_to, revision_of};
 use crate::cluster::follow::{Selection, Told, follow};
 use crate::cluster::meta::Meta;
+use crate::cluster::outage::is_unreachable;
 use crate::object::labels::{self, TAG};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
@@ -232,7 +233,8 @@ impl Users {
         tracing::debug!(what = source.name(), %error, "watch interrupted, starting it again");
         self.index.metrics().count("watch_errors", [("kind", source.name())]);
         let is_blind = self.state().sights.entry(source).or_default().fail(error.to_string(), Instant::now());
-        if is_blind {
+        // That the API server is away is said elsewhere, once.
+        if is_blind && !is_unreachable(error) {
             tracing::warn!(what = source.name(), %error, "cannot be watched, so it is not known which revisions are in use");
         }
         is_blind

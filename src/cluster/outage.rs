@@ -1,0 +1,215 @@
+//! An API server that cannot be reached is said once, then how long it lasts, then that it is over. Whoever asked it for
+//! something says so in debug logs only, see [`is_unreachable`].
+
+use http::{Request, Response};
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tower::{BoxError, Layer, Service};
+
+/// One lost connection is none: it may have been idle for too long.
+const GRACE: Duration = Duration::from_secs(1);
+/// How often an outage that lasts is told.
+const REMIND: Duration = Duration::from_mins(1);
+
+/// Whether there was no answer at all, which is told here and needs no other warning.
+#[must_use]
+pub fn is_unreachable(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::HyperError(_) | kube::Error::ReadEvents(_) => true,
+        kube::Error::Service(error) => !is_local(error.as_ref()),
+        _ => false,
+    }
+}
+
+/// The same of a watch.
+#[must_use]
+pub fn is_watch_unreachable(error: &kube::runtime::watcher::Error) -> bool {
+    use kube::runtime::watcher::Error as Watch;
+    match error {
+        Watch::InitialListFailed(error) | Watch::WatchStartFailed(error) | Watch::WatchFailed(error) => {
+            is_unreachable(error)
+        }
+        _ => false,
+    }
+}
+
+/// The same of any error that has one of the API server's among its causes.
+#[must_use]
+pub fn is_caused_by_outage(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        // Boxes are no causes of their own.
+        let asked =
+            cause.downcast_ref::<kube::Error>().or_else(|| cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref));
+        if let Some(asked) = asked {
+            return is_unreachable(asked);
+        }
+        next = cause.source();
+    }
+    false
+}
+
+/// Refused by ourselves.
+fn is_local(error: &(dyn Error + 'static)) -> bool {
+    error.is::<super::fence::Fenced>()
+}
+
+/// What is known of the way to the API server.
+#[derive(Debug, Default)]
+struct State {
+    /// Since when every request has failed.
+    since: Option<Instant>,
+    /// When that was last told.
+    told: Option<Instant>,
+}
+
+/// What there is to say.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    Gone,
+    Still(Duration),
+    Back(Duration),
+}
+
+impl State {
+    fn fail(&mut self, now: Instant, is_certain: bool) -> Option<News> {
+        let since = *self.since.get_or_insert(now);
+        match self.told {
+            None if is_certain || now - since >= GRACE => {
+                self.told = Some(now);
+                Some(News::Gone)
+            }
+            Some(told) if now - told >= REMIND => {
+                self.told = Some(now);
+                Some(News::Still(now - since))
+            }
+            _ => None,
+        }
+    }
+
+    fn answer(&mut self, now: Instant) -> Option<News> {
+        let since = self.since.take()?;
+        self.told.take().map(|_| News::Back(now - since))
+    }
+}
+
+/// Observes all requests of a process.
+#[derive(Clone, Default)]
+pub struct Outage(Arc<Mutex<State>>);
+
+impl Outage {
+    /// How long the API server has been away, if it is.
+    #[must_use]
+    pub fn lasts(&self) -> Option<Duration> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.told.and(state.since).map(|since| since.elapsed())
+    }
+
+    fn take(&self, failure: Option<&(dyn Error + 'static)>) {
+        let now = Instant::now();
+        let news = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match failure {
+                None => state.answer(now),
+                Some(error) => state.fail(now, is_connect(error)),
+            }
+        };
+        let reason = failure.map(chain).unwrap_or_default();
+        match news {
+            Some(News::Gone) => tracing::warn!("the API server cannot be reached: {reason}"),
+            Some(News::Still(away)) => {
+                tracing::warn!("the API server cannot be reached, for {} s now: {reason}", away.as_secs());
+            }
+            Some(News::Back(away)) => tracing::info!("the API server is back, after {} s", away.as_secs()),
+            None => {}
+        }
+    }
+}
+
+/// Whether no connection could be made, so that there is nothing to wait for.
+fn is_connect(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect)
+}
+
+/// An error with its causes, each once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !texts.iter().any(|earlier| earlier.contains(&text)) {
+            texts.push(text);
+        }
+        next = cause.source();
+    }
+    texts.join(": ")
+}
+
+impl<S> Layer<S> for Outage {
+    type Service = Observed<S>;
+
+    fn layer(&self, inner: S) -> Observed<S> {
+        Observed { inner, outage: self.clone() }
+    }
+}
+
+/// A service that is observed, see [`Outage`].
+#[derive(Clone)]
+pub struct Observed<S> {
+    inner: S,
+    outage: Outage,
+}
+
+impl<S, B, A> Service<Request<B>> for Observed<S>
+where
+    S: Service<Request<B>, Response = Response<A>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+{
+    type Response = Response<A>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<A>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (outage, answer) = (self.outage.clone(), self.inner.call(request));
+        Box::pin(async move {
+            let answer = answer.await.map_err(Into::into);
+            outage.take(answer.as_ref().err().map(|error| error.as_ref() as &(dyn Error + 'static)));
+            answer
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_once_then_now_and_then_and_at_its_end() {
+        let (begin, mut state) = (Instant::now(), State::default());
+        let at = |seconds: u64| begin + Duration::from_secs(seconds);
+        assert_eq!(state.answer(at(0)), None);
+        assert_eq!(state.fail(at(1), true), Some(News::Gone));
+        assert!((2..60).all(|second| state.fail(at(second), true).is_none()));
+        assert_eq!(state.fail(at(61), true), Some(News::Still(Duration::from_mins(1))));
+        assert_eq!(state.fail(at(62), true), None);
+        assert_eq!(state.answer(at(70)), Some(News::Back(Duration::from_secs(69))));
+        assert_eq!(state.answer(at(71)), None);
+    }
+
+    #[test]
+    fn a_connection_that_was_cut_is_no_outage() {
+        let (begin, mut state) = (Instant::now(), State::default());
+        assert_eq!(state.fail(begin, false), None);
+        assert_eq!(state.answer(begin + Duration::from_millis(100)), None);
+        assert_eq!(state.fail(begin + Duration::from_secs(5), false), None, "another one, much later");
+        assert_eq!(state.fail(begin + Duration::from_secs(7), false), Some(News::Gone));
+    }
+}

@@ -1,0 +1,181 @@
+//! What a resource may reach: all of the cluster from a privileged namespace, and its own namespace from any other.
+//!
+//! The operator may write ClusterRoles, webhooks and Secrets. Whoever may create an IstioOperator resource uses these rights: an
+//! overlay on the ClusterRoleBinding of istiod gives a tenant all Secrets of the cluster. So of a resource outside the
+//! privileged namespaces everything is looked at that it comes to, however it came about (profile, values, overlays).
+
+use crate::object::Object;
+use crate::object::manifests::Manifests;
+use serde_json::Value;
+
+/// Where control planes live that nobody places.
+const DEFAULT_NAMESPACE: &str = "istio-system";
+/// How many findings are told.
+const TOLD: usize = 5;
+
+/// The namespaces whose resources may install anything anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Privileged {
+    /// Every one.
+    All,
+    /// These.
+    Some(Vec<String>),
+}
+
+impl Privileged {
+    /// Names separated by commas; `*` for all.
+    #[must_use]
+    pub fn new(names: &str) -> Self {
+        let names: Vec<String> = names.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        if names.iter().any(|name| name == "*") { Self::All } else { Self::Some(names) }
+    }
+
+    /// Whether a namespace is one of them.
+    #[must_use]
+    pub fn includes(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(names) => names.iter().any(|name| name == namespace),
+        }
+    }
+
+    /// Why a resource of this namespace may not have these manifests, if so.
+    #[must_use]
+    pub fn refusal(&self, namespace: &str, manifests: &Manifests) -> Option<String> {
+        if self.includes(namespace) {
+            return None;
+        }
+        let mut findings = beyond(namespace, manifests);
+        if findings.is_empty() {
+            return None;
+        }
+        let more = findings.len().saturating_sub(TOLD);
+        findings.truncate(TOLD);
+        let mut found = findings.join("; ");
+        if more > 0 {
+            found = format!("{found}; and {more} more");
+        }
+        Some(format!(
+            "namespace {namespace} is not privileged, so its resources may install into {namespace} only, and nothing that reaches \
+             beyond it: {found}. Move the resource to a privileged namespace, such as istio-system, or have an administrator \
+             start the operator with --privileged-namespaces"
+        ))
+    }
+}
+
+/// All that reaches beyond a namespace.
+fn beyond(namespace: &str, manifests: &Manifests) -> Vec<String> {
+    let objects = manifests.parts.iter().flat_map(|part| &part.objects);
+    let mut findings: Vec<String> = objects
+        .filter_map(|object| {
+            let why = why_beyond(namespace, object)?;
+            Some(format!("{}: {why}", object.key()))
+        })
+        .collect();
+    findings.extend(overlays_on_roles(&manifests.spec));
+    // Where it is missing it would be made; the default one is nobody's choice.
+    if ![namespace, DEFAULT_NAMESPACE].contains(&manifests.namespace.as_str()) {
+        findings.push(format!("spec.namespace {}: another namespace", manifests.namespace));
+    }
+    findings
+}
+
+fn why_beyond(namespace: &str, object: &Object) -> Option<String> {
+    match object.namespace() {
+        "" => return Some("not in a namespace".to_owned()),
+        other if other != namespace => return Some("in another namespace".to_owned()),
+        _ => {}
+    }
+    let value = object.value();
+    match (object.group(), object.kind()) {
+        ("rbac.authorization.k8s.io", "RoleBinding") => binding(namespace, &value),
+        ("rbac.authorization.k8s.io", "Role") => role(&value),
+        ("apps" | "batch" | "", _) => pod(&value),
+        _ => None,
+    }
+}
+
+/// A binding of what is not in the namespace, or to whom is not.
+fn binding(namespace: &str, binding: &Value) -> Option<String> {
+    let role = binding.pointer("/roleRef/kind").and_then(Value::as_str).unwrap_or_default();
+    if role != "Role" {
+        return Some(format!("binds a {role}"));
+    }
+    let subjects = binding.get("subjects").and_then(Value::as_array).into_iter().flatten();
+    let is_own = |subject: &&Value| {
+        let text = |field: &str| subject.get(field).and_then(Value::as_str).unwrap_or_default();
+        text("kind") == "ServiceAccount" && [namespace, ""].contains(&text("namespace"))
+    };
+    let mut others = subjects.filter(|subject| !is_own(subject));
+    others.next().map(|_| "binds somebody who is no service account of the namespace".to_owned())
+}
+
+/// A role that allows more than a gateway needs: to read Secrets.
+fn role(role: &Value) -> Option<String> {
+    let texts = |rule: &Value, field: &str| -> Vec<String> {
+        let list = rule.get(field).and_then(Value::as_array).into_iter().flatten();
+        list.map(|v| v.as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let is_more = |rule: &Value| {
+        texts(rule, "apiGroups").iter().any(|group| !group.is_empty())
+            || texts(rule, "resources").iter().any(|resource| resource != "secrets")
+            || texts(rule, "verbs").iter().any(|verb| !["get", "list", "watch"].contains(&verb.as_str()))
+    };
+    let mut rules = role.get("rules").and_then(Value::as_array).into_iter().flatten();
+    rules.any(is_more).then(|| "allows more than to read Secrets".to_owned())
+}
+
+/// What gives a pod hold of its node.
+const OF_THE_NODE: [&str; 3] = ["hostNetwork", "hostPID", "hostIPC"];
+/// The capabilities that a gateway has.
+const CAPABILITIES: [&str; 1] = ["NET_BIND_SERVICE"];
+
+/// A workload or pod that gets hold of its node.
+fn pod(object: &Value) -> Option<String> {
+    let spec = object.pointer("/spec/template/spec").or_else(|| object.pointer("/spec/jobTemplate/spec/template/spec"));
+    let spec = spec.or_else(|| object.get("spec"))?;
+    let is_true = |value: &Value, field: &str| value.get(field).is_some_and(|v| *v == Value::Bool(true));
+    if let Some(field) = OF_THE_NODE.into_iter().find(|field| is_true(spec, field)) {
+        return Some(format!("its pods have {field}"));
+    }
+    let list = |field: &str| spec.get(field).and_then(Value::as_array).into_iter().flatten();
+    if list("volumes").any(|volume| volume.get("hostPath").is_some_and(|path| !path.is_null())) {
+        return Some("its pods have a hostPath".to_owned());
+    }
+    let containers = ["containers", "initContainers", "ephemeralContainers"].into_iter().flat_map(list);
+    containers.into_iter().find_map(container)
+}
+
+fn container(container: &Value) -> Option<String> {
+    let security = container.get("securityContext")?;
+    let name = container.get("name").and_then(Value::as_str).unwrap_or_default();
+    if security.get("privileged").is_some_and(|v| *v == Value::Bool(true)) {
+        return Some(format!("its container {name} is privileged"));
+    }
+    let added = security.pointer("/capabilities/add").and_then(Value::as_array).into_iter().flatten();
+    let mut more = added.filter_map(Value::as_str).filter(|capability| !CAPABILITIES.contains(capability));
+    more.next().map(|capability| format!("its container {name} has the capability {capability}"))
+}
+
+/// Who may do what is not for a spec to say.
+fn overlays_on_roles(spec: &Value) -> Vec<String> {
+    let mut found = vec![];
+    let mut open = vec![spec.get("components").unwrap_or(&Value::Null)];
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Array(items) => open.extend(items),
+            Value::Object(map) => {
+                open.extend(map.values());
+                let overlays = map.get("overlays").and_then(Value::as_array).into_iter().flatten();
+                let kinds = overlays.filter_map(|overlay| overlay.get("kind")?.as_str());
+                let of_roles = kinds.filter(|kind| kind.contains("Role"));
+                found.extend(of_roles.map(|kind| format!("an overlay on a {kind}")));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests;
