@@ -186,16 +186,16 @@ async fn users(
     if !has_moved {
         return usage::users_of(&context.cluster, &plane.revision, own).await;
     }
-    let objects = wanted.parts.iter().flat_map(|part| &part.objects);
-    for object in objects.filter(|object| webhooks::KIND == object.kind()) {
-        let live = context.cluster.get(object.api_version(), &object.key()).await?;
-        let Some(made) = live.and_then(|live| live.creation_timestamp()) else {
-            // It is not there yet.
-            return usage::users_of(&context.cluster, &plane.revision, own).await;
-        };
-        return usage::users_before(&context.cluster, &plane.revision, own, made.0).await;
+    let mut objects = wanted.parts.iter().flat_map(|part| &part.objects);
+    let made = match objects.find(|object| object.kind() == webhooks::KIND) {
+        Some(object) => context.cluster.get(object.api_version(), &object.key()).await?,
+        None => None,
+    };
+    match made.and_then(|webhook| webhook.creation_timestamp()) {
+        Some(made) => usage::users_before(&context.cluster, &plane.revision, own, made.0).await,
+        // It is not there yet.
+        None => usage::users_of(&context.cluster, &plane.revision, own).await,
     }
-    usage::users_of(&context.cluster, &plane.revision, own).await
 }
 
 /// Whether a control plane with these users stays, and what is said of it.

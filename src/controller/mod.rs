@@ -183,7 +183,7 @@ impl Memory {
 
     /// Takes the status of the resource as it was read.
     fn take_status(&mut self, resource: &DynamicObject) {
-        self.status = resource.data.get("status").and_then(Value::as_str).unwrap_or_default().to_owned();
+        resource.data.get("status").and_then(Value::as_str).unwrap_or_default().clone_into(&mut self.status);
         self.status_version = version_of(resource.resource_version().as_deref());
     }
 

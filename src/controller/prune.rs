@@ -106,8 +106,8 @@ pub(super) fn in_order(unwanted: Vec<Unwanted>) -> Vec<Unwanted> {
     let mut all: Vec<Option<Unwanted>> = unwanted.into_iter().map(Some).collect();
     let keys = all.iter().flatten().map(|u| (u.key.clone(), u.component)).collect();
     let order = plan::prune(keys, &BTreeSet::new());
-    let mut take = |key: &ObjectKey| all.iter_mut().find(|u| u.as_ref().is_some_and(|u| u.key == *key))?.take();
-    order.iter().filter_map(|key| take(key)).collect()
+    let take = |key: &ObjectKey| all.iter_mut().find(|u| u.as_ref().is_some_and(|u| u.key == *key))?.take();
+    order.iter().filter_map(take).collect()
 }
 
 /// The object of an inventory's entry, if it is still there, was installed by us for this resource, and may be deleted.

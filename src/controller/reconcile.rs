@@ -360,9 +360,9 @@ mod tests {
             memories,
             statuses,
             queue,
-            orphans,
             unread,
             started,
+            orphans,
         }
     }
 

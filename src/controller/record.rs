@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Tells of a record which of the fields of its spec are null: an apply cannot say so, and for charts null is not the same as
 /// absent. JSON pointers.
@@ -51,9 +52,9 @@ pub(super) fn record(
     };
     let mut labels = labels::owner_labels(&owner, Component::Base);
     labels.remove(labels::COMPONENT);
-    let mut annotations = json!({IGNORE_RECONCILE: "true", DIGEST: digest(manifests)});
+    let mut annotations = BTreeMap::from([(IGNORE_RECONCILE, "true".to_owned()), (DIGEST, digest(manifests))]);
     if !nulls.is_empty() {
-        annotations[NULLS] = Value::from(json!(nulls).to_string());
+        annotations.insert(NULLS, json!(nulls).to_string());
     }
     let metadata = json!({"name": record_name, "namespace": namespace, "labels": labels, "annotations": annotations});
     // JSON is YAML.
@@ -89,7 +90,9 @@ pub(super) fn is_of_control_plane(component: Component) -> bool {
 
 fn sha256(texts: &[&[u8]]) -> String {
     let mut hasher = Sha256::new();
-    texts.iter().for_each(|text| hasher.update(text));
+    for text in texts {
+        hasher.update(text);
+    }
     hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
