@@ -19,8 +19,8 @@ const PAGE: u32 = 500;
 #[derive(Deserialize)]
 struct Page {
     metadata: Position,
-    #[serde(default)]
-    items: Vec<Item>,
+    /// An empty list is null.
+    items: Option<Vec<Item>>,
 }
 
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ impl Cluster {
             };
             let page = read(ask).await.map_err(wrong)?;
             requests += 1;
-            page.items.into_iter().for_each(|item| take(&item.metadata.into()));
+            page.items.into_iter().flatten().for_each(|item| take(&item.metadata.into()));
             if page.metadata.next.is_empty() {
                 return Ok(requests);
             }
@@ -103,7 +103,16 @@ mod tests {
         );
         let page: Page = serde_json::from_str(&page).unwrap();
         assert_eq!(page.metadata.next, "x");
-        let metadata: ObjectMeta = page.items.into_iter().next().unwrap().metadata.into();
+        let metadata: ObjectMeta = page.items.into_iter().flatten().next().unwrap().metadata.into();
         assert!(metadata.name.as_deref() == Some("p") && metadata.deletion_timestamp.is_some());
+    }
+
+    #[test]
+    fn an_empty_list_is_null() {
+        for items in [r#","items":null"#, r#","items":[]"#, ""] {
+            let page: Page =
+                serde_json::from_str(&format!(r#"{{"metadata":{{"resourceVersion":"1"}}{items}}}"#)).unwrap();
+            assert_eq!(page.items.into_iter().flatten().count(), 0, "{items}");
+        }
     }
 }
