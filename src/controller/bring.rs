@@ -4,7 +4,7 @@ use super::index::OwnerId;
 use super::install::Pass;
 use super::{Seen, Standing};
 use crate::api::IGNORE;
-use crate::apply;
+use crate::apply::{self, Comparison};
 use crate::cluster::ClusterError;
 use crate::component::Component;
 use crate::object::Object;
@@ -97,16 +97,9 @@ impl Pass<'_> {
             let seen = Seen { digest, api_version, uid, resource_version, readiness: Readiness::Ready, standing };
             return Ok(Brought::unchanged(seen));
         }
-        let live = match self.meet(object).await? {
-            Met::Live(live) => live,
-            Met::Left(live, standing) => {
-                let mut seen = seen(object, &live, digest, standing, None);
-                if seen.standing == Standing::Ignored && !memory.inventory.contains_key(&key) {
-                    // We never had it, so it goes into no inventory.
-                    seen.uid.clear();
-                }
-                return Ok(Brought::unchanged(seen));
-            }
+        let live = match self.meet(object, digest).await? {
+            Met::Live(live) => live.map(|live| *live),
+            Met::Left(seen) => return Ok(Brought::unchanged(seen)),
         };
         let scaling = self.autoscalers.scaling(&context.cluster, object, live.as_ref()).await;
         let mut comparison = apply::compare(object, live.as_ref(), scaling.replicas);
@@ -126,43 +119,54 @@ impl Pass<'_> {
             seen.resource_version.clear();
             return Ok(Brought { seen, repair: None, again: wait });
         }
-        let written = apply::write(&context.cluster, &comparison).await?;
+        let written = self.write(&comparison, live.is_some()).await?;
         let changed = live.as_ref().is_none_or(|live| live.resource_version() != written.resource_version());
-        let kind = key.group_kind();
-        let series = if live.is_some() { "resource_update" } else { "resource_creation" };
-        context.metrics.count(series, [("kind", &kind)]);
-        context.metrics.count("apply", []);
-        tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
         let repair = (last.is_some() && changed).then_some((comparison.differences, comparison.by));
         Ok(Brought { repair, ..Brought::unchanged(standing(&written)).look_again(scaling.is_passing) })
     }
 
+    async fn write(&self, comparison: &Comparison, exists: bool) -> Result<DynamicObject, ClusterError> {
+        let written = apply::write(&self.context.cluster, comparison).await?;
+        let key = comparison.desired.key();
+        let series = if exists { "resource_update" } else { "resource_creation" };
+        self.context.metrics.count(series, [("kind", &key.group_kind())]);
+        self.context.metrics.count("apply", []);
+        tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
+        Ok(written)
+    }
+
     /// The live object, which an earlier installer may have written that left no label to know it by: so it is always read.
     /// Once in the life of a resource it is taken over; the inventory tells whether it was.
-    async fn meet(&self, object: &Object) -> Result<Met, ClusterError> {
+    async fn meet(&self, object: &Object, digest: u64) -> Result<Met, ClusterError> {
         let (cluster, key) = (&self.context.cluster, object.key());
         let Some(live) = cluster.get(object.api_version(), &key).await? else { return Ok(Met::Live(None)) };
         if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
-            return Ok(Met::Left(live, Standing::Ignored));
+            let mut seen = seen(object, &live, digest, Standing::Ignored, None);
+            if !self.memory.inventory.contains_key(&key) {
+                // We never had it, so it goes into no inventory.
+                seen.uid.clear();
+            }
+            return Ok(Met::Left(seen));
         }
         if live.metadata.deletion_timestamp.is_some() {
             // It is created anew when it is gone; its event brings us back.
-            return Ok(Met::Left(live, Standing::Own));
+            return Ok(Met::Left(seen(object, &live, digest, Standing::Own, None)));
         }
         let is_known = self.memory.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));
         if is_known {
-            return Ok(Met::Live(Some(live)));
+            return Ok(Met::Live(Some(live.into())));
         }
-        Ok(Met::Live(apply::take_over(cluster, object.api_version(), &key, live).await?))
+        let live = apply::take_over(cluster, object.api_version(), &key, live).await?;
+        Ok(Met::Live(live.map(Box::new)))
     }
 }
 
 /// What was found of an object.
 enum Met {
     /// To be made as desired.
-    Live(Option<DynamicObject>),
+    Live(Option<Box<DynamicObject>>),
     /// To be left as it is.
-    Left(DynamicObject, Standing),
+    Left(Seen),
 }
 
 impl Brought {

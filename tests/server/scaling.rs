@@ -55,11 +55,11 @@ fn replicas_are_the_autoscalers_while_there_is_one_and_no_longer() {
     lab.kubectl(&["delete", "hpa", "mine", "-n", "istio-system"]);
     lab.kubectl(&["label", "deployment", "istiod", "-n", "istio-system", "touched=1"]);
     wait_for_replicas(&lab, 1);
-    what_is_equal_as_a_number_is_another_text(&lab);
 }
 
-/// An edit of an annotation that is equal as a number, and drift that is.
-fn what_is_equal_as_a_number_is_another_text(lab: &Lab) {
+#[test]
+fn an_annotation_that_is_equal_as_a_number_is_applied() {
+    let lab = Lab::start();
     let annotated = |text: &str| {
         HAND.replace(
             "replicaCount: 1",
