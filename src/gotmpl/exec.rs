@@ -15,7 +15,7 @@ use super::ast::Template;
 use super::error::{ExecError, NoTemplate, Problem};
 use super::function::Ambient;
 use super::set::TemplateSet;
-use super::usage::{Exhausted, LEVEL, Usage};
+use super::usage::{Exhausted, Usage};
 use super::value::Value;
 use std::any::Any;
 use std::sync::Arc;
@@ -133,7 +133,7 @@ impl<'e> Executor<'e> {
             return Err(Exhausted::Nesting(usage.budgets().nesting));
         }
         self.nesting += 1;
-        usage.work(LEVEL)
+        Ok(())
     }
 
     fn ascend(&mut self) {

@@ -17,8 +17,7 @@ use std::sync::Arc;
 /// near either, and this many need less than the stack of a test thread.
 const MAX_NESTING: usize = 200;
 
-/// The most nodes of all templates of a set: actions, texts, operands and definitions. The largest charts have a fifth of
-/// it; a node takes some 250 bytes.
+/// The most nodes of all templates of a set: actions, texts, operands and definitions. A node takes some 250 bytes.
 pub const MAX_NODES: usize = 300_000;
 
 /// The most bytes of the sources of a set.

@@ -9,7 +9,8 @@
 //! | output | 64 MiB | what templates write; what a nested execution returns counts again when it is printed |
 //! | time | 8 s | only if the program has a [clock](use_clock) |
 //!
-//! The largest charts in use write some 5 MiB and need less than a tenth of each. With what surrounds a render (the chart's
+//! The largest of the built-in charts, that of istiod, uses 2 million units, 1 MiB and 0.25 MiB of the first three; a test
+//! renders 2500 objects of 5 MiB with room to spare. With what surrounds a render (the chart's
 //! files, its syntax trees, the manifests) these budgets keep a process below 512 MiB and end a render within seconds.
 //!
 //! Guarantee: a budget that ran out stays so; whoever goes on after the error gets it again.
@@ -243,7 +244,7 @@ impl Usage {
 
 /// The work of a loop's pass, besides that of its body.
 const PASS: u64 = 40;
-/// The work of a block, a pipeline or a call, besides what is in it.
+/// The work of a pipeline or a call, besides what is in it.
 pub(super) const LEVEL: u64 = 20;
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub enum ChartError {
     },
 }
 
-/// How deep charts may stand in each other; those in use are at most four deep.
+/// How deep charts may stand in each other.
 const DEEPEST: usize = 50;
 
 /// A loaded chart.

@@ -2,7 +2,8 @@
 //! Helm's own that need nothing but their arguments.
 //!
 //! In: arguments that the evaluator has checked against the signature. Out: a value, or the text that follows
-//! `error calling NAME: `. Functions are pure; time and randomness come from [`crate::gotmpl::Ambient`] alone.
+//! `error calling NAME: `. What a call costs stands in [`PRICES`], and is paid before it is made: a new function needs a row
+//! there. Functions are pure; time and randomness come from [`crate::gotmpl::Ambient`] alone.
 
 mod args;
 mod base;

@@ -90,12 +90,16 @@ fn sources() -> Vec<Bomb> {
     let literal = format!("{{{{ range until 100000 }}}}{{{{ $x := \"{}\" }}}}{{{{ end }}}}", "x".repeat(4 << 20));
     let text = format!("{{{{ range until 100000 }}}}{}{{{{ end }}}}", "x".repeat(4 << 20));
     let names = format!("{{{{ range until 1000000 }}}}{{{{ ${} }}}}{{{{ end }}}}", ".a".repeat(100_000));
+    let (ones, zeros) = (" 1".repeat(100_000), " 1".repeat(100_000));
+    let arguments =
+        format!("{{{{ range until 100000 }}}}{{{{ $x := max{ones} }}}}{{{{ $y := and{zeros} }}}}{{{{ end }}}}");
     let level = format!(
         "{{{{ define \"r\" }}}}{{{{ include \"r\" (list . \"{}\") }}}}{{{{ end }}}}{{{{ include \"r\" 1 }}}}",
         "x".repeat(1 << 20)
     );
     vec![
         Bomb::new("a giant literal in every level of an error", Want::Error(PLACE)).with("templates/a.yaml", level),
+        Bomb::new("very many arguments in a loop", Want::Error(PLACE)).with("templates/a.yaml", arguments),
         many("very many actions", "{{.}}", 12, 5 << 20),
         many(
             "very many arguments",

@@ -6,7 +6,7 @@ use super::super::error::{CallError, ExecError, Problem};
 use super::super::function::{Signature, Type};
 use super::super::price::{By, Price};
 use super::super::set::{Callable, Callee};
-use super::super::usage::{Cost, Exhausted};
+use super::super::usage::{Cost, Exhausted, LEVEL};
 use super::super::value::{ListKind, MapKind, Value};
 use super::eval::Evaluated;
 use super::{Slot, State};
@@ -172,6 +172,7 @@ impl<'t> State<'_, '_, 't> {
         if !arguments.any() {
             return self.err(format!("wrong number of args for {name}: want at least 1 got 0"));
         }
+        self.within(self.executor.usage().work(LEVEL + ARGUMENT * arguments.len() as u64))?;
         let mut slot = Slot::INVALID;
         for node in arguments.nodes {
             slot = self.argument(dot, Some(Type::Reflect), node)?;
@@ -199,6 +200,7 @@ impl<'t> State<'_, '_, 't> {
         if variadic.is_none() && count != params.len() {
             return self.err(format!("wrong number of args for {name}: want {} got {count}", params.len()));
         }
+        self.within(self.executor.usage().work(LEVEL + ARGUMENT * count as u64))?;
         let expected = |i: usize| params.get(i).copied().or(variadic).unwrap_or(Type::Any);
         let mut slots = Vec::with_capacity(count);
         for (i, node) in arguments.nodes.iter().enumerate() {
@@ -285,6 +287,9 @@ impl<'t> State<'_, '_, 't> {
         Ok(Slot::bare(value))
     }
 }
+
+/// The work of evaluating an argument, besides what it calls.
+const ARGUMENT: u64 = 20;
 
 const UNSIGNED: &str = "unsigned integer";
 

@@ -5,6 +5,7 @@ use super::super::builtins::no_bytes;
 use super::super::error::{ExecError, Problem};
 use super::super::function::Signature;
 use super::super::literal::Number;
+use super::super::usage::LEVEL;
 use super::super::value::{MapKind, Value};
 use super::call::{Arguments, Method, Target};
 use super::{Slot, State, Variable};
@@ -17,6 +18,7 @@ impl<'t> State<'_, '_, 't> {
     pub(super) fn pipeline(&mut self, dot: &Slot, pipe: &'t Pipe) -> Evaluated {
         let deeper = self.executor.descend();
         self.within(deeper)?;
+        self.within(self.executor.usage().work(LEVEL))?;
         self.place(pipe);
         let mut value: Option<Slot> = None;
         for command in &pipe.commands {

@@ -79,3 +79,48 @@ fn a_value_that_contains_itself_can_be_printed() {
     let text = r#"{{ $d := dict }}{{ $_ := set $d "d" $d }}{{ print $d | len }}"#;
     assert!(run_with(text, Budgets::default()).is_ok());
 }
+
+#[test]
+fn what_is_too_large_is_refused_before_it_is_made() {
+    let text = r#"{{ "x" }}{{ $s := "0123456789" }}{{ range 60 }}{{ $s = print $s $s }}{{ end }}"#;
+    let error = on_a_big_stack(move || run_with(text, Budgets::default()).unwrap_err().to_string());
+    assert!(
+        error.starts_with("template: f:1:55: executing \"f\" at <print $s $s>: this would make more than"),
+        "{error}"
+    );
+    assert!(error.ends_with("build less, or in smaller charts"), "{error}");
+}
+
+#[test]
+fn loops_end_by_the_work_they_take() {
+    let budgets = Budgets { work: 10_000, ..Budgets::default() };
+    assert!(message("{{ range 1000 }}{{ print 1 }}{{ end }}", budgets).contains("more than 10000 units of work"));
+    assert!(run_with("{{ range 10 }}{{ print 1 }}{{ end }}", budgets).is_ok());
+}
+
+#[test]
+fn one_budget_serves_all_templates_of_a_render() {
+    let world = World::with(Budgets { output: 10, ..Budgets::default() });
+    let mut set = world.set.clone();
+    set.parse("a", "123456").unwrap();
+    assert!(execute(&set, "a", Value::Nil, &world.environment()).is_ok());
+    assert!(execute(&set, "a", Value::Nil, &world.environment()).is_err());
+}
+
+#[test]
+fn values_deeper_than_the_stack_are_dropped() {
+    let mut value = Value::Nil;
+    for _ in 0..1_000_000 {
+        value = Value::list(vec![Value::map([("a", value)])]);
+    }
+    drop(value);
+}
+
+#[test]
+fn templates_of_too_many_nodes_are_refused() {
+    let mut set = World::new().set.clone();
+    let text = "{{ 1 }}".repeat(75_000);
+    assert!(set.parse("a", &text).is_ok());
+    let error = set.parse("b", &text).unwrap_err();
+    assert_eq!(error.message, "more than 300000 actions, operands and texts in all templates; write fewer");
+}
