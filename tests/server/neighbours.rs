@@ -60,6 +60,8 @@ fn a_resource_nested_too_deep_stops_no_other_and_can_be_deleted() {
 #[test]
 fn a_forged_status_deletes_nothing_and_stops_nobody() {
     let lab = Lab::start();
+    // It looks for the Job that somebody says it has.
+    lab.expect_forbidden();
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
     let victim = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "victim"}});

@@ -60,14 +60,14 @@ fn thousands_of_problems_make_a_status_that_fits() {
 #[test]
 fn what_the_api_server_never_takes_is_stalled_and_not_sent_again() {
     let lab = Lab::start();
-    let gateway = |port: u32| {
+    let gateway = |affinity: &str| {
         format!(
-            "{{profile: minimal, components: {{ingressGateways: [{{name: istio-ingressgateway, enabled: true, \
-             k8s: {{service: {{ports: [{{port: {port}, name: http}}]}}}}}}]}}}}"
+            "{{profile: minimal, components: {{ingressGateways: [{{name: istio-ingressgateway, enabled: true, k8s: {{overlays: \
+             [{{kind: Service, name: istio-ingressgateway, patches: [{{path: spec.sessionAffinity, value: {affinity}}}]}}]}}}}]}}}}"
         )
     };
-    lab.apply_spec(&gateway(99_999));
-    let status = lab.wait_for_status("ERROR", &["Service", "istio-ingressgateway", "99999"]);
+    lab.apply_spec(&gateway("Sometimes"));
+    let status = lab.wait_for_status("ERROR", &["Service", "istio-ingressgateway", "sessionAffinity"]);
     let stalled = condition(&status, "Stalled");
     assert_eq!((&stalled["status"], &stalled["reason"]), (&json!("True"), &json!("Rejected")), "{status:#}");
     assert_eq!(condition(&status, "Reconciling"), Value::Null);
@@ -80,7 +80,7 @@ fn what_the_api_server_never_takes_is_stalled_and_not_sent_again() {
     });
     let requests = lab.requests_since(mark);
     assert!(!requests.iter().any(|r| r.contains("services istio-system/istio-ingressgateway")), "{requests:#?}");
-    lab.apply_spec(&gateway(8080));
+    lab.apply_spec(&gateway("ClientIP"));
     lab.wait_for_status("HEALTHY", &[]);
 }
 
@@ -89,7 +89,7 @@ fn what_overlays_break_is_told_before_anything_of_the_component_is_written() {
     let lab = Lab::start();
     lab.apply_spec(
         "{profile: minimal, components: {pilot: {k8s: {overlays: [{kind: Deployment, name: istiod, patches: \
-         [{path: spec.template.spec.containers.[name:discovery].image, value: pilot}, {path: spec.strategy.type, value: Recreate}]}]}}}}",
+         [{path: 'spec.template.spec.containers.[name:discovery].image', value: pilot}, {path: spec.strategy.type, value: Recreate}]}]}}}}",
     );
     let status = lab.wait_for_status("ERROR", &["Deployment", "istiod", "strategy"]);
     assert_eq!(condition(&status, "Stalled")["status"], "True", "{status:#}");
