@@ -298,7 +298,7 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
 }
 
 /// The types of conditions that this operator sets; those of other writers stay.
-const OUR_CONDITIONS: [&str; 13] = [
+const OUR_CONDITIONS: [&str; 15] = [
     "Ready",
     IN_USE,
     "Reconciling",
@@ -309,6 +309,8 @@ const OUR_CONDITIONS: [&str; 13] = [
     "PruneHeld",
     "PruneScheduled",
     "InvalidAnnotation",
+    "SpecWarnings",
+    "Deleting",
     "Blind",
     "Paused",
     "DryRun",

@@ -69,8 +69,8 @@ pub struct InstallStatus {
     /// Control planes that the spec no longer wants and that are kept because they are in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<Vec<HeldRevision>>,
-    /// Ready; InUse of a control plane; Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneHeld, PruneScheduled,
-    /// InvalidAnnotation, Paused and DryRun only while they are true.
+    /// Ready; InUse of a control plane; Reconciling, Stalled, Conflict, Contested, Deleting, DeletionHeld, PruneHeld,
+    /// PruneScheduled, InvalidAnnotation, SpecWarnings, Blind, Paused and DryRun only while they are true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<Condition>>,
     /// What this resource has in the cluster: API version, kind, namespace and name, uid.
@@ -173,8 +173,8 @@ pub struct ComponentStatus {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// Ready, InUse, Reconciling, Stalled, Conflict, Contested, DeletionHeld, PruneHeld, PruneScheduled, InvalidAnnotation,
-    /// Paused or DryRun.
+    /// Ready, InUse, Reconciling, Stalled, Conflict, Contested, Deleting, DeletionHeld, PruneHeld, PruneScheduled,
+    /// InvalidAnnotation, SpecWarnings, Blind, Paused or DryRun.
     pub r#type: String,
     /// True, False or Unknown.
     pub status: String,

@@ -147,7 +147,7 @@ impl<'a> Pass<'a> {
         let findings = Findings {
             profile: Some(manifests.profile.clone()),
             version: version.filter(|_| is_version_known),
-            remarks: self.remarks(&outcome.conflicts, &wanted.held),
+            remarks: self.remarks(&outcome.conflicts, wanted),
             held: Some(wanted.held.iter().map(|held| held.told.clone()).collect()),
             ignored: Some(self.ignored(wanted)),
             ..Findings::of(self.verdict(&outcome, wanted), generation)
@@ -156,6 +156,21 @@ impl<'a> Pass<'a> {
         let peace = self.memory.fights.next_peace(Instant::now());
         let held = wanted.held.iter().filter_map(|held| held.again).min();
         Installed { findings, failure, again: sooner(sooner(self.again, peace), held), notes }
+    }
+
+    /// Repairs what is installed, and changes nothing: for a resource whose deletion is held up, since what it installed is in
+    /// use. Returns what failed.
+    pub async fn repair_all(mut self, wanted: &Wanted<'_>) -> Option<String> {
+        let manifests = [wanted.manifests].into_iter().chain(wanted.held.iter().filter_map(|h| h.manifests.as_ref()));
+        self.autoscalers = Autoscalers::wanted(manifests);
+        let mut failures = self.repair_held(wanted).await;
+        for wave in plan::waves(wanted.manifests) {
+            if let WaveResult::Failed(failed) = self.repair(&wave, wanted).await {
+                failures.extend(failed);
+            }
+        }
+        self.take_stock(wanted);
+        texts(&failures, false).or_else(|| texts(&failures, true))
     }
 
     /// Applies the waves that are open. Of a wave that is not, only what is installed already is repaired.
@@ -414,10 +429,14 @@ impl<'a> Pass<'a> {
         wanted.keys().into_iter().filter(is_ignored).map(|key| key.to_string()).collect()
     }
 
-    fn remarks(&self, conflicts: &[String], held: &[Held]) -> Vec<Remark> {
+    fn remarks(&self, conflicts: &[String], wanted: &Wanted<'_>) -> Vec<Remark> {
         let mut remarks = vec![];
-        if !held.is_empty() {
-            remarks.push(Remark { kind: "PruneHeld", reason: "PruneHeld", message: kept(held) });
+        if !wanted.held.is_empty() {
+            remarks.push(Remark { kind: "PruneHeld", reason: "PruneHeld", message: kept(&wanted.held) });
+        }
+        if !wanted.manifests.warnings.is_empty() {
+            let message = wanted.manifests.warnings.join("; ");
+            remarks.push(Remark { kind: "SpecWarnings", reason: "SpecWarnings", message });
         }
         if !conflicts.is_empty() {
             remarks.push(Remark { kind: "Conflict", reason: "Conflict", message: conflicts.join("; ") });

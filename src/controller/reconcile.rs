@@ -113,7 +113,11 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let mut memory = memory.lock().await;
     memory.begin(resource);
     if is_deleted {
-        return cleanup::finalize(resource, context, id, &mut memory).await;
+        let action = cleanup::finalize(resource, context, id, &mut memory).await?;
+        if memory.deletion.is_held() {
+            repair(resource, context, id, &mut memory).await?;
+        }
+        return Ok(action);
     }
     let is_dry_run = resource.annotations().get(DRY_RUN).is_some_and(|v| v == "true");
     if !is_dry_run {
@@ -169,6 +173,31 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     context.wake(context.claims.set(id, Some(claim)));
     context.mark_read(id);
     install(resource, context, id, &mut memory, &wanted, plane).await
+}
+
+/// Keeps what is installed working while it may not be deleted. A spec that cannot be rendered any more is nothing to repair
+/// it by.
+async fn repair(
+    resource: &DynamicObject,
+    context: &Context,
+    id: &OwnerId,
+    memory: &mut Memory,
+) -> Result<(), PassError> {
+    if unreadable(resource).is_some() {
+        return Ok(());
+    }
+    let Ok(Built { mut manifests, record, refusal: None, .. }) = build(resource, context).await? else { return Ok(()) };
+    let is_default_tagged = webhooks::is_default_tagged(context, &manifests).await;
+    if is_default_tagged {
+        webhooks::deactivate_default(&mut manifests);
+    }
+    let (held, unwanted, replaced) = Default::default();
+    let wanted = Wanted { manifests: &manifests, record, held, unwanted, replaced };
+    let Ok(wanted) = prepare(resource, context, id, memory, wanted, is_default_tagged).await? else { return Ok(()) };
+    match Pass::new(context, id, memory).repair_all(&wanted).await {
+        Some(failure) => Err(PassError::Objects(failure)),
+        None => Ok(()),
+    }
 }
 
 /// Reads what has to be known before anything is written: whether it may be, and what stays of what the resource has.

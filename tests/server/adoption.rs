@@ -148,7 +148,8 @@ fn a_fresh_installation_reads_each_object_once() {
         requests.len(),
         absent.len()
     );
-    assert!(absent.len() <= made + 1, "{absent:#?}");
+    // Before anything is written istiod and one definition tell the release of what is there.
+    assert!(absent.len() <= made + 3, "{absent:#?}");
 }
 
 /// What an older release had besides, with the labels of the operator's own.

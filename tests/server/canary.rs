@@ -219,7 +219,7 @@ fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
     lab.wait_for_status("HEALTHY", &[]);
     namespace_with_pod(&lab, "shop");
     let old = injectors(&lab, "istio-injection=enabled");
-    lab.apply_spec("{profile: minimal, namespace: mesh}");
+    lab.apply_spec("{profile: minimal, namespace: mesh, values: {global: {istioNamespace: mesh}}}");
     let new = lab.wait("the new control plane to inject", || {
         let now = injectors(&lab, "istio-injection=enabled");
         assert!(now.len() <= 1, "{now:?} inject the same pods");
@@ -236,6 +236,27 @@ fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
     wait_gone(&lab, "istiod");
     lab.wait_for_status("HEALTHY", &[]);
     assert_eq!(injectors(&lab, "istio-injection=enabled"), new);
+}
+
+#[test]
+fn a_control_plane_whose_deletion_is_held_is_still_repaired() {
+    let lab = Lab::start();
+    lab.apply_spec(OLD);
+    lab.wait_for_status("HEALTHY", &[]);
+    namespace_with_pod(&lab, "shop");
+    lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--wait=false"]);
+    lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop", "install.istio.io/ignoreReconcile"]);
+    lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
+    lab.wait("its Service to come back", || {
+        let service = lab.get("/api/v1/namespaces/istio-system/services/istiod");
+        service.map(drop).ok_or_else(|| lab.iop("main").unwrap()["status"].to_string())
+    });
+    // The way back: everything stays, and a new resource of the name has it.
+    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/ignoreReconcile=true"]);
+    lab.wait("the resource to be gone", || lab.iop("main").map_or(Ok(()), |r| Err(r["status"].to_string())));
+    assert!(lab.deployment("istiod").is_some());
+    lab.apply_spec(OLD);
+    lab.wait_for_status("HEALTHY", &[]);
 }
 
 #[test]

@@ -77,6 +77,11 @@ impl Deletion {
         self.held = Some((revision, own));
     }
 
+    /// Whether a control plane that is in use holds it up.
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Objects are deleted from now on.
     pub(super) fn begin(&mut self) {
         self.held = None;
