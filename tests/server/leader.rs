@@ -192,3 +192,16 @@ fn a_leader_that_was_stopped_for_long_writes_nothing_when_it_goes_on() {
         merge(&lab, &json!({"spec": {"holderIdentity": ""}}));
     }
 }
+
+/// Issue: a Lease that could not be given up, since nothing answered any more, kept the process from ending.
+#[test]
+fn a_leader_ends_although_nothing_answers_any_more() {
+    let lab = Lab::without_operator();
+    let proxy = lab.proxy(1, 0);
+    let operator = lab.start_behind(&proxy, &[ELECTS, "--pod-name=leads"]);
+    wait_for_holder(&lab, "leads");
+    proxy.set_black_hole(true);
+    let begun = Instant::now();
+    assert_eq!(operator.terminate().unwrap().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+}
