@@ -129,16 +129,20 @@ impl Election {
         let mut renewed = Instant::now();
         // Twice before the deadline at least.
         let period = PERIOD.min(self.renew_deadline / 3);
+        let mut pause = period;
         while renewed.elapsed() < self.renew_deadline {
             self.surroundings.health.beat(HEART, HANGS);
-            tokio::time::sleep(period).await;
-            // Whatever happens, work ends before anybody else may begin; and one request that hangs leaves time for another.
+            tokio::time::sleep(pause).await;
+            // Whatever happens, work ends before anybody else may begin; and a request that hangs leaves time for another.
             let left = self.renew_deadline.saturating_sub(renewed.elapsed());
             let begun = Instant::now();
-            match self.attempt(left.min(self.renew_deadline / 3)).await {
-                Ok(true) => renewed = begun,
+            match self.attempt(left.min(self.renew_deadline / 2)).await {
+                Ok(true) => (renewed, pause) = (begun, period),
                 Ok(false) => break,
-                Err(trouble) => self.tell("cannot renew the lease", &trouble),
+                Err(trouble) => {
+                    pause = period / 8;
+                    self.tell("cannot renew the lease", &trouble);
+                }
             }
         }
         self.surroundings.metrics.set_leader(false);
