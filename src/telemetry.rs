@@ -25,9 +25,21 @@ pub enum LogFormat {
     Json,
 }
 
-/// The filter that is meant: the spans of the queue, which repeat what ours say at length, only where they are asked for.
+/// What is left out unless it is asked for: the spans of the queue, which repeat what ours say at length, and the ends of
+/// watches, of which the client says each although they begin again.
+const QUIET: &str =
+    "kube_runtime=warn,kube_client::client=error,kube_client::client::tls=warn,kube_client::client::auth=warn";
+
+/// The filter that is meant.
 fn filter(level: &str) -> String {
-    if level.contains("kube_runtime") { level.to_owned() } else { format!("{level},kube_runtime=warn") }
+    let is_asked_for = level.contains("kube_runtime") || level.contains("kube_client");
+    let is_level = level.chars().all(char::is_alphanumeric);
+    match (is_asked_for, is_level) {
+        (true, _) => level.to_owned(),
+        // Each request, where the level asks for as much.
+        (false, true) => format!("{level},{QUIET},kube_client::client::builder={level}"),
+        (false, false) => format!("{level},{QUIET}"),
+    }
 }
 
 /// Changes what is logged, while it is.

@@ -25,8 +25,8 @@ const STANDBY_PERIOD: Duration = Duration::from_secs(1);
 const READY_FOR: Duration = Duration::from_secs(15);
 /// How long a look at the Lease may take before it is tried again, on another connection.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a write of the Lease that somebody was faster with is tried again at once.
-const RACES: usize = 5;
+/// How soon a write of the Lease that somebody was faster with is tried again.
+const AGAIN: Duration = Duration::from_millis(5);
 /// How long the same trouble goes without another line in the log.
 const REPEAT: Duration = Duration::from_mins(1);
 /// A loop that has not turned for so long hangs.
@@ -66,8 +66,6 @@ enum Trouble {
     Request(#[from] kube::Error),
     #[error("the API server does not answer")]
     Silence(#[from] tokio::time::error::Elapsed),
-    #[error("others write it all the time")]
-    Races,
 }
 
 fn brief(error: &kube::Error) -> String {
@@ -131,16 +129,20 @@ impl Election {
         let mut renewed = Instant::now();
         // Twice before the deadline at least.
         let period = PERIOD.min(self.renew_deadline / 3);
+        let mut pause = period;
         while renewed.elapsed() < self.renew_deadline {
             self.surroundings.health.beat(HEART, HANGS);
-            tokio::time::sleep(period).await;
-            // Whatever happens, work ends before anybody else may begin; and one request that hangs leaves time for another.
+            tokio::time::sleep(pause).await;
+            // Whatever happens, work ends before anybody else may begin; and a request that hangs leaves time for another.
             let left = self.renew_deadline.saturating_sub(renewed.elapsed());
             let begun = Instant::now();
-            match self.attempt(left.min(self.renew_deadline / 3)).await {
-                Ok(true) => renewed = begun,
+            match self.attempt(left.min(self.renew_deadline / 2)).await {
+                Ok(true) => (renewed, pause) = (begun, period),
                 Ok(false) => break,
-                Err(trouble) => self.tell("cannot renew the lease", &trouble),
+                Err(trouble) => {
+                    pause = period / 8;
+                    self.tell("cannot renew the lease", &trouble);
+                }
             }
         }
         self.surroundings.metrics.set_leader(false);
@@ -149,13 +151,12 @@ impl Election {
     /// Gives the Lease up, so that another operator need not wait for its end; tries for no longer than told.
     pub async fn release(&self, patience: Duration) {
         let attempts = async {
-            for _ in 0..RACES {
+            loop {
                 match self.give_up().await {
-                    Err(kube::Error::Api(status)) if status.code == 409 => {}
+                    Err(kube::Error::Api(status)) if status.code == 409 => tokio::time::sleep(AGAIN).await,
                     other => return other,
                 }
             }
-            Ok(())
         };
         self.surroundings.metrics.set_leader(false);
         match tokio::time::timeout(patience, attempts).await {
@@ -199,9 +200,10 @@ impl Election {
         Ok(taken)
     }
 
-    async fn take(&mut self) -> Result<bool, Trouble> {
+    /// The same, as long as others write it meanwhile.
+    async fn take(&mut self) -> Result<bool, kube::Error> {
         let params = PostParams::default();
-        for _ in 0..RACES {
+        loop {
             let written = match self.leases.get_opt(&self.name).await? {
                 None => self.leases.create(&params, &self.lease(None)).await,
                 Some(lease) if self.is_takeable(&lease) => {
@@ -216,11 +218,10 @@ impl Election {
                     return Ok(true);
                 }
                 // Somebody was faster, perhaps only to annotate it: what it says now counts.
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                Err(error) => return Err(error.into()),
+                Err(kube::Error::Api(status)) if status.code == 409 => tokio::time::sleep(AGAIN).await,
+                Err(error) => return Err(error),
             }
         }
-        Err(Trouble::Races)
     }
 
     fn is_takeable(&mut self, lease: &Lease) -> bool {

@@ -59,8 +59,9 @@ fn run_as_deployed(lab: &Lab, deployment: &Value, round: usize) -> Operator {
         variables.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("$({name})"), value))
     };
     let mut command = Command::new(binary());
-    command.args(container["args"].as_array().unwrap().iter().map(|arg| expand(arg.as_str().unwrap())));
-    command.arg("--log-format=text");
+    let args = container["args"].as_array().unwrap().iter().map(|arg| expand(arg.as_str().unwrap()));
+    // What it says is read as text here.
+    command.args(args.filter(|arg| !arg.starts_with("--log-format")));
     command.envs(variables.clone()).env("KUBECONFIG", lab.account());
     let folder = lab.plane().dir().unwrap();
     let mut operator = Operator::begin_as(command, folder).unwrap();

@@ -28,4 +28,6 @@ fn an_outage_is_said_once_and_so_is_its_end() {
     lab.watch_over(operator);
     lab.apply_spec("{profile: minimal, meshConfig: {enableTracing: false}}");
     lab.wait_for_status("HEALTHY", &[]);
+    let info = "istio_install_operator_resource_info{namespace=\"istio-system\",name=\"main\",status=\"HEALTHY\"";
+    assert_eq!(lab.metric(info), 1);
 }

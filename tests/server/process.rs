@@ -161,6 +161,11 @@ fn too_many_open_files_are_no_busy_loop() {
     let run = "ulimit -n 60; exec \"$0\" run \"$@\"";
     command.args(["-c", run]).arg(binary()).env("KUBECONFIG", &kubeconfig);
     let operator = Operator::begin_as(command, folder.path()).unwrap();
+    let at_work = wait("it to ask the API server", Duration::from_secs(20), || {
+        let log = operator.log();
+        Ok(if log.contains("the API server cannot be reached") { Ok(()) } else { Err(log) })
+    });
+    at_work.unwrap();
     let before = processor_time(operator.id());
     let idle: Vec<TcpStream> = (0..100).map(|_| TcpStream::connect(operator.address()).unwrap()).collect();
     // The passing of time is what is measured.

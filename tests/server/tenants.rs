@@ -25,7 +25,7 @@ fn a_tenant_gets_nothing_beyond_his_namespace_by_a_resource_there() {
     lab.kubectl(&["create", "namespace", "team"]);
     lab.watch_over(lab.start_another("all", &["--watch-namespace="]));
     let subjects = json!([{"kind": "ServiceAccount", "name": "default", "namespace": "team"}]);
-    let greedy = json!({"profile": "minimal", "namespace": "team", "components": {"base": {"k8s": {"overlays": [
+    let greedy = json!({"profile": "minimal", "namespace": "team", "components": {"pilot": {"k8s": {"overlays": [
         {"kind": "ClusterRoleBinding", "name": "istiod-clusterrole-team", "patches": [
             {"path": "subjects", "value": subjects}]}]}}}});
     lab.request("POST", &path("team"), &resource("greedy", &greedy)).unwrap();
