@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const SERVICE: &str = "service/istio-ingressgateway";
 const HELD_BY: &str = "service.kubernetes.io/load-balancer-cleanup";
 const DELETES: &str = "delete services istio-system/istio-ingressgateway";
-const DELETED: &str = "istio_install_operator_resource_deletion_total{kind=\"Service\"";
+const DELETED: &str = "istio_install_operator_resource_deletion_total{kind=\"/Service\"";
 
 fn set_finalizers(lab: &Lab, object: &str, finalizers: &[&str]) {
     let patch = json!({"metadata": {"finalizers": finalizers}}).to_string();
