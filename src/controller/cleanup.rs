@@ -115,7 +115,7 @@ pub(super) async fn finalize(
     Span::current().record("objects", found.doomed().count());
     if end.may_be_held(memory, &found) {
         let fallback = resource.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
-        let (held, requests) = guard::ask(context, &found, fallback).await;
+        let (held, requests) = guard::ask(context, id, &found, fallback).await;
         found.requests += requests;
         if let Some(held) = held {
             return Ok(end.hold(memory, held, found.requests).await);

@@ -18,8 +18,10 @@ const TELLING: [&str; 5] =
 /// A control plane that is about to go.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plane {
-    /// Where it runs; empty where it runs elsewhere.
+    /// Where it runs, as far as what is left of it tells.
     namespaces: BTreeSet<String>,
+    /// Whether a webhook of it is left.
+    has_webhook: bool,
     /// Whether other clusters use it, of which nothing is known here.
     is_external: bool,
 }
@@ -34,13 +36,17 @@ pub(super) enum Held {
 
 /// Finds out whether anything of a resource's control planes is in use, if it has any. `fallback` is the revision of what
 /// does not say its own. Also gives the number of requests.
-pub(super) async fn ask(context: &Context, remains: &Remains, fallback: &str) -> (Option<Held>, u32) {
+pub(super) async fn ask(context: &Context, id: &OwnerId, remains: &Remains, fallback: &str) -> (Option<Held>, u32) {
     if let Some(unread) = remains.unread.iter().find(|unread| TELLING.contains(&unread.kind.as_str())) {
         return (Some(Held::Unknown(unread.text.clone())), 0);
     }
     let own: Vec<Pods> = remains.objects.iter().filter_map(|object| object.pods.clone()).collect();
     let (mut requests, mut by, mut first) = (0, vec![], None);
-    for (revision, plane) in planes(&remains.objects, fallback) {
+    for (revision, mut plane) in planes(&remains.objects, fallback) {
+        if plane.namespaces.is_empty() && !plane.has_webhook {
+            // Neither istiod nor its Service is left, nor what injects: they were where the resource is, if nothing tells.
+            plane.namespaces.insert(id.0.clone());
+        }
         match ask_one(context, &revision, &plane, &own, &mut requests).await {
             Ok(None) => {}
             Ok(Some(users)) => {
@@ -72,8 +78,11 @@ fn planes(objects: &[Remaining], fallback: &str) -> BTreeMap<String, Plane> {
         }
         let plane = planes.entry(revision).or_default();
         plane.is_external |= part.is_external;
-        if ["Deployment", "Service"].contains(&part.key.kind.as_str()) {
-            plane.namespaces.insert(part.key.namespace.clone());
+        plane.namespaces.extend(part.calls.iter().cloned());
+        match part.key.kind.as_str() {
+            "Deployment" | "Service" => drop(plane.namespaces.insert(part.key.namespace.clone())),
+            "MutatingWebhookConfiguration" => plane.has_webhook = true,
+            _ => {}
         }
     }
     planes
@@ -142,6 +151,10 @@ mod tests {
         assert_eq!(of(""), ["default", "fifth", "first", "second"]);
         assert_eq!(planes(&found, "")["first"].namespaces, BTreeSet::from(["ns".to_owned()]));
         assert!(planes(&found, "")["second"].namespaces.is_empty(), "a webhook is in none");
+        assert!(planes(&found, "")["second"].has_webhook && !planes(&found, "")["default"].has_webhook);
+        let calls = BTreeSet::from(["mesh".to_owned()]);
+        let calling = Remaining { calls: calls.clone(), ..part("MutatingWebhookConfiguration", "second") };
+        assert_eq!(planes(&[calling], "")["second"].namespaces, calls, "what it calls is");
     }
 
     #[test]

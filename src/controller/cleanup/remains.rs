@@ -48,6 +48,8 @@ pub(super) struct Remaining {
     pub pods: Option<Pods>,
     /// Whether it is an istiod that serves other clusters.
     pub is_external: bool,
+    /// Of a webhook the namespaces of the services that it calls.
+    pub calls: BTreeSet<String>,
     /// Whether its labels say whose it is; else it is in the inventory only.
     pub is_labelled: bool,
     pub fate: Fate,
@@ -70,6 +72,7 @@ impl Remaining {
             revision: own(labels::REVISION).or_else(|| template(labels::REVISION)).unwrap_or_default(),
             pods: if key.group == "apps" { usage::pods_of(&key.namespace, &object.data) } else { None },
             is_external: is_external(&object.data),
+            calls: called(&object.data),
             is_labelled: false,
             fate: match object.metadata.deletion_timestamp {
                 _ if object.annotations().get(PRUNE).is_some_and(|v| v == "false") => Fate::Kept,
@@ -112,6 +115,12 @@ fn is_external(workload: &Value) -> bool {
         .flatten()
         .filter(|variable| variable.get("name").is_some_and(|name| name == "EXTERNAL_ISTIOD"));
     variables.any(|variable| variable.get("value").is_some_and(|value| value == "true"))
+}
+
+fn called(webhook: &Value) -> BTreeSet<String> {
+    let hooks = webhook.get("webhooks").and_then(Value::as_array).into_iter().flatten();
+    let namespaces = hooks.filter_map(|hook| hook.pointer("/clientConfig/service/namespace")?.as_str());
+    namespaces.map(str::to_owned).collect()
 }
 
 /// Something that cannot be read.
@@ -284,6 +293,16 @@ mod tests {
         let mut istiod = deployment(&json!({}), &json!({}));
         istiod["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = "true".into();
         assert!(remaining("istiod", istiod).is_external);
+    }
+
+    #[test]
+    fn a_webhook_tells_where_its_control_plane_is() {
+        let webhooks = json!([{"clientConfig": {"service": {"namespace": "mesh", "name": "istiod"}}},
+            {"clientConfig": {"url": "https://example.com/inject"}}]);
+        let metadata = json!({"name": "x"});
+        let found =
+            remaining("x", json!({"apiVersion": "v1", "kind": "x", "metadata": metadata, "webhooks": webhooks}));
+        assert_eq!(found.calls, BTreeSet::from(["mesh".to_owned()]));
     }
 
     #[test]
