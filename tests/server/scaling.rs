@@ -67,7 +67,8 @@ fn an_annotation_that_is_equal_as_a_number_is_applied() {
         )
     };
     let live = || {
-        lab.deployment("istiod").unwrap()["spec"]["template"]["metadata"]["annotations"]["example.org/version"].clone()
+        let istiod = lab.deployment("istiod").unwrap_or_default();
+        istiod["spec"]["template"]["metadata"]["annotations"]["example.org/version"].clone()
     };
     let is = |text: &str| {
         lab.wait(&format!("version {text}"), || if live() == text { Ok(()) } else { Err(live().to_string()) });
