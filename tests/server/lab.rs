@@ -167,11 +167,13 @@ impl Lab {
         self.plane.audit(from).unwrap_or_else(|e| self.fail(&format!("{e:#}")))
     }
 
-    /// The operator's writes since a mark, from the API server's audit log, but those of Leases.
+    /// The operator's writes since a mark, from the API server's audit log, but those of Leases. What is only tried is not
+    /// written.
     pub fn writes_since(&self, mark: u64) -> Vec<String> {
         let written = |event: &&Value| {
             ["create", "update", "patch", "delete", "deletecollection"].contains(&event["verb"].as_str().unwrap())
                 && event["objectRef"]["resource"] != "leases"
+                && !event["requestURI"].as_str().unwrap_or_default().contains("dryRun=All")
         };
         self.audit(mark).0.iter().filter(written).map(said).collect()
     }
