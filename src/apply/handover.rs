@@ -46,6 +46,9 @@ const SUBSTANCE: &[(&str, &[&str])] = &[
     ("HorizontalPodAutoscaler", &["spec", "scaleTargetRef"]),
 ];
 
+/// The definition of IstioOperator.
+const OWN_DEFINITION: &str = "istiooperators.install.istio.io";
+
 const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -106,6 +109,10 @@ impl<'a> Earlier<'a> {
 /// stay for ever.
 pub(super) fn handed_over(live: &Value) -> Option<Vec<Value>> {
     let entries = live.pointer("/metadata/managedFields")?.as_array()?;
+    // Our own definition comes with the operator, by whatever deploys that and goes on doing so.
+    if live.pointer("/metadata/name").is_some_and(|name| name == OWN_DEFINITION) {
+        return None;
+    }
     let who = Earlier::of(live, entries);
     let (earlier, mut others): (Vec<Value>, Vec<Value>) = entries.iter().cloned().partition(|entry| who.covers(entry));
     let newest = earlier.last()?;

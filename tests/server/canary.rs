@@ -235,6 +235,11 @@ fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
     });
     assert!(lab.deployment("istiod").is_some());
     lab.wait_for_status("HEALTHY", &[]);
+    // Times are in whole seconds: what was made in the same one may have been made before.
+    let made = std::time::Instant::now();
+    lab.wait("the second of the webhook to pass", || {
+        if made.elapsed() > std::time::Duration::from_secs(2) { Ok(()) } else { Err(String::new()) }
+    });
     run_pod(&lab, "shop", "default");
     wait_gone(&lab, "istiod");
     lab.wait_for_status("HEALTHY", &[]);
