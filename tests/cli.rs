@@ -434,7 +434,7 @@ fn a_gateway_that_would_vanish_in_another_is_refused_with_both_places() {
         ),
         (
             "  components:\n    ingressGateways:\n    - {name: istiod, enabled: true}\n",
-            "istio-system/istiod is made by spec.components.pilot and by spec.components.ingressGateways",
+            "spec.components.pilot and spec.components.ingressGateways[name:istiod] both render Deployment istio-system/istiod",
             "",
         ),
     ] {

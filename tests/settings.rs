@@ -283,13 +283,13 @@ fn the_strategy_of_the_node_agent_is_how_its_daemon_set_is_updated() {
 }
 
 #[test]
-fn what_two_gateways_render_names_both() {
-    let gateway = json!([{"name": "gw", "enabled": true}]);
-    let error = build(&json!({"components": {"ingressGateways": gateway, "egressGateways": gateway}})).unwrap_err();
-    for path in ["spec.components.ingressGateways[name:gw]", "spec.components.egressGateways[name:gw]"] {
+fn what_two_components_render_names_both() {
+    let gateway = json!([{"name": "istiod", "enabled": true}]);
+    let error = build(&json!({"components": {"ingressGateways": gateway}})).unwrap_err();
+    for path in ["spec.components.ingressGateways[name:istiod]", "spec.components.pilot"] {
         assert!(error.contains(path), "{error}");
     }
-    assert!(error.contains("Deployment istio-system/gw"), "{error}");
+    assert!(error.contains("Deployment istio-system/istiod"), "{error}");
 }
 
 /// Settings that reach the pods of a gateway, whoever completes them.

@@ -53,11 +53,12 @@ fn a_gateway_in_another_namespace_is_refused() {
 fn what_gives_hold_of_a_node_is_refused_however_it_came_about() {
     let pod =
         |path: &str, value: Value| overlay("Deployment", "gateway", &format!("spec.template.spec.{path}"), &value);
-    let host = json!([{"name": "root", "hostPath": {"path": "/"}}]);
+    // In place of one that the chart has.
+    let host = json!({"name": "istio-data", "hostPath": {"path": "/"}});
     let cases = [
         (pod("hostNetwork", json!(true)), "its pods have hostNetwork"),
         (pod("hostPID", json!(true)), "its pods have hostPID"),
-        (pod("volumes", host), "its pods have a hostPath"),
+        (pod("volumes.[name:istio-data]", host), "its pods have a hostPath"),
         (pod("containers.[name:istio-proxy].securityContext.privileged", json!(true)), "istio-proxy is privileged"),
         (pod("containers.[name:istio-proxy].securityContext.capabilities.add", json!(["SYS_ADMIN"])), "SYS_ADMIN"),
     ];
