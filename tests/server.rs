@@ -38,6 +38,8 @@ mod proxy;
 mod restart;
 #[path = "server/revisions.rs"]
 mod revisions;
+#[path = "server/sections.rs"]
+mod sections;
 #[path = "server/sharing.rs"]
 mod sharing;
 #[path = "server/start.rs"]
