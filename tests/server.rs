@@ -64,6 +64,8 @@ mod restart;
 mod revisions;
 #[path = "server/scaling.rs"]
 mod scaling;
+#[path = "server/sections.rs"]
+mod sections;
 #[path = "server/shapes.rs"]
 mod shapes;
 #[path = "server/sharing.rs"]

@@ -15,7 +15,7 @@ pub mod values;
 
 use crate::component::Component;
 use crate::request::{Duplicate, Request};
-use crate::tree::merge::{overlay_iop, remove_nulls};
+use crate::tree::merge::overlay_iop;
 use profile::Profiles;
 use serde_json::{Value, json};
 use validate::{Kind, Problem};
@@ -201,10 +201,7 @@ fn merge(
     let base = profiles.load(profile).map_err(|e| {
         wrong(Problem { path: "spec.profile".into(), message: e.to_string(), location: None, kind: Kind::Form })
     })?;
-    let mut reversed = translate::reverse_translate(spec).map_err(wrong)?;
-    if profiles.ignores_nulls() {
-        remove_nulls(&mut reversed);
-    }
+    let reversed = translate::reverse_translate(spec).map_err(wrong)?;
     let mut document = overlay_iop(base.document, &json!({ "spec": reversed }))
         .map_err(|e| ResolveError::Merge { profile: profile.to_owned(), message: e.to_string() })?;
     if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
@@ -250,12 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn a_null_means_what_it_means_to_the_release_and_never_empties_a_section() {
+    fn a_null_undoes_a_single_value_of_the_profile_and_never_a_section() {
         let spec = "{meshConfig: {accessLogFile: null}, values: {pilot: null}}";
         let file = |tag: &str| merged(tag, &[spec]).pointer("/meshConfig/accessLogFile").cloned();
-        // Up to 1.23 upstream's command line drops nulls before it merges.
-        assert_eq!((file("1.17.8"), file("1.23.6")), (Some(json!("/dev/stdout")), Some(json!("/dev/stdout"))));
-        assert_eq!((file("1.24.0"), file("latest")), (None, None));
+        for tag in ["1.17.8", "1.23.6", "1.24.0", "latest"] {
+            assert_eq!(file(tag), None, "{tag}");
+        }
         for tag in ["1.17.8", "1.24.0"] {
             assert_eq!(merged(tag, &[spec]).pointer("/values/pilot/image"), Some(&json!("p")), "{tag}");
         }

@@ -82,12 +82,6 @@ impl Profiles {
         self.source.is_empty() || self.minor() == Some(17)
     }
 
-    /// Whether the release's own command line takes no notice of a null in a spec: up to 1.23.
-    #[must_use]
-    pub fn ignores_nulls(&self) -> bool {
-        self.source.is_empty() || self.minor().is_some_and(|minor| minor < 24)
-    }
-
     /// The minor version of a package, by its own default tag.
     fn minor(&self) -> Option<u32> {
         let default = self.load("default").ok()?.document;
