@@ -92,6 +92,11 @@ impl Operator {
         self.process.terminate(Duration::from_secs(30))
     }
 
+    /// Sends it a signal, such as `STOP`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        self.process.signal(signal)
+    }
+
     /// The end of its log.
     pub fn log_tail(&self, lines: usize) -> String {
         self.process.log_tail(lines)
