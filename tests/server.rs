@@ -14,6 +14,18 @@ mod account;
 mod adoption;
 #[path = "server/canary.rs"]
 mod canary;
+#[path = "server/chaos_objects.rs"]
+mod chaos_objects;
+#[path = "server/chaos_rules.rs"]
+mod chaos_rules;
+#[path = "server/chaos_steps.rs"]
+mod chaos_steps;
+#[path = "server/chaos_users.rs"]
+mod chaos_users;
+#[path = "server/chaos_watch.rs"]
+mod chaos_watch;
+#[path = "server/chaos_world.rs"]
+mod chaos_world;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/days.rs"]

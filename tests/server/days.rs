@@ -1,169 +1,250 @@
-//! Days in the life of an installation: somebody edits the spec, somebody deletes or edits what is installed, the operator
-//! is restarted or killed, the resource is deleted and made again. After every step the cluster comes to rest as it should.
+//! Days in the life of an installation that is in use: somebody edits the spec, moves users from one revision to another,
+//! deletes, edits or annotates what is installed, forges the status, cuts permissions; the operator is restarted, stopped or
+//! killed; the resource is deleted and made again. After every step the cluster comes to rest as it should, what is in use was
+//! there all the time, and a second resource knows nothing of all that.
 //!
-//! `DAYS` is how many seconds this goes on, `SEED` what happens; each step is printed.
+//! `DAYS` is how many seconds this goes on, `SEED` what happens, `STEPS` may name the only steps; each step is printed.
 
+use crate::chaos_rules::{Before, Rules};
+use crate::chaos_world::{HARMLESS_NULLS, NAMESPACES, NULLS, OPTIONS, PROFILES, REVISIONS, SYSTEM, World};
 use crate::dice::{Dice, from_environment};
-use crate::invariants::Invariants;
 use crate::lab::Lab;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-const PROFILES: [&str; 3] = ["default", "demo", "minimal"];
+/// The second resource: a control plane of its own and a gateway elsewhere; the base it shares.
+const OTHER: &str = "{profile: minimal, revision: edge, components: {ingressGateways: [{name: edge-gateway, \
+                     namespace: edge, enabled: true}]}}";
+const USERS: [&str; 3] = ["shop", "bank", "desk"];
 
-/// What a spec has or has not: where, and what.
-const OPTIONS: [(&str, &str); 11] = [
-    ("/tag", r#""1.17.9""#),
-    ("/meshConfig/enableTracing", "false"),
-    ("/meshConfig/accessLogFile", r#""/dev/stdout""#),
-    ("/values/global/proxy/logLevel", r#""debug""#),
-    ("/values/pilot/autoscaleEnabled", "false"),
-    ("/values/telemetry/enabled", "false"),
-    ("/components/pilot/k8s/env", r#"[{"name": "DAY", "value": "1"}]"#),
-    ("/components/pilot/k8s/podAnnotations", r#"{"day": "1"}"#),
-    ("/components/cni/enabled", "true"),
-    (
-        "/components/egressGateways",
-        r#"[{"name": "istio-egressgateway", "enabled": true}, {"name": "other", "enabled": true}]"#,
-    ),
-    (
-        "/components/ingressGateways",
-        r#"[{"name": "istio-ingressgateway", "enabled": true, "k8s": {
-            "serviceAnnotations": {"day": "1"}, "service": {"type": "NodePort"},
-            "resources": {"requests": {"cpu": "0.5"}}, "hpaSpec": {"minReplicas": 2, "maxReplicas": 3},
-            "overlays": [{"kind": "Deployment", "name": "istio-ingressgateway",
-                "patches": [{"path": "spec.template.metadata.labels.day", "value": "1"}]}]}}]"#,
-    ),
+/// Something that may happen.
+struct Step {
+    name: &'static str,
+    /// How often, beside the others.
+    weight: u64,
+    /// Whether it is asked for; one that shows a known fault waits for its repair.
+    is_on: bool,
+    act: fn(&mut Life<'_>) -> String,
+}
+
+const fn on(name: &'static str, weight: u64, act: fn(&mut Life<'_>) -> String) -> Step {
+    Step { name, weight, is_on: true, act }
+}
+
+const fn off(name: &'static str, weight: u64, act: fn(&mut Life<'_>) -> String) -> Step {
+    Step { name, weight, is_on: false, act }
+}
+
+// A method of a `Life` with a lifetime is none of every `Life`.
+#[allow(clippy::redundant_closure_for_method_calls)]
+const STEPS: [Step; 29] = [
+    on("option", 8, |life| life.edit_option()),
+    on("profile", 4, |life| life.edit_profile()),
+    on("revision", 6, |life| life.edit_revision()),
+    on("namespace", 2, |life| life.edit_namespace()),
+    // Of one revision in two namespaces the older is not repaired: there is one record of both.
+    off("same-revision-elsewhere", 1, |life| life.move_elsewhere()),
+    on("pilot", 3, |life| life.edit_pilot()),
+    on("null", 3, |life| life.edit_null()),
+    // A null section takes the whole section away: a null `components` all of it.
+    off("null-section", 3, |life| life.edit_harmful_null()),
+    on("user", 9, |life| life.move_user()),
+    on("user-leaves", 4, |life| life.let_user_leave()),
+    on("force-prune", 1, |life| life.force_prune()),
+    on("delete-object", 5, |life| life.delete_something()),
+    on("edit-object", 5, |life| life.edit_something()),
+    on("edit-and-delete", 2, |life| life.edit_and_delete()),
+    on("kill", 2, |life| life.kill()),
+    on("terminate", 2, |life| life.terminate()),
+    on("stop", 2, |life| life.stop_for_a_while()),
+    on("blank-status", 2, |life| life.blank_status()),
+    on("forge-status", 3, |life| life.forge_status()),
+    on("annotate-object", 3, |life| life.annotate_something()),
+    on("apply-client-side", 2, |life| life.apply_something_client_side()),
+    on("ignore", 2, |life| life.ignore_something()),
+    on("keep", 2, |life| life.keep_something()),
+    on("pause", 2, |life| life.pause()),
+    on("second-resource", 2, |life| life.apply_second_resource()),
+    on("finalizer", 2, |life| life.hold_something_by_a_finalizer()),
+    on("cut-permission", 3, |life| life.cut_permission()),
+    // Only one of its control planes is asked for users.
+    off("delete-with-several", 2, |life| life.delete_whatever_it_has()),
+    on("delete-resource", 2, |life| life.delete_resource()),
 ];
 
-/// Edits of what is installed, by kind: merge patches.
-const EDITS: [(&str, &str); 9] = [
-    ("Deployment", r#"{"spec": {"strategy": {"rollingUpdate": {"maxSurge": 7}}}}"#),
-    ("Deployment", r#"{"metadata": {"labels": {"istio": null}}, "spec": {"revisionHistoryLimit": 3}}"#),
-    ("Service", r#"{"spec": {"ports": [{"name": "edited", "port": 1234}]}}"#),
-    ("Service", r#"{"metadata": {"labels": null}}"#),
-    ("ConfigMap", r#"{"data": null}"#),
-    ("ClusterRole", r#"{"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]}"#),
-    ("Role", r#"{"rules": []}"#),
-    ("RoleBinding", r#"{"subjects": []}"#),
-    ("MutatingWebhookConfiguration", r#"{"metadata": {"labels": {"app": "edited"}}}"#),
-];
-
-struct Life<'a> {
-    lab: &'a Lab,
-    dice: Dice,
-    /// The profile, and which options are on.
-    profile: &'static str,
-    options: BTreeSet<usize>,
+/// What lives.
+pub struct Life<'a> {
+    pub lab: &'a Lab,
+    pub rules: Rules<'a>,
+    pub dice: Dice,
+    pub world: World,
+    pub before: Before,
 }
 
 #[test]
 fn whatever_happens_in_a_day_the_cluster_comes_to_rest_as_it_should() {
-    let (seed, long) = (from_environment("SEED", 3), Duration::from_secs(from_environment("DAYS", 25)));
+    let (seed, long) = (from_environment("SEED", 5), Duration::from_secs(from_environment("DAYS", 25)));
     let lab = Lab::start();
-    let invariants = Invariants::of(&lab);
-    let mut life = Life { lab: &lab, dice: Dice::new(seed), profile: "default", options: BTreeSet::new() };
-    life.apply();
-    invariants.wait("the first installation", &["main"]);
+    // Permissions are cut.
+    lab.expect_forbidden();
+    let mut life = Life::begin(&lab, seed);
     let (begun, mut steps) = (Instant::now(), 0);
+    let possible = possible_steps();
     while begun.elapsed() < long {
-        let before = workloads(&lab);
-        let step = life.step();
         steps += 1;
-        invariants.wait(&format!("step {steps}, {step}"), &["main"]);
-        lab.wait(&format!("step {steps}, {step}: no pod to be started anew without need"), || {
-            unchanged_ones_still_run(&before, &workloads(&lab))
-        });
+        life.live_through(&format!("seed {seed}, step {steps} at {:.0?}", begun.elapsed()), &possible);
     }
     println!("{steps} steps");
     assert!(steps > 3, "too slow to show anything");
 }
 
-impl Life<'_> {
-    fn step(&mut self) -> String {
-        match self.dice.below(20) {
-            0..8 => self.edit_spec(),
-            8..12 => self.delete_something(),
-            12..16 => self.edit_something(),
-            16 => {
-                self.lab.kill_operator();
-                let edited = self.edit_spec();
-                self.lab.start_operator();
-                format!("killed, {edited}, started")
-            }
-            17 => {
-                assert_eq!(self.lab.terminate_operator(), Some(0));
-                let deleted = self.delete_something();
-                self.lab.start_operator();
-                format!("ended, {deleted}, started")
-            }
-            18 => {
-                let edited = self.edit_spec();
-                let deleted = self.delete_something();
-                format!("{edited} and {deleted}")
-            }
-            _ => {
-                self.lab.delete("main");
-                self.apply();
-                "the resource deleted and made again".into()
-            }
+/// Those that are on, or that `STEPS` names.
+fn possible_steps() -> Vec<&'static Step> {
+    let named = std::env::var("STEPS").unwrap_or_default();
+    let named: Vec<&str> = named.split(',').filter(|name| !name.is_empty()).collect();
+    let is_possible = |step: &&Step| if named.is_empty() { step.is_on } else { named.contains(&step.name) };
+    STEPS.iter().filter(is_possible).collect()
+}
+
+impl<'a> Life<'a> {
+    /// A cluster with users, strangers, and both resources.
+    fn begin(lab: &'a Lab, seed: u64) -> Self {
+        for namespace in USERS.into_iter().chain(["edge"]) {
+            lab.kubectl(&["create", "namespace", namespace]);
+        }
+        lab.apply_named("other", OTHER);
+        lab.wait_for_status_of("other", "HEALTHY", &[]);
+        let (dice, world) = (Dice::new(seed), World::new(&USERS));
+        let rules = Rules::of(lab, "other");
+        let mut life = Life { lab, rules, dice, world, before: Before::default() };
+        life.bring_strangers();
+        life.apply();
+        life.rules.wait("the first installation", &life.world, &life.before);
+        life
+    }
+
+    fn live_through(&mut self, when: &str, possible: &[&'static Step]) {
+        let used = self.world.used();
+        let planes = self.world.planes().filter(|(plane, _)| used.contains(*plane));
+        let planes = planes.map(|(plane, manifests)| (plane.clone(), manifests.clone())).collect();
+        self.before = Before { planes, given_up: BTreeSet::new() };
+        let workloads_before = workloads(self.lab);
+        let step = self.choose(possible);
+        println!("{when}: {} ...", step.name);
+        let what = format!("{when}, {}: {}", step.name, (step.act)(self));
+        self.rules.wait(&what, &self.world, &self.before);
+        self.lab.wait(&format!("{what}: no pod to be started anew without need"), || {
+            unchanged_ones_still_run(&workloads_before, &workloads(self.lab))
+        });
+        if self.dice.below(3) == 0 {
+            self.rules.wait_for_rest(&what);
         }
     }
 
-    fn edit_spec(&mut self) -> String {
-        let option = usize::try_from(self.dice.below(14)).unwrap();
-        let text = if let Some((path, _)) = OPTIONS.get(option) {
-            if !self.options.remove(&option) {
-                self.options.insert(option);
+    fn choose(&mut self, possible: &[&'static Step]) -> &'static Step {
+        let mut at = self.dice.below(possible.iter().map(|step| step.weight).sum());
+        for step in possible {
+            if at < step.weight {
+                return step;
             }
-            format!("{path} {}", if self.options.contains(&option) { "on" } else { "off" })
+            at -= step.weight;
+        }
+        panic!("no step is possible");
+    }
+
+    /// Writes the spec, nulls and all, which kubectl's apply would leave out.
+    pub fn apply(&mut self) {
+        let spec = self.world.spec();
+        if self.lab.iop("main").is_some() {
+            let patch = json!([{"op": "add", "path": "/spec", "value": spec}]).to_string();
+            self.lab.kubectl(&["patch", "iop", "main", "-n", SYSTEM, "--type=json", "-p", &patch]);
         } else {
-            self.profile = *self.dice.one_of::<&str>(&PROFILES);
-            format!("profile {}", self.profile)
-        };
+            let resource = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator",
+                "metadata": {"name": "main", "namespace": SYSTEM}, "spec": spec});
+            let path = format!("/apis/install.istio.io/v1alpha1/namespaces/{SYSTEM}/istiooperators");
+            self.lab.request("POST", &path, &resource).unwrap();
+        }
+        self.world.enforce();
+    }
+
+    pub fn edit_option(&mut self) -> String {
+        let option = usize::try_from(self.dice.below(OPTIONS.len() as u64)).unwrap();
+        let is_on = toggle(&mut self.world.options, option);
         self.apply();
-        text
+        format!("{} {}", OPTIONS[option].0, if is_on { "on" } else { "off" })
     }
 
-    fn apply(&self) {
-        let mut spec = json!({"profile": self.profile});
-        for option in &self.options {
-            let (path, value) = OPTIONS[*option];
-            let place = path[1..].split('/').fold(&mut spec, |place, name| &mut place[name]);
-            *place = serde_json::from_str(value).unwrap();
-        }
-        self.lab.apply_spec(&spec.to_string());
+    fn edit_null(&mut self) -> String {
+        self.edit_one_of(&(0..HARMLESS_NULLS).collect::<Vec<_>>())
     }
 
-    /// An object that the resource installed, of these kinds; of all but definitions where none is given.
-    fn something(&mut self, kind: Option<&str>) -> Option<(String, String, String)> {
-        let owned: Vec<String> = self.lab.owned().into_keys().collect();
-        let fits = |key: &&String| {
-            let of_kind = key.split(' ').next().unwrap();
-            kind.map_or(of_kind != "CustomResourceDefinition", |kind| kind == of_kind)
+    fn edit_harmful_null(&mut self) -> String {
+        self.edit_one_of(&(HARMLESS_NULLS..NULLS.len()).collect::<Vec<_>>())
+    }
+
+    fn edit_one_of(&mut self, nulls: &[usize]) -> String {
+        let null = *self.dice.one_of(nulls);
+        let is_on = toggle(&mut self.world.nulls, null);
+        self.apply();
+        format!("{} {}", NULLS[null], if is_on { "null" } else { "absent" })
+    }
+
+    fn edit_profile(&mut self) -> String {
+        self.world.profile = *self.dice.one_of::<&str>(&PROFILES);
+        self.apply();
+        self.world.profile.into()
+    }
+
+    fn edit_revision(&mut self) -> String {
+        let elsewhere = |world: &World, revision: &str| {
+            let name = if revision.is_empty() { "default" } else { revision };
+            world.held.keys().any(|plane| plane.0 == name && plane.1 != world.namespace)
         };
-        let fitting: Vec<&String> = owned.iter().filter(fits).collect();
-        if fitting.is_empty() {
-            return None;
+        let possible: Vec<&str> = REVISIONS.into_iter().filter(|r| !elsewhere(&self.world, r)).collect();
+        if possible.is_empty() {
+            return "each revision is kept in another namespace".into();
         }
-        let (kind, place) = self.dice.one_of(&fitting).split_once(' ').unwrap();
-        let (namespace, name) = place.split_once('/').unwrap_or(("default", place));
-        Some((kind.to_owned(), namespace.to_owned(), name.to_owned()))
+        self.world.revision = *self.dice.one_of(&possible);
+        self.apply();
+        self.world.revision_name().into()
     }
 
-    fn delete_something(&mut self) -> String {
-        let (kind, namespace, name) = self.something(None).unwrap();
-        self.lab.kubectl(&["delete", &kind, &name, "-n", &namespace, "--wait=false", "--ignore-not-found"]);
-        format!("{kind} {name} deleted")
+    fn edit_namespace(&mut self) -> String {
+        let revision = self.world.revision_name();
+        if self.world.is_used(revision) || self.world.held.keys().any(|plane| plane.0 == revision) {
+            return format!("revision {revision} is in use");
+        }
+        self.move_elsewhere()
     }
 
-    fn edit_something(&mut self) -> String {
-        let (kind, patch) = *self.dice.one_of(&EDITS);
-        let Some((_, namespace, name)) = self.something(Some(kind)) else { return format!("no {kind} to edit") };
-        self.lab.kubectl(&["patch", kind, &name, "-n", &namespace, "--type=merge", "-p", patch]);
-        format!("{kind} {name} edited: {patch}")
+    fn move_elsewhere(&mut self) -> String {
+        self.world.namespace = *self.dice.one_of::<&str>(&NAMESPACES);
+        self.apply();
+        self.world.namespace.into()
     }
+
+    fn edit_pilot(&mut self) -> String {
+        self.world.is_pilot_off = !self.world.is_pilot_off;
+        self.apply();
+        (if self.world.is_pilot_off { "disabled" } else { "as the profile has it" }).into()
+    }
+
+    /// An edit of the spec of any kind.
+    pub fn edit_spec(&mut self) -> String {
+        match self.dice.below(6) {
+            0 => self.edit_revision(),
+            1 => self.edit_profile(),
+            2 => self.edit_pilot(),
+            3 => self.edit_null(),
+            _ => self.edit_option(),
+        }
+    }
+}
+
+/// Puts in what is not there, takes out what is; says whether it is there now.
+fn toggle(set: &mut BTreeSet<usize>, item: usize) -> bool {
+    set.insert(item) || !set.remove(&item)
 }
 
 /// A Deployment's identity and template, and its pods' uids.
@@ -176,16 +257,17 @@ fn workloads(lab: &Lab) -> BTreeMap<String, Workload> {
     };
     let owner = |object: &Value| object["metadata"]["ownerReferences"][0]["uid"].clone();
     let uid = |object: &Value| object["metadata"]["uid"].clone();
-    let sets = list("/apis/apps/v1/namespaces/istio-system/replicasets");
-    let pods = list("/api/v1/namespaces/istio-system/pods");
+    let sets = list("/apis/apps/v1/replicasets");
+    let pods = list("/api/v1/pods");
     let pods_of = |deployment: &Value| {
         let sets: Vec<Value> = sets.iter().filter(|set| owner(set) == *deployment).map(uid).collect();
         let running = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
         running.filter(|pod| sets.contains(&owner(pod))).map(|pod| uid(pod).to_string()).collect()
     };
-    let deployments = list("/apis/apps/v1/namespaces/istio-system/deployments");
+    let deployments = list("/apis/apps/v1/deployments");
+    let place = |d: &Value| format!("{}/{}", d["metadata"]["namespace"], d["metadata"]["name"]);
     let workload = |d: &Value| ((uid(d), d["spec"]["template"].clone()), pods_of(&uid(d)));
-    deployments.iter().map(|d| (d["metadata"]["name"].to_string(), workload(d))).collect()
+    deployments.iter().map(|d| (place(d), workload(d))).collect()
 }
 
 /// Pods of a Deployment whose template is as before are those from before, but for more or fewer of them.

@@ -37,7 +37,7 @@ impl<'a> Invariants<'a> {
         let mut objects = vec![];
         for name in names {
             let resource = self.lab.iop(name).ok_or_else(|| format!("{name} is not there"))?;
-            tells_the_truth(&resource)?;
+            phase_is(&resource, "HEALTHY")?;
             let manifests = pipeline::from_resource(&resource, &ClusterFacts::default(), &self.package);
             let manifests = manifests.map_err(|e| e.to_string())?;
             wanted.extend(manifests.keys().iter().map(ToString::to_string));
@@ -57,7 +57,7 @@ impl<'a> Invariants<'a> {
     }
 
     /// An apply of what is desired, tried and not done, would change nothing.
-    fn nothing_differs(&self, objects: Vec<Object>) -> Result<(), String> {
+    pub fn nothing_differs(&self, objects: Vec<Object>) -> Result<(), String> {
         let tries = objects.into_iter().map(|object| async move {
             let (key, failed) = (object.key(), |e| format!("{e}"));
             let live = self.cluster.get(object.api_version(), &key).await.map_err(failed)?;
@@ -77,11 +77,11 @@ fn content(object: &kube::api::DynamicObject) -> Value {
     value
 }
 
-/// Healthy, all of it, and that said of what the resource asks for now.
-fn tells_the_truth(resource: &Value) -> Result<(), String> {
+/// All of it is in this phase, each component healthy, and that is said of what the resource asks for now.
+pub fn phase_is(resource: &Value, phase: &str) -> Result<(), String> {
     let status = &resource["status"];
     let components = status["componentStatus"].as_object().into_iter().flatten();
-    let is_true = status["status"] == "HEALTHY"
+    let is_true = status["status"] == phase
         && status["observedGeneration"] == resource["metadata"]["generation"]
         && components.into_iter().all(|(_, component)| component["status"] == "HEALTHY");
     if is_true { Ok(()) } else { Err(format!("the status is {status}")) }

@@ -158,6 +158,11 @@ impl Lab {
         operator.terminate().unwrap().code()
     }
 
+    /// Sends the operator a signal, such as `STOP`.
+    pub fn signal_operator(&self, signal: &str) {
+        self.operator.borrow().as_ref().unwrap().signal(signal).unwrap();
+    }
+
     /// How much the operator has asked for so far, for [`writes_since`](Self::writes_since).
     pub fn mark(&self) -> u64 {
         self.audit(0).1
