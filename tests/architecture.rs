@@ -166,19 +166,27 @@ fn the_documentation_names_the_modules_in_this_order() {
     assert!(silent.is_empty(), "src/lib.rs does not place {silent:?}");
 }
 
+/// The rows of a document's tables that end in a test, those of the heading left out.
+fn rows_with_tests(document: &str, from: &str) -> Vec<String> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
+    let (_, section) = text.split_once(from).expect("no such section");
+    let section = section.split("\n## ").next().unwrap();
+    section.lines().filter(|line| line.starts_with("| ")).skip(1).map(str::to_owned).collect()
+}
+
 #[test]
-fn every_complaint_names_tests_that_there_are() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn every_complaint_and_every_promise_names_tests_that_there_are() {
     let files = ["src", "tests"].into_iter().flat_map(rust_files);
     let code: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
-    let text = fs::read_to_string(root.join("docs/complaints.md")).unwrap();
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
-    assert!(rows.len() > 20);
-    for row in rows {
-        let tests: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
-        assert!(!tests.is_empty(), "{row}");
-        for test in tests.into_iter().filter(|test| !test.starts_with("bench ")) {
-            assert!(code.contains(&format!("fn {test}(")), "there is no {test}");
+    for (document, from) in [("docs/complaints.md", "# "), ("docs/safety.md", "## Promises")] {
+        let rows = rows_with_tests(document, from);
+        assert!(rows.len() > 20, "{document}");
+        for row in rows {
+            let tests: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+            assert!(!tests.is_empty(), "{row}");
+            for test in tests.into_iter().filter(|test| !test.starts_with("bench ")) {
+                assert!(code.contains(&format!("fn {test}(")), "there is no {test}");
+            }
         }
     }
 }
