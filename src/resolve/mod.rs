@@ -18,6 +18,7 @@ use crate::request::{Duplicate, Request};
 use crate::tree::merge::overlay_iop;
 use profile::Profiles;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use validate::{Kind, Problem};
 
 /// Why a request cannot be resolved.
@@ -127,7 +128,8 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
             // Most of what cannot be merged has the wrong form, which says more.
             match error {
                 ResolveError::Invalid(more) => {
-                    problems.retain(|p| !more.iter().any(|other| other.repeats(p)));
+                    let told: HashSet<_> = more.iter().map(Problem::gist).collect();
+                    problems.retain(|p| !told.contains(&p.gist()));
                     problems.extend(more);
                 }
                 error if !problems.iter().any(|p| strictness.refuses(p.kind)) => return Err(error),
@@ -142,7 +144,9 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     // release has fields that we do not know.
     let merged = if is_described { validate::check_spec(&spec, &request.origin, true) } else { vec![] };
     let content = validate::check_merged(&spec, &request.origin, is_described).into_iter();
-    let new = |p: &Problem| !problems.iter().any(|other| p.repeats(other));
+    // There may be thousands.
+    let told: HashSet<_> = problems.iter().map(Problem::gist).collect();
+    let new = |p: &Problem| !told.contains(&p.gist());
     let more: Vec<_> =
         merged.into_iter().filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
     problems.extend(more);

@@ -65,17 +65,15 @@ impl fmt::Display for Problem {
 }
 
 impl Problem {
-    /// Whether both say the same of one field: the items of a merged list have other indexes, and old values are carried to
+    /// What two problems share of which one repeats the other, to find it among thousands: what is wrong, and the last field
+    /// of the path without its numbers, for the items of a merged list have other indexes, and old values are carried to
     /// another place.
     #[must_use]
-    pub fn repeats(&self, other: &Self) -> bool {
-        let last = |p: &Self| -> String {
-            let (_, last) = p.path.rsplit_once('.').unwrap_or_default();
-            last.chars().filter(|c| !c.is_ascii_digit()).collect()
-        };
+    pub fn gist(&self) -> (String, String) {
+        let (_, last) = self.path.rsplit_once('.').unwrap_or_default();
         // What to write depends on whether the place is known.
-        let what = |p: &Self| p.message.split(texts::QUOTE).next().unwrap_or_default().to_owned();
-        what(self) == what(other) && last(self) == last(other)
+        let what = self.message.split(texts::QUOTE).next().unwrap_or_default();
+        (what.to_owned(), last.chars().filter(|c| !c.is_ascii_digit()).collect())
     }
 }
 
