@@ -270,6 +270,9 @@ async fn render(
     if let Some(why) = context.config.privileged.refusal(&id.0, &manifests) {
         return Ok(Err(why));
     }
+    if !manifests.parts.iter().any(|part| is_plane(Some(part.component))) {
+        return Ok(Err("its record is of an installation without a control plane".to_owned()));
+    }
     if record::digest(&manifests) != digest {
         return Ok(Err("another version of the operator, or of its package, installed it".to_owned()));
     }

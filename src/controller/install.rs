@@ -314,7 +314,9 @@ impl<'a> Pass<'a> {
     /// The record, once everything is applied, and what is no longer wanted, as soon as nothing needs it.
     async fn finish(&mut self, wanted: &Wanted<'_>, outcome: &mut Outcome, notes: &mut Vec<Note>) {
         let is_applied = outcome.failures.is_empty() && outcome.stands.values().all(|stand| *stand != Stand::Open);
-        if is_applied {
+        // The record of a control plane that stays is what it is repaired by, also where its revision is the wanted one.
+        let is_record_needed = wanted.held.iter().any(|held| held.keys.contains(&wanted.record.key()));
+        if is_applied && !is_record_needed {
             let record = plan::Wave { component: Component::Pilot, steps: vec![vec![&wanted.record]] };
             match self.apply_wave(&record, &BTreeSet::new()).await {
                 WaveResult::Failed(failures) => outcome.failures.extend(failures),

@@ -195,6 +195,12 @@ fn a_control_plane_in_use_goes_by_no_edit_but_when_somebody_insists() {
     }
     lab.apply_spec("{profile: empty}");
     lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop"]);
+    let binding = "istiod-gateway-controller-istio-system";
+    lab.kubectl(&["delete", "clusterrolebinding", binding]);
+    lab.wait("a binding of the old control plane to come back", || {
+        let binding = lab.get(&format!("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{binding}"));
+        binding.map(drop).ok_or_else(|| lab.iop("main").unwrap()["status"].to_string())
+    });
     lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-prune=other"]);
     lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop"]);
     assert!(lab.deployment("istiod").is_some(), "another revision was meant");
