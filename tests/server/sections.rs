@@ -34,6 +34,9 @@ fn two_gateways_of_one_name_scale_by_metrics_in_the_old_form(lab: &Lab) {
     let metrics = "hpaSpec: {metrics: [{type: Resource, resource: {name: cpu, targetAverageUtilization: 61}}]}";
     let gateway =
         |namespace: &str| format!("{{name: edge, namespace: {namespace}, enabled: true, k8s: {{{metrics}}}}}");
+    for namespace in ["edge-a", "edge-b"] {
+        lab.kubectl(&["create", "namespace", namespace]);
+    }
     lab.apply_spec(&format!(
         "{{components: {{pilot: {{k8s: {{{metrics}}}}}, ingressGateways: [{}, {}]}}}}",
         gateway("edge-a"),
