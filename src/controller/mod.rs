@@ -169,7 +169,8 @@ impl Memory {
             *self = Self { uid, ..Self::default() };
             self.take_status(resource);
             self.inventory = inventory_of(&self.status());
-        } else if version_of(resource.resource_version().as_deref()) > self.status_version {
+        } else if version_of(resource.resource_version().as_deref()) >= self.status_version {
+            // Also in the version that we have written: what somebody else wrote just before is still in it.
             self.take_status(resource);
         }
         let generation = resource.metadata.generation.unwrap_or_default();

@@ -118,5 +118,11 @@ mod tests {
         statuses.begin(&resource("7", &theirs), &ours);
         assert!(!statuses.is_overwritten(&resource("9", &theirs)), "which is newer is not known yet");
         assert!(statuses.end(&resource("7", &theirs), "8"), "overwritten while it was written");
+        statuses.begin(&resource("9", &theirs), &ours);
+        assert!(!statuses.end(&resource("9", &theirs), "10"));
+        assert!(
+            statuses.is_overwritten(&resource("10", &json!({"a": 1, "b": 2, "c": 3}))),
+            "written together with ours"
+        );
     }
 }
