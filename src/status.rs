@@ -298,7 +298,7 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
 }
 
 /// The types of conditions that this operator sets; those of other writers stay.
-const OUR_CONDITIONS: [&str; 15] = [
+const OUR_CONDITIONS: [&str; 14] = [
     "Ready",
     IN_USE,
     "Reconciling",
@@ -312,7 +312,6 @@ const OUR_CONDITIONS: [&str; 15] = [
     "SpecWarnings",
     "Deleting",
     "Blind",
-    "Paused",
     "DryRun",
 ];
 
