@@ -35,6 +35,9 @@ pub struct Installed {
     name: String,
 }
 
+/// What one pass over a control plane may ask for that it sees for the first time.
+const ONE_LOOK: usize = 40;
+
 impl Installed {
     fn key(&self) -> String {
         match self.namespace.as_str() {
@@ -199,7 +202,8 @@ impl Life<'_> {
             });
         }
         let (requests, _) = self.rules.during(HELD);
-        if requests.len() > REQUESTS {
+        // A pass may look at what it has not looked at before, once.
+        if requests.len() > REQUESTS + ONE_LOOK {
             self.lab.fail(&format!("while a finalizer held {key} for {HELD:?}, it asked {requests:#?}"));
         }
         self.kubectl(&["patch"], &object, &["--type=merge", "-p", &finalizers(&Value::Null)]);
