@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 use tracing::field::Empty;
 
+/// When it is looked again whether all resources were read.
+const READ_SOON: Duration = Duration::from_millis(500);
 /// The longest value of a label.
 const LONGEST_NAME: usize = 63;
 /// How soon the reason of a wait is looked at again: pods, which say it, are not watched.
@@ -113,6 +115,10 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let mut memory = memory.lock().await;
     memory.begin(resource);
     if is_deleted {
+        if !context.is_all_read() {
+            // What another resource wants too stays, and that is not known yet.
+            return Ok(Action::requeue(READ_SOON));
+        }
         let action = cleanup::finalize(resource, context, id, &mut memory).await?;
         if memory.deletion.is_held() {
             repair(resource, context, id, &mut memory).await?;
