@@ -54,6 +54,8 @@ mod install;
 mod invalid;
 #[path = "server/invariants.rs"]
 mod invariants;
+#[path = "server/kept.rs"]
+mod kept;
 #[path = "server/kills.rs"]
 mod kills;
 #[path = "server/lab.rs"]

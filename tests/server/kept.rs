@@ -1,0 +1,42 @@
+//! A control plane that stays though its resource wants none at all any more is repaired like any other.
+
+use crate::lab::Lab;
+use serde_json::Value;
+
+const SERVICE: &str = "/api/v1/namespaces/istio-system/services/istiod";
+
+fn wait_for_service(lab: &Lab) {
+    lab.wait("the Service to be repaired", || match lab.get(SERVICE) {
+        Some(_) => Ok(()),
+        None => Err(lab.iop("main").unwrap()["status"].to_string()),
+    });
+}
+
+#[test]
+fn a_control_plane_kept_without_a_new_one_is_repaired() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: minimal}");
+    lab.wait_for_status("HEALTHY", &[]);
+    lab.kubectl(&["create", "namespace", "shop"]);
+    lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
+    for spec in ["{profile: minimal, components: {pilot: {enabled: false}}}", "{profile: empty}"] {
+        lab.apply_spec(spec);
+        lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop"]);
+        // All is written by then.
+        lab.owned_at_rest();
+        lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
+        wait_for_service(&lab);
+    }
+    // A restart remembers.
+    assert_eq!(lab.terminate_operator(), Some(0));
+    lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
+    lab.start_operator();
+    wait_for_service(&lab);
+    // The record comes to be that of the present spec once nothing is kept.
+    lab.kubectl(&["label", "namespace", "shop", "istio-injection-"]);
+    lab.wait_for_status("HEALTHY", &[]);
+    lab.wait("the record of nothing", || {
+        let record = lab.iop("installed-state-main").map(|record| record["spec"]["profile"].clone());
+        if record == Some(Value::from("empty")) { Ok(()) } else { Err(format!("{record:?}")) }
+    });
+}
