@@ -127,6 +127,12 @@ impl Component {
         matches!(self, Self::IngressGateways | Self::EgressGateways)
     }
 
+    /// Whether it is a control plane, here or of another cluster.
+    #[must_use]
+    pub const fn is_control_plane(self) -> bool {
+        matches!(self, Self::Pilot | Self::IstiodRemote)
+    }
+
     /// The component of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

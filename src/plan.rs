@@ -3,7 +3,7 @@
 use crate::component::Component;
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, ObjectKey, order};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The objects of a component, in steps; the objects of one step may be written at once.
 pub struct Wave<'a> {
@@ -49,12 +49,15 @@ pub fn is_kept(kind: &str) -> bool {
     matches!(kind, "CustomResourceDefinition" | "Namespace")
 }
 
-/// The owned objects that are no longer desired, children's before parents'.
+/// Those of a resource's objects that may be deleted, children before parents; `of` tells the key and the component of one.
 #[must_use]
-pub fn prune(owned: Vec<(ObjectKey, Option<Component>)>, desired: &BTreeSet<ObjectKey>) -> Vec<ObjectKey> {
-    let mut gone: Vec<_> = owned.into_iter().filter(|(key, _)| !desired.contains(key) && !is_kept(&key.kind)).collect();
-    gone.sort_by_key(|(key, component)| (std::cmp::Reverse(component.map(depth)), key.clone()));
-    gone.into_iter().map(|(key, _)| key).collect()
+pub fn prune<T>(mut owned: Vec<T>, of: impl Fn(&T) -> (&ObjectKey, Option<Component>)) -> Vec<T> {
+    owned.retain(|object| !is_kept(&of(object).0.kind));
+    owned.sort_by(|a, b| {
+        let ((a, of_a), (b, of_b)) = (of(a), of(b));
+        of_b.map(depth).cmp(&of_a.map(depth)).then_with(|| a.cmp(b))
+    });
+    owned
 }
 
 #[cfg(test)]
@@ -95,7 +98,8 @@ mod tests {
         let owned = ["CustomResourceDefinition", "Namespace", "Service"]
             .map(|kind| (object(kind, "x").key(), Some(Component::Base)))
             .to_vec();
-        let gone: Vec<_> = prune(owned, &BTreeSet::new()).into_iter().map(|k| k.kind).collect();
+        let gone: Vec<_> =
+            prune(owned, |(key, component)| (key, *component)).into_iter().map(|(k, _)| k.kind).collect();
         assert_eq!(gone, ["Service"]);
     }
 }

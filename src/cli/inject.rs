@@ -155,7 +155,7 @@ impl InjectArgs {
         for warning in &manifests.warnings {
             eprintln!("Warning: {warning}");
         }
-        let objects: Vec<&Object> = manifests.parts.iter().flat_map(|p| &p.objects).collect();
+        let objects: Vec<&Object> = manifests.objects().collect();
         let find = |kind: &str, name: &str| {
             let name = with_revision(name, &manifests.revision);
             let found = objects.iter().find(|o| o.key().kind == kind && o.key().name == name).copied();

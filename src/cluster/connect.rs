@@ -5,6 +5,7 @@
 
 use super::fence::Fence;
 use super::identity::{Always, IdentityError, take};
+use super::layer::Keep;
 use super::limits::InFlight;
 use super::outage::Outage;
 use http::Request;
@@ -94,11 +95,11 @@ pub fn for_work(mut config: kube::Config, way: &Way) -> Result<Client, ConnectEr
         .layer(config.base_uri_layer())
         .layer(RetryLayer::new(RetryPolicy::server_retry()))
         // Whoever waits to try again does not count.
-        .layer(InFlight::new(way.in_flight))
+        .layer(Keep(InFlight::new(way.in_flight)))
         .option_layer(auth)
         .layer(headers)
-        .layer(way.fence.clone())
-        .layer(way.outage.clone())
+        .layer(Keep(way.fence.clone()))
+        .layer(Keep(way.outage.clone()))
         .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https));
     Ok(Client::new(service, config.default_namespace))
 }
@@ -115,7 +116,7 @@ pub fn for_election(mut config: kube::Config, way: &Way) -> Result<Client, Conne
         .layer(config.base_uri_layer())
         .option_layer(auth)
         .layer(headers)
-        .layer(way.outage.clone())
+        .layer(Keep(way.outage.clone()))
         .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https));
     Ok(Client::new(service, config.default_namespace))
 }

@@ -4,13 +4,12 @@
 //! under way would write before the election has found out that another operator leads. So every write is asked, each time
 //! it could go on, how long ago the Lease was renewed; after the renew deadline it is refused here.
 
-use super::limits::is_write;
-use http::{Request, Response};
-use std::pin::Pin;
+use super::layer::Rule;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
-use tower::{BoxError, Layer, Service};
+use tower::BoxError;
 
 /// A write came too late.
 #[derive(Debug, thiserror::Error)]
@@ -53,63 +52,35 @@ impl Fence {
     }
 }
 
-impl<S> Layer<S> for Fence {
-    type Service = FencedService<S>;
-
-    fn layer(&self, inner: S) -> FencedService<S> {
-        FencedService { inner, fence: self.clone() }
-    }
-}
-
-/// A service whose writes are fenced, see the module.
-#[derive(Clone)]
-pub struct FencedService<S> {
-    inner: S,
-    fence: Fence,
-}
-
-impl<S, B, A> Service<Request<B>> for FencedService<S>
-where
-    S: Service<Request<B>, Response = Response<A>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Response = Response<A>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<A>, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        if !is_write(&request) {
-            let answer = self.inner.call(request);
-            return Box::pin(async { answer.await.map_err(Into::into) });
-        }
-        if !self.fence.is_open() {
-            return Box::pin(async { Err(Fenced.into()) });
-        }
-        let (fence, mut answer) = (self.fence.clone(), Box::pin(self.inner.call(request)));
-        // It may still wait for its connection.
-        Box::pin(std::future::poll_fn(move |cx| {
-            if fence.is_open() {
-                return answer.as_mut().poll(cx).map_err(Into::into);
+impl Rule for Fence {
+    async fn apply<A: Send>(
+        self,
+        is_write: bool,
+        send: impl Future<Output = Result<A, BoxError>> + Send,
+    ) -> Result<A, BoxError> {
+        let mut send = pin!(send);
+        // Each time, for it may still wait for its connection.
+        let next = |cx: &mut Context<'_>| {
+            if is_write && !self.is_open() {
+                return Poll::Ready(Err(Fenced.into()));
             }
-            Poll::Ready(Err(Fenced.into()))
-        }))
+            send.as_mut().poll(cx)
+        };
+        std::future::poll_fn(next).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::Method;
-    use tower::service_fn;
+    use crate::cluster::layer::Keep;
+    use http::{Method, Request, Response};
+    use tower::{Layer, Service, service_fn};
 
     /// Whether a request of this method gets through.
     fn passes(fence: &Fence, method: Method) -> bool {
-        let mut service = fence.layer(service_fn(|_: Request<()>| async { Ok::<_, BoxError>(Response::new(())) }));
+        let mut service =
+            Keep(fence.clone()).layer(service_fn(|_: Request<()>| async { Ok::<_, BoxError>(Response::new(())) }));
         let request = Request::builder().method(method).body(()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(service.call(request)).is_ok()
@@ -134,7 +105,7 @@ mod tests {
         fence.renewed(Moment::now(), Duration::from_mins(1));
         let service = |_: Request<()>| std::future::pending::<Result<Response<()>, BoxError>>();
         let request = Request::builder().method(Method::PATCH).body(()).unwrap();
-        let mut write = fence.layer(service_fn(service)).call(request);
+        let mut write = Keep(fence.clone()).layer(service_fn(service)).call(request);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(write.as_mut().poll(&mut cx).is_pending());
         fence.renewed(Moment::now(), Duration::ZERO);

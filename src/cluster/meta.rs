@@ -4,25 +4,20 @@
 //! the object is, and one object that cannot be read would cost the whole list it is in.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, OwnerReference, Time};
-use kube::Resource;
-use kube::api::ApiResource;
-use kube::core::DynamicResourceScope;
-use serde::Deserialize;
-use std::borrow::Cow;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// An object of which only the metadata is read. Of `managedFields` it has who wrote, how and when, and not what.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(from = "Wire")]
 pub struct Meta {
     /// The metadata.
+    #[serde(default, deserialize_with = "brief")]
     pub metadata: ObjectMeta,
 }
 
-#[derive(Deserialize)]
-struct Wire {
-    #[serde(default)]
-    metadata: WireMetadata,
+/// Reads metadata as [`Meta`] has it.
+pub(super) fn brief<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    WireMetadata::deserialize(deserializer).map(ObjectMeta::from)
 }
 
 /// Every field that is not here is skipped, however deep it is.
@@ -53,25 +48,22 @@ struct WireManager {
     time: Option<String>,
 }
 
-impl From<Wire> for Meta {
-    fn from(Wire { metadata }: Wire) -> Self {
-        let managers = metadata.managed_fields.map(|all| all.into_iter().map(ManagedFieldsEntry::from).collect());
+impl From<WireMetadata> for ObjectMeta {
+    fn from(wire: WireMetadata) -> Self {
         Self {
-            metadata: ObjectMeta {
-                namespace: metadata.namespace,
-                name: metadata.name,
-                uid: metadata.uid,
-                resource_version: metadata.resource_version,
-                generation: metadata.generation,
-                creation_timestamp: metadata.creation_timestamp,
-                deletion_timestamp: metadata.deletion_timestamp,
-                finalizers: metadata.finalizers,
-                labels: metadata.labels,
-                annotations: metadata.annotations,
-                owner_references: metadata.owner_references,
-                managed_fields: managers,
-                ..ObjectMeta::default()
-            },
+            namespace: wire.namespace,
+            name: wire.name,
+            uid: wire.uid,
+            resource_version: wire.resource_version,
+            generation: wire.generation,
+            creation_timestamp: wire.creation_timestamp,
+            deletion_timestamp: wire.deletion_timestamp,
+            finalizers: wire.finalizers,
+            labels: wire.labels,
+            annotations: wire.annotations,
+            owner_references: wire.owner_references,
+            managed_fields: wire.managed_fields.map(|all| all.into_iter().map(ManagedFieldsEntry::from).collect()),
+            ..Self::default()
         }
     }
 }
@@ -83,42 +75,47 @@ impl From<WireManager> for ManagedFieldsEntry {
     }
 }
 
-impl Resource for Meta {
-    type DynamicType = ApiResource;
-    type Scope = DynamicResourceScope;
+/// A type whose kind is said when it is asked for: [`kube::Resource`] for one with a field `metadata`, of which the second
+/// argument says whether only the metadata is asked for.
+macro_rules! resource_of_any_kind {
+    ($type:ty, $is_only_metadata:literal) => {
+        impl kube::Resource for $type {
+            type DynamicType = kube::api::ApiResource;
+            type Scope = kube::core::DynamicResourceScope;
 
-    fn metadata_api() -> bool {
-        true
-    }
+            fn metadata_api() -> bool {
+                $is_only_metadata
+            }
 
-    fn kind(kind: &ApiResource) -> Cow<'_, str> {
-        kind.kind.as_str().into()
-    }
+            fn kind(of: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                of.kind.as_str().into()
+            }
 
-    fn group(kind: &ApiResource) -> Cow<'_, str> {
-        kind.group.as_str().into()
-    }
+            fn group(of: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                of.group.as_str().into()
+            }
 
-    fn version(kind: &ApiResource) -> Cow<'_, str> {
-        kind.version.as_str().into()
-    }
+            fn version(of: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                of.version.as_str().into()
+            }
 
-    fn api_version(kind: &ApiResource) -> Cow<'_, str> {
-        kind.api_version.as_str().into()
-    }
+            fn plural(of: &Self::DynamicType) -> std::borrow::Cow<'_, str> {
+                of.plural.as_str().into()
+            }
 
-    fn plural(kind: &ApiResource) -> Cow<'_, str> {
-        kind.plural.as_str().into()
-    }
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
 
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
 }
+pub(super) use resource_of_any_kind;
+
+resource_of_any_kind!(Meta, true);
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod fence;
 pub mod follow;
 mod identity;
+mod layer;
 pub mod limits;
 pub mod meta;
 pub mod outage;

@@ -1,13 +1,11 @@
 //! An API server that cannot be reached is said once, then how long it lasts, then that it is over. Whoever asked it for
 //! something says so in debug logs only, see [`is_unreachable`].
 
-use http::{Request, Response};
+use super::layer::Rule;
 use std::error::Error;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tower::{BoxError, Layer, Service};
+use tower::BoxError;
 
 /// One lost connection is none: it may have been idle for too long.
 const GRACE: Duration = Duration::from_secs(1);
@@ -148,42 +146,15 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     texts.join(": ")
 }
 
-impl<S> Layer<S> for Outage {
-    type Service = Observed<S>;
-
-    fn layer(&self, inner: S) -> Observed<S> {
-        Observed { inner, outage: self.clone() }
-    }
-}
-
-/// A service that is observed, see [`Outage`].
-#[derive(Clone)]
-pub struct Observed<S> {
-    inner: S,
-    outage: Outage,
-}
-
-impl<S, B, A> Service<Request<B>> for Observed<S>
-where
-    S: Service<Request<B>, Response = Response<A>>,
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Response = Response<A>;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<A>, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (outage, answer) = (self.outage.clone(), self.inner.call(request));
-        Box::pin(async move {
-            let answer = answer.await.map_err(Into::into);
-            outage.take(answer.as_ref().err().map(|error| error.as_ref() as &(dyn Error + 'static)));
-            answer
-        })
+impl Rule for Outage {
+    async fn apply<A: Send>(
+        self,
+        _is_write: bool,
+        send: impl Future<Output = Result<A, BoxError>> + Send,
+    ) -> Result<A, BoxError> {
+        let answer = send.await;
+        self.take(answer.as_ref().err().map(|error| error.as_ref() as &(dyn Error + 'static)));
+        answer
     }
 }
 

@@ -23,7 +23,7 @@ use super::index::OwnerId;
 use super::install::summary;
 use super::reconcile::PassError;
 use super::report::report;
-use super::{Context, Memory, events};
+use super::{Context, Memory, events, revision};
 use crate::api::status::InstallStatus;
 use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
@@ -114,8 +114,7 @@ pub(super) async fn finalize(
     };
     Span::current().record("objects", found.doomed().count());
     if end.may_be_held(memory, &found) {
-        let fallback = resource.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
-        let (held, requests) = guard::ask(context, id, &found, fallback).await;
+        let (held, requests) = guard::ask(context, id, &found, revision(resource)).await;
         found.requests += requests;
         if let Some(held) = held {
             return Ok(end.hold(memory, held, found.requests).await);

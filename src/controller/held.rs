@@ -9,14 +9,13 @@
 use super::index::OwnerId;
 use super::prune::Unwanted;
 use super::reconcile::PassError;
-use super::usage::{self, InUse, Pods, unused};
+use super::usage::{self, InUse, Pods, Usage, unused};
 use super::{Context, Memory, record, webhooks};
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
 use crate::component::Component;
 use crate::object::ObjectKey;
-use crate::object::labels::DEFAULT;
 use crate::object::manifests::Manifests;
 use crate::parallel;
 use crate::pipeline;
@@ -27,7 +26,7 @@ use kube::api::DynamicObject;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How soon it is asked again who uses a control plane.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
@@ -54,12 +53,24 @@ impl Held {
     }
 }
 
+/// Who was found to use control planes, by revision and namespace: finding out reads every pod with a proxy.
+pub(super) type Answers = BTreeMap<(String, String), Answer>;
+
+/// An answer, and what the watches said when it was given: it holds for a while, as long as they say the same.
+pub(super) struct Answer {
+    at: Instant,
+    seen: Usage,
+    users: InUse,
+}
+
 /// The objects of a control plane that is not wanted.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plane {
     /// `default` for the unnamed one.
     revision: String,
     namespace: String,
+    /// Whether its revision is wanted in another namespace.
+    has_moved: bool,
     keys: BTreeSet<ObjectKey>,
 }
 
@@ -71,23 +82,47 @@ pub(super) async fn held(
     context: &Context,
     resource: &DynamicObject,
     id: &OwnerId,
-    memory: &Memory,
+    memory: &mut Memory,
     wanted: &Manifests,
     unwanted: &[Unwanted],
 ) -> Result<Vec<Held>, PassError> {
     let mut held = vec![];
-    for plane in planes(unwanted, wanted) {
+    let mut answers = std::mem::take(&mut memory.users);
+    for plane in planes(unwanted, wanted).into_iter().filter(|plane| !is_insisted(resource, &plane.revision)) {
         let was = record_of(context, id, &plane.revision).await?;
         let rendered = match &was {
             Some(record) => render(context, id, record).await?,
             None => Err("no record says how it was installed".to_owned()),
         };
         let own = own_pods(wanted, rendered.as_ref().ok());
-        let users = users(context, id, &plane, wanted, &own).await;
-        let Some((told, again)) = stay(resource, memory, &plane, users) else { continue };
+        // Woken when it changes.
+        let seen = context.users.ask(id, &plane.revision, own.clone());
+        let place = (plane.revision.clone(), plane.namespace.clone());
+        // The watches do not tell what was made before a control plane moved.
+        let last = answers.remove(&place).filter(|last| !plane.has_moved && last.holds(&seen));
+        let answer = match last {
+            Some(last) => Ok(last),
+            None => users(context, &plane, wanted, &own).await.map(|users| Answer { at: Instant::now(), seen, users }),
+        };
+        let stays = stay(resource, memory, &plane, answer.as_ref());
+        memory.users.extend(answer.ok().map(|answer| (place, answer)));
+        let Some((told, again)) = stays else { continue };
         held.push(hold(plane, told, again, rendered, was.map(|record| record.name_any()), (id, wanted, unwanted)));
     }
     Ok(held)
+}
+
+impl Answer {
+    /// Whether it need not be asked again. That nobody uses a control plane always is, since it may go then.
+    fn holds(&self, seen: &Usage) -> bool {
+        !self.users.is_empty() && self.seen == *seen && self.at.elapsed() < ASK_AGAIN
+    }
+}
+
+/// Whether a person wants it gone, whoever uses it.
+fn is_insisted(resource: &DynamicObject, revision: &str) -> bool {
+    let insisted = resource.annotations().get(FORCE_PRUNE).map(String::as_str).unwrap_or_default();
+    insisted.split(',').any(|insisted| insisted.trim() == revision)
 }
 
 /// The pods of the resource's own workloads, which are no users of its control planes.
@@ -140,60 +175,38 @@ fn hold(
     Held { told, keys, manifests, again }
 }
 
-fn is_plane(component: Option<Component>) -> bool {
-    matches!(component, Some(Component::Pilot | Component::IstiodRemote))
-}
-
 /// The control planes among what is not wanted. Of the revision that is wanted there is one only if it is in another
 /// namespace than the wanted one: all else that is spare of it, such as an autoscaler, is no control plane.
 fn planes(unwanted: &[Unwanted], wanted: &Manifests) -> Vec<Plane> {
-    let has_plane = wanted.parts.iter().any(|part| is_plane(Some(part.component)));
-    let present = if wanted.revision.is_empty() { DEFAULT } else { &wanted.revision };
-    let present = Some(present).filter(|_| has_plane);
+    let present = Some(wanted.revision_label()).filter(|_| wanted.has_control_plane());
     let mut planes: BTreeMap<&str, Plane> = BTreeMap::new();
-    for object in unwanted.iter().filter(|object| is_plane(object.component)) {
-        let plane = planes.entry(&object.revision).or_default();
+    for object in unwanted.iter().filter(|object| object.component.is_some_and(Component::is_control_plane)) {
+        let (revision, namespace) = (object.revision.as_str(), &object.key.namespace);
+        let has_moved = present == Some(revision);
+        let new = || Plane { revision: revision.to_owned(), has_moved, ..Plane::default() };
+        let plane = planes.entry(revision).or_insert_with(new);
+        if has_moved && *namespace == wanted.namespace {
+            continue;
+        }
         plane.keys.insert(object.key.clone());
-        let namespace = &object.key.namespace;
-        let is_present = present == Some(object.revision.as_str()) && *namespace == wanted.namespace;
-        if plane.namespace.is_empty() && !is_present {
+        if plane.namespace.is_empty() {
             plane.namespace.clone_from(namespace);
         }
     }
-    planes.retain(|revision, plane| present != Some(*revision) || !plane.namespace.is_empty());
-    for (revision, plane) in &mut planes {
-        (*revision).clone_into(&mut plane.revision);
-        if present == Some(*revision) {
-            plane.keys.retain(|key| key.namespace != wanted.namespace);
-        }
-    }
-    planes.into_values().collect()
+    planes.into_values().filter(|plane| !plane.has_moved || !plane.namespace.is_empty()).collect()
 }
 
-/// Who uses a control plane. One that is wanted in another namespace is used by the pods that were made before the webhook
+/// Who uses a control plane. One that has moved to another namespace is used by the pods that were made before the webhook
 /// there, which injects all others.
-async fn users(
-    context: &Context,
-    id: &OwnerId,
-    plane: &Plane,
-    wanted: &Manifests,
-    own: &[Pods],
-) -> Result<InUse, ClusterError> {
-    // Woken when it changes; what is said of it is asked for, since something may go because of it.
-    context.users.ask(id, &plane.revision, own.to_vec());
-    let present = if wanted.revision.is_empty() { DEFAULT } else { &wanted.revision };
-    let has_moved = plane.revision == present && wanted.parts.iter().any(|part| is_plane(Some(part.component)));
-    if !has_moved {
-        return usage::users_of(&context.cluster, &plane.revision, own).await;
-    }
-    let mut objects = wanted.parts.iter().flat_map(|part| &part.objects);
-    let made = match objects.find(|object| object.kind() == webhooks::KIND) {
-        Some(object) => context.cluster.get(object.api_version(), &object.key()).await?,
+async fn users(context: &Context, plane: &Plane, wanted: &Manifests, own: &[Pods]) -> Result<InUse, ClusterError> {
+    let hook = wanted.objects().find(|object| plane.has_moved && object.kind() == webhooks::KIND);
+    let hook = match hook {
+        Some(hook) => context.cluster.get(hook.api_version(), &hook.key()).await?,
         None => None,
     };
-    match made.and_then(|webhook| webhook.creation_timestamp()) {
+    match hook.and_then(|hook| hook.creation_timestamp()) {
         Some(made) => usage::users_before(&context.cluster, &plane.revision, own, made.0).await,
-        // It is not there yet.
+        // It is not there yet, or there is none to wait for.
         None => usage::users_of(&context.cluster, &plane.revision, own).await,
     }
 }
@@ -203,20 +216,16 @@ fn stay(
     resource: &DynamicObject,
     memory: &Memory,
     plane: &Plane,
-    users: Result<InUse, ClusterError>,
+    answer: Result<&Answer, &ClusterError>,
 ) -> Option<(HeldRevision, Option<Duration>)> {
-    let insisted = resource.annotations().get(FORCE_PRUNE).map(String::as_str).unwrap_or_default();
-    if insisted.split(',').any(|revision| revision.trim() == plane.revision) {
-        return None;
-    }
     let told = HeldRevision {
         revision: plane.revision.clone(),
         namespace: plane.namespace.clone(),
         ..HeldRevision::default()
     };
     let insist = format!("annotate the resource {FORCE_PRUNE}={} to remove it all the same", plane.revision);
-    let users = match users {
-        Ok(users) => users,
+    let Answer { at, users, .. } = match answer {
+        Ok(answer) => answer,
         Err(error) => {
             let message = format!("kept since it cannot be told who uses it: {error}; {insist}");
             return Some((HeldRevision { message: bounded(&message, 1024), ..told }, Some(ASK_AGAIN)));
@@ -224,7 +233,8 @@ fn stay(
     };
     if !users.is_empty() {
         let message = format!("kept while it is in use; it goes when nobody uses it any more, or {insist}");
-        return Some((HeldRevision { used_by: users.names, message, ..told }, Some(ASK_AGAIN)));
+        let again = ASK_AGAIN.saturating_sub(at.elapsed());
+        return Some((HeldRevision { used_by: users.names.clone(), message, ..told }, Some(again)));
     }
     let grace = unused::grace(resource).and_then(Result::ok)?;
     let now = Timestamp::now();
@@ -270,7 +280,7 @@ async fn render(
     if let Some(why) = context.config.privileged.refusal(&id.0, &manifests) {
         return Ok(Err(why));
     }
-    if !manifests.parts.iter().any(|part| is_plane(Some(part.component))) {
+    if !manifests.has_control_plane() {
         return Ok(Err("its record is of an installation without a control plane".to_owned()));
     }
     if record::digest(&manifests) != digest {

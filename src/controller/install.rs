@@ -1,5 +1,5 @@
-//! The waves of an installation: every wave that is open is applied, in order, and what is no longer wanted is pruned once
-//! all is ready.
+//! The waves of an installation: every wave that is open is applied, in order, and what is no longer wanted is pruned as soon
+//! as nothing needs it.
 
 use super::bring::Brought;
 use super::fights::Fight;
@@ -50,7 +50,7 @@ pub(super) struct Wanted<'a> {
     /// The components'.
     pub manifests: &'a Manifests,
     /// The record of the installation, written once all is applied.
-    pub record: Object,
+    pub record: &'a Object,
     /// Control planes that stay although the spec does not want them.
     pub held: Vec<Held>,
     /// What the resource has and nobody wants, but for what is held.
@@ -66,6 +66,16 @@ impl Wanted<'_> {
         keys.insert(self.record.key());
         keys.extend(self.held.iter().flat_map(|held| held.keys.iter().cloned()));
         keys
+    }
+
+    /// What the spec comes to, and what the records of control planes that stay come to.
+    pub fn installations(&self) -> impl Iterator<Item = &Manifests> {
+        [self.manifests].into_iter().chain(self.held())
+    }
+
+    /// Of control planes that stay.
+    fn held(&self) -> impl Iterator<Item = &Manifests> {
+        self.held.iter().filter_map(|held| held.manifests.as_ref())
     }
 }
 
@@ -116,15 +126,14 @@ enum Stand {
 
 impl<'a> Pass<'a> {
     /// Begins.
-    pub fn new(context: &'a Context, id: &'a OwnerId, memory: &'a mut Memory) -> Self {
-        Self { context, id, memory, autoscalers: Autoscalers::default(), again: None, repairs: vec![] }
+    pub fn new(context: &'a Context, id: &'a OwnerId, memory: &'a mut Memory, wanted: &Wanted<'_>) -> Self {
+        let autoscalers = Autoscalers::wanted(wanted.installations());
+        Self { context, id, memory, autoscalers, again: None, repairs: vec![] }
     }
 
     /// Applies every wave that is open, in order, repairs what else is installed, and prunes what may go.
     pub async fn install(mut self, wanted: &Wanted<'_>, generation: i64) -> Installed {
         let manifests = wanted.manifests;
-        self.autoscalers =
-            Autoscalers::wanted([manifests].into_iter().chain(wanted.held.iter().filter_map(|h| h.manifests.as_ref())));
         let mut outcome = Outcome::default();
         // Whoever has objects in it need not ask, unless something went wrong with them.
         let is_there =
@@ -144,15 +153,16 @@ impl<'a> Pass<'a> {
             && outcome.conflicts.is_empty()
             && outcome.stands.iter().all(|(component, stand)| is_installed(*component, stand) && *stand != Stand::Open);
         let failure = texts(&outcome.failures, false);
+        let verdict = self.verdict(&outcome, wanted);
         let findings = Findings {
             profile: Some(manifests.profile.clone()),
             version: version.filter(|_| is_version_known),
             remarks: self.remarks(&outcome.conflicts, wanted),
             held: Some(wanted.held.iter().map(|held| held.told.clone()).collect()),
             ignored: Some(self.ignored(wanted)),
-            ..Findings::of(self.verdict(&outcome, wanted), generation)
+            components: outcome.components,
+            ..Findings::of(verdict, generation)
         };
-        let findings = Findings { components: outcome.components, ..findings };
         let peace = self.memory.fights.next_peace(Instant::now());
         let held = wanted.held.iter().filter_map(|held| held.again).min();
         Installed { findings, failure, again: sooner(sooner(self.again, peace), held), notes }
@@ -161,8 +171,6 @@ impl<'a> Pass<'a> {
     /// Repairs what is installed, and changes nothing: for a resource whose deletion is held up, since what it installed is in
     /// use. Returns what failed.
     pub async fn repair_all(mut self, wanted: &Wanted<'_>) -> Option<String> {
-        let manifests = [wanted.manifests].into_iter().chain(wanted.held.iter().filter_map(|h| h.manifests.as_ref()));
-        self.autoscalers = Autoscalers::wanted(manifests);
         let mut failures = self.repair_held(wanted).await;
         for wave in plan::waves(wanted.manifests) {
             if let WaveResult::Failed(failed) = self.repair(&wave, wanted).await {
@@ -236,7 +244,7 @@ impl<'a> Pass<'a> {
         if let Some(rejected) = texts(&outcome.failures, true) {
             return Verdict::Rejected(rejected);
         }
-        let has_plane = outcome.stands.keys().any(|c| matches!(c, Component::Pilot | Component::IstiodRemote));
+        let has_plane = wanted.manifests.has_control_plane();
         match () {
             () if !outcome.conflicts.is_empty() => Verdict::Conflict(outcome.conflicts.join("; ")),
             () if !outcome.stuck.is_empty() => Verdict::NotProgressing(outcome.stuck.join("; ")),
@@ -260,7 +268,7 @@ impl<'a> Pass<'a> {
 
     /// What is installed already of a component that has to wait is repaired, and nothing else of it is touched.
     async fn repair(&mut self, wave: &plan::Wave<'_>, wanted: &Wanted<'_>) -> WaveResult {
-        let is_recorded = match self.is_recorded(&wanted.record).await {
+        let is_recorded = match self.is_recorded(wanted.record).await {
             Ok(is_recorded) => is_recorded,
             Err(error) => return WaveResult::Failed(vec![error.into()]),
         };
@@ -300,7 +308,7 @@ impl<'a> Pass<'a> {
     /// Repairs the control planes that stay although the spec does not want them. Whether they are ready is another matter.
     async fn repair_held(&mut self, wanted: &Wanted<'_>) -> Vec<Failure> {
         let mut failures = vec![];
-        for manifests in wanted.held.iter().filter_map(|held| held.manifests.as_ref()) {
+        for manifests in wanted.held() {
             for wave in plan::waves(manifests) {
                 for step in &wave.steps {
                     let (failed, _) = self.apply_step(step, wave.component, &mut Waits::default()).await;
@@ -317,7 +325,7 @@ impl<'a> Pass<'a> {
         // The record of a control plane that stays is what it is repaired by, also where its revision is the wanted one.
         let is_record_needed = wanted.held.iter().any(|held| held.keys.contains(&wanted.record.key()));
         if is_applied && !is_record_needed {
-            let record = plan::Wave { component: Component::Pilot, steps: vec![vec![&wanted.record]] };
+            let record = plan::Wave { component: Component::Pilot, steps: vec![vec![wanted.record]] };
             match self.apply_wave(&record, &BTreeSet::new()).await {
                 WaveResult::Failed(failures) => outcome.failures.extend(failures),
                 // Another resource has a record of this name; it serves no one but readers.
@@ -329,15 +337,13 @@ impl<'a> Pass<'a> {
             self.again = sooner(self.again, (!wanted.unwanted.is_empty()).then_some(LOOK_SOON));
             return;
         }
-        let doomed: Vec<Unwanted> =
-            wanted.unwanted.iter().filter(|object| self.may_go(object, outcome)).cloned().collect();
+        let doomed: Vec<_> = wanted.unwanted.iter().filter(|object| self.may_go(object, outcome)).cloned().collect();
         if doomed.len() < wanted.unwanted.len() {
             self.again = sooner(self.again, Some(LOOK_AGAIN));
         }
         let is_replaced = !wanted.replaced.old.is_empty()
             && wanted.replaced.old.iter().all(|key| doomed.iter().any(|object| object.key == *key));
-        let failures = self.prune(doomed, notes).await;
-        outcome.failures.extend(failures);
+        outcome.failures.extend(self.prune(doomed, notes).await);
         if is_replaced {
             outcome.failures.extend(self.apply_replacements(wanted).await);
         }
@@ -345,8 +351,7 @@ impl<'a> Pass<'a> {
 
     /// Applies the webhooks whose predecessors have just gone.
     async fn apply_replacements(&mut self, wanted: &Wanted<'_>) -> Vec<Failure> {
-        let objects = wanted.manifests.parts.iter().flat_map(|part| &part.objects);
-        let late = objects.filter(|object| wanted.replaced.by.contains(&object.key())).collect();
+        let late = wanted.manifests.objects().filter(|object| wanted.replaced.by.contains(&object.key())).collect();
         let wave = plan::Wave { component: Component::Pilot, steps: vec![late] };
         match self.apply_wave(&wave, &BTreeSet::new()).await {
             WaveResult::Failed(failures) => failures,
@@ -380,10 +385,10 @@ impl<'a> Pass<'a> {
     /// Deletes what is no longer wanted. Returns what failed.
     #[tracing::instrument(level = "debug", skip_all, fields(objects = doomed.len()))]
     async fn prune(&mut self, doomed: Vec<Unwanted>, notes: &mut Vec<Note>) -> Vec<Failure> {
-        let doomed: Vec<_> = prune::in_order(doomed).into_iter().map(|object| (object.key, object.entry)).collect();
-        let failures = prune::delete(self.context, &doomed, "no longer wanted").await;
-        let failed: BTreeSet<_> = failures.iter().map(|(key, _)| key).collect();
-        let gone: Vec<_> = doomed.iter().map(|(key, _)| key).filter(|key| !failed.contains(key)).collect();
+        let doomed = plan::prune(doomed, |object| (&object.key, object.component));
+        let failures = prune::delete(self.context, &doomed).await;
+        let failed: BTreeSet<_> = failures.iter().map(|(key, _)| *key).collect();
+        let gone: Vec<_> = doomed.iter().map(|object| &object.key).filter(|key| !failed.contains(key)).collect();
         for key in &gone {
             self.memory.objects.remove(*key);
             self.memory.inventory.remove(*key);

@@ -10,6 +10,7 @@
 //! | `install`, `wave` | the waves of an installation |
 //! | `bring` | one object: read, compared, written |
 //! | `prune` | what a resource has and no longer wants |
+//! | `owned` | whose an object is that has lost its labels |
 //! | `downgrade` | that no control plane is moved to an older release |
 //! | `held` | control planes that stay since they are in use |
 //! | `preview` | what a pass would do |
@@ -39,6 +40,7 @@ pub mod index;
 mod install;
 mod known;
 pub mod leader;
+mod owned;
 mod preview;
 mod prune;
 pub mod rbac;
@@ -158,6 +160,8 @@ struct Memory {
     failing_since: Option<Instant>,
     /// Since when a component is waited for.
     waiting_since: BTreeMap<Component, Instant>,
+    /// Who uses the control planes that stay.
+    users: held::Answers,
     deletion: cleanup::Deletion,
 }
 

@@ -4,7 +4,7 @@
 use super::index::OwnerId;
 use super::install::Wanted;
 use super::scaling::Autoscalers;
-use super::{Context, Memory, prune};
+use super::{Context, Memory};
 use crate::api::IGNORE;
 use crate::api::status::{Change, Preview};
 use crate::apply;
@@ -12,6 +12,7 @@ use crate::cluster::ClusterError;
 use crate::component::Component;
 use crate::object::Object;
 use crate::object::inventory::Inventory;
+use crate::plan;
 use crate::status::{Findings, Verdict};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
@@ -41,7 +42,7 @@ pub(super) async fn preview(
 ) -> Result<Preview, ClusterError> {
     let parts = wanted.manifests.parts.iter();
     let objects: Vec<_> = parts.flat_map(|part| part.objects.iter().map(move |o| (part.component, o))).collect();
-    let autoscalers = Autoscalers::wanted([wanted.manifests]);
+    let autoscalers = Autoscalers::wanted(wanted.installations());
     let known = Known { context, id, inventory: &memory.inventory, autoscalers: &autoscalers };
     let reads: Vec<_> = objects.iter().map(|(component, object)| fate(known, *component, object).boxed()).collect();
     let fates: Vec<Fate> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
@@ -60,8 +61,8 @@ pub(super) async fn preview(
             }
         }
     }
-    let doomed = prune::in_order(wanted.unwanted.clone());
-    preview.prune = doomed.iter().map(|object| object.key.to_string()).collect();
+    let doomed = plan::prune(wanted.unwanted.iter().collect(), |object| (&object.key, object.component));
+    preview.prune = doomed.into_iter().map(|object| object.key.to_string()).collect();
     Ok(preview)
 }
 

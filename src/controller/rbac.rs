@@ -60,7 +60,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, PipelineError> {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
         let request = request::from_resource(&resource);
         let manifests = pipeline::build(&request, &ClusterFacts::default(), package, Strictness::Full)?;
-        for object in manifests.parts.iter().flat_map(|part| &part.objects) {
+        for object in manifests.objects() {
             let verbs: &[&str] = if plan::is_kept(object.kind()) {
                 &["get", "list", "watch", "create", "patch"]
             } else {
@@ -185,7 +185,7 @@ mod tests {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
         let manifests = pipeline::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
         let mut granted = Rules::new();
-        manifests.parts.iter().flat_map(|p| &p.objects).for_each(|o| allow_what_is_granted(&mut granted, o));
+        manifests.objects().for_each(|o| allow_what_is_granted(&mut granted, o));
         assert!(granted.keys().any(|(group, ..)| group == "coordination.k8s.io"), "the chart grants none");
         for ((group, resource, _), wanted) in granted {
             let held = &verbs(&role, &group, &resource) | &verbs(&extra, &group, &resource);

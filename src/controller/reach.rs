@@ -65,7 +65,7 @@ impl Privileged {
 
 /// All that reaches beyond a namespace.
 fn beyond(namespace: &str, manifests: &Manifests) -> Vec<String> {
-    let objects = manifests.parts.iter().flat_map(|part| &part.objects);
+    let objects = manifests.objects();
     let mut findings: Vec<String> = objects
         .filter_map(|object| {
             let why = why_beyond(namespace, object)?;

@@ -5,7 +5,9 @@ use super::index::OwnerId;
 use super::install::{Pass, Wanted, sooner};
 use super::report::report;
 use super::usage::{self, ControlPlane};
-use super::{Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, since, tally, webhooks};
+use super::{
+    Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, revision, since, tally, webhooks,
+};
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
@@ -115,15 +117,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let mut memory = memory.lock().await;
     memory.begin(resource);
     if is_deleted {
-        if !context.is_all_read() {
-            // What another resource wants too stays, and that is not known yet.
-            return Ok(Action::requeue(READ_SOON));
-        }
-        let action = cleanup::finalize(resource, context, id, &mut memory).await?;
-        if memory.deletion.is_held() {
-            repair(resource, context, id, &mut memory).await?;
-        }
-        return Ok(action);
+        return delete(resource, context, id, &mut memory).await;
     }
     let is_dry_run = resource.annotations().get(DRY_RUN).is_some_and(|v| v == "true");
     if !is_dry_run {
@@ -136,25 +130,12 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         context.metrics.count("reconcile_request", [("reason", reason)]);
         report(resource, context, &mut memory, &Findings::of(Verdict::Started, generation)).await?;
     }
-    if let Some(why) = unreadable(resource) {
-        return refuse(resource, context, id, &mut memory, Verdict::Invalid(why)).await;
-    }
-    let built = build(resource, context).await?;
-    tally::count_build(&context.metrics, resource, built.as_ref().map(|built| &built.manifests));
-    let Built { mut manifests, record, plane, .. } = match built {
-        Ok(Built { refusal: Some(why), .. }) => {
-            return refuse(resource, context, id, &mut memory, Verdict::Invalid(why)).await;
-        }
+    let mut built = match build(resource, context).await? {
         Ok(built) => built,
-        Err(error) => return refuse(resource, context, id, &mut memory, Verdict::Invalid(error.to_string())).await,
+        Err(verdict) => return refuse(resource, context, id, &mut memory, verdict).await,
     };
-    let is_default_tagged = webhooks::is_default_tagged(context, &manifests).await;
-    if is_default_tagged {
-        webhooks::deactivate_default(&mut manifests);
-    }
-    let (held, unwanted, replaced) = Default::default();
-    let wanted = Wanted { manifests: &manifests, record, held, unwanted, replaced };
-    let wanted = match prepare(resource, context, id, &mut memory, wanted, is_default_tagged).await {
+    let plane = built.plane.take();
+    let wanted = match prepare(resource, context, id, &mut memory, &mut built).await {
         Ok(Ok(wanted)) => wanted,
         Ok(Err(verdict)) => return refuse(resource, context, id, &mut memory, verdict).await,
         Err(error) => {
@@ -171,8 +152,8 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     }
     let claim = Claim {
         since: since(resource),
-        version: manifests.version.clone(),
-        revision: manifests.revision.clone(),
+        version: wanted.manifests.version.clone(),
+        revision: wanted.manifests.revision.clone(),
         is_current: true,
         keys: wanted.keys(),
     };
@@ -181,28 +162,27 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     install(resource, context, id, &mut memory, &wanted, plane).await
 }
 
-/// Keeps what is installed working while it may not be deleted. A spec that cannot be rendered any more is nothing to repair
-/// it by.
-async fn repair(
+/// Removes what a resource has that is being deleted, or keeps it working as long as it may not go. A spec that cannot be
+/// rendered any more is nothing to repair it by.
+async fn delete(
     resource: &DynamicObject,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
-) -> Result<(), PassError> {
-    if unreadable(resource).is_some() {
-        return Ok(());
+) -> Result<Action, PassError> {
+    if !context.is_all_read() {
+        // What another resource wants too stays, and that is not known yet.
+        return Ok(Action::requeue(READ_SOON));
     }
-    let Ok(Built { mut manifests, record, refusal: None, .. }) = build(resource, context).await? else { return Ok(()) };
-    let is_default_tagged = webhooks::is_default_tagged(context, &manifests).await;
-    if is_default_tagged {
-        webhooks::deactivate_default(&mut manifests);
+    let action = cleanup::finalize(resource, context, id, memory).await?;
+    if !memory.deletion.is_held() {
+        return Ok(action);
     }
-    let (held, unwanted, replaced) = Default::default();
-    let wanted = Wanted { manifests: &manifests, record, held, unwanted, replaced };
-    let Ok(wanted) = prepare(resource, context, id, memory, wanted, is_default_tagged).await? else { return Ok(()) };
-    match Pass::new(context, id, memory).repair_all(&wanted).await {
+    let Ok(mut built) = build(resource, context).await? else { return Ok(action) };
+    let Ok(wanted) = prepare(resource, context, id, memory, &mut built).await? else { return Ok(action) };
+    match Pass::new(context, id, memory, &wanted).repair_all(&wanted).await {
         Some(failure) => Err(PassError::Objects(failure)),
-        None => Ok(()),
+        None => Ok(action),
     }
 }
 
@@ -212,9 +192,15 @@ async fn prepare<'a>(
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
-    mut wanted: Wanted<'a>,
-    is_default_tagged: bool,
+    built: &'a mut Built,
 ) -> Result<Result<Wanted<'a>, Verdict>, PassError> {
+    let is_default_tagged = webhooks::is_default_tagged(context, &built.manifests).await;
+    if is_default_tagged {
+        webhooks::deactivate_default(&mut built.manifests);
+    }
+    let Built { manifests, record, .. } = built;
+    let (held, unwanted, replaced) = Default::default();
+    let mut wanted = Wanted { manifests, record, held, unwanted, replaced };
     if let Some(why) = downgrade::forbid(context, resource, memory, wanted.manifests).await? {
         return Ok(Err(Verdict::Blocked("Downgrade", why)));
     }
@@ -222,10 +208,12 @@ async fn prepare<'a>(
     wanted.held = held::held(context, resource, id, memory, wanted.manifests, &wanted.unwanted).await?;
     wanted.replaced = webhooks::replaced(context, &wanted.unwanted, wanted.manifests).await?;
     for held in &mut wanted.held {
-        held.give_up(&wanted.replaced.old);
         if let Some(manifests) = held.manifests.as_mut().filter(|_| is_default_tagged) {
             webhooks::deactivate_default(manifests);
         }
+        let superseded = held.manifests.as_ref().map(|manifests| webhooks::superseded(manifests, wanted.manifests));
+        held.give_up(&wanted.replaced.old);
+        held.give_up(&superseded.unwrap_or_default());
     }
     let kept = wanted.keys();
     wanted.unwanted.retain(|object| !kept.contains(&object.key));
@@ -274,7 +262,7 @@ async fn install(
 ) -> Result<Action, PassError> {
     let generation = resource.metadata.generation.unwrap_or_default();
     let before = memory.progress();
-    let mut installed = Pass::new(context, id, memory).install(wanted, generation).await;
+    let mut installed = Pass::new(context, id, memory, wanted).install(wanted, generation).await;
     let settled = usage::settle(context, resource, id, plane, &memory.known(), &mut installed.findings).await;
     installed.again = sooner(installed.again, settled);
     let untold = report(resource, context, memory, &installed.findings).await?;
@@ -296,8 +284,7 @@ async fn install(
 }
 
 fn is_of_another_operator(resource: &DynamicObject, context: &Context) -> bool {
-    let revision = resource.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
-    context.config.revision.as_deref().is_some_and(|r| r != revision)
+    context.config.revision.as_deref().is_some_and(|r| r != revision(resource))
 }
 
 /// Records of installations, and resources told to be left alone.
@@ -325,36 +312,41 @@ struct Built {
     manifests: Manifests,
     record: Object,
     plane: Option<ControlPlane>,
-    /// Why a resource of this namespace may not have it.
-    refusal: Option<String>,
 }
 
-/// From the spec to manifests, on a thread that may compute for long.
+/// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing may
+/// be installed.
 #[tracing::instrument(level = "debug", skip_all, fields(generation = resource.metadata.generation))]
-async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, PipelineError>, PassError> {
-    let (namespace, name) = id_of(resource);
-    let resource = serde_json::to_value(resource).unwrap_or_default();
-    let (facts, package, claims) = (context.facts.get(), Arc::clone(&context.package), Arc::clone(&context.claims));
-    let privileged = context.config.privileged.clone();
+async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, Verdict>, PassError> {
+    if let Some(why) = unreadable(resource) {
+        return Ok(Err(Verdict::Invalid(why)));
+    }
+    let id = id_of(resource);
+    let input = serde_json::to_value(resource).unwrap_or_default();
+    let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
+    let (claims, privileged) = (Arc::clone(&context.claims), context.config.privileged.clone());
     let work = move || {
-        let manifests = parallel::alone(|| pipeline::from_resource(&resource, &facts, &package));
-        let built = manifests.map(|mut manifests| {
-            let plane = usage::control_plane(&manifests);
-            let refusal = privileged.refusal(&namespace, &manifests);
-            let id = (namespace, name);
-            let is_taken = claims.is_record_name_taken(&id, &manifests.revision);
-            let name_of = if is_taken { record::distinct_name } else { record::name };
-            let record_name = name_of(&id.1, &manifests.revision);
-            let record = record::record((&id.0, &id.1), &record_name, &mut manifests)?;
-            Ok(Built { manifests, record, plane, refusal })
-        });
-        match built {
-            Ok(built) => built.map(Ok),
-            Err(error) => Ok(Err(error)),
-        }
+        let mut manifests = match parallel::alone(|| pipeline::from_resource(&input, &facts, &package)) {
+            Ok(manifests) => manifests,
+            Err(error) => return Ok(Err(error)),
+        };
+        let plane = usage::control_plane(&manifests);
+        let refusal = privileged.refusal(&id.0, &manifests);
+        let is_taken = claims.is_record_name_taken(&id, &manifests.revision);
+        let name_of = if is_taken { record::distinct_name } else { record::name };
+        let record_name = name_of(&id.1, &manifests.revision);
+        let record = record::record((&id.0, &id.1), &record_name, &mut manifests)?;
+        Ok(Ok((Built { manifests, record, plane }, refusal)))
     };
     let result: Result<_, ObjectError> = tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)?;
-    result.map_err(|error| PassError::Objects(error.to_string()))
+    let result: Result<_, PipelineError> = result.map_err(|error| PassError::Objects(error.to_string()))?;
+    tally::count_build(&context.metrics, resource, result.as_ref().map(|(built, _)| &built.manifests));
+    // Why a resource of this namespace may not have it.
+    Ok(match result {
+        Ok((built, None)) => Ok(built),
+        Ok((_, Some(why))) => Err(Verdict::Invalid(why)),
+        Err(error) => Err(Verdict::Invalid(error.to_string())),
+    })
 }
 
 #[cfg(test)]

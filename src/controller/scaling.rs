@@ -24,7 +24,7 @@ pub(super) struct Autoscalers(BTreeMap<Target, i64>);
 impl Autoscalers {
     /// Those that a resource wants.
     pub fn wanted<'a>(manifests: impl IntoIterator<Item = &'a Manifests>) -> Self {
-        let objects = manifests.into_iter().flat_map(|manifests| &manifests.parts).flat_map(|part| &part.objects);
+        let objects = manifests.into_iter().flat_map(Manifests::objects);
         let wanted = objects.filter(|object| object.kind() == KIND);
         Self(wanted.filter_map(|hpa| target(hpa.namespace(), &hpa.value())).collect())
     }

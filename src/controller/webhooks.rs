@@ -37,7 +37,7 @@ pub(super) async fn is_default_tagged(context: &Context, manifests: &Manifests) 
     if context.cluster.for_each(API_VERSION, KIND, (&selector, ""), |_| is_there = true).await.is_ok() {
         return is_there;
     }
-    let hooks = manifests.parts.iter().flat_map(|part| &part.objects).filter(|object| object.kind() == KIND);
+    let hooks = manifests.objects().filter(|object| object.kind() == KIND);
     for hook in hooks.filter(|hook| is_default_injector(&hook.value())) {
         if let Ok(Some(live)) = context.cluster.get(API_VERSION, &hook.key()).await {
             return is_deactivated(&live.data);
@@ -101,7 +101,7 @@ pub(super) async fn replaced(
     wanted: &Manifests,
 ) -> Result<Replaced, ClusterError> {
     let mut replaced = Replaced::default();
-    let objects = || wanted.parts.iter().flat_map(|part| &part.objects).filter(|object| object.kind() == KIND);
+    let objects = || wanted.objects().filter(|object| object.kind() == KIND);
     for object in unwanted.iter().filter(|object| object.key.kind == KIND) {
         let Some(live) = context.cluster.get(API_VERSION, &object.key).await? else { continue };
         let live = [serde_json::to_value(live).unwrap_or_default()];
@@ -113,6 +113,18 @@ pub(super) async fn replaced(
         }
     }
     Ok(replaced)
+}
+
+/// The webhooks of a control plane that stays which would be asked about the same pods as some that are wanted: it has them no
+/// more, whether or not they are still there.
+pub(super) fn superseded(old: &Manifests, wanted: &Manifests) -> BTreeSet<ObjectKey> {
+    let hooks = |manifests: &Manifests| -> Vec<_> {
+        let hooks = manifests.objects().filter(|object| object.kind() == KIND);
+        hooks.map(|object| (object.key(), object.value().into_owned())).collect()
+    };
+    let wanted: Vec<Value> = hooks(wanted).into_iter().map(|(_, config)| config).collect();
+    let old = hooks(old).into_iter();
+    old.filter(|(_, config)| !overlaps(&wanted, std::slice::from_ref(config)).is_empty()).map(|(key, _)| key).collect()
 }
 
 impl Pass<'_> {
@@ -277,7 +289,7 @@ mod tests {
     }
 
     fn configs(manifests: &Manifests) -> Vec<Value> {
-        let objects = manifests.parts.iter().flat_map(|part| &part.objects).filter(|o| o.kind() == KIND);
+        let objects = manifests.objects().filter(|o| o.kind() == KIND);
         objects.map(|object| object.value().into_owned()).collect()
     }
 

@@ -1,5 +1,6 @@
 //! What a spec comes to: the objects of each component, in a stable order.
 
+use super::labels::DEFAULT;
 use super::{Object, ObjectKey};
 use crate::component::Component;
 use serde_json::Value;
@@ -40,9 +41,26 @@ pub struct Manifests {
 }
 
 impl Manifests {
+    /// The revision as labels name it.
+    #[must_use]
+    pub fn revision_label(&self) -> &str {
+        if self.revision.is_empty() { DEFAULT } else { &self.revision }
+    }
+
+    /// Whether there is a control plane in it.
+    #[must_use]
+    pub fn has_control_plane(&self) -> bool {
+        self.parts.iter().any(|part| part.component.is_control_plane())
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.parts.iter().flat_map(|part| &part.objects)
+    }
+
     /// The keys of all objects.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<ObjectKey> {
-        self.parts.iter().flat_map(|p| p.objects.iter().map(Object::key)).collect()
+        self.objects().map(Object::key).collect()
     }
 }

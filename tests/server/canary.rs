@@ -241,6 +241,17 @@ fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
     });
     assert!(lab.deployment("istiod").is_some());
     lab.wait_for_status("HEALTHY", &[]);
+    // Repairs of the old one do not bring its webhook back.
+    let hook = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector-mesh";
+    let uid = |lab: &Lab| lab.get(hook).map(|hook| hook["metadata"]["uid"].clone());
+    let first = uid(&lab);
+    lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
+    lab.wait("the Service of the old one to come back", || {
+        assert_eq!(injectors(&lab, "istio-injection=enabled"), new);
+        lab.get("/api/v1/namespaces/istio-system/services/istiod").map(drop).ok_or_else(String::new)
+    });
+    lab.wait_for_status("HEALTHY", &[]);
+    assert_eq!((injectors(&lab, "istio-injection=enabled"), uid(&lab)), (new.clone(), first));
     // Times are in whole seconds: what was made in the same one may have been made before.
     let made = std::time::Instant::now();
     lab.wait("the second of the webhook to pass", || {

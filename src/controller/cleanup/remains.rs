@@ -2,12 +2,13 @@
 //! The index may be a moment behind, and knows nothing of objects whose labels are gone.
 
 use super::super::index::{self, FROM_THE_START, OwnerId};
+use super::super::owned::{component_of, is_installed, revision_of};
 use super::super::usage::{self, Pods};
 use super::super::{Context, Memory};
 use crate::api::PRUNE;
-use crate::cluster::{ClusterError, is_ours};
+use crate::cluster::ClusterError;
 use crate::component::Component;
-use crate::object::inventory::{Entry, group_of};
+use crate::object::inventory::group_of;
 use crate::object::{ObjectKey, labels};
 use crate::plan;
 use kube::ResourceExt;
@@ -59,17 +60,11 @@ pub(super) struct Remaining {
 
 impl Remaining {
     fn new(api_version: &str, key: ObjectKey, object: &DynamicObject) -> Self {
-        let own = |name: &str| object.labels().get(name).cloned();
-        let template = |name: &str| {
-            let labels = object.data.pointer("/spec/template/metadata/labels")?;
-            labels.get(name)?.as_str().map(str::to_owned)
-        };
-        let component = own(labels::COMPONENT).and_then(|name| Component::from_name(&name));
         Self {
             api_version: api_version.to_owned(),
             uid: object.uid().unwrap_or_default(),
-            component: component.or_else(|| guess(&key.name, template("app").as_deref())),
-            revision: own(labels::REVISION).or_else(|| template(labels::REVISION)).unwrap_or_default(),
+            component: component_of(object),
+            revision: revision_of(object).to_owned(),
             pods: if key.group == "apps" { usage::pods_of(&key.namespace, &object.data) } else { None },
             is_external: is_external(&object.data),
             calls: called(&object.data),
@@ -86,7 +81,7 @@ impl Remaining {
 
     /// Whether it is a part of a control plane.
     pub fn is_of_control_plane(&self) -> bool {
-        matches!(self.component, Some(Component::Pilot | Component::IstiodRemote))
+        self.component.is_some_and(Component::is_control_plane)
     }
 
     /// The object, and what keeps it.
@@ -97,13 +92,6 @@ impl Remaining {
             all => format!("{} (kept by its finalizers {})", self.key, all.join(", ")),
         }
     }
-}
-
-/// The component of an object without a label that says it: what may be a part of a control plane is taken for one.
-fn guess(name: &str, app: Option<&str>) -> Option<Component> {
-    const PARTS: [&str; 4] = ["istiod", "istio-sidecar-injector", "istio-revision-tag-", "istio-validator"];
-    let is_part = app == Some("istiod") || PARTS.iter().any(|part| name.starts_with(part));
-    is_part.then_some(Component::Pilot)
 }
 
 fn is_external(workload: &Value) -> bool {
@@ -189,9 +177,7 @@ pub(super) async fn find(
     for remaining in found.values_mut().filter(|found| context.claims.is_wanted_by_another(id, &found.key)) {
         remaining.fate = Fate::Shared;
     }
-    let keys = found.iter().map(|(key, remaining)| (key.clone(), remaining.component)).collect();
-    let order = plan::prune(keys, &BTreeSet::new());
-    remains.objects = order.iter().filter_map(|key| found.remove(key)).collect();
+    remains.objects = plan::prune(found.into_values().collect(), |object| (&object.key, object.component));
     remains
 }
 
@@ -241,16 +227,6 @@ fn kinds(context: &Context) -> BTreeSet<(String, String)> {
     always.chain(context.index.kinds()).filter(|(_, kind)| !plan::is_kept(kind)).collect()
 }
 
-/// Whether an object is the one of the inventory, and shows that it was installed for this resource: an inventory is a field
-/// that others may write.
-fn is_installed(live: &DynamicObject, id: &OwnerId, entry: &Entry) -> bool {
-    let is = |name: &str, value: &str| live.labels().get(name).is_none_or(|label| label == value);
-    live.uid().as_deref() == Some(&entry.uid)
-        && is_ours(&live.metadata)
-        && is(labels::OWNER_NAME, &id.1)
-        && is(labels::OWNER_NAMESPACE, &id.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -262,37 +238,14 @@ mod tests {
         Remaining::new("apps/v1", key, &from_value(object).unwrap())
     }
 
-    fn deployment(labels: &Value, template: &Value) -> Value {
-        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x", "labels": labels},
-            "spec": {"selector": {"matchLabels": {"app": "x"}}, "template": {"metadata": {"labels": template},
-                "spec": {"containers": [{"name": "c", "env": [{"name": "EXTERNAL_ISTIOD", "value": "false"}]}]}}}})
-    }
-
-    #[test]
-    fn a_control_plane_is_known_without_its_labels() {
-        let labelled = json!({"operator.istio.io/component": "Pilot", "istio.io/rev": "canary"});
-        let gateway = json!({"operator.istio.io/component": "IngressGateways", "istio.io/rev": "canary"});
-        let inside = json!({"app": "istiod", "istio.io/rev": "canary"});
-        let table = [
-            ("x", labelled, json!({}), true),
-            ("x", gateway, json!({"app": "x"}), false),
-            ("x", json!({}), inside.clone(), true),
-            ("istiod-canary", json!({}), json!({"istio.io/rev": "canary"}), true),
-            ("x", json!({}), json!({"app": "x"}), false),
-        ];
-        for (name, labels, template, is_plane) in table {
-            let found = remaining(name, deployment(&labels, &template));
-            assert_eq!(found.is_of_control_plane(), is_plane, "{name} {labels} {template}");
-            assert!(!is_plane || found.revision == "canary", "{found:?}");
-            assert!(!found.is_external);
-        }
-    }
-
     #[test]
     fn an_istiod_that_serves_other_clusters_says_so() {
-        let mut istiod = deployment(&json!({}), &json!({}));
-        istiod["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = "true".into();
-        assert!(remaining("istiod", istiod).is_external);
+        for (value, is_external) in [("true", true), ("false", false)] {
+            let istiod = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "istiod"},
+                "spec": {"template": {"spec": {"containers": [
+                    {"name": "discovery", "env": [{"name": "EXTERNAL_ISTIOD", "value": value}]}]}}}});
+            assert_eq!(remaining("istiod", istiod).is_external, is_external);
+        }
     }
 
     #[test]
@@ -303,26 +256,6 @@ mod tests {
         let found =
             remaining("x", json!({"apiVersion": "v1", "kind": "x", "metadata": metadata, "webhooks": webhooks}));
         assert_eq!(found.calls, BTreeSet::from(["mesh".to_owned()]));
-    }
-
-    #[test]
-    fn an_inventory_deletes_nothing_that_we_did_not_install() {
-        let entry = Entry { api_version: "v1".into(), uid: "u".into() };
-        let id = ("ns".to_owned(), "main".to_owned());
-        let table = [
-            ("istio-operator", "u", json!({}), true),
-            ("istio-operator", "u", json!({labels::OWNER_NAME: "main"}), true),
-            ("istio-operator", "u", json!({labels::OWNER_NAME: "other"}), false),
-            ("istio-operator", "u", json!({labels::OWNER_NAMESPACE: "other"}), false),
-            ("istio-operator", "v", json!({}), false),
-            ("kubectl", "u", json!({}), false),
-        ];
-        for (manager, uid, labels, is_ours) in table {
-            let managers = json!([{"manager": manager, "operation": "Apply"}]);
-            let metadata = json!({"name": "x", "uid": uid, "labels": labels, "managedFields": managers});
-            let live = from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})).unwrap();
-            assert_eq!(is_installed(&live, &id, &entry), is_ours, "{manager} {uid} {labels}");
-        }
     }
 
     #[test]

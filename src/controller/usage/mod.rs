@@ -10,7 +10,7 @@ pub(super) mod watch;
 
 pub(in crate::controller) use asked::{InUse, users_before, users_of};
 pub(super) use unused::settle;
-pub(super) use watch::{Use, Users};
+pub(super) use watch::{Usage, Use, Users};
 
 use crate::component::Component;
 use crate::object::labels::{self, DEFAULT, INJECTION};
@@ -73,7 +73,7 @@ pub(super) struct ControlPlane {
 /// The control plane among what a resource wants.
 pub(super) fn control_plane(manifests: &Manifests) -> Option<ControlPlane> {
     manifests.parts.iter().find(|part| part.component == Component::Pilot)?;
-    let revision = if manifests.revision.is_empty() { DEFAULT.to_owned() } else { manifests.revision.clone() };
+    let revision = manifests.revision_label().to_owned();
     let own = workloads(manifests).collect();
     let is_external = manifests.spec.pointer("/values/global/externalIstiod").is_some_and(|v| *v == true);
     Some(ControlPlane { revision, own, is_external })
@@ -81,7 +81,7 @@ pub(super) fn control_plane(manifests: &Manifests) -> Option<ControlPlane> {
 
 /// The pods of all workloads.
 pub(super) fn workloads(manifests: &Manifests) -> impl Iterator<Item = Pods> {
-    let workloads = manifests.parts.iter().flat_map(|part| &part.objects).filter(|object| object.group() == "apps");
+    let workloads = manifests.objects().filter(|object| object.group() == "apps");
     workloads.filter_map(|object| pods_of(object.namespace(), &object.value()))
 }
 
