@@ -59,6 +59,9 @@ pub struct Metrics {
     successes: Family<Labels, Gauge>,
     /// The labels of the resources that are named.
     named: Mutex<HashMap<(String, String), Labels>>,
+    orphans: Gauge,
+    /// How many objects there are of resources that do not exist.
+    orphans_of: Mutex<HashMap<(String, String), usize>>,
     leader: Gauge,
     lease_transitions: Gauge,
     /// How many resources wait, and when anything was last done for one.
@@ -109,14 +112,17 @@ impl Metrics {
         ours.register("resource_info", "resources by name, with status and version", infos.clone());
         let meaning = "when a resource was last found to be as it should, in seconds since 1970";
         ours.register("resource_last_success_timestamp_seconds", meaning, successes.clone());
+        let orphans = Gauge::default();
+        ours.register("orphaned_objects", "objects of resources that do not exist any more", orphans.clone());
         let (leader, lease_transitions) = (Gauge::default(), Gauge::default());
         ours.register("leader", "1 for the operator that works, 0 for one that stands by", leader.clone());
         let meaning = "how often the lease has gone from one operator to another";
         ours.register("lease_transitions", meaning, lease_transitions.clone());
         let (ready, named, turn) = (Mutex::default(), Mutex::default(), Mutex::new((0, Instant::now())));
+        let orphans_of = Mutex::default();
         #[rustfmt::skip]
         let all = Self { registry, counters, owned, components, passes, queue, resources, heard, ready, infos, successes, named,
-            leader, lease_transitions, turn };
+            orphans, orphans_of, leader, lease_transitions, turn };
         all
     }
 
@@ -128,6 +134,16 @@ impl Metrics {
     /// How often the Lease has changed hands, as it says.
     pub fn set_lease_transitions(&self, count: i64) {
         self.lease_transitions.set(count);
+    }
+
+    /// How many objects there are that name this resource, which does not exist; none where it does.
+    pub fn set_orphans(&self, resource: &(String, String), objects: usize) {
+        let mut all = self.orphans_of.lock().unwrap_or_else(PoisonError::into_inner);
+        match objects {
+            0 => all.remove(resource),
+            some => all.insert(resource.clone(), some),
+        };
+        self.orphans.set(i64::try_from(all.values().sum::<usize>()).unwrap_or(i64::MAX));
     }
 
     /// Something was done for a resource.

@@ -1,4 +1,5 @@
-//! The monitoring port: `/healthz`, `/readyz`, `/metrics`, and the level of logs at `/log-level`.
+//! The monitoring port: `/healthz`, `/readyz`, `/metrics`; and, for who is in the same pod only, the level of logs at
+//! `/log-level` and all that is held at `/debug/state`.
 //!
 //! Whoever reaches it costs little: a request has a few seconds, one connection carries one request, and of too many
 //! connections the oldest go.
@@ -116,6 +117,9 @@ impl Health {
 /// Reads the level of logs, or sets it first; the error says what is wrong with it.
 pub type LogLevel = Arc<dyn Fn(Option<&str>) -> Result<String, String> + Send + Sync>;
 
+/// What the controller holds, once it works.
+pub type State = Arc<dyn Fn() -> Option<serde_json::Value> + Send + Sync>;
+
 /// What is shown.
 #[derive(Clone)]
 pub struct Shown {
@@ -127,6 +131,8 @@ pub struct Shown {
     pub health: Arc<Health>,
     /// `/log-level`
     pub log_level: LogLevel,
+    /// `/debug/state`
+    pub state: State,
 }
 
 /// Listens; port 0 takes any free one. Returns the address and what serves it.
@@ -178,15 +184,24 @@ async fn serve(listener: TcpListener, shown: Shown) {
     }
 }
 
+const PATHS: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/log-level", "/debug/state"];
+
 async fn answer(request: Request<Incoming>, peer: SocketAddr, shown: &Shown) -> Response<String> {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     let (status, body) = match request.uri().path() {
-        "/log-level" => log_level(request, peer, &shown.log_level).await,
+        "/log-level" | "/debug/state" if !peer.ip().to_canonical().is_loopback() => {
+            (StatusCode::FORBIDDEN, "only from the same host: kubectl port-forward\n".to_owned())
+        }
+        "/log-level" => log_level(request, &shown.log_level).await,
         _ if !is_read => (StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned()),
         "/healthz" => check(shown.health.silent().or_else(|| stall(&shown.metrics))),
         "/readyz" => check(shown.ready.missing().map(|what| format!("not ready: {what}"))),
         "/metrics" => (StatusCode::OK, shown.metrics.to_text()),
-        _ => (StatusCode::NOT_FOUND, "there are /healthz, /readyz, /metrics and /log-level\n".to_owned()),
+        "/debug/state" => match (shown.state)() {
+            Some(state) => (StatusCode::OK, format!("{state:#}\n")),
+            None => (StatusCode::SERVICE_UNAVAILABLE, "nothing is worked on yet\n".to_owned()),
+        },
+        _ => (StatusCode::NOT_FOUND, format!("there are {}\n", PATHS.join(", "))),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -205,11 +220,7 @@ fn stall(metrics: &Metrics) -> Option<String> {
     Some(format!("resources wait, and nothing was done for {} s", time.as_secs()))
 }
 
-/// Only who is in the same pod may set it.
-async fn log_level(request: Request<Incoming>, peer: SocketAddr, level: &LogLevel) -> (StatusCode, String) {
-    if !peer.ip().to_canonical().is_loopback() {
-        return (StatusCode::FORBIDDEN, "only from the same host: kubectl port-forward\n".to_owned());
-    }
+async fn log_level(request: Request<Incoming>, level: &LogLevel) -> (StatusCode, String) {
     let answer = match *request.method() {
         Method::GET => level(None),
         Method::PUT => match Limited::new(request.into_body(), LONGEST_BODY).collect().await {

@@ -3,6 +3,7 @@
 //! Argo CD reads `status.status` only, kstatus reads `observedGeneration` and the conditions; both must never see an old
 //! answer for a new spec, a blank status, or an error for what merely takes time.
 
+use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{ComponentStatus, Condition, HeldRevision, InstallStatus, Phase, Preview};
 use crate::component::Component;
 use serde_json::{Map, Value};
@@ -240,6 +241,7 @@ pub fn compute(old: &InstallStatus, findings: &Findings, inventory: Vec<String>,
         message: Some(findings.verdict.message()).filter(|_| findings.verdict != Verdict::Healthy),
         component_status: components,
         observed_generation: Some(findings.generation),
+        last_handled_reconcile_at: old.last_handled_reconcile_at.clone(),
         profile: findings.profile.clone().or_else(|| old.profile.clone()),
         version: findings.version.clone().or_else(|| old.version.clone()),
         in_use: match &findings.usage {
@@ -259,6 +261,26 @@ pub fn compute(old: &InstallStatus, findings: &Findings, inventory: Vec<String>,
             conflict: bounded_list(&plan.conflict),
         }),
     }
+}
+
+/// The status of a resource that is left alone: what was last known of it, and that nobody looks any more. One of which
+/// nothing was known is not ready as far as anybody knows.
+#[must_use]
+pub fn paused(old: &InstallStatus, generation: i64, now: &str) -> InstallStatus {
+    let mut conditions = old.conditions.clone().unwrap_or_default();
+    for (kind, status) in [("Ready", "Unknown"), ("Paused", "True")] {
+        if !conditions.iter().any(|known| known.r#type == kind) {
+            conditions.push(Condition {
+                r#type: kind.into(),
+                status: status.into(),
+                reason: "IgnoreReconcile".into(),
+                message: format!("annotated {IGNORE_RECONCILE}: nothing is applied, repaired or deleted; all else is told as it last was"),
+                last_transition_time: now.to_owned(),
+                observed_generation: Some(generation),
+            });
+        }
+    }
+    InstallStatus { conditions: Some(conditions), ..old.clone() }
 }
 
 /// Ready always, and InUse of a control plane; everything else only while true, as kstatus wants it.
@@ -298,7 +320,7 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
 }
 
 /// The types of conditions that this operator sets; those of other writers stay.
-const OUR_CONDITIONS: [&str; 14] = [
+const OUR_CONDITIONS: [&str; 15] = [
     "Ready",
     IN_USE,
     "Reconciling",
@@ -312,15 +334,17 @@ const OUR_CONDITIONS: [&str; 14] = [
     "SpecWarnings",
     "Deleting",
     "Blind",
+    "Paused",
     "DryRun",
 ];
 
 /// The fields of a status that this operator sets; those of other writers stay.
-const OUR_FIELDS: [&str; 12] = [
+const OUR_FIELDS: [&str; 13] = [
     "status",
     "message",
     "componentStatus",
     "observedGeneration",
+    "lastHandledReconcileAt",
     "profile",
     "version",
     "inUse",
@@ -460,6 +484,23 @@ mod tests {
         assert_eq!(shown.split("; ").count() + more, 20_000);
         let one = bounded(&"ü".repeat(5000), LONGEST_MESSAGE);
         assert!(one.len() <= LONGEST_MESSAGE && one.ends_with("ü…"));
+    }
+
+    #[test]
+    fn a_resource_that_is_left_alone_says_so_beside_what_was_known() {
+        let healthy = compute(&InstallStatus::default(), &findings(Verdict::Healthy), vec![], "1");
+        let kinds = |s: &InstallStatus| {
+            let of = |c: &Condition| format!("{}={}", c.r#type, c.status);
+            s.conditions.iter().flatten().map(of).collect::<Vec<_>>()
+        };
+        let left = paused(&healthy, 2, "2");
+        assert_eq!(kinds(&left), ["Ready=True", "Paused=True"]);
+        assert_eq!((health_of_argo_cd(&left), kstatus(&left, 2)), ("Healthy", "Current"));
+        assert_eq!(kstatus(&left, 3), "InProgress", "a spec that nobody looked at");
+        assert_eq!(paused(&left, 3, "3"), left, "said once");
+        assert_eq!(kinds(&compute(&left, &findings(Verdict::Healthy), vec![], "4")), ["Ready=True"]);
+        let new = paused(&InstallStatus::default(), 1, "1");
+        assert_eq!((kinds(&new), kstatus(&new, 1)), (vec!["Ready=Unknown".into(), "Paused=True".into()], "InProgress"));
     }
 
     #[test]

@@ -88,6 +88,8 @@ mod sharing;
 mod spelling;
 #[path = "server/start.rs"]
 mod start;
+#[path = "server/state.rs"]
+mod state;
 #[path = "server/takeover.rs"]
 mod takeover;
 #[path = "server/tenants.rs"]

@@ -34,6 +34,9 @@ pub const DRY_RUN: &str = "install.istio.io/dryRun";
 /// A resource annotated so with `"true"` is deleted although its control plane is in use, or although not everything it
 /// installed can be deleted.
 pub const FORCE_DELETE: &str = "install.istio.io/force-delete";
+/// A resource annotated so with another value than before has everything that it installed read anew, whatever is known of
+/// it. The value that was obeyed is `status.lastHandledReconcileAt`, as Flux has it.
+pub const RECONCILE_AT: &str = "install.istio.io/reconcile-requested-at";
 /// An object annotated so with `"true"` is left as it is.
 pub const IGNORE: &str = "install.istio.io/ignore";
 /// An object annotated so with `"false"` is never deleted.

@@ -57,6 +57,9 @@ pub struct InstallStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The value of the annotation install.istio.io/reconcile-requested-at that was last obeyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
     /// The profile the installation is made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
@@ -70,7 +73,7 @@ pub struct InstallStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<Vec<HeldRevision>>,
     /// Ready; InUse of a control plane; Reconciling, Stalled, Conflict, Contested, Deleting, DeletionHeld, PruneHeld,
-    /// PruneScheduled, InvalidAnnotation, SpecWarnings, Blind and DryRun only while they are true.
+    /// PruneScheduled, InvalidAnnotation, SpecWarnings, Blind, Paused and DryRun only while they are true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<Vec<Condition>>,
     /// What this resource has in the cluster: API version, kind, namespace and name, uid.
@@ -174,7 +177,7 @@ pub struct ComponentStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// Ready, InUse, Reconciling, Stalled, Conflict, Contested, Deleting, DeletionHeld, PruneHeld, PruneScheduled,
-    /// InvalidAnnotation, SpecWarnings, Blind or DryRun.
+    /// InvalidAnnotation, SpecWarnings, Blind, Paused or DryRun.
     pub r#type: String,
     /// True, False or Unknown.
     pub status: String,

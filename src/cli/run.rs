@@ -24,7 +24,7 @@ use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +71,7 @@ pub(super) struct RunArgs {
     /// How long a connection to the API server may be silent before it counts as lost.
     #[arg(long, default_value = "90s", value_parser = duration::parse)]
     max_silence: Duration,
-    /// Where /healthz, /readyz, /metrics and /log-level listen.
+    /// Where /healthz, /readyz, /metrics, /log-level and /debug/state listen.
     #[arg(long, default_value = "0.0.0.0")]
     monitoring_host: IpAddr,
     /// The port of the same; 0 for any.
@@ -154,6 +154,8 @@ struct Own {
     ready: Ready,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    /// What works, once something does.
+    work: Arc<OnceLock<Weak<controller::Context>>>,
 }
 
 async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow::Result<()> {
@@ -165,7 +167,7 @@ async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let metrics = Arc::new(Metrics::new(RELEASE, &args.revision));
-    let own = Own { ready: Ready::default(), metrics, health: Arc::default() };
+    let own = Own { ready: Ready::default(), metrics, health: Arc::default(), work: Arc::default() };
     show(args, attendant, &own, level).await?;
     tokio::spawn(tick(Arc::clone(&own.health)));
     let stop = attendant.stop();
@@ -210,11 +212,13 @@ async fn show(args: &RunArgs, attendant: &Attendant, own: &Own, level: LogLevel)
         }
         Ok(level.get())
     });
+    let work = Arc::clone(&own.work);
     let shown = Shown {
         metrics: Arc::clone(&own.metrics),
         ready: own.ready.clone(),
         health: Arc::clone(&own.health),
         log_level,
+        state: Arc::new(move || Some(work.get()?.upgrade()?.state())),
     };
     let address = SocketAddr::new(args.monitoring_host, args.monitoring_port);
     let (address, serving) = attendant
@@ -264,7 +268,8 @@ async fn connect(args: &RunArgs, metrics: &Arc<Metrics>, fence: Fence) -> anyhow
 
 async fn work(client: Client, config: Config, own: &Own, stop: CancellationToken) -> anyhow::Result<()> {
     let package = Package::embedded()?;
-    let ready = || {
+    let ready = |context: &Arc<controller::Context>| {
+        let _ = own.work.set(Arc::downgrade(context));
         own.ready.set();
         tracing::info!("ready");
     };

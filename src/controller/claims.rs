@@ -68,9 +68,19 @@ impl Claims {
         concerned
     }
 
+    /// What a resource wants, if that is known.
+    pub fn get(&self, id: &OwnerId) -> Option<Claim> {
+        self.state().claims.get(id).cloned()
+    }
+
+    /// The resources of which it is known what they want.
+    pub fn claimed(&self) -> Vec<OwnerId> {
+        self.state().claims.keys().cloned().collect()
+    }
+
     /// Says that the present spec of a resource is not known to want what it is known to have.
     pub fn outdate(&self, id: &OwnerId) -> BTreeSet<OwnerId> {
-        let claim = self.state().claims.get(id).cloned().map(|claim| Claim { is_current: false, ..claim });
+        let claim = self.get(id).map(|claim| Claim { is_current: false, ..claim });
         claim.map(|claim| self.set(id, Some(claim))).unwrap_or_default()
     }
 

@@ -24,6 +24,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::json;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +42,8 @@ pub(super) struct Held {
     pub manifests: Option<Manifests>,
     /// When to look at it again.
     pub again: Option<Duration>,
+    /// When its record was last written.
+    written: Option<Timestamp>,
 }
 
 impl Held {
@@ -107,9 +110,42 @@ pub(super) async fn held(
         let stays = stay(resource, memory, &plane, answer.as_ref());
         memory.users.extend(answer.ok().map(|answer| (place, answer)));
         let Some((told, again)) = stays else { continue };
-        held.push(hold(plane, told, again, rendered, was.map(|record| record.name_any()), (id, wanted, unwanted)));
+        held.push(hold(plane, told, again, rendered, was.as_ref(), (id, wanted, unwanted)));
     }
+    share_out(&mut held, unwanted);
     Ok(held)
+}
+
+/// Has one control plane only repair what several of those that stay had, such as a tag: the one that the object is of now, else
+/// the one that was wanted last.
+fn share_out(held: &mut [Held], unwanted: &[Unwanted]) {
+    let keys: Vec<BTreeSet<ObjectKey>> =
+        held.iter().map(|held| held.manifests.as_ref().map(Manifests::keys).unwrap_or_default()).collect();
+    let mut order: Vec<usize> = (0..held.len()).collect();
+    order.sort_by_key(|index| Reverse(held.get(*index).and_then(|held| held.written)));
+    let mut holder: BTreeMap<&ObjectKey, usize> = BTreeMap::new();
+    for index in order {
+        for key in keys.get(index).into_iter().flatten() {
+            holder.entry(key).or_insert(index);
+        }
+    }
+    for object in unwanted {
+        let is_of =
+            |(held, keys): (&Held, &BTreeSet<_>)| held.told.revision == object.revision && keys.contains(&object.key);
+        if let Some(index) = held.iter().zip(&keys).position(is_of) {
+            holder.insert(&object.key, index);
+        }
+    }
+    for (index, held) in held.iter_mut().enumerate() {
+        for part in held.manifests.iter_mut().flat_map(|manifests| &mut manifests.parts) {
+            part.objects.retain(|object| holder.get(&object.key()) == Some(&index));
+        }
+    }
+}
+
+/// When a record was last written.
+fn written(record: &DynamicObject) -> Option<Timestamp> {
+    record.managed_fields().iter().filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max()
 }
 
 impl Answer {
@@ -136,7 +172,7 @@ fn hold(
     mut told: HeldRevision,
     again: Option<Duration>,
     rendered: Result<Manifests, String>,
-    record: Option<String>,
+    record: Option<&DynamicObject>,
     (id, wanted, unwanted): (&OwnerId, &Manifests, &[Unwanted]),
 ) -> Held {
     let wanted_keys = wanted.keys();
@@ -150,7 +186,8 @@ fn hold(
         None => u.key.kind != KIND,
     };
     keys.extend(unwanted.iter().filter(is_needed).map(|u| u.key.clone()));
-    if let Some(name) = record {
+    if let Some(record) = record {
+        let name = record.name_any();
         let group = crate::api::GROUP.to_owned();
         keys.insert(ObjectKey { group, kind: KIND.into(), namespace: id.0.clone(), name });
     }
@@ -172,7 +209,7 @@ fn hold(
             None
         }
     };
-    Held { told, keys, manifests, again }
+    Held { told, keys, manifests, again, written: record.and_then(written) }
 }
 
 /// The control planes among what is not wanted. Of the revision that is wanted there is one only if it is in another
@@ -324,6 +361,36 @@ mod tests {
         assert_eq!(found(&old, &json!({"profile": "minimal", "revision": "canary"})), plane(2));
         assert_eq!(found(&old, &json!({"profile": "empty"})), plane(2));
         assert_eq!(found(&old, &json!({"profile": "minimal", "namespace": "other"})), plane(2));
+    }
+
+    #[test]
+    fn what_several_had_is_the_ones_that_it_is_of_or_the_latests() {
+        let stays = |revision: &str, second: i64| Held {
+            told: HeldRevision { revision: revision.into(), ..HeldRevision::default() },
+            keys: BTreeSet::new(),
+            manifests: Some(wanted(
+                &json!({"profile": "minimal", "revision": revision, "values": {"revisionTags": ["prod"]}}),
+            )),
+            again: None,
+            written: Timestamp::from_second(second).ok(),
+        };
+        let tag = "istio-revision-tag-prod";
+        let holders = |unwanted: &[Unwanted]| {
+            let mut held = [stays("a", 1), stays("b", 3), stays("c", 2)];
+            share_out(&mut held, unwanted);
+            let objects = |held: &Held| -> Vec<String> {
+                held.manifests.iter().flat_map(Manifests::objects).map(|object| object.name().to_owned()).collect()
+            };
+            assert!(held.iter().all(|held| objects(held).contains(&format!("istiod-{}", held.told.revision))));
+            let has = held.iter().filter(|held| objects(held).iter().any(|name| name == tag));
+            has.map(|held| held.told.revision.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(holders(&[]), ["b"]);
+        let mut live = unwanted("MutatingWebhookConfiguration", tag, Component::Pilot, "a");
+        live.key.group = "admissionregistration.k8s.io".into();
+        assert_eq!(holders(&[live.clone()]), ["a"]);
+        live.revision = "gone".into();
+        assert_eq!(holders(&[live]), ["b"]);
     }
 
     #[test]

@@ -62,8 +62,8 @@ struct State {
     looked: HashMap<Kind, Instant>,
 }
 
-/// The kinds that are watched from the start: all that upstream's prune looked at, so that what an older version left is
-/// found. Kinds that a manifest adds are watched from then on; a kind that only a status names never is, for anybody may have
+/// The kinds that are watched from the start: those of what upstream's prune looked at that its charts have had since 1.17, so
+/// that what an older version left is found. Kinds that a manifest adds are watched from then on; a kind that only a status names never is, for anybody may have
 /// written that.
 pub(super) const FROM_THE_START: &[(&str, &str)] = &[
     ("apps/v1", "Deployment"),
@@ -220,6 +220,12 @@ impl Index {
     #[must_use]
     pub fn kinds(&self) -> Vec<(String, String)> {
         self.state().kinds.keys().cloned().collect()
+    }
+
+    /// All objects.
+    pub(super) fn objects(&self) -> Vec<(ObjectKey, Known)> {
+        let state = self.state();
+        state.objects.iter().map(|(key, known)| (key.clone(), state.mark(key, known.clone()))).collect()
     }
 
     /// The objects that say they are of this owner.

@@ -414,6 +414,8 @@ impl<'a> Pass<'a> {
             self.repairs.push(format!("{key} ({}{by})", summary(&fields)));
         }
         self.again = sooner(self.again, brought.again);
+        // Before its definition was established the kind could not be watched.
+        self.context.index.watch(&brought.seen.api_version, &key.kind);
         self.memory.objects.insert(key, brought.seen);
     }
 

@@ -9,6 +9,7 @@
 //! | `reconcile` | one pass: from a resource to its status |
 //! | `install`, `wave` | the waves of an installation |
 //! | `bring` | one object: read, compared, written |
+//! | `memory` | what is remembered of a resource between passes |
 //! | `prune` | what a resource has and no longer wants |
 //! | `owned` | whose an object is that has lost its labels |
 //! | `downgrade` | that no control plane is moved to an older release |
@@ -24,6 +25,7 @@
 //! | `index`, `known`, `sight` | what exists, what is held of it, and whether that is current |
 //! | `claims`, `fights` | who wants what exists, and who changes it back |
 //! | `tally` | what metrics count of all this |
+//! | `state` | all that is held, for whoever looks for a fault |
 //! | `rbac` | the role that all this needs |
 //! | `reach` | what a resource may install where |
 //! | `leader` | which of several operators works |
@@ -40,6 +42,7 @@ pub mod index;
 mod install;
 mod known;
 pub mod leader;
+mod memory;
 mod owned;
 mod preview;
 mod prune;
@@ -50,6 +53,7 @@ mod record;
 mod report;
 mod scaling;
 mod sight;
+mod state;
 mod statuses;
 mod tally;
 mod usage;
@@ -61,30 +65,24 @@ use crate::api::status::InstallStatus;
 use crate::cluster::outage::{is_caused_by_outage, is_watch_unreachable};
 use crate::cluster::received::Received;
 use crate::cluster::{Cluster, ClusterError, owner_resource};
-use crate::component::Component;
 use crate::metrics::Metrics;
 use crate::object::ObjectKey;
-use crate::object::inventory::{self, Inventory};
-use crate::observe::Readiness;
 use crate::pipeline::Package;
-use crate::status::Verdict;
 use claims::{Claim, Claims};
 use facts::Facts;
-use fights::Fights;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use index::{Index, OwnerId};
 use kube::api::{DynamicObject, ListParams};
 use kube::runtime::controller;
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::store::{Store, Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, ResourceExt};
+use memory::{Memory, Seen, Standing, inventory_of};
 use serde_json::Value;
 use statuses::{Statuses, version_of};
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{Hash, Hasher};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tally::Queue;
@@ -107,127 +105,6 @@ pub struct Config {
 
 /// How many IstioOperator resources are read at once: the records among them are large.
 const PAGE: u32 = 25;
-
-/// How an object stands to the resource that wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Standing {
-    /// It is the resource's.
-    Own,
-    /// It is annotated to be left alone.
-    Ignored,
-    /// Another resource has it, and wants the same.
-    Shared(OwnerId),
-    /// Another resource has it, and wants something else in these fields.
-    Conflict(OwnerId, Vec<String>),
-    /// The API server does not take it as it is wanted; why.
-    Rejected(String),
-}
-
-/// What was last seen of an object that was looked at.
-#[derive(Clone)]
-struct Seen {
-    digest: u64,
-    api_version: String,
-    uid: String,
-    /// Empty where it has to be looked at again in any case.
-    resource_version: String,
-    readiness: Readiness,
-    standing: Standing,
-}
-
-/// What is remembered of a resource between passes: only what saves requests, and what the status says. Losing it costs
-/// reads, never writes.
-#[derive(Default)]
-struct Memory {
-    /// The resource all this is of; another of the same name starts anew.
-    uid: String,
-    /// The status as last written or read, whichever is newer. As text, since a tree takes ten times as much.
-    status: String,
-    /// The version of the resource that has it.
-    status_version: u64,
-    /// When it was written.
-    told: Option<Instant>,
-    /// Whether it may have been written otherwise since: the answer to a write was lost.
-    is_status_lost: bool,
-    /// What the resource has.
-    inventory: Inventory,
-    objects: HashMap<ObjectKey, Seen>,
-    fights: Fights,
-    /// The generation of the spec that all this is about.
-    generation: i64,
-    failures: u32,
-    /// Since when something fails.
-    failing_since: Option<Instant>,
-    /// Since when a component is waited for.
-    waiting_since: BTreeMap<Component, Instant>,
-    /// Who uses the control planes that stay.
-    users: held::Answers,
-    deletion: cleanup::Deletion,
-}
-
-impl Memory {
-    /// Starts anew where this is another resource than before, and takes in what is newer than what is remembered.
-    fn begin(&mut self, resource: &DynamicObject) {
-        let uid = resource.uid().unwrap_or_default();
-        if self.uid != uid {
-            *self = Self { uid, ..Self::default() };
-            self.take_status(resource);
-            self.inventory = inventory_of(&self.status());
-        } else if version_of(resource.resource_version().as_deref()) >= self.status_version {
-            // Also in the version that we have written: what somebody else wrote just before is still in it.
-            self.take_status(resource);
-        }
-        let generation = resource.metadata.generation.unwrap_or_default();
-        if self.generation != generation {
-            // What failed, or took long, was about another spec.
-            self.generation = generation;
-            (self.failures, self.failing_since) = (0, None);
-            self.waiting_since.clear();
-        }
-    }
-
-    /// Takes the status of the resource as it was read.
-    fn take_status(&mut self, resource: &DynamicObject) {
-        resource.data.get("status").and_then(Value::as_str).unwrap_or_default().clone_into(&mut self.status);
-        self.status_version = version_of(resource.resource_version().as_deref());
-    }
-
-    /// What is told of something that failed and is tried again: that it is being worked on, and an error once it lasts.
-    fn failed(&mut self, what: String) -> Verdict {
-        const LASTS: Duration = Duration::from_secs(30);
-        let known = self.known();
-        let mut conditions = known.conditions.iter().flatten();
-        let is_known = known.observed_generation == Some(self.generation)
-            && conditions.any(|c| c.r#type == "Ready" && c.reason == Verdict::Failed(String::new()).reason());
-        let since = *self.failing_since.get_or_insert_with(Instant::now);
-        if is_known || since.elapsed() >= LASTS { Verdict::Failed(what) } else { Verdict::Retrying(what) }
-    }
-
-    /// Changes whenever something of the resource was written or seen to have changed.
-    fn progress(&self) -> u64 {
-        let hash = |value: &(&ObjectKey, &String)| {
-            let mut hasher = DefaultHasher::new();
-            value.hash(&mut hasher);
-            hasher.finish()
-        };
-        self.objects.iter().map(|(key, seen)| hash(&(key, &seen.resource_version))).fold(0, std::ops::BitXor::bitxor)
-    }
-
-    /// The status; null where there is none.
-    fn status(&self) -> Value {
-        serde_json::from_str(&self.status).unwrap_or_default()
-    }
-
-    /// The status, in our terms; see [`InstallStatus::read`].
-    fn known(&self) -> InstallStatus {
-        InstallStatus::read(&self.status())
-    }
-}
-
-fn inventory_of(status: &Value) -> Inventory {
-    let lines = status.get("inventory").cloned().and_then(|lines| serde_json::from_value::<Vec<String>>(lines).ok());
-    inventory::from_lines(&lines.unwrap_or_default())
-}
 
 /// What every pass needs.
 pub struct Context {
@@ -279,6 +156,27 @@ impl Context {
         self.wake(self.claims.set(id, None));
     }
 
+    /// Has resources looked at that have gone, whoever let them: they change no more, and so no predicate lets them through.
+    fn wake_gone(&self, event: &Event<DynamicObject>, namespace: Option<&str>, store: &Store<DynamicObject>) {
+        match event {
+            Event::Delete(resource) => {
+                if !resource.name_any().starts_with(INSTALLED_STATE) {
+                    self.metrics.count("cr_deletion", []);
+                    self.metrics.count("reconcile_request", [("reason", "delete")]);
+                }
+                self.index.wake((resource.namespace().unwrap_or_default(), resource.name_any()));
+            }
+            // They may have gone while nobody watched.
+            Event::InitDone => {
+                let is_watched = |id: &OwnerId| namespace.is_none_or(|namespace| id.0 == namespace);
+                let reference = |id: &OwnerId| ObjectRef::new_with(&id.1, owner_resource()).within(&id.0);
+                let known = self.claims.claimed().into_iter().filter(is_watched);
+                self.wake(known.filter(|id| store.get(&reference(id)).is_none()).collect());
+            }
+            _ => {}
+        }
+    }
+
     fn wake(&self, owners: BTreeSet<OwnerId>) {
         for owner in owners {
             self.index.wake(owner);
@@ -305,7 +203,8 @@ pub enum RunError {
     Package(#[from] crate::pipeline::PipelineError),
 }
 
-/// Runs until it is told to stop; passes under way are finished first. `ready` is called once everything is watched; until
+/// Runs until it is told to stop; passes under way are finished first. `ready` is called once everything is watched, with
+/// what there is to show; until
 /// the API server answers and IstioOperator is defined, that is tried again and again.
 ///
 /// # Errors
@@ -316,7 +215,7 @@ pub async fn run(
     package: Package,
     metrics: Arc<Metrics>,
     stop: CancellationToken,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(&Arc<Context>),
 ) -> Result<(), RunError> {
     let cluster = Cluster::new(client.clone());
     let Some(version) = patiently(&stop, || client.apiserver_version()).await else { return Ok(()) };
@@ -365,7 +264,7 @@ pub async fn run(
         inboxes.push((namespace.clone(), inbox));
         workers.push(work(Arc::clone(&context), namespace, children, concurrency, stop.clone()));
     }
-    ready();
+    ready(&context);
     tokio::select! {
         () = distribute(changes, inboxes) => {}
         _ = futures::future::join_all(workers) => {}
@@ -510,10 +409,12 @@ async fn work(
     let changed =
         predicates::generation.combine(predicates::annotations).combine(predicates::finalizers).combine(overwritten);
     let (reference, noting) = (resource.clone(), Arc::clone(&context));
+    let (watched, scope, known) = (Arc::clone(&context), namespace.clone(), store.clone());
     let own = watcher(api, watcher::Config::default().page_size(PAGE))
         .default_backoff()
         .map_ok(read)
         .reflect(writer)
+        .inspect_ok(move |event| watched.wake_gone(event, scope.as_deref(), &known))
         .touched_objects()
         .inspect_ok(move |resource| noting.orphans.note(resource))
         .predicate_filter(changed, PredicateConfig::default())
@@ -541,10 +442,9 @@ async fn work(
             // Gone, perhaps without our finalizer.
             Err(controller::Error::ObjectNotFound(gone)) => {
                 let id = (gone.namespace.unwrap_or_default(), gone.name);
-                context.metrics.count("cr_deletion", []);
-                context.metrics.count("reconcile_request", [("reason", "delete")]);
                 context.queue.leave(&id, &context.metrics);
                 context.forget(&id);
+                context.metrics.set_orphans(&id, context.index.owned_by(&id).len());
             }
             Err(error) => {
                 context.metrics.count("get_cr_error", [("reason", "unknown")]);

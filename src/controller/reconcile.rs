@@ -3,7 +3,7 @@
 use super::events;
 use super::index::OwnerId;
 use super::install::{Pass, Wanted, sooner};
-use super::report::report;
+use super::report::{report, report_paused};
 use super::usage::{self, ControlPlane};
 use super::{
     Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, revision, since, tally, webhooks,
@@ -90,6 +90,7 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
         otel.status_description = Empty
     );
     context.queue.leave(&id, &context.metrics);
+    context.metrics.set_orphans(&id, 0);
     let begun = Instant::now();
     let result = pass(&resource, &context, &id).instrument(span.clone()).await;
     if let Err(error) = &result {
@@ -106,12 +107,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         return Ok(Action::await_change());
     }
     if is_left_alone(resource) {
-        context.mark_read(id);
-        // Hands off means that what is installed stays; it must not mean that the resource stays for ever.
-        if is_deleted {
-            cleanup::let_go(resource, context, id).await?;
-        }
-        return Ok(Action::await_change());
+        return leave_alone(resource, context, id).await;
     }
     let memory = context.memory(id);
     let mut memory = memory.lock().await;
@@ -119,6 +115,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     if is_deleted {
         return delete(resource, context, id, &mut memory).await;
     }
+    memory.obey(resource);
     let is_dry_run = resource.annotations().get(DRY_RUN).is_some_and(|v| v == "true");
     if !is_dry_run {
         add_finalizer(resource, context).await?;
@@ -160,6 +157,21 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     context.wake(context.claims.set(id, Some(claim)));
     context.mark_read(id);
     install(resource, context, id, &mut memory, &wanted, plane).await
+}
+
+/// Touches nothing of what a resource has. Of a record there is nothing to say either.
+async fn leave_alone(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, PassError> {
+    context.mark_read(id);
+    if resource.metadata.deletion_timestamp.is_some() {
+        // Hands off means that what is installed stays; it must not mean that the resource stays for ever.
+        cleanup::let_go(resource, context, id).await?;
+    } else if !is_record(resource) {
+        let memory = context.memory(id);
+        let mut memory = memory.lock().await;
+        memory.begin(resource);
+        report_paused(resource, context, &mut memory).await?;
+    }
+    Ok(Action::await_change())
 }
 
 /// Removes what a resource has that is being deleted, or keeps it working as long as it may not go. A spec that cannot be
@@ -289,8 +301,11 @@ fn is_of_another_operator(resource: &DynamicObject, context: &Context) -> bool {
 
 /// Records of installations, and resources told to be left alone.
 pub(super) fn is_left_alone(resource: &DynamicObject) -> bool {
+    is_record(resource) || resource.annotations().get(IGNORE_RECONCILE).is_some_and(|v| v == "true")
+}
+
+fn is_record(resource: &DynamicObject) -> bool {
     resource.name_any().starts_with(INSTALLED_STATE)
-        || resource.annotations().get(IGNORE_RECONCILE).is_some_and(|v| v == "true")
 }
 
 async fn add_finalizer(resource: &DynamicObject, context: &Context) -> Result<(), ClusterError> {

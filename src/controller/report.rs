@@ -1,14 +1,17 @@
 //! What a pass found, told: the status, only where it differs from the last one, and an event for every transition.
 
 use super::events::{self, Note};
+use super::memory::request_of;
 use super::statuses::version_of;
 use super::{Context, Memory};
+use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
 use crate::object::inventory;
 use crate::status::{self, Findings, Verdict};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// How long work or a wait goes on before what is waited for is told: most of it passes faster than it can be read.
@@ -34,47 +37,25 @@ pub(super) async fn report(
     memory: &mut Memory,
     findings: &Findings,
 ) -> Result<Option<Duration>, ClusterError> {
-    let now = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    if memory.is_status_lost {
-        if let Some(seen) = context.cluster.owner(resource).await? {
-            memory.take_status(&seen);
-        }
-        memory.is_status_lost = false;
+    let (before, old) = known(resource, context, memory).await?;
+    let mut new = status::compute(&old, findings, inventory::to_lines(&memory.inventory), &now());
+    if findings.verdict != Verdict::Started {
+        new.last_handled_reconcile_at = request_of(resource).or(new.last_handled_reconcile_at);
     }
-    let (before, old) = (memory.status(), memory.known());
-    let new = status::compute(&old, findings, inventory::to_lines(&memory.inventory), &now);
-    let value = status::with_fields_of_others(&new, &before);
     let id = (resource.namespace().unwrap_or_default(), resource.name_any());
-    let known = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
-    context.metrics.set_info(&id, Some(known));
+    let info = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
+    context.metrics.set_info(&id, Some(info));
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
-    context.statuses.begin(resource, &value);
-    let Some(patch) = status::merge_patch(&before, &value) else {
-        context.statuses.end(resource, &memory.status_version.to_string());
-        return Ok(None);
-    };
-    if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context)) {
+    if status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
+        && let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context))
+    {
         context.statuses.begin(resource, &before);
         context.statuses.end(resource, &memory.status_version.to_string());
         return Ok(Some(rest));
     }
-    match context.cluster.patch_status(resource, &patch).await {
-        // It has gone; there is nobody to tell.
-        Err(error) if error.is_absent() => return Ok(None),
-        Err(error) => {
-            // It may have been written all the same.
-            memory.is_status_lost = true;
-            return Err(error);
-        }
-        Ok(version) => {
-            memory.status_version = version_of(Some(&version));
-            if context.statuses.end(resource, &version) {
-                context.index.wake(id);
-            }
-        }
+    if !write(resource, context, memory, (&before, &new)).await? {
+        return Ok(None);
     }
-    memory.status = value.to_string();
-    memory.told = Some(Instant::now());
     if old.status != new.status || findings.verdict.is_bad() {
         let (status, message) = (new.status.map(Phase::name), new.message.as_deref().unwrap_or_default());
         tracing::info!(status, message, "status");
@@ -83,6 +64,77 @@ pub(super) async fn report(
         events::publish(context, resource, &note).await;
     }
     Ok(None)
+}
+
+/// Says of a resource that it is left alone.
+pub(super) async fn report_paused(
+    resource: &DynamicObject,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<(), ClusterError> {
+    let (before, old) = known(resource, context, memory).await?;
+    let new = status::paused(&old, resource.metadata.generation.unwrap_or_default(), &now());
+    let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    // Whether it is ready is not known any more.
+    context.metrics.set_ready(&id, None);
+    context.metrics.set_info(&id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
+    if write(resource, context, memory, (&before, &new)).await? {
+        let text = format!("annotated {IGNORE_RECONCILE}, left alone");
+        events::publish(context, resource, &Note { is_warning: false, reason: "Paused", text }).await;
+    }
+    Ok(())
+}
+
+fn now() -> String {
+    k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The status as it is, whole and in our terms.
+async fn known(
+    resource: &DynamicObject,
+    context: &Context,
+    memory: &mut Memory,
+) -> Result<(Value, InstallStatus), ClusterError> {
+    if memory.is_status_lost {
+        if let Some(seen) = context.cluster.owner(resource).await? {
+            memory.take_status(&seen);
+        }
+        memory.is_status_lost = false;
+    }
+    Ok((memory.status(), memory.known()))
+}
+
+/// Writes a status over another one. Returns whether it was written: it need not be where they are equal, and cannot be
+/// where the resource has gone.
+async fn write(
+    resource: &DynamicObject,
+    context: &Context,
+    memory: &mut Memory,
+    (before, new): (&Value, &InstallStatus),
+) -> Result<bool, ClusterError> {
+    let value = status::with_fields_of_others(new, before);
+    context.statuses.begin(resource, &value);
+    let Some(patch) = status::merge_patch(before, &value) else {
+        context.statuses.end(resource, &memory.status_version.to_string());
+        return Ok(false);
+    };
+    match context.cluster.patch_status(resource, &patch).await {
+        Err(error) if error.is_absent() => return Ok(false),
+        Err(error) => {
+            // It may have been written all the same.
+            memory.is_status_lost = true;
+            return Err(error);
+        }
+        Ok(version) => {
+            memory.status_version = version_of(Some(&version));
+            if context.statuses.end(resource, &version) {
+                context.index.wake((resource.namespace().unwrap_or_default(), resource.name_any()));
+            }
+        }
+    }
+    memory.status = value.to_string();
+    memory.told = Some(Instant::now());
+    Ok(true)
 }
 
 /// How long to wait before another wait is told; `told` is how long ago the last status was written.

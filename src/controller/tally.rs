@@ -23,6 +23,11 @@ impl Queue {
         metrics.set_queue_depth(waiting.len());
     }
 
+    /// Whether a resource waits.
+    pub fn has(&self, id: &OwnerId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
     /// A pass begins, or there is nothing to look at.
     pub fn leave(&self, id: &OwnerId, metrics: &Metrics) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,28 +12,11 @@ const ACTIVE: [&str; 2] = ["istio-sidecar-injector", "istio-sidecar-injector-can
 fn namespace_with_pod(lab: &Lab, name: &str) {
     lab.kubectl(&["create", "namespace", name]);
     label(lab, name, &["istio-injection=enabled"]);
-    run_pod(lab, name, "default");
+    lab.run_with_sidecar(name, "cart", "default");
 }
 
 fn label(lab: &Lab, namespace: &str, labels: &[&str]) {
     lab.kubectl(&[&["label", "namespace", namespace, "--overwrite"], labels].concat());
-}
-
-/// Replaces the pod of a namespace by one with a proxy of this revision.
-fn run_pod(lab: &Lab, namespace: &str, revision: &str) {
-    lab.wait("the service account", || {
-        lab.get(&format!("/api/v1/namespaces/{namespace}/serviceaccounts/default")).map(drop).ok_or_else(String::new)
-    });
-    lab.kubectl(&["delete", "pod", "cart", "-n", namespace, "--ignore-not-found", "--force", "--grace-period=0"]);
-    let status = json!({"containers": ["istio-proxy"], "revision": revision}).to_string();
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "cart", "namespace": namespace,
-            "labels": {"service.istio.io/canonical-name": "cart", "sidecar.istio.io/inject": "false"},
-            "annotations": {"sidecar.istio.io/status": status}},
-        "spec": {"containers": [{"name": "cart", "image": "cart"}]},
-    });
-    lab.request("POST", &format!("/api/v1/namespaces/{namespace}/pods"), &pod).unwrap();
 }
 
 /// What is said of the first control plane that stays.
@@ -140,7 +123,7 @@ fn editing_the_revision_is_a_canary_upgrade_of_one_namespace_after_another() {
 
 fn move_to_canary(lab: &Lab, namespace: &str) {
     label(lab, namespace, &["istio-injection-", "istio.io/rev=canary"]);
-    run_pod(lab, namespace, "canary");
+    lab.run_with_sidecar(namespace, "cart", "canary");
 }
 
 fn what_is_kept_is_repaired(lab: &Lab) {
@@ -257,7 +240,7 @@ fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
     lab.wait("the second of the webhook to pass", || {
         if made.elapsed() > std::time::Duration::from_secs(2) { Ok(()) } else { Err(String::new()) }
     });
-    run_pod(&lab, "shop", "default");
+    lab.run_with_sidecar("shop", "cart", "default");
     wait_gone(&lab, "istiod");
     lab.wait_for_status("HEALTHY", &[]);
     assert_eq!(injectors(&lab, "istio-injection=enabled"), new);

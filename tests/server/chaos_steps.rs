@@ -105,7 +105,11 @@ impl Life<'_> {
     /// Nothing is done while the resource is to be ignored, and all of it once it is not any more.
     pub fn pause(&mut self) -> String {
         self.annotate("install.istio.io/ignoreReconcile=true");
-        self.touch_other();
+        self.lab.wait("main to say that it is left alone", || {
+            let status = self.lab.iop("main").unwrap()["status"].take();
+            let is_paused = status["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Paused");
+            if is_paused { Ok(()) } else { Err(status.to_string()) }
+        });
         let mark = self.lab.mark();
         let edited = self.edit_spec();
         self.touch_other();

@@ -108,28 +108,11 @@ impl Life<'_> {
                 "--grace-period=0",
             ]);
             if let Some(revision) = &user.pod {
-                self.run_pod(namespace, revision);
+                self.lab.run_with_sidecar(namespace, "cart", revision);
             }
         }
         self.world.users.insert(namespace, user);
         self.world.settle();
-    }
-
-    /// A pod with a sidecar, as the injector leaves it.
-    fn run_pod(&self, namespace: &str, revision: &str) {
-        self.lab.wait("the service account", || {
-            let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/default");
-            self.lab.get(&path).map(drop).ok_or_else(String::new)
-        });
-        let status = json!({"containers": ["istio-proxy"], "revision": revision}).to_string();
-        let pod = json!({
-            "apiVersion": "v1", "kind": "Pod",
-            "metadata": {"name": "cart", "namespace": namespace,
-                "labels": {"service.istio.io/canonical-name": "cart", "sidecar.istio.io/inject": "false"},
-                "annotations": {"sidecar.istio.io/status": status}},
-            "spec": {"containers": [{"name": "cart", "image": "cart"}]},
-        });
-        self.lab.request("POST", &format!("/api/v1/namespaces/{namespace}/pods"), &pod).unwrap();
     }
 
     /// Somebody insists that a control plane that is in use goes.

@@ -221,6 +221,9 @@ impl World {
             }
             if self.resolve(user.label).as_deref() == Some(revision) {
                 all.insert(format!("Namespace {name}"));
+                if let Label::Revision(tag @ (TAG | TAG_OF_A_PERSON)) = user.label {
+                    all.insert(format!("Tag {tag}"));
+                }
             }
         }
         all

@@ -4,8 +4,6 @@ use crate::lab::Lab;
 use serde_json::json;
 use std::time::Duration;
 
-const PODS: &str = "/api/v1/namespaces/shop/pods";
-
 /// Asks for a deletion and does not wait for it.
 pub fn ask_to_delete(lab: &Lab, kind: &str, name: &str) {
     lab.kubectl(&["delete", kind, name, "-n", "istio-system", "--wait=false"]);
@@ -18,19 +16,10 @@ pub fn gone(lab: &Lab, resource: &str) {
     });
 }
 
-/// A pod with a sidecar, as the injector leaves it.
-pub fn pod_with_sidecar(lab: &Lab) {
+/// A namespace with a pod with a sidecar.
+pub fn shop_with_sidecar(lab: &Lab) {
     lab.kubectl(&["create", "namespace", "shop"]);
-    lab.wait("the service account", || {
-        lab.get("/api/v1/namespaces/shop/serviceaccounts/default").map(drop).ok_or_else(String::new)
-    });
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "cart", "namespace": "shop", "labels": {"service.istio.io/canonical-name": "cart"},
-            "annotations": {"sidecar.istio.io/status": r#"{"containers":["istio-proxy"],"revision":"default"}"#}},
-        "spec": {"containers": [{"name": "cart", "image": "cart"}]},
-    });
-    lab.request("POST", PODS, &pod).unwrap();
+    lab.run_with_sidecar("shop", "cart", "default");
 }
 
 /// Complaints: the end of a control plane in use was held back by asking istiod, which had to run and to answer (istio#27499,
@@ -40,7 +29,7 @@ fn a_control_plane_in_use_is_held_back_until_it_is_not_or_until_somebody_insists
     let lab = Lab::start();
     lab.apply_spec("{profile: default}");
     lab.wait_for_status("HEALTHY", &[]);
-    pod_with_sidecar(&lab);
+    shop_with_sidecar(&lab);
     lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
     ask_to_delete(&lab, "iop", "main");
     let status =

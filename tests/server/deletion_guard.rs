@@ -1,6 +1,6 @@
 //! Control planes that may be in use are not deleted with their resource.
 
-use crate::deletion::{ask_to_delete, gone, pod_with_sidecar};
+use crate::deletion::{ask_to_delete, gone, shop_with_sidecar};
 use crate::lab::{Lab, missing_in};
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ fn what_cannot_be_found_out_counts_as_in_use() {
     lab.expect_forbidden();
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
-    pod_with_sidecar(&lab);
+    shop_with_sidecar(&lab);
     let before = lab.owned_at_rest();
     let rules = lab.get(ROLE).unwrap()["rules"].clone();
     let unlisted = [
@@ -138,7 +138,7 @@ fn a_control_plane_elsewhere_is_not_cut_off_while_pods_use_it() {
     let lab = Lab::start();
     lab.apply_spec("{profile: remote, values: {global: {remotePilotAddress: 192.0.2.1}}}");
     lab.wait_for_status("HEALTHY", &[]);
-    pod_with_sidecar(&lab);
+    shop_with_sidecar(&lab);
     let before = lab.owned_at_rest();
     ask_to_delete(&lab, "iop", "main");
     lab.wait_for_status("ACTION_REQUIRED", &["in use by Pod shop/cart"]);

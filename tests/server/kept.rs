@@ -1,6 +1,6 @@
 //! A control plane that stays though its resource wants none at all any more is repaired like any other.
 
-use crate::lab::Lab;
+use crate::lab::{Lab, touched};
 use serde_json::Value;
 
 const SERVICE: &str = "/api/v1/namespaces/istio-system/services/istiod";
@@ -39,4 +39,31 @@ fn a_control_plane_kept_without_a_new_one_is_repaired() {
         let record = lab.iop("installed-state-main").map(|record| record["spec"]["profile"].clone());
         if record == Some(Value::from("empty")) { Ok(()) } else { Err(format!("{record:?}")) }
     });
+}
+
+/// A tag that both control planes had was given from one to the other without end.
+#[test]
+fn what_two_control_planes_that_stay_have_in_common_is_repaired_by_one() {
+    const TAG: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-prod";
+    let lab = Lab::start();
+    let apply = |spec: &str| lab.apply_spec(&format!("{{profile: minimal, {spec} values: {{revisionTags: [prod]}}}}"));
+    apply("");
+    lab.wait_for_status("HEALTHY", &[]);
+    for (namespace, label) in [("shop", "istio-injection=enabled"), ("bank", "istio.io/rev=canary")] {
+        lab.kubectl(&["create", "namespace", namespace]);
+        lab.kubectl(&["label", "namespace", namespace, label]);
+    }
+    apply("revision: canary,");
+    lab.wait_for_status("HEALTHY", &[]);
+    apply("revision: canary, components: {pilot: {enabled: false}},");
+    lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop", "Namespace bank"]);
+    let before = lab.owned_at_rest();
+    assert_eq!(lab.get(TAG).unwrap()["metadata"]["labels"]["istio.io/rev"], "canary");
+    // It comes back as the one of the control plane that was wanted last.
+    lab.kubectl(&["delete", "mutatingwebhookconfiguration", "istio-revision-tag-prod"]);
+    lab.wait("the tag to be repaired", || lab.get(TAG).map(drop).ok_or_else(String::new));
+    let after = lab.owned_at_rest();
+    assert_eq!(lab.get(TAG).unwrap()["metadata"]["labels"]["istio.io/rev"], "canary");
+    let changed = touched(&before, &after);
+    assert!(changed.iter().all(|key| key.contains("istio-revision-tag-prod")), "{changed:?}");
 }

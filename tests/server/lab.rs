@@ -198,9 +198,33 @@ impl Lab {
         self.operator.borrow_mut().as_mut().unwrap().metric(begin).unwrap()
     }
 
+    /// A page of the operator's monitoring port.
+    pub fn page(&self, path: &str) -> String {
+        self.operator.borrow_mut().as_mut().unwrap().get(path).unwrap().unwrap()
+    }
+
     /// Runs kubectl, which must succeed.
     pub fn kubectl(&self, args: &[&str]) -> String {
         self.plane.kubectl(args).unwrap_or_else(|e| self.fail(&format!("{e:#}")))
+    }
+
+    /// Runs a pod with a sidecar of a revision, as the injector leaves it, in place of the one of its name. Nobody serves the
+    /// webhook here, so it is kept from being asked.
+    pub fn run_with_sidecar(&self, namespace: &str, name: &str, revision: &str) {
+        self.wait("the service account", || {
+            let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/default");
+            self.get(&path).map(drop).ok_or_else(String::new)
+        });
+        self.kubectl(&["delete", "pod", name, "-n", namespace, "--ignore-not-found", "--force", "--grace-period=0"]);
+        let status = json!({"containers": ["istio-proxy"], "revision": revision}).to_string();
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace,
+                "labels": {"service.istio.io/canonical-name": name, "sidecar.istio.io/inject": "false"},
+                "annotations": {"sidecar.istio.io/status": status}},
+            "spec": {"containers": [{"name": name, "image": name}]},
+        });
+        self.request("POST", &format!("/api/v1/namespaces/{namespace}/pods"), &pod).unwrap();
     }
 
     /// Waits until definitions are established, see [`ControlPlane::wait_established`].

@@ -62,13 +62,14 @@ fn a_webhook_that_hangs_costs_nobody_the_lease() {
     hang_our_writes(&lab, port);
     let mut operator = lab.start_another("leads", &[ELECTS, "--pod-name=leads"]);
     wait_for_holder(&lab, "leads");
-    for number in 0..18 {
+    let resource = |number| {
         let name = format!("gateway-{number}");
-        lab.apply_named(
-            &name,
-            &format!("{{profile: empty, components: {{ingressGateways: [{{name: {name}, enabled: true}}]}}}}"),
-        );
-    }
+        format!(
+            "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: {name}, namespace: istio-system}}\n\
+             spec: {{profile: empty, components: {{ingressGateways: [{{name: {name}, enabled: true}}]}}}}\n"
+        )
+    };
+    lab.apply(&(0..300).map(resource).collect::<Vec<_>>().join("---\n"));
     lab.wait("writes to hang", || match taken.lock().unwrap().len() {
         many if many > 30 => Ok(()),
         few => Err(format!("{few} do")),

@@ -53,7 +53,7 @@ fn revisions_stand_side_by_side_a_canary_takes_over_and_what_nobody_uses_goes_wh
     lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
     wait_for_use(&lab, "main", true, "UsedByNamespaces");
     assert_eq!(in_use(&lab, "canary").0, false);
-    run_with_sidecar(&lab, "cart", "default");
+    lab.run_with_sidecar("shop", "cart", "default");
     wait_for_use(&lab, "main", true, "UsedByPods");
 
     // The canary becomes the default, the other one steps back, and nothing is injected twice.
@@ -67,7 +67,7 @@ fn revisions_stand_side_by_side_a_canary_takes_over_and_what_nobody_uses_goes_wh
         lab.wait_for_status_of(name, "HEALTHY", &[]);
     }
     wait_for_use(&lab, "canary", true, "UsedByNamespaces");
-    run_with_sidecar(&lab, "cart", "canary");
+    lab.run_with_sidecar("shop", "cart", "canary");
     wait_for_use(&lab, "canary", true, "UsedByPods");
     // By the name of its own revision the namespace would still be injected by the unnamed one if the tag went.
     wait_for_use(&lab, "main", true, "UsedByNamespaces");
@@ -76,25 +76,6 @@ fn revisions_stand_side_by_side_a_canary_takes_over_and_what_nobody_uses_goes_wh
 
     what_would_inject_twice_is_not_created(&lab);
     an_unused_revision_goes_when_its_time_has_come(&lab);
-}
-
-/// A pod with a sidecar, as the injector leaves it, in place of the one before. Nobody serves the webhook here, so it is kept
-/// from being asked.
-fn run_with_sidecar(lab: &Lab, name: &str, revision: &str) {
-    let path = "/api/v1/namespaces/shop/pods";
-    lab.wait("the service account", || {
-        lab.get("/api/v1/namespaces/shop/serviceaccounts/default").map(drop).ok_or_else(String::new)
-    });
-    lab.kubectl(&["delete", "pod", name, "-n", "shop", "--ignore-not-found", "--force", "--grace-period=0"]);
-    let status = json!({"containers": ["istio-proxy"], "revision": revision}).to_string();
-    let pod = json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": name, "namespace": "shop",
-            "labels": {"service.istio.io/canonical-name": name, "sidecar.istio.io/inject": "false"},
-            "annotations": {"sidecar.istio.io/status": status}},
-        "spec": {"containers": [{"name": name, "image": name}]},
-    });
-    lab.request("POST", path, &pod).unwrap();
 }
 
 /// A webhook of somebody else's that selects the same namespaces.

@@ -1,0 +1,163 @@
+//! What is remembered of a resource between passes.
+//!
+//! Guarantee: it saves requests, and no more. Losing it costs reads, never writes.
+
+use super::fights::Fights;
+use super::index::OwnerId;
+use super::statuses::version_of;
+use super::{cleanup, held};
+use crate::api::RECONCILE_AT;
+use crate::api::status::InstallStatus;
+use crate::component::Component;
+use crate::object::ObjectKey;
+use crate::object::inventory::{self, Inventory};
+use crate::observe::Readiness;
+use crate::status::{Verdict, bounded};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
+use std::time::{Duration, Instant};
+
+/// How an object stands to the resource that wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is the resource's.
+    Own,
+    /// It is annotated to be left alone.
+    Ignored,
+    /// Another resource has it, and wants the same.
+    Shared(OwnerId),
+    /// Another resource has it, and wants something else in these fields.
+    Conflict(OwnerId, Vec<String>),
+    /// The API server does not take it as it is wanted; why.
+    Rejected(String),
+}
+
+/// What was last seen of an object that was looked at.
+#[derive(Clone)]
+pub(super) struct Seen {
+    pub digest: u64,
+    pub api_version: String,
+    pub uid: String,
+    /// Empty where it has to be looked at again in any case.
+    pub resource_version: String,
+    pub readiness: Readiness,
+    pub standing: Standing,
+}
+
+/// What is remembered of a resource between passes: only what saves requests, and what the status says. Losing it costs
+/// reads, never writes.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// The resource all this is of; another of the same name starts anew.
+    pub uid: String,
+    /// The status as last written or read, whichever is newer. As text, since a tree takes ten times as much.
+    pub status: String,
+    /// The version of the resource that has it.
+    pub status_version: u64,
+    /// When it was written.
+    pub told: Option<Instant>,
+    /// Whether it may have been written otherwise since: the answer to a write was lost.
+    pub is_status_lost: bool,
+    /// What the resource has.
+    pub inventory: Inventory,
+    pub objects: HashMap<ObjectKey, Seen>,
+    pub fights: Fights,
+    /// The generation of the spec that all this is about.
+    pub generation: i64,
+    pub failures: u32,
+    /// Since when something fails.
+    pub failing_since: Option<Instant>,
+    /// Since when a component is waited for.
+    pub waiting_since: BTreeMap<Component, Instant>,
+    /// Who uses the control planes that stay.
+    pub users: held::Answers,
+    pub deletion: cleanup::Deletion,
+    /// The last value of the annotation that asks for a pass which reads everything anew.
+    asked: String,
+}
+
+impl Memory {
+    /// Starts anew where this is another resource than before, and takes in what is newer than what is remembered.
+    pub fn begin(&mut self, resource: &DynamicObject) {
+        let uid = resource.uid().unwrap_or_default();
+        if self.uid != uid {
+            *self = Self { uid, ..Self::default() };
+            self.take_status(resource);
+            self.inventory = inventory_of(&self.status());
+        } else if version_of(resource.resource_version().as_deref()) >= self.status_version {
+            // Also in the version that we have written: what somebody else wrote just before is still in it.
+            self.take_status(resource);
+        }
+        let generation = resource.metadata.generation.unwrap_or_default();
+        if self.generation != generation {
+            // What failed, or took long, was about another spec.
+            self.generation = generation;
+            (self.failures, self.failing_since) = (0, None);
+            self.waiting_since.clear();
+        }
+    }
+
+    /// Forgets what saves reads, once for each request to.
+    pub fn obey(&mut self, resource: &DynamicObject) {
+        let Some(request) = request_of(resource).filter(|request| *request != self.asked) else { return };
+        if self.known().last_handled_reconcile_at.as_ref() != Some(&request) {
+            self.objects.clear();
+            self.users.clear();
+            self.failures = 0;
+        }
+        self.asked = request;
+    }
+
+    /// Takes the status of the resource as it was read.
+    pub fn take_status(&mut self, resource: &DynamicObject) {
+        resource.data.get("status").and_then(Value::as_str).unwrap_or_default().clone_into(&mut self.status);
+        self.status_version = version_of(resource.resource_version().as_deref());
+    }
+
+    /// What is told of something that failed and is tried again: that it is being worked on, and an error once it lasts.
+    pub fn failed(&mut self, what: String) -> Verdict {
+        const LASTS: Duration = Duration::from_secs(30);
+        let known = self.known();
+        let mut conditions = known.conditions.iter().flatten();
+        let is_known = known.observed_generation == Some(self.generation)
+            && conditions.any(|c| c.r#type == "Ready" && c.reason == Verdict::Failed(String::new()).reason());
+        let since = *self.failing_since.get_or_insert_with(Instant::now);
+        if is_known || since.elapsed() >= LASTS { Verdict::Failed(what) } else { Verdict::Retrying(what) }
+    }
+
+    /// Changes whenever something of the resource was written or seen to have changed.
+    pub fn progress(&self) -> u64 {
+        let hash = |value: &(&ObjectKey, &String)| {
+            let mut hasher = DefaultHasher::new();
+            value.hash(&mut hasher);
+            hasher.finish()
+        };
+        self.objects.iter().map(|(key, seen)| hash(&(key, &seen.resource_version))).fold(0, std::ops::BitXor::bitxor)
+    }
+
+    /// The status; null where there is none.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.status).unwrap_or_default()
+    }
+
+    /// The status, in our terms; see [`InstallStatus::read`].
+    pub fn known(&self) -> InstallStatus {
+        InstallStatus::read(&self.status())
+    }
+}
+
+/// The request of a resource to read everything anew, as its status repeats it.
+pub(super) fn request_of(resource: &DynamicObject) -> Option<String> {
+    const LONGEST: usize = 256;
+    resource.annotations().get(RECONCILE_AT).map(|request| bounded(request, LONGEST))
+}
+
+/// The inventory of a status.
+pub(super) fn inventory_of(status: &Value) -> Inventory {
+    let lines = status.get("inventory").cloned().and_then(|lines| serde_json::from_value::<Vec<String>>(lines).ok());
+    inventory::from_lines(&lines.unwrap_or_default())
+}

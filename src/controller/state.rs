@@ -1,0 +1,92 @@
+//! What the controller holds, for a person who wants to know why it does what it does: the kinds that it watches, the
+//! resources with what they want, and the objects with whose they are.
+
+use super::Context;
+use super::index::OwnerId;
+use serde_json::{Value, json};
+use std::sync::PoisonError;
+
+impl Context {
+    /// The state, as JSON. What a pass is working on at this moment is left out of its resource.
+    #[must_use]
+    pub fn state(&self) -> Value {
+        json!({
+            "watches": self.watches(),
+            "resources": self.resources(),
+            "objects": self.objects(),
+        })
+    }
+
+    /// Whether a resource is known, so that what it has is nobody's orphan.
+    fn is_known(&self, id: &OwnerId) -> bool {
+        self.claims.get(id).is_some() || self.memories.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+    }
+
+    fn watches(&self) -> Vec<Value> {
+        let (blind, objects) = (self.index.blind(), self.index.objects());
+        let mut kinds = self.index.kinds();
+        kinds.sort();
+        let told = kinds.into_iter().map(|(api_version, kind)| {
+            let count =
+                objects.iter().filter(|(key, known)| known.api_version == api_version && key.kind == kind).count();
+            let failing = blind.iter().find(|blind| blind.api_version == api_version && blind.kind == kind);
+            json!({
+                "apiVersion": api_version,
+                "kind": kind,
+                "isCurrent": self.index.is_complete(&api_version, &kind),
+                "failingSince": failing.map(|blind| format!("{:.0}", blind.since)),
+                "error": failing.map(|blind| &blind.error),
+                "objects": count,
+            })
+        });
+        told.collect()
+    }
+
+    fn resources(&self) -> Vec<Value> {
+        let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ids = self.claims.claimed().into_iter().chain(memories.keys().cloned());
+        let told = ids.collect::<std::collections::BTreeSet<_>>().into_iter().map(|id| {
+            let claim = self.claims.get(&id).unwrap_or_default();
+            let memory = memories.get(&id).and_then(|memory| memory.try_lock().ok());
+            json!({
+                "namespace": id.0,
+                "name": id.1,
+                "waitsForAPass": self.queue.has(&id),
+                "isRead": !self.unread.lock().unwrap_or_else(PoisonError::into_inner).contains(&id),
+                "version": claim.version,
+                "revision": claim.revision,
+                "wants": claim.keys.len(),
+                "wantsAreOfItsPresentSpec": claim.is_current,
+                "pass": memory.map(|memory| json!({
+                    "generation": memory.generation,
+                    "failures": memory.failures,
+                    "inventory": memory.inventory.len(),
+                    "objectsThatNeedNoRead": memory.objects.len(),
+                    "statusOfVersion": memory.status_version,
+                })),
+            })
+        });
+        told.collect()
+    }
+
+    fn objects(&self) -> Vec<Value> {
+        let told = self.index.objects().into_iter().map(|(key, known)| {
+            json!({
+                "object": key.to_string(),
+                "apiVersion": known.api_version,
+                "uid": known.uid,
+                "resourceVersion": known.resource_version,
+                "owner": format!("{}/{}", known.owner.0, known.owner.1),
+                "ownerExists": self.is_known(&known.owner),
+                "component": known.component.map(crate::component::Component::name),
+                "revision": known.revision,
+                "isIgnored": known.is_ignored,
+                "isKept": known.is_kept,
+                "isTerminating": known.is_terminating,
+                "isStale": known.is_stale,
+                "wantedBy": self.claims.claimants(&key).into_iter().map(|id| id.0 + "/" + &id.1).collect::<Vec<_>>(),
+            })
+        });
+        told.collect()
+    }
+}
