@@ -110,6 +110,7 @@ impl Life<'_> {
             let is_paused = status["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Paused");
             if is_paused { Ok(()) } else { Err(status.to_string()) }
         });
+        self.touch_other();
         let mark = self.lab.mark();
         let edited = self.edit_spec();
         self.touch_other();
