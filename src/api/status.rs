@@ -69,7 +69,7 @@ pub struct InstallStatus {
     /// Whether pods or namespaces use the revision of this control plane.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_use: Option<bool>,
-    /// Control planes that the spec no longer wants and that are kept because they are in use.
+    /// Control planes and tags that the spec no longer wants and that are kept because they are in use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<Vec<HeldRevision>>,
     /// Ready; InUse of a control plane; Reconciling, Stalled, Conflict, Contested, Deleting, DeletionHeld, PruneHeld,
@@ -103,7 +103,7 @@ impl InstallStatus {
     }
 }
 
-/// A control plane that the spec no longer wants and that is kept because it is in use.
+/// A control plane, or a tag, that the spec no longer wants and that is kept because it is in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HeldRevision {
@@ -111,6 +111,9 @@ pub struct HeldRevision {
     pub revision: String,
     /// Its namespace.
     pub namespace: String,
+    /// The tag, where only a tag of the revision is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// The version (image tag) that it was installed with, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,

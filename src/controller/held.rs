@@ -29,10 +29,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How soon it is asked again who uses a control plane.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// How soon it is asked again who uses a control plane or a tag.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(30);
 
-/// A control plane that stays.
+/// A control plane, or a tag, that stays.
 pub(super) struct Held {
     /// For the status.
     pub told: HeldRevision,
@@ -47,6 +47,11 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// What stays, and is not repaired.
+    pub fn without_manifests(told: HeldRevision, keys: BTreeSet<ObjectKey>, again: Duration) -> Self {
+        Self { told, keys, manifests: None, again: Some(again), written: None }
+    }
+
     /// Lets go of these objects.
     pub fn give_up(&mut self, keys: &BTreeSet<ObjectKey>) {
         self.keys.retain(|key| !keys.contains(key));
@@ -155,8 +160,8 @@ impl Answer {
     }
 }
 
-/// Whether a person wants it gone, whoever uses it.
-fn is_insisted(resource: &DynamicObject, revision: &str) -> bool {
+/// Whether a person wants the control plane of a revision, or a tag, gone, whoever uses it.
+pub(super) fn is_insisted(resource: &DynamicObject, revision: &str) -> bool {
     let insisted = resource.annotations().get(FORCE_PRUNE).map(String::as_str).unwrap_or_default();
     insisted.split(',').any(|insisted| insisted.trim() == revision)
 }
@@ -276,7 +281,11 @@ fn stay(
     let grace = unused::grace(resource).and_then(Result::ok)?;
     let now = Timestamp::now();
     let known = memory.known();
-    let before = known.held.iter().flatten().find(|h| h.revision == plane.revision && h.namespace == plane.namespace);
+    let before = known
+        .held
+        .iter()
+        .flatten()
+        .find(|h| h.tag.is_none() && h.revision == plane.revision && h.namespace == plane.namespace);
     let since = before.and_then(|h| h.unused_since.as_ref()?.parse::<Timestamp>().ok()).unwrap_or(now);
     let end = since.checked_add(grace).unwrap_or(Timestamp::MAX);
     let left = Duration::try_from(end.duration_since(now)).ok().filter(|left| !left.is_zero())?;

@@ -480,9 +480,10 @@ fn texts(failures: &[Failure], is_final: bool) -> Option<String> {
 /// Which control planes stay, and why.
 fn kept(held: &[Held]) -> String {
     let of = |held: &Held| {
-        let HeldRevision { revision, namespace, used_by, message, .. } = &held.told;
+        let HeldRevision { revision, namespace, tag, used_by, message, .. } = &held.told;
+        let tag = tag.as_ref().map(|tag| format!("tag {tag} of ")).unwrap_or_default();
         let users = if used_by.is_empty() { String::new() } else { format!(", used by {}", summary(used_by)) };
-        format!("revision {revision} in namespace {namespace}{users}: {message}")
+        format!("{tag}revision {revision} in namespace {namespace}{users}: {message}")
     };
     held.iter().map(of).collect::<Vec<_>>().join("; ")
 }

@@ -13,7 +13,7 @@
 //! | `prune` | what a resource has and no longer wants |
 //! | `owned` | whose an object is that has lost its labels |
 //! | `downgrade` | that no control plane is moved to an older release |
-//! | `held` | control planes that stay since they are in use |
+//! | `held`, `tags` | control planes and tags that stay since they are in use |
 //! | `preview` | what a pass would do |
 //! | `cleanup` | the end of a resource |
 //! | `usage` | who still needs a revision |
@@ -55,6 +55,7 @@ mod scaling;
 mod sight;
 mod state;
 mod statuses;
+mod tags;
 mod tally;
 mod usage;
 mod wave;

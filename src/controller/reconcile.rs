@@ -6,7 +6,7 @@ use super::install::{Pass, Wanted, sooner};
 use super::report::{report, report_paused};
 use super::usage::{self, ControlPlane};
 use super::{
-    Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, revision, since, tally, webhooks,
+    Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, revision, since, tags, tally, webhooks,
 };
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
@@ -218,6 +218,8 @@ async fn prepare<'a>(
     }
     wanted.unwanted = prune::unwanted(context, id, memory, &wanted.keys()).await?;
     wanted.held = held::held(context, resource, id, memory, wanted.manifests, &wanted.unwanted).await?;
+    let tags = tags::held(context, resource, wanted.manifests, &wanted.unwanted, &wanted.held).await?;
+    wanted.held.extend(tags);
     wanted.replaced = webhooks::replaced(context, &wanted.unwanted, wanted.manifests).await?;
     for held in &mut wanted.held {
         if let Some(manifests) = held.manifests.as_mut().filter(|_| is_default_tagged) {
@@ -227,6 +229,7 @@ async fn prepare<'a>(
         held.give_up(&wanted.replaced.old);
         held.give_up(&superseded.unwrap_or_default());
     }
+    wanted.held.retain(|held| !held.keys.is_empty());
     let kept = wanted.keys();
     wanted.unwanted.retain(|object| !kept.contains(&object.key));
     Ok(Ok(wanted))

@@ -47,6 +47,18 @@ pub(super) async fn is_default_tagged(context: &Context, manifests: &Manifests) 
     false
 }
 
+/// Whether there is, or will be, an unnamed revision, which injects what the tag `default` does once that has gone.
+///
+/// # Errors
+/// The webhooks cannot be listed.
+pub(super) async fn has_unnamed(context: &Context, wanted: &Manifests) -> Result<bool, ClusterError> {
+    if wanted.objects().any(|object| object.kind() == KIND && is_default_injector(&object.value())) {
+        return Ok(true);
+    }
+    let live = context.cluster.list(API_VERSION, KIND, None, labels::REVISION).await?;
+    Ok(live.into_iter().any(|hook| serde_json::to_value(hook).is_ok_and(|hook| is_default_injector(&hook))))
+}
+
 fn is_deactivated(config: &Value) -> bool {
     let selects = |hook: &Value| hook.pointer("/namespaceSelector/matchLabels") != Some(&never());
     hooks(config).count() > 0 && !hooks(config).any(selects)

@@ -1,7 +1,7 @@
 //! What holds whatever happens: the safety rules, looked at after every step, and from a watch in between.
 
 use crate::chaos_watch::Watch;
-use crate::chaos_world::{Label, Plane, SYSTEM, World};
+use crate::chaos_world::{Label, Plane, SYSTEM, TAG, World};
 use crate::invariants::{Invariants, phase_is};
 use crate::lab::{Inventory, Lab};
 use istio_operator::component::Component;
@@ -142,7 +142,8 @@ impl<'a> Rules<'a> {
         let missing: Vec<_> = must.iter().chain(&*kept).filter(|key| !owned.contains_key(*key)).collect();
         let may = |key: &String| must.contains(key) || kept.contains(key) || world.shared.contains(key);
         // A tag goes with the control plane that it is of, which the users' injection tells.
-        let is_tag = |key: &String| key.contains(" istio-revision-tag-") && !world.held.is_empty();
+        let keeps_tags = !world.held.is_empty() || world.keeps_tag();
+        let is_tag = |key: &String| key.contains(" istio-revision-tag-") && keeps_tags;
         let is_definition = |key: &String| key.starts_with("CustomResourceDefinition ");
         let left = owned.keys().filter(|k| !may(k) && !self.is_others(k) && !is_tag(k) && !is_definition(k));
         let left: Vec<_> = left.collect();
@@ -265,14 +266,20 @@ fn tells_the_truth(resource: &Value, world: &World) -> Result<(), String> {
     let status = &resource["status"];
     let must_wait_for_a_person = !world.has_plane() && !world.held.is_empty();
     phase_is(resource, if must_wait_for_a_person { "ACTION_REQUIRED" } else { "HEALTHY" })?;
-    let told: BTreeSet<Plane> = status["held"].as_array().into_iter().flatten().map(plane).collect();
+    let entries = || status["held"].as_array().into_iter().flatten();
+    let told: BTreeSet<Plane> = entries().filter(|entry| entry["tag"].is_null()).map(plane).collect();
+    let tags: Vec<&Value> = entries().map(|entry| &entry["tag"]).filter(|tag| !tag.is_null()).collect();
     let held: BTreeSet<Plane> = world.held.keys().cloned().collect();
     let is_said = status["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "PruneHeld");
-    if told != held || is_said == held.is_empty() {
-        return Err(format!("held should be {held:?}, and the status is {status}"));
+    let is_any = !held.is_empty() || world.keeps_tag();
+    if told != held || (tags == [TAG]) != world.keeps_tag() || is_said != is_any {
+        return Err(format!("held should be {held:?}, tag {}, and the status is {status}", world.keeps_tag()));
     }
-    for entry in status["held"].as_array().into_iter().flatten() {
-        let users: BTreeSet<String> = world.users_of(entry["revision"].as_str().unwrap());
+    for entry in entries() {
+        let mut users: BTreeSet<String> = world.users_of(entry["revision"].as_str().unwrap());
+        if !entry["tag"].is_null() {
+            users = world.users_of_tag();
+        }
         let told: BTreeSet<&str> = entry["usedBy"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if told != users.iter().map(String::as_str).collect() {
             return Err(format!("{entry} should be used by {users:?}"));

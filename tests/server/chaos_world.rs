@@ -183,7 +183,9 @@ impl World {
         for _ in 0..2 {
             let is_tagged = self.options.contains(&TAGGED) && self.has_plane();
             let of_held = |revision: &String| self.held.keys().any(|plane| plane.0 == *revision);
-            self.tag = if is_tagged { Some(self.revision_name().into()) } else { self.tag.clone().filter(of_held) };
+            let is_named = self.users.values().any(|user| user.label == Label::Revision(TAG));
+            let stays = |revision: &String| of_held(revision) || (is_named && self.is_present(revision));
+            self.tag = if is_tagged { Some(self.revision_name().into()) } else { self.tag.clone().filter(stays) };
             let used: BTreeSet<Plane> = self.held.keys().filter(|plane| self.is_used(&plane.0)).cloned().collect();
             self.held.retain(|plane, _| used.contains(plane));
         }
@@ -195,6 +197,15 @@ impl World {
         let with_planes = all.filter(|part| matches!(part.component, Component::Base | Component::Cni));
         let keys: Vec<String> = with_planes.flat_map(|part| &part.objects).map(|o| o.key().to_string()).collect();
         self.shared.extend(keys);
+    }
+
+    fn is_present(&self, revision: &str) -> bool {
+        self.present.as_ref().is_some_and(|(plane, _)| plane.0 == revision)
+    }
+
+    /// Whether the tag is kept although the spec does not want it, since somebody names it.
+    pub fn keeps_tag(&self) -> bool {
+        !self.options.contains(&TAGGED) && self.tag.as_ref().is_some_and(|revision| self.is_present(revision))
     }
 
     /// All control planes that have to be there.
@@ -227,6 +238,12 @@ impl World {
             }
         }
         all
+    }
+
+    /// Who names the tag.
+    pub fn users_of_tag(&self) -> BTreeSet<String> {
+        let users = self.users.iter().filter(|(_, user)| user.label == Label::Revision(TAG));
+        users.map(|(name, _)| format!("Namespace {name}")).collect()
     }
 
     pub fn is_used(&self, revision: &str) -> bool {

@@ -1,9 +1,10 @@
 //! A control plane that stays though its resource wants none at all any more is repaired like any other.
 
 use crate::lab::{Lab, touched};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SERVICE: &str = "/api/v1/namespaces/istio-system/services/istiod";
+const TAG: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-prod";
 
 fn wait_for_service(lab: &Lab) {
     lab.wait("the Service to be repaired", || match lab.get(SERVICE) {
@@ -44,7 +45,6 @@ fn a_control_plane_kept_without_a_new_one_is_repaired() {
 /// A tag that both control planes had was given from one to the other without end.
 #[test]
 fn what_two_control_planes_that_stay_have_in_common_is_repaired_by_one() {
-    const TAG: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-prod";
     let lab = Lab::start();
     let apply = |spec: &str| lab.apply_spec(&format!("{{profile: minimal, {spec} values: {{revisionTags: [prod]}}}}"));
     apply("");
@@ -66,4 +66,37 @@ fn what_two_control_planes_that_stay_have_in_common_is_repaired_by_one() {
     assert_eq!(lab.get(TAG).unwrap()["metadata"]["labels"]["istio.io/rev"], "canary");
     let changed = touched(&before, &after);
     assert!(changed.iter().all(|key| key.contains("istio-revision-tag-prod")), "{changed:?}");
+}
+
+/// A tag taken out of the spec left the namespaces that name it without injection.
+#[test]
+fn a_tag_that_somebody_names_stays_until_nobody_does_or_somebody_insists() {
+    let lab = Lab::start();
+    lab.kubectl(&["create", "namespace", "shop"]);
+    lab.kubectl(&["label", "namespace", "shop", "istio.io/rev=prod"]);
+    let take_out = || {
+        lab.apply_spec("{profile: minimal, values: {revisionTags: [prod]}}");
+        lab.wait_for_status("HEALTHY", &[]);
+        lab.wait("the tag", || lab.get(TAG).map(drop).ok_or_else(String::new));
+        lab.apply_spec("{profile: minimal}");
+        lab.wait_for_status("HEALTHY", &[]);
+        lab.wait("the tag to be kept", || {
+            let held = lab.iop("main").unwrap()["status"]["held"].take();
+            let is_so = held[0]["tag"] == "prod" && held[0]["usedBy"] == json!(["Namespace shop"]);
+            if is_so { Ok(()) } else { Err(held.to_string()) }
+        });
+        lab.owned_at_rest();
+        assert!(lab.get(TAG).is_some());
+    };
+    let is_gone = || {
+        let status = lab.iop("main").unwrap()["status"].take();
+        if lab.get(TAG).is_none() && status["held"].is_null() { Ok(()) } else { Err(status.to_string()) }
+    };
+    take_out();
+    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-prune=prod"]);
+    lab.wait("the tag to go by force", is_gone);
+    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-prune-"]);
+    take_out();
+    lab.kubectl(&["label", "namespace", "shop", "--overwrite", "istio.io/rev=default"]);
+    lab.wait("the tag to go", is_gone);
 }

@@ -106,6 +106,29 @@ pub(in crate::controller) async fn users_before(
     Ok(InUse { requests, ..search.answer() })
 }
 
+/// Who names a tag: namespaces, and running pods of their own accord. Whose pods have a proxy of its revision is another
+/// matter: they keep it.
+///
+/// # Errors
+/// Pods or namespaces cannot be listed: it is not known who names it.
+pub(in crate::controller) async fn users_of_tag(cluster: &Cluster, tag: &str) -> Result<InUse, ClusterError> {
+    let mut search = Search { revision: tag, ..Search::default() };
+    let mut take = |namespace: &ObjectMeta| {
+        if points_to(namespace) == Some(tag) {
+            search.take_namespace(namespace);
+        }
+    };
+    let mut requests = cluster.for_each("v1", "Namespace", ("", ""), &mut take).await?;
+    let selector = format!("{}={tag}", labels::REVISION);
+    requests += cluster
+        .for_each("v1", "Pod", (&selector, RUNNING), |pod| {
+            let (namespace, name) = (pod.namespace.as_deref(), pod.name.as_deref());
+            search.pods.take(|| format!("Pod {}/{}", namespace.unwrap_or_default(), name.unwrap_or_default()));
+        })
+        .await?;
+    Ok(InUse { requests, ..search.answer() })
+}
+
 /// What has been found so far.
 #[derive(Default)]
 struct Search<'a> {

@@ -8,7 +8,7 @@ mod asked;
 pub(super) mod unused;
 pub(super) mod watch;
 
-pub(in crate::controller) use asked::{InUse, users_before, users_of};
+pub(in crate::controller) use asked::{InUse, users_before, users_of, users_of_tag};
 pub(super) use unused::settle;
 pub(super) use watch::{Usage, Use, Users};
 

@@ -1,0 +1,75 @@
+//! Tags that a resource no longer wants and by which pods are still injected: without its webhook, the next pods of the
+//! namespaces that name the tag would have no proxy.
+//!
+//! Guarantee: a tag that is in use, or of which that cannot be told, stays until nobody names it, or a person insists
+//! (`install.istio.io/force-prune: TAG`). The tag `default` goes at once where the unnamed revision takes its place, and a tag
+//! of a control plane that goes is no use to anybody.
+
+use super::Context;
+use super::held::{ASK_AGAIN, Held, is_insisted};
+use super::prune::Unwanted;
+use super::usage;
+use super::webhooks;
+use crate::api::FORCE_PRUNE;
+use crate::api::status::HeldRevision;
+use crate::cluster::ClusterError;
+use crate::object::labels::{DEFAULT, REVISION, TAG};
+use crate::object::manifests::Manifests;
+use crate::status::bounded;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use std::collections::BTreeSet;
+
+/// Finds the tags among what is not wanted that have to stay, but for those that stay anyway.
+///
+/// # Errors
+/// The webhooks cannot be read.
+pub(super) async fn held(
+    context: &Context,
+    resource: &DynamicObject,
+    wanted: &Manifests,
+    unwanted: &[Unwanted],
+    planes: &[Held],
+) -> Result<Vec<Held>, ClusterError> {
+    let mut held = vec![];
+    let is_kept = |object: &&Unwanted| planes.iter().any(|plane| plane.keys.contains(&object.key));
+    for object in unwanted.iter().filter(|object| object.key.kind == webhooks::KIND && !is_kept(object)) {
+        let Some(live) = context.cluster.get(&object.entry.api_version, &object.key).await? else { continue };
+        let label = |name: &str| live.labels().get(name).map_or("", String::as_str);
+        let tag = label(TAG);
+        let revision = label(REVISION);
+        let is_served = (wanted.has_control_plane() && wanted.revision_label() == revision)
+            || planes.iter().any(|plane| plane.told.revision == revision);
+        if tag.is_empty() || !is_served || is_insisted(resource, tag) {
+            continue;
+        }
+        if tag == DEFAULT && webhooks::has_unnamed(context, wanted).await? {
+            continue;
+        }
+        let told = HeldRevision {
+            revision: revision.to_owned(),
+            namespace: wanted.namespace.clone(),
+            tag: Some(tag.to_owned()),
+            ..HeldRevision::default()
+        };
+        let told = match usage::users_of_tag(&context.cluster, tag).await {
+            Ok(users) if users.is_empty() => continue,
+            Ok(users) => {
+                let message = format!(
+                    "kept while pods are injected by it; it goes when nobody names it any more, or annotate the resource \
+                     {FORCE_PRUNE}={tag} to remove it all the same"
+                );
+                HeldRevision { used_by: users.names, message, ..told }
+            }
+            Err(error) => {
+                let message = format!(
+                    "kept since it cannot be told who names it: {error}; annotate the resource {FORCE_PRUNE}={tag} to \
+                     remove it all the same"
+                );
+                HeldRevision { message: bounded(&message, 1024), ..told }
+            }
+        };
+        held.push(Held::without_manifests(told, BTreeSet::from([object.key.clone()]), ASK_AGAIN));
+    }
+    Ok(held)
+}
