@@ -188,14 +188,17 @@ impl Object {
         }
     }
 
-    fn text(&self, pointer: &str) -> &str {
-        self.head().pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    /// The text at a place of the head.
+    fn text(&self, place: &[&str]) -> &str {
+        // A pointer would make texts of its own.
+        let found = place.iter().try_fold(self.head(), |value, name| value.get(name));
+        found.and_then(Value::as_str).unwrap_or_default()
     }
 
     /// `group/version`, or `v1`.
     #[must_use]
     pub fn api_version(&self) -> &str {
-        self.text("/apiVersion")
+        self.text(&["apiVersion"])
     }
 
     /// The API group, empty for the core.
@@ -207,19 +210,19 @@ impl Object {
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> &str {
-        self.text("/kind")
+        self.text(&["kind"])
     }
 
     /// The namespace, empty where there is none.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.text("/metadata/namespace")
+        self.text(&["metadata", "namespace"])
     }
 
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.text("/metadata/name")
+        self.text(&["metadata", "name"])
     }
 
     /// The key.

@@ -131,15 +131,18 @@ pub(super) fn check(object: &Object, api_version: &str, key: &ObjectKey) -> Vec<
     // Definitions are text, and most of what there is; nobody but their authors changes more than their head.
     if !object.is_crd() && found.is_empty() {
         let value = object.value();
-        check_rows(ANY, &value, "", &mut found);
+        check_rows(ANY, &value, &Path::Root, &mut found);
         for kind in KINDS.iter().filter(|k| k.group == key.group && k.kinds.contains(&key.kind.as_str())) {
             for (place, rows) in kind.rows {
-                each(&value, place, "", &mut |node, path| check_rows(rows, node, path, &mut found));
+                each(&value, place, &Path::Root, &mut |node, path| check_rows(rows, node, path, &mut found));
             }
             for relation in kind.relations {
                 relation(&value, &mut found);
             }
         }
+    }
+    if found.is_empty() {
+        return vec![];
     }
     let object = key.to_string();
     found.into_iter().map(|(path, message)| Misfit { object: object.clone(), path, message }).collect()
@@ -156,32 +159,32 @@ fn identity(object: &Object, api_version: &str, key: &ObjectKey) -> Found {
     changed.map(|(path, now, before)| (path.to_owned(), format!("must stay {before:?}, and became {now:?}"))).collect()
 }
 
-fn check_rows(rows: &[Row], node: &Value, path: &str, found: &mut Found) {
+fn check_rows(rows: &[Row], node: &Value, path: &Path<'_>, found: &mut Found) {
     for (at, needed, want) in rows {
         let (parent, last) = at.rsplit_once('.').unwrap_or(("", at));
         each(node, parent, path, &mut |node, path| {
             if last == "*" {
                 for (key, value) in node.as_object().into_iter().flatten() {
-                    check_value(Some(value), false, *want, &below(path, key), found);
+                    check_value(Some(value), false, *want, &Path::Field(path, key), found);
                 }
             } else if node.is_object() {
-                check_value(node.get(last), *needed, *want, &below(path, last), found);
+                check_value(node.get(last), *needed, *want, &Path::Field(path, last), found);
             }
         });
     }
 }
 
-fn check_value(value: Option<&Value>, needed: bool, want: Want, path: &str, found: &mut Found) {
+fn check_value(value: Option<&Value>, needed: bool, want: Want, path: &Path<'_>, found: &mut Found) {
     let Some(value) = value.filter(|v| !v.is_null()) else {
         if needed {
-            found.push((path.to_owned(), format!("is missing; it {}", want.words())));
+            found.push((path.to_string(), format!("is missing; it {}", want.words())));
         }
         return;
     };
     if let Err((inner, want, wrong)) = want.fits(value) {
         found.push((format!("{path}{inner}"), format!("{}, not {}", want.words(), describe(wrong))));
     } else if needed && is_empty(value) {
-        found.push((path.to_owned(), "must not be empty".to_owned()));
+        found.push((path.to_string(), "must not be empty".to_owned()));
     }
 }
 
@@ -193,12 +196,27 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn below(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+/// A place in an object, written out only where something is wrong: most of them are looked at and passed by.
+#[derive(Clone, Copy)]
+enum Path<'p> {
+    Root,
+    Field(&'p Self, &'p str),
+    Item(&'p Self, usize),
+}
+
+impl std::fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, name) => f.write_str(name),
+            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Item(list, index) => write!(f, "{list}[{index}]"),
+        }
+    }
 }
 
 /// Calls a function for every node that a place such as `spec.containers[].env[]` means; the empty place is the node.
-fn each<'v>(node: &'v Value, place: &str, path: &str, work: &mut dyn FnMut(&'v Value, &str)) {
+fn each<'v>(node: &'v Value, place: &str, path: &Path<'_>, work: &mut dyn FnMut(&'v Value, &Path<'_>)) {
     if place.is_empty() {
         return work(node, path);
     }
@@ -206,12 +224,13 @@ fn each<'v>(node: &'v Value, place: &str, path: &str, work: &mut dyn FnMut(&'v V
     match first.strip_suffix("[]") {
         None => {
             if let Some(inner) = node.get(first) {
-                each(inner, rest, &below(path, first), work);
+                each(inner, rest, &Path::Field(path, first), work);
             }
         }
         Some(list) => {
+            let list_path = Path::Field(path, list);
             for (i, item) in node.get(list).and_then(Value::as_array).into_iter().flatten().enumerate() {
-                each(item, rest, &format!("{}[{i}]", below(path, list)), work);
+                each(item, rest, &Path::Item(&list_path, i), work);
             }
         }
     }

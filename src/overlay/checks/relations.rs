@@ -1,6 +1,6 @@
 //! What an API server wants of several places of an object together.
 
-use super::{Found, each};
+use super::{Found, Path, each};
 use crate::tree::path::scalar_text;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -81,7 +81,8 @@ pub(super) fn pod(object: &Value, found: &mut Found) {
 }
 
 fn pod_at(object: &Value, place: &str, found: &mut Found) {
-    each(object, place, "", &mut |pod, path| {
+    each(object, place, &Path::Root, &mut |pod, path| {
+        let path = &path.to_string();
         volumes(pod, path, found);
         let mut volumes: Vec<&str> = items(pod, "volumes").iter().map(|v| text(v, "name")).collect();
         volumes.extend(
