@@ -122,7 +122,10 @@ impl Life<'_> {
         let Some(object) = self.something(&PLAIN) else { return "nothing to apply".into() };
         let Some(mut live) = self.live(&object) else { return "it is gone".into() };
         let value = self.dice.below(1000).to_string();
-        let is_whole = self.dice.below(2) == 0;
+        // Less than was applied before would take the rest away, which the API server may not take.
+        let was_applied =
+            !live["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"].is_null();
+        let is_whole = self.dice.below(2) == 0 || was_applied;
         if !is_whole {
             live = json!({"apiVersion": live["apiVersion"], "kind": live["kind"],
                 "metadata": {"name": object.name, "namespace": object.namespace}});
