@@ -17,7 +17,7 @@ demo: ## a local control plane, the operator, and config/samples/demo.yaml until
 
 test: check ## everything: the checks, then all tests, with a real control plane
 	@echo "== tests"
-	cargo test --locked
+	RUST_TEST_THREADS=3 cargo test --locked
 
 check: ## formatting, lints, generated files, documentation, dependencies
 	@echo "== format"

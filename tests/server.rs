@@ -1,6 +1,6 @@
 //! The operator as a process against a real API server, with real controllers.
 //!
-//! Each test has a control plane of its own, two at a time. The operator runs with the service account and the role of
+//! Each test has a control plane of its own, three at a time. The operator runs with the service account and the role of
 //! `config/default`, so a permission that is missing there fails a test.
 
 // Functions beside the tests may fail as tests do.

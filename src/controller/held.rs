@@ -117,13 +117,21 @@ pub(super) async fn held(
         let Some((told, again)) = stays else { continue };
         held.push(hold(plane, told, again, rendered, was.as_ref(), (id, wanted, unwanted)));
     }
-    share_out(&mut held, unwanted);
+    share_out(&mut held, unwanted, wanted);
     Ok(held)
 }
 
 /// Has one control plane only repair what several of those that stay had, such as a tag: the one that the object is of now, else
-/// the one that was wanted last.
-fn share_out(held: &mut [Held], unwanted: &[Unwanted]) {
+/// the one that was wanted last. What is of the wanted one, which has given it up, is none of theirs.
+fn share_out(held: &mut [Held], unwanted: &[Unwanted], wanted: &Manifests) {
+    let present = Some(wanted.revision_label()).filter(|_| wanted.has_control_plane());
+    let is_of_present = |object: &&Unwanted| {
+        object.component.is_some_and(Component::is_control_plane) && present == Some(object.revision.as_str())
+    };
+    let of_present = unwanted.iter().filter(is_of_present).map(|object| object.key.clone()).collect();
+    for others in held.iter_mut().filter(|held| present != Some(held.told.revision.as_str())) {
+        others.give_up(&of_present);
+    }
     let keys: Vec<BTreeSet<ObjectKey>> =
         held.iter().map(|held| held.manifests.as_ref().map(Manifests::keys).unwrap_or_default()).collect();
     let mut order: Vec<usize> = (0..held.len()).collect();
@@ -384,9 +392,9 @@ mod tests {
             written: Timestamp::from_second(second).ok(),
         };
         let tag = "istio-revision-tag-prod";
-        let holders = |unwanted: &[Unwanted]| {
+        let holders = |unwanted: &[Unwanted], spec: Value| {
             let mut held = [stays("a", 1), stays("b", 3), stays("c", 2)];
-            share_out(&mut held, unwanted);
+            share_out(&mut held, unwanted, &wanted(&spec));
             let objects = |held: &Held| -> Vec<String> {
                 held.manifests.iter().flat_map(Manifests::objects).map(|object| object.name().to_owned()).collect()
             };
@@ -394,12 +402,15 @@ mod tests {
             let has = held.iter().filter(|held| objects(held).iter().any(|name| name == tag));
             has.map(|held| held.told.revision.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(holders(&[]), ["b"]);
+        let none = json!({"profile": "empty"});
+        assert_eq!(holders(&[], none.clone()), ["b"]);
         let mut live = unwanted("MutatingWebhookConfiguration", tag, Component::Pilot, "a");
         live.key.group = "admissionregistration.k8s.io".into();
-        assert_eq!(holders(&[live.clone()]), ["a"]);
+        assert_eq!(holders(&[live.clone()], none.clone()), ["a"]);
         live.revision = "gone".into();
-        assert_eq!(holders(&[live]), ["b"]);
+        assert_eq!(holders(&[live.clone()], none), ["b"]);
+        live.revision = "d".into();
+        assert_eq!(holders(&[live], json!({"profile": "minimal", "revision": "d"})), [""; 0]);
     }
 
     #[test]

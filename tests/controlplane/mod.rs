@@ -22,8 +22,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::{Duration, Instant};
 
-/// Two control planes at a time: each takes about 450 MiB, a core while it starts, and half a one later.
-static TURNS: [Mutex<()>; 2] = [Mutex::new(()), Mutex::new(())];
+/// Three control planes at a time: each takes about 450 MiB, a core while it starts, and mostly a fifth of one later.
+static TURNS: [Mutex<()>; 3] = [Mutex::new(()), Mutex::new(()), Mutex::new(())];
 
 /// Waits for a turn. A test that failed gives its turn back all the same.
 fn turn() -> MutexGuard<'static, ()> {

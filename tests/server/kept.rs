@@ -49,7 +49,8 @@ fn what_two_control_planes_that_stay_have_in_common_is_repaired_by_one() {
     let apply = |spec: &str| lab.apply_spec(&format!("{{profile: minimal, {spec} values: {{revisionTags: [prod]}}}}"));
     apply("");
     lab.wait_for_status("HEALTHY", &[]);
-    for (namespace, label) in [("shop", "istio-injection=enabled"), ("bank", "istio.io/rev=canary")] {
+    let users = [("shop", "istio-injection=enabled"), ("bank", "istio.io/rev=canary"), ("till", "istio.io/rev=prod")];
+    for (namespace, label) in users {
         lab.kubectl(&["create", "namespace", namespace]);
         lab.kubectl(&["label", "namespace", namespace, label]);
     }
@@ -66,6 +67,16 @@ fn what_two_control_planes_that_stay_have_in_common_is_repaired_by_one() {
     assert_eq!(lab.get(TAG).unwrap()["metadata"]["labels"]["istio.io/rev"], "canary");
     let changed = touched(&before, &after);
     assert!(changed.iter().all(|key| key.contains("istio-revision-tag-prod")), "{changed:?}");
+    // Wanted again, without the tag: it stays that one's for whoever names it.
+    lab.apply_spec("{profile: minimal, revision: canary}");
+    lab.wait_for_status("HEALTHY", &[]);
+    lab.wait("the tag to be kept", || {
+        let held = lab.iop("main").unwrap()["status"]["held"].take();
+        let is_so = held[1]["tag"] == "prod" && held[1]["usedBy"] == json!(["Namespace till"]);
+        if is_so { Ok(()) } else { Err(held.to_string()) }
+    });
+    lab.owned_at_rest();
+    assert_eq!(lab.get(TAG).unwrap()["metadata"]["labels"]["istio.io/rev"], "canary");
 }
 
 /// A tag taken out of the spec left the namespaces that name it without injection.
