@@ -41,9 +41,13 @@ fn a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_
     // Seen after the two, so they have been seen too.
     lab.apply_spec("{profile: minimol}");
     lab.wait_for_status("ERROR", &["minimol"]);
-    for name in ["ignored", "installed-state-x"] {
+    // One says that it is left alone, and nothing else; of the other, a record, there is nothing to say.
+    for (name, conditions) in [("ignored", ["Ready", "Paused"].as_slice()), ("installed-state-x", &[])] {
         let resource = lab.iop(name).unwrap();
-        assert!(resource["metadata"]["finalizers"].is_null() && resource["status"].is_null(), "{resource:#}");
+        assert!(resource["metadata"]["finalizers"].is_null(), "{resource:#}");
+        let told = resource["status"]["conditions"].as_array().into_iter().flatten().map(|c| &c["type"]);
+        assert_eq!(told.collect::<Vec<_>>(), conditions, "{resource:#}");
+        assert!(resource["status"]["status"].is_null() && resource["status"]["inventory"].is_null(), "{resource:#}");
     }
     lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
     assert!(lab.owned().is_empty());
