@@ -122,15 +122,17 @@ pub(super) async fn held(
 }
 
 /// Has one control plane only repair what several of those that stay had, such as a tag: the one that the object is of now, else
-/// the one that was wanted last. What is of the wanted one, which has given it up, is none of theirs.
+/// the one that was wanted last. What is of another one that stays, or is wanted, is none of theirs, whether or not that one
+/// has it in its spec.
 fn share_out(held: &mut [Held], unwanted: &[Unwanted], wanted: &Manifests) {
-    let present = Some(wanted.revision_label()).filter(|_| wanted.has_control_plane());
-    let is_of_present = |object: &&Unwanted| {
-        object.component.is_some_and(Component::is_control_plane) && present == Some(object.revision.as_str())
+    let present = Some(wanted.revision_label().to_owned()).filter(|_| wanted.has_control_plane());
+    let stay: BTreeSet<String> = held.iter().map(|held| held.told.revision.clone()).chain(present).collect();
+    let is_of_one = |object: &&Unwanted| {
+        object.component.is_some_and(Component::is_control_plane) && stay.contains(&object.revision)
     };
-    let of_present = unwanted.iter().filter(is_of_present).map(|object| object.key.clone()).collect();
-    for others in held.iter_mut().filter(|held| present != Some(held.told.revision.as_str())) {
-        others.give_up(&of_present);
+    for held in held.iter_mut() {
+        let of_others = unwanted.iter().filter(is_of_one).filter(|object| object.revision != held.told.revision);
+        held.give_up(&of_others.map(|object| object.key.clone()).collect());
     }
     let keys: Vec<BTreeSet<ObjectKey>> =
         held.iter().map(|held| held.manifests.as_ref().map(Manifests::keys).unwrap_or_default()).collect();
