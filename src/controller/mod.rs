@@ -205,8 +205,7 @@ pub enum RunError {
 }
 
 /// Runs until it is told to stop; passes under way are finished first. `ready` is called once everything is watched, with
-/// what there is to show; until
-/// the API server answers and IstioOperator is defined, that is tried again and again.
+/// what there is to show; until the API server answers and IstioOperator is defined, that is tried again and again.
 ///
 /// # Errors
 /// Only when it is told to stop before that, or the charts are broken.

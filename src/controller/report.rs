@@ -46,8 +46,8 @@ pub(super) async fn report(
     let info = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
     context.metrics.set_info(&id, Some(info));
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
-    if status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
-        && let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context))
+    if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context))
+        && status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
     {
         context.statuses.begin(resource, &before);
         context.statuses.end(resource, &memory.status_version.to_string());

@@ -3,7 +3,9 @@
 
 use super::Context;
 use super::index::OwnerId;
+use crate::component::Component;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 impl Context {
@@ -45,7 +47,7 @@ impl Context {
     fn resources(&self) -> Vec<Value> {
         let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ids = self.claims.claimed().into_iter().chain(memories.keys().cloned());
-        let told = ids.collect::<std::collections::BTreeSet<_>>().into_iter().map(|id| {
+        let told = ids.collect::<BTreeSet<_>>().into_iter().map(|id| {
             let claim = self.claims.get(&id).unwrap_or_default();
             let memory = memories.get(&id).and_then(|memory| memory.try_lock().ok());
             json!({
@@ -78,7 +80,7 @@ impl Context {
                 "resourceVersion": known.resource_version,
                 "owner": format!("{}/{}", known.owner.0, known.owner.1),
                 "ownerExists": self.is_known(&known.owner),
-                "component": known.component.map(crate::component::Component::name),
+                "component": known.component.map(Component::name),
                 "revision": known.revision,
                 "isIgnored": known.is_ignored,
                 "isKept": known.is_kept,

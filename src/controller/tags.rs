@@ -46,28 +46,22 @@ pub(super) async fn held(
         if tag == DEFAULT && webhooks::has_unnamed(context, wanted).await? {
             continue;
         }
+        let insist = format!("annotate the resource {FORCE_PRUNE}={tag} to remove it all the same");
+        let (used_by, message) = match usage::users_of_tag(&context.cluster, tag).await {
+            Ok(users) if users.is_empty() => continue,
+            Ok(users) => {
+                let why = "kept while pods are injected by it; it goes when nobody names it any more";
+                (users.names, format!("{why}, or {insist}"))
+            }
+            Err(error) => (vec![], format!("kept since it cannot be told who names it: {error}; {insist}")),
+        };
         let told = HeldRevision {
             revision: revision.to_owned(),
             namespace: wanted.namespace.clone(),
             tag: Some(tag.to_owned()),
+            used_by,
+            message: bounded(&message, 1024),
             ..HeldRevision::default()
-        };
-        let told = match usage::users_of_tag(&context.cluster, tag).await {
-            Ok(users) if users.is_empty() => continue,
-            Ok(users) => {
-                let message = format!(
-                    "kept while pods are injected by it; it goes when nobody names it any more, or annotate the resource \
-                     {FORCE_PRUNE}={tag} to remove it all the same"
-                );
-                HeldRevision { used_by: users.names, message, ..told }
-            }
-            Err(error) => {
-                let message = format!(
-                    "kept since it cannot be told who names it: {error}; annotate the resource {FORCE_PRUNE}={tag} to \
-                     remove it all the same"
-                );
-                HeldRevision { message: bounded(&message, 1024), ..told }
-            }
         };
         held.push(Held::without_manifests(told, BTreeSet::from([object.key.clone()]), ASK_AGAIN));
     }
