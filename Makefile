@@ -17,19 +17,19 @@ demo: ## a local control plane, the operator, and config/samples/demo.yaml until
 
 test: check ## everything: the checks, then all tests, with a real control plane
 	@echo "== tests"
-	RUST_TEST_THREADS=3 cargo test --locked
+	RUST_TEST_THREADS=3 cargo test --locked --workspace
 
 check: ## formatting, lints, generated files, documentation, dependencies
 	@echo "== format"
-	cargo fmt --check
+	cargo fmt --all --check
 	@echo "== lints"
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@echo "== generated CRD"
 	@cargo run --locked --quiet -- crd | diff -u $(CRD) - || { echo "$(CRD) is out of date: run 'make crds'"; exit 1; }
 	@echo "== generated role"
 	@cargo run --locked --quiet -- role | diff -u $(ROLE) - || { echo "$(ROLE) is out of date: run 'make role'"; exit 1; }
 	@echo "== documentation"
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	@echo "== dependencies"
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --locked check bans licenses sources; \
 	else echo "cargo-deny is not installed; skipped"; fi

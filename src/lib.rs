@@ -5,7 +5,7 @@
 //! bytes or resource → [`request`] → [`resolve`] → [`render`] → [`overlay`] → [`plan`] → [`apply`] → [`observe`] → [`status`]
 //!
 //! Left of `apply` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `parallel`, `tree`, `gotmpl`, `sprig`, `helm`; `api`, `component`, `object`, `request`,
+//! order (a test holds them to it): `tree`; `api`, `component`, `object`, `request`,
 //! `resolve`, `overlay`, `render`, `pipeline`, `plan`, `inject`; `cluster`; `apply`, `observe`, `status`; `metrics`, `server`,
 //! `telemetry`; `controller`; `cli`.
 
@@ -15,21 +15,17 @@ pub mod cli;
 pub mod cluster;
 pub mod component;
 pub mod controller;
-pub mod gotmpl;
-pub mod helm;
 pub mod inject;
 pub mod metrics;
 pub mod object;
 pub mod observe;
 pub mod overlay;
-pub mod parallel;
 pub mod pipeline;
 pub mod plan;
 pub mod render;
 pub mod request;
 pub mod resolve;
 pub mod server;
-pub mod sprig;
 pub mod status;
 pub mod telemetry;
 pub mod tree;

@@ -1,13 +1,13 @@
 //! From a resolved request to objects: each enabled component's chart, with its values.
 
 use crate::component::Component;
-use crate::gotmpl::{Ambient, Budgets, Usage};
-use crate::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
 use crate::object::{Object, ObjectError};
 use crate::overlay::home;
 use crate::resolve::Enabled;
-use crate::tree::number::to_floats;
-use crate::tree::yaml_read;
+use helm_template::gotmpl::{Ambient, Budgets, Usage};
+use helm_template::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
+use helm_template::number::to_floats;
+use helm_template::yaml;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -96,7 +96,7 @@ pub fn read_definitions(component: Component, chart: &Chart, written: bool) -> R
 /// constant would keep a search for primes going for ever.)
 fn fixed_ambient() -> Ambient {
     let mut state = 0_u64;
-    let entropy: crate::gotmpl::function::Entropy = Box::new(move |bytes: &mut [u8]| {
+    let entropy: helm_template::gotmpl::function::Entropy = Box::new(move |bytes: &mut [u8]| {
         for chunk in bytes.chunks_mut(8) {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -154,7 +154,7 @@ pub fn render(
 fn read_objects(component: Component, file: &str, text: &str) -> Result<Vec<Object>, RenderError> {
     let mut objects = vec![];
     for document in manifest::split(text) {
-        let value = yaml_read::parse(&document).map_err(|e| RenderError::Yaml {
+        let value = yaml::parse(&document).map_err(|e| RenderError::Yaml {
             component,
             file: file.to_owned(),
             message: e.to_string(),

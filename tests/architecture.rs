@@ -8,12 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A module imports only from itself and from those before it.
 const ORDER: &[&str] = &[
-    // The engine knows nothing of Istio.
-    "parallel",
     "tree",
-    "gotmpl",
-    "sprig",
-    "helm",
     // From a spec to objects: pure.
     "api",
     "component",

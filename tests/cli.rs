@@ -32,14 +32,11 @@ fn stderr(output: &Output) -> String {
 /// (kind, name) of every document.
 fn objects(output: &Output) -> Vec<(String, String)> {
     assert!(output.status.success(), "{}", stderr(output));
-    istio_operator::tree::yaml_read::parse_documents(
-        &stdout(output),
-        istio_operator::tree::yaml_read::Duplicates::LastWins,
-    )
-    .unwrap()
-    .into_iter()
-    .map(|d| (d.value["kind"].as_str().unwrap().into(), d.value["metadata"]["name"].as_str().unwrap().into()))
-    .collect()
+    helm_template::yaml::parse_documents(&stdout(output), helm_template::yaml::Duplicates::LastWins)
+        .unwrap()
+        .into_iter()
+        .map(|d| (d.value["kind"].as_str().unwrap().into(), d.value["metadata"]["name"].as_str().unwrap().into()))
+        .collect()
 }
 
 #[test]
@@ -367,10 +364,7 @@ fn a_key_that_stands_twice_is_found_in_every_file_that_is_read() {
 /// (namespace, name) of every Deployment.
 fn deployments(output: &Output) -> Vec<(String, String)> {
     assert!(output.status.success(), "{}", stderr(output));
-    let documents = istio_operator::tree::yaml_read::parse_documents(
-        &stdout(output),
-        istio_operator::tree::yaml_read::Duplicates::LastWins,
-    );
+    let documents = helm_template::yaml::parse_documents(&stdout(output), helm_template::yaml::Duplicates::LastWins);
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let found = documents.unwrap().into_iter().map(|d| d.value).filter(|value| value["kind"] == "Deployment");
     found.map(|value| (text(&value["metadata"]["namespace"]), text(&value["metadata"]["name"]))).collect()
@@ -452,10 +446,7 @@ fn old_metrics_of_an_autoscaler_come_out_in_the_form_that_clusters_have() {
         "  components:\n    pilot:\n      k8s: {{{metrics}}}\n    ingressGateways:\n    - name: own\n      enabled: true\n      k8s: {{{metrics}}}\n"
     );
     let output = generate(&spec, &[]);
-    let documents = istio_operator::tree::yaml_read::parse_documents(
-        &stdout(&output),
-        istio_operator::tree::yaml_read::Duplicates::LastWins,
-    );
+    let documents = helm_template::yaml::parse_documents(&stdout(&output), helm_template::yaml::Duplicates::LastWins);
     let of_kind = |d: &serde_json::Value| d["kind"] == "HorizontalPodAutoscaler";
     let all: Vec<_> = documents.unwrap().into_iter().map(|d| d.value).filter(of_kind).collect();
     assert_eq!(all.len(), 3, "{}", stderr(&output));

@@ -10,8 +10,8 @@
 // Functions beside the tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use helm_template::yaml::{Duplicates, parse_documents, parse_strict};
 use istio_operator::object::Object;
-use istio_operator::tree::yaml_read::{Duplicates, parse_documents, parse_strict};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};

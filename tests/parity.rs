@@ -13,7 +13,7 @@
 mod canonical;
 
 use canonical::{Kind, canonical, differences, digest};
-use istio_operator::tree::yaml_read::{Duplicates, parse_documents};
+use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -5,48 +5,24 @@
 // Functions beside the tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "../crates/helm-template/tests/properties/check.rs"]
+mod check;
 #[path = "properties/specs.rs"]
 mod specs;
-#[path = "properties/trees.rs"]
+#[path = "../crates/helm-template/tests/properties/trees.rs"]
 mod trees;
 
-use istio_operator::gotmpl::{Ambient, Usage};
-use istio_operator::helm::{Capabilities, Chart, ParsedChart, ReleaseOptions, Surroundings};
+use check::check;
 use istio_operator::pipeline::{self, ClusterFacts, Package, PipelineError};
 use istio_operator::request;
 use istio_operator::resolve::Strictness;
 use istio_operator::tree::merge::{merge_patch, overlay_iop};
+use istio_operator::tree::patch;
 use istio_operator::tree::path::{self, Path};
-use istio_operator::tree::{patch, set, yaml_read, yaml_write};
+use istio_operator::tree::set;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
-
-/// Longest time that one input may take; a few milliseconds are usual.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Runs a property on inputs that are the same every time, unless the environment says otherwise.
-fn check<S: Strategy>(cases: u32, inputs: &S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    let given = |name: &str| std::env::var_os(name).is_some();
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if !given("PROPTEST_CASES") {
-        config.cases = cases;
-    }
-    if !given("PROPTEST_RNG_SEED") {
-        config.rng_seed = RngSeed::Fixed(17);
-    }
-    let timed = |input| {
-        let start = Instant::now();
-        property(input)?;
-        prop_assert!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
-        Ok(())
-    };
-    if let Err(error) = TestRunner::new(config).run(inputs, timed) {
-        panic!("{error}");
-    }
-}
 
 fn patched(base: &Value, overlay: &Value) -> Value {
     let mut base = base.clone();
@@ -135,78 +111,34 @@ fn what_a_flag_sets_is_found_at_its_path() {
     });
 }
 
-/// Characters that Helm's own writer refuses, folds or drops, and ours with it.
-fn without_odd_characters(value: Value) -> Value {
-    let odd = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
-    match value {
-        Value::String(text) => text.replace(odd, "").into(),
-        Value::Array(items) => items.into_iter().map(without_odd_characters).collect(),
-        Value::Object(map) => map.into_iter().map(|(key, inner)| (key, without_odd_characters(inner))).collect(),
-        other => other,
-    }
-}
-
-#[test]
-fn a_tree_written_as_yaml_reads_as_itself() {
-    check(1000, &trees::tree(true), |tree| {
-        let tree = without_odd_characters(tree);
-        let text = yaml_write::to_string(&tree).unwrap();
-        prop_assert_eq!(yaml_read::parse(&text).map_err(|e| e.to_string()), Ok(tree), "{}", text);
-        Ok(())
-    });
-}
-
 const YAML: &[&str] = &[
     "a",
     "b: ",
     ": ",
     "- ",
-    "? ",
     "&x ",
     "*x",
     "<<: *x",
-    "[",
-    "]",
     "{",
     "}",
-    ",",
     "\n",
     "\n  ",
     "\n    ",
-    "\t",
-    "|\n",
-    ">-\n",
-    "'",
-    "\"",
-    "\\",
-    "#",
-    "!!int ",
-    "!!binary ",
-    "!t ",
-    "%YAML 1.1\n",
     "---\n",
-    "...\n",
-    "0x",
-    "1e",
     "~",
-    "yes",
+    "apiVersion: install.istio.io/v1alpha1\n",
     "kind: IstioOperator\n",
+    "metadata:\n",
     "spec:\n",
     "  profile: demo\n",
-    "\u{feff}",
-    "\r",
-    "\0",
-    "é",
+    "  components:\n",
+    "    ingressGateways:\n",
+    "    - name: x\n",
 ];
 
 #[test]
-fn no_yaml_makes_a_reader_panic() {
+fn no_file_makes_the_reading_of_a_request_panic() {
     check(2000, &trees::soup(YAML), |text| {
-        let _ = yaml_read::parse_helm(&text);
-        let documents = yaml_read::parse_documents(&text, yaml_read::Duplicates::Refuse);
-        for document in documents.iter().flatten() {
-            let _ = document.spans.nearest("a.b[0].c");
-        }
         let _ = request::from_files(&[("x.yaml".to_owned(), text)], &[]);
         Ok(())
     });
@@ -247,103 +179,6 @@ fn no_path_makes_a_patch_panic() {
         for mode in [patch::Mode::Overlay, patch::Mode::Set] {
             let _ = patch::apply(&mut root.clone(), &path, value.clone(), mode);
         }
-        Ok(())
-    });
-}
-
-const TEMPLATES: &[&str] = &[
-    "{{ ",
-    " }}",
-    "{{- ",
-    " -}}",
-    "if ",
-    "else",
-    "end",
-    "range ",
-    "with ",
-    "define \"t\"",
-    "template \"t\" .",
-    "include \"t\" .",
-    "block \"b\" .",
-    "break",
-    "continue",
-    ".Values.a",
-    ".Values",
-    "$",
-    "$x := ",
-    "$x = ",
-    "|",
-    "(",
-    ")",
-    "nil",
-    "true",
-    "1",
-    "-1",
-    "1e400",
-    "\"s\"",
-    "`r`",
-    "'c'",
-    "printf \"%d %v\" ",
-    "tpl ",
-    "toYaml",
-    "fromYaml",
-    "index ",
-    "slice ",
-    "dict ",
-    "list ",
-    "set ",
-    "until ",
-    "repeat ",
-    "trunc ",
-    "substr ",
-    "mul ",
-    "div ",
-    "mod ",
-    "regexMatch ",
-    "required ",
-    "lookup ",
-    "nindent ",
-    " . ",
-    ".",
-    "/* c */",
-    "text",
-    "\n",
-    "{",
-    "}}",
-    "{{ if .Values.a }}",
-    "{{ range $i, $e := .Values.b }}",
-    "{{ end }}",
-    "{{ .Values.a }}",
-];
-
-/// Time and randomness that are always the same.
-fn ambient() -> Ambient {
-    let mut state = 0_u8;
-    let entropy = move |buffer: &mut [u8]| {
-        for byte in buffer {
-            state = state.wrapping_mul(5).wrapping_add(77);
-            *byte = state;
-        }
-    };
-    Ambient {
-        now: || (0, 0),
-        timezone: "UTC".to_owned(),
-        entropy: RefCell::new(Box::new(entropy)),
-        usage: Usage::default(),
-    }
-}
-
-#[test]
-fn no_template_makes_the_engine_panic() {
-    let values = json!({"a": "x", "b": [1, {"c": null}]}).as_object().unwrap().clone();
-    check(1500, &trees::soup(TEMPLATES), |text| {
-        let files = [("Chart.yaml", "apiVersion: v2\nname: t\nversion: 1.0.0\n"), ("templates/a.yaml", text.as_str())];
-        let chart = Chart::from_memory(files.map(|(name, text)| (name, text.as_bytes()))).unwrap();
-        let chart = ParsedChart::new(chart);
-        let release = ReleaseOptions::install("r", "n");
-        let result = chart.render(&values, &release, &Capabilities::default(), &Surroundings::offline(&ambient));
-        // A panic of the rendering thread becomes an error.
-        prop_assert!(result.as_ref().err().is_none_or(|e| !e.to_string().contains("panicked")), "{:?}", result.err());
         Ok(())
     });
 }

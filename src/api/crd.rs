@@ -57,7 +57,7 @@ pub fn custom_resource_definition() -> Value {
 /// The CRD as YAML.
 #[must_use]
 pub fn to_yaml() -> String {
-    crate::tree::yaml_write::to_string(&custom_resource_definition()).unwrap_or_default()
+    helm_template::yaml::to_string(&custom_resource_definition()).unwrap_or_default()
 }
 
 fn open_schema() -> Value {

@@ -7,9 +7,9 @@ use crate::inject::{InjectError, Installation, stream};
 use crate::object::{Object, ObjectKey};
 use crate::pipeline::{self, ClusterFacts, Package};
 use crate::request::Duplicate;
-use crate::tree::yaml_read::{self, Duplicates};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use helm_template::yaml::{self, Duplicates};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -91,7 +91,7 @@ impl InjectArgs {
     /// A file and its text, with a word on the keys that stand twice in it. A text that is no YAML is told of later.
     fn read(&self, name: &str) -> anyhow::Result<(String, String)> {
         let (file, text) = read_input(name)?;
-        let documents = yaml_read::parse_documents(&text, Duplicates::LastWins).unwrap_or_default();
+        let documents = yaml::parse_documents(&text, Duplicates::LastWins).unwrap_or_default();
         let found: Vec<_> = documents.iter().flat_map(|d| Duplicate::of(&file, &d.duplicates)).collect();
         if self.strict && !found.is_empty() {
             bail!("{}", found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));

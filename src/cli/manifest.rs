@@ -3,12 +3,12 @@
 use super::{Outcome, read_input};
 use crate::component::{ALL, Component};
 use crate::object::{Object, order};
-use crate::parallel;
 use crate::pipeline::{self, ClusterFacts, Package};
 use crate::request;
 use crate::resolve::Strictness;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
+use helm_template::threads;
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::path::Path;
@@ -121,7 +121,7 @@ fn output_file(component: Component) -> String {
 fn print(objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
     let mut objects = ManuallyDrop::new(objects);
     order::sort_for_output(&mut objects);
-    for (object, yaml) in objects.iter().zip(parallel::map(&objects, Object::to_yaml)) {
+    for (object, yaml) in objects.iter().zip(threads::map(&objects, Object::to_yaml)) {
         let Some(yaml) = yaml else { bail!("{} cannot be written as YAML", object.key()) };
         write!(out, "{yaml}\n---\n")?;
     }

@@ -2,17 +2,17 @@
 //! wrong use.
 
 mod attendant;
-pub mod chart;
+mod chart;
 mod duration;
 mod inject;
 mod manifest;
 mod profile;
 mod run;
 
-use crate::parallel;
 use crate::pipeline::{Package, PipelineError};
 use crate::resolve::ResolveError;
 use clap::{Parser, Subcommand};
+use helm_template::threads;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -47,7 +47,8 @@ enum Command {
         directory: std::path::PathBuf,
     },
     /// Work on Helm charts.
-    Chart(chart::ChartArgs),
+    #[command(subcommand)]
+    Chart(chart::ChartCommand),
 }
 
 /// What a command ends with: an exit code, or an error to print.
@@ -75,21 +76,15 @@ fn tell(error: &anyhow::Error) {
 #[must_use]
 pub fn main() -> ExitCode {
     let command = Args::parse().command;
-    crate::gotmpl::usage::use_clock(since_start);
+    helm_template::gotmpl::usage::use_clock();
     if matches!(command, Command::Run(_)) {
         return end(perform(command));
     }
     // One thread that is deep enough for any chart is quicker than one for each.
-    parallel::with_stack(parallel::DEEP, || end(perform(command))).map_or_else(
+    threads::with_stack(threads::DEEP, || end(perform(command))).map_or_else(
         |error| end(Err(anyhow::Error::new(error).context("start a thread"))),
         |ended| ended.unwrap_or(ExitCode::FAILURE),
     )
-}
-
-/// The clock that bounds the time of a render.
-fn since_start() -> std::time::Duration {
-    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    START.elapsed()
 }
 
 fn perform(command: Command) -> Outcome {
@@ -102,7 +97,7 @@ fn perform(command: Command) -> Outcome {
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
         Command::Role => role(&mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
-        Command::Chart(args) => Ok(chart::run(&args, &mut out, &mut std::io::stderr())),
+        Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
     }?;
     out.flush()?;
     Ok(code)

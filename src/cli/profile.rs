@@ -2,9 +2,11 @@
 
 use super::{Outcome, manifest::SpecArgs};
 use crate::pipeline::{self, Package};
-use crate::tree::{json_write, path, yaml_write};
+use crate::tree::path;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
+use helm_template::json;
+use helm_template::yaml;
 use serde_json::Value;
 use similar::TextDiff;
 use std::io::Write;
@@ -118,8 +120,8 @@ fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
 
 fn format(value: &Value, format: Format) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Yaml => yaml_write::to_string(value).context("the result cannot be written as YAML")?,
-        Format::Json => format!("{}\n", json_write::to_string_pretty(value)),
+        Format::Yaml => yaml::to_string(value).context("the result cannot be written as YAML")?,
+        Format::Json => format!("{}\n", json::to_string_pretty(value)),
         Format::Flags => {
             let mut lines = vec![];
             flags(value, "", &mut lines);

@@ -17,9 +17,9 @@ use crate::cluster::ClusterError;
 use crate::component::Component;
 use crate::object::ObjectKey;
 use crate::object::manifests::Manifests;
-use crate::parallel;
 use crate::pipeline;
 use crate::status::bounded;
+use helm_template::threads;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -327,7 +327,7 @@ async fn render(
     };
     let resource = json!({"metadata": {"namespace": id.0, "name": id.1}, "spec": spec});
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
-    let work = move || parallel::alone(|| pipeline::from_record(&resource, &facts, &package));
+    let work = move || threads::alone(|| pipeline::from_record(&resource, &facts, &package));
     let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)? {
         Ok(manifests) => manifests,
         Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),

@@ -84,7 +84,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, PipelineError> {
 /// The charts of the package are broken.
 pub fn to_yaml(package: &Package) -> Result<String, PipelineError> {
     let role = cluster_role(package)?;
-    let text = crate::tree::yaml_write::to_string(&role).unwrap_or_default();
+    let text = helm_template::yaml::to_string(&role).unwrap_or_default();
     Ok(format!(
         "# Made by `make role` from what the controller does, what the charts render, and what the roles among that allow:\n\
          # Kubernetes lets nobody grant more than they have. Wildcards are those of istiod's own role.\n{text}"
@@ -179,7 +179,7 @@ mod tests {
         let role = cluster_role(&package).unwrap();
         assert_eq!(verbs(&role, "coordination.k8s.io", "leases"), BTreeSet::new());
         let text = std::fs::read_to_string("config/rbac/cni-taint/role.yaml").unwrap();
-        let extra = crate::tree::yaml_read::parse(&text).unwrap();
+        let extra = helm_template::yaml::parse(&text).unwrap();
         let spec = json!({"profile": "empty", "components": {"cni": {"enabled": true}},
             "values": {"cni": {"taint": {"enabled": true}}}});
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});

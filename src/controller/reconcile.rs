@@ -14,9 +14,9 @@ use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::UNREADABLE;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
-use crate::parallel;
 use crate::pipeline::{self, PipelineError};
 use crate::status::{Findings, Verdict};
+use helm_template::threads;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
@@ -344,7 +344,7 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let (claims, privileged) = (Arc::clone(&context.claims), context.config.privileged.clone());
     let work = move || {
-        let mut manifests = match parallel::alone(|| pipeline::from_resource(&input, &facts, &package)) {
+        let mut manifests = match threads::alone(|| pipeline::from_resource(&input, &facts, &package)) {
             Ok(manifests) => manifests,
             Err(error) => return Ok(Err(error)),
         };

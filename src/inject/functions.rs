@@ -5,10 +5,11 @@
 
 use super::mesh;
 use super::view::Struct;
-use crate::gotmpl::Type::{Any, Int, String as GoString};
-use crate::gotmpl::{CallError, Executor, Function, Functions, Native, Type, Value, format};
-use crate::sprig::{self, encoding};
-use crate::tree::{json_write, yaml_write};
+use helm_template::gotmpl::Type::{Any, Int, String as GoString};
+use helm_template::gotmpl::{CallError, Executor, Function, Functions, Native, Type, Value, format};
+use helm_template::json;
+use helm_template::sprig::{self, encoding};
+use helm_template::yaml;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
@@ -23,7 +24,7 @@ pub(super) fn functions() -> Arc<Functions> {
     Arc::clone(&ALL)
 }
 
-const fn pure(name: &'static str, params: &'static [Type], call: crate::gotmpl::Pure) -> Function {
+const fn pure(name: &'static str, params: &'static [Type], call: helm_template::gotmpl::Pure) -> Function {
     Function { name, params, variadic: None, call }
 }
 
@@ -51,7 +52,7 @@ const PURE: &[Function] = &[
     }),
     pure("toYaml", &[Any], |_, a| {
         let tree = encoding::to_tree(at(a, 0), true).ok_or("the value cannot be written as YAML")?;
-        Ok(Value::string(yaml_write::to_string(&tree).ok_or("the value cannot be written as YAML")?))
+        Ok(Value::string(yaml::to_string(&tree).ok_or("the value cannot be written as YAML")?))
     }),
     pure("indent", &[Int, GoString], |_, a| {
         let Value::Int(width) = at(a, 0) else { return Ok(at(a, 1).clone()) };
@@ -175,7 +176,7 @@ fn to_json(value: &Value) -> Result<String, String> {
         Value::Object(object) if object.as_any().is::<Struct>() => object.to_json(),
         other => {
             let tree = encoding::to_tree(other, true).ok_or("the value cannot be written as JSON")?;
-            Ok(json_write::to_string(&tree))
+            Ok(json::to_string(&tree))
         }
     }
 }

@@ -5,7 +5,7 @@ use super::functions::Environment;
 use super::mesh::Mesh;
 use super::template::Templates;
 use crate::tree::path::scalar_text;
-use crate::tree::yaml_read;
+use helm_template::yaml;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -78,7 +78,7 @@ impl Installation {
 }
 
 fn read(text: &str) -> Result<Map<String, Value>, String> {
-    match yaml_read::parse(text) {
+    match yaml::parse(text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(Value::Null) => Ok(Map::new()),
         Ok(_) => Err("must be a map".to_owned()),

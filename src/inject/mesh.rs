@@ -4,7 +4,7 @@ use super::types;
 use super::types::{Kind, Misfit, Type};
 use crate::api::proto::camel_case;
 use crate::resolve::validate::check_proxy;
-use crate::tree::yaml_read;
+use helm_template::yaml;
 use serde_json::{Map, Value, json};
 
 /// What a proxy's configuration is where nobody says otherwise.
@@ -83,7 +83,7 @@ impl Mesh {
 }
 
 fn read(text: &str) -> Result<Map<String, Value>, String> {
-    match yaml_read::parse(text) {
+    match yaml::parse(text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(Value::Null) => Ok(Map::new()),
         Ok(_) => Err("must be a map of settings".to_owned()),

@@ -1,8 +1,9 @@
 //! Injection of a text of objects: what has pods is injected and written anew, everything else stays as it is, byte for byte.
 
 use super::{InjectError, Installation, Outcome, inject, types, workload};
-use crate::tree::yaml_read::{self, Duplicates, Spans};
-use crate::tree::yaml_write;
+use crate::tree::positions;
+use helm_template::yaml::{self, Duplicates, Spans};
+
 use serde_json::Value;
 
 /// A text of objects, injected.
@@ -60,7 +61,7 @@ fn inject_document(
     warnings: &mut Vec<String>,
 ) -> Result<Option<String>, Vec<InjectError>> {
     let at = |place: String, source: InjectError| InjectError::At { place, source: Box::new(source) };
-    let documents = yaml_read::parse_documents(text, Duplicates::LastWins).map_err(|e| {
+    let documents = yaml::parse_documents(text, Duplicates::LastWins).map_err(|e| {
         let place = format!("{file}:{}:{}", e.line + lines_before, e.column);
         vec![at(place, InjectError::Document { message: e.message })]
     })?;
@@ -68,7 +69,7 @@ fn inject_document(
     let mut work = Work { file, lines_before, spans: &document.spans, installation, warnings };
     let object = work.inject(&document.value, "")?;
     let written = |object| {
-        yaml_write::to_string(&object).ok_or_else(|| {
+        yaml::to_string(&object).ok_or_else(|| {
             let message = "a key or a text in it cannot be written as YAML".to_owned();
             vec![at(format!("{file}:{}:1", lines_before + 1), InjectError::Document { message })]
         })
@@ -128,7 +129,7 @@ impl Work<'_> {
                     other.annotation().and_then(|name| workload::annotation_path(object, name)).unwrap_or_default()
                 }
             };
-            let position = self.spans.nearest(&below(path, &inner));
+            let position = positions::nearest(self.spans, &below(path, &inner));
             let (line, column) = (position.line + self.lines_before, position.column);
             let place = format!("{}:{line}:{column}: {}", self.file, named(object));
             InjectError::At { place, source: Box::new(error) }

@@ -5,9 +5,9 @@ use super::installation::Installation;
 use super::pod::Pod;
 use super::workload::Owner;
 use super::{InjectError, annotations, quantity, view};
-use crate::gotmpl::{self, Ambient, Budgets, Object, TemplateSet, Usage, Value};
-use crate::sprig::encoding;
-use crate::tree::yaml_read;
+use helm_template::gotmpl::{self, Ambient, Budgets, Object, TemplateSet, Usage, Value};
+use helm_template::sprig::encoding;
+use helm_template::yaml;
 use serde_json::{Map, Value as Json};
 use std::any::Any;
 use std::cell::RefCell;
@@ -115,7 +115,7 @@ fn names(installation: &Installation, pod: &Pod) -> Vec<String> {
 /// What a template wrote, as a patch.
 fn read(template: &str, text: &str) -> Result<Json, InjectError> {
     let wrong = |message: String| InjectError::Yaml { template: template.to_owned(), message };
-    match yaml_read::parse(text) {
+    match yaml::parse(text) {
         Ok(tree @ (Json::Object(_) | Json::Null)) => Ok(tree),
         Ok(_) => Err(wrong("it is no map with metadata and spec".to_owned())),
         Err(error) => {

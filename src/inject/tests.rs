@@ -226,7 +226,7 @@ fn what_has_no_pods_stays_byte_for_byte_and_lists_are_looked_into() {
     assert_eq!(documents[0], "# first\nkind: Service   # odd\napiVersion: v1\n");
     assert_eq!(documents[2], "plain\n");
     assert_eq!(documents[3], "");
-    let list = crate::tree::yaml_read::parse(documents[1]).unwrap();
+    let list = helm_template::yaml::parse(documents[1]).unwrap();
     assert_eq!(list["items"][0], json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": []}}));
     assert_eq!(names(&list, "/items/1/spec/containers"), ["app", "istio-proxy"]);
     assert_eq!(list["metadata"], json!({}));
@@ -237,7 +237,7 @@ fn a_list_in_a_list_is_looked_into() {
     let pod = "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: app}]}}";
     let text = format!("apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: List, items: [{pod}]}}\n");
     let done = inject_text("f", &text, &installation()).unwrap();
-    let list = crate::tree::yaml_read::parse(done.text.trim_end_matches("---\n")).unwrap();
+    let list = helm_template::yaml::parse(done.text.trim_end_matches("---\n")).unwrap();
     assert_eq!(names(&list, "/items/0/items/0/spec/containers"), ["app", "istio-proxy"]);
     let wrong = text.replace("name: app", "name: app, tty: 1");
     let errors = inject_text("f", &wrong, &installation()).unwrap_err();

@@ -1,8 +1,8 @@
 //! What templates see of trees: Go structs with Go's field names.
 
 use super::types::{self, Field, Kind, Type};
-use crate::gotmpl::{Map as TemplateMap, MapKind, Object, Signature, Text, Value};
-use crate::sprig::encoding::from_tree;
+use helm_template::gotmpl::{Map as TemplateMap, MapKind, Object, Signature, Text, Value};
+use helm_template::sprig::encoding::from_tree;
 use serde_json::{Map, Value as Json};
 use std::any::Any;
 use std::rc::Rc;
@@ -145,7 +145,7 @@ impl Object for Struct {
 
     fn weight(&self) -> u64 {
         // The fields that are not set are printed too.
-        4096 + 4 * crate::helm::values::size_of_json(&self.tree)
+        4096 + 4 * helm_template::helm::values::size_of_json(&self.tree)
     }
 
     fn display(&self) -> String {
@@ -186,11 +186,11 @@ impl Object for Wrapper {
     }
 
     fn weight(&self) -> u64 {
-        crate::gotmpl::price::printed(&self.0, 1 << 28)
+        helm_template::gotmpl::price::printed(&self.0, 1 << 28)
     }
 
     fn display(&self) -> String {
-        String::from_utf8_lossy(&crate::gotmpl::format::display(&self.0)).into_owned()
+        String::from_utf8_lossy(&helm_template::gotmpl::format::display(&self.0)).into_owned()
     }
 
     fn to_json(&self) -> Result<String, String> {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     fn shown(path: &[&str]) -> String {
-        let value = get(&pod(), path).map(|v| crate::gotmpl::format::display(&v));
+        let value = get(&pod(), path).map(|v| helm_template::gotmpl::format::display(&v));
         value.map_or_else(|| "none".into(), |v| String::from_utf8_lossy(&v).into_owned())
     }
 
@@ -258,6 +258,6 @@ mod tests {
         let tracing = config.call("GetTracing", &[]).unwrap().unwrap();
         let Value::Object(tracing) = tracing else { panic!("a struct") };
         let tls = tracing.call("GetTlsSettings", &[]).unwrap().unwrap();
-        assert_eq!(crate::gotmpl::format::display(&get(&tls, &["CaCertificates"]).unwrap()), b"");
+        assert_eq!(helm_template::gotmpl::format::display(&get(&tls, &["CaCertificates"]).unwrap()), b"");
     }
 }

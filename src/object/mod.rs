@@ -6,7 +6,7 @@ pub mod manifests;
 pub mod order;
 pub mod scope;
 
-use crate::tree::{yaml_read, yaml_write};
+use helm_template::yaml;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -57,7 +57,7 @@ pub enum ObjectError {
 
 /// A text with another head. What has become an object is YAML.
 fn read(head: &Value, yaml: &str) -> Value {
-    let mut value = yaml_read::parse(yaml).unwrap_or_default();
+    let mut value = yaml::parse(yaml).unwrap_or_default();
     if let (Some(all), Some(head)) = (value.as_object_mut(), head.as_object()) {
         all.extend(head.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
@@ -129,7 +129,7 @@ impl Object {
     /// What it lacks.
     pub fn from_written(yaml: &str) -> Result<Self, ObjectError> {
         let head = yaml.split_once("\nspec:").map_or(yaml, |(head, _)| head);
-        let head = yaml_read::parse(head).map_err(|_| ObjectError::NotAMap("broken YAML"))?;
+        let head = yaml::parse(head).map_err(|_| ObjectError::NotAMap("broken YAML"))?;
         check(&head)?;
         Ok(Self(Form::Text { head, yaml: yaml.into(), changed: false }))
     }
@@ -156,7 +156,7 @@ impl Object {
     pub fn to_yaml(&self) -> Option<Cow<'_, str>> {
         match &self.0 {
             Form::Text { yaml, changed: false, .. } => Some(Cow::Borrowed(yaml)),
-            _ => yaml_write::to_string(&self.value()).map(Cow::Owned),
+            _ => yaml::to_string(&self.value()).map(Cow::Owned),
         }
     }
 

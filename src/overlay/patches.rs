@@ -7,8 +7,9 @@ use super::undone::Trail;
 use super::{Notice, Outcome, OverlayError, place};
 use crate::object::Object;
 use crate::resolve::Enabled;
+use crate::tree::patch;
 use crate::tree::path::{Path, look_up};
-use crate::tree::{patch, suggest};
+use crate::tree::suggest;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

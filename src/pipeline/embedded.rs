@@ -1,6 +1,6 @@
 //! The charts that are built in, put together so that each text stands in the repository once.
 
-use crate::helm::chart::{Chart, ChartError};
+use helm_template::helm::chart::{Chart, ChartError};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! Keys that a file has twice in one map: the last one counts, and whoever wrote it should know.
 
-use crate::tree::yaml_read::DuplicateKey;
+use helm_template::yaml::DuplicateKey;
 use std::fmt;
 
 /// A key that stands twice in a file.

@@ -1,8 +1,9 @@
 //! Where the parts of a spec came from.
 
 use crate::tree::path::{Element, Path, item_of};
-use crate::tree::scalar::{Scalar, resolve};
-use crate::tree::yaml_read::Document;
+use crate::tree::positions;
+use helm_template::yaml::Document;
+use helm_template::yaml::scalar::{Scalar, resolve};
 use serde_json::Value;
 
 /// Where a spec came from, to tell where a problem is.
@@ -43,7 +44,7 @@ impl Origin {
         };
         let in_file = || {
             self.files.iter().rev().find_map(|(name, document)| {
-                let at = document.spans.find(path)?;
+                let at = positions::find(&document.spans, path)?;
                 Some(format!("{name}:{}:{}", at.line, at.column))
             })
         };
@@ -58,7 +59,7 @@ impl Origin {
         let flag = self.flags.iter().rev().find(|(_, at)| self.concrete(at) == wanted);
         let in_flag = flag.and_then(|(flag, _)| Some(flag.split_once('=')?.1.trim().to_owned()));
         let in_file = || {
-            let texts = self.files.iter().rev().filter_map(|(_, document)| document.spans.text(path));
+            let texts = self.files.iter().rev().filter_map(|(_, document)| positions::text(&document.spans, path));
             texts.filter(|text| resolve(text) != Scalar::Null).map(str::to_owned).next()
         };
         in_flag.or_else(in_file)
@@ -74,7 +75,7 @@ impl Origin {
         let is_it = |other: &Value| ["name", "namespace"].iter().all(|field| text(other, field) == text(item, field));
         let in_file = self.files.iter().rev().find_map(|(name, document)| {
             let items = document.value.pointer(&pointer)?.as_array()?;
-            let at = document.spans.find(&format!("{list}[{}]", items.iter().position(is_it)?))?;
+            let at = positions::find(&document.spans, &format!("{list}[{}]", items.iter().position(is_it)?))?;
             Some(format!("{name}:{}:{}", at.line, at.column))
         });
         in_file.or_else(|| self.locate(&format!("{list}[name:{}]", text(item, "name"))))

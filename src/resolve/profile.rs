@@ -4,8 +4,9 @@ use super::texts;
 use super::validate::Problem;
 use crate::request::Duplicate;
 use crate::tree::merge::{overlay_iop, remove_nulls};
+use crate::tree::positions;
 use crate::tree::suggest;
-use crate::tree::yaml_read;
+use helm_template::yaml;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -147,13 +148,13 @@ fn load_file(path: &str) -> Result<Profile, ProfileError> {
 }
 
 fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
-    let document = yaml_read::parse_document(text);
+    let document = yaml::parse_document(text);
     let document = document.map_err(|e| ProfileError::Broken { name: file.to_owned(), message: e.to_string() })?;
     let Some(mut document) = document else { return Ok(Profile::default()) };
     let spans = &document.spans;
     let problems = document.value.get_mut("spec").map(|spec| {
-        texts::settle(spec, &|path| spans.text(path).map(str::to_owned)).into_iter().map(|problem| {
-            let at = spans.nearest(&problem.path);
+        texts::settle(spec, &|path| positions::text(spans, path).map(str::to_owned)).into_iter().map(|problem| {
+            let at = positions::nearest(spans, &problem.path);
             Problem { location: Some(format!("{file}:{}:{}", at.line, at.column)), ..problem }
         })
     });

@@ -2,9 +2,9 @@
 
 use super::components::{is_enabled, namespace_of, settings_of};
 use crate::component::Component;
-use crate::gotmpl::{self, format};
 use crate::tree::merge::merge_patch;
-use crate::tree::number::to_floats;
+use helm_template::gotmpl::{self, format};
+use helm_template::number::to_floats;
 use serde_json::{Value, json};
 
 /// The components whose enablement and namespace become values, in the order upstream writes them: later ones win where two

@@ -21,8 +21,8 @@ use std::fmt;
 use regex::Regex;
 use serde_json::Value;
 
-use super::number::number_text_v;
 use super::suggest;
+use helm_template::number::number_text_v;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,13 +73,20 @@ fn cache_dir() -> Result<PathBuf> {
     Ok(base.join("istio-operator").join(format!("controlplane-{digest}")))
 }
 
+/// This folder, also seen from a crate of the workspace.
+fn sources() -> Result<PathBuf> {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let found = above.map(|folder| folder.join("tests/controlplane")).find(|folder| folder.is_dir());
+    found.context("tests/controlplane is not there")
+}
+
 fn build(name: &str, dir: &Path) -> Result<()> {
     let all = || MODULES.iter().flat_map(|m| m.packages.iter().map(move |(name, package)| (m, *name, *package)));
     let (module, _, package) = all().find(|row| row.1 == name).with_context(|| format!("{name} is in no module"))?;
     eprintln!("building {name} from {package} (once; all take about 13 minutes on two cores)");
     let unfinished = dir.join(format!("{name}.unfinished"));
     let status = Command::new("go")
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/controlplane").join(module.name))
+        .current_dir(sources()?.join(module.name))
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly -buildvcs=false -trimpath")
         .args(["build", "-ldflags", module.linker_flags, "-o"])

@@ -52,7 +52,7 @@ fn held(text: &str) -> Option<Value> {
     if !text.starts_with(['{', '[']) && !text.contains('\n') {
         return None;
     }
-    let value = serde_json::from_str(text).ok().or_else(|| istio_operator::tree::yaml_read::parse(text).ok())?;
+    let value = serde_json::from_str(text).ok().or_else(|| helm_template::yaml::parse(text).ok())?;
     (value.is_object() || value.is_array()).then_some(value)
 }
 

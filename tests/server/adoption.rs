@@ -3,7 +3,7 @@
 
 use crate::lab::{Lab, binary};
 use crate::takeover::as_upstream_left_it;
-use istio_operator::tree::yaml_read::{Duplicates, parse_documents};
+use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Instant;

@@ -1,7 +1,7 @@
 //! The definitions: what the API server accepts, refuses and keeps.
 
 use crate::lab::{Lab, file};
-use istio_operator::tree::yaml_read::{Duplicates, parse_documents};
+use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use crate::controlplane::{ControlPlane, Options};
 use crate::lab::{binary, file};
-use istio_operator::tree::yaml_read::{Duplicates, parse_documents};
+use helm_template::yaml::{Duplicates, parse_documents};
 use std::path::Path;
 use std::process::Command;
 

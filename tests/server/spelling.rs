@@ -1,10 +1,10 @@
 //! What the API server writes differently than it is sent: written once, and never again unless it changes.
 
 use crate::lab::Lab;
+use helm_template::yaml::{Duplicates, parse_documents};
 use istio_operator::apply::{self, Replicas};
 use istio_operator::cluster::{Cluster, Refusal};
 use istio_operator::object::Object;
-use istio_operator::tree::yaml_read::{Duplicates, parse_documents};
 use serde_json::{Value, json};
 
 /// An object in odd spellings, a place in it, and what is put there instead.

@@ -1,9 +1,9 @@
 //! A tree beside its message.
 
 use super::{Finding, Schema, Type};
-use crate::sprig::go_duration;
 use crate::tree::path::join;
 use crate::tree::suggest;
+use helm_template::sprig::go_duration;
 use serde_json::{Map, Value};
 
 /// Keys that direct a merge, such as `$patch`, are no fields.

@@ -4,8 +4,8 @@
 
 use super::{Checker, Kind};
 use crate::api::proto::camel_case;
-use crate::sprig::go_duration;
 use crate::tree::path::join;
+use helm_template::sprig::go_duration;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 //! Flags: no `--set` makes its parser panic, neither ours nor Helm's.
 #![no_main]
 
-use istio_operator::helm::strvals::{self, Kind};
+use helm_template::helm::strvals::{self, Kind};
 use istio_operator::tree::set::parse_line;
 use libfuzzer_sys::fuzz_target;
 

@@ -1,9 +1,9 @@
 //! Templates: no text makes the engine panic, and every render ends within its budgets.
 #![no_main]
 
-use istio_operator::gotmpl::{Ambient, Usage};
-use istio_operator::gotmpl::function::Entropy;
-use istio_operator::helm::{Capabilities, Chart, ParsedChart, ReleaseOptions, Surroundings};
+use helm_template::gotmpl::{Ambient, Usage};
+use helm_template::gotmpl::function::Entropy;
+use helm_template::helm::{Capabilities, Chart, ParsedChart, ReleaseOptions, Surroundings};
 use libfuzzer_sys::fuzz_target;
 
 fn ambient() -> Ambient {

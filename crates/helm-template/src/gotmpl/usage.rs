@@ -1,0 +1,260 @@
+//! What a render may use up, and what it has used.
+//!
+//! One render has one [`Usage`], shared by all its templates, whatever executes them. It counts four things:
+//!
+//! | budget | default | counts |
+//! |---|---|---|
+//! | work | 400 million units | nodes, loop passes and calls, each function by its [`Price`](super::Price); a unit is about 10 ns of a build without optimisation, 1 ns of one with it |
+//! | bytes | 192 MiB | whatever functions, literals and actions make, kept or not |
+//! | output | 64 MiB | what templates write; what a nested execution returns counts again when it is printed |
+//! | time | 8 s | only once the program has called [`use_clock`] |
+//!
+//! A large chart, that of istiod, uses 2 million units, 1 MiB and 0.25 MiB of the first three; a test
+//! renders 2500 objects of 5 MiB with room to spare. With what surrounds a render (the chart's
+//! files, its syntax trees, the manifests) these budgets keep a process below 512 MiB and end a render within seconds.
+//!
+//! Guarantee: a budget that ran out stays so; whoever goes on after the error gets it again.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What an execution may use up.
+///
+/// The stack is the caller's: `nesting` costs at most 2 KiB of it per level in an optimised build and 8 KiB otherwise.
+/// The default therefore asks for a thread with 64 MiB (256 MiB without optimisation), and lets 1001 nested inclusions
+/// pass, each with a dozen blocks and pipelines around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budgets {
+    /// Nested executions of templates; Go has 100000 for `template` alone.
+    pub depth: usize,
+    /// Nested blocks, pipelines, calls and templates altogether.
+    pub nesting: usize,
+    /// Passes through loops and executions of templates, all together.
+    pub iterations: u64,
+    /// Bytes written by all templates together; what a nested execution returns counts again when it is printed.
+    pub output: u64,
+    /// Bytes made by functions, literals and actions, kept or not.
+    pub bytes: u64,
+    /// Units of work, see the prices of functions.
+    pub work: u64,
+    /// From the beginning of the render on, by the clock of the program.
+    pub time: Duration,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Self {
+            depth: 100_000,
+            nesting: 30_000,
+            iterations: 10_000_000,
+            output: 64 << 20,
+            bytes: 192 << 20,
+            work: 400_000_000,
+            time: Duration::from_secs(8),
+        }
+    }
+}
+
+/// A budget that ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Exhausted {
+    /// Template calls inside template calls; Go's own text.
+    #[error("exceeded maximum template depth ({0})")]
+    Depth(usize),
+    /// Nested blocks, pipelines and calls altogether.
+    #[error("evaluation is nested more than {0} deep; call fewer templates from within each other")]
+    Nesting(usize),
+    /// Passes through loops and template calls.
+    #[error("more than {0} loop passes and template calls; make the template do less")]
+    Iterations(u64),
+    /// Bytes written by all templates of the execution together.
+    #[error("more than {0} bytes of output; make the template write less")]
+    Output(u64),
+    /// Bytes made.
+    #[error(
+        "this would make more than {0} bytes of texts, lists and maps in one render; build less, or in smaller charts"
+    )]
+    Bytes(u64),
+    /// Work done.
+    #[error(
+        "this would take more than {0} units of work in one render; loop less, or over less costly functions (keys, \
+         passwords, patterns, sorting and YAML cost most)"
+    )]
+    Work(u64),
+    /// Time passed.
+    #[error("the render takes longer than {} seconds; make the templates do less", .0.as_secs())]
+    Time(Duration),
+}
+
+/// Whether [`use_clock`] was called.
+static TIMED: AtomicBool = AtomicBool::new(false);
+
+/// From now on every render of this process may run out of time. Rendering reads no clock of its own accord: without this
+/// call [`Budgets::time`] bounds nothing.
+pub fn use_clock() {
+    TIMED.store(true, Ordering::Relaxed);
+}
+
+/// What something costs: work at once, and the bytes it may take while it is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Units of work.
+    pub work: u64,
+    /// Bytes at most.
+    pub bytes: u64,
+}
+
+/// After this much work the clock is looked at again.
+const LOOK: u64 = 500_000;
+
+/// What a render has used; clones count together.
+#[derive(Clone, Debug)]
+pub struct Usage {
+    budgets: Budgets,
+    /// When time is up; never without a clock.
+    end: Option<Instant>,
+    counts: Rc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    iterations: Cell<u64>,
+    output: Cell<u64>,
+    bytes: Cell<u64>,
+    work: Cell<u64>,
+    /// The work at which the clock is looked at.
+    look: Cell<u64>,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self::new(Budgets::default())
+    }
+}
+
+impl Usage {
+    /// Nothing is used; time begins to run.
+    #[must_use]
+    pub fn new(budgets: Budgets) -> Self {
+        let end = TIMED.load(Ordering::Relaxed).then(|| Instant::now().checked_add(budgets.time)).flatten();
+        let look = Cell::new(LOOK.min(budgets.work));
+        Self { budgets, end, counts: Rc::new(Counts { look, ..Counts::default() }) }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Work and bytes used so far.
+    #[must_use]
+    pub fn spent(&self) -> Cost {
+        Cost { work: self.counts.work.get(), bytes: self.counts.bytes.get() }
+    }
+
+    /// Counts work about to be done.
+    ///
+    /// # Errors
+    /// The work or the time is used up.
+    #[inline]
+    pub fn work(&self, units: u64) -> Result<(), Exhausted> {
+        let work = self.counts.work.get().saturating_add(units);
+        self.counts.work.set(work);
+        if work >= self.counts.look.get() { self.look_up() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look_up(&self) -> Result<(), Exhausted> {
+        if self.counts.work.get() > self.budgets.work {
+            return Err(Exhausted::Work(self.budgets.work));
+        }
+        self.tick()?;
+        self.counts.look.set(self.counts.work.get().saturating_add(LOOK).min(self.budgets.work));
+        Ok(())
+    }
+
+    /// Looks at the clock now: after something whose work was not known before.
+    ///
+    /// # Errors
+    /// The time is used up.
+    pub fn tick(&self) -> Result<(), Exhausted> {
+        if self.end.is_some_and(|end| Instant::now() > end) { Err(Exhausted::Time(self.budgets.time)) } else { Ok(()) }
+    }
+
+    /// Counts bytes that were made.
+    ///
+    /// # Errors
+    /// They are too many.
+    #[inline]
+    pub fn make(&self, bytes: usize) -> Result<(), Exhausted> {
+        let bytes = self.counts.bytes.get().saturating_add(bytes as u64);
+        self.counts.bytes.set(bytes);
+        if bytes > self.budgets.bytes { Err(Exhausted::Bytes(self.budgets.bytes)) } else { Ok(()) }
+    }
+
+    /// Counts the work of something that is about to be done, if there is room for the bytes that it may take.
+    ///
+    /// # Errors
+    /// There is not, or the work is used up: it must not be done.
+    #[inline]
+    pub fn afford(&self, cost: Cost) -> Result<(), Exhausted> {
+        if self.counts.bytes.get().saturating_add(cost.bytes) > self.budgets.bytes {
+            return Err(Exhausted::Bytes(self.budgets.bytes));
+        }
+        self.work(cost.work)
+    }
+
+    /// Counts a pass through a loop or the execution of a template.
+    ///
+    /// # Errors
+    /// They are too many.
+    #[inline]
+    pub fn iterate(&self) -> Result<(), Exhausted> {
+        let count = self.counts.iterations.get() + 1;
+        self.counts.iterations.set(count);
+        if count > self.budgets.iterations {
+            return Err(Exhausted::Iterations(self.budgets.iterations));
+        }
+        self.work(PASS)
+    }
+
+    /// Counts bytes of output.
+    ///
+    /// # Errors
+    /// They are too many.
+    #[inline]
+    pub fn write(&self, bytes: usize) -> Result<(), Exhausted> {
+        let output = self.counts.output.get().saturating_add(bytes as u64);
+        self.counts.output.set(output);
+        if output > self.budgets.output {
+            return Err(Exhausted::Output(self.budgets.output));
+        }
+        self.make(bytes)
+    }
+}
+
+/// The work of a loop's pass, besides that of its body.
+const PASS: u64 = 40;
+/// The work of a pipeline or a call, besides what is in it.
+pub(super) const LEVEL: u64 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_that_ran_out_stays_so() {
+        let usage = Usage::new(Budgets { work: 100, bytes: 100, output: 50, ..Budgets::default() });
+        assert_eq!(usage.afford(Cost { work: 10, bytes: 101 }), Err(Exhausted::Bytes(100)));
+        assert_eq!(usage.spent(), Cost::default());
+        assert_eq!(usage.write(51), Err(Exhausted::Output(50)));
+        assert_eq!(usage.write(0), Err(Exhausted::Output(50)));
+        assert_eq!(usage.make(101), Err(Exhausted::Bytes(100)));
+        assert_eq!(usage.make(0), Err(Exhausted::Bytes(100)));
+        assert_eq!(usage.work(LOOK), Err(Exhausted::Work(100)));
+        assert_eq!(usage.work(0), Err(Exhausted::Work(100)));
+    }
+}

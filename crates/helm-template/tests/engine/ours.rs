@@ -1,0 +1,68 @@
+//! Answers of our engine.
+
+use super::cases::{Answer, Case, chart_files, unwrap};
+use clap::Parser as _;
+use helm_template::cli::{TemplateArgs, run};
+use helm_template::gotmpl::{Ambient, Usage};
+use helm_template::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings};
+use std::cell::RefCell;
+
+#[derive(clap::Parser)]
+struct Cli {
+    #[command(flatten)]
+    template: TemplateArgs,
+}
+
+/// What our engine makes of a case.
+pub fn answer(case: &Case) -> Answer {
+    match &case.args {
+        None => template(case),
+        Some(args) => command(case, args),
+    }
+}
+
+fn template(case: &Case) -> Answer {
+    let files = chart_files(case);
+    let chart = Chart::from_memory(files.iter().map(|(name, text)| (name.as_str(), text.as_bytes())));
+    let chart = match chart {
+        Ok(chart) => ParsedChart::new(chart),
+        Err(error) => return Answer::Error(error.to_string()),
+    };
+    let kube_version = KubeVersion::parse(super::real::KUBE_VERSION).expect("a version");
+    let capabilities = Capabilities { kube_version, ..Capabilities::default() };
+    let release = ReleaseOptions::install("rel", "default");
+    match chart.render(&serde_json::Map::new(), &release, &capabilities, &Surroundings::offline(&ambient)) {
+        Ok(rendered) => unwrap(Ok(&rendered.files["t/templates/wrapper.yaml"])),
+        Err(error) => unwrap(Err(&error.to_string())),
+    }
+}
+
+fn ambient() -> Ambient {
+    let mut state = 0x2545_F491_4F6C_DD1D_u64;
+    Ambient {
+        now: || {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
+            (i64::try_from(since.as_secs()).expect("a clock before the end of time"), since.subsec_nanos())
+        },
+        timezone: "UTC".to_owned(),
+        entropy: RefCell::new(Box::new(move |buffer| {
+            for byte in buffer {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                *byte = (state >> 56) as u8;
+            }
+        })),
+        usage: Usage::default(),
+    }
+}
+
+fn command(case: &Case, args: &[String]) -> Answer {
+    super::real::in_directory(case, |dir| {
+        let mut line = vec!["helm-template".to_owned(), "rel".to_owned(), dir.display().to_string()];
+        line.extend(["--kube-version".to_owned(), super::real::KUBE_VERSION.to_owned()]);
+        line.extend(super::real::expand(args, dir));
+        let cli = Cli::try_parse_from(line).expect("the arguments are ours too");
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        run(&cli.template, &mut stdout, &mut stderr);
+        super::real::command_answer(dir, &stdout, &stderr)
+    })
+}

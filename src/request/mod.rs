@@ -1,0 +1,293 @@
+//! What a person asks for: an IstioOperator resource, or files and `--set` flags that come to one.
+
+mod duplicate;
+pub mod gateways;
+mod origin;
+
+use crate::api::place::{self, Place};
+use crate::api::proto::describe;
+use crate::tree::merge::overlay_iop;
+use crate::tree::patch;
+use crate::tree::path::Path;
+use crate::tree::set;
+use crate::tree::suggest;
+use crate::tree::{path, positions};
+use helm_template::yaml::{Document, Duplicates, parse_documents};
+use serde_json::{Map, Value, json};
+
+pub use duplicate::Duplicate;
+pub use origin::Origin;
+
+/// A request.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Name and namespace of the resource, and whatever else its metadata says.
+    pub metadata: Value,
+    /// The spec as the user wrote it; an object, possibly empty.
+    pub spec: Value,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Keys that stand twice in a map of a file.
+    pub duplicates: Vec<Duplicate>,
+    /// Whether such keys are errors, and not only worth a warning.
+    pub is_strict: bool,
+}
+
+/// Why there is no request.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// A file is no YAML.
+    #[error("{file}:{line}:{column}: {message}")]
+    Yaml {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A file holds no resource.
+    #[error("{0}: holds no IstioOperator resource (apiVersion: install.istio.io/v1alpha1, kind: IstioOperator)")]
+    NoResource(String),
+    /// A document has no kind.
+    #[error("{0}:{1}: the document has no kind; an IstioOperator resource begins with apiVersion and kind")]
+    NoKind(String, usize),
+    /// A file holds several resources.
+    #[error("{0}: contains multiple IstioOperator resources, only one per file is supported")]
+    Several(String),
+    /// A part of the resource is not a map.
+    #[error("{0}: {1} must be a map")]
+    NotAMap(String, &'static str),
+    /// There are fields beside the spec that no resource has, or of another type.
+    #[error("{}", .0.join("; "))]
+    Fields(Vec<String>),
+    /// Files cannot be merged.
+    #[error("{file}: cannot be laid over the files before it: {message}")]
+    Merge {
+        /// The file.
+        file: String,
+        /// Why.
+        message: String,
+    },
+    /// A `--set` flag is wrong.
+    #[error("--set {flag}: {message}")]
+    Set {
+        /// The flag's argument.
+        flag: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// From a resource of a cluster. A missing spec is an empty one.
+#[must_use]
+pub fn from_resource(resource: &Value) -> Request {
+    let mut spec = match resource.get("spec") {
+        None | Some(Value::Null) => json!({}),
+        Some(spec) => spec.clone(),
+    };
+    gateways::remove_null_items(&mut spec);
+    let pick = |field: &str| resource.pointer(&format!("/metadata/{field}")).cloned().unwrap_or_default();
+    let metadata = json!({"name": pick("name"), "namespace": pick("namespace")});
+    Request { metadata, spec, ..Request::default() }
+}
+
+/// From files, as (name, text), laid over each other left to right, and then `--set` arguments in order.
+///
+/// # Errors
+/// The first problem of the input's form; its content is checked when it is resolved.
+pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request, RequestError> {
+    let mut merged = None;
+    let mut origin = Origin::default();
+    let mut duplicates = vec![];
+    for (name, text) in files {
+        let document = read_resource(name, text)?;
+        duplicates.extend(Duplicate::of(name, &document.duplicates));
+        let overlay = json!({
+            "metadata": document.value.get("metadata").cloned().unwrap_or_else(|| json!({})),
+            "spec": document.value.get("spec").cloned().unwrap_or_else(|| json!({})),
+        });
+        merged = Some(match merged {
+            None => overlay,
+            Some(below) => overlay_iop(below, &overlay)
+                .map_err(|e| RequestError::Merge { file: name.clone(), message: e.to_string() })?,
+        });
+        origin.add_file(name, document);
+    }
+    let mut merged = merged.unwrap_or_else(|| json!({"spec": {}}));
+    for flag in sets {
+        let wrong = |message: String| RequestError::Set { flag: flag.clone(), message };
+        let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.to_string()))?;
+        let path = set::below_spec(path);
+        if is_no_section(flag, &path) {
+            continue;
+        }
+        if let Some(message) = gateways::ambiguous(&merged, &path) {
+            return Err(wrong(message));
+        }
+        patch::write(&mut merged, &path, value, patch::Mode::Set).map_err(|e| wrong(e.to_string()))?;
+        origin.add_flag(flag, path);
+    }
+    origin.finish(&merged);
+    let take = |field: &str| merged.get(field).cloned().unwrap_or_else(|| Value::Object(Map::new()));
+    Ok(Request { metadata: take("metadata"), spec: take("spec"), origin, duplicates, is_strict: false })
+}
+
+/// Whether a flag sets a section to null, which leaves it as it is. A null of a single value is the text `null`, as upstream
+/// takes it.
+fn is_no_section(flag: &str, path: &Path) -> bool {
+    let is_null = flag.split_once('=').is_some_and(|(_, value)| value.trim() == "null");
+    is_null && matches!(place::at(path), Place::Section | Place::Enabled)
+}
+
+/// The one IstioOperator resource of a file; other objects around it do not matter.
+fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
+    let documents = parse_documents(text, Duplicates::LastWins).map_err(|e| RequestError::Yaml {
+        file: name.into(),
+        line: e.line,
+        column: e.column,
+        message: e.message,
+    })?;
+    let mut found = None;
+    let mut other = None;
+    for document in documents.into_iter().filter(|d| !d.value.is_null()) {
+        let Some(kind) = document.value.get("kind").and_then(Value::as_str) else {
+            return Err(RequestError::NoKind(name.into(), document.line));
+        };
+        match kind {
+            crate::api::KIND if found.is_some() => return Err(RequestError::Several(name.into())),
+            crate::api::KIND => found = Some(document),
+            // Upstream takes any kind; so do we where nothing else can be meant.
+            _ if document.value.get("spec").is_some() => other = other.or(Some(document)),
+            _ => {}
+        }
+    }
+    let mut document = found.or(other).ok_or_else(|| RequestError::NoResource(name.into()))?;
+    for field in ["spec", "metadata"] {
+        let part = document.value.get(field).cloned().unwrap_or_default();
+        if part.is_null() {
+            if let Some(map) = document.value.as_object_mut() {
+                map.insert(field.into(), json!({}));
+            }
+        } else if !part.is_object() {
+            return Err(RequestError::NotAMap(name.into(), field));
+        }
+    }
+    if let Some(spec) = document.value.get_mut("spec") {
+        gateways::remove_null_items(spec);
+    }
+    let mut wrong = wrong_fields(name, &document);
+    wrong.extend(twins(name, &document));
+    if wrong.is_empty() { Ok(document) } else { Err(RequestError::Fields(wrong)) }
+}
+
+/// Gateways of one name and namespace, of which one would vanish in the other.
+fn twins(file: &str, document: &Document) -> Vec<String> {
+    let message = |twins: gateways::Twins| {
+        let (first, second) =
+            (positions::nearest(&document.spans, &twins.first), positions::nearest(&document.spans, &twins.second));
+        let there = format!("{file}:{}:{}", first.line, first.column);
+        format!("{file}:{}:{}: {}: {}", second.line, second.column, twins.second, twins.message(&there))
+    };
+    document.value.get("spec").map(gateways::twins).unwrap_or_default().into_iter().map(message).collect()
+}
+
+/// The fields of a resource.
+const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
+/// The fields of its metadata.
+const METADATA: &[&str] = &[
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "managedFields",
+    "clusterName",
+];
+/// The fields that hold text, and those that hold a map of it.
+const TEXTS: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
+const TEXT_MAPS: [&str; 2] = ["/metadata/labels", "/metadata/annotations"];
+
+/// Fields beside the spec that no resource has, and those of another type, each with its place. A spec's field that was
+/// indented too little is one of them.
+fn wrong_fields(file: &str, document: &Document) -> Vec<String> {
+    let mut found = unknown_fields(file, document);
+    let mut check = |path: &str, fits: bool, wanted: &str, value: &Value| {
+        if !fits && !value.is_null() {
+            let place = positions::nearest(&document.spans, path);
+            let described = describe(value);
+            let quoted = positions::text(&document.spans, path).filter(|_| wanted == "a string" && !value.is_object());
+            let advice = quoted.map(|text| format!("; write it in quotes: {text:?}")).unwrap_or_default();
+            found.push(format!(
+                "{file}:{}:{}: {path}: must be {wanted}, not {described}{advice}",
+                place.line, place.column
+            ));
+        }
+    };
+    let fields = |pointers: &'static [&str]| {
+        pointers.iter().filter_map(|p| Some((p.trim_start_matches('/').replace('/', "."), document.value.pointer(p)?)))
+    };
+    for (path, value) in fields(&TEXTS) {
+        check(&path, value.is_string(), "a string", value);
+    }
+    for (path, value) in fields(&TEXT_MAPS) {
+        check(&path, value.is_object(), "a map", value);
+        for (key, inner) in value.as_object().into_iter().flatten() {
+            check(&path::join(&path, key), inner.is_string(), "a string", inner);
+        }
+    }
+    found
+}
+
+fn unknown_fields(file: &str, document: &Document) -> Vec<String> {
+    let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<String> {
+        let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
+        let unknown = keys.filter(|key| !known.contains(&key.as_str()));
+        let message = |key: &String| {
+            let path = path::join(at, key);
+            let path = path.strip_prefix('.').unwrap_or(&path);
+            let place = positions::nearest(&document.spans, path);
+            let hint = suggest::hint(key, known.iter().copied());
+            format!("{file}:{}:{}: {path}: unknown field {key:?}{hint}", place.line, place.column)
+        };
+        unknown.map(message).collect()
+    };
+    let mut found = check(Some(&document.value), "", TOP);
+    found.extend(check(document.value.get("metadata"), "metadata", METADATA));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_surrounds_the_spec_is_checked_with_its_place() {
+        let refused = |text: &str| match from_files(&[("f.yaml".into(), text.into())], &[]) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        let wrong =
+            "apiVersion: 2\nkind: IstioOperator\nmetadata:\n  labels: {a: 1, b.c: true}\n  annotations: []\n  foo: x\n";
+        let expected = "f.yaml:6:3: metadata.foo: unknown field \"foo\"; \
+                        f.yaml:1:1: apiVersion: must be a string, not the number 2; write it in quotes: \"2\"; \
+                        f.yaml:4:12: metadata.labels.a: must be a string, not the number 1; write it in quotes: \"1\"; \
+                        f.yaml:4:18: metadata.labels.b\\.c: must be a string, not true; write it in quotes: \"true\"; \
+                        f.yaml:5:3: metadata.annotations: must be a map, not a list";
+        assert_eq!(refused(wrong), expected);
+        let right =
+            "kind: IstioOperator\nmetadata: {name: null, labels: {a: null, b: \"1\"}, creationTimestamp: null}\n";
+        assert_eq!(refused(right), "");
+    }
+}
