@@ -2,30 +2,21 @@
 //!
 //! One pure pipeline leads from a spec to Kubernetes objects, and one level-triggered controller makes a cluster match them:
 //!
-//! bytes or resource → [`request`] → [`resolve`] → [`render`] → [`overlay`] → [`plan`] → [`apply`] → [`observe`] → [`status`]
+//! files or resource → [`spec::request`] → [`spec::resolve`] → [`render`] → [`install`] → [`controller::status`]
 //!
-//! Left of `apply` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `tree`; `api`, `component`, `object`, `request`,
-//! `resolve`, `overlay`, `render`, `pipeline`, `plan`, `inject`; `cluster`; `apply`, `observe`, `status`; `metrics`, `server`,
-//! `telemetry`; `controller`; `cli`.
+//! Left of `install` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
+//! order (a test holds them to it): `tree`, `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `install`,
+//! `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
 
 pub mod api;
-pub mod apply;
 pub mod cli;
 pub mod cluster;
-pub mod component;
 pub mod controller;
 pub mod inject;
-pub mod metrics;
+pub mod install;
 pub mod object;
-pub mod observe;
-pub mod overlay;
-pub mod pipeline;
-pub mod plan;
+pub mod process;
+pub mod release;
 pub mod render;
-pub mod request;
-pub mod resolve;
-pub mod server;
-pub mod status;
-pub mod telemetry;
+pub mod spec;
 pub mod tree;

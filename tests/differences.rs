@@ -4,9 +4,10 @@
 
 use istio_operator::inject::{Installation, Outcome, inject};
 use istio_operator::object::Object;
-use istio_operator::pipeline::{self, ClusterFacts, Package};
-use istio_operator::request::{self, Request};
-use istio_operator::resolve::Strictness;
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterFacts};
+use istio_operator::spec::request::{self, Request};
+use istio_operator::spec::resolve::Strictness;
 use serde_json::{Value, json};
 
 #[path = "differences/sections.rs"]
@@ -26,12 +27,12 @@ fn from_texts(files: &[(String, String)], sets: &[&str]) -> Request {
 /// The merged spec.
 fn resolved(request: &Request) -> Value {
     let package = Package::embedded().unwrap();
-    pipeline::resolve(request, &package, Strictness::Full).unwrap_or_else(|e| panic!("{e}")).spec().clone()
+    render::resolve(request, &package, Strictness::Full).unwrap_or_else(|e| panic!("{e}")).spec().clone()
 }
 
 fn built(request: &Request) -> Vec<Object> {
     let package = Package::embedded().unwrap();
-    let manifests = pipeline::build(request, &ClusterFacts::default(), &package, Strictness::Full);
+    let manifests = render::build(request, &ClusterFacts::default(), &package, Strictness::Full);
     manifests.unwrap_or_else(|e| panic!("{e}")).parts.into_iter().flat_map(|p| p.objects).collect()
 }
 
@@ -196,8 +197,8 @@ fn a_resource_of_a_cluster_is_warned_of_what_only_the_command_line_refuses() {
         {"name": "istio-ingressgateway", "k8s": {"service": {"ports": ports}}}]}});
     let request = request::from_resource(&json!({"spec": spec}));
     let package = Package::embedded().unwrap();
-    assert!(pipeline::resolve(&request, &package, Strictness::Full).is_err());
-    let warnings = pipeline::resolve(&request, &package, Strictness::TakenOver).unwrap().warnings;
+    assert!(render::resolve(&request, &package, Strictness::Full).is_err());
+    let warnings = render::resolve(&request, &package, Strictness::TakenOver).unwrap().warnings;
     assert!(warnings.len() == 1 && warnings[0].contains("requires root"), "{warnings:?}");
 }
 
@@ -209,9 +210,9 @@ const RICH: [&str; 6] =
 fn an_emptied_section_is_an_absent_one_wherever_it_is_written() {
     let package = Package::embedded().unwrap();
     // A few are errors when they are empty, each time the same but for the place in the file.
-    let text = |e: pipeline::PipelineError| e.to_string().split_once("spec.").unwrap().1.to_owned();
+    let text = |e: render::RenderError| e.to_string().split_once("spec.").unwrap().1.to_owned();
     let resolve = |request: &Request| {
-        pipeline::resolve(request, &package, Strictness::Full).map(|r| r.spec().clone()).map_err(text)
+        render::resolve(request, &package, Strictness::Full).map(|r| r.spec().clone()).map_err(text)
     };
     let file = |spec: &Value| ("section.yaml".to_owned(), json!({"kind": "IstioOperator", "spec": spec}).to_string());
     let files = |files: Vec<(String, String)>| request::from_files(&files, &[]).unwrap();
@@ -265,7 +266,7 @@ fn a_gateway_does_not_vanish_in_another_of_its_name_and_namespace() {
     ] {
         let request = request::from_resource(&json!({"spec": {"components": lists}}));
         for strictness in [Strictness::Full, Strictness::Forced, Strictness::TakenOver] {
-            let refused = pipeline::build(&request, &ClusterFacts::default(), &package, strictness);
+            let refused = render::build(&request, &ClusterFacts::default(), &package, strictness);
             let message = refused.err().unwrap().to_string();
             assert!(message.contains("give them different names or namespaces"), "{message}");
             assert_eq!(message.matches("spec.components.").count(), 2, "{message}");
@@ -300,7 +301,7 @@ fn a_tag_that_is_a_number_has_no_exponent() {
 fn a_number_that_is_no_longer_as_it_was_written_is_no_tag() {
     let package = Package::embedded().unwrap();
     let refused = |request: &Request, strictness: Strictness| {
-        pipeline::resolve(request, &package, strictness).err().map(|e| e.to_string()).unwrap_or_default()
+        render::resolve(request, &package, strictness).err().map(|e| e.to_string()).unwrap_or_default()
     };
     let found = refused(&request(&["{tag: 1.10}"], &[]), Strictness::Full);
     assert!(found.contains("must be a string, not the number 1.1; quote it: tag: \"1.10\""), "{found}");

@@ -13,9 +13,10 @@ mod specs;
 mod trees;
 
 use check::check;
-use istio_operator::pipeline::{self, ClusterFacts, Package, PipelineError};
-use istio_operator::request;
-use istio_operator::resolve::Strictness;
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterFacts, RenderError};
+use istio_operator::spec::request;
+use istio_operator::spec::resolve::Strictness;
 use istio_operator::tree::merge::{merge_patch, overlay_iop};
 use istio_operator::tree::patch;
 use istio_operator::tree::path::{self, Path};
@@ -184,9 +185,9 @@ fn no_path_makes_a_patch_panic() {
 }
 
 /// What a request comes to, as text; an error as its message.
-fn output(spec: &Value, package: &Package) -> Result<String, PipelineError> {
+fn output(spec: &Value, package: &Package) -> Result<String, RenderError> {
     let request = request::from_resource(&json!({ "spec": spec }));
-    let manifests = pipeline::build(&request, &ClusterFacts::default(), package, Strictness::TakenOver)?;
+    let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::TakenOver)?;
     let objects = manifests.parts.iter().flat_map(|part| &part.objects);
     Ok(objects.map(|object| object.value().to_string()).collect::<Vec<_>>().join("\n"))
 }

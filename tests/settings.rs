@@ -7,16 +7,17 @@ use istio_operator::api::kubernetes::KubernetesResourcesSpec;
 use istio_operator::api::shape::{Shape, Shaped};
 use istio_operator::object::Object;
 use istio_operator::object::manifests::Manifests;
-use istio_operator::pipeline::{self, ClusterFacts, Package};
-use istio_operator::request;
-use istio_operator::resolve::Strictness;
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterFacts};
+use istio_operator::spec::request;
+use istio_operator::spec::resolve::Strictness;
 use istio_operator::tree::merge::merge_patch;
 use serde_json::{Value, json};
 
 fn build(spec: &Value) -> Result<Manifests, String> {
     let request = request::from_resource(&json!({ "spec": spec }));
     let package = Package::embedded().unwrap();
-    pipeline::build(&request, &ClusterFacts::default(), &package, Strictness::TakenOver).map_err(|e| e.to_string())
+    render::build(&request, &ClusterFacts::default(), &package, Strictness::TakenOver).map_err(|e| e.to_string())
 }
 
 fn objects(spec: &Value) -> Vec<Object> {
@@ -330,7 +331,7 @@ fn keys_with(package: &Package) -> Vec<String> {
     let request = request::from_resource(
         &json!({"spec": {"namespace": "elsewhere", "values": {"global": {"istioNamespace": "elsewhere"}}}}),
     );
-    let manifests = pipeline::build(&request, &ClusterFacts::default(), package, Strictness::Full).unwrap();
+    let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::Full).unwrap();
     manifests.keys().iter().map(ToString::to_string).collect()
 }
 
@@ -365,7 +366,7 @@ fn a_setting_without_its_container_is_refused() {
     for field in ["env", "imagePullPolicy", "readinessProbe", "resources", "volumeMounts"] {
         let spec = json!({"components": {"pilot": {"k8s": {field: sample(field)}}}});
         let request = request::from_resource(&json!({ "spec": spec }));
-        let error = pipeline::build(&request, &ClusterFacts::default(), &package, Strictness::TakenOver).unwrap_err();
+        let error = render::build(&request, &ClusterFacts::default(), &package, Strictness::TakenOver).unwrap_err();
         let error = error.to_string();
         assert!(error.contains(&format!("spec.components.pilot.k8s.{field}: Deployment")), "{error}");
         assert!(error.contains("no container discovery") && error.contains("other"), "{error}");

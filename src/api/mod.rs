@@ -5,6 +5,7 @@
 //! that every unknown field and wrong type is named. What `values` and `meshConfig` hold is described by the tables of
 //! [`proto`].
 
+pub mod component;
 pub mod crd;
 pub mod istio_operator;
 pub mod kubernetes;

@@ -5,8 +5,9 @@ use super::{Outcome, read_input};
 use crate::cluster::Cluster;
 use crate::inject::{InjectError, Installation, stream};
 use crate::object::{Object, ObjectKey};
-use crate::pipeline::{self, ClusterFacts, Package};
-use crate::request::Duplicate;
+use crate::release::Package;
+use crate::render::{self, ClusterFacts};
+use crate::spec::request::Duplicate;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use helm_template::yaml::{self, Duplicates};
@@ -151,7 +152,7 @@ impl InjectArgs {
             ..SpecArgs::default()
         };
         let (request, strictness) = spec.request()?;
-        let manifests = pipeline::build(&request, &ClusterFacts::default(), &Package::embedded()?, strictness)?;
+        let manifests = render::build(&request, &ClusterFacts::default(), &Package::embedded()?, strictness)?;
         for warning in &manifests.warnings {
             eprintln!("Warning: {warning}");
         }

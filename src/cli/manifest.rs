@@ -1,11 +1,12 @@
 //! `manifest generate`: what a spec comes to, without a cluster.
 
 use super::{Outcome, read_input};
-use crate::component::{ALL, Component};
+use crate::api::component::{ALL, Component};
 use crate::object::{Object, order};
-use crate::pipeline::{self, ClusterFacts, Package};
-use crate::request;
-use crate::resolve::Strictness;
+use crate::release::Package;
+use crate::render::{self, ClusterFacts};
+use crate::spec::request;
+use crate::spec::resolve::Strictness;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use helm_template::threads;
@@ -77,7 +78,7 @@ pub(super) fn run(command: &ManifestCommand, out: &mut dyn Write) -> Outcome {
     let (request, strictness) = args.spec.request()?;
     // The process ends with this: to take apart what it has read and made would take a thirtieth of its time.
     let (request, package) = (ManuallyDrop::new(request), ManuallyDrop::new(Package::embedded()?));
-    let manifests = pipeline::build(&request, &ClusterFacts::default(), &package, strictness)?;
+    let manifests = render::build(&request, &ClusterFacts::default(), &package, strictness)?;
     for warning in &manifests.warnings {
         eprintln!("Warning: {warning}");
     }

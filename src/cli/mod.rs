@@ -9,8 +9,9 @@ mod manifest;
 mod profile;
 mod run;
 
-use crate::pipeline::{Package, PipelineError};
-use crate::resolve::ResolveError;
+use crate::release::Package;
+use crate::render::RenderError;
+use crate::spec::resolve::ResolveError;
 use clap::{Parser, Subcommand};
 use helm_template::threads;
 use std::io::Write;
@@ -63,7 +64,7 @@ fn role(out: &mut impl Write) -> Outcome {
 /// Prints an error, every problem of a spec on a line of its own.
 fn tell(error: &anyhow::Error) {
     match error.downcast_ref() {
-        Some(PipelineError::Resolve(ResolveError::Invalid(problems))) => {
+        Some(RenderError::Resolve(ResolveError::Invalid(problems))) => {
             for problem in problems {
                 eprintln!("Error: {problem}");
             }

@@ -1,7 +1,8 @@
 //! `profile`: list, dump, diff.
 
 use super::{Outcome, manifest::SpecArgs};
-use crate::pipeline::{self, Package};
+use crate::release::Package;
+use crate::render;
 use crate::tree::path;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
@@ -104,7 +105,7 @@ fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
         spec.set.push(format!("profile={profile}"));
     }
     let (request, strictness) = spec.request()?;
-    let resolved = pipeline::resolve(&request, &Package::embedded()?, strictness)?;
+    let resolved = render::resolve(&request, &Package::embedded()?, strictness)?;
     for warning in &resolved.warnings {
         eprintln!("Warning: {warning}");
     }

@@ -4,11 +4,11 @@ use super::index::OwnerId;
 use super::install::Pass;
 use super::{Seen, Standing};
 use crate::api::IGNORE;
-use crate::apply::{self, Comparison};
+use crate::api::component::Component;
 use crate::cluster::ClusterError;
-use crate::component::Component;
+use crate::install::apply::{self, Comparison};
+use crate::install::readiness::{self, Readiness};
 use crate::object::Object;
-use crate::observe::{self, Readiness};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::time::{Duration, Instant};
@@ -188,7 +188,7 @@ impl Brought {
 fn seen(object: &Object, live: &DynamicObject, digest: u64, standing: Standing, least: Option<i64>) -> Seen {
     let readiness = match standing {
         Standing::Ignored => Readiness::Ready,
-        _ => observe::readiness(object.group(), object.kind(), live, least),
+        _ => readiness::readiness(object.group(), object.kind(), live, least),
     };
     Seen {
         digest,

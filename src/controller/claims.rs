@@ -6,7 +6,7 @@
 
 use super::index::OwnerId;
 use super::record;
-use crate::component::Component;
+use crate::api::component::Component;
 use crate::object::ObjectKey;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -5,8 +5,8 @@
 
 use super::{Context, Memory};
 use crate::api::ALLOW_DOWNGRADE;
+use crate::api::component::Component;
 use crate::cluster::ClusterError;
-use crate::component::Component;
 use crate::object::Object;
 use crate::object::labels::VERSION;
 use crate::object::manifests::Manifests;

@@ -3,7 +3,7 @@
 
 use super::index::Index;
 use crate::cluster::Cluster;
-use crate::pipeline::ClusterFacts;
+use crate::render::ClusterFacts;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -11,14 +11,14 @@ use super::prune::Unwanted;
 use super::reconcile::PassError;
 use super::usage::{self, InUse, Pods, Usage, unused};
 use super::{Context, Memory, record, webhooks};
+use crate::api::component::Component;
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
-use crate::component::Component;
+use crate::controller::status::bounded;
 use crate::object::ObjectKey;
 use crate::object::manifests::Manifests;
-use crate::pipeline;
-use crate::status::bounded;
+use crate::render;
 use helm_template::threads;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -327,7 +327,7 @@ async fn render(
     };
     let resource = json!({"metadata": {"namespace": id.0, "name": id.1}, "spec": spec});
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
-    let work = move || threads::alone(|| pipeline::from_record(&resource, &facts, &package));
+    let work = move || threads::alone(|| render::from_record(&resource, &facts, &package));
     let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)? {
         Ok(manifests) => manifests,
         Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),
@@ -349,7 +349,8 @@ async fn render(
 mod tests {
     use super::*;
     use crate::object::inventory::Entry;
-    use crate::pipeline::{ClusterFacts, Package};
+    use crate::release::Package;
+    use crate::render::ClusterFacts;
     use serde_json::Value;
 
     fn unwanted(kind: &str, place: &str, component: Component, revision: &str) -> Unwanted {
@@ -361,7 +362,7 @@ mod tests {
 
     fn wanted(spec: &Value) -> Manifests {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
-        pipeline::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
+        render::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
     }
 
     fn found(unwanted: &[Unwanted], spec: &Value) -> Vec<(String, String, usize)> {
@@ -442,7 +443,7 @@ mod tests {
             let (spec, digest) = record::read(&record);
             let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
             let package = Package::embedded().unwrap();
-            let again = pipeline::from_record(&resource, &ClusterFacts::default(), &package).unwrap();
+            let again = render::from_record(&resource, &ClusterFacts::default(), &package).unwrap();
             assert_eq!(digest, Some(&*record::digest(&again)));
             let after: Vec<_> = again.parts.into_iter().flat_map(|p| p.objects).collect();
             assert!(before == after, "{spec}");

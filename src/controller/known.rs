@@ -1,11 +1,11 @@
 //! What is held of an object that says it is ours.
 
 use super::index::OwnerId;
+use crate::api::component::Component;
 use crate::api::{IGNORE, PRUNE};
 use crate::cluster::meta::Meta;
-use crate::component::Component;
+use crate::install::readiness;
 use crate::object::labels;
-use crate::observe;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -100,7 +100,7 @@ impl Known {
     /// Takes over that `before` was the same object, where an event shows that nothing but its status has changed. Kinds of
     /// which the status is waited for count as changed with it.
     pub(super) fn follow_on(&mut self, before: &Self, group: &str, kind: &str) -> bool {
-        let is_same = !observe::is_checked(group, kind)
+        let is_same = !readiness::is_checked(group, kind)
             && self.uid == before.uid
             && self.content.digest == before.content.digest
             && self.content.is_only_told();

@@ -41,7 +41,6 @@ mod held;
 pub mod index;
 mod install;
 mod known;
-pub mod leader;
 mod memory;
 mod owned;
 mod preview;
@@ -54,6 +53,7 @@ mod report;
 mod scaling;
 mod sight;
 mod state;
+pub mod status;
 mod statuses;
 mod tags;
 mod tally;
@@ -66,9 +66,9 @@ use crate::api::status::InstallStatus;
 use crate::cluster::outage::{is_caused_by_outage, is_watch_unreachable};
 use crate::cluster::received::Received;
 use crate::cluster::{Cluster, ClusterError, owner_resource};
-use crate::metrics::Metrics;
 use crate::object::ObjectKey;
-use crate::pipeline::Package;
+use crate::process::metrics::Metrics;
+use crate::release::Package;
 use claims::{Claim, Claims};
 use facts::Facts;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -201,7 +201,7 @@ pub enum RunError {
     Cluster(#[from] ClusterError),
     /// The built-in or given charts are broken.
     #[error(transparent)]
-    Package(#[from] crate::pipeline::PipelineError),
+    Package(#[from] crate::release::ReleaseError),
 }
 
 /// Runs until it is told to stop; passes under way are finished first. `ready` is called once everything is watched, with

@@ -1,8 +1,8 @@
 //! What a live object itself tells of whom and what it is of, where its labels may be gone.
 
 use super::index::OwnerId;
+use crate::api::component::Component;
 use crate::cluster::is_ours;
-use crate::component::Component;
 use crate::object::inventory::Entry;
 use crate::object::labels;
 use kube::ResourceExt;

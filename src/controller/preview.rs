@@ -6,14 +6,14 @@ use super::install::Wanted;
 use super::scaling::Autoscalers;
 use super::{Context, Memory};
 use crate::api::IGNORE;
+use crate::api::component::Component;
 use crate::api::status::{Change, Preview};
-use crate::apply;
 use crate::cluster::ClusterError;
-use crate::component::Component;
+use crate::controller::status::{Findings, Verdict};
+use crate::install::apply;
+use crate::install::plan;
 use crate::object::Object;
 use crate::object::inventory::Inventory;
-use crate::plan;
-use crate::status::{Findings, Verdict};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
 
@@ -118,8 +118,11 @@ pub(super) fn findings(preview: Preview, generation: i64) -> Findings {
     ];
     let counts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let text = if counts.is_empty() { "nothing would change".to_owned() } else { counts.join(", ") };
-    let remark =
-        crate::status::Remark { kind: "DryRun", reason: "DryRun", message: format!("{text}; nothing is applied") };
+    let remark = crate::controller::status::Remark {
+        kind: "DryRun",
+        reason: "DryRun",
+        message: format!("{text}; nothing is applied"),
+    };
     Findings { remarks: vec![remark], plan: Some(preview), ..Findings::of(Verdict::Planned(text), generation) }
 }
 

@@ -4,12 +4,13 @@
 
 use super::index::FROM_THE_START;
 use crate::api::{GROUP, KIND, PLURAL};
+use crate::install::plan;
 use crate::object::Object;
 use crate::object::inventory::group_of;
-use crate::pipeline::{self, ClusterFacts, Package, PipelineError};
-use crate::plan;
-use crate::request;
-use crate::resolve::Strictness;
+use crate::release::Package;
+use crate::render::{self, ClusterFacts, RenderError};
+use crate::spec::request;
+use crate::spec::resolve::Strictness;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +49,7 @@ type Rules = BTreeMap<(String, String, Vec<String>), BTreeSet<String>>;
 ///
 /// # Errors
 /// The charts of the package are broken.
-pub fn cluster_role(package: &Package) -> Result<Value, PipelineError> {
+pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
     let mut rules = Rules::new();
     for (group, resources, verbs) in OWN {
         resources.iter().for_each(|resource| allow(&mut rules, group, resource, &[], verbs));
@@ -59,7 +60,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, PipelineError> {
     for spec in specs(&package.profiles().names().collect::<Vec<_>>()) {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
         let request = request::from_resource(&resource);
-        let manifests = pipeline::build(&request, &ClusterFacts::default(), package, Strictness::Full)?;
+        let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::Full)?;
         for object in manifests.objects() {
             let verbs: &[&str] = if plan::is_kept(object.kind()) {
                 &["get", "list", "watch", "create", "patch"]
@@ -82,7 +83,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, PipelineError> {
 ///
 /// # Errors
 /// The charts of the package are broken.
-pub fn to_yaml(package: &Package) -> Result<String, PipelineError> {
+pub fn to_yaml(package: &Package) -> Result<String, RenderError> {
     let role = cluster_role(package)?;
     let text = helm_template::yaml::to_string(&role).unwrap_or_default();
     Ok(format!(
@@ -183,7 +184,7 @@ mod tests {
         let spec = json!({"profile": "empty", "components": {"cni": {"enabled": true}},
             "values": {"cni": {"taint": {"enabled": true}}}});
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
-        let manifests = pipeline::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
+        let manifests = render::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
         let mut granted = Rules::new();
         manifests.objects().for_each(|o| allow_what_is_granted(&mut granted, o));
         assert!(granted.keys().any(|(group, ..)| group == "coordination.k8s.io"), "the chart grants none");

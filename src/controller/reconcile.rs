@@ -12,10 +12,10 @@ use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::UNREADABLE;
+use crate::controller::status::{Findings, Verdict};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
-use crate::pipeline::{self, PipelineError};
-use crate::status::{Findings, Verdict};
+use crate::render::{self, RenderError};
 use helm_template::threads;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -344,7 +344,7 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let (claims, privileged) = (Arc::clone(&context.claims), context.config.privileged.clone());
     let work = move || {
-        let mut manifests = match threads::alone(|| pipeline::from_resource(&input, &facts, &package)) {
+        let mut manifests = match threads::alone(|| render::from_resource(&input, &facts, &package)) {
             Ok(manifests) => manifests,
             Err(error) => return Ok(Err(error)),
         };
@@ -357,7 +357,7 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
         Ok(Ok((Built { manifests, record, plane }, refusal)))
     };
     let result: Result<_, ObjectError> = tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)?;
-    let result: Result<_, PipelineError> = result.map_err(|error| PassError::Objects(error.to_string()))?;
+    let result: Result<_, RenderError> = result.map_err(|error| PassError::Objects(error.to_string()))?;
     tally::count_build(&context.metrics, resource, result.as_ref().map(|(built, _)| &built.manifests));
     // Why a resource of this namespace may not have it.
     Ok(match result {
@@ -375,9 +375,9 @@ mod tests {
     use crate::controller::index::Index;
     use crate::controller::usage::Users;
     use crate::controller::{Claims, Config};
-    use crate::metrics::Metrics;
-    use crate::pipeline::Package;
-    use crate::telemetry::testing::collect;
+    use crate::process::metrics::Metrics;
+    use crate::process::telemetry::testing::collect;
+    use crate::release::Package;
 
     /// With an API server that is away.
     fn context() -> Context {

@@ -1,8 +1,8 @@
 //! The record of an installation: an IstioOperator resource `installed-state[-name][-revision]` with the fully resolved
 //! spec, annotated so that no operator acts on it. Upstream's command line leaves the same; other tools read it.
 
+use crate::api::component::Component;
 use crate::api::{API_VERSION, IGNORE_RECONCILE, INSTALLED_STATE, KIND};
-use crate::component::Component;
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};

@@ -7,8 +7,8 @@ use super::{Context, Memory};
 use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
+use crate::controller::status::{self, Findings, Verdict};
 use crate::object::inventory;
-use crate::status::{self, Findings, Verdict};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -172,7 +172,7 @@ fn transitions(old: &InstallStatus, findings: &Findings) -> Vec<Note> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Remark;
+    use crate::controller::status::Remark;
 
     /// The reasons of the events of a row of findings, each after the one before.
     fn told(row: &[Findings]) -> Vec<Vec<&'static str>> {

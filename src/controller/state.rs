@@ -3,7 +3,7 @@
 
 use super::Context;
 use super::index::OwnerId;
-use crate::component::Component;
+use crate::api::component::Component;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::PoisonError;

@@ -1,11 +1,12 @@
 //! What is counted of passes: how many resources wait for one, and what is wrong with specs.
 
 use super::index::OwnerId;
-use crate::metrics::Metrics;
 use crate::object::manifests::Manifests;
-use crate::pipeline::PipelineError;
+use crate::process::metrics::Metrics;
+use crate::release::ReleaseError;
 use crate::render::RenderError;
-use crate::resolve::{ResolveError, translate};
+use crate::render::chart::ComponentError;
+use crate::spec::resolve::{ResolveError, translate};
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -37,7 +38,7 @@ impl Queue {
 }
 
 /// Counts what came of a spec.
-pub(super) fn count_build(metrics: &Metrics, resource: &DynamicObject, built: Result<&Manifests, &PipelineError>) {
+pub(super) fn count_build(metrics: &Metrics, resource: &DynamicObject, built: Result<&Manifests, &RenderError>) {
     let spec = resource.data.get("spec").unwrap_or(&Value::Null);
     if translate::reverse_translate(spec).is_ok_and(|translated| translated != *spec) {
         metrics.count("legacy_path_translation", []);
@@ -48,35 +49,38 @@ pub(super) fn count_build(metrics: &Metrics, resource: &DynamicObject, built: Re
                 metrics.count("render_manifest", [("component", part.component.name())]);
             }
         }
-        Err(PipelineError::Package { .. }) => {
+        Err(RenderError::Release(ReleaseError::Read { .. } | ReleaseError::Write { .. })) => {
             metrics.count("cr_merge_failure", [("error_type", "cannot_fetch_profile")]);
         }
-        Err(PipelineError::Resolve(ResolveError::Merge { .. })) => {
+        Err(RenderError::Resolve(ResolveError::Merge { .. })) => {
             metrics.count("cr_merge_failure", [("error_type", "overlay")]);
         }
-        Err(PipelineError::Resolve(ResolveError::Invalid(problems))) => {
+        Err(RenderError::Resolve(ResolveError::Invalid(problems))) => {
             if problems.iter().any(|p| p.path == "spec.profile") {
                 metrics.count("cr_merge_failure", [("error_type", "cannot_fetch_profile")]);
             } else {
                 metrics.count("cr_validation_error", []);
             }
         }
-        Err(PipelineError::Render(errors)) => {
+        Err(RenderError::Component(errors)) => {
             for error in errors {
-                let (RenderError::Chart { component, .. }
-                | RenderError::Yaml { component, .. }
-                | RenderError::Object { component, .. }) = error;
+                let (ComponentError::Chart { component, .. } | ComponentError::Document { component, .. }) = error;
                 render_error(metrics, component.name(), "helm_chart_render");
             }
         }
-        Err(PipelineError::Overlay(errors)) => {
+        Err(RenderError::Overlay(errors)) => {
             for _ in errors {
                 metrics.count("manifest_patch_error", []);
             }
             render_error(metrics, "", "k8s_manifest_patch");
         }
-        Err(PipelineError::Chart { name, .. }) => render_error(metrics, name, "render_not_started"),
-        Err(PipelineError::Twice(_)) => render_error(metrics, "", "helm_chart_render"),
+        Err(RenderError::Release(ReleaseError::Chart { name, .. })) => {
+            render_error(metrics, name, "render_not_started");
+        }
+        Err(RenderError::Release(ReleaseError::Crd { component, .. })) => {
+            render_error(metrics, component.name(), "render_not_started");
+        }
+        Err(RenderError::Duplicate(_)) => render_error(metrics, "", "helm_chart_render"),
     }
 }
 

@@ -3,11 +3,11 @@
 use super::install::{Failure, Pass, summary};
 use super::report::is_wait_worth_telling;
 use super::{Seen, Standing};
+use crate::api::component::Component;
 use crate::cluster::{ClusterError, Refusal};
-use crate::component::Component;
+use crate::install::plan;
+use crate::install::readiness::{Readiness, reason};
 use crate::object::{Object, ObjectKey};
-use crate::observe::{Readiness, reason};
-use crate::plan;
 use futures::{FutureExt, StreamExt, stream};
 use std::collections::BTreeSet;
 

@@ -10,10 +10,10 @@ use super::Context;
 use super::install::{Pass, summary};
 use super::prune::Unwanted;
 use crate::cluster::ClusterError;
+use crate::install::plan::Wave;
 use crate::object::inventory::group_of;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey, labels};
-use crate::plan::Wave;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
@@ -293,11 +293,12 @@ fn is_selected(selector: &Map<String, Value>, labels: &Labels) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::{self, ClusterFacts, Package};
+    use crate::release::Package;
+    use crate::render::{self, ClusterFacts};
 
     fn manifests(spec: &Value) -> Manifests {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
-        pipeline::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
+        render::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
     }
 
     fn configs(manifests: &Manifests) -> Vec<Value> {

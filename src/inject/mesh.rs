@@ -3,7 +3,7 @@
 use super::types;
 use super::types::{Kind, Misfit, Type};
 use crate::api::proto::camel_case;
-use crate::resolve::validate::check_proxy;
+use crate::spec::resolve::validate::check_proxy;
 use helm_template::yaml;
 use serde_json::{Map, Value, json};
 

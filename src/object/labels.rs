@@ -2,7 +2,7 @@
 //! references, so that objects installed by it are recognised, and ours by it.
 
 use super::Object;
-use crate::component::Component;
+use crate::api::component::Component;
 use std::collections::BTreeMap;
 
 /// Says that an operator reconciles the object; the value is [`MANAGED_VALUE`].

@@ -2,7 +2,7 @@
 
 use super::labels::DEFAULT;
 use super::{Object, ObjectKey};
-use crate::component::Component;
+use crate::api::component::Component;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub struct Part {
 /// Everything a spec comes to.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Manifests {
-    /// The enabled components, in the order of [`crate::component::ALL`].
+    /// The enabled components, in the order of [`crate::api::component::ALL`].
     pub parts: Vec<Part>,
     /// The namespace the control plane lives in; created when it is missing.
     pub namespace: String,

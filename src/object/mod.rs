@@ -6,6 +6,7 @@ pub mod manifests;
 pub mod order;
 pub mod scope;
 
+use helm_template::helm::manifest;
 use helm_template::yaml;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -48,11 +49,37 @@ impl fmt::Display for ObjectKey {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ObjectError {
     /// A map is needed.
-    #[error("not an object but {0}")]
+    #[error("is not an object but {0}")]
     NotAMap(&'static str),
     /// A field every object has.
     #[error("has no {0}")]
     Missing(&'static str),
+}
+
+/// Why a text is no list of Kubernetes objects.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// It is no YAML.
+    #[error("not YAML: {0}")]
+    Yaml(String),
+    /// A document is something else.
+    #[error("a document {0}")]
+    Object(#[from] ObjectError),
+}
+
+/// The objects of a text with any number of YAML documents; empty ones are left out.
+///
+/// # Errors
+/// The first document that is no object.
+pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
+    let mut objects = vec![];
+    for document in manifest::split(text) {
+        let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
+        if !value.is_null() {
+            objects.push(Object::new(value)?);
+        }
+    }
+    Ok(objects)
 }
 
 /// A text with another head. What has become an object is YAML.

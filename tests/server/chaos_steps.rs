@@ -131,6 +131,8 @@ impl Life<'_> {
             spec["values"]["global"]["proxy"]["logLevel"] = json!("trace");
             spec["components"]["pilot"]["k8s"]["env"] = json!([{"name": "RIVAL", "value": "1"}]);
         }
+        // What a restart before this has left to say of `main` is said.
+        self.rules.wait_for_rest("before a second resource");
         let mark = self.lab.mark();
         self.lab.apply_named("second", &spec.to_string());
         let (phase, message): (_, &[&str]) = if is_twin { ("HEALTHY", &[]) } else { ("ERROR", &["istio-system/main"]) };

@@ -1,9 +1,10 @@
 //! What a test knows of the world: the spec of `main`, who uses which revision, and so which control planes have to be there.
 
-use istio_operator::component::Component;
+use istio_operator::api::component::Component;
 use istio_operator::object::manifests::Manifests;
 use istio_operator::object::{Object, ObjectKey};
-use istio_operator::pipeline::{self, ClusterFacts, Package};
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterFacts};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -154,7 +155,7 @@ impl World {
     /// What the spec comes to.
     pub fn manifests(&self) -> Manifests {
         let resource = json!({"metadata": {"name": "main", "namespace": SYSTEM}, "spec": self.spec()});
-        pipeline::from_resource(&resource, &ClusterFacts::default(), &self.package)
+        render::from_resource(&resource, &ClusterFacts::default(), &self.package)
             .unwrap_or_else(|e| panic!("{}: {e}", self.spec()))
     }
 

@@ -3,9 +3,10 @@
 use crate::lab::Lab;
 use crate::wrong_shapes;
 use istio_operator::object::Object;
-use istio_operator::pipeline::{self, ClusterFacts, Package};
-use istio_operator::request;
-use istio_operator::resolve::Strictness;
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterFacts};
+use istio_operator::spec::request;
+use istio_operator::spec::resolve::Strictness;
 use istio_operator::tree::patch::{self, Mode};
 use istio_operator::tree::path::Path;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -16,7 +17,7 @@ fn objects(spec: &Value) -> Vec<Object> {
     let package = Package::embedded().unwrap();
     // The API versions of a server of today.
     let facts = ClusterFacts { version: Some(("v1.33.0".into(), "1".into(), "33".into())) };
-    let manifests = pipeline::build(&request, &facts, &package, Strictness::Full).unwrap();
+    let manifests = render::build(&request, &facts, &package, Strictness::Full).unwrap();
     manifests.parts.into_iter().flat_map(|p| p.objects).collect()
 }
 

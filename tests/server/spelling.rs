@@ -2,8 +2,8 @@
 
 use crate::lab::Lab;
 use helm_template::yaml::{Duplicates, parse_documents};
-use istio_operator::apply::{self, Replicas};
 use istio_operator::cluster::{Cluster, Refusal};
+use istio_operator::install::apply::{self, Replicas};
 use istio_operator::object::Object;
 use serde_json::{Value, json};
 

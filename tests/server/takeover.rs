@@ -1,7 +1,8 @@
 //! A cluster that another operator has installed, and operators that follow each other.
 
 use crate::lab::{Lab, touched};
-use istio_operator::pipeline::{self, ClusterFacts, Package};
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterFacts};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ pub fn as_upstream_left_it(lab: &Lab) {
     let text = |field: &str| version[field].as_str().unwrap().to_owned();
     let facts = ClusterFacts { version: Some((text("gitVersion"), text("major"), text("minor"))) };
     let resource = json!({"metadata": {"name": "main", "namespace": "istio-system"}, "spec": {"profile": "default"}});
-    let manifests = pipeline::from_resource(&resource, &facts, &Package::embedded().unwrap()).unwrap();
+    let manifests = render::from_resource(&resource, &facts, &Package::embedded().unwrap()).unwrap();
     let objects = manifests.parts.into_iter().flat_map(|part| part.objects).map(|object| {
         let mut value = object.value().into_owned();
         let whole = value.to_string();

@@ -129,7 +129,7 @@ pub(super) fn seems_unused(context: &Context, id: &OwnerId, revision: &str, own:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::component::Component;
+    use crate::api::component::Component;
 
     fn part(kind: &str, revision: &str) -> Remaining {
         let key = ObjectKey { kind: kind.into(), namespace: "ns".into(), name: "x".into(), ..ObjectKey::default() };

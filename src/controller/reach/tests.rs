@@ -1,12 +1,13 @@
 use super::*;
-use crate::pipeline::{self, ClusterFacts, Package};
+use crate::release::Package;
+use crate::render::{self, ClusterFacts};
 use serde_json::json;
 
 /// Why a resource of namespace `team` with this spec is refused.
 fn refusal(privileged: &str, spec: &Value) -> Option<String> {
     let resource = json!({"metadata": {"name": "x", "namespace": "team"}, "spec": spec});
     let package = Package::embedded().unwrap();
-    let manifests = pipeline::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
+    let manifests = render::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
     Privileged::new(privileged).refusal("team", &manifests)
 }
 

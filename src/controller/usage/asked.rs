@@ -4,8 +4,8 @@
 //! number.
 
 use super::{INJECTED, PROXY_LABEL, Pods, RUNNING, injected_by, is_of, label, points_to};
+use crate::api::component::Component;
 use crate::cluster::{Cluster, ClusterError};
-use crate::component::Component;
 use crate::object::labels::{self, DEFAULT, TAG};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;

@@ -12,7 +12,7 @@ pub(in crate::controller) use asked::{InUse, users_before, users_of, users_of_ta
 pub(super) use unused::settle;
 pub(super) use watch::{Usage, Use, Users};
 
-use crate::component::Component;
+use crate::api::component::Component;
 use crate::object::labels::{self, DEFAULT, INJECTION};
 use crate::object::manifests::Manifests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

@@ -9,7 +9,7 @@ use super::{ControlPlane, Use, users_of};
 use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
-use crate::status::{Findings, IN_USE, Remark, Usage, Verdict};
+use crate::controller::status::{Findings, IN_USE, Remark, Usage, Verdict};
 use helm_template::sprig::go_duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;

@@ -1,9 +1,10 @@
 //! Specs: no IstioOperator file makes the pipeline panic.
 #![no_main]
 
-use istio_operator::pipeline::{ClusterFacts, Package, build};
-use istio_operator::request::from_files;
-use istio_operator::resolve::Strictness;
+use istio_operator::render::{ClusterFacts, build};
+use istio_operator::release::{Package};
+use istio_operator::spec::request::from_files;
+use istio_operator::spec::resolve::Strictness;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 

@@ -337,7 +337,7 @@ fn provider_doubts(provider: &Value, names: &mut BTreeSet<String>) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Origin;
+    use crate::spec::request::Origin;
     use serde_json::json;
 
     fn problems(config: &Value) -> Vec<(String, Kind)> {

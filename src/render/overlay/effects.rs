@@ -3,10 +3,10 @@
 //! Settings whose object is not installed are told where they are laid over objects ([`k8s`](super::k8s)).
 
 use super::{Notice, place};
+use crate::api::component::Component;
 use crate::api::kubernetes::KubernetesResourcesSpec;
 use crate::api::shape::{Shape, Shaped};
-use crate::component::Component;
-use crate::resolve::Enabled;
+use crate::spec::resolve::Enabled;
 use crate::tree::path::join;
 use serde_json::Value;
 

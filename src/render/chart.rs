@@ -1,13 +1,13 @@
 //! From a resolved request to objects: each enabled component's chart, with its values.
 
-use crate::component::Component;
-use crate::object::{Object, ObjectError};
-use crate::overlay::home;
-use crate::resolve::Enabled;
+use crate::api::component::Component;
+use crate::object::{self, Object, ReadError};
+use crate::release::ComponentChart;
+use crate::render::overlay::home;
+use crate::spec::resolve::Enabled;
 use helm_template::gotmpl::{Ambient, Budgets, Usage};
-use helm_template::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings, manifest};
+use helm_template::helm::{Capabilities, KubeVersion, ReleaseOptions, Surroundings};
 use helm_template::number::to_floats;
-use helm_template::yaml;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a component cannot be rendered.
 #[derive(Debug, thiserror::Error)]
-pub enum RenderError {
+pub enum ComponentError {
     /// The chart refuses the values, or is wrong.
     #[error("component {component}: {message}")]
     Chart {
@@ -32,64 +32,16 @@ pub enum RenderError {
         /// What the engine says.
         message: String,
     },
-    /// What a template printed is no YAML.
-    #[error("component {component}: {file} gave no YAML: {message}")]
-    Yaml {
-        /// The component.
-        component: Component,
-        /// The template.
-        file: String,
-        /// What the parser says.
-        message: String,
-    },
     /// What a template printed is no Kubernetes object.
-    #[error("component {component}: a document of {file} {source}")]
-    Object {
+    #[error("component {component}: {file}: {source}")]
+    Document {
         /// The component.
         component: Component,
         /// The template.
         file: String,
-        /// What it lacks.
-        source: ObjectError,
+        /// What it is instead.
+        source: ReadError,
     },
-}
-
-/// A chart, parsed, with its definitions read: made once, rendered often.
-pub struct ComponentChart {
-    chart: ParsedChart,
-    definitions: Vec<Object>,
-}
-
-impl ComponentChart {
-    /// Takes a chart, and definitions besides those in its `crds` folder.
-    #[must_use]
-    pub fn new(chart: Chart, definitions: Vec<Object>) -> Self {
-        Self { chart: ParsedChart::new(chart), definitions }
-    }
-}
-
-/// Reads the definitions of a chart, in the order of their files. Those that are `written` as objects are written stay text.
-///
-/// # Errors
-/// One of them is no object.
-pub fn read_definitions(component: Component, chart: &Chart, written: bool) -> Result<Vec<Object>, RenderError> {
-    let mut files: Vec<_> = chart.own_crds().map(|f| (f.name.clone(), f.data.clone())).collect();
-    files.sort();
-    let mut definitions = vec![];
-    for (file, data) in files {
-        let text = std::str::from_utf8(&data).map_err(|e| RenderError::Yaml {
-            component,
-            file: file.clone(),
-            message: e.to_string(),
-        })?;
-        if written {
-            let object = Object::from_written(text);
-            definitions.push(object.map_err(|source| RenderError::Object { component, file, source })?);
-        } else {
-            definitions.extend(read_objects(component, &file, text)?);
-        }
-    }
-    Ok(definitions)
 }
 
 /// Time and randomness for charts: always the same, so that one spec always renders to the same bytes. (SplitMix64; a
@@ -117,15 +69,15 @@ pub fn capabilities(version: Option<&(String, String, String)>) -> Capabilities 
     Capabilities { kube_version: KubeVersion { version, major, minor }, ..Capabilities::default() }
 }
 
-/// The objects of one component, in the order of the chart's files, definitions last.
+/// The objects of one component, in the order of the chart's files, CRDs last.
 ///
 /// # Errors
-/// See [`RenderError`].
+/// See [`ComponentError`].
 pub fn render(
     enabled: &Enabled,
     chart: &ComponentChart,
     capabilities: &Capabilities,
-) -> Result<Vec<Object>, RenderError> {
+) -> Result<Vec<Object>, ComponentError> {
     let component = enabled.component;
     let mut values = enabled.values.clone();
     to_floats(&mut values);
@@ -136,37 +88,18 @@ pub fn render(
     let rendered = chart
         .chart
         .render(&values, &release, capabilities, &Surroundings { budgets, ..Surroundings::offline(&fixed_ambient) })
-        .map_err(|e| RenderError::Chart { component, message: e.to_string() })?;
+        .map_err(|e| ComponentError::Chart { component, message: e.to_string() })?;
     let mut objects = vec![];
     for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {
-        objects.extend(read_objects(component, file, text)?);
+        let read = object::read_all(text);
+        objects.extend(read.map_err(|source| ComponentError::Document { component, file: file.clone(), source })?);
     }
     for object in &mut objects {
         object.settle(home(enabled));
     }
-    let wants_definitions = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));
-    if component != Component::Base || wants_definitions {
-        objects.extend(chart.definitions.iter().cloned());
-    }
-    Ok(objects)
-}
-
-fn read_objects(component: Component, file: &str, text: &str) -> Result<Vec<Object>, RenderError> {
-    let mut objects = vec![];
-    for document in manifest::split(text) {
-        let value = yaml::parse(&document).map_err(|e| RenderError::Yaml {
-            component,
-            file: file.to_owned(),
-            message: e.to_string(),
-        })?;
-        if !value.is_null() {
-            let object = Object::new(value).map_err(|source| RenderError::Object {
-                component,
-                file: file.to_owned(),
-                source,
-            })?;
-            objects.push(object);
-        }
+    let wants_crds = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));
+    if component != Component::Base || wants_crds {
+        objects.extend(chart.crds.iter().cloned());
     }
     Ok(objects)
 }

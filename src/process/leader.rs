@@ -7,8 +7,8 @@
 
 use crate::cluster::fence::{Fence, Moment};
 use crate::cluster::outage::is_unreachable;
-use crate::metrics::Metrics;
-use crate::server::{Health, Ready};
+use crate::process::metrics::Metrics;
+use crate::process::server::{Health, Ready};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;

@@ -1,7 +1,7 @@
 //! The Helm values that a merged spec comes to: its API fields < `values` < `unvalidatedValues` < gateway fields.
 
 use super::components::{is_enabled, namespace_of, settings_of};
-use crate::component::Component;
+use crate::api::component::Component;
 use crate::tree::merge::merge_patch;
 use helm_template::gotmpl::{self, format};
 use helm_template::number::to_floats;

@@ -4,8 +4,8 @@
 //! answer for a new spec, a blank status, or an error for what merely takes time.
 
 use crate::api::IGNORE_RECONCILE;
+use crate::api::component::Component;
 use crate::api::status::{ComponentStatus, Condition, HeldRevision, InstallStatus, Phase, Preview};
-use crate::component::Component;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 

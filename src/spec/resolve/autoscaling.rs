@@ -4,7 +4,7 @@
 //! In: an `hpaSpec`. Out: the same in the new form, or what cannot be brought into it, each with its path. Where a spec
 //! wants autoscalers of the old version (`values.global.autoscalingv2API: false`) nothing is changed.
 
-use crate::component::ALL;
+use crate::api::component::ALL;
 use serde_json::{Map, Value, json};
 
 /// The fields of one source of metrics in the old form, and where they go.

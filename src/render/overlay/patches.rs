@@ -6,7 +6,7 @@
 use super::undone::Trail;
 use super::{Notice, Outcome, OverlayError, place};
 use crate::object::Object;
-use crate::resolve::Enabled;
+use crate::spec::resolve::Enabled;
 use crate::tree::patch;
 use crate::tree::path::{Path, look_up};
 use crate::tree::suggest;

@@ -1,26 +1,24 @@
-//! The stages put together: from a request to manifests. Pure but for reading a package from disk when a spec names one.
+//! From a request to manifests: resolved, each component's chart rendered, `k8s` settings and overlays laid over it.
+//!
+//! In: a [`Request`], what is known of the cluster, a release [`Package`]. Out: [`Manifests`], or the problems of all components
+//! at once. Pure but for reading a package from disk when a spec names one.
 
-mod embedded;
+pub mod chart;
+pub mod overlay;
 
-use crate::component::{ALL, Component};
+use self::chart::ComponentError;
+use self::overlay::{Notice, OverlayError, effects};
+use crate::api::component::Component;
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, ObjectKey};
-use crate::overlay::{self, Notice, OverlayError, effects};
-use crate::render::{self, ComponentChart, RenderError};
-use crate::request::{self, Origin, Request};
-use crate::resolve::profile::Profiles;
-use crate::resolve::{self, Enabled, ResolveError, Resolved, Strictness};
-use helm_template::helm::chart::{Chart, ChartError};
+use crate::release::{Package, ReleaseError};
+use crate::spec::request::{self, Origin, Request};
+use crate::spec::resolve::{self, Enabled, ResolveError, Resolved, Strictness};
 use helm_template::threads;
 use serde_json::Value;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-
-/// The release that the built-in charts are equal to; also the value of the version label.
-pub const RELEASE: &str = "1.17.8";
 
 /// What is known of the cluster.
 #[derive(Clone, Debug, Default)]
@@ -31,41 +29,28 @@ pub struct ClusterFacts {
 
 /// Why a request comes to nothing.
 #[derive(Debug, thiserror::Error)]
-pub enum PipelineError {
-    /// A package cannot be read.
-    #[error("package {path}: {message}")]
-    Package {
-        /// Its path.
-        path: String,
-        /// Why.
-        message: String,
-    },
-    /// A chart of the package is missing or broken.
-    #[error("chart {name}: {source}")]
-    Chart {
-        /// Its folder below `charts/`.
-        name: &'static str,
-        /// Why.
-        source: Box<ChartError>,
-    },
+pub enum RenderError {
+    /// The release package cannot be used.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
     /// The request cannot be resolved.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
     /// Components cannot be rendered.
     #[error("{}", join(.0))]
-    Render(Vec<RenderError>),
+    Component(Vec<ComponentError>),
     /// Settings or overlays do not fit.
     #[error("{}", join(.0))]
     Overlay(Vec<OverlayError>),
     /// Two components render the same objects.
     #[error("{}", join(.0))]
-    Twice(Vec<Twice>),
+    Duplicate(Vec<DuplicateObject>),
 }
 
 /// An object that is rendered twice and differently.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} and {} both render {object}, and differently; give them different names or namespaces", .places[0], .places[1])]
-pub struct Twice {
+pub struct DuplicateObject {
     /// The object.
     pub object: String,
     /// What renders it.
@@ -76,104 +61,10 @@ fn join<T: ToString>(errors: &[T]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// Profiles and charts of one release; charts are parsed when they are first needed.
-pub struct Package {
-    profiles: Profiles,
-    directory: Option<PathBuf>,
-    charts: [OnceLock<Arc<ComponentChart>>; ALL.len()],
-}
-
-impl Package {
-    /// The built-in one.
-    ///
-    /// # Errors
-    /// Never with the files we ship.
-    pub fn embedded() -> Result<Self, PipelineError> {
-        Ok(Self { profiles: Profiles::new(embedded::profiles(), ""), directory: None, charts: Default::default() })
-    }
-
-    /// Writes the built-in one to a directory that is not there yet, to be changed and opened.
-    ///
-    /// # Errors
-    /// The directory is there, or cannot be written.
-    pub fn export(path: &Path) -> Result<(), PipelineError> {
-        let wrong =
-            |e: std::io::Error| PipelineError::Package { path: path.display().to_string(), message: e.to_string() };
-        std::fs::create_dir(path).map_err(wrong)?;
-        for (name, text) in embedded::package() {
-            let file = path.join(name);
-            file.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(wrong)?;
-            std::fs::write(file, text).map_err(wrong)?;
-        }
-        Ok(())
-    }
-
-    /// The one in a directory with `profiles/` and `charts/`; the built-in one for none.
-    ///
-    /// # Errors
-    /// The directory has no profiles.
-    pub fn open(path: Option<&str>) -> Result<Self, PipelineError> {
-        let Some(path) = path.filter(|p| !p.is_empty()) else { return Self::embedded() };
-        let wrong = |e: std::io::Error| PipelineError::Package {
-            path: path.into(),
-            message: format!("{e}; it must be a directory with profiles/ and charts/"),
-        };
-        let mut texts = BTreeMap::new();
-        for entry in std::fs::read_dir(Path::new(path).join("profiles")).map_err(wrong)? {
-            let file = entry.map_err(wrong)?.path();
-            if let Some(name) = profile_name(&file) {
-                texts.insert(name, std::fs::read_to_string(&file).map_err(wrong)?);
-            }
-        }
-        let profiles = Profiles::new(texts, path);
-        Ok(Self { profiles, directory: Some(path.into()), charts: Default::default() })
-    }
-
-    /// The profiles.
-    #[must_use]
-    pub fn profiles(&self) -> &Profiles {
-        &self.profiles
-    }
-
-    /// The release: that of the built-in charts, or the tag that a release package stamps on its default profile.
-    #[must_use]
-    pub fn release(&self) -> String {
-        let stamped = || {
-            let default = self.profiles.load("default").ok()?;
-            resolve::text(&default.document, "/spec/tag")
-                .filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()))
-                .map(str::to_owned)
-        };
-        self.directory.as_ref().and_then(|_| stamped()).unwrap_or_else(|| RELEASE.to_owned())
-    }
-
-    fn chart(&self, component: Component) -> Result<Arc<ComponentChart>, PipelineError> {
-        let slot = ALL.iter().position(|c| *c == component).and_then(|i| self.charts.get(i));
-        if let Some(chart) = slot.and_then(OnceLock::get) {
-            return Ok(Arc::clone(chart));
-        }
-        let name = component.facts().chart;
-        let broken = |source: ChartError| PipelineError::Chart { name, source: Box::new(source) };
-        let chart = match &self.directory {
-            Some(directory) => Chart::load(&directory.join("charts").join(name)),
-            None => embedded::chart(name),
-        };
-        let chart = chart.map_err(broken)?;
-        let definitions = render::read_definitions(component, &chart, self.directory.is_none());
-        let definitions = definitions.map_err(|e| PipelineError::Render(vec![e]))?;
-        let chart = Arc::new(ComponentChart::new(chart, definitions));
-        Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
-    }
-}
-
-fn profile_name(path: &Path) -> Option<String> {
-    path.file_name()?.to_str()?.strip_suffix(".yaml").map(str::to_owned)
-}
-
 /// The package that a spec or a flag names; `None` for the given one.
-fn named_package(request: &Request) -> Result<Option<Package>, PipelineError> {
+fn named_package(request: &Request) -> Result<Option<Package>, RenderError> {
     match resolve::text(&request.spec, "/installPackagePath").filter(|p| !p.is_empty()) {
-        Some(path) => Package::open(Some(path)).map(Some),
+        Some(path) => Ok(Some(Package::open(Some(path))?)),
         None => Ok(None),
     }
 }
@@ -181,8 +72,8 @@ fn named_package(request: &Request) -> Result<Option<Package>, PipelineError> {
 /// Resolves a request.
 ///
 /// # Errors
-/// See [`PipelineError`].
-pub fn resolve(request: &Request, package: &Package, strictness: Strictness) -> Result<Resolved, PipelineError> {
+/// See [`RenderError`].
+pub fn resolve(request: &Request, package: &Package, strictness: Strictness) -> Result<Resolved, RenderError> {
     let named = named_package(request)?;
     Ok(resolve::resolve(request, named.as_ref().unwrap_or(package).profiles(), strictness)?)
 }
@@ -190,13 +81,13 @@ pub fn resolve(request: &Request, package: &Package, strictness: Strictness) -> 
 /// Everything a request comes to, without owner labels.
 ///
 /// # Errors
-/// See [`PipelineError`]; problems of all components at once.
+/// See [`RenderError`]; problems of all components at once.
 pub fn build(
     request: &Request,
     facts: &ClusterFacts,
     package: &Package,
     strictness: Strictness,
-) -> Result<Manifests, PipelineError> {
+) -> Result<Manifests, RenderError> {
     let named = named_package(request)?;
     let package = named.as_ref().unwrap_or(package);
     let resolved = resolve::resolve(request, package.profiles(), strictness)?;
@@ -214,14 +105,15 @@ fn build_resolved(
     request: &Request,
     facts: &ClusterFacts,
     package: &Package,
-) -> Result<Manifests, PipelineError> {
-    let capabilities = render::capabilities(facts.version.as_ref());
+) -> Result<Manifests, RenderError> {
+    let capabilities = chart::capabilities(facts.version.as_ref());
     let made = threads::map(&resolved.components, |enabled| {
-        let chart = package.chart(enabled.component)?;
-        let mut objects = render::render(enabled, &chart, &capabilities).map_err(|e| PipelineError::Render(vec![e]))?;
+        let loaded = package.chart(enabled.component)?;
+        let mut objects =
+            chart::render(enabled, &loaded, &capabilities).map_err(|e| RenderError::Component(vec![e]))?;
         let before =
             if is_set_by_user(&request.spec, enabled) { objects.iter().map(Object::digest).collect() } else { vec![] };
-        let notices = overlay::apply(enabled, &mut objects).map_err(PipelineError::Overlay)?;
+        let notices = overlay::apply(enabled, &mut objects).map_err(RenderError::Overlay)?;
         let changed = objects.iter().zip(before).filter(|(object, before)| object.digest() != *before);
         let changed = changed.map(|(object, _)| object.key()).collect();
         Ok((objects, notices, changed))
@@ -272,10 +164,10 @@ struct Made {
 }
 
 /// The objects of a component, what there is to know of them, and which of them the user's settings have changed.
-type Rendered = Result<(Vec<Object>, Vec<Notice>, BTreeSet<ObjectKey>), PipelineError>;
+type Rendered = Result<(Vec<Object>, Vec<Notice>, BTreeSet<ObjectKey>), RenderError>;
 
 /// What all components come to, or the problems of all.
-fn collect(components: &[Enabled], results: Vec<Rendered>, origin: &Origin) -> Result<Vec<Made>, PipelineError> {
+fn collect(components: &[Enabled], results: Vec<Rendered>, origin: &Origin) -> Result<Vec<Made>, RenderError> {
     let (mut made, mut render_errors, mut overlay_errors) = (vec![], vec![], vec![]);
     for (enabled, result) in components.iter().zip(results) {
         match result {
@@ -283,15 +175,15 @@ fn collect(components: &[Enabled], results: Vec<Rendered>, origin: &Origin) -> R
                 let place = overlay::place(enabled);
                 made.push(Made { component: enabled.component, place, objects, notices, changed });
             }
-            Err(PipelineError::Render(errors)) => render_errors.extend(errors),
-            Err(PipelineError::Overlay(errors)) => overlay_errors.extend(errors.into_iter().map(|e| e.located(origin))),
+            Err(RenderError::Component(errors)) => render_errors.extend(errors),
+            Err(RenderError::Overlay(errors)) => overlay_errors.extend(errors.into_iter().map(|e| e.located(origin))),
             Err(other) => return Err(other),
         }
     }
     if !render_errors.is_empty() {
-        return Err(PipelineError::Render(render_errors));
+        return Err(RenderError::Component(render_errors));
     }
-    if overlay_errors.is_empty() { Ok(made) } else { Err(PipelineError::Overlay(overlay_errors)) }
+    if overlay_errors.is_empty() { Ok(made) } else { Err(RenderError::Overlay(overlay_errors)) }
 }
 
 /// The tag of the control plane's images.
@@ -303,7 +195,7 @@ fn tag(spec: &Value) -> String {
 
 /// Joins what belongs to one component, without objects that are rendered twice and alike (a chart may give its definitions
 /// as files and as templates).
-fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, PipelineError> {
+fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, RenderError> {
     let mut first: BTreeMap<ObjectKey, (&str, &Object)> = BTreeMap::new();
     let mut twice = vec![];
     let mut kept = vec![];
@@ -315,13 +207,15 @@ fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, PipelineError> {
                 continue;
             }
             Entry::Occupied(entry) if entry.get().1 == object => {}
-            Entry::Occupied(entry) => twice
-                .push(Twice { object: entry.key().to_string(), places: [entry.get().0.to_owned(), place.to_owned()] }),
+            Entry::Occupied(entry) => twice.push(DuplicateObject {
+                object: entry.key().to_string(),
+                places: [entry.get().0.to_owned(), place.to_owned()],
+            }),
         }
         kept.push(false);
     }
     if !twice.is_empty() {
-        return Err(PipelineError::Twice(twice));
+        return Err(RenderError::Duplicate(twice));
     }
     let mut kept = kept.into_iter();
     let mut parts: BTreeMap<Component, Part> = BTreeMap::new();
@@ -335,8 +229,8 @@ fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, PipelineError> {
 /// Everything a resource comes to, labelled as its.
 ///
 /// # Errors
-/// See [`PipelineError`].
-pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
+/// See [`RenderError`].
+pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
     let manifests = build(&request, facts, package, Strictness::TakenOver)?;
     Ok(labelled(manifests, resource))
@@ -346,8 +240,8 @@ pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) 
 /// [`resolve::resolved`]. `resource` has the resource's name and namespace, and the record's spec.
 ///
 /// # Errors
-/// See [`PipelineError`].
-pub fn from_record(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, PipelineError> {
+/// See [`RenderError`].
+pub fn from_record(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
     let named = named_package(&request)?;
     let resolved = resolve::resolved(serde_json::json!({"spec": resource.get("spec")}));

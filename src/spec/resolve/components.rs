@@ -1,7 +1,7 @@
 //! Which components a merged spec enables, and where they go.
 
 use super::{Enabled, settings, text, values};
-use crate::component::{ALL, Component};
+use crate::api::component::{ALL, Component};
 use serde_json::Value;
 
 /// The namespace of components that name none; empty where nothing is said.

@@ -2,7 +2,7 @@
 
 use super::texts;
 use super::validate::Problem;
-use crate::request::Duplicate;
+use crate::spec::request::Duplicate;
 use crate::tree::merge::{overlay_iop, remove_nulls};
 use crate::tree::positions;
 use crate::tree::suggest;

@@ -45,7 +45,7 @@ fn is_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Origin;
+    use crate::spec::request::Origin;
     use serde_json::json;
 
     #[test]

@@ -12,10 +12,10 @@ pub mod ports;
 mod protobuf;
 mod undone;
 
-use crate::component::Component;
+use crate::api::component::Component;
 use crate::object::Object;
-use crate::request::Origin;
-use crate::resolve::Enabled;
+use crate::spec::request::Origin;
+use crate::spec::resolve::Enabled;
 
 pub use checks::Misfit;
 

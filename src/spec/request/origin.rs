@@ -101,7 +101,7 @@ impl Origin {
 
 #[cfg(test)]
 mod tests {
-    use crate::request::from_files;
+    use crate::spec::request::from_files;
 
     #[test]
     fn a_problem_is_located_in_the_last_place_that_wrote_it() {

@@ -1,6 +1,6 @@
 //! What is to be done, and in which order: desired objects against what is known of the cluster.
 
-use crate::component::Component;
+use crate::api::component::Component;
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, ObjectKey, order};
 use std::collections::BTreeMap;

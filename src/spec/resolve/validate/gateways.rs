@@ -1,8 +1,8 @@
 //! Gateways: each has a name, and none takes the place of another.
 
 use super::{Checker, Kind};
-use crate::request::gateways::{LISTS, twins};
-use crate::resolve::components::namespace_of;
+use crate::spec::request::gateways::{LISTS, twins};
+use crate::spec::resolve::components::namespace_of;
 use crate::tree::path::join;
 use serde_json::Value;
 

@@ -4,10 +4,10 @@
 //! in the old form.
 
 use super::autoscaling;
+use crate::api::component::Component;
 use crate::api::kubernetes::KubernetesResourcesSpec;
 use crate::api::proto;
 use crate::api::shape::{Shape, Shaped};
-use crate::component::Component;
 use serde_json::Value;
 
 /// The settings of a component or gateway, null for none.

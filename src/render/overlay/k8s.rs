@@ -1,9 +1,9 @@
 //! The `k8s` settings: each field goes to one path of one object, by the table of release 1.17.
 
 use super::{Notice, Outcome, OverlayError, exclusive, place, ports};
-use crate::component::Component;
+use crate::api::component::Component;
 use crate::object::Object;
-use crate::resolve::Enabled;
+use crate::spec::resolve::Enabled;
 use crate::tree::strategic::{BudgetSchema, MergeSchema, WorkloadSchema, strategic_merge};
 use serde_json::{Map, Value, json};
 

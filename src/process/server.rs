@@ -4,7 +4,7 @@
 //! Whoever reaches it costs little: a request has a few seconds, one connection carries one request, and of too many
 //! connections the oldest go.
 
-use crate::metrics::Metrics;
+use crate::process::metrics::Metrics;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;

@@ -203,7 +203,7 @@ fn check_replicas(spec: &Value, checker: &mut Checker<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Origin;
+    use crate::spec::request::Origin;
     use serde_json::json;
 
     fn problems(spec: &Value) -> Vec<(String, Kind)> {

@@ -13,8 +13,8 @@ pub mod translate;
 pub mod validate;
 pub mod values;
 
-use crate::component::Component;
-use crate::request::{Duplicate, Request};
+use crate::api::component::Component;
+use crate::spec::request::{Duplicate, Request};
 use crate::tree::merge::overlay_iop;
 use profile::Profiles;
 use serde_json::{Value, json};
@@ -226,7 +226,7 @@ pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{from_files, from_resource};
+    use crate::spec::request::{from_files, from_resource};
     use std::collections::BTreeMap;
 
     const DEFAULT: &str =

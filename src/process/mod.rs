@@ -1,0 +1,6 @@
+//! What a long-running process shows of itself, and which of several does the work.
+
+pub mod leader;
+pub mod metrics;
+pub mod server;
+pub mod telemetry;

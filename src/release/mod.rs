@@ -1,0 +1,179 @@
+//! Release packages: the profiles and charts of one release of Istio.
+//!
+//! In: nothing (the built-in release) or a directory. Out: a [`Package`], whose charts are parsed when they are first needed
+//! and then kept. Guarantee: what cannot be read is a [`ReleaseError`], never an empty profile or chart.
+
+mod embedded;
+
+use crate::api::component::{ALL, Component};
+use crate::object::{self, Object, ReadError};
+use crate::spec::resolve::profile::Profiles;
+use helm_template::helm::ParsedChart;
+use helm_template::helm::chart::{Chart, ChartError};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// The release that the built-in charts are equal to; also the value of the version label.
+pub const RELEASE: &str = "1.17.8";
+
+/// Why a release package cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// It cannot be read.
+    #[error("release package {}: {source}; it must be a directory with profiles/ and charts/", path.display())]
+    Read {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("release package {}: {source}", path.display())]
+    Write {
+        /// Where it was to be.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// One of its charts is missing or broken.
+    #[error("chart {name}: {source}")]
+    Chart {
+        /// Its folder below `charts/`.
+        name: &'static str,
+        /// Why.
+        source: Box<ChartError>,
+    },
+    /// A CRD of a chart is no object.
+    #[error("component {component}: {file}: {source}")]
+    Crd {
+        /// The component.
+        component: Component,
+        /// The file in its chart.
+        file: String,
+        /// Why.
+        source: ReadError,
+    },
+}
+
+/// The chart of a component: made once, rendered often.
+pub struct ComponentChart {
+    /// The chart; its templates are parsed at the first render.
+    pub chart: ParsedChart,
+    /// The CRDs in its folder `crds/`.
+    pub crds: Vec<Object>,
+}
+
+/// Reads the CRDs of a chart, in the order of their files. Those that are `written` as objects are written stay text.
+fn read_crds(component: Component, chart: &Chart, written: bool) -> Result<Vec<Object>, ReleaseError> {
+    let mut files: Vec<_> = chart.own_crds().map(|f| (f.name.clone(), f.data.clone())).collect();
+    files.sort();
+    let mut crds = vec![];
+    for (file, data) in files {
+        let wrong = |source| ReleaseError::Crd { component, file: file.clone(), source };
+        let text = std::str::from_utf8(&data).map_err(|e| wrong(ReadError::Yaml(e.to_string())))?;
+        if written {
+            crds.push(Object::from_written(text).map_err(|e| wrong(e.into()))?);
+        } else {
+            crds.extend(object::read_all(text).map_err(wrong)?);
+        }
+    }
+    Ok(crds)
+}
+
+/// Profiles and charts of one release; charts are parsed when they are first needed.
+pub struct Package {
+    profiles: Profiles,
+    directory: Option<PathBuf>,
+    charts: [OnceLock<Arc<ComponentChart>>; ALL.len()],
+}
+
+impl Package {
+    /// The built-in one.
+    ///
+    /// # Errors
+    /// Never with the files we ship.
+    pub fn embedded() -> Result<Self, ReleaseError> {
+        Ok(Self { profiles: Profiles::new(embedded::profiles(), ""), directory: None, charts: Default::default() })
+    }
+
+    /// Writes the built-in one to a directory that is not there yet, to be changed and opened.
+    ///
+    /// # Errors
+    /// The directory is there, or cannot be written.
+    pub fn export(path: &Path) -> Result<(), ReleaseError> {
+        let wrong = |e: std::io::Error| ReleaseError::Write { path: path.to_owned(), source: e };
+        std::fs::create_dir(path).map_err(wrong)?;
+        for (name, text) in embedded::package() {
+            let file = path.join(name);
+            file.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(wrong)?;
+            std::fs::write(file, text).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    /// The one in a directory with `profiles/` and `charts/`; the built-in one for none.
+    ///
+    /// # Errors
+    /// The directory has no profiles.
+    pub fn open(path: Option<&str>) -> Result<Self, ReleaseError> {
+        let Some(path) = path.filter(|p| !p.is_empty()) else { return Self::embedded() };
+        let wrong = |e: std::io::Error| ReleaseError::Read { path: path.into(), source: e };
+        let mut texts = BTreeMap::new();
+        for entry in std::fs::read_dir(Path::new(path).join("profiles")).map_err(wrong)? {
+            let file = entry.map_err(wrong)?.path();
+            if let Some(name) = profile_name(&file) {
+                texts.insert(name, std::fs::read_to_string(&file).map_err(wrong)?);
+            }
+        }
+        let profiles = Profiles::new(texts, path);
+        Ok(Self { profiles, directory: Some(path.into()), charts: Default::default() })
+    }
+
+    /// The profiles.
+    #[must_use]
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    /// The release: that of the built-in charts, or the tag that a release package stamps on its default profile.
+    #[must_use]
+    pub fn release(&self) -> String {
+        let stamped = || {
+            let default = self.profiles.load("default").ok()?;
+            default
+                .document
+                .pointer("/spec/tag")?
+                .as_str()
+                .filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()))
+                .map(str::to_owned)
+        };
+        self.directory.as_ref().and_then(|_| stamped()).unwrap_or_else(|| RELEASE.to_owned())
+    }
+
+    /// The chart of a component.
+    ///
+    /// # Errors
+    /// It is missing or broken.
+    pub fn chart(&self, component: Component) -> Result<Arc<ComponentChart>, ReleaseError> {
+        let slot = ALL.iter().position(|c| *c == component).and_then(|i| self.charts.get(i));
+        if let Some(chart) = slot.and_then(OnceLock::get) {
+            return Ok(Arc::clone(chart));
+        }
+        let name = component.facts().chart;
+        let broken = |source: ChartError| ReleaseError::Chart { name, source: Box::new(source) };
+        let chart = match &self.directory {
+            Some(directory) => Chart::load(&directory.join("charts").join(name)),
+            None => embedded::chart(name),
+        };
+        let chart = chart.map_err(broken)?;
+        let crds = read_crds(component, &chart, self.directory.is_none())?;
+        let chart = Arc::new(ComponentChart { chart: ParsedChart::new(chart), crds });
+        Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
+    }
+}
+
+fn profile_name(path: &Path) -> Option<String> {
+    path.file_name()?.to_str()?.strip_suffix(".yaml").map(str::to_owned)
+}
