@@ -1,6 +1,5 @@
 //! One object of an installation: read, compared, and written where it differs.
 
-use super::index::OwnerId;
 use super::install::Pass;
 use super::{Seen, Standing};
 use crate::api::IGNORE;
@@ -9,6 +8,7 @@ use crate::cluster::ClusterError;
 use crate::install::apply::{self, Comparison};
 use crate::install::readiness::{self, Readiness};
 use crate::object::Object;
+use crate::object::OwnerId;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::time::{Duration, Instant};
@@ -48,7 +48,8 @@ impl Pass<'_> {
             return Ok(seen.clone());
         }
         let Some(live) = self.context.cluster.get(object.api_version(), &key).await? else {
-            let readiness = Readiness::Waiting(format!("IstioOperator {}/{} to create it", other.0, other.1));
+            let readiness =
+                Readiness::Waiting(format!("IstioOperator {}/{} to create it", other.namespace, other.name));
             let (uid, resource_version) = (String::new(), String::new());
             let api_version = object.api_version().to_owned();
             return Ok(Seen {

@@ -4,10 +4,10 @@
 //! oldest resource's. Of the base (definitions, cluster-wide roles), which serves all revisions, it is the newest version's.
 //! The others leave it alone: they share it where they want the same, and say so where they do not.
 
-use super::index::OwnerId;
 use super::record;
 use crate::api::component::Component;
 use crate::object::ObjectKey;
+use crate::object::OwnerId;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -87,10 +87,13 @@ impl Claims {
     /// Whether the record of a resource with this name and revision has the name of another one's record, and that other one
     /// may have it: the one with the longer name does.
     pub fn is_record_name_taken(&self, id: &OwnerId, revision: &str) -> bool {
-        let wanted = record::name(&id.1, revision);
+        let wanted = record::name(&id.name, revision);
         let state = self.state();
-        let mut others = state.claims.iter().filter(|(other, _)| other.0 == id.0 && other.1.len() > id.1.len());
-        others.any(|(other, claim)| record::name(&other.1, &claim.revision) == wanted)
+        let mut others = state
+            .claims
+            .iter()
+            .filter(|(other, _)| other.namespace == id.namespace && other.name.len() > id.name.len());
+        others.any(|(other, claim)| record::name(&other.name, &claim.revision) == wanted)
     }
 
     /// The resources that want an object.
@@ -134,7 +137,7 @@ mod tests {
     use super::*;
 
     fn id(name: &str) -> OwnerId {
-        ("ns".into(), name.into())
+        OwnerId::new("ns", name)
     }
 
     fn key(name: &str) -> ObjectKey {

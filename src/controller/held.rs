@@ -6,7 +6,6 @@
 //! does, at once or after `install.istio.io/prune-unused-after`, or when a person insists
 //! (`install.istio.io/force-prune: REVISION`).
 
-use super::index::OwnerId;
 use super::prune::Unwanted;
 use super::reconcile::PassError;
 use super::usage::{self, InUse, Pods, Usage, unused};
@@ -17,6 +16,7 @@ use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
 use crate::controller::status::bounded;
 use crate::object::ObjectKey;
+use crate::object::OwnerId;
 use crate::object::manifests::Manifests;
 use crate::render;
 use helm_template::threads;
@@ -204,7 +204,7 @@ fn hold(
     if let Some(record) = record {
         let name = record.name_any();
         let group = crate::api::GROUP.to_owned();
-        keys.insert(ObjectKey { group, kind: KIND.into(), namespace: id.0.clone(), name });
+        keys.insert(ObjectKey { group, kind: KIND.into(), namespace: id.namespace.clone(), name });
     }
     let manifests = match rendered {
         Ok(mut manifests) => {
@@ -325,7 +325,7 @@ async fn render(
     let Some(digest) = digest.map(str::to_owned) else {
         return Ok(Err("its record is of another operator".to_owned()));
     };
-    let resource = json!({"metadata": {"namespace": id.0, "name": id.1}, "spec": spec});
+    let resource = json!({"metadata": {"namespace": id.namespace, "name": id.name}, "spec": spec});
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let work = move || threads::alone(|| render::from_record(&resource, &facts, &package));
     let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)? {
@@ -333,7 +333,7 @@ async fn render(
         Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),
     };
     // A record is a resource, and may be written by whoever may write those of its namespace.
-    if let Some(why) = context.config.privileged.refusal(&id.0, &manifests) {
+    if let Some(why) = context.config.privileged.refusal(&id.namespace, &manifests) {
         return Ok(Err(why));
     }
     if !manifests.has_control_plane() {

@@ -14,7 +14,7 @@ use crate::cluster::follow::{Selection, Told, follow, pause};
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::{Cluster, ClusterError, is_ours};
-use crate::object::{ObjectKey, labels};
+use crate::object::{ObjectKey, OwnerId, labels};
 use crate::process::metrics::Metrics;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
@@ -34,9 +34,6 @@ const MOST_KINDS: usize = 64;
 const START: Duration = Duration::from_secs(15);
 /// How often the objects of a kind are looked at whose watch is blind.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
-
-/// The namespace and name of an IstioOperator resource.
-pub type OwnerId = (String, String);
 
 /// `group/version` and kind.
 type Kind = (String, String);
@@ -510,7 +507,7 @@ mod tests {
         let (id, resource) = autoscaler();
         index.state().kinds.insert(id.clone(), Sight::default());
         let key = index.upsert(&id, &resource, &object("1", 1), true);
-        assert_eq!(changes.try_recv().unwrap(), ("ns".to_owned(), "main".to_owned()));
+        assert_eq!(changes.try_recv().unwrap(), OwnerId::new("ns", "main"));
         index.upsert(&id, &resource, &object("2", 16), false);
         assert!(changes.try_recv().is_err());
         let known = index.get(&key).unwrap();

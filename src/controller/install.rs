@@ -4,7 +4,7 @@
 use super::bring::Brought;
 use super::fights::Fight;
 use super::held::Held;
-use super::index::{Blind, OwnerId};
+use super::index::Blind;
 use super::prune::Unwanted;
 use super::scaling::Autoscalers;
 use super::wave::{Waits, WaveResult};
@@ -16,6 +16,7 @@ use crate::cluster::{ClusterError, Refusal};
 use crate::controller::status::{Findings, Remark, Verdict};
 use crate::install::apply;
 use crate::install::plan;
+use crate::object::OwnerId;
 use crate::object::inventory::Entry;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey};

@@ -1,10 +1,10 @@
 //! What is held of an object that says it is ours.
 
-use super::index::OwnerId;
 use crate::api::component::Component;
 use crate::api::{IGNORE, PRUNE};
 use crate::cluster::meta::Meta;
 use crate::install::readiness;
+use crate::object::OwnerId;
 use crate::object::labels;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
@@ -63,7 +63,7 @@ impl Known {
             api_version: api_version.to_owned(),
             uid: object.uid().unwrap_or_default(),
             resource_version: object.resource_version().unwrap_or_default(),
-            owner: (label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME)),
+            owner: OwnerId { namespace: label(labels::OWNER_NAMESPACE), name: label(labels::OWNER_NAME) },
             component: Component::from_name(&label(labels::COMPONENT)),
             revision: label(labels::REVISION),
             is_ignored: is_annotated(IGNORE, "true"),

@@ -3,7 +3,6 @@
 //! Guarantee: it saves requests, and no more. Losing it costs reads, never writes.
 
 use super::fights::Fights;
-use super::index::OwnerId;
 use super::statuses::version_of;
 use super::{cleanup, held};
 use crate::api::RECONCILE_AT;
@@ -12,6 +11,7 @@ use crate::api::status::InstallStatus;
 use crate::controller::status::{Verdict, bounded};
 use crate::install::readiness::Readiness;
 use crate::object::ObjectKey;
+use crate::object::OwnerId;
 use crate::object::inventory::{self, Inventory};
 use kube::ResourceExt;
 use kube::api::DynamicObject;

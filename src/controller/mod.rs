@@ -67,12 +67,13 @@ use crate::cluster::outage::{is_caused_by_outage, is_watch_unreachable};
 use crate::cluster::received::Received;
 use crate::cluster::{Cluster, ClusterError, owner_resource};
 use crate::object::ObjectKey;
+use crate::object::OwnerId;
 use crate::process::metrics::Metrics;
 use crate::release::Package;
 use claims::{Claim, Claims};
 use facts::Facts;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use index::{Index, OwnerId};
+use index::Index;
 use kube::api::{DynamicObject, ListParams};
 use kube::runtime::controller;
 use kube::runtime::reflector::ObjectRef;
@@ -165,12 +166,12 @@ impl Context {
                     self.metrics.count("cr_deletion", []);
                     self.metrics.count("reconcile_request", [("reason", "delete")]);
                 }
-                self.index.wake((resource.namespace().unwrap_or_default(), resource.name_any()));
+                self.index.wake(OwnerId::of(&resource.metadata));
             }
             // They may have gone while nobody watched.
             Event::InitDone => {
-                let is_watched = |id: &OwnerId| namespace.is_none_or(|namespace| id.0 == namespace);
-                let reference = |id: &OwnerId| ObjectRef::new_with(&id.1, owner_resource()).within(&id.0);
+                let is_watched = |id: &OwnerId| namespace.is_none_or(|namespace| id.namespace == namespace);
+                let reference = |id: &OwnerId| ObjectRef::new_with(&id.name, owner_resource()).within(&id.namespace);
                 let known = self.claims.claimed().into_iter().filter(is_watched);
                 self.wake(known.filter(|id| store.get(&reference(id)).is_none()).collect());
             }
@@ -338,7 +339,7 @@ fn load_claim(resource: &DynamicObject, claims: &Claims, privileged: &reach::Pri
         is_current: false,
         keys: inventory_of(&status).into_keys().filter(may_have).collect(),
     };
-    let id = (namespace.clone(), resource.name_any());
+    let id = OwnerId::of(&resource.metadata);
     claims.set(&id, Some(claim));
     let wants_something = resource.metadata.deletion_timestamp.is_none() && !reconcile::is_left_alone(resource);
     wants_something.then_some(id)
@@ -360,7 +361,7 @@ async fn distribute(
     inboxes: Vec<(Option<String>, mpsc::UnboundedSender<OwnerId>)>,
 ) {
     while let Some(owner) = changes.recv().await {
-        for (_, inbox) in inboxes.iter().filter(|(n, _)| n.as_ref().is_none_or(|n| *n == owner.0)) {
+        for (_, inbox) in inboxes.iter().filter(|(n, _)| n.as_ref().is_none_or(|n| *n == owner.namespace)) {
             // A worker that is gone has nothing left to do.
             let _ = inbox.send(owner.clone());
         }
@@ -386,7 +387,7 @@ fn read(event: Event<Received>) -> Event<DynamicObject> {
 }
 
 fn id_of(reference: &ObjectRef<DynamicObject>) -> OwnerId {
-    (reference.namespace.clone().unwrap_or_default(), reference.name.clone())
+    OwnerId::new(reference.namespace.clone().unwrap_or_default(), reference.name.clone())
 }
 
 /// Works on the resources of one namespace, or of all.
@@ -420,7 +421,7 @@ async fn work(
         .predicate_filter(changed, PredicateConfig::default())
         .map_ok(move |object| ObjectRef::from_obj_with(&object, reference.clone()));
     let children = stream::unfold(children, |mut children| async { children.recv().await.map(|c| (c, children)) })
-        .map(move |(namespace, name)| Ok(ObjectRef::new_with(&name, resource.clone()).within(&namespace)));
+        .map(move |id| Ok(ObjectRef::new_with(&id.name, resource.clone()).within(&id.namespace)));
     let entering = Arc::clone(&context);
     let queue = stream::select(own, children)
         .inspect_ok(move |entered| entering.queue.enter(id_of(entered), &entering.metrics))
@@ -441,7 +442,7 @@ async fn work(
             Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
             // Gone, perhaps without our finalizer.
             Err(controller::Error::ObjectNotFound(gone)) => {
-                let id = (gone.namespace.unwrap_or_default(), gone.name);
+                let id = OwnerId::new(gone.namespace.unwrap_or_default(), gone.name);
                 context.queue.leave(&id, &context.metrics);
                 context.forget(&id);
                 context.metrics.set_orphans(&id, context.index.owned_by(&id).len());

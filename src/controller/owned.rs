@@ -1,8 +1,8 @@
 //! What a live object itself tells of whom and what it is of, where its labels may be gone.
 
-use super::index::OwnerId;
 use crate::api::component::Component;
 use crate::cluster::is_ours;
+use crate::object::OwnerId;
 use crate::object::inventory::Entry;
 use crate::object::labels;
 use kube::ResourceExt;
@@ -17,8 +17,8 @@ pub(super) fn is_installed(live: &DynamicObject, id: &OwnerId, entry: &Entry) ->
     let is = |name: &str, value: &str| live.labels().get(name).is_none_or(|label| label == value);
     live.uid().as_deref() == Some(&entry.uid)
         && is_ours(&live.metadata)
-        && is(labels::OWNER_NAME, &id.1)
-        && is(labels::OWNER_NAMESPACE, &id.0)
+        && is(labels::OWNER_NAME, &id.name)
+        && is(labels::OWNER_NAMESPACE, &id.namespace)
 }
 
 /// The component of an object. Without the label that says it, what may be a part of a control plane is taken for one.
@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn an_inventory_alone_deletes_nothing_that_we_did_not_install() {
         let entry = Entry { api_version: "v1".into(), uid: "u".into() };
-        let id = ("ns".to_owned(), "main".to_owned());
+        let id = OwnerId::new("ns", "main");
         let table = [
             ("istio-operator", "u", json!({}), true),
             ("istio-operator", "u", json!({labels::OWNER_NAME: "main"}), true),

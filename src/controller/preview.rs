@@ -1,7 +1,6 @@
 //! What a pass would do, for a resource annotated `install.istio.io/dryRun: "true"`: read and compared, nothing written but
 //! the status.
 
-use super::index::OwnerId;
 use super::install::Wanted;
 use super::scaling::Autoscalers;
 use super::{Context, Memory};
@@ -13,6 +12,7 @@ use crate::controller::status::{Findings, Verdict};
 use crate::install::apply;
 use crate::install::plan;
 use crate::object::Object;
+use crate::object::OwnerId;
 use crate::object::inventory::Inventory;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
@@ -94,7 +94,7 @@ async fn fate(before: Known<'_>, component: Component, object: &Object) -> Resul
     // A dry run claims nothing, so whoever is named has it.
     if let Some(other) = named.filter(|other| other != id && context.claims.claimants(&key).contains(other)) {
         let differs = component != Component::Base && !apply::differences_but_for_owner(object, &live).is_empty();
-        return Ok(if differs { Fate::Conflict(format!("{}/{}", other.0, other.1)) } else { Fate::Same });
+        return Ok(if differs { Fate::Conflict(format!("{}/{}", other.namespace, other.name)) } else { Fate::Same });
     }
     let replicas = before.autoscalers.scaling(&context.cluster, object, Some(&live)).await.replicas;
     let is_known = before.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));

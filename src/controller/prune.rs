@@ -5,13 +5,14 @@
 //! namespaces, and what is annotated to be kept. An inventory is a field that others may write, so what only it names goes
 //! only if the object itself shows that we installed it, and for this resource.
 
-use super::index::{Known, OwnerId};
+use super::index::Known;
 use super::owned::{component_of, is_installed, revision_of};
 use super::{Context, Memory};
 use crate::api::PRUNE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
 use crate::install::plan;
+use crate::object::OwnerId;
 use crate::object::inventory::Entry;
 use crate::object::{ObjectKey, labels};
 use kube::ResourceExt;

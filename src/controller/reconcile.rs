@@ -1,7 +1,6 @@
 //! One pass over one resource.
 
 use super::events;
-use super::index::OwnerId;
 use super::install::{Pass, Wanted, sooner};
 use super::report::{report, report_paused};
 use super::usage::{self, ControlPlane};
@@ -13,6 +12,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::UNREADABLE;
 use crate::controller::status::{Findings, Verdict};
+use crate::object::OwnerId;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
 use crate::render::{self, RenderError};
@@ -61,9 +61,9 @@ pub(super) fn retry(resource: Arc<DynamicObject>, error: &PassError, context: Ar
     let base = Duration::from_millis(500) * 2_u32.pow(failures.min(7));
     let delay = base.mul_f64(1.0 + f64::from(jitter(&id, failures) % 100) / 400.0).min(Duration::from_mins(1));
     if is_caused_by_outage(error) {
-        tracing::debug!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+        tracing::debug!(namespace = id.namespace, name = id.name, %error, ?delay, "trying again");
     } else {
-        tracing::warn!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
+        tracing::warn!(namespace = id.namespace, name = id.name, %error, ?delay, "trying again");
     }
     Action::requeue(delay)
 }
@@ -76,7 +76,7 @@ fn jitter(id: &OwnerId, attempt: u32) -> u32 {
 }
 
 fn id_of(resource: &DynamicObject) -> OwnerId {
-    (resource.namespace().unwrap_or_default(), resource.name_any())
+    OwnerId::of(&resource.metadata)
 }
 
 /// One pass.
@@ -84,8 +84,8 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
     let id = id_of(&resource);
     let span = tracing::info_span!(
         "pass",
-        namespace = id.0,
-        name = id.1,
+        namespace = id.namespace,
+        name = id.name,
         otel.status_code = Empty,
         otel.status_description = Empty
     );
@@ -349,11 +349,11 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
             Err(error) => return Ok(Err(error)),
         };
         let plane = usage::control_plane(&manifests);
-        let refusal = privileged.refusal(&id.0, &manifests);
+        let refusal = privileged.refusal(&id.namespace, &manifests);
         let is_taken = claims.is_record_name_taken(&id, &manifests.revision);
         let name_of = if is_taken { record::distinct_name } else { record::name };
-        let record_name = name_of(&id.1, &manifests.revision);
-        let record = record::record((&id.0, &id.1), &record_name, &mut manifests)?;
+        let record_name = name_of(&id.name, &manifests.revision);
+        let record = record::record((&id.namespace, &id.name), &record_name, &mut manifests)?;
         Ok(Ok((Built { manifests, record, plane }, refusal)))
     };
     let result: Result<_, ObjectError> = tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)?;

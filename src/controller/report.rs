@@ -8,8 +8,8 @@ use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
 use crate::controller::status::{self, Findings, Verdict};
+use crate::object::OwnerId;
 use crate::object::inventory;
-use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub(super) async fn report(
     if findings.verdict != Verdict::Started {
         new.last_handled_reconcile_at = request_of(resource).or(new.last_handled_reconcile_at);
     }
-    let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let id = OwnerId::of(&resource.metadata);
     let info = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
     context.metrics.set_info(&id, Some(info));
     context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
@@ -74,7 +74,7 @@ pub(super) async fn report_paused(
 ) -> Result<(), ClusterError> {
     let (before, old) = known(resource, context, memory).await?;
     let new = status::paused(&old, resource.metadata.generation.unwrap_or_default(), &now());
-    let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+    let id = OwnerId::of(&resource.metadata);
     // Whether it is ready is not known any more.
     context.metrics.set_ready(&id, None);
     context.metrics.set_info(&id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
@@ -128,7 +128,7 @@ async fn write(
         Ok(version) => {
             memory.status_version = version_of(Some(&version));
             if context.statuses.end(resource, &version) {
-                context.index.wake((resource.namespace().unwrap_or_default(), resource.name_any()));
+                context.index.wake(OwnerId::of(&resource.metadata));
             }
         }
     }

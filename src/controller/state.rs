@@ -2,8 +2,8 @@
 //! resources with what they want, and the objects with whose they are.
 
 use super::Context;
-use super::index::OwnerId;
 use crate::api::component::Component;
+use crate::object::OwnerId;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -51,8 +51,8 @@ impl Context {
             let claim = self.claims.get(&id).unwrap_or_default();
             let memory = memories.get(&id).and_then(|memory| memory.try_lock().ok());
             json!({
-                "namespace": id.0,
-                "name": id.1,
+                "namespace": id.namespace,
+                "name": id.name,
                 "waitsForAPass": self.queue.has(&id),
                 "isRead": !self.unread.lock().unwrap_or_else(PoisonError::into_inner).contains(&id),
                 "version": claim.version,
@@ -78,7 +78,7 @@ impl Context {
                 "apiVersion": known.api_version,
                 "uid": known.uid,
                 "resourceVersion": known.resource_version,
-                "owner": format!("{}/{}", known.owner.0, known.owner.1),
+                "owner": format!("{}/{}", known.owner.namespace, known.owner.name),
                 "ownerExists": self.is_known(&known.owner),
                 "component": known.component.map(Component::name),
                 "revision": known.revision,
@@ -86,7 +86,7 @@ impl Context {
                 "isKept": known.is_kept,
                 "isTerminating": known.is_terminating,
                 "isStale": known.is_stale,
-                "wantedBy": self.claims.claimants(&key).into_iter().map(|id| id.0 + "/" + &id.1).collect::<Vec<_>>(),
+                "wantedBy": self.claims.claimants(&key).into_iter().map(|id| id.namespace + "/" + &id.name).collect::<Vec<_>>(),
             })
         });
         told.collect()

@@ -1,7 +1,7 @@
 //! The statuses that this operator has written, so that one that somebody else blanked or edited since is noticed in the
 //! watch and comes back.
 
-use super::index::OwnerId;
+use crate::object::OwnerId;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -75,7 +75,7 @@ impl Statuses {
 }
 
 fn id_of(resource: &DynamicObject) -> OwnerId {
-    (resource.namespace().unwrap_or_default(), resource.name_any())
+    OwnerId::of(&resource.metadata)
 }
 
 /// Versions grow, and can be compared as numbers (KEP-5504). One that is no number counts as newer than all.

@@ -1,6 +1,6 @@
 //! What is counted of passes: how many resources wait for one, and what is wrong with specs.
 
-use super::index::OwnerId;
+use crate::object::OwnerId;
 use crate::object::manifests::Manifests;
 use crate::process::metrics::Metrics;
 use crate::release::ReleaseError;

@@ -213,8 +213,8 @@ fn conflict(key: &ObjectKey, seen: &Seen) -> Option<String> {
     let Standing::Conflict(other, fields) = &seen.standing else { return None };
     Some(format!(
         "{key} is that of IstioOperator {}/{}, which wants something else in {}; rename it or take it out of one of the two",
-        other.0,
-        other.1,
+        other.namespace,
+        other.name,
         summary(fields)
     ))
 }

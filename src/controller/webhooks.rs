@@ -13,7 +13,7 @@ use crate::cluster::ClusterError;
 use crate::install::plan::Wave;
 use crate::object::inventory::group_of;
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectKey, labels};
+use crate::object::{Object, ObjectKey, OwnerId, labels};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
@@ -170,7 +170,7 @@ impl Pass<'_> {
     /// when the tag `default` comes.
     fn gives_way(&self, object: &DynamicObject, brings_default: bool) -> bool {
         let label = |name: &str| object.labels().get(name).map_or("", String::as_str);
-        let owner = (label(labels::OWNER_NAMESPACE).to_owned(), label(labels::OWNER_NAME).to_owned());
+        let owner = OwnerId::new(label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME));
         let (group, kind) = (group_of(API_VERSION).to_owned(), KIND.to_owned());
         let key = ObjectKey { group, kind, namespace: String::new(), name: object.name_any() };
         let is_ours = self.context.index.get(&key).is_some();

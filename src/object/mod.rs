@@ -4,7 +4,10 @@ pub mod inventory;
 pub mod labels;
 pub mod manifests;
 pub mod order;
+pub mod owner;
 pub mod scope;
+
+pub use owner::OwnerId;
 
 use helm_template::helm::manifest;
 use helm_template::yaml;

@@ -2,6 +2,7 @@
 //!
 //! Labels take few values: kinds, components, results. Only IstioOperator resources are named, and not more than a thousand.
 
+use crate::object::OwnerId;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -54,14 +55,14 @@ pub struct Metrics {
     queue: Gauge,
     resources: Family<Labels, Gauge>,
     heard: Family<Labels, Gauge>,
-    ready: Mutex<HashMap<(String, String), bool>>,
+    ready: Mutex<HashMap<OwnerId, bool>>,
     infos: Family<Labels, Gauge>,
     successes: Family<Labels, Gauge>,
     /// The labels of the resources that are named.
-    named: Mutex<HashMap<(String, String), Labels>>,
+    named: Mutex<HashMap<OwnerId, Labels>>,
     orphans: Gauge,
     /// How many objects there are of resources that do not exist.
-    orphans_of: Mutex<HashMap<(String, String), usize>>,
+    orphans_of: Mutex<HashMap<OwnerId, usize>>,
     leader: Gauge,
     lease_transitions: Gauge,
     /// How many resources wait, and when anything was last done for one.
@@ -71,7 +72,7 @@ pub struct Metrics {
 /// How many resources are named in labels.
 const NAMED: usize = 1000;
 
-fn labels_of((namespace, name): &(String, String)) -> Labels {
+fn labels_of(OwnerId { namespace, name }: &OwnerId) -> Labels {
     vec![("namespace", namespace.clone()), ("name", name.clone())]
 }
 
@@ -137,7 +138,7 @@ impl Metrics {
     }
 
     /// How many objects there are that name this resource, which does not exist; none where it does.
-    pub fn set_orphans(&self, resource: &(String, String), objects: usize) {
+    pub fn set_orphans(&self, resource: &OwnerId, objects: usize) {
         let mut all = self.orphans_of.lock().unwrap_or_else(PoisonError::into_inner);
         match objects {
             0 => all.remove(resource),
@@ -158,7 +159,7 @@ impl Metrics {
     }
 
     /// Names a resource with its status and version; `None` once it is gone.
-    pub fn set_info(&self, resource: &(String, String), info: Option<(&str, &str)>) {
+    pub fn set_info(&self, resource: &OwnerId, info: Option<(&str, &str)>) {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         let before = named.get(resource);
         let Some((status, version)) = info else {
@@ -181,7 +182,7 @@ impl Metrics {
     }
 
     /// A resource is as it should be.
-    fn succeed(&self, resource: &(String, String)) {
+    fn succeed(&self, resource: &OwnerId) {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         if named.contains_key(resource) {
@@ -255,7 +256,7 @@ impl Metrics {
     }
 
     /// Whether a resource, by namespace and name, is ready; `None` once it is gone.
-    pub fn set_ready(&self, resource: &(String, String), is_ready: Option<bool>) {
+    pub fn set_ready(&self, resource: &OwnerId, is_ready: Option<bool>) {
         match is_ready {
             None => self.set_info(resource, None),
             Some(true) => self.succeed(resource),
@@ -315,7 +316,7 @@ mod tests {
     #[test]
     fn a_resource_counts_as_what_it_was_last() {
         let metrics = Metrics::new("1.17.8", "");
-        let id = ("ns".to_owned(), "x".to_owned());
+        let id = OwnerId::new("ns", "x");
         let count = |value: &str| {
             let begin = format!("istio_install_operator_resources{{ready=\"{value}\"}} ");
             metrics.to_text().lines().find_map(|l| l.strip_prefix(&begin).map(str::to_owned)).unwrap_or_default()
@@ -330,7 +331,7 @@ mod tests {
     #[test]
     fn a_resource_is_named_with_what_it_is_now_and_not_when_it_is_gone() {
         let metrics = Metrics::new("1.17.8", "");
-        let id = ("ns".to_owned(), "x".to_owned());
+        let id = OwnerId::new("ns", "x");
         let lines = || {
             let text = metrics.to_text();
             let lines = text.lines().filter(|l| l.starts_with("istio_install_operator_resource_"));
@@ -359,7 +360,7 @@ mod tests {
     fn not_more_than_a_thousand_resources_are_named() {
         let metrics = Metrics::new("1.17.8", "");
         for number in 0..NAMED + 5 {
-            metrics.set_info(&("ns".to_owned(), number.to_string()), Some(("HEALTHY", "1")));
+            metrics.set_info(&OwnerId::new("ns", number.to_string()), Some(("HEALTHY", "1")));
         }
         let text = metrics.to_text();
         assert_eq!(text.lines().filter(|l| l.starts_with("istio_install_operator_resource_info{")).count(), NAMED);

@@ -3,11 +3,12 @@
 //! Guarantee: what cannot be found out counts as in use. That nobody uses a control plane is said only after everything that
 //! could tell otherwise was read.
 
+use super::super::Context;
 use super::super::usage::{self, Pods};
-use super::super::{Context, index::OwnerId};
 use super::remains::{Fate, Remaining, Remains};
 use crate::cluster::ClusterError;
 use crate::object::ObjectKey;
+use crate::object::OwnerId;
 use crate::object::labels::DEFAULT;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,7 +46,7 @@ pub(super) async fn ask(context: &Context, id: &OwnerId, remains: &Remains, fall
     for (revision, mut plane) in planes(&remains.objects, fallback) {
         if plane.namespaces.is_empty() && !plane.has_webhook {
             // Neither istiod nor its Service is left, nor what injects: they were where the resource is, if nothing tells.
-            plane.namespaces.insert(id.0.clone());
+            plane.namespaces.insert(id.namespace.clone());
         }
         match ask_one(context, &revision, &plane, &own, &mut requests).await {
             Ok(None) => {}

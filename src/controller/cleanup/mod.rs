@@ -19,7 +19,6 @@ mod remains;
 
 pub(super) use pace::Deletion;
 
-use super::index::OwnerId;
 use super::install::summary;
 use super::reconcile::PassError;
 use super::report::report;
@@ -29,6 +28,7 @@ use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
 use crate::controller::status::{Findings, Remark, Verdict};
 use crate::object::ObjectKey;
+use crate::object::OwnerId;
 use guard::Held;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -65,7 +65,7 @@ impl Orphans {
     /// Notes it.
     pub fn note(&self, resource: &DynamicObject) {
         if resource.metadata.deletion_timestamp.is_some() && resource.finalizers().iter().any(|f| f == ORPHAN) {
-            let id = (resource.namespace().unwrap_or_default(), resource.name_any());
+            let id = OwnerId::of(&resource.metadata);
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, resource.uid().unwrap_or_default());
         }
     }
@@ -210,7 +210,7 @@ impl End<'_> {
         let generation = self.resource.metadata.generation.unwrap_or_default();
         let findings = Findings { remarks: vec![remark], ..Findings::of(verdict, generation) };
         if let Err(error) = report(self.resource, self.context, memory, &findings).await {
-            tracing::warn!(namespace = self.id.0, name = self.id.1, %error, "cannot tell how the deletion goes");
+            tracing::warn!(namespace = self.id.namespace, name = self.id.name, %error, "cannot tell how the deletion goes");
         }
     }
 
@@ -327,7 +327,7 @@ impl End<'_> {
 
     /// Lets go of the resource, and says what it leaves.
     async fn leave(&self, reason: &'static str, text: String) -> Result<Action, PassError> {
-        tracing::warn!(namespace = self.id.0, name = self.id.1, text, "letting go");
+        tracing::warn!(namespace = self.id.namespace, name = self.id.name, text, "letting go");
         events::publish(self.context, self.resource, &events::Note { is_warning: true, reason, text }).await;
         let_go(self.resource, self.context, self.id).await?;
         Ok(Action::await_change())
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_deletion_that_orphans_is_remembered_of_that_resource() {
-        let (orphans, id) = (Orphans::default(), ("ns".to_owned(), "main".to_owned()));
+        let (orphans, id) = (Orphans::default(), OwnerId::new("ns", "main"));
         let mut resource = resource("2026-01-01T12:00:00Z");
         assert!(!orphans.has(&id, &resource));
         resource.metadata.finalizers = Some(vec![ORPHAN.into()]);

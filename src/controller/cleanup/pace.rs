@@ -3,12 +3,12 @@
 //! Guarantee: however often a pass is woken, and however much there is to look at, looking costs less than two requests a
 //! second in the long run. What is waited for is watched, so that its end is noticed at once; that costs nothing.
 
-use super::super::index::OwnerId;
 use super::super::usage::Pods;
 use super::super::{Context, Memory};
 use super::guard;
 use super::remains::Remaining;
 use crate::object::ObjectKey;
+use crate::object::OwnerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

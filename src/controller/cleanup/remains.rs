@@ -1,7 +1,7 @@
 //! What is left of a resource that is being deleted, as the API server says at this moment: by labels, and by the inventory.
 //! The index may be a moment behind, and knows nothing of objects whose labels are gone.
 
-use super::super::index::{self, FROM_THE_START, OwnerId};
+use super::super::index::{self, FROM_THE_START};
 use super::super::owned::{component_of, is_installed, revision_of};
 use super::super::usage::{self, Pods};
 use super::super::{Context, Memory};
@@ -9,6 +9,7 @@ use crate::api::PRUNE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
 use crate::install::plan;
+use crate::object::OwnerId;
 use crate::object::inventory::group_of;
 use crate::object::{ObjectKey, labels};
 use kube::ResourceExt;
@@ -189,10 +190,10 @@ async fn list(
     remains: &mut Remains,
     found: &mut BTreeMap<ObjectKey, Remaining>,
 ) {
-    if id.1.len() > LONGEST_LABEL {
+    if id.name.len() > LONGEST_LABEL {
         return;
     }
-    let selector = format!("{}={},{}={}", labels::OWNER_NAMESPACE, id.0, labels::OWNER_NAME, id.1);
+    let selector = format!("{}={},{}={}", labels::OWNER_NAMESPACE, id.namespace, labels::OWNER_NAME, id.name);
     for (api_version, kind) in kinds(context) {
         let group = group_of(&api_version);
         if only.is_some_and(|only| !only.iter().any(|key| key.kind == kind && key.group == group)) {

@@ -3,13 +3,13 @@
 //! `install.istio.io/prune-unused-after: 24h` on an IstioOperator resource has the operator delete that resource once its
 //! revision has not been in use for so long. Nothing is deleted while it cannot be told who uses it.
 
-use super::super::index::OwnerId;
 use super::super::{Context, events};
 use super::{ControlPlane, Use, users_of};
 use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
 use crate::controller::status::{Findings, IN_USE, Remark, Usage, Verdict};
+use crate::object::OwnerId;
 use helm_template::sprig::go_duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;

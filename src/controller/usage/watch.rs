@@ -7,12 +7,13 @@
 //!
 //! While one of the watches fails, nobody can tell that a revision is not in use.
 
-use super::super::index::{Index, OwnerId};
+use super::super::index::Index;
 use super::super::sight::Sight;
 use super::{PROXY_LABEL, Pods, RUNNING, is_of, label, points_to, revision_of};
 use crate::cluster::follow::{Selection, Told, follow};
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_unreachable;
+use crate::object::OwnerId;
 use crate::object::labels::{self, TAG};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
