@@ -44,6 +44,8 @@ mod deploy;
 mod dice;
 #[path = "server/drift.rs"]
 mod drift;
+#[path = "server/engine.rs"]
+mod engine;
 #[path = "server/faults.rs"]
 mod faults;
 #[path = "server/inject.rs"]

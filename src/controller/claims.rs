@@ -4,8 +4,8 @@
 //! oldest resource's. Of the base (definitions, cluster-wide roles), which serves all revisions, it is the newest version's.
 //! The others leave it alone: they share it where they want the same, and say so where they do not.
 
-use super::record;
 use crate::api::component::Component;
+use crate::install::installed_state as record;
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
 use std::cmp::Reverse;

@@ -6,17 +6,19 @@
 //! does, at once or after `install.istio.io/prune-unused-after`, or when a person insists
 //! (`install.istio.io/force-prune: REVISION`).
 
-use super::prune::Unwanted;
-use super::reconcile::PassError;
+use super::reconcile::ReconcileError;
 use super::usage::{self, InUse, Pods, Usage, unused};
-use super::{Context, Memory, record, webhooks};
+use super::{Context, Memory};
 use crate::api::component::Component;
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
 use crate::controller::status::bounded;
+use crate::install::Candidate;
+use crate::install::{Kept, installed_state as record, webhooks};
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
+use crate::object::labels::DEFAULT;
 use crate::object::manifests::Manifests;
 use crate::render;
 use helm_template::threads;
@@ -32,14 +34,20 @@ use std::time::{Duration, Instant};
 /// How soon it is asked again who uses a control plane or a tag.
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(30);
 
+/// What is told of a control plane, or a tag, that stays.
+pub(super) struct Told {
+    /// For the status.
+    pub told: HeldRevision,
+    /// When to look at it again.
+    pub again: Option<Duration>,
+}
+
 /// A control plane, or a tag, that stays.
 pub(super) struct Held {
     /// For the status.
     pub told: HeldRevision,
-    /// Everything that stays because of it.
-    pub keys: BTreeSet<ObjectKey>,
-    /// Its objects as they should be, where its record says so.
-    pub manifests: Option<Manifests>,
+    /// Its objects.
+    pub kept: Kept,
     /// When to look at it again.
     pub again: Option<Duration>,
     /// When its record was last written.
@@ -49,15 +57,12 @@ pub(super) struct Held {
 impl Held {
     /// What stays, and is not repaired.
     pub fn without_manifests(told: HeldRevision, keys: BTreeSet<ObjectKey>, again: Duration) -> Self {
-        Self { told, keys, manifests: None, again: Some(again), written: None }
+        Self { told, kept: Kept { keys, manifests: None }, again: Some(again), written: None }
     }
 
-    /// Lets go of these objects.
-    pub fn give_up(&mut self, keys: &BTreeSet<ObjectKey>) {
-        self.keys.retain(|key| !keys.contains(key));
-        for part in self.manifests.iter_mut().flat_map(|manifests| &mut manifests.parts) {
-            part.objects.retain(|object| !keys.contains(&object.key()));
-        }
+    /// What is told of it, and its objects.
+    pub fn split(self) -> (Told, Kept) {
+        (Told { told: self.told, again: self.again }, self.kept)
     }
 }
 
@@ -92,8 +97,8 @@ pub(super) async fn held(
     id: &OwnerId,
     memory: &mut Memory,
     wanted: &Manifests,
-    unwanted: &[Unwanted],
-) -> Result<Vec<Held>, PassError> {
+    unwanted: &[Candidate],
+) -> Result<Vec<Held>, ReconcileError> {
     let mut held = vec![];
     let mut answers = std::mem::take(&mut memory.users);
     for plane in planes(unwanted, wanted).into_iter().filter(|plane| !is_insisted(resource, &plane.revision)) {
@@ -124,18 +129,20 @@ pub(super) async fn held(
 /// Has one control plane only repair what several of those that stay had, such as a tag: the one that the object is of now, else
 /// the one that was wanted last. What is of another one that stays, or is wanted, is none of theirs, whether or not that one
 /// has it in its spec.
-fn share_out(held: &mut [Held], unwanted: &[Unwanted], wanted: &Manifests) {
+fn share_out(held: &mut [Held], unwanted: &[Candidate], wanted: &Manifests) {
     let present = Some(wanted.revision_label().to_owned()).filter(|_| wanted.has_control_plane());
     let stay: BTreeSet<String> = held.iter().map(|held| held.told.revision.clone()).chain(present).collect();
-    let is_of_one = |object: &&Unwanted| {
-        object.component.is_some_and(Component::is_control_plane) && stay.contains(&object.revision)
+    let is_of_one = |object: &&Candidate| {
+        object.component.is_some_and(Component::is_control_plane)
+            && object.revision.as_ref().is_some_and(|revision| stay.contains(revision))
     };
     for held in held.iter_mut() {
-        let of_others = unwanted.iter().filter(is_of_one).filter(|object| object.revision != held.told.revision);
-        held.give_up(&of_others.map(|object| object.key.clone()).collect());
+        let of_others =
+            unwanted.iter().filter(is_of_one).filter(|object| object.revision.as_ref() != Some(&held.told.revision));
+        held.kept.give_up(&of_others.map(|object| object.key.clone()).collect());
     }
     let keys: Vec<BTreeSet<ObjectKey>> =
-        held.iter().map(|held| held.manifests.as_ref().map(Manifests::keys).unwrap_or_default()).collect();
+        held.iter().map(|held| held.kept.manifests.as_ref().map(Manifests::keys).unwrap_or_default()).collect();
     let mut order: Vec<usize> = (0..held.len()).collect();
     order.sort_by_key(|index| Reverse(held.get(*index).and_then(|held| held.written)));
     let mut holder: BTreeMap<&ObjectKey, usize> = BTreeMap::new();
@@ -145,14 +152,15 @@ fn share_out(held: &mut [Held], unwanted: &[Unwanted], wanted: &Manifests) {
         }
     }
     for object in unwanted {
-        let is_of =
-            |(held, keys): (&Held, &BTreeSet<_>)| held.told.revision == object.revision && keys.contains(&object.key);
+        let is_of = |(held, keys): (&Held, &BTreeSet<_>)| {
+            object.revision.as_ref() == Some(&held.told.revision) && keys.contains(&object.key)
+        };
         if let Some(index) = held.iter().zip(&keys).position(is_of) {
             holder.insert(&object.key, index);
         }
     }
     for (index, held) in held.iter_mut().enumerate() {
-        for part in held.manifests.iter_mut().flat_map(|manifests| &mut manifests.parts) {
+        for part in held.kept.manifests.iter_mut().flat_map(|manifests| &mut manifests.parts) {
             part.objects.retain(|object| holder.get(&object.key()) == Some(&index));
         }
     }
@@ -188,13 +196,13 @@ fn hold(
     again: Option<Duration>,
     rendered: Result<Manifests, String>,
     record: Option<&DynamicObject>,
-    (id, wanted, unwanted): (&OwnerId, &Manifests, &[Unwanted]),
+    (id, wanted, unwanted): (&OwnerId, &Manifests, &[Candidate]),
 ) -> Held {
     let wanted_keys = wanted.keys();
     let has = |component| wanted.parts.iter().any(|part| part.component == component);
     let mut keys = plane.keys;
     // What it needs beside its own objects; of the CNI agent only where that goes with it.
-    let is_needed = |u: &&Unwanted| match u.component {
+    let is_needed = |u: &&Candidate| match u.component {
         Some(Component::Base) => true,
         Some(Component::Cni) => !has(Component::Cni),
         Some(_) => false,
@@ -224,25 +232,35 @@ fn hold(
             None
         }
     };
-    Held { told, keys, manifests, again, written: record.and_then(written) }
+    Held { told, kept: Kept { keys, manifests }, again, written: record.and_then(written) }
 }
 
 /// The control planes among what is not wanted. Of the revision that is wanted there is one only if it is in another
 /// namespace than the wanted one: all else that is spare of it, such as an autoscaler, is no control plane.
-fn planes(unwanted: &[Unwanted], wanted: &Manifests) -> Vec<Plane> {
+fn planes(unwanted: &[Candidate], wanted: &Manifests) -> Vec<Plane> {
     let present = Some(wanted.revision_label()).filter(|_| wanted.has_control_plane());
+    let parts = || unwanted.iter().filter(|object| object.component.is_some_and(Component::is_control_plane));
     let mut planes: BTreeMap<&str, Plane> = BTreeMap::new();
-    for object in unwanted.iter().filter(|object| object.component.is_some_and(Component::is_control_plane)) {
-        let (revision, namespace) = (object.revision.as_str(), &object.key.namespace);
+    let mut put = |revision, object: &Candidate| {
+        let namespace = &object.key.namespace;
         let has_moved = present == Some(revision);
         let new = || Plane { revision: revision.to_owned(), has_moved, ..Plane::default() };
-        let plane = planes.entry(revision).or_insert_with(new);
+        let plane: &mut Plane = planes.entry(revision).or_insert_with(new);
         if has_moved && *namespace == wanted.namespace {
-            continue;
+            return;
         }
         plane.keys.insert(object.key.clone());
         if plane.namespace.is_empty() {
             plane.namespace.clone_from(namespace);
+        }
+    };
+    let known: BTreeSet<&str> = parts().filter_map(|object| object.revision.as_deref()).collect();
+    for object in parts() {
+        match &object.revision {
+            Some(revision) => put(revision, object),
+            // It may be any one's.
+            None if known.is_empty() => put(DEFAULT, object),
+            None => known.iter().for_each(|revision| put(revision, object)),
         }
     }
     planes.into_values().filter(|plane| !plane.has_moved || !plane.namespace.is_empty()).collect()
@@ -320,7 +338,7 @@ async fn render(
     context: &Context,
     id: &OwnerId,
     record: &DynamicObject,
-) -> Result<Result<Manifests, String>, PassError> {
+) -> Result<Result<Manifests, String>, ReconcileError> {
     let (spec, digest) = record::read(record);
     let Some(digest) = digest.map(str::to_owned) else {
         return Ok(Err("its record is of another operator".to_owned()));
@@ -328,7 +346,7 @@ async fn render(
     let resource = json!({"metadata": {"namespace": id.namespace, "name": id.name}, "spec": spec});
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let work = move || threads::alone(|| render::from_record(&resource, &facts, &package));
-    let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)? {
+    let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)? {
         Ok(manifests) => manifests,
         Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),
     };
@@ -353,11 +371,11 @@ mod tests {
     use crate::render::ClusterFacts;
     use serde_json::Value;
 
-    fn unwanted(kind: &str, place: &str, component: Component, revision: &str) -> Unwanted {
+    fn unwanted(kind: &str, place: &str, component: Component, revision: &str) -> Candidate {
         let (namespace, name) = place.split_once('/').unwrap_or(("", place));
         let key = ObjectKey { group: String::new(), kind: kind.into(), namespace: namespace.into(), name: name.into() };
         let entry = Entry { api_version: "v1".into(), uid: "u".into() };
-        Unwanted { key, entry, component: Some(component), revision: revision.into() }
+        Candidate { key, entry, component: Some(component), revision: Some(revision.into()) }
     }
 
     fn wanted(spec: &Value) -> Manifests {
@@ -365,7 +383,7 @@ mod tests {
         render::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
     }
 
-    fn found(unwanted: &[Unwanted], spec: &Value) -> Vec<(String, String, usize)> {
+    fn found(unwanted: &[Candidate], spec: &Value) -> Vec<(String, String, usize)> {
         let planes = planes(unwanted, &wanted(spec));
         planes.into_iter().map(|p| (p.revision, p.namespace, p.keys.len())).collect()
     }
@@ -387,19 +405,21 @@ mod tests {
     fn what_several_had_is_the_ones_that_it_is_of_or_the_latests() {
         let stays = |revision: &str, second: i64| Held {
             told: HeldRevision { revision: revision.into(), ..HeldRevision::default() },
-            keys: BTreeSet::new(),
-            manifests: Some(wanted(
-                &json!({"profile": "minimal", "revision": revision, "values": {"revisionTags": ["prod"]}}),
-            )),
+            kept: Kept {
+                keys: BTreeSet::new(),
+                manifests: Some(wanted(
+                    &json!({"profile": "minimal", "revision": revision, "values": {"revisionTags": ["prod"]}}),
+                )),
+            },
             again: None,
             written: Timestamp::from_second(second).ok(),
         };
         let tag = "istio-revision-tag-prod";
-        let holders = |unwanted: &[Unwanted], spec: Value| {
+        let holders = |unwanted: &[Candidate], spec: Value| {
             let mut held = [stays("a", 1), stays("b", 3), stays("c", 2)];
             share_out(&mut held, unwanted, &wanted(&spec));
             let objects = |held: &Held| -> Vec<String> {
-                held.manifests.iter().flat_map(Manifests::objects).map(|object| object.name().to_owned()).collect()
+                held.kept.manifests.iter().flat_map(Manifests::objects).map(|object| object.name().to_owned()).collect()
             };
             assert!(held.iter().all(|held| objects(held).contains(&format!("istiod-{}", held.told.revision))));
             let has = held.iter().filter(|held| objects(held).iter().any(|name| name == tag));
@@ -410,10 +430,36 @@ mod tests {
         let mut live = unwanted("MutatingWebhookConfiguration", tag, Component::Pilot, "a");
         live.key.group = "admissionregistration.k8s.io".into();
         assert_eq!(holders(&[live.clone()], none.clone()), ["a"]);
-        live.revision = "gone".into();
+        live.revision = Some("gone".into());
         assert_eq!(holders(&[live.clone()], none), ["b"]);
-        live.revision = "d".into();
+        live.revision = Some("d".into());
         assert_eq!(holders(&[live], json!({"profile": "minimal", "revision": "d"})), [""; 0]);
+    }
+
+    #[test]
+    fn what_does_not_say_its_revision_is_taken_from_none_of_those_that_stay() {
+        let stays = |revision: &str| Held {
+            told: HeldRevision { revision: revision.into(), ..HeldRevision::default() },
+            kept: Kept {
+                keys: BTreeSet::new(),
+                manifests: Some(wanted(&json!({"profile": "minimal", "revision": revision}))),
+            },
+            again: None,
+            written: None,
+        };
+        let mut service = unwanted("Service", "istio-system/istiod-stable", Component::Pilot, "");
+        service.revision = None;
+        let mut held = [stays(""), stays("stable")];
+        held[0].told.revision = DEFAULT.into();
+        share_out(&mut held, std::slice::from_ref(&service), &wanted(&json!({"profile": "empty"})));
+        let has = |held: &Held| held.kept.manifests.as_ref().is_some_and(|m| m.keys().contains(&service.key));
+        assert_eq!(held.each_ref().map(has), [false, true]);
+        let known = unwanted("Deployment", "istio-system/istiod-stable", Component::Pilot, "stable");
+        let nothing = wanted(&json!({"profile": "empty"}));
+        let keys =
+            |of: &[Candidate]| planes(of, &nothing).into_iter().map(|p| (p.revision, p.keys.len())).collect::<Vec<_>>();
+        assert_eq!(keys(&[service.clone(), known]), [("stable".to_owned(), 2)]);
+        assert_eq!(keys(&[service.clone()]), [(DEFAULT.to_owned(), 1)]);
     }
 
     #[test]

@@ -1,22 +1,21 @@
 //! What exists in the cluster that says it is ours: the metadata of labelled objects, kept current by one watch per kind.
 //!
-//! Only the few fields of [`Known`] are held, so memory grows with what we installed and nothing else.
+//! Only the few fields of [`CachedObject`] are held, so memory grows with what we installed and nothing else.
 //!
 //! Each kind is on its own: one that may not be listed, or whose API server is away, keeps no other waiting. Its watch is
 //! blind until it works again; meanwhile what is known of it counts for nothing, and the owners of its objects are woken now
 //! and then to look for themselves.
 
 use super::claims::Claims;
-pub use super::known::Known;
 use super::sight::Sight;
-use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
 use crate::cluster::follow::{Selection, Told, follow, pause};
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_caused_by_outage;
-use crate::cluster::{Cluster, ClusterError, is_ours};
+use crate::cluster::{Cluster, ClusterError};
+use crate::install::INITIAL_KINDS;
+use crate::install::cached::{CachedObject, is_managed};
 use crate::object::{ObjectKey, OwnerId, labels};
 use crate::process::metrics::Metrics;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::ApiResource;
@@ -53,34 +52,11 @@ pub struct Blind {
 
 #[derive(Default)]
 struct State {
-    objects: BTreeMap<ObjectKey, Known>,
+    objects: BTreeMap<ObjectKey, CachedObject>,
     kinds: HashMap<Kind, Sight>,
     /// When the owners of a blind kind's objects were last woken for it.
     looked: HashMap<Kind, Instant>,
 }
-
-/// The kinds that are watched from the start: those of what upstream's prune looked at that its charts have had since 1.17, so
-/// that what an older version left is found. Kinds that a manifest adds are watched from then on; a kind that only a status names never is, for anybody may have
-/// written that.
-pub(super) const FROM_THE_START: &[(&str, &str)] = &[
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "DaemonSet"),
-    ("v1", "Service"),
-    ("v1", "ConfigMap"),
-    ("v1", "ServiceAccount"),
-    ("rbac.authorization.k8s.io/v1", "Role"),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
-    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
-    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
-    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
-    ("autoscaling/v2", "HorizontalPodAutoscaler"),
-    ("policy/v1", "PodDisruptionBudget"),
-    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
-    ("v1", "ResourceQuota"),
-    (API_VERSION, KIND),
-];
 
 /// The index; clones share it.
 #[derive(Clone)]
@@ -168,7 +144,7 @@ impl Index {
 
     /// Watches the kinds that are watched from the start.
     pub fn watch_from_the_start(&self) {
-        for (api_version, kind) in FROM_THE_START {
+        for (api_version, kind) in INITIAL_KINDS {
             self.watch(api_version, kind);
         }
     }
@@ -207,7 +183,7 @@ impl Index {
 
     /// What is known of an object.
     #[must_use]
-    pub fn get(&self, key: &ObjectKey) -> Option<Known> {
+    pub fn get(&self, key: &ObjectKey) -> Option<CachedObject> {
         let state = self.state();
         let known = state.objects.get(key)?.clone();
         Some(state.mark(key, known))
@@ -220,14 +196,14 @@ impl Index {
     }
 
     /// All objects.
-    pub(super) fn objects(&self) -> Vec<(ObjectKey, Known)> {
+    pub(super) fn objects(&self) -> Vec<(ObjectKey, CachedObject)> {
         let state = self.state();
         state.objects.iter().map(|(key, known)| (key.clone(), state.mark(key, known.clone()))).collect()
     }
 
     /// The objects that say they are of this owner.
     #[must_use]
-    pub fn owned_by(&self, owner: &OwnerId) -> Vec<(ObjectKey, Known)> {
+    pub fn owned_by(&self, owner: &OwnerId) -> Vec<(ObjectKey, CachedObject)> {
         let state = self.state();
         let found = state.objects.iter().filter(|(_, known)| known.owner == *owner);
         found.map(|(key, known)| (key.clone(), state.mark(key, known.clone()))).collect()
@@ -345,11 +321,11 @@ impl Index {
 
     fn upsert(&self, id: &Kind, resource: &ApiResource, object: &Meta, is_listing: bool) -> ObjectKey {
         let key = key_of(resource, object);
-        if !counts(&key.kind, &object.metadata) {
+        if !is_managed(&key.kind, &object.metadata) {
             self.forget(&key);
             return key;
         }
-        let mut known = Known::of(&id.0, object);
+        let mut known = CachedObject::of(&id.0, &object.metadata);
         let (before, is_same) = {
             let mut state = self.state();
             let before = state.objects.get(&key);
@@ -402,7 +378,7 @@ impl Index {
         self.wake_owners(|_, _| true);
     }
 
-    fn wake_owners(&self, is_concerned: impl Fn(&ObjectKey, &Known) -> bool) {
+    fn wake_owners(&self, is_concerned: impl Fn(&ObjectKey, &CachedObject) -> bool) {
         let owners: BTreeSet<OwnerId> = {
             let state = self.state();
             let concerned = state.objects.iter().filter(|(key, known)| is_concerned(key, known));
@@ -429,7 +405,7 @@ impl Index {
 
 impl State {
     /// Says whether what is known is still to be relied on.
-    fn mark(&self, key: &ObjectKey, known: Known) -> Known {
+    fn mark(&self, key: &ObjectKey, known: CachedObject) -> CachedObject {
         let sight = self.kinds.get(&(known.api_version.clone(), key.kind.clone()));
         let is_stale = sight.is_none_or(|sight| sight.blindness(Instant::now()).is_some());
         known.marked(is_stale)
@@ -442,13 +418,6 @@ fn label_of((api_version, kind): &Kind) -> String {
         Some((group, _)) => format!("{group}/{kind}"),
         None => kind.clone(),
     }
-}
-
-/// Whether an object with an owner's labels is one that was installed. An IstioOperator resource is one only if it is the
-/// record of an installation: somebody may have made a new one out of such a record, labels and all.
-pub(super) fn counts(kind: &str, metadata: &ObjectMeta) -> bool {
-    let is_record = || metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE));
-    is_ours(metadata) && (kind != KIND || is_record())
 }
 
 fn key_of(resource: &ApiResource, object: &Meta) -> ObjectKey {

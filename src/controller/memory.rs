@@ -2,51 +2,17 @@
 //!
 //! Guarantee: it saves requests, and no more. Losing it costs reads, never writes.
 
-use super::fights::Fights;
 use super::statuses::version_of;
 use super::{cleanup, held};
 use crate::api::RECONCILE_AT;
-use crate::api::component::Component;
 use crate::api::status::InstallStatus;
 use crate::controller::status::{Verdict, bounded};
-use crate::install::readiness::Readiness;
-use crate::object::ObjectKey;
-use crate::object::OwnerId;
+use crate::install;
 use crate::object::inventory::{self, Inventory};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
-use std::collections::hash_map::DefaultHasher;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{Hash, Hasher};
 use std::time::{Duration, Instant};
-
-/// How an object stands to the resource that wants it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// It is the resource's.
-    Own,
-    /// It is annotated to be left alone.
-    Ignored,
-    /// Another resource has it, and wants the same.
-    Shared(OwnerId),
-    /// Another resource has it, and wants something else in these fields.
-    Conflict(OwnerId, Vec<String>),
-    /// The API server does not take it as it is wanted; why.
-    Rejected(String),
-}
-
-/// What was last seen of an object that was looked at.
-#[derive(Clone)]
-pub(super) struct Seen {
-    pub digest: u64,
-    pub api_version: String,
-    pub uid: String,
-    /// Empty where it has to be looked at again in any case.
-    pub resource_version: String,
-    pub readiness: Readiness,
-    pub standing: Standing,
-}
 
 /// What is remembered of a resource between passes: only what saves requests, and what the status says. Losing it costs
 /// reads, never writes.
@@ -62,17 +28,13 @@ pub(super) struct Memory {
     pub told: Option<Instant>,
     /// Whether it may have been written otherwise since: the answer to a write was lost.
     pub is_status_lost: bool,
-    /// What the resource has.
-    pub inventory: Inventory,
-    pub objects: HashMap<ObjectKey, Seen>,
-    pub fights: Fights,
+    /// What the resource has, and what was seen of it.
+    pub install: install::State,
     /// The generation of the spec that all this is about.
     pub generation: i64,
     pub failures: u32,
     /// Since when something fails.
     pub failing_since: Option<Instant>,
-    /// Since when a component is waited for.
-    pub waiting_since: BTreeMap<Component, Instant>,
     /// Who uses the control planes that stay.
     pub users: held::Answers,
     pub deletion: cleanup::Deletion,
@@ -87,7 +49,7 @@ impl Memory {
         if self.uid != uid {
             *self = Self { uid, ..Self::default() };
             self.take_status(resource);
-            self.inventory = inventory_of(&self.status());
+            self.install = install::State::new(inventory_of(&self.status()));
         } else if version_of(resource.resource_version().as_deref()) >= self.status_version {
             // Also in the version that we have written: what somebody else wrote just before is still in it.
             self.take_status(resource);
@@ -97,7 +59,7 @@ impl Memory {
             // What failed, or took long, was about another spec.
             self.generation = generation;
             (self.failures, self.failing_since) = (0, None);
-            self.waiting_since.clear();
+            self.install.begin_anew();
         }
     }
 
@@ -105,7 +67,7 @@ impl Memory {
     pub fn obey(&mut self, resource: &DynamicObject) {
         let Some(request) = request_of(resource).filter(|request| *request != self.asked) else { return };
         if self.known().last_handled_reconcile_at.as_ref() != Some(&request) {
-            self.objects.clear();
+            self.install.forget_objects();
             self.users.clear();
             self.failures = 0;
         }
@@ -127,16 +89,6 @@ impl Memory {
             && conditions.any(|c| c.r#type == "Ready" && c.reason == Verdict::Failed(String::new()).reason());
         let since = *self.failing_since.get_or_insert_with(Instant::now);
         if is_known || since.elapsed() >= LASTS { Verdict::Failed(what) } else { Verdict::Retrying(what) }
-    }
-
-    /// Changes whenever something of the resource was written or seen to have changed.
-    pub fn progress(&self) -> u64 {
-        let hash = |value: &(&ObjectKey, &String)| {
-            let mut hasher = DefaultHasher::new();
-            value.hash(&mut hasher);
-            hasher.finish()
-        };
-        self.objects.iter().map(|(key, seen)| hash(&(key, &seen.resource_version))).fold(0, std::ops::BitXor::bitxor)
     }
 
     /// The status; null where there is none.

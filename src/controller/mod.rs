@@ -30,27 +30,19 @@
 //! | `reach` | what a resource may install where |
 //! | `leader` | which of several operators works |
 
-mod bring;
 pub mod claims;
 mod cleanup;
-mod downgrade;
+mod engine;
 mod events;
 mod facts;
-mod fights;
 mod held;
 pub mod index;
-mod install;
-mod known;
 mod memory;
-mod owned;
-mod preview;
-mod prune;
+mod outcome;
 pub mod rbac;
 pub mod reach;
 mod reconcile;
-mod record;
 mod report;
-mod scaling;
 mod sight;
 mod state;
 pub mod status;
@@ -58,8 +50,6 @@ mod statuses;
 mod tags;
 mod tally;
 mod usage;
-mod wave;
-mod webhooks;
 
 use crate::api::INSTALLED_STATE;
 use crate::api::status::InstallStatus;
@@ -81,7 +71,7 @@ use kube::runtime::reflector::store::{Store, Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, ResourceExt};
-use memory::{Memory, Seen, Standing, inventory_of};
+use memory::{Memory, inventory_of};
 use serde_json::Value;
 use statuses::{Statuses, version_of};
 use std::collections::{BTreeSet, HashMap};

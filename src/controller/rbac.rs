@@ -2,9 +2,8 @@
 //! allow, for Kubernetes lets nobody grant more than they have. Nothing is written by hand but the first, so that a chart
 //! that renders a new kind shows up here; `escalate` and `bind`, which would allow everything, are not needed.
 
-use super::index::FROM_THE_START;
 use crate::api::{GROUP, KIND, PLURAL};
-use crate::install::plan;
+use crate::install::{INITIAL_KINDS, plan};
 use crate::object::Object;
 use crate::object::inventory::group_of;
 use crate::release::Package;
@@ -54,7 +53,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
     for (group, resources, verbs) in OWN {
         resources.iter().for_each(|resource| allow(&mut rules, group, resource, &[], verbs));
     }
-    for (api_version, kind) in FROM_THE_START.iter().filter(|(_, kind)| !plan::is_kept(kind)) {
+    for (api_version, kind) in INITIAL_KINDS.iter().filter(|(_, kind)| !plan::is_never_deleted(kind)) {
         allow(&mut rules, group_of(api_version), &plural(kind), &[], &["get", "list", "watch", "delete"]);
     }
     for spec in specs(&package.profiles().names().collect::<Vec<_>>()) {
@@ -62,7 +61,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
         let request = request::from_resource(&resource);
         let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::Full)?;
         for object in manifests.objects() {
-            let verbs: &[&str] = if plan::is_kept(object.kind()) {
+            let verbs: &[&str] = if plan::is_never_deleted(object.kind()) {
                 &["get", "list", "watch", "create", "patch"]
             } else {
                 &["get", "list", "watch", "create", "patch", "delete"]

@@ -1,20 +1,18 @@
 //! One pass over one resource.
 
-use super::events;
-use super::install::{Pass, Wanted, sooner};
-use super::report::{report, report_paused};
+use super::held::{Held, Told};
+use super::report::{is_wait_worth_telling, report, report_paused};
 use super::usage::{self, ControlPlane};
-use super::{
-    Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, revision, since, tags, tally, webhooks,
-};
-use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
+use super::{Claim, Context, Memory, cleanup, events, held, outcome, revision, since, tags, tally};
+use crate::api::{ALLOW_DOWNGRADE, DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::UNREADABLE;
 use crate::controller::status::{Findings, Verdict};
-use crate::object::OwnerId;
+use crate::failure::Retry;
+use crate::install::{Draft, Failure, Kept, Options, Plan, downgrade, installed_state};
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectError};
+use crate::object::{Object, ObjectError, OwnerId};
 use crate::render::{self, RenderError};
 use helm_template::threads;
 use kube::ResourceExt;
@@ -35,24 +33,37 @@ const LONGEST_NAME: usize = 63;
 /// How soon the reason of a wait is looked at again: pods, which say it, are not watched.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// Why a pass could not finish; it is tried again.
+/// Why a reconcile could not finish. All of these may pass, and are tried again.
 #[derive(Debug, thiserror::Error)]
-pub enum PassError {
+pub enum ReconcileError {
     /// A request failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// Objects could not be written.
+    /// The release package cannot be read, or rendering ran out of time.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// Objects could not be written or deleted.
+    #[error("{}", texts(.0))]
+    Install(Vec<Failure>),
+    /// What the resource installed could not be deleted.
     #[error("{0}")]
-    Objects(String),
+    Delete(String),
+    /// The record of the installation has no name.
+    #[error("the record of the installation {0}")]
+    Record(#[from] ObjectError),
     /// Rendering was cut short by the end of the process.
     #[error("rendering did not finish")]
     Interrupted,
 }
 
+fn texts(failures: &[Failure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 /// After a failed pass: again, later each time, up to a minute, and not all at once.
 #[allow(clippy::needless_pass_by_value)] // the signature that the queue calls
-pub(super) fn retry(resource: Arc<DynamicObject>, error: &PassError, context: Arc<Context>) -> Action {
-    let id = id_of(&resource);
+pub(super) fn retry(resource: Arc<DynamicObject>, error: &ReconcileError, context: Arc<Context>) -> Action {
+    let id = OwnerId::of(&resource.metadata);
     // Outside of the pass, so outside of its span.
     let failures = context.memory(&id).try_lock().map_or(1, |mut memory| {
         memory.failures = memory.failures.saturating_add(1);
@@ -75,13 +86,9 @@ fn jitter(id: &OwnerId, attempt: u32) -> u32 {
     (hasher.finish() & 0xffff) as u32
 }
 
-fn id_of(resource: &DynamicObject) -> OwnerId {
-    OwnerId::of(&resource.metadata)
-}
-
 /// One pass.
-pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, PassError> {
-    let id = id_of(&resource);
+pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    let id = OwnerId::of(&resource.metadata);
     let span = tracing::info_span!(
         "pass",
         namespace = id.namespace,
@@ -100,8 +107,7 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
     result
 }
 
-async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, PassError> {
-    let is_deleted = resource.metadata.deletion_timestamp.is_some();
+async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
     if is_of_another_operator(resource, context) {
         context.mark_read(id);
         return Ok(Action::await_change());
@@ -112,7 +118,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let memory = context.memory(id);
     let mut memory = memory.lock().await;
     memory.begin(resource);
-    if is_deleted {
+    if resource.metadata.deletion_timestamp.is_some() {
         return delete(resource, context, id, &mut memory).await;
     }
     memory.obey(resource);
@@ -120,51 +126,38 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     if !is_dry_run {
         add_finalizer(resource, context).await?;
     }
+    tell_start(resource, context, &mut memory).await?;
+    match prepare(resource, context, id, &mut memory).await {
+        Ok(Ok(prepared)) if is_dry_run => preview(resource, context, id, &mut memory, &prepared).await,
+        Ok(Ok(prepared)) => install(resource, context, id, &mut memory, prepared).await,
+        Ok(Err(verdict)) => refuse(resource, context, id, &mut memory, verdict).await,
+        Err(error) => {
+            let failed = memory.failed(error.to_string());
+            let findings = Findings::of(failed, resource.metadata.generation.unwrap_or_default());
+            report(resource, context, &mut memory, &findings).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Says of a spec that was not seen before that it is worked on.
+async fn tell_start(resource: &DynamicObject, context: &Context, memory: &mut Memory) -> Result<(), ReconcileError> {
     let generation = resource.metadata.generation.unwrap_or_default();
     let seen = memory.known().observed_generation;
     if seen != Some(generation) {
         let reason = if seen.is_none() { "create" } else { "update_generation" };
         context.metrics.count("reconcile_request", [("reason", reason)]);
-        report(resource, context, &mut memory, &Findings::of(Verdict::Started, generation)).await?;
+        report(resource, context, memory, &Findings::of(Verdict::Started, generation)).await?;
     }
-    let mut built = match build(resource, context).await? {
-        Ok(built) => built,
-        Err(verdict) => return refuse(resource, context, id, &mut memory, verdict).await,
-    };
-    let plane = built.plane.take();
-    let wanted = match prepare(resource, context, id, &mut memory, &mut built).await {
-        Ok(Ok(wanted)) => wanted,
-        Ok(Err(verdict)) => return refuse(resource, context, id, &mut memory, verdict).await,
-        Err(error) => {
-            let failed = memory.failed(error.to_string());
-            report(resource, context, &mut memory, &Findings::of(failed, generation)).await?;
-            return Err(error);
-        }
-    };
-    if is_dry_run {
-        context.mark_read(id);
-        let preview = preview::preview(context, id, &memory, &wanted).await?;
-        report(resource, context, &mut memory, &preview::findings(preview, generation)).await?;
-        return Ok(Action::await_change());
-    }
-    let claim = Claim {
-        since: since(resource),
-        version: wanted.manifests.version.clone(),
-        revision: wanted.manifests.revision.clone(),
-        is_current: true,
-        keys: wanted.keys(),
-    };
-    context.wake(context.claims.set(id, Some(claim)));
-    context.mark_read(id);
-    install(resource, context, id, &mut memory, &wanted, plane).await
+    Ok(())
 }
 
 /// Touches nothing of what a resource has. Of a record there is nothing to say either.
-async fn leave_alone(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, PassError> {
+async fn leave_alone(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
     context.mark_read(id);
     if resource.metadata.deletion_timestamp.is_some() {
         // Hands off means that what is installed stays; it must not mean that the resource stays for ever.
-        cleanup::let_go(resource, context, id).await?;
+        cleanup::remove_finalizer(resource, context, id).await?;
     } else if !is_record(resource) {
         let memory = context.memory(id);
         let mut memory = memory.lock().await;
@@ -181,7 +174,7 @@ async fn delete(
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
-) -> Result<Action, PassError> {
+) -> Result<Action, ReconcileError> {
     if !context.is_all_read() {
         // What another resource wants too stays, and that is not known yet.
         return Ok(Action::requeue(READ_SOON));
@@ -190,49 +183,46 @@ async fn delete(
     if !memory.deletion.is_held() {
         return Ok(action);
     }
-    let Ok(mut built) = build(resource, context).await? else { return Ok(action) };
-    let Ok(wanted) = prepare(resource, context, id, memory, &mut built).await? else { return Ok(action) };
-    match Pass::new(context, id, memory, &wanted).repair_all(&wanted).await {
-        Some(failure) => Err(PassError::Objects(failure)),
-        None => Ok(action),
-    }
+    let Ok(Prepared { plan, .. }) = prepare(resource, context, id, memory).await? else { return Ok(action) };
+    let outcome = context.engine().repair(id, &plan, &mut memory.install).await;
+    if outcome.failures.is_empty() { Ok(action) } else { Err(ReconcileError::Install(outcome.failures)) }
 }
 
-/// Reads what has to be known before anything is written: whether it may be, and what stays of what the resource has.
-async fn prepare<'a>(
+/// What is to be done for a resource.
+struct Prepared {
+    plan: Plan,
+    /// What stays although the spec does not want it.
+    held: Vec<Told>,
+    control_plane: Option<ControlPlane>,
+}
+
+/// Reads what has to be known before anything is written: what the spec comes to, whether it may be written, and what stays of
+/// what the resource has. Else gives what there is to say of a spec of which nothing is written.
+async fn prepare(
     resource: &DynamicObject,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
-    built: &'a mut Built,
-) -> Result<Result<Wanted<'a>, Verdict>, PassError> {
-    let is_default_tagged = webhooks::is_default_tagged(context, &built.manifests).await;
-    if is_default_tagged {
-        webhooks::deactivate_default(&mut built.manifests);
+) -> Result<Result<Prepared, Verdict>, ReconcileError> {
+    let engine = context.engine();
+    let Built { manifests, record, control_plane } = match build(resource, context).await? {
+        Ok(built) => built,
+        Err(verdict) => return Ok(Err(verdict)),
+    };
+    let draft = Draft::new(&engine, manifests, record).await;
+    let allowed = resource.annotations().get(ALLOW_DOWNGRADE).map(String::as_str);
+    if let Some(downgrade) = downgrade::forbid(&engine, &memory.install, draft.manifests(), allowed).await? {
+        return Ok(Err(Verdict::Blocked("Downgrade", downgrade.to_string())));
     }
-    let Built { manifests, record, .. } = built;
-    let (held, unwanted, replaced) = Default::default();
-    let mut wanted = Wanted { manifests, record, held, unwanted, replaced };
-    if let Some(why) = downgrade::forbid(context, resource, memory, wanted.manifests).await? {
-        return Ok(Err(Verdict::Blocked("Downgrade", why)));
-    }
-    wanted.unwanted = prune::unwanted(context, id, memory, &wanted.keys()).await?;
-    wanted.held = held::held(context, resource, id, memory, wanted.manifests, &wanted.unwanted).await?;
-    let tags = tags::held(context, resource, wanted.manifests, &wanted.unwanted, &wanted.held).await?;
-    wanted.held.extend(tags);
-    wanted.replaced = webhooks::replaced(context, &wanted.unwanted, wanted.manifests).await?;
-    for held in &mut wanted.held {
-        if let Some(manifests) = held.manifests.as_mut().filter(|_| is_default_tagged) {
-            webhooks::deactivate_default(manifests);
-        }
-        let superseded = held.manifests.as_ref().map(|manifests| webhooks::superseded(manifests, wanted.manifests));
-        held.give_up(&wanted.replaced.old);
-        held.give_up(&superseded.unwrap_or_default());
-    }
-    wanted.held.retain(|held| !held.keys.is_empty());
-    let kept = wanted.keys();
-    wanted.unwanted.retain(|object| !kept.contains(&object.key));
-    Ok(Ok(wanted))
+    let candidates = draft.candidates(&engine, id, &mut memory.install).await?;
+    let mut held = held::held(context, resource, id, memory, draft.manifests(), &candidates).await?;
+    let tags = tags::held(context, resource, draft.manifests(), &candidates, &held).await?;
+    held.extend(tags);
+    let (held, kept): (Vec<Told>, Vec<Kept>) = held.into_iter().map(Held::split).unzip();
+    let plan = draft.plan(&engine, candidates, kept).await?;
+    let stays = held.into_iter().zip(plan.kept()).filter(|(_, kept)| !kept.keys.is_empty());
+    let held = stays.map(|(held, _)| held).collect();
+    Ok(Ok(Prepared { plan, held, control_plane }))
 }
 
 /// What is wrong with a resource before its spec is looked into.
@@ -249,14 +239,14 @@ fn unreadable(resource: &DynamicObject) -> Option<String> {
     })
 }
 
-/// Ends a pass that must not touch what is installed, until something changes.
+/// Ends a reconcile that must not touch what is installed, until something changes.
 async fn refuse(
     resource: &DynamicObject,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
     verdict: Verdict,
-) -> Result<Action, PassError> {
+) -> Result<Action, ReconcileError> {
     let generation = resource.metadata.generation.unwrap_or_default();
     context.wake(context.claims.outdate(id));
     context.mark_read(id);
@@ -265,37 +255,70 @@ async fn refuse(
     Ok(Action::await_change())
 }
 
+/// Says what would be done.
+async fn preview(
+    resource: &DynamicObject,
+    context: &Context,
+    id: &OwnerId,
+    memory: &mut Memory,
+    prepared: &Prepared,
+) -> Result<Action, ReconcileError> {
+    context.mark_read(id);
+    let preview = context.engine().preview(id, &prepared.plan, &memory.install).await?;
+    let generation = resource.metadata.generation.unwrap_or_default();
+    report(resource, context, memory, &outcome::previewed(preview, generation)).await?;
+    Ok(Action::await_change())
+}
+
 /// Installs what is wanted, and tells what came of it.
-#[tracing::instrument(level = "debug", skip_all, fields(version = wanted.manifests.version))]
+#[tracing::instrument(level = "debug", skip_all, fields(version = prepared.plan.manifests().version))]
 async fn install(
     resource: &DynamicObject,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
-    wanted: &Wanted<'_>,
-    plane: Option<ControlPlane>,
-) -> Result<Action, PassError> {
+    prepared: Prepared,
+) -> Result<Action, ReconcileError> {
+    let Prepared { plan, held, control_plane } = prepared;
+    claim(resource, context, id, &plan);
     let generation = resource.metadata.generation.unwrap_or_default();
-    let before = memory.progress();
-    let mut installed = Pass::new(context, id, memory, wanted).install(wanted, generation).await;
-    let settled = usage::settle(context, resource, id, plane, &memory.known(), &mut installed.findings).await;
-    installed.again = sooner(installed.again, settled);
-    let untold = report(resource, context, memory, &installed.findings).await?;
-    for note in &installed.notes {
-        events::publish(context, resource, note).await;
+    let before = memory.install.progress();
+    let options = Options { explain_waits: is_wait_worth_telling(context, memory) };
+    let outcome = context.engine().apply(id, &plan, &mut memory.install, options).await;
+    let mut findings = outcome::findings(memory, &plan, &held, &context.index.blind(), &outcome, generation);
+    let settled = usage::settle(context, resource, id, control_plane, &memory.known(), &mut findings).await;
+    let untold = report(resource, context, memory, &findings).await?;
+    for note in outcome::notes(&outcome) {
+        events::publish(context, resource, &note).await;
     }
-    let result = if installed.failure.is_none() { "ok" } else { "failed" };
+    let failures: Vec<_> = outcome.failures.into_iter().filter(|failure| !failure.is_final()).collect();
+    let result = if failures.is_empty() { "ok" } else { "failed" };
     context.metrics.count("reconcile", [("result", result)]);
-    if let Some(failure) = installed.failure {
-        // What gets on gets on soon.
-        if memory.progress() != before {
-            memory.failures = 0;
-        }
-        return Err(PassError::Objects(failure));
+    // After progress, what is left is tried again soon.
+    if failures.is_empty() || memory.install.progress() != before {
+        memory.failures = 0;
     }
-    memory.failures = 0;
-    let look = (installed.findings.verdict != Verdict::Healthy).then_some(LOOK_AGAIN);
-    Ok(sooner(sooner(look, untold), installed.again).map_or_else(Action::await_change, Action::requeue))
+    if !failures.is_empty() {
+        return Err(ReconcileError::Install(failures));
+    }
+    let look = (findings.verdict != Verdict::Healthy).then_some(LOOK_AGAIN);
+    let held = held.iter().filter_map(|held| held.again).min();
+    let next = [look, untold, settled, outcome.again, held].into_iter().flatten().min();
+    Ok(next.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Says what a resource wants from now on, and has those looked at whom that concerns.
+fn claim(resource: &DynamicObject, context: &Context, id: &OwnerId, plan: &Plan) {
+    let manifests = plan.manifests();
+    let claim = Claim {
+        since: since(resource),
+        version: manifests.version.clone(),
+        revision: manifests.revision.clone(),
+        is_current: true,
+        keys: plan.keys(),
+    };
+    context.wake(context.claims.set(id, Some(claim)));
+    context.mark_read(id);
 }
 
 fn is_of_another_operator(resource: &DynamicObject, context: &Context) -> bool {
@@ -329,42 +352,37 @@ async fn add_finalizer(resource: &DynamicObject, context: &Context) -> Result<()
 struct Built {
     manifests: Manifests,
     record: Object,
-    plane: Option<ControlPlane>,
+    control_plane: Option<ControlPlane>,
 }
 
 /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing may
 /// be installed.
 #[tracing::instrument(level = "debug", skip_all, fields(generation = resource.metadata.generation))]
-async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, Verdict>, PassError> {
+async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, Verdict>, ReconcileError> {
     if let Some(why) = unreadable(resource) {
         return Ok(Err(Verdict::Invalid(why)));
     }
-    let id = id_of(resource);
-    let input = serde_json::to_value(resource).unwrap_or_default();
+    let id = OwnerId::of(&resource.metadata);
+    let input = json!({ "metadata": resource.metadata, "spec": resource.data.get("spec") });
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
-    let (claims, privileged) = (Arc::clone(&context.claims), context.config.privileged.clone());
-    let work = move || {
-        let mut manifests = match threads::alone(|| render::from_resource(&input, &facts, &package)) {
-            Ok(manifests) => manifests,
-            Err(error) => return Ok(Err(error)),
-        };
-        let plane = usage::control_plane(&manifests);
-        let refusal = privileged.refusal(&id.namespace, &manifests);
-        let is_taken = claims.is_record_name_taken(&id, &manifests.revision);
-        let name_of = if is_taken { record::distinct_name } else { record::name };
-        let record_name = name_of(&id.name, &manifests.revision);
-        let record = record::record((&id.namespace, &id.name), &record_name, &mut manifests)?;
-        Ok(Ok((Built { manifests, record, plane }, refusal)))
+    let work = move || threads::alone(|| render::from_resource(&input, &facts, &package));
+    let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
+    tally::count_build(&context.metrics, resource, rendered.as_ref());
+    let mut manifests = match rendered {
+        Ok(manifests) => manifests,
+        Err(error) if error.retry() == Retry::Backoff => return Err(error.into()),
+        Err(error) => return Ok(Err(Verdict::Invalid(error.to_string()))),
     };
-    let result: Result<_, ObjectError> = tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)?;
-    let result: Result<_, RenderError> = result.map_err(|error| PassError::Objects(error.to_string()))?;
-    tally::count_build(&context.metrics, resource, result.as_ref().map(|(built, _)| &built.manifests));
     // Why a resource of this namespace may not have it.
-    Ok(match result {
-        Ok((built, None)) => Ok(built),
-        Ok((_, Some(why))) => Err(Verdict::Invalid(why)),
-        Err(error) => Err(Verdict::Invalid(error.to_string())),
-    })
+    if let Some(why) = context.config.privileged.refusal(&id.namespace, &manifests) {
+        return Ok(Err(Verdict::Invalid(why)));
+    }
+    let control_plane = usage::control_plane(&manifests);
+    let is_taken = context.claims.is_record_name_taken(&id, &manifests.revision);
+    let name_of = if is_taken { installed_state::distinct_name } else { installed_state::name };
+    let record_name = name_of(&id.name, &manifests.revision);
+    let record = installed_state::record((&id.namespace, &id.name), &record_name, &mut manifests)?;
+    Ok(Ok(Built { manifests, record, control_plane }))
 }
 
 #[cfg(test)]

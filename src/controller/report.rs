@@ -38,7 +38,7 @@ pub(super) async fn report(
     findings: &Findings,
 ) -> Result<Option<Duration>, ClusterError> {
     let (before, old) = known(resource, context, memory).await?;
-    let mut new = status::compute(&old, findings, inventory::to_lines(&memory.inventory), &now());
+    let mut new = status::compute(&old, findings, inventory::to_lines(&memory.install.inventory), &now());
     if findings.verdict != Verdict::Started {
         new.last_handled_reconcile_at = request_of(resource).or(new.last_handled_reconcile_at);
     }

@@ -62,8 +62,8 @@ impl Context {
                 "pass": memory.map(|memory| json!({
                     "generation": memory.generation,
                     "failures": memory.failures,
-                    "inventory": memory.inventory.len(),
-                    "objectsThatNeedNoRead": memory.objects.len(),
+                    "inventory": memory.install.inventory.len(),
+                    "objectsThatNeedNoRead": memory.install.observed_count(),
                     "statusOfVersion": memory.status_version,
                 })),
             })

@@ -7,13 +7,13 @@
 
 use super::Context;
 use super::held::{ASK_AGAIN, Held, is_insisted};
-use super::prune::Unwanted;
 use super::usage;
-use super::webhooks;
 use crate::api::FORCE_PRUNE;
 use crate::api::status::HeldRevision;
 use crate::cluster::ClusterError;
 use crate::controller::status::bounded;
+use crate::install::Candidate;
+use crate::install::webhooks;
 use crate::object::labels::{DEFAULT, REVISION, TAG};
 use crate::object::manifests::Manifests;
 use kube::ResourceExt;
@@ -28,11 +28,11 @@ pub(super) async fn held(
     context: &Context,
     resource: &DynamicObject,
     wanted: &Manifests,
-    unwanted: &[Unwanted],
+    unwanted: &[Candidate],
     planes: &[Held],
 ) -> Result<Vec<Held>, ClusterError> {
     let mut held = vec![];
-    let is_kept = |object: &&Unwanted| planes.iter().any(|plane| plane.keys.contains(&object.key));
+    let is_kept = |object: &&Candidate| planes.iter().any(|plane| plane.kept.keys.contains(&object.key));
     for object in unwanted.iter().filter(|object| object.key.kind == webhooks::KIND && !is_kept(object)) {
         let Some(live) = context.cluster.get(&object.entry.api_version, &object.key).await? else { continue };
         let label = |name: &str| live.labels().get(name).map_or("", String::as_str);
@@ -43,7 +43,7 @@ pub(super) async fn held(
         if tag.is_empty() || !is_served || is_insisted(resource, tag) {
             continue;
         }
-        if tag == DEFAULT && webhooks::has_unnamed(context, wanted).await? {
+        if tag == DEFAULT && webhooks::has_unnamed(&context.engine(), wanted).await? {
             continue;
         }
         let insist = format!("annotate the resource {FORCE_PRUNE}={tag} to remove it all the same");

@@ -1,5 +1,52 @@
-//! Makes a cluster match manifests.
+//! The install engine: makes a cluster match what an installation wants.
+//!
+//! ```text
+//! Manifests → Draft → Plan → apply → Outcome        remains → delete
+//! ```
+//!
+//! It is a library: the controller calls it with watches, other resources and metrics around it, a command with a client
+//! alone ([`Engine::alone`]). What happens is told to a [`Listener`]; what is remembered between two runs is in a [`State`].
+//!
+//! | module | in → out |
+//! |---|---|
+//! | [`plan`] | manifests, and what the cluster has → waves, and what is to be deleted |
+//! | `run`, `wave`, `object` | a plan → an [`Outcome`]: of the whole, of a component, of an object |
+//! | [`fields`] | a wanted and a live object → the fields in which they differ, whose they are |
+//! | [`readiness`] | a live object → whether it is ready, and why not |
+//! | `prune`, [`remains`] | what a resource has and no longer wants; all that it has |
+//! | [`preview`] | a plan → what applying it would do |
+//! | [`installed_state`] | manifests → the record of an installation, and back |
+//! | [`downgrade`] | that no control plane is moved to an older release |
+//! | [`webhooks`] | which webhook injects which pods |
+//! | `repairs`, `autoscaling`, [`cached`], [`provenance`] | how fast what others change is repaired; whose replicas are; what is known without a read; what a live object tells of itself |
+//!
+//! Guarantees: nothing is written over what is as it should be; nothing waits for readiness, one run does what can be done
+//! now; a component is applied once those it needs are ready, and what is installed is repaired at any time; what others have
+//! set, and what another resource has, is left alone; nothing is deleted that something may still need. Every call is safe to
+//! cancel.
 
-pub mod apply;
+mod autoscaling;
+pub mod cached;
+pub mod downgrade;
+mod engine;
+pub mod fields;
+pub mod installed_state;
+mod object;
+mod outcome;
 pub mod plan;
+pub mod preview;
+pub mod provenance;
+mod prune;
 pub mod readiness;
+pub mod remains;
+mod repairs;
+mod run;
+mod state;
+mod wave;
+pub mod webhooks;
+
+pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, Listener, NoCache, NoOthers, Others, Silent};
+pub use outcome::{ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, summary};
+pub use plan::{Candidate, Draft, Kept, Plan};
+pub use run::Options;
+pub use state::{ObjectState, Observed, State};

@@ -1,9 +1,20 @@
-//! What is to be done, and in which order: desired objects against what is known of the cluster.
+//! What is to be done, and in which order: wanted objects against what is known of the cluster.
+//!
+//! ```text
+//! manifests + record → Draft → candidates for deletion → (what stays all the same) → Plan
+//! ```
+//!
+//! A [`Plan`] can be built only here. Nothing is written.
 
+use super::autoscaling::Autoscalers;
+use super::webhooks::{self, Replaced};
+use super::{Engine, State, prune};
 use crate::api::component::Component;
+use crate::cluster::ClusterError;
+use crate::object::inventory::Entry;
 use crate::object::manifests::{Manifests, Part};
-use crate::object::{Object, ObjectKey, order};
-use std::collections::BTreeMap;
+use crate::object::{Object, ObjectKey, OwnerId, order};
+use std::collections::BTreeSet;
 
 /// The objects of a component, in steps; the objects of one step may be written at once.
 pub struct Wave<'a> {
@@ -11,6 +22,182 @@ pub struct Wave<'a> {
     pub component: Component,
     /// The steps, none of them empty.
     pub steps: Vec<Vec<&'a Object>>,
+}
+
+/// An object that a resource has and that its spec does not want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its version and uid.
+    pub entry: Entry,
+    /// The component that it is of, as far as that is known.
+    pub component: Option<Component>,
+    /// The revision that it says it is of, `default` for the unnamed one; `None` where nothing on it says so.
+    pub revision: Option<String>,
+}
+
+/// Objects that stay although the spec does not want them, such as those of a control plane that is in use.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Everything that stays.
+    pub keys: BTreeSet<ObjectKey>,
+    /// Objects as they should be, where that is known: these are repaired.
+    pub manifests: Option<Manifests>,
+}
+
+impl Kept {
+    /// Lets go of these objects.
+    pub fn give_up(&mut self, keys: &BTreeSet<ObjectKey>) {
+        self.keys.retain(|key| !keys.contains(key));
+        for part in self.manifests.iter_mut().flat_map(|manifests| &mut manifests.parts) {
+            part.objects.retain(|object| !keys.contains(&object.key()));
+        }
+    }
+}
+
+/// What a resource wants, before it is known what of it has to stay that it does not want.
+pub struct Draft {
+    manifests: Manifests,
+    record: Object,
+    is_default_tagged: bool,
+}
+
+impl Draft {
+    /// Of manifests, and the record of the installation that is written once all is applied. While there is the revision tag
+    /// `default`, the webhook of the unnamed revision selects nothing.
+    pub async fn new(engine: &Engine<'_>, mut manifests: Manifests, record: Object) -> Self {
+        let is_default_tagged = webhooks::is_default_tagged(engine, &manifests).await;
+        if is_default_tagged {
+            webhooks::deactivate_default(&mut manifests);
+        }
+        Self { manifests, record, is_default_tagged }
+    }
+
+    /// What is wanted.
+    #[must_use]
+    pub fn manifests(&self) -> &Manifests {
+        &self.manifests
+    }
+
+    /// What the resource has beside it, and what nobody else wants either. Objects of the inventory that turn out not to be the
+    /// resource's any more leave it.
+    ///
+    /// # Errors
+    /// What the resource has cannot be read.
+    pub async fn candidates(
+        &self,
+        engine: &Engine<'_>,
+        owner: &OwnerId,
+        state: &mut State,
+    ) -> Result<Vec<Candidate>, ClusterError> {
+        let mut wanted = self.manifests.keys();
+        wanted.insert(self.record.key());
+        prune::candidates(engine, owner, state, &wanted).await
+    }
+
+    /// The plan. Of what is `kept`, webhooks that would inject the same pods as some that are wanted are given up.
+    ///
+    /// # Errors
+    /// Webhooks cannot be read.
+    pub async fn plan(
+        self,
+        engine: &Engine<'_>,
+        mut candidates: Vec<Candidate>,
+        mut kept: Vec<Kept>,
+    ) -> Result<Plan, ClusterError> {
+        let replaced = webhooks::replaced(engine, &candidates, &self.manifests).await?;
+        for kept in &mut kept {
+            if let Some(manifests) = kept.manifests.as_mut().filter(|_| self.is_default_tagged) {
+                webhooks::deactivate_default(manifests);
+            }
+            let superseded = kept.manifests.as_ref().map(|old| webhooks::superseded(old, &self.manifests));
+            kept.give_up(&replaced.old);
+            kept.give_up(&superseded.unwrap_or_default());
+        }
+        let installations = [&self.manifests].into_iter().chain(kept.iter().filter_map(|kept| kept.manifests.as_ref()));
+        let autoscalers = Autoscalers::wanted(installations);
+        let Self { manifests, record, .. } = self;
+        let mut plan = Plan { manifests, record, candidates: vec![], kept, replaced, autoscalers };
+        let keys = plan.keys();
+        candidates.retain(|object| !keys.contains(&object.key));
+        plan.candidates = candidates;
+        Ok(plan)
+    }
+}
+
+/// What is to be done for one installation.
+pub struct Plan {
+    manifests: Manifests,
+    record: Object,
+    candidates: Vec<Candidate>,
+    kept: Vec<Kept>,
+    replaced: Replaced,
+    autoscalers: Autoscalers,
+}
+
+impl Plan {
+    /// What is wanted.
+    #[must_use]
+    pub fn manifests(&self) -> &Manifests {
+        &self.manifests
+    }
+
+    /// The record of the installation.
+    #[must_use]
+    pub fn record(&self) -> &Object {
+        &self.record
+    }
+
+    /// What is deleted as soon as nothing needs it.
+    #[must_use]
+    pub fn candidates(&self) -> &[Candidate] {
+        &self.candidates
+    }
+
+    /// What stays although it is not wanted, in the order in which it was given; one that has nothing any more is empty.
+    #[must_use]
+    pub fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+
+    /// The keys of all that is to be there.
+    #[must_use]
+    pub fn keys(&self) -> BTreeSet<ObjectKey> {
+        let mut keys = self.manifests.keys();
+        keys.insert(self.record.key());
+        keys.extend(self.kept.iter().flat_map(|kept| kept.keys.iter().cloned()));
+        keys
+    }
+
+    /// The waves, parents before children, without what has to wait for the end of something else.
+    #[must_use]
+    pub fn waves(&self) -> Vec<Wave<'_>> {
+        let mut waves = waves(&self.manifests);
+        for wave in &mut waves {
+            wave.steps.iter_mut().for_each(|step| step.retain(|object| !self.replaced.by.contains(&object.key())));
+        }
+        waves
+    }
+
+    /// Whether the record is that by which a control plane that stays is repaired.
+    pub(super) fn is_record_of_kept(&self) -> bool {
+        let key = self.record.key();
+        self.kept.iter().any(|kept| kept.keys.contains(&key))
+    }
+
+    /// Webhooks that go before their [`replacements`](Self::replacements) come.
+    pub(super) fn replaced(&self) -> &BTreeSet<ObjectKey> {
+        &self.replaced.old
+    }
+
+    pub(super) fn replacements(&self) -> Vec<&Object> {
+        self.manifests.objects().filter(|object| self.replaced.by.contains(&object.key())).collect()
+    }
+
+    pub(super) fn autoscalers(&self) -> &Autoscalers {
+        &self.autoscalers
+    }
 }
 
 /// The waves of an installation, parents before children.
@@ -37,22 +224,16 @@ fn depth(component: Component) -> usize {
     component.facts().parents.iter().map(|p| depth(*p) + 1).max().unwrap_or(0)
 }
 
-/// The first parent of a component that is installed and not ready: the component has to wait for it.
-#[must_use]
-pub fn closed_by(component: Component, ready: &BTreeMap<Component, bool>) -> Option<Component> {
-    component.facts().parents.iter().copied().find(|p| ready.get(p) == Some(&false))
-}
-
 /// Kinds that are never deleted: with them would go what others made of them.
 #[must_use]
-pub fn is_kept(kind: &str) -> bool {
+pub fn is_never_deleted(kind: &str) -> bool {
     matches!(kind, "CustomResourceDefinition" | "Namespace")
 }
 
 /// Those of a resource's objects that may be deleted, children before parents; `of` tells the key and the component of one.
 #[must_use]
-pub fn prune<T>(mut owned: Vec<T>, of: impl Fn(&T) -> (&ObjectKey, Option<Component>)) -> Vec<T> {
-    owned.retain(|object| !is_kept(&of(object).0.kind));
+pub fn in_order_of_deletion<T>(mut owned: Vec<T>, of: impl Fn(&T) -> (&ObjectKey, Option<Component>)) -> Vec<T> {
+    owned.retain(|object| !is_never_deleted(&of(object).0.kind));
     owned.sort_by(|a, b| {
         let ((a, of_a), (b, of_b)) = (of(a), of(b));
         of_b.map(depth).cmp(&of_a.map(depth)).then_with(|| a.cmp(b))
@@ -67,14 +248,6 @@ mod tests {
 
     fn object(kind: &str, name: &str) -> Object {
         Object::new(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}})).unwrap()
-    }
-
-    #[test]
-    fn gateways_wait_for_istiod_only_where_it_is_installed() {
-        let ready = BTreeMap::from([(Component::Base, true), (Component::Pilot, false)]);
-        assert_eq!(closed_by(Component::IngressGateways, &ready), Some(Component::Pilot));
-        assert_eq!(closed_by(Component::Pilot, &ready), None);
-        assert_eq!(closed_by(Component::IngressGateways, &BTreeMap::new()), None);
     }
 
     #[test]
@@ -94,12 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn definitions_and_namespaces_are_never_pruned() {
+    fn crds_and_namespaces_are_never_deleted() {
         let owned = ["CustomResourceDefinition", "Namespace", "Service"]
             .map(|kind| (object(kind, "x").key(), Some(Component::Base)))
             .to_vec();
-        let gone: Vec<_> =
-            prune(owned, |(key, component)| (key, *component)).into_iter().map(|(k, _)| k.kind).collect();
+        let gone: Vec<_> = in_order_of_deletion(owned, |(key, component)| (key, *component))
+            .into_iter()
+            .map(|(k, _)| k.kind)
+            .collect();
         assert_eq!(gone, ["Service"]);
     }
 }

@@ -1,7 +1,7 @@
 //! The labels that say which resource an object belongs to. Exactly upstream's (release 1.17), which has no owner
 //! references, so that objects installed by it are recognised, and ours by it.
 
-use super::Object;
+use super::{Object, OwnerId};
 use crate::api::component::Component;
 use std::collections::BTreeMap;
 
@@ -65,4 +65,15 @@ pub fn label(object: &mut Object, owner: &Owner, component: Component) {
     if let Some(labels) = object.labels_mut() {
         labels.extend(owner_labels(owner, component).into_iter().map(|(k, v)| (k.to_owned(), v.into())));
     }
+}
+
+/// No label has a longer value.
+const LONGEST_VALUE: usize = 63;
+
+/// The label selector of all that was installed for a resource; `None` where its name is no value of a label, and so on no
+/// object.
+#[must_use]
+pub fn selector_of(owner: &OwnerId) -> Option<String> {
+    let selector = || format!("{OWNER_NAMESPACE}={},{OWNER_NAME}={}", owner.namespace, owner.name);
+    (owner.name.len() <= LONGEST_VALUE).then(selector)
 }

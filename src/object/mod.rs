@@ -5,6 +5,7 @@ pub mod labels;
 pub mod manifests;
 pub mod order;
 pub mod owner;
+pub mod pods;
 pub mod scope;
 
 pub use owner::OwnerId;

@@ -225,9 +225,9 @@ impl Metrics {
     }
 
     /// Takes down how long a component took.
-    pub fn time_component(&self, component: &str, result: &str, begun: Instant) {
+    pub fn time_component(&self, component: &str, result: &str, took: Duration) {
         let labels = vec![("component", component.to_owned()), ("result", result.to_owned())];
-        self.components.get_or_create(&labels).observe(begun.elapsed().as_secs_f64());
+        self.components.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// Takes down how long a pass took.

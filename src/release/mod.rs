@@ -6,6 +6,7 @@
 mod embedded;
 
 use crate::api::component::{ALL, Component};
+use crate::failure::Retry;
 use crate::object::{self, Object, ReadError};
 use crate::spec::resolve::profile::Profiles;
 use helm_template::helm::ParsedChart;
@@ -55,6 +56,23 @@ pub enum ReleaseError {
         /// Why.
         source: ReadError,
     },
+}
+
+impl ReleaseError {
+    /// When it is tried again: a disk may come back, and a package that is broken may be replaced by another of its name.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::Backoff
+    }
+
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Read { .. } | Self::Write { .. } => "ReleaseUnreadable",
+            Self::Chart { .. } | Self::Crd { .. } => "ReleaseBroken",
+        }
+    }
 }
 
 /// The chart of a component: made once, rendered often.

@@ -9,6 +9,7 @@ pub mod overlay;
 use self::chart::ComponentError;
 use self::overlay::{Notice, OverlayError, effects};
 use crate::api::component::Component;
+use crate::failure::Retry;
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, ObjectKey};
@@ -45,6 +46,29 @@ pub enum RenderError {
     /// Two components render the same objects.
     #[error("{}", join(.0))]
     Duplicate(Vec<DuplicateObject>),
+}
+
+impl RenderError {
+    /// When it is tried again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Release(error) => error.retry(),
+            Self::Resolve(_) | Self::Component(_) | Self::Overlay(_) | Self::Duplicate(_) => Retry::OnChange,
+        }
+    }
+
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Release(error) => error.reason(),
+            Self::Resolve(_) => "InvalidSpec",
+            Self::Component(_) => "RenderFailed",
+            Self::Overlay(_) => "InvalidOverlay",
+            Self::Duplicate(_) => "DuplicateObject",
+        }
+    }
 }
 
 /// An object that is rendered twice and differently.

@@ -3,7 +3,7 @@
 use crate::lab::Lab;
 use helm_template::yaml::{Duplicates, parse_documents};
 use istio_operator::cluster::{Cluster, Refusal};
-use istio_operator::install::apply::{self, Replicas};
+use istio_operator::install::fields::{self, Replicas};
 use istio_operator::object::Object;
 use serde_json::{Value, json};
 
@@ -278,12 +278,12 @@ fn bring(lab: &Lab, cluster: &Cluster, value: &Value) -> Result<Vec<String>, Str
     let object = Object::new(value.clone()).unwrap();
     lab.block_on(async {
         let live = cluster.get(object.api_version(), &object.key()).await.map_err(|e| e.to_string())?;
-        let mut comparison = apply::compare(&object, live.as_ref(), Replicas::Desired);
+        let mut comparison = fields::compare(&object, live.as_ref(), Replicas::Desired);
         if let Some(live) = &live {
-            comparison = apply::settle(cluster, comparison, live).await;
+            comparison = fields::settle(cluster, comparison, live).await;
         }
         if !comparison.differences.is_empty() {
-            apply::write(cluster, &comparison).await.map_err(|e| e.to_string())?;
+            fields::write(cluster, &comparison).await.map_err(|e| e.to_string())?;
         }
         Ok(comparison.differences)
     })

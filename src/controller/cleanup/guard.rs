@@ -5,8 +5,8 @@
 
 use super::super::Context;
 use super::super::usage::{self, Pods};
-use super::remains::{Fate, Remaining, Remains};
 use crate::cluster::ClusterError;
+use crate::install::remains::{Fate, Remaining, Remains};
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
 use crate::object::labels::DEFAULT;

@@ -15,18 +15,18 @@
 
 mod guard;
 mod pace;
-mod remains;
 
 pub(super) use pace::Deletion;
 
-use super::install::summary;
-use super::reconcile::PassError;
+use super::reconcile::ReconcileError;
 use super::report::report;
 use super::{Context, Memory, events, revision};
 use crate::api::status::InstallStatus;
 use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
 use crate::controller::status::{Findings, Remark, Verdict};
+use crate::install::remains::{Fate, Remaining, Remains};
+use crate::install::{InstallError, summary};
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
 use guard::Held;
@@ -35,9 +35,8 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
 use pace::Look;
-use remains::{Fate, Remaining, Remains};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tracing::Span;
@@ -89,7 +88,7 @@ pub(super) async fn finalize(
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
-) -> Result<Action, PassError> {
+) -> Result<Action, ReconcileError> {
     if !has_finalizer(resource) {
         context.forget(id);
         return Ok(Action::await_change());
@@ -105,11 +104,11 @@ pub(super) async fn finalize(
     let look = if end.is_forced && memory.deletion.insist() { Look::All } else { pace::due(context, id, memory) };
     let mut found = match look {
         Look::In(left) => return Ok(Action::requeue(left)),
-        Look::All => remains::find(context, id, memory, None).await,
+        Look::All => remains(context, id, memory, None).await,
         Look::At(keys) => {
-            let some = remains::find(context, id, memory, Some(&keys)).await;
+            let some = remains(context, id, memory, Some(&keys)).await;
             // Looked at once more as a whole, so that nothing is left that was still being written.
-            if some.is_empty() { remains::find(context, id, memory, None).await } else { some }
+            if some.is_empty() { remains(context, id, memory, None).await } else { some }
         }
     };
     Span::current().record("objects", found.doomed().count());
@@ -123,9 +122,17 @@ pub(super) async fn finalize(
     end.delete(memory, found).await
 }
 
+async fn remains(context: &Context, id: &OwnerId, memory: &Memory, only: Option<&BTreeSet<ObjectKey>>) -> Remains {
+    context.engine().remains(id, &memory.install.inventory, only).await
+}
+
 /// Removes the finalizer and leaves everything as it is.
 #[tracing::instrument(level = "debug", skip_all)]
-pub(super) async fn let_go(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<(), ClusterError> {
+pub(super) async fn remove_finalizer(
+    resource: &DynamicObject,
+    context: &Context,
+    id: &OwnerId,
+) -> Result<(), ClusterError> {
     const TRIES: u32 = 4;
     let mut seen = Some(resource.clone());
     for attempt in 1..=TRIES {
@@ -245,10 +252,10 @@ impl End<'_> {
 
     /// Deletes what has to go and was not deleted yet, and lets go of the resource when there is nothing any more, or when
     /// time is up.
-    async fn delete(&self, memory: &mut Memory, found: Remains) -> Result<Action, PassError> {
+    async fn delete(&self, memory: &mut Memory, found: Remains) -> Result<Action, ReconcileError> {
         memory.deletion.begin();
         if found.is_empty() {
-            let_go(self.resource, self.context, self.id).await?;
+            remove_finalizer(self.resource, self.context, self.id).await?;
             return Ok(Action::await_change());
         }
         if memory.deletion.is_first_look() {
@@ -263,12 +270,12 @@ impl End<'_> {
         }
         let until = shown(self.end_of_patience(memory));
         let unread = found.unread.iter().map(|unread| unread.text.clone());
-        let failures: Vec<String> = refused.into_values().chain(unread).collect();
+        let failures: Vec<String> = refused.values().map(ToString::to_string).chain(unread).collect();
         if !failures.is_empty() {
             let text = format!("cannot delete what the resource installed: {}", said(&failures));
             let told = format!("{text}; it is tried again until {until}; {INSIST}");
             self.tell(memory, Verdict::Failed(told.clone()), deleting(told)).await;
-            return Err(PassError::Objects(text));
+            return Err(ReconcileError::Delete(text));
         }
         let waiting: Vec<String> = found.doomed().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();
         if !waiting.is_empty() {
@@ -284,21 +291,12 @@ impl End<'_> {
     }
 
     /// Asks for the end of each object that is not asked to go already. Returns what was refused, and why.
-    async fn send(&self, memory: &mut Memory, found: &Remains) -> BTreeMap<ObjectKey, String> {
-        let mut refused = BTreeMap::new();
-        for object in found.doomed().filter(|object| object.fate == Fate::Goes) {
-            tracing::info!(object = %object.key, why = "its resource is being deleted", "deleting");
-            match self.context.cluster.delete(&object.api_version, &object.key, &object.uid).await {
-                Ok(()) => {
-                    memory.failures = 0;
-                    if memory.deletion.deleted.insert(object.uid.clone()) {
-                        self.context.metrics.count("resource_deletion", [("kind", &object.key.group_kind())]);
-                    }
-                }
-                Err(error) => drop(refused.insert(object.key.clone(), error.to_string())),
-            }
+    async fn send(&self, memory: &mut Memory, found: &Remains) -> BTreeMap<ObjectKey, InstallError> {
+        let results = self.context.engine().delete(found).await;
+        if results.iter().any(|(_, result)| result.is_ok()) {
+            memory.failures = 0;
         }
-        refused
+        results.into_iter().filter_map(|(key, result)| Some((key, result.err()?))).collect()
     }
 
     /// How long objects have been being deleted, by whichever operator.
@@ -314,22 +312,27 @@ impl End<'_> {
     }
 
     /// Lets go of the resource whatever is left, and says what is.
-    async fn give_up(&self, memory: &Memory, refused: &BTreeMap<ObjectKey, String>) -> Result<Action, PassError> {
-        let left = remains::find(self.context, self.id, memory, None).await;
-        let told = left.doomed().map(|object| refused.get(&object.key).cloned().unwrap_or_else(|| object.told()));
+    async fn give_up(
+        &self,
+        memory: &Memory,
+        refused: &BTreeMap<ObjectKey, InstallError>,
+    ) -> Result<Action, ReconcileError> {
+        let left = remains(self.context, self.id, memory, None).await;
+        let told =
+            left.doomed().map(|object| refused.get(&object.key).map_or_else(|| object.told(), ToString::to_string));
         let told: Vec<String> = told.chain(left.unread.iter().map(|unread| unread.text.clone())).collect();
         if told.is_empty() {
-            let_go(self.resource, self.context, self.id).await?;
+            remove_finalizer(self.resource, self.context, self.id).await?;
             return Ok(Action::await_change());
         }
         self.leave("LeftBehind", format!("could not be deleted and is left behind: {}", said(&told))).await
     }
 
     /// Lets go of the resource, and says what it leaves.
-    async fn leave(&self, reason: &'static str, text: String) -> Result<Action, PassError> {
+    async fn leave(&self, reason: &'static str, text: String) -> Result<Action, ReconcileError> {
         tracing::warn!(namespace = self.id.namespace, name = self.id.name, text, "letting go");
         events::publish(self.context, self.resource, &events::Note { is_warning: true, reason, text }).await;
-        let_go(self.resource, self.context, self.id).await?;
+        remove_finalizer(self.resource, self.context, self.id).await?;
         Ok(Action::await_change())
     }
 }

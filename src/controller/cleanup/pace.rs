@@ -6,7 +6,7 @@
 use super::super::usage::Pods;
 use super::super::{Context, Memory};
 use super::guard;
-use super::remains::Remaining;
+use crate::install::remains::Remaining;
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,8 +33,6 @@ struct Asked {
 pub(in crate::controller) struct Deletion {
     /// Since when objects are deleted.
     pub(super) began: Option<Instant>,
-    /// The objects that were deleted, by uid.
-    pub(super) deleted: BTreeSet<String>,
     /// What is waited for.
     asked: BTreeMap<ObjectKey, Asked>,
     /// The revision that holds it up, with the pods that do not count.

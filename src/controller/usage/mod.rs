@@ -17,7 +17,6 @@ use crate::object::labels::{self, DEFAULT, INJECTION};
 use crate::object::manifests::Manifests;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// Every pod with a proxy has it: sidecars and gateways.
 const PROXY_LABEL: &str = "service.istio.io/canonical-name";
@@ -26,8 +25,7 @@ const INJECTED: &str = "sidecar.istio.io/status";
 /// Pods that are still there but have ended need nothing.
 const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
-/// A workload's pods: its namespace and the labels it selects by.
-pub(super) type Pods = (String, BTreeMap<String, String>);
+pub(super) use crate::object::pods::{Pods, pods_of};
 
 fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
     object.labels.as_ref().and_then(|l| l.get(name)).map_or("", String::as_str)
@@ -85,16 +83,10 @@ pub(super) fn workloads(manifests: &Manifests) -> impl Iterator<Item = Pods> {
     workloads.filter_map(|object| pods_of(object.namespace(), &object.value()))
 }
 
-/// The pods of a workload in a namespace, by its selector.
-pub(super) fn pods_of(namespace: &str, workload: &Value) -> Option<Pods> {
-    let selector = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object)?;
-    let labels = selector.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-    Some((namespace.to_owned(), labels.collect()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     type Pairs<'a> = &'a [(&'a str, &'a str)];
 

@@ -20,13 +20,15 @@ const NULLS: &str = "install.istio.io/null-fields";
 const DIGEST: &str = "install.istio.io/objects-digest";
 
 /// The name of the record of a resource and a revision (empty for none).
-pub(super) fn name(resource: &str, revision: &str) -> String {
+#[must_use]
+pub fn name(resource: &str, revision: &str) -> String {
     let parts = [INSTALLED_STATE, resource, revision];
     parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-")
 }
 
 /// The name of a record where [`name`] is that of another resource's too: resource `a` with revision `b`, and resource `a-b`.
-pub(super) fn distinct_name(resource: &str, revision: &str) -> String {
+#[must_use]
+pub fn distinct_name(resource: &str, revision: &str) -> String {
     let digest = sha256(&[resource.as_bytes(), b"/", revision.as_bytes()]);
     format!("{}-{}", name(resource, revision), digest.get(..8).unwrap_or_default())
 }
@@ -36,7 +38,7 @@ pub(super) fn distinct_name(resource: &str, revision: &str) -> String {
 ///
 /// # Errors
 /// None for a resource that has a name.
-pub(super) fn record(
+pub fn record(
     (namespace, resource): (&str, &str),
     record_name: &str,
     manifests: &mut Manifests,
@@ -62,7 +64,8 @@ pub(super) fn record(
 }
 
 /// The spec of a record as it was before it was written, and the digest of what it came to.
-pub(super) fn read(record: &DynamicObject) -> (Value, Option<&str>) {
+#[must_use]
+pub fn read(record: &DynamicObject) -> (Value, Option<&str>) {
     let mut spec = record.data.get("spec").cloned().unwrap_or_default();
     let annotation = |name: &str| record.annotations().get(name).map(String::as_str);
     let nulls: Vec<String> = annotation(NULLS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -76,7 +79,8 @@ pub(super) fn read(record: &DynamicObject) -> (Value, Option<&str>) {
 }
 
 /// The digest of all objects of a control plane; of definitions, which are never removed, it does not tell.
-pub(super) fn digest(manifests: &Manifests) -> String {
+#[must_use]
+pub fn digest(manifests: &Manifests) -> String {
     let parts = manifests.parts.iter().filter(|part| is_of_control_plane(part.component));
     let objects = parts.flat_map(|part| &part.objects).filter(|object| !object.is_crd());
     let texts: Vec<String> = objects.map(|object| object.value().to_string()).collect();
@@ -84,7 +88,8 @@ pub(super) fn digest(manifests: &Manifests) -> String {
 }
 
 /// Whether the objects of a component are needed by whoever uses a control plane.
-pub(super) fn is_of_control_plane(component: Component) -> bool {
+#[must_use]
+pub fn is_of_control_plane(component: Component) -> bool {
     !component.is_gateways()
 }
 

@@ -17,7 +17,7 @@ pub enum Replicas {
 }
 
 /// Fits a desired object to the live one, if there is one.
-pub(super) fn fit(desired: &mut Object, live: Option<&Value>, replicas: Replicas) {
+pub(super) fn adjust_desired(desired: &mut Object, live: Option<&Value>, replicas: Replicas) {
     let (kind, value) = (desired.kind().to_owned(), desired.value_mut());
     leave_out_what_is_not_applied(value);
     match kind.as_str() {
@@ -157,7 +157,7 @@ mod tests {
 
     fn fitted(desired: Value, live: &Value) -> Value {
         let mut desired = Object::new(desired).unwrap();
-        fit(&mut desired, Some(live), Replicas::Autoscaled);
+        adjust_desired(&mut desired, Some(live), Replicas::Autoscaled);
         desired.value().into_owned()
     }
 
@@ -171,7 +171,7 @@ mod tests {
         live["metadata"]["managedFields"] = json!([{"manager": "kube-controller-manager", "operation": "Update",
             "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]);
         let mut desired = Object::new(deployment(2)).unwrap();
-        fit(&mut desired, Some(&live), Replicas::Desired);
+        adjust_desired(&mut desired, Some(&live), Replicas::Desired);
         assert_eq!(desired.value()["spec"]["replicas"], 2);
     }
 

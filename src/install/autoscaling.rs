@@ -2,8 +2,8 @@
 //!
 //! The record that an autoscaler once scaled a workload outlives the autoscaler, so the autoscalers themselves are asked for.
 
+use super::fields::{Replicas, is_scaled_by_an_autoscaler};
 use crate::cluster::Cluster;
-use crate::install::apply::{Replicas, is_scaled_by_an_autoscaler};
 use crate::object::Object;
 use crate::object::manifests::Manifests;
 use kube::api::DynamicObject;

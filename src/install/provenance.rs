@@ -2,9 +2,8 @@
 
 use crate::api::component::Component;
 use crate::cluster::is_ours;
-use crate::object::OwnerId;
 use crate::object::inventory::Entry;
-use crate::object::labels;
+use crate::object::{OwnerId, labels};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 
@@ -13,7 +12,8 @@ const PARTS: [&str; 4] = ["istiod", "istio-sidecar-injector", "istio-revision-ta
 
 /// Whether an object is the one of an inventory's entry, and shows that it was installed for this resource: an inventory is a
 /// field that others may write.
-pub(super) fn is_installed(live: &DynamicObject, id: &OwnerId, entry: &Entry) -> bool {
+#[must_use]
+pub fn is_installed(live: &DynamicObject, id: &OwnerId, entry: &Entry) -> bool {
     let is = |name: &str, value: &str| live.labels().get(name).is_none_or(|label| label == value);
     live.uid().as_deref() == Some(&entry.uid)
         && is_ours(&live.metadata)
@@ -22,7 +22,8 @@ pub(super) fn is_installed(live: &DynamicObject, id: &OwnerId, entry: &Entry) ->
 }
 
 /// The component of an object. Without the label that says it, what may be a part of a control plane is taken for one.
-pub(super) fn component_of(live: &DynamicObject) -> Option<Component> {
+#[must_use]
+pub fn component_of(live: &DynamicObject) -> Option<Component> {
     let said = live.labels().get(labels::COMPONENT).and_then(|name| Component::from_name(name));
     let is_part = || {
         let name = live.name_any();
@@ -32,7 +33,8 @@ pub(super) fn component_of(live: &DynamicObject) -> Option<Component> {
 }
 
 /// The revision of an object, or else of the pods of a workload; empty where neither says one.
-pub(super) fn revision_of(live: &DynamicObject) -> &str {
+#[must_use]
+pub fn revision_of(live: &DynamicObject) -> &str {
     let own = live.labels().get(labels::REVISION).map(String::as_str);
     own.or_else(|| of_template(live, labels::REVISION)).unwrap_or_default()
 }

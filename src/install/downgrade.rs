@@ -3,16 +3,17 @@
 //!
 //! What is live decides: the labels that installers put on istiod and on the definitions, and istiod's image.
 
-use super::{Context, Memory};
+use super::{Engine, State};
 use crate::api::ALLOW_DOWNGRADE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
-use crate::object::Object;
 use crate::object::labels::VERSION;
 use crate::object::manifests::Manifests;
+use crate::object::{Object, ObjectKey};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
+use std::fmt;
 
 /// Where installers say the release, the most exact first: the operator, and Helm's charts.
 const LABELS: [&str; 3] = [VERSION, "app.kubernetes.io/version", "helm.sh/chart"];
@@ -22,42 +23,60 @@ const CONTAINER: &str = "discovery";
 /// Major, minor, patch.
 type Release = (u64, u64, u64);
 
-/// Why what is wanted must not be applied, if it must not.
+/// A control plane that would be moved to an older release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Downgrade {
+    /// The object that tells.
+    pub key: ObjectKey,
+    /// The release that it is of.
+    pub live: String,
+    /// The release that is at hand.
+    pub at_hand: String,
+}
+
+impl fmt::Display for Downgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, live, at_hand } = self;
+        write!(
+            f,
+            "{key} is of release {live}, and only release {at_hand} is at hand: nothing is written, for a control plane is not \
+             moved to an older release; have spec.installPackagePath name a package of {live} or newer, or annotate the \
+             resource {ALLOW_DOWNGRADE}={at_hand}"
+        )
+    }
+}
+
+/// Why what is wanted must not be applied, if it must not. `allowed` is the release that a person allows to go back to.
 ///
 /// # Errors
 /// What is live cannot be read.
-pub(super) async fn forbid(
-    context: &Context,
-    resource: &DynamicObject,
-    memory: &Memory,
+pub async fn forbid(
+    engine: &Engine<'_>,
+    state: &State,
     manifests: &Manifests,
-) -> Result<Option<String>, ClusterError> {
+    allowed: Option<&str>,
+) -> Result<Option<Downgrade>, ClusterError> {
     let at_hand = manifests.release.as_str();
     let Some(wanted) = release(at_hand) else { return Ok(None) };
-    let allowed = resource.annotations().get(ALLOW_DOWNGRADE).map(|allowed| allowed.trim());
-    if allowed == Some(at_hand) {
+    if allowed.map(str::trim) == Some(at_hand) {
         return Ok(None);
     }
     for object in witnesses(manifests) {
         let key = object.key();
-        let known = context.index.get(&key);
-        let last = memory.objects.get(&key);
+        let known = engine.cache.get(&key);
+        let last = state.objects.get(&key);
         if let (Some(known), Some(last)) = (&known, last)
             && known.is_unchanged_since(&last.resource_version)
         {
             // Nothing has happened to it since it was last looked at.
             continue;
         }
-        let live = match context.cluster.get(object.api_version(), &key).await {
+        let live = match engine.cluster.get(object.api_version(), &key).await {
             Err(error) if error.is_absent() => None,
             other => other?,
         };
         let Some(newer) = live.and_then(|live| newer_release(&live, &object.value(), wanted)) else { continue };
-        return Ok(Some(format!(
-            "{key} is of release {newer}, and only release {at_hand} is at hand: nothing is written, for a control plane \
-             is not moved to an older release; have spec.installPackagePath name a package of {newer} or newer, or \
-             annotate the resource {ALLOW_DOWNGRADE}={at_hand}"
-        )));
+        return Ok(Some(Downgrade { key, live: newer, at_hand: at_hand.to_owned() }));
     }
     Ok(None)
 }

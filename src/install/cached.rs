@@ -1,21 +1,20 @@
-//! What is held of an object that says it is ours.
+//! What is known of a live object without reading it: its metadata, as a watch or a list last showed it.
 
+use super::readiness;
 use crate::api::component::Component;
 use crate::api::{IGNORE, PRUNE};
-use crate::cluster::meta::Meta;
-use crate::install::readiness;
-use crate::object::OwnerId;
-use crate::object::labels;
+use crate::api::{INSTALLED_STATE, KIND};
+use crate::cluster::is_ours;
+use crate::object::{OwnerId, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 
 /// What is held of an object.
 #[allow(clippy::struct_excessive_bools)] // independent of one another
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct CachedObject {
     /// `group/version` it was seen in.
     pub api_version: String,
     /// Its identity.
@@ -54,25 +53,29 @@ struct Content {
     told: Option<Timestamp>,
 }
 
-impl Known {
+impl CachedObject {
     /// Of the metadata of an object.
-    pub(super) fn of(api_version: &str, object: &Meta) -> Self {
-        let label = |name: &str| object.labels().get(name).cloned().unwrap_or_default();
-        let is_annotated = |name: &str, value: &str| object.annotations().get(name).is_some_and(|v| v == value);
+    #[must_use]
+    pub fn of(api_version: &str, metadata: &ObjectMeta) -> Self {
+        let label = |name: &str| {
+            metadata.labels.iter().flatten().find(|l| l.0 == name).map(|l| l.1.clone()).unwrap_or_default()
+        };
+        let is_annotated =
+            |name: &str, value: &str| metadata.annotations.iter().flatten().any(|a| a.0 == name && a.1 == value);
         Self {
             api_version: api_version.to_owned(),
-            uid: object.uid().unwrap_or_default(),
-            resource_version: object.resource_version().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            resource_version: metadata.resource_version.clone().unwrap_or_default(),
             owner: OwnerId { namespace: label(labels::OWNER_NAMESPACE), name: label(labels::OWNER_NAME) },
             component: Component::from_name(&label(labels::COMPONENT)),
             revision: label(labels::REVISION),
             is_ignored: is_annotated(IGNORE, "true"),
             is_kept: is_annotated(PRUNE, "false"),
-            is_terminating: object.metadata.deletion_timestamp.is_some(),
-            finalizers: object.finalizers().to_vec(),
+            is_terminating: metadata.deletion_timestamp.is_some(),
+            finalizers: metadata.finalizers.clone().unwrap_or_default(),
             is_stale: false,
             same_since: None,
-            content: Content::of(&object.metadata),
+            content: Content::of(metadata),
         }
     }
 
@@ -93,13 +96,14 @@ impl Known {
     }
 
     /// The same, as seen by a watch that is blind now, or not.
-    pub(super) fn marked(self, is_stale: bool) -> Self {
+    #[must_use]
+    pub fn marked(self, is_stale: bool) -> Self {
         Self { is_stale, ..self }
     }
 
     /// Takes over that `before` was the same object, where an event shows that nothing but its status has changed. Kinds of
     /// which the status is waited for count as changed with it.
-    pub(super) fn follow_on(&mut self, before: &Self, group: &str, kind: &str) -> bool {
+    pub fn follow_on(&mut self, before: &Self, group: &str, kind: &str) -> bool {
         let is_same = !readiness::is_checked(group, kind)
             && self.uid == before.uid
             && self.content.digest == before.content.digest
@@ -109,6 +113,14 @@ impl Known {
         }
         is_same
     }
+}
+
+/// Whether an object with an owner's labels is one that was installed. An IstioOperator resource is one only if it is the
+/// record of an installation: somebody may have made a new one out of such a record, labels and all.
+#[must_use]
+pub fn is_managed(kind: &str, metadata: &ObjectMeta) -> bool {
+    let is_record = || metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE));
+    is_ours(metadata) && (kind != KIND || is_record())
 }
 
 impl Content {
@@ -150,11 +162,11 @@ mod tests {
     }
 
     /// In this state, last edited and told of in these seconds.
-    fn known(version: u32, edited: u32, told: u32, more: &Value) -> Known {
+    fn known(version: u32, edited: u32, told: u32, more: &Value) -> CachedObject {
         let mut metadata = json!({"name": "x", "uid": "u", "resourceVersion": version.to_string(),
             "managedFields": [entry("", edited), entry("status", told)]});
         json_patch::merge(&mut metadata, more);
-        Known::of("autoscaling/v2", &serde_json::from_value(json!({"metadata": metadata})).unwrap())
+        CachedObject::of("autoscaling/v2", &serde_json::from_value(metadata).unwrap())
     }
 
     const HPA: (&str, &str) = ("autoscaling", "HorizontalPodAutoscaler");

@@ -6,11 +6,11 @@
 //!
 //! A webhook that would be asked about the same pods as one that is there already is not created.
 
-use super::Context;
-use super::install::{Pass, summary};
-use super::prune::Unwanted;
+use super::Engine;
+use super::outcome::Conflict;
+use super::plan::{Candidate, Wave};
+use super::run::Run;
 use crate::cluster::ClusterError;
-use crate::install::plan::Wave;
 use crate::object::inventory::group_of;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey, OwnerId, labels};
@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of injection webhooks.
-pub(super) const KIND: &str = "MutatingWebhookConfiguration";
+pub const KIND: &str = "MutatingWebhookConfiguration";
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 const INJECT: &str = "sidecar.istio.io/inject";
 
@@ -28,18 +28,18 @@ type Labels = BTreeMap<&'static str, String>;
 
 /// Whether the tag `default` exists. Where that cannot be found out, a webhook that selects nothing, or does, goes on as it
 /// is.
-pub(super) async fn is_default_tagged(context: &Context, manifests: &Manifests) -> bool {
-    if let Some(is_known) = context.users.has_tag(labels::DEFAULT) {
+pub(super) async fn is_default_tagged(engine: &Engine<'_>, manifests: &Manifests) -> bool {
+    if let Some(is_known) = engine.cache.has_tag(labels::DEFAULT) {
         return is_known;
     }
     let selector = format!("{}={}", labels::TAG, labels::DEFAULT);
     let mut is_there = false;
-    if context.cluster.for_each(API_VERSION, KIND, (&selector, ""), |_| is_there = true).await.is_ok() {
+    if engine.cluster.for_each(API_VERSION, KIND, (&selector, ""), |_| is_there = true).await.is_ok() {
         return is_there;
     }
     let hooks = manifests.objects().filter(|object| object.kind() == KIND);
     for hook in hooks.filter(|hook| is_default_injector(&hook.value())) {
-        if let Ok(Some(live)) = context.cluster.get(API_VERSION, &hook.key()).await {
+        if let Ok(Some(live)) = engine.cluster.get(API_VERSION, &hook.key()).await {
             return is_deactivated(&live.data);
         }
     }
@@ -51,11 +51,11 @@ pub(super) async fn is_default_tagged(context: &Context, manifests: &Manifests) 
 ///
 /// # Errors
 /// The webhooks cannot be listed.
-pub(super) async fn has_unnamed(context: &Context, wanted: &Manifests) -> Result<bool, ClusterError> {
+pub async fn has_unnamed(engine: &Engine<'_>, wanted: &Manifests) -> Result<bool, ClusterError> {
     if wanted.objects().any(|object| object.kind() == KIND && is_default_injector(&object.value())) {
         return Ok(true);
     }
-    let live = context.cluster.list(API_VERSION, KIND, None, labels::REVISION).await?;
+    let live = engine.cluster.list(API_VERSION, KIND, None, labels::REVISION).await?;
     Ok(live.into_iter().any(|hook| serde_json::to_value(hook).is_ok_and(|hook| is_default_injector(&hook))))
 }
 
@@ -108,14 +108,14 @@ pub(super) struct Replaced {
 /// # Errors
 /// They cannot be read.
 pub(super) async fn replaced(
-    context: &Context,
-    unwanted: &[Unwanted],
+    engine: &Engine<'_>,
+    candidates: &[Candidate],
     wanted: &Manifests,
 ) -> Result<Replaced, ClusterError> {
     let mut replaced = Replaced::default();
     let objects = || wanted.objects().filter(|object| object.kind() == KIND);
-    for object in unwanted.iter().filter(|object| object.key.kind == KIND) {
-        let Some(live) = context.cluster.get(API_VERSION, &object.key).await? else { continue };
+    for object in candidates.iter().filter(|object| object.key.kind == KIND) {
+        let Some(live) = engine.cluster.get(API_VERSION, &object.key).await? else { continue };
         let live = [serde_json::to_value(live).unwrap_or_default()];
         let by: Vec<_> =
             objects().filter(|new| !overlaps(&[new.value().into_owned()], &live).is_empty()).map(Object::key).collect();
@@ -139,43 +139,38 @@ pub(super) fn superseded(old: &Manifests, wanted: &Manifests) -> BTreeSet<Object
     old.filter(|(_, config)| !overlaps(&wanted, std::slice::from_ref(config)).is_empty()).map(|(key, _)| key).collect()
 }
 
-impl Pass<'_> {
+impl Run<'_> {
     /// What a wave would create that is asked about the same pods as a webhook that is there, if anything.
-    pub(super) async fn overlap(&self, wave: &Wave<'_>) -> Result<Option<String>, ClusterError> {
-        let is_new = |object: &&&Object| object.kind() == KIND && !self.memory.inventory.contains_key(&object.key());
+    pub(super) async fn overlap(&self, wave: &Wave<'_>) -> Result<Option<Conflict>, ClusterError> {
+        let is_new = |object: &&&Object| object.kind() == KIND && !self.state.inventory.contains_key(&object.key());
         let new: Vec<&Object> = wave.steps.iter().flatten().filter(is_new).copied().collect();
         if new.is_empty() {
             return Ok(None);
         }
-        let live = self.context.cluster.list(API_VERSION, KIND, None, "").await?;
+        let live = self.engine.cluster.list(API_VERSION, KIND, None, "").await?;
         let mine: Vec<Value> = new.iter().map(|object| object.value().into_owned()).collect();
         let brings_default = mine.iter().any(|config| label(config, labels::TAG) == Some(labels::DEFAULT));
         let wanted: BTreeSet<&str> =
             wave.steps.iter().flatten().filter(|o| o.kind() == KIND).map(|o| o.name()).collect();
         let others: Vec<Value> = live
             .iter()
-            .filter(|object| !wanted.contains(&*object.name_any()) && !self.gives_way(object, brings_default))
+            .filter(|object| !wanted.contains(&*object.name_any()) && !self.will_be_replaced(object, brings_default))
             .filter_map(|object| serde_json::to_value(object).ok())
             .collect();
         let found = overlaps(&mine, &others);
-        Ok((!found.is_empty()).then(|| {
-            format!(
-                "{}: both would be asked about the same pods; remove one of them, or give this resource another revision or tag",
-                summary(&found)
-            )
-        }))
+        Ok((!found.is_empty()).then_some(Conflict::Webhooks(found)))
     }
 
     /// Whether a live configuration goes or changes anyway: it is this resource's own, or that of an unnamed revision of ours
     /// when the tag `default` comes.
-    fn gives_way(&self, object: &DynamicObject, brings_default: bool) -> bool {
+    fn will_be_replaced(&self, object: &DynamicObject, brings_default: bool) -> bool {
         let label = |name: &str| object.labels().get(name).map_or("", String::as_str);
         let owner = OwnerId::new(label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME));
         let (group, kind) = (group_of(API_VERSION).to_owned(), KIND.to_owned());
         let key = ObjectKey { group, kind, namespace: String::new(), name: object.name_any() };
-        let is_ours = self.context.index.get(&key).is_some();
+        let is_ours = self.engine.cache.get(&key).is_some();
         let is_default = label(labels::REVISION) == labels::DEFAULT && label(labels::TAG).is_empty();
-        owner == *self.id || (is_ours && brings_default && is_default)
+        owner == *self.owner || (is_ours && brings_default && is_default)
     }
 }
 

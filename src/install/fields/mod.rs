@@ -3,15 +3,15 @@
 //! A live object counts as equal when every field that is desired has its value there and every field we own is desired;
 //! what others added is theirs. Equal objects are not written. Nothing here waits or retries.
 
+mod adjust;
 pub mod drift;
-mod foreign;
 mod handover;
 mod place;
 mod values;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::{Object, ObjectKey};
-pub use foreign::Replicas;
+pub use adjust::Replicas;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
@@ -61,7 +61,7 @@ fn to_value(live: &DynamicObject) -> Value {
 
 fn compare_values(desired: &Object, live: Option<&Value>, is_going: bool, replicas: Replicas) -> Comparison {
     let mut desired = desired.clone();
-    foreign::fit(&mut desired, live, replicas);
+    adjust::adjust_desired(&mut desired, live, replicas);
     let Some(live) = live.filter(|_| !is_going) else {
         return Comparison { desired, differences: vec![".".into()], unclear: vec![], by: vec![] };
     };
@@ -156,7 +156,7 @@ pub async fn take_over(
 /// Whether an autoscaler has set the replicas of an object; it may be gone since.
 #[must_use]
 pub fn is_scaled_by_an_autoscaler(live: &DynamicObject) -> bool {
-    foreign::is_scaled_by_an_autoscaler(&to_value(live))
+    adjust::is_scaled_by_an_autoscaler(&to_value(live))
 }
 
 /// The fields in which they differ, but for the labels that say whose an object is.

@@ -1,30 +1,26 @@
 //! What is left of a resource that is being deleted, as the API server says at this moment: by labels, and by the inventory.
 //! The index may be a moment behind, and knows nothing of objects whose labels are gone.
 
-use super::super::index::{self, FROM_THE_START};
-use super::super::owned::{component_of, is_installed, revision_of};
-use super::super::usage::{self, Pods};
-use super::super::{Context, Memory};
+use super::cached::is_managed;
+use super::provenance::{component_of, is_installed, revision_of};
+use super::{Engine, Event, InstallError, plan};
 use crate::api::PRUNE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
-use crate::install::plan;
-use crate::object::OwnerId;
-use crate::object::inventory::group_of;
-use crate::object::{ObjectKey, labels};
+use crate::object::inventory::{Inventory, group_of};
+use crate::object::pods::{Pods, pods_of};
+use crate::object::{ObjectKey, OwnerId, labels};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// No label has a longer value.
-const LONGEST_LABEL: usize = 63;
 /// A request that fails may have been sent so often.
 const TRIES: u32 = 3;
 
 /// What becomes of an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Fate {
+pub enum Fate {
     /// It stays, since it is annotated so.
     Kept,
     /// It stays, since another resource wants it too.
@@ -38,9 +34,12 @@ pub(super) enum Fate {
 
 /// An object of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Remaining {
+pub struct Remaining {
+    /// The object.
     pub key: ObjectKey,
+    /// `group/version`
     pub api_version: String,
+    /// Its identity.
     pub uid: String,
     /// The component it is of, as far as that can be told.
     pub component: Option<Component>,
@@ -54,6 +53,7 @@ pub(super) struct Remaining {
     pub calls: BTreeSet<String>,
     /// Whether its labels say whose it is; else it is in the inventory only.
     pub is_labelled: bool,
+    /// What becomes of it.
     pub fate: Fate,
     /// What keeps it from going.
     pub finalizers: Vec<String>,
@@ -66,7 +66,7 @@ impl Remaining {
             uid: object.uid().unwrap_or_default(),
             component: component_of(object),
             revision: revision_of(object).to_owned(),
-            pods: if key.group == "apps" { usage::pods_of(&key.namespace, &object.data) } else { None },
+            pods: if key.group == "apps" { pods_of(&key.namespace, &object.data) } else { None },
             is_external: is_external(&object.data),
             calls: called(&object.data),
             is_labelled: false,
@@ -86,6 +86,7 @@ impl Remaining {
     }
 
     /// The object, and what keeps it.
+    #[must_use]
     pub fn told(&self) -> String {
         match self.finalizers.as_slice() {
             [] => self.key.to_string(),
@@ -113,16 +114,19 @@ fn called(webhook: &Value) -> BTreeSet<String> {
 }
 
 /// Something that cannot be read.
-pub(super) struct Unread {
+pub struct Unread {
+    /// Its kind.
     pub kind: String,
+    /// Why.
     pub text: String,
 }
 
 /// What was found.
 #[derive(Default)]
-pub(super) struct Remains {
+pub struct Remains {
     /// In the order in which they go, children before parents; with those that stay.
     pub objects: Vec<Remaining>,
+    /// What could not be read.
     pub unread: Vec<Unread>,
     /// How many requests it took.
     pub requests: u32,
@@ -135,6 +139,7 @@ impl Remains {
     }
 
     /// Whether there is nothing to be done any more.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.unread.is_empty() && self.doomed().next().is_none()
     }
@@ -145,62 +150,60 @@ impl Remains {
     }
 }
 
-/// Looks for everything, or for objects of the kinds of a few only.
-pub(super) async fn find(
-    context: &Context,
-    id: &OwnerId,
-    memory: &Memory,
+/// See [`Engine::remains`].
+async fn find(
+    engine: &Engine<'_>,
+    owner: &OwnerId,
+    inventory: &Inventory,
     only: Option<&BTreeSet<ObjectKey>>,
 ) -> Remains {
     let mut remains = Remains::default();
     let mut found = BTreeMap::new();
-    list(context, id, only, &mut remains, &mut found).await;
-    let known = memory.inventory.iter().filter(|(key, _)| only.is_none_or(|only| only.contains(*key)));
-    for (key, entry) in known.filter(|(key, _)| !plan::is_kept(&key.kind)) {
+    list(engine, owner, only, &mut remains, &mut found).await;
+    let known = inventory.iter().filter(|(key, _)| only.is_none_or(|only| only.contains(*key)));
+    for (key, entry) in known.filter(|(key, _)| !plan::is_never_deleted(&key.kind)) {
         if found.contains_key(key) {
             continue;
         }
         remains.requests += 1;
-        match context.cluster.get(&entry.api_version, key).await {
-            Ok(Some(live)) if is_installed(&live, id, entry) => {
+        match engine.cluster.get(&entry.api_version, key).await {
+            Ok(Some(live)) if is_installed(&live, owner, entry) => {
                 let remaining = Remaining::new(&entry.api_version, key.clone(), &live);
                 found.insert(key.clone(), remaining);
             }
             Ok(_) => {}
             Err(error) if error.is_absent() => {}
             // Of a kind that nothing of ours is of, as far as is known: anybody can write such a line.
-            Err(error) if !kinds(context).contains(&(entry.api_version.clone(), key.kind.clone())) => {
+            Err(error) if !engine.kinds().contains(&(entry.api_version.clone(), key.kind.clone())) => {
                 tracing::warn!(object = %key, %error, "cannot read what the inventory names; it is left as it is");
             }
             Err(error) => remains.failed(&key.kind, &error),
         }
     }
-    for remaining in found.values_mut().filter(|found| context.claims.is_wanted_by_another(id, &found.key)) {
+    for remaining in found.values_mut().filter(|found| engine.others.want(owner, &found.key)) {
         remaining.fate = Fate::Shared;
     }
-    remains.objects = plan::prune(found.into_values().collect(), |object| (&object.key, object.component));
+    remains.objects =
+        plan::in_order_of_deletion(found.into_values().collect(), |object| (&object.key, object.component));
     remains
 }
 
 /// By labels. A name that is no value of a label is on no object.
 async fn list(
-    context: &Context,
-    id: &OwnerId,
+    engine: &Engine<'_>,
+    owner: &OwnerId,
     only: Option<&BTreeSet<ObjectKey>>,
     remains: &mut Remains,
     found: &mut BTreeMap<ObjectKey, Remaining>,
 ) {
-    if id.name.len() > LONGEST_LABEL {
-        return;
-    }
-    let selector = format!("{}={},{}={}", labels::OWNER_NAMESPACE, id.namespace, labels::OWNER_NAME, id.name);
-    for (api_version, kind) in kinds(context) {
+    let Some(selector) = labels::selector_of(owner) else { return };
+    for (api_version, kind) in engine.kinds().into_iter().filter(|(_, kind)| !plan::is_never_deleted(kind)) {
         let group = group_of(&api_version);
         if only.is_some_and(|only| !only.iter().any(|key| key.kind == kind && key.group == group)) {
             continue;
         }
         remains.requests += 1;
-        let objects = match context.cluster.list(&api_version, &kind, None, &selector).await {
+        let objects = match engine.cluster.list(&api_version, &kind, None, &selector).await {
             Ok(objects) => objects,
             // Its definition has gone, and all of its objects with it.
             Err(error) if error.is_absent() => continue,
@@ -209,7 +212,7 @@ async fn list(
                 continue;
             }
         };
-        for object in objects.iter().filter(|object| index::counts(&kind, &object.metadata)) {
+        for object in objects.iter().filter(|object| is_managed(&kind, &object.metadata)) {
             let key = ObjectKey {
                 group: group.to_owned(),
                 kind: kind.clone(),
@@ -222,10 +225,26 @@ async fn list(
     }
 }
 
-/// All kinds that something may have been installed of, whether they are watched by now or not.
-fn kinds(context: &Context) -> BTreeSet<(String, String)> {
-    let always = FROM_THE_START.iter().map(|(api_version, kind)| ((*api_version).to_owned(), (*kind).to_owned()));
-    always.chain(context.index.kinds()).filter(|(_, kind)| !plan::is_kept(kind)).collect()
+impl Engine<'_> {
+    /// Looks for everything that a resource has, or for objects of the kinds of a few only.
+    pub async fn remains(&self, owner: &OwnerId, inventory: &Inventory, only: Option<&BTreeSet<ObjectKey>>) -> Remains {
+        find(self, owner, inventory, only).await
+    }
+
+    /// Asks for the end of each object that has to go and is not asked already, children before parents. Returns what was
+    /// asked, and what the API server refused.
+    pub async fn delete(&self, remains: &Remains) -> Vec<(ObjectKey, Result<(), InstallError>)> {
+        let mut results = vec![];
+        for object in remains.doomed().filter(|object| object.fate == Fate::Goes) {
+            tracing::info!(object = %object.key, why = "its resource is being deleted", "deleting");
+            let result = self.cluster.delete(&object.api_version, &object.key, &object.uid).await;
+            if result.is_ok() {
+                self.listener.hear(&Event::Deleted { key: &object.key, is_pruned: false });
+            }
+            results.push((object.key.clone(), result.map_err(InstallError::from)));
+        }
+        results
+    }
 }
 
 #[cfg(test)]

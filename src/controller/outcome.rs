@@ -1,0 +1,191 @@
+//! What came of a plan, in the terms of the status: a verdict, the state of each component, conditions beside it, and events.
+
+use super::Memory;
+use super::events::Note;
+use super::held::Told;
+use super::index::Blind;
+use super::status::{Findings, Remark, Verdict};
+use crate::api::component::Component;
+use crate::api::status::{ComponentStatus, HeldRevision, Phase, Preview};
+use crate::install::{ComponentOutcome, Outcome, Plan, Repair, summary};
+
+/// The findings of a run. `held` is what stays although the spec does not want it, `blind` the kinds that cannot be watched.
+pub(super) fn findings(
+    memory: &mut Memory,
+    plan: &Plan,
+    held: &[Told],
+    blind: &[Blind],
+    outcome: &Outcome,
+    generation: i64,
+) -> Findings {
+    let manifests = plan.manifests();
+    let version = Some(manifests.version.clone()).filter(|version| !version.is_empty());
+    let before = memory.known().component_status.unwrap_or_default();
+    let components = outcome.components.iter().map(|(component, outcome)| {
+        let known = before.get(component.name()).and_then(|known| known.version.clone());
+        (*component, component_status(outcome, version.clone(), known))
+    });
+    Findings {
+        profile: Some(manifests.profile.clone()),
+        version: version.clone().filter(|_| is_installed(outcome)),
+        remarks: remarks(plan, held, blind, outcome),
+        held: Some(held.iter().map(|held| held.told.clone()).collect()),
+        ignored: Some(outcome.ignored.iter().map(ToString::to_string).collect()),
+        components: components.collect(),
+        ..Findings::of(verdict(memory, plan, held, outcome), generation)
+    }
+}
+
+/// Whether the version is that of what is installed: all of it is applied, and istiod is of it.
+fn is_installed(outcome: &Outcome) -> bool {
+    let istiod = outcome.components.get(&Component::Pilot);
+    outcome.is_applied() && istiod.is_none_or(|istiod| matches!(istiod, ComponentOutcome::Ready))
+}
+
+/// The status of a component. What is not applied as a whole is of the version that is `known`.
+fn component_status(outcome: &ComponentOutcome, version: Option<String>, known: Option<String>) -> ComponentStatus {
+    let (phase, version) = match outcome {
+        ComponentOutcome::Ready => (Phase::Healthy, version),
+        ComponentOutcome::Waiting(_) | ComponentOutcome::Establishing(_) => (Phase::Reconciling, version),
+        ComponentOutcome::NotProgressing(_) => (Phase::Error, version),
+        ComponentOutcome::Blocked(_) => (Phase::Reconciling, known),
+        ComponentOutcome::Conflict(_) | ComponentOutcome::Failed(_) => (Phase::Error, known),
+    };
+    let is_ready = matches!(outcome, ComponentOutcome::Ready);
+    let error = (!is_ready).then(|| outcome.to_string());
+    ComponentStatus { version: version.filter(|version| !version.is_empty()), status: Some(phase), error }
+}
+
+/// What the whole comes to.
+fn verdict(memory: &mut Memory, plan: &Plan, held: &[Told], outcome: &Outcome) -> Verdict {
+    if let Some(passing) = outcome.failed(false) {
+        let text = outcome.failed(true).map_or(passing.clone(), |others| format!("{passing}; {others}"));
+        return memory.failed(text);
+    }
+    memory.failing_since = None;
+    if let Some(rejected) = outcome.failed(true) {
+        return Verdict::Rejected(rejected);
+    }
+    let of = |is_it: fn(&ComponentOutcome) -> bool, named: bool| -> Vec<String> {
+        let found = outcome.components.iter().filter(|(_, outcome)| is_it(outcome));
+        found.map(|(c, outcome)| if named { format!("{c}: {outcome}") } else { outcome.to_string() }).collect()
+    };
+    let conflicts = conflicts(outcome);
+    let stuck = of(|o| matches!(o, ComponentOutcome::NotProgressing(_)), true);
+    let waits = of(|o| matches!(o, ComponentOutcome::Waiting(_) | ComponentOutcome::Establishing(_)), false);
+    match () {
+        () if !conflicts.is_empty() => Verdict::Conflict(conflicts.join("; ")),
+        () if !stuck.is_empty() => Verdict::NotProgressing(stuck.join("; ")),
+        () if !waits.is_empty() => Verdict::Waiting(waits.join("; ")),
+        // One revision beside another is nothing that waits for a person.
+        () if !plan.manifests().has_control_plane() && !held.is_empty() => Verdict::Kept(kept(held)),
+        () => Verdict::Healthy,
+    }
+}
+
+fn conflicts(outcome: &Outcome) -> Vec<String> {
+    let found = outcome.components.iter().filter(|(_, outcome)| matches!(outcome, ComponentOutcome::Conflict(_)));
+    found.map(|(component, outcome)| format!("{component}: {outcome}")).collect()
+}
+
+fn remarks(plan: &Plan, held: &[Told], blind: &[Blind], outcome: &Outcome) -> Vec<Remark> {
+    let mut remarks = vec![];
+    let mut remark = |kind, reason, texts: Vec<String>, join: fn(&[String]) -> String| {
+        if !texts.is_empty() {
+            remarks.push(Remark { kind, reason, message: join(&texts) });
+        }
+    };
+    let all = |texts: &[String]| texts.join("; ");
+    remark("PruneHeld", "PruneHeld", held.iter().map(kept_one).collect(), all);
+    remark("SpecWarnings", "SpecWarnings", plan.manifests().warnings.clone(), all);
+    remark("Conflict", "Conflict", conflicts(outcome), all);
+    let of = |blind: &Blind| format!("{} since {:.0}: {}", blind.kind, blind.since, blind.error);
+    remark("Blind", "WatchFailed", blind.iter().map(of).collect(), |kinds| {
+        format!("changes of these kinds are not seen, and looked for from time to time: {}", summary(kinds))
+    });
+    remark("Contested", "Contested", outcome.contested.iter().map(contested).collect(), summary);
+    remarks
+}
+
+/// Which control planes stay, and why.
+fn kept(held: &[Told]) -> String {
+    held.iter().map(kept_one).collect::<Vec<_>>().join("; ")
+}
+
+fn kept_one(held: &Told) -> String {
+    let HeldRevision { revision, namespace, tag, used_by, message, .. } = &held.told;
+    let tag = tag.as_ref().map(|tag| format!("tag {tag} of ")).unwrap_or_default();
+    let users = if used_by.is_empty() { String::new() } else { format!(", used by {}", summary(used_by)) };
+    format!("{tag}revision {revision} in namespace {namespace}{users}: {message}")
+}
+
+fn contested(repair: &Repair) -> String {
+    let by = if repair.by.is_empty() { "somebody".to_owned() } else { repair.by.join(", ") };
+    let (key, fields) = (&repair.key, summary(&repair.fields));
+    format!("{key}: {by} changes {fields} again and again; it is repaired more slowly now")
+}
+
+/// A preview as findings; without differences the resource is what it was.
+pub(super) fn previewed(preview: Preview, generation: i64) -> Findings {
+    let parts = [
+        (preview.create.len(), "to create"),
+        (preview.change.len(), "to change"),
+        (preview.prune.len(), "to delete"),
+        (preview.restart.len(), "to replace the pods of"),
+        (preview.conflict.len(), "of another resource"),
+    ];
+    let counts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let text = if counts.is_empty() { "nothing would change".to_owned() } else { counts.join(", ") };
+    let message = format!("{text}; nothing is applied");
+    let remark = Remark { kind: "DryRun", reason: "DryRun", message };
+    Findings { remarks: vec![remark], plan: Some(preview), ..Findings::of(Verdict::Planned(text), generation) }
+}
+
+/// What was done that a person should hear of.
+pub(super) fn notes(outcome: &Outcome) -> Vec<Note> {
+    fn note<T: ToString>(reason: &'static str, what: &str, all: &[T]) -> Option<Note> {
+        let texts: Vec<String> = all.iter().map(ToString::to_string).collect();
+        let text = format!("{what}: {}", summary(&texts));
+        (!all.is_empty()).then_some(Note { is_warning: false, reason, text })
+    }
+    let pruned = note("Pruned", "no longer wanted, deleted", &outcome.pruned);
+    pruned.into_iter().chain(note("DriftRepaired", "changed by others, repaired", &outcome.repaired)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_preview_says_how_much_would_be_done() {
+        let preview = Preview { create: vec!["a".into(), "b".into()], prune: vec!["c".into()], ..Preview::default() };
+        let message = previewed(preview, 1).verdict.message();
+        assert_eq!(message, "dry run: 2 to create, 1 to delete; nothing is applied");
+        assert!(previewed(Preview::default(), 1).verdict.message().contains("nothing would change"));
+    }
+
+    #[test]
+    fn a_component_that_is_not_applied_is_of_the_version_that_is_known() {
+        let new = || Some("2".to_owned());
+        let old = || Some("1".to_owned());
+        let table = [
+            (ComponentOutcome::Ready, Phase::Healthy, "2", None),
+            (ComponentOutcome::Blocked(Component::Pilot), Phase::Reconciling, "1", Some("waits for Istiod")),
+            (ComponentOutcome::Failed(vec![]), Phase::Error, "1", Some("")),
+            (ComponentOutcome::Establishing(vec![]), Phase::Reconciling, "2", Some("CRDs to be established")),
+        ];
+        for (outcome, phase, version, error) in table {
+            let status = component_status(&outcome, new(), old());
+            let found = (status.status, status.version.as_deref(), status.error.as_deref());
+            assert_eq!(found, (Some(phase), Some(version), error), "{}", outcome.name());
+        }
+    }
+
+    #[test]
+    fn no_version_is_told_of_what_is_not_installed() {
+        let of = |outcome| Outcome { components: BTreeMap::from([(Component::Pilot, outcome)]), ..Outcome::default() };
+        assert!(is_installed(&Outcome::default()) && is_installed(&of(ComponentOutcome::Ready)));
+        assert!(!is_installed(&of(ComponentOutcome::Waiting(vec![]))));
+    }
+}

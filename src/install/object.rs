@@ -1,0 +1,236 @@
+//! One object of an installation: read, compared, and written where it differs.
+//!
+//! Guarantee: an object that was last seen equal and has not changed since costs no request; one that differs costs a read and
+//! a write; one that another resource has, or that is annotated to be left alone, is never written.
+
+use super::cached::CachedObject;
+use super::fields::{self, Comparison};
+use super::outcome::Repair;
+use super::readiness::Readiness;
+use super::run::Run;
+use super::state::{ObjectState, Observed};
+use super::{Event, InstallError};
+use crate::api::IGNORE;
+use crate::api::component::Component;
+use crate::cluster::ClusterError;
+use crate::object::{Object, OwnerId};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How soon an object is looked at again where nobody tells of what it depends on.
+const LOOK_AGAIN: Duration = Duration::from_mins(5);
+
+/// What came of one object.
+pub(super) struct ObjectOutcome {
+    /// How it stands.
+    pub observed: Observed,
+    /// What was repaired, if somebody had changed it.
+    pub repair: Option<Repair>,
+    /// When it is due again, whatever happens.
+    pub again: Option<Duration>,
+}
+
+/// What is to be done for an object, by what is known of it without a request.
+enum Next {
+    /// Nothing: it stands like this.
+    Keep(Observed),
+    /// It has to be read. With how it stood when it was last looked at as it is wanted now.
+    Read(Option<Observed>),
+}
+
+/// The one function that tells what is to be done for an object. `seen` is what was last seen of it, `cached` what is known of
+/// it now, `digest` that of what is wanted.
+fn next(digest: u64, seen: Option<&Observed>, cached: Option<&CachedObject>) -> Next {
+    let same = seen.filter(|seen| seen.digest == digest);
+    match same {
+        Some(seen) if matches!(seen.state, ObjectState::Rejected(_)) && is_unchanged(seen, cached) => {
+            return Next::Keep(seen.clone());
+        }
+        Some(seen)
+            if matches!(seen.state, ObjectState::Managed)
+                && cached.is_some_and(|cached| cached.is_unchanged_since(&seen.resource_version)) =>
+        {
+            return Next::Keep(seen.clone());
+        }
+        _ => {}
+    }
+    match cached {
+        Some(cached) if cached.is_ignored => Next::Keep(Observed {
+            digest,
+            api_version: cached.api_version.clone(),
+            uid: cached.uid.clone(),
+            resource_version: cached.resource_version.clone(),
+            readiness: Readiness::Ready,
+            state: ObjectState::Ignored,
+        }),
+        _ => Next::Read(same.filter(|seen| matches!(seen.state, ObjectState::Managed)).cloned()),
+    }
+}
+
+/// Whether a live object is as it was when it was last looked at.
+pub(super) fn is_unchanged(seen: &Observed, cached: Option<&CachedObject>) -> bool {
+    match cached {
+        Some(cached) => cached.is_unchanged_since(&seen.resource_version),
+        None => seen.resource_version.is_empty(),
+    }
+}
+
+/// What was found when an object was read.
+enum Live {
+    /// To be made as it is wanted; `None` where there is none.
+    Ours(Option<Box<DynamicObject>>),
+    /// To be left as it is.
+    Left(Observed),
+}
+
+impl Run<'_> {
+    /// The other resource that an object belongs to, if there is one.
+    pub(super) fn other_owner(&self, object: &Object, component: Component) -> Option<OwnerId> {
+        let key = object.key();
+        let named = self.engine.cache.get(&key).map(|cached| cached.owner);
+        self.engine.others.owner_of(self.owner, &key, component, named.as_ref())
+    }
+
+    /// Tells what is wanted of an object from what was wanted before.
+    pub(super) fn digest(&self, object: &Object) -> u64 {
+        object.digest() ^ self.plan.autoscalers().least(object).map_or(0, i64::cast_unsigned)
+    }
+
+    /// How an object of another resource stands to what this one wants. Nothing is written.
+    pub(super) async fn compare_shared(
+        &self,
+        object: &Object,
+        component: Component,
+        other: OwnerId,
+    ) -> Result<Observed, ClusterError> {
+        let (key, digest) = (object.key(), self.digest(object));
+        let cached = self.engine.cache.get(&key);
+        if let (Some(cached), Some(seen)) = (&cached, self.state.objects.get(&key))
+            && seen.digest == digest
+            && cached.is_unchanged_since(&seen.resource_version)
+            && matches!(&seen.state, ObjectState::Shared(o) | ObjectState::Conflict(o, _) if *o == other)
+        {
+            return Ok(seen.clone());
+        }
+        let Some(live) = self.engine.cluster.get(object.api_version(), &key).await? else {
+            return Ok(Observed {
+                digest,
+                api_version: object.api_version().to_owned(),
+                uid: String::new(),
+                resource_version: String::new(),
+                readiness: Readiness::Waiting(format!("IstioOperator {other} to create it")),
+                state: ObjectState::Shared(other),
+            });
+        };
+        // The base serves all revisions; that of the newest version serves the older ones too.
+        let differences =
+            if component == Component::Base { vec![] } else { fields::differences_but_for_owner(object, &live) };
+        let state =
+            if differences.is_empty() { ObjectState::Shared(other) } else { ObjectState::Conflict(other, differences) };
+        Ok(Observed::live(object, &live, digest, state, self.plan.autoscalers().least(object)))
+    }
+
+    /// One object: nothing where it was last seen equal and has not changed since, else a read and, if it differs, a write.
+    pub(super) async fn reconcile_object(&self, object: &Object) -> Result<ObjectOutcome, ClusterError> {
+        let (engine, key, digest) = (self.engine, object.key(), self.digest(object));
+        let cached = engine.cache.get(&key);
+        let last = match next(digest, self.state.objects.get(&key), cached.as_ref()) {
+            Next::Keep(observed) => return Ok(ObjectOutcome::unchanged(observed)),
+            Next::Read(last) => last,
+        };
+        let live = match self.read_object(object, digest).await? {
+            Live::Ours(live) => live.map(|live| *live),
+            Live::Left(observed) => return Ok(ObjectOutcome::unchanged(observed)),
+        };
+        let scaling = self.plan.autoscalers().scaling(engine.cluster, object, live.as_ref()).await;
+        let mut comparison = fields::compare(object, live.as_ref(), scaling.replicas);
+        let observed = |live: &DynamicObject| Observed::live(object, live, digest, ObjectState::Managed, scaling.least);
+        if let Some(live) = &live {
+            comparison = fields::settle(engine.cluster, comparison, live).await;
+            if comparison.is_equal() {
+                return Ok(ObjectOutcome::unchanged(observed(live)).look_again(scaling.is_passing));
+            }
+        }
+        let delay = self.state.repairs.delay(&key, &comparison.differences, Instant::now());
+        if let (Some(last), Some(delay)) = (&last, delay) {
+            return Ok(ObjectOutcome::put_off(live.as_ref().map(observed), last, delay));
+        }
+        let written = self.write(&comparison, live.is_none()).await?;
+        let changed = live.as_ref().is_none_or(|live| live.resource_version() != written.resource_version());
+        let repair =
+            (last.is_some() && changed).then_some(Repair { key, fields: comparison.differences, by: comparison.by });
+        Ok(ObjectOutcome { repair, ..ObjectOutcome::unchanged(observed(&written)).look_again(scaling.is_passing) })
+    }
+
+    async fn write(&self, comparison: &Comparison, is_new: bool) -> Result<DynamicObject, ClusterError> {
+        let written = fields::write(self.engine.cluster, comparison).await?;
+        let key = comparison.desired.key();
+        self.engine.listener.hear(&Event::Applied { key: &key, is_new });
+        tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
+        Ok(written)
+    }
+
+    /// The live object, which an earlier installer may have written that left no label to know it by: so it is always read.
+    /// Once in the life of a resource it is taken over; the inventory tells whether it was.
+    async fn read_object(&self, object: &Object, digest: u64) -> Result<Live, ClusterError> {
+        let (cluster, key) = (self.engine.cluster, object.key());
+        let Some(live) = cluster.get(object.api_version(), &key).await? else { return Ok(Live::Ours(None)) };
+        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+            let mut observed = Observed::live(object, &live, digest, ObjectState::Ignored, None);
+            if !self.state.inventory.contains_key(&key) {
+                // The resource never had it, so it goes into no inventory.
+                observed.uid.clear();
+            }
+            return Ok(Live::Left(observed));
+        }
+        if live.metadata.deletion_timestamp.is_some() {
+            // It is created anew when it is gone; its event brings us back.
+            return Ok(Live::Left(Observed::live(object, &live, digest, ObjectState::Managed, None)));
+        }
+        let is_known = self.state.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));
+        if is_known {
+            return Ok(Live::Ours(Some(live.into())));
+        }
+        let live = fields::take_over(cluster, object.api_version(), &key, live).await?;
+        Ok(Live::Ours(live.map(Box::new)))
+    }
+
+    /// Remembers that an object cannot be written as it is, so that it is not tried again until it or the live one changes.
+    pub(super) fn remember_rejection(&mut self, object: &Object, error: &Arc<InstallError>) {
+        let cached = self.engine.cache.get(&object.key());
+        let observed = Observed {
+            digest: self.digest(object),
+            api_version: object.api_version().to_owned(),
+            uid: cached.as_ref().map(|cached| cached.uid.clone()).unwrap_or_default(),
+            resource_version: cached.map(|cached| cached.resource_version).unwrap_or_default(),
+            readiness: Readiness::Ready,
+            state: ObjectState::Rejected(Arc::clone(error)),
+        };
+        self.state.objects.insert(object.key(), observed);
+    }
+}
+
+impl ObjectOutcome {
+    fn unchanged(observed: Observed) -> Self {
+        Self { observed, repair: None, again: None }
+    }
+
+    /// The repair of an object has to wait for so long. Without a live one it is as it was last seen.
+    fn put_off(live: Option<Observed>, last: &Observed, delay: Duration) -> Self {
+        let gone = || Observed { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() };
+        let mut observed = live.unwrap_or_else(gone);
+        observed.resource_version.clear();
+        Self { observed, repair: None, again: Some(delay) }
+    }
+
+    /// Has the object looked at in each run, and after a while in any case, where nobody tells of what it depends on.
+    fn look_again(mut self, is_passing: bool) -> Self {
+        if is_passing {
+            self.observed.resource_version.clear();
+            self.again = Some(LOOK_AGAIN);
+        }
+        self
+    }
+}

@@ -1,0 +1,292 @@
+//! What came of applying a plan: of each component, and of the whole.
+
+use crate::api::component::Component;
+use crate::cluster::{ClusterError, Refusal};
+use crate::failure::Retry;
+use crate::object::{ObjectKey, OwnerId};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why something could not be applied or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// A request failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// Another resource, or another webhook, stands against it.
+    #[error("{}", texts(.0))]
+    Conflict(Vec<Conflict>),
+}
+
+impl InstallError {
+    /// When it is tried again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Cluster(error) if error.refusal() == Refusal::Never => Retry::OnChange,
+            Self::Cluster(_) | Self::Conflict(_) => Retry::Backoff,
+        }
+    }
+
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match (self, self.retry()) {
+            (Self::Conflict(_), _) => "Conflict",
+            (_, Retry::OnChange) => "Rejected",
+            (_, Retry::Backoff) => "Failed",
+        }
+    }
+}
+
+/// Something that failed. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The component it is of; `None` where it is of none.
+    pub component: Option<Component>,
+    /// Why.
+    pub error: Arc<InstallError>,
+}
+
+impl Failure {
+    pub(super) fn of(error: impl Into<InstallError>) -> Self {
+        Self { component: None, error: Arc::new(error.into()) }
+    }
+
+    /// Whether it fails until something changes, so that trying again cannot help.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        self.error.retry() == Retry::OnChange
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.component {
+            Some(component) => write!(f, "{component}: {}", self.error),
+            None => write!(f, "{}", self.error),
+        }
+    }
+}
+
+/// What stands against a component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// Another resource has the object and wants something else in these fields.
+    Object {
+        /// The object.
+        key: ObjectKey,
+        /// The other resource.
+        owner: OwnerId,
+        /// The fields.
+        fields: Vec<String>,
+    },
+    /// Two injection webhooks would be asked about the same pods; which, and about which.
+    Webhooks(Vec<String>),
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object { key, owner, fields } => write!(
+                f,
+                "{key} is that of IstioOperator {owner}, which wants something else in {}; rename it or take it out of one \
+                 of the two",
+                summary(fields)
+            ),
+            Self::Webhooks(pairs) => write!(
+                f,
+                "{}: both would be asked about the same pods; remove one of them, or give this resource another revision or tag",
+                summary(pairs)
+            ),
+        }
+    }
+}
+
+/// An object that is not ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The object.
+    pub key: ObjectKey,
+    /// Whether it is another resource's.
+    pub is_shared: bool,
+    /// What it lacks.
+    pub what: String,
+    /// What its pods say, where they were asked.
+    pub why: Option<String>,
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shared = if self.is_shared { " (shared)" } else { "" };
+        write!(f, "{}{shared}: {}", self.key, self.what)?;
+        self.why.as_ref().map_or(Ok(()), |why| write!(f, " ({why})"))
+    }
+}
+
+/// What came of a component.
+#[derive(Clone, Debug)]
+pub enum ComponentOutcome {
+    /// It is applied, and ready.
+    Ready,
+    /// It is applied, and these objects are not ready yet.
+    Waiting(Vec<Wait>),
+    /// Its CRDs are applied and not established yet; what needs them comes then.
+    Establishing(Vec<Wait>),
+    /// It is applied, and the controllers of these objects have given up.
+    NotProgressing(Vec<Wait>),
+    /// Another component has to be ready first; what is installed already was repaired.
+    Blocked(Component),
+    /// Nothing of it was written, since something stands against it.
+    Conflict(Vec<Conflict>),
+    /// Something of it could not be read or written.
+    Failed(Vec<Failure>),
+}
+
+impl ComponentOutcome {
+    /// One word for it, as metrics and traces label it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Waiting(_) | Self::Establishing(_) => "waiting",
+            Self::NotProgressing(_) => "not_progressing",
+            Self::Blocked(_) => "blocked",
+            Self::Conflict(_) => "conflict",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// Whether all of it is written as the plan has it.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        matches!(self, Self::Ready | Self::Waiting(_) | Self::NotProgressing(_))
+    }
+}
+
+impl fmt::Display for ComponentOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ready => f.write_str("ready"),
+            Self::Waiting(waits) | Self::NotProgressing(waits) => f.write_str(&summary(&strings(waits))),
+            Self::Establishing(waits) => match waits.as_slice() {
+                [one] => write!(f, "{one}"),
+                // They come and go within a second; naming them would be a write of the status each.
+                _ => f.write_str("CRDs to be established"),
+            },
+            Self::Blocked(parent) => write!(f, "waits for {}", parent.facts().title),
+            Self::Conflict(conflicts) => f.write_str(&summary(&strings(conflicts))),
+            Self::Failed(failures) => {
+                let texts: Vec<_> = failures.iter().map(|failure| failure.error.to_string()).collect();
+                f.write_str(&texts.join("; "))
+            }
+        }
+    }
+}
+
+/// An object that somebody had changed, and that is as it should be again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repair {
+    /// The object.
+    pub key: ObjectKey,
+    /// The fields.
+    pub fields: Vec<String>,
+    /// The field managers who had set them.
+    pub by: Vec<String>,
+}
+
+impl fmt::Display for Repair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let by = if self.by.is_empty() { String::new() } else { format!(", changed by {}", self.by.join(", ")) };
+        write!(f, "{} ({}{by})", self.key, summary(&self.fields))
+    }
+}
+
+/// What came of applying a plan.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Of each component of the plan.
+    pub components: BTreeMap<Component, ComponentOutcome>,
+    /// What failed beside them, and of them.
+    pub failures: Vec<Failure>,
+    /// What somebody had changed.
+    pub repaired: Vec<Repair>,
+    /// What somebody changes again and again, so that it is repaired more slowly.
+    pub contested: Vec<Repair>,
+    /// What was deleted since nobody wants it any more.
+    pub pruned: Vec<ObjectKey>,
+    /// What is annotated to be left as it is.
+    pub ignored: Vec<ObjectKey>,
+    /// When to come back even if nothing is seen to happen.
+    pub again: Option<Duration>,
+}
+
+impl Outcome {
+    /// Whether everything is written as the plan has it, although something may not be ready.
+    #[must_use]
+    pub fn is_applied(&self) -> bool {
+        self.failures.is_empty() && self.components.values().all(ComponentOutcome::is_applied)
+    }
+
+    /// The first parent of a component that is installed and not ready: the component has to wait for it.
+    #[must_use]
+    pub fn blocked_by(&self, component: Component) -> Option<Component> {
+        let is_ready = |parent: &Component| {
+            self.components.get(parent).is_none_or(|outcome| matches!(outcome, ComponentOutcome::Ready))
+        };
+        component.facts().parents.iter().copied().find(|parent| !is_ready(parent))
+    }
+
+    /// Whether everything is as the plan has it, and ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.failures.is_empty() && self.components.values().all(|outcome| matches!(outcome, ComponentOutcome::Ready))
+    }
+
+    /// Failures that are final, or those that are not, as one text.
+    #[must_use]
+    pub fn failed(&self, is_final: bool) -> Option<String> {
+        let failed = self.failures.iter().filter(|failure| failure.is_final() == is_final);
+        let texts: Vec<String> = failed.map(ToString::to_string).collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
+    }
+
+    pub(super) fn come_back(&mut self, after: Option<Duration>) {
+        self.again = self.again.into_iter().chain(after).min();
+    }
+}
+
+fn strings<T: ToString>(all: &[T]) -> Vec<String> {
+    all.iter().map(ToString::to_string).collect()
+}
+
+fn texts<T: ToString>(all: &[T]) -> String {
+    summary(&strings(all))
+}
+
+/// The first few, and how many more.
+pub fn summary<T: AsRef<str>>(all: &[T]) -> String {
+    const SHOWN: usize = 3;
+    let shown = all.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join("; ");
+    match all.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gateways_wait_for_istiod_only_where_it_is_installed() {
+        let waits = ComponentOutcome::Waiting(vec![]);
+        let components = BTreeMap::from([(Component::Base, ComponentOutcome::Ready), (Component::Pilot, waits)]);
+        let outcome = Outcome { components, ..Outcome::default() };
+        assert_eq!(outcome.blocked_by(Component::IngressGateways), Some(Component::Pilot));
+        assert_eq!(outcome.blocked_by(Component::Pilot), None);
+        assert_eq!(Outcome::default().blocked_by(Component::IngressGateways), None);
+    }
+}

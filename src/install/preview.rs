@@ -1,0 +1,101 @@
+//! What applying a plan would do: read and compared, nothing written.
+
+use super::{Engine, Plan, State, fields, plan};
+use crate::api::IGNORE;
+use crate::api::component::Component;
+use crate::api::status::{Change, Preview};
+use crate::cluster::ClusterError;
+use crate::object::{Object, OwnerId};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use kube::ResourceExt;
+
+/// How many objects are read at once.
+const READS_AT_ONCE: usize = 16;
+/// A change below this path of a workload replaces its pods.
+const POD_TEMPLATE: &str = ".spec.template";
+
+enum Fate {
+    Same,
+    Create,
+    Change(Vec<String>),
+    Conflict(String),
+}
+
+impl Engine<'_> {
+    /// What would be created, changed and deleted, and whose pods would be replaced.
+    ///
+    /// # Errors
+    /// What the API server says to reads.
+    #[tracing::instrument(level = "debug", skip_all)]
+    pub async fn preview(&self, owner: &OwnerId, plan: &Plan, state: &State) -> Result<Preview, ClusterError> {
+        let dry = DryRun { engine: *self, owner, plan, state };
+        let parts = plan.manifests().parts.iter();
+        let objects: Vec<_> = parts.flat_map(|part| part.objects.iter().map(move |o| (part.component, o))).collect();
+        let reads: Vec<_> = objects.iter().map(|(component, object)| dry.fate(*component, object).boxed()).collect();
+        let fates: Vec<Fate> = stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await?;
+        Ok(put_together(objects.into_iter().map(|(_, object)| object).zip(fates), plan))
+    }
+}
+
+fn put_together<'a>(fates: impl Iterator<Item = (&'a Object, Fate)>, plan: &Plan) -> Preview {
+    let mut preview = Preview::default();
+    for (object, fate) in fates {
+        let name = object.key().to_string();
+        match fate {
+            Fate::Same => {}
+            Fate::Create => preview.create.push(name),
+            Fate::Conflict(other) => preview.conflict.push(format!("{name} is that of IstioOperator {other}")),
+            Fate::Change(fields) => {
+                if object.group() == "apps" && fields.iter().any(|f| f == "." || f.starts_with(POD_TEMPLATE)) {
+                    preview.restart.push(name.clone());
+                }
+                preview.change.push(Change { object: name, fields });
+            }
+        }
+    }
+    let candidates: Vec<_> = plan.candidates().iter().collect();
+    let due = plan::in_order_of_deletion(candidates, |object| (&object.key, object.component));
+    preview.prune = due.into_iter().map(|object| object.key.to_string()).collect();
+    preview
+}
+
+struct DryRun<'a> {
+    engine: Engine<'a>,
+    owner: &'a OwnerId,
+    plan: &'a Plan,
+    state: &'a State,
+}
+
+impl DryRun<'_> {
+    async fn fate(&self, component: Component, object: &Object) -> Result<Fate, ClusterError> {
+        let (engine, key) = (self.engine, object.key());
+        let known = engine.cache.get(&key);
+        if known.as_ref().is_some_and(|known| known.is_ignored) {
+            return Ok(Fate::Same);
+        }
+        let live = match engine.cluster.get(object.api_version(), &key).await {
+            // Its definition would be created first.
+            Err(error) if error.is_absent() => None,
+            other => other?,
+        };
+        let Some(live) = live else { return Ok(Fate::Create) };
+        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+            return Ok(Fate::Same);
+        }
+        let named = known.map(|known| known.owner);
+        // A dry run claims nothing, so whoever is named has it.
+        if let Some(other) = named.filter(|other| other != self.owner && engine.others.does_want(other, &key)) {
+            let differs = component != Component::Base && !fields::differences_but_for_owner(object, &live).is_empty();
+            return Ok(if differs { Fate::Conflict(other.to_string()) } else { Fate::Same });
+        }
+        let replicas = self.plan.autoscalers().scaling(engine.cluster, object, Some(&live)).await.replicas;
+        let is_known = self.state.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));
+        let comparison = if is_known {
+            fields::compare(object, Some(&live), replicas)
+        } else {
+            fields::compare_as_taken_over(object, &live, replicas)
+        };
+        let differences = fields::settle(engine.cluster, comparison, &live).await.differences;
+        Ok(if differences.is_empty() { Fate::Same } else { Fate::Change(differences) })
+    }
+}
