@@ -22,7 +22,7 @@ use again::{read, write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
-use received::Received;
+use received::{ObservedResource, Received};
 pub use refusal::Refusal;
 use serde_json::Value;
 
@@ -222,7 +222,7 @@ impl Cluster {
     ///
     /// # Errors
     /// What the API server says.
-    pub async fn patch_status(&self, owner: &DynamicObject, status: &Value) -> Result<String, ClusterError> {
+    pub async fn patch_status(&self, owner: &ObservedResource, status: &Value) -> Result<String, ClusterError> {
         let name = owner.name_any();
         let api = self.owners(owner.namespace().as_deref());
         let patch = serde_json::json!({ "status": status });
@@ -238,7 +238,7 @@ impl Cluster {
     ///
     /// # Errors
     /// What the API server says.
-    pub async fn patch_owner(&self, owner: &DynamicObject, patch: Value) -> Result<(), ClusterError> {
+    pub async fn patch_owner(&self, owner: &ObservedResource, patch: Value) -> Result<(), ClusterError> {
         let name = owner.name_any();
         let act = "change the finalizers of";
         let patch: json_patch::Patch =
@@ -254,7 +254,7 @@ impl Cluster {
     ///
     /// # Errors
     /// What the API server says.
-    pub async fn delete_owner(&self, owner: &DynamicObject) -> Result<(), ClusterError> {
+    pub async fn delete_owner(&self, owner: &ObservedResource) -> Result<(), ClusterError> {
         let key = ObjectKey {
             group: crate::api::GROUP.into(),
             kind: crate::api::KIND.into(),
@@ -264,15 +264,15 @@ impl Cluster {
         self.delete(crate::api::API_VERSION, &key, &owner.uid().unwrap_or_default()).await
     }
 
-    /// An IstioOperator resource as it is now, if it still exists; see [`Received::into_object`].
+    /// An IstioOperator resource as it is now, if it still exists; see [`Received::into_observed`].
     ///
     /// # Errors
     /// Anything but its absence.
-    pub async fn owner(&self, owner: &DynamicObject) -> Result<Option<DynamicObject>, ClusterError> {
+    pub async fn owner(&self, owner: &ObservedResource) -> Result<Option<ObservedResource>, ClusterError> {
         let name = owner.name_any();
         let api = self.owners(owner.namespace().as_deref());
         let found = read(|| api.get_opt(&name)).await.map_err(|e| ClusterError::of("read", &name, e))?;
-        Ok(found.map(Received::into_object))
+        Ok(found.map(Received::into_observed))
     }
 
     /// IstioOperator resources of a namespace, or of all.

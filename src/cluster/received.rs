@@ -7,17 +7,67 @@
 
 use super::meta::{brief, resource_of_any_kind};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DynamicObject, TypeMeta};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// How deep a spec may be nested: deeper than anybody writes by hand, and such that whatever is made of it, and the record of
 /// its fields, can still be read by those who give up at 128 levels.
 pub const DEEPEST_SPEC: usize = 100;
 
-/// The field of [`DynamicObject::data`] that says why there is no `spec`.
-pub const UNREADABLE: &str = "unreadable";
+/// The spec of a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Spec {
+    /// There is none, or it was not kept since nobody needs it.
+    None,
+    /// As it is.
+    Readable(Value),
+    /// It cannot be read; why.
+    Unreadable(String),
+}
+
+/// An IstioOperator resource as it was observed.
+#[derive(Clone, Debug)]
+pub struct ObservedResource {
+    /// Its metadata, without `managedFields`.
+    pub metadata: ObjectMeta,
+    /// Its spec.
+    pub spec: Spec,
+    /// Its status as JSON text, for a tree takes ten times as much; empty where there is none.
+    pub status: String,
+}
+
+impl ObservedResource {
+    /// The spec, if it can be read.
+    #[must_use]
+    pub fn spec(&self) -> Option<&Value> {
+        match &self.spec {
+            Spec::Readable(spec) => Some(spec),
+            Spec::None | Spec::Unreadable(_) => None,
+        }
+    }
+
+    /// Why the spec cannot be read, if it cannot.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<&str> {
+        match &self.spec {
+            Spec::Unreadable(why) => Some(why),
+            Spec::None | Spec::Readable(_) => None,
+        }
+    }
+
+    /// `spec.revision`, empty for none.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        self.spec().and_then(|spec| spec.get("revision")?.as_str()).unwrap_or_default()
+    }
+
+    /// The spec's generation; 0 where the API server has not said it.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.metadata.generation.unwrap_or_default()
+    }
+}
 
 /// An IstioOperator resource, see the module.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,25 +81,16 @@ pub struct Received {
 }
 
 impl Received {
-    /// The resource with its spec as a tree, and its status as text, for a tree takes ten times as much. Instead of a spec
-    /// that is nested too deep there is a sentence in the field [`UNREADABLE`].
+    /// The resource with its spec as a tree, and its status as text.
     #[must_use]
-    pub fn into_object(self) -> DynamicObject {
-        let mut data = Map::new();
-        match self.spec.as_deref().map(RawValue::get).map(read) {
-            Some(Ok(spec)) => drop(data.insert("spec".into(), spec)),
-            Some(Err(why)) => drop(data.insert(UNREADABLE.into(), why.into())),
-            None => {}
-        }
-        if let Some(status) = self.status {
-            data.insert("status".into(), Value::from(String::from(Box::<str>::from(status))));
-        }
-        let (api_version, kind) = (crate::api::API_VERSION.into(), crate::api::KIND.into());
-        DynamicObject {
-            types: Some(TypeMeta { api_version, kind }),
-            metadata: self.metadata,
-            data: Value::Object(data),
-        }
+    pub fn into_observed(self) -> ObservedResource {
+        let spec = match self.spec.as_deref().map(RawValue::get).map(read) {
+            Some(Ok(spec)) => Spec::Readable(spec),
+            Some(Err(why)) => Spec::Unreadable(why),
+            None => Spec::None,
+        };
+        let status = self.status.map(|status| String::from(Box::<str>::from(status))).unwrap_or_default();
+        ObservedResource { metadata: self.metadata, spec, status }
     }
 
     /// Only the metadata.
@@ -93,15 +134,16 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
 }
 
 resource_of_any_kind!(Received, false);
+resource_of_any_kind!(ObservedResource, false);
 
 /// As if the API server had sent it.
 ///
 /// # Errors
 /// It has no metadata.
-pub fn from_value(value: &Value) -> Result<DynamicObject, serde_json::Error> {
+pub fn from_value(value: &Value) -> Result<ObservedResource, serde_json::Error> {
     // Fields that this type does not know are left out, as they are by the API server.
     let known = json!({"metadata": value.get("metadata"), "spec": value.get("spec"), "status": value.get("status")});
-    Ok(serde_json::from_str::<Received>(&known.to_string())?.into_object())
+    Ok(serde_json::from_str::<Received>(&known.to_string())?.into_observed())
 }
 
 #[cfg(test)]
@@ -135,12 +177,12 @@ mod tests {
             let WatchEvent::Added(read) = serde_json::from_str::<WatchEvent<Received>>(&event).unwrap() else {
                 panic!("no addition")
             };
-            let object = read.into_object();
+            let object = read.into_observed();
             assert_eq!((object.metadata.name.as_deref(), object.metadata.generation), (Some("deep"), Some(3)));
-            assert!(object.metadata.managed_fields.is_none() && object.data["status"].is_string());
-            let why = object.data.get(UNREADABLE).and_then(Value::as_str);
+            assert!(object.metadata.managed_fields.is_none() && !object.status.is_empty());
+            let why = object.unreadable();
             assert_eq!(why.is_some(), levels > DEEPEST_SPEC, "{levels}: {why:?}");
-            assert_eq!(object.data.get("spec").is_some(), levels <= DEEPEST_SPEC);
+            assert_eq!(object.spec().is_some(), levels <= DEEPEST_SPEC);
         }
     }
 

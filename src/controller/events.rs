@@ -6,11 +6,12 @@
 use super::Context;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::FIELD_MANAGER;
+use crate::cluster::received::ObservedResource;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -32,7 +33,7 @@ pub(super) struct Note {
 }
 
 /// Tells it.
-pub(super) async fn publish(context: &Context, resource: &DynamicObject, note: &Note) {
+pub(super) async fn publish(context: &Context, resource: &ObservedResource, note: &Note) {
     context.metrics.count("event", [("reason", note.reason)]);
     let event = event(resource, note, Timestamp::now());
     let api: Api<Event> = Api::namespaced(context.cluster.client().clone(), &resource.namespace().unwrap_or_default());
@@ -52,7 +53,7 @@ async fn count_once_more(api: &Api<Event>, event: &Event) -> Result<(), kube::Er
     api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop)
 }
 
-fn event(resource: &DynamicObject, note: &Note, now: Timestamp) -> Event {
+fn event(resource: &ObservedResource, note: &Note, now: Timestamp) -> Event {
     let uid = resource.uid();
     let mut hasher = DefaultHasher::new();
     (&uid, note.reason, &note.text).hash(&mut hasher);
@@ -102,11 +103,10 @@ pub(super) fn cut(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::owner_resource;
 
     fn said(text: &str, reason: &'static str) -> Event {
-        let mut resource = DynamicObject::new("main", &owner_resource()).within("ns");
-        resource.metadata.uid = Some("u".into());
+        let metadata = json!({"name": "main", "namespace": "ns", "uid": "u"});
+        let resource = crate::cluster::received::from_value(&json!({ "metadata": metadata })).unwrap();
         event(&resource, &Note { is_warning: true, reason, text: text.into() }, Timestamp::UNIX_EPOCH)
     }
 

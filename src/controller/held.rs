@@ -13,6 +13,7 @@ use crate::api::component::Component;
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
+use crate::cluster::received::ObservedResource;
 use crate::controller::status::bounded;
 use crate::install::Candidate;
 use crate::install::{Kept, installed_state as record, webhooks};
@@ -93,7 +94,7 @@ struct Plane {
 /// Records cannot be read.
 pub(super) async fn held(
     context: &Context,
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     id: &OwnerId,
     memory: &mut Memory,
     wanted: &Manifests,
@@ -179,7 +180,7 @@ impl Answer {
 }
 
 /// Whether a person wants the control plane of a revision, or a tag, gone, whoever uses it.
-pub(super) fn is_insisted(resource: &DynamicObject, revision: &str) -> bool {
+pub(super) fn is_insisted(resource: &ObservedResource, revision: &str) -> bool {
     let insisted = resource.annotations().get(FORCE_PRUNE).map(String::as_str).unwrap_or_default();
     insisted.split(',').any(|insisted| insisted.trim() == revision)
 }
@@ -283,7 +284,7 @@ async fn users(context: &Context, plane: &Plane, wanted: &Manifests, own: &[Pods
 
 /// Whether a control plane with these users stays, and what is said of it.
 fn stay(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     memory: &Memory,
     plane: &Plane,
     answer: Result<&Answer, &ClusterError>,

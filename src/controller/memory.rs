@@ -6,11 +6,11 @@ use super::statuses::version_of;
 use super::{cleanup, held};
 use crate::api::RECONCILE_AT;
 use crate::api::status::InstallStatus;
+use crate::cluster::received::ObservedResource;
 use crate::controller::status::{Verdict, bounded};
 use crate::install;
 use crate::object::inventory::{self, Inventory};
 use kube::ResourceExt;
-use kube::api::DynamicObject;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub(super) struct Memory {
 
 impl Memory {
     /// Starts anew where this is another resource than before, and takes in what is newer than what is remembered.
-    pub fn begin(&mut self, resource: &DynamicObject) {
+    pub fn begin(&mut self, resource: &ObservedResource) {
         let uid = resource.uid().unwrap_or_default();
         if self.uid != uid {
             *self = Self { uid, ..Self::default() };
@@ -54,7 +54,7 @@ impl Memory {
             // Also in the version that we have written: what somebody else wrote just before is still in it.
             self.take_status(resource);
         }
-        let generation = resource.metadata.generation.unwrap_or_default();
+        let generation = resource.generation();
         if self.generation != generation {
             // What failed, or took long, was about another spec.
             self.generation = generation;
@@ -64,7 +64,7 @@ impl Memory {
     }
 
     /// Forgets what saves reads, once for each request to.
-    pub fn obey(&mut self, resource: &DynamicObject) {
+    pub fn obey(&mut self, resource: &ObservedResource) {
         let Some(request) = request_of(resource).filter(|request| *request != self.asked) else { return };
         if self.known().last_handled_reconcile_at.as_ref() != Some(&request) {
             self.install.forget_objects();
@@ -75,8 +75,8 @@ impl Memory {
     }
 
     /// Takes the status of the resource as it was read.
-    pub fn take_status(&mut self, resource: &DynamicObject) {
-        resource.data.get("status").and_then(Value::as_str).unwrap_or_default().clone_into(&mut self.status);
+    pub fn take_status(&mut self, resource: &ObservedResource) {
+        self.status.clone_from(&resource.status);
         self.status_version = version_of(resource.resource_version().as_deref());
     }
 
@@ -103,7 +103,7 @@ impl Memory {
 }
 
 /// The request of a resource to read everything anew, as its status repeats it.
-pub(super) fn request_of(resource: &DynamicObject) -> Option<String> {
+pub(super) fn request_of(resource: &ObservedResource) -> Option<String> {
     const LONGEST: usize = 256;
     resource.annotations().get(RECONCILE_AT).map(|request| bounded(request, LONGEST))
 }

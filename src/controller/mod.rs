@@ -54,7 +54,7 @@ mod usage;
 use crate::api::INSTALLED_STATE;
 use crate::api::status::InstallStatus;
 use crate::cluster::outage::{is_caused_by_outage, is_watch_unreachable};
-use crate::cluster::received::Received;
+use crate::cluster::received::{ObservedResource, Received, Spec};
 use crate::cluster::{Cluster, ClusterError, owner_resource};
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
@@ -64,7 +64,7 @@ use claims::{Claim, Claims};
 use facts::Facts;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use index::Index;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::ListParams;
 use kube::runtime::controller;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::{Store, Writer};
@@ -72,7 +72,6 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, ResourceExt};
 use memory::{Memory, inventory_of};
-use serde_json::Value;
 use statuses::{Statuses, version_of};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -149,7 +148,7 @@ impl Context {
     }
 
     /// Has resources looked at that have gone, whoever let them: they change no more, and so no predicate lets them through.
-    fn wake_gone(&self, event: &Event<DynamicObject>, namespace: Option<&str>, store: &Store<DynamicObject>) {
+    fn wake_gone(&self, event: &Event<ObservedResource>, namespace: Option<&str>, store: &Store<ObservedResource>) {
         match event {
             Event::Delete(resource) => {
                 if !resource.name_any().starts_with(INSTALLED_STATE) {
@@ -304,7 +303,7 @@ async fn load_claims(
                 error if error.is_absent() => RunError::Undefined,
                 error => error.into(),
             })?;
-            let items = list.items.into_iter().map(Received::into_object);
+            let items = list.items.into_iter().map(Received::into_observed);
             unread.extend(items.filter_map(|resource| load_claim(&resource, claims, privileged)));
             match list.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => page = page.continue_token(&next),
@@ -316,16 +315,15 @@ async fn load_claims(
 }
 
 /// Records what a resource is known to have. Returns it where it may want something.
-fn load_claim(resource: &DynamicObject, claims: &Claims, privileged: &reach::Privileged) -> Option<OwnerId> {
-    let status = resource.data.get("status").and_then(Value::as_str).unwrap_or_default();
-    let status = serde_json::from_str(status).unwrap_or_default();
+fn load_claim(resource: &ObservedResource, claims: &Claims, privileged: &reach::Privileged) -> Option<OwnerId> {
+    let status = serde_json::from_str(&resource.status).unwrap_or_default();
     let namespace = resource.namespace().unwrap_or_default();
     // Whoever may write a status must not thereby keep what is others' from being deleted.
     let may_have = |key: &ObjectKey| privileged.includes(&namespace) || key.namespace == namespace;
     let claim = Claim {
         since: since(resource),
         version: InstallStatus::read(&status).version.unwrap_or_default(),
-        revision: revision(resource).to_owned(),
+        revision: resource.revision().to_owned(),
         is_current: false,
         keys: inventory_of(&status).into_keys().filter(may_have).collect(),
     };
@@ -335,13 +333,8 @@ fn load_claim(resource: &DynamicObject, claims: &Claims, privileged: &reach::Pri
     wants_something.then_some(id)
 }
 
-/// `spec.revision`, empty for none.
-fn revision(resource: &DynamicObject) -> &str {
-    resource.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default()
-}
-
 /// When a resource was created, so that earlier sorts before later.
-fn since(resource: &DynamicObject) -> String {
+fn since(resource: &ObservedResource) -> String {
     resource.creation_timestamp().map(|time| time.0.to_string()).unwrap_or_default()
 }
 
@@ -359,11 +352,12 @@ async fn distribute(
 }
 
 /// What passes need of an event; of a record only that it is there.
-fn read(event: Event<Received>) -> Event<DynamicObject> {
+fn read(event: Event<Received>) -> Event<ObservedResource> {
     let object = |received: Received| {
-        let mut object = received.into_object();
+        let mut object = received.into_observed();
         if object.metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE)) {
-            object.data = Value::Null;
+            object.spec = Spec::None;
+            object.status.clear();
         }
         object
     };
@@ -376,7 +370,7 @@ fn read(event: Event<Received>) -> Event<DynamicObject> {
     }
 }
 
-fn id_of(reference: &ObjectRef<DynamicObject>) -> OwnerId {
+fn id_of(reference: &ObjectRef<ObservedResource>) -> OwnerId {
     OwnerId::new(reference.namespace.clone().unwrap_or_default(), reference.name.clone())
 }
 
@@ -393,7 +387,7 @@ async fn work(
     let store = writer.as_reader();
     let api = context.cluster.owners(namespace.as_deref());
     let watching = Arc::clone(&context);
-    let overwritten = move |resource: &DynamicObject| {
+    let overwritten = move |resource: &ObservedResource| {
         let is_overwritten = watching.statuses.is_overwritten(resource);
         Some(if is_overwritten { version_of(resource.resource_version().as_deref()) } else { 0 })
     };

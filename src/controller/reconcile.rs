@@ -3,11 +3,11 @@
 use super::held::{Held, Told};
 use super::report::{is_wait_worth_telling, report, report_paused};
 use super::usage::{self, ControlPlane};
-use super::{Claim, Context, Memory, cleanup, events, held, outcome, revision, since, tags, tally};
+use super::{Claim, Context, Memory, cleanup, events, held, outcome, since, tags, tally};
 use crate::api::{ALLOW_DOWNGRADE, DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
-use crate::cluster::received::UNREADABLE;
+use crate::cluster::received::ObservedResource;
 use crate::controller::status::{Findings, Verdict};
 use crate::failure::Retry;
 use crate::install::{Draft, Failure, Kept, Options, Plan, downgrade, installed_state};
@@ -16,9 +16,8 @@ use crate::object::{Object, ObjectError, OwnerId};
 use crate::render::{self, RenderError};
 use helm_template::threads;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -62,7 +61,7 @@ fn texts(failures: &[Failure]) -> String {
 
 /// After a failed pass: again, later each time, up to a minute, and not all at once.
 #[allow(clippy::needless_pass_by_value)] // the signature that the queue calls
-pub(super) fn retry(resource: Arc<DynamicObject>, error: &ReconcileError, context: Arc<Context>) -> Action {
+pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let id = OwnerId::of(&resource.metadata);
     // Outside of the pass, so outside of its span.
     let failures = context.memory(&id).try_lock().map_or(1, |mut memory| {
@@ -87,7 +86,10 @@ fn jitter(id: &OwnerId, attempt: u32) -> u32 {
 }
 
 /// One pass.
-pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+pub(super) async fn reconcile(
+    resource: Arc<ObservedResource>,
+    context: Arc<Context>,
+) -> Result<Action, ReconcileError> {
     let id = OwnerId::of(&resource.metadata);
     let span = tracing::info_span!(
         "pass",
@@ -107,7 +109,7 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
     result
 }
 
-async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
+async fn pass(resource: &ObservedResource, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
     if is_of_another_operator(resource, context) {
         context.mark_read(id);
         return Ok(Action::await_change());
@@ -133,7 +135,7 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
         Ok(Err(verdict)) => refuse(resource, context, id, &mut memory, verdict).await,
         Err(error) => {
             let failed = memory.failed(error.to_string());
-            let findings = Findings::of(failed, resource.metadata.generation.unwrap_or_default());
+            let findings = Findings::of(failed, resource.generation());
             report(resource, context, &mut memory, &findings).await?;
             Err(error)
         }
@@ -141,8 +143,8 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
 }
 
 /// Says of a spec that was not seen before that it is worked on.
-async fn tell_start(resource: &DynamicObject, context: &Context, memory: &mut Memory) -> Result<(), ReconcileError> {
-    let generation = resource.metadata.generation.unwrap_or_default();
+async fn tell_start(resource: &ObservedResource, context: &Context, memory: &mut Memory) -> Result<(), ReconcileError> {
+    let generation = resource.generation();
     let seen = memory.known().observed_generation;
     if seen != Some(generation) {
         let reason = if seen.is_none() { "create" } else { "update_generation" };
@@ -153,7 +155,7 @@ async fn tell_start(resource: &DynamicObject, context: &Context, memory: &mut Me
 }
 
 /// Touches nothing of what a resource has. Of a record there is nothing to say either.
-async fn leave_alone(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
+async fn leave_alone(resource: &ObservedResource, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
     context.mark_read(id);
     if resource.metadata.deletion_timestamp.is_some() {
         // Hands off means that what is installed stays; it must not mean that the resource stays for ever.
@@ -170,7 +172,7 @@ async fn leave_alone(resource: &DynamicObject, context: &Context, id: &OwnerId) 
 /// Removes what a resource has that is being deleted, or keeps it working as long as it may not go. A spec that cannot be
 /// rendered any more is nothing to repair it by.
 async fn delete(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
@@ -199,7 +201,7 @@ struct Prepared {
 /// Reads what has to be known before anything is written: what the spec comes to, whether it may be written, and what stays of
 /// what the resource has. Else gives what there is to say of a spec of which nothing is written.
 async fn prepare(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
@@ -226,8 +228,8 @@ async fn prepare(
 }
 
 /// What is wrong with a resource before its spec is looked into.
-fn unreadable(resource: &DynamicObject) -> Option<String> {
-    let why = resource.data.get(UNREADABLE).and_then(Value::as_str).map(str::to_owned);
+fn unreadable(resource: &ObservedResource) -> Option<String> {
+    let why = resource.unreadable().map(str::to_owned);
     let is_too_long = resource.name_any().len() > LONGEST_NAME;
     why.or_else(|| {
         is_too_long.then(|| {
@@ -241,13 +243,13 @@ fn unreadable(resource: &DynamicObject) -> Option<String> {
 
 /// Ends a reconcile that must not touch what is installed, until something changes.
 async fn refuse(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
     verdict: Verdict,
 ) -> Result<Action, ReconcileError> {
-    let generation = resource.metadata.generation.unwrap_or_default();
+    let generation = resource.generation();
     context.wake(context.claims.outdate(id));
     context.mark_read(id);
     context.metrics.count("reconcile", [("result", "invalid")]);
@@ -257,7 +259,7 @@ async fn refuse(
 
 /// Says what would be done.
 async fn preview(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
@@ -265,7 +267,7 @@ async fn preview(
 ) -> Result<Action, ReconcileError> {
     context.mark_read(id);
     let preview = context.engine().preview(id, &prepared.plan, &memory.install).await?;
-    let generation = resource.metadata.generation.unwrap_or_default();
+    let generation = resource.generation();
     report(resource, context, memory, &outcome::previewed(preview, generation)).await?;
     Ok(Action::await_change())
 }
@@ -273,7 +275,7 @@ async fn preview(
 /// Installs what is wanted, and tells what came of it.
 #[tracing::instrument(level = "debug", skip_all, fields(version = prepared.plan.manifests().version))]
 async fn install(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
@@ -281,7 +283,7 @@ async fn install(
 ) -> Result<Action, ReconcileError> {
     let Prepared { plan, held, control_plane } = prepared;
     claim(resource, context, id, &plan);
-    let generation = resource.metadata.generation.unwrap_or_default();
+    let generation = resource.generation();
     let before = memory.install.progress();
     let options = Options { explain_waits: is_wait_worth_telling(context, memory) };
     let outcome = context.engine().apply(id, &plan, &mut memory.install, options).await;
@@ -308,7 +310,7 @@ async fn install(
 }
 
 /// Says what a resource wants from now on, and has those looked at whom that concerns.
-fn claim(resource: &DynamicObject, context: &Context, id: &OwnerId, plan: &Plan) {
+fn claim(resource: &ObservedResource, context: &Context, id: &OwnerId, plan: &Plan) {
     let manifests = plan.manifests();
     let claim = Claim {
         since: since(resource),
@@ -321,20 +323,20 @@ fn claim(resource: &DynamicObject, context: &Context, id: &OwnerId, plan: &Plan)
     context.mark_read(id);
 }
 
-fn is_of_another_operator(resource: &DynamicObject, context: &Context) -> bool {
-    context.config.revision.as_deref().is_some_and(|r| r != revision(resource))
+fn is_of_another_operator(resource: &ObservedResource, context: &Context) -> bool {
+    context.config.revision.as_deref().is_some_and(|r| r != resource.revision())
 }
 
 /// Records of installations, and resources told to be left alone.
-pub(super) fn is_left_alone(resource: &DynamicObject) -> bool {
+pub(super) fn is_left_alone(resource: &ObservedResource) -> bool {
     is_record(resource) || resource.annotations().get(IGNORE_RECONCILE).is_some_and(|v| v == "true")
 }
 
-fn is_record(resource: &DynamicObject) -> bool {
+fn is_record(resource: &ObservedResource) -> bool {
     resource.name_any().starts_with(INSTALLED_STATE)
 }
 
-async fn add_finalizer(resource: &DynamicObject, context: &Context) -> Result<(), ClusterError> {
+async fn add_finalizer(resource: &ObservedResource, context: &Context) -> Result<(), ClusterError> {
     if resource.finalizers().iter().any(|f| f == FINALIZER) {
         return Ok(());
     }
@@ -358,12 +360,12 @@ struct Built {
 /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing may
 /// be installed.
 #[tracing::instrument(level = "debug", skip_all, fields(generation = resource.metadata.generation))]
-async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Built, Verdict>, ReconcileError> {
+async fn build(resource: &ObservedResource, context: &Context) -> Result<Result<Built, Verdict>, ReconcileError> {
     if let Some(why) = unreadable(resource) {
         return Ok(Err(Verdict::Invalid(why)));
     }
     let id = OwnerId::of(&resource.metadata);
-    let input = json!({ "metadata": resource.metadata, "spec": resource.data.get("spec") });
+    let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let work = move || threads::alone(|| render::from_resource(&input, &facts, &package));
     let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;

@@ -7,10 +7,10 @@ use super::{Context, Memory};
 use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
+use crate::cluster::received::ObservedResource;
 use crate::controller::status::{self, Findings, Verdict};
 use crate::object::OwnerId;
 use crate::object::inventory;
-use kube::api::DynamicObject;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ fn pause(context: &Context) -> Duration {
 /// for has changed too soon to be told.
 #[tracing::instrument(level = "debug", skip_all, fields(verdict = findings.verdict.reason()))]
 pub(super) async fn report(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     memory: &mut Memory,
     findings: &Findings,
@@ -68,12 +68,12 @@ pub(super) async fn report(
 
 /// Says of a resource that it is left alone.
 pub(super) async fn report_paused(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     memory: &mut Memory,
 ) -> Result<(), ClusterError> {
     let (before, old) = known(resource, context, memory).await?;
-    let new = status::paused(&old, resource.metadata.generation.unwrap_or_default(), &now());
+    let new = status::paused(&old, resource.generation(), &now());
     let id = OwnerId::of(&resource.metadata);
     // Whether it is ready is not known any more.
     context.metrics.set_ready(&id, None);
@@ -91,7 +91,7 @@ fn now() -> String {
 
 /// The status as it is, whole and in our terms.
 async fn known(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     memory: &mut Memory,
 ) -> Result<(Value, InstallStatus), ClusterError> {
@@ -107,7 +107,7 @@ async fn known(
 /// Writes a status over another one. Returns whether it was written: it need not be where they are equal, and cannot be
 /// where the resource has gone.
 async fn write(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     memory: &mut Memory,
     (before, new): (&Value, &InstallStatus),

@@ -1,9 +1,9 @@
 //! The statuses that this operator has written, so that one that somebody else blanked or edited since is noticed in the
 //! watch and comes back.
 
+use crate::cluster::received::ObservedResource;
 use crate::object::OwnerId;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -39,20 +39,20 @@ impl Statuses {
 
     /// Takes in what the watch shows. Says whether the status is one that somebody else wrote over ours; of a resource
     /// whose status was never written here that is not known.
-    pub fn is_overwritten(&self, resource: &DynamicObject) -> bool {
+    pub fn is_overwritten(&self, resource: &ObservedResource) -> bool {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(&id_of(resource)).filter(|e| Some(&e.uid) == resource.uid().as_ref()) else {
             return false;
         };
         let version = version_of(resource.resource_version().as_deref());
         if entry.shown.is_none_or(|(shown, _)| version >= shown) {
-            entry.shown = Some((version, hash_of_text(resource.data.get("status"))));
+            entry.shown = Some((version, hash_of_text(&resource.status)));
         }
         entry.is_overwritten()
     }
 
     /// A status is about to be written.
-    pub fn begin(&self, resource: &DynamicObject, status: &Value) {
+    pub fn begin(&self, resource: &ObservedResource, status: &Value) {
         let uid = resource.uid().unwrap_or_default();
         let mut entries = self.entries();
         let shown = entries.get(&id_of(resource)).filter(|e| e.uid == uid).and_then(|e| e.shown);
@@ -61,7 +61,7 @@ impl Statuses {
 
     /// A status was written, or found to be as it should, in this version of the resource. Says whether somebody has written
     /// another one over it meanwhile.
-    pub fn end(&self, resource: &DynamicObject, version: &str) -> bool {
+    pub fn end(&self, resource: &ObservedResource, version: &str) -> bool {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(&id_of(resource)) else { return false };
         entry.version = Some(version_of(Some(version)));
@@ -74,7 +74,7 @@ impl Statuses {
     }
 }
 
-fn id_of(resource: &DynamicObject) -> OwnerId {
+fn id_of(resource: &ObservedResource) -> OwnerId {
     OwnerId::of(&resource.metadata)
 }
 
@@ -90,9 +90,8 @@ fn hash(status: &Value) -> u64 {
 }
 
 /// Of a status as [`crate::cluster::received`] gives it.
-fn hash_of_text(status: Option<&Value>) -> u64 {
-    let text = status.and_then(Value::as_str).unwrap_or_default();
-    hash(&serde_json::from_str(text).unwrap_or_default())
+fn hash_of_text(status: &str) -> u64 {
+    hash(&serde_json::from_str(status).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn resource(version: &str, status: &Value) -> DynamicObject {
+    fn resource(version: &str, status: &Value) -> ObservedResource {
         let metadata = json!({"name": "main", "namespace": "ns", "uid": "u", "resourceVersion": version});
         crate::cluster::received::from_value(&json!({"metadata": metadata, "status": status})).unwrap()
     }

@@ -11,13 +11,13 @@ use super::usage;
 use crate::api::FORCE_PRUNE;
 use crate::api::status::HeldRevision;
 use crate::cluster::ClusterError;
+use crate::cluster::received::ObservedResource;
 use crate::controller::status::bounded;
 use crate::install::Candidate;
 use crate::install::webhooks;
 use crate::object::labels::{DEFAULT, REVISION, TAG};
 use crate::object::manifests::Manifests;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
 use std::collections::BTreeSet;
 
 /// Finds the tags among what is not wanted that have to stay, but for those that stay anyway.
@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 /// The webhooks cannot be read.
 pub(super) async fn held(
     context: &Context,
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     wanted: &Manifests,
     unwanted: &[Candidate],
     planes: &[Held],

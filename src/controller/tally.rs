@@ -1,5 +1,6 @@
 //! What is counted of passes: how many resources wait for one, and what is wrong with specs.
 
+use crate::cluster::received::ObservedResource;
 use crate::object::OwnerId;
 use crate::object::manifests::Manifests;
 use crate::process::metrics::Metrics;
@@ -7,7 +8,6 @@ use crate::release::ReleaseError;
 use crate::render::RenderError;
 use crate::render::chart::ComponentError;
 use crate::spec::resolve::{ResolveError, translate};
-use kube::api::DynamicObject;
 use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -38,8 +38,8 @@ impl Queue {
 }
 
 /// Counts what came of a spec.
-pub(super) fn count_build(metrics: &Metrics, resource: &DynamicObject, built: Result<&Manifests, &RenderError>) {
-    let spec = resource.data.get("spec").unwrap_or(&Value::Null);
+pub(super) fn count_build(metrics: &Metrics, resource: &ObservedResource, built: Result<&Manifests, &RenderError>) {
+    let spec = resource.spec().unwrap_or(&Value::Null);
     if translate::reverse_translate(spec).is_ok_and(|translated| translated != *spec) {
         metrics.count("legacy_path_translation", []);
     }

@@ -20,10 +20,11 @@ pub(super) use pace::Deletion;
 
 use super::reconcile::ReconcileError;
 use super::report::report;
-use super::{Context, Memory, events, revision};
+use super::{Context, Memory, events};
 use crate::api::status::InstallStatus;
 use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
+use crate::cluster::received::ObservedResource;
 use crate::controller::status::{Findings, Remark, Verdict};
 use crate::install::remains::{Fate, Remaining, Remains};
 use crate::install::{InstallError, summary};
@@ -32,7 +33,6 @@ use crate::object::OwnerId;
 use guard::Held;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
 use kube::runtime::controller::Action;
 use pace::Look;
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ pub(super) struct Orphans(Mutex<HashMap<OwnerId, String>>);
 
 impl Orphans {
     /// Notes it.
-    pub fn note(&self, resource: &DynamicObject) {
+    pub fn note(&self, resource: &ObservedResource) {
         if resource.metadata.deletion_timestamp.is_some() && resource.finalizers().iter().any(|f| f == ORPHAN) {
             let id = OwnerId::of(&resource.metadata);
             self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, resource.uid().unwrap_or_default());
@@ -74,7 +74,7 @@ impl Orphans {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
 
-    fn has(&self, id: &OwnerId, resource: &DynamicObject) -> bool {
+    fn has(&self, id: &OwnerId, resource: &ObservedResource) -> bool {
         self.note(resource);
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.get(id).is_some_and(|uid| Some(uid) == resource.uid().as_ref())
@@ -84,7 +84,7 @@ impl Orphans {
 /// Deletes everything a resource has; removes the finalizer once nothing is left.
 #[tracing::instrument(level = "debug", skip_all, fields(objects = Empty))]
 pub(super) async fn finalize(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
     memory: &mut Memory,
@@ -113,7 +113,7 @@ pub(super) async fn finalize(
     };
     Span::current().record("objects", found.doomed().count());
     if end.may_be_held(memory, &found) {
-        let (held, requests) = guard::ask(context, id, &found, revision(resource)).await;
+        let (held, requests) = guard::ask(context, id, &found, resource.revision()).await;
         found.requests += requests;
         if let Some(held) = held {
             return Ok(end.hold(memory, held, found.requests).await);
@@ -129,7 +129,7 @@ async fn remains(context: &Context, id: &OwnerId, memory: &Memory, only: Option<
 /// Removes the finalizer and leaves everything as it is.
 #[tracing::instrument(level = "debug", skip_all)]
 pub(super) async fn remove_finalizer(
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
 ) -> Result<(), ClusterError> {
@@ -155,7 +155,7 @@ pub(super) async fn remove_finalizer(
 }
 
 /// The JSON patch that takes the finalizer away from this very resource, if it has it.
-fn without_finalizer(resource: &DynamicObject) -> Option<Value> {
+fn without_finalizer(resource: &ObservedResource) -> Option<Value> {
     let position = resource.finalizers().iter().position(|f| f == FINALIZER)?;
     let pointer = format!("/metadata/finalizers/{position}");
     Some(json!([
@@ -165,11 +165,11 @@ fn without_finalizer(resource: &DynamicObject) -> Option<Value> {
     ]))
 }
 
-fn has_finalizer(resource: &DynamicObject) -> bool {
+fn has_finalizer(resource: &ObservedResource) -> bool {
     resource.finalizers().iter().any(|f| f == FINALIZER)
 }
 
-fn is_forced(resource: &DynamicObject) -> bool {
+fn is_forced(resource: &ObservedResource) -> bool {
     resource.annotations().get(FORCE_DELETE).is_some_and(|v| v == "true")
 }
 
@@ -179,7 +179,7 @@ fn since(time: Timestamp) -> Duration {
 }
 
 /// When the deletion was asked for.
-fn asked_at(resource: &DynamicObject) -> Timestamp {
+fn asked_at(resource: &ObservedResource) -> Timestamp {
     resource.metadata.deletion_timestamp.as_ref().map(|time| time.0).unwrap_or_default()
 }
 
@@ -188,7 +188,7 @@ fn shown(time: Timestamp) -> String {
 }
 
 /// Since when the status says that objects are being deleted, if it does.
-fn told_since(known: &InstallStatus, resource: &DynamicObject) -> Option<Timestamp> {
+fn told_since(known: &InstallStatus, resource: &ObservedResource) -> Option<Timestamp> {
     let condition = known.conditions.iter().flatten().find(|c| c.r#type == DELETING && c.status == "True")?;
     condition.last_transition_time.parse().ok().filter(|time| *time >= asked_at(resource))
 }
@@ -205,7 +205,7 @@ fn is_waited_for(elapsed: Duration, is_forced: bool) -> bool {
 
 /// The end of one resource.
 struct End<'a> {
-    resource: &'a DynamicObject,
+    resource: &'a ObservedResource,
     context: &'a Context,
     id: &'a OwnerId,
     is_forced: bool,
@@ -214,7 +214,7 @@ struct End<'a> {
 impl End<'_> {
     /// Tells it in the status. Where that is refused the deletion goes on all the same.
     async fn tell(&self, memory: &mut Memory, verdict: Verdict, remark: Remark) {
-        let generation = self.resource.metadata.generation.unwrap_or_default();
+        let generation = self.resource.generation();
         let findings = Findings { remarks: vec![remark], ..Findings::of(verdict, generation) };
         if let Err(error) = report(self.resource, self.context, memory, &findings).await {
             tracing::warn!(namespace = self.id.namespace, name = self.id.name, %error, "cannot tell how the deletion goes");
@@ -363,9 +363,9 @@ fn held_message(why: &str, asked: Timestamp) -> String {
 mod tests {
     use super::*;
 
-    fn resource(time: &str) -> DynamicObject {
+    fn resource(time: &str) -> ObservedResource {
         let metadata = json!({"name": "main", "namespace": "ns", "uid": "u", "deletionTimestamp": time});
-        serde_json::from_value(json!({"apiVersion": "v1", "kind": "x", "metadata": metadata})).unwrap()
+        crate::cluster::received::from_value(&json!({ "metadata": metadata })).unwrap()
     }
 
     #[test]

@@ -8,12 +8,12 @@ use super::{ControlPlane, Use, users_of};
 use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
+use crate::cluster::received::ObservedResource;
 use crate::controller::status::{Findings, IN_USE, Remark, Usage, Verdict};
 use crate::object::OwnerId;
 use helm_template::sprig::go_duration;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::DynamicObject;
 use std::time::Duration;
 
 /// When what failed is tried again.
@@ -38,7 +38,7 @@ enum Due {
 /// resource is deleted when its time has come.
 pub(in crate::controller) async fn settle(
     context: &Context,
-    resource: &DynamicObject,
+    resource: &ObservedResource,
     id: &OwnerId,
     plane: Option<ControlPlane>,
     known: &InstallStatus,
@@ -82,7 +82,7 @@ pub(in crate::controller) async fn settle(
 }
 
 /// Deletes a resource whose revision is not used even when it is asked for once more: the watches may be a moment behind.
-async fn delete(context: &Context, resource: &DynamicObject, plane: &ControlPlane) -> Result<(), ClusterError> {
+async fn delete(context: &Context, resource: &ObservedResource, plane: &ControlPlane) -> Result<(), ClusterError> {
     if !users_of(&context.cluster, &plane.revision, &plane.own).await?.is_empty() {
         return Ok(());
     }
@@ -107,7 +107,7 @@ fn told(usage: Use, plane: &ControlPlane) -> Usage {
 }
 
 /// How long what nobody uses stays, by the annotation of a resource; what is wrong with that if it is no duration.
-pub(in crate::controller) fn grace(resource: &DynamicObject) -> Option<Result<Duration, String>> {
+pub(in crate::controller) fn grace(resource: &ObservedResource) -> Option<Result<Duration, String>> {
     let text = resource.annotations().get(PRUNE_UNUSED_AFTER)?;
     Some(match go_duration(text).map(u64::try_from) {
         Ok(Ok(nanoseconds)) => Ok(Duration::from_nanos(nanoseconds)),
@@ -117,7 +117,7 @@ pub(in crate::controller) fn grace(resource: &DynamicObject) -> Option<Result<Du
 }
 
 /// What becomes of a resource, by its annotation, and since when its status says that its revision is unused.
-fn due(resource: &DynamicObject, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
+fn due(resource: &ObservedResource, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
     let grace = match grace(resource) {
         None => return Due::Never,
         Some(Ok(grace)) => grace,
@@ -142,9 +142,9 @@ mod tests {
     use super::*;
     use serde_json::{from_value, json};
 
-    fn resource(grace: &str) -> DynamicObject {
-        from_value(json!({"apiVersion": "v1", "kind": "x", "metadata": {"annotations": {PRUNE_UNUSED_AFTER: grace}}}))
-            .unwrap()
+    fn resource(grace: &str) -> ObservedResource {
+        let metadata = json!({"annotations": {PRUNE_UNUSED_AFTER: grace}});
+        crate::cluster::received::from_value(&json!({ "metadata": metadata })).unwrap()
     }
 
     fn since(time: &str) -> InstallStatus {
@@ -164,7 +164,7 @@ mod tests {
         assert!(matches!(of("soon", true, &InstallStatus::default()), Due::Unreadable(why) if why.contains("24h")));
         let negative = of("-1h", true, &since("2026-01-01T10:00:00Z"));
         assert!(matches!(negative, Due::Unreadable(why) if why.contains("negative")));
-        let unasked = from_value(json!({"apiVersion": "v1", "kind": "x", "metadata": {}})).unwrap();
+        let unasked = crate::cluster::received::from_value(&json!({"metadata": {}})).unwrap();
         assert_eq!(due(&unasked, true, &since("2026-01-01T10:00:00Z"), now), Due::Never);
     }
 
