@@ -4,6 +4,7 @@ pub mod inventory;
 pub mod labels;
 pub mod manifests;
 pub mod order;
+pub mod quantity;
 pub mod scope;
 
 use helm_template::helm::manifest;
