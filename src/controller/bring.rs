@@ -110,7 +110,7 @@ impl Pass<'_> {
                 return Ok(Brought::unchanged(standing(live)).look_again(scaling.is_passing));
             }
         }
-        let wait = memory.fights.wait(&key, &comparison.differences, Instant::now());
+        let wait = memory.fights.wait(&key, &comparison.differences, context.config.repair_limits, Instant::now());
         if let (Some(last), Some(_)) = (last, wait) {
             let mut seen = match &live {
                 Some(live) => standing(live),
@@ -128,9 +128,10 @@ impl Pass<'_> {
     async fn write(&self, comparison: &Comparison, exists: bool) -> Result<DynamicObject, ClusterError> {
         let written = apply::write(&self.context.cluster, comparison).await?;
         let key = comparison.desired.key();
-        let series = if exists { "resource_update" } else { "resource_creation" };
-        self.context.metrics.count(series, [("kind", &key.group_kind())]);
-        self.context.metrics.count("apply", []);
+        let metrics = &self.context.metrics.objects;
+        let counters = if exists { &metrics.updated } else { &metrics.created };
+        counters.inc(key.group_kind());
+        metrics.applied.inc();
         tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
         Ok(written)
     }

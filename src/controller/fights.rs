@@ -7,10 +7,29 @@ use crate::object::ObjectKey;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Repairs of the same fields that are made at once: a person never gets there, a controller within seconds.
-const AT_ONCE: u32 = 30;
-/// The pace from then on.
-const PACE: Duration = Duration::from_secs(5);
+/// How often the same fields of an object are repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairLimits {
+    /// How many repairs are made at once.
+    pub burst: u32,
+    /// How long each waits for the one before from then on.
+    pub interval: Duration,
+}
+
+impl Default for RepairLimits {
+    /// A burst that a person never comes to, and a controller within seconds.
+    fn default() -> Self {
+        Self { burst: 30, interval: Duration::from_secs(5) }
+    }
+}
+
+impl RepairLimits {
+    /// How far repairs may be ahead of their pace.
+    fn lead(self) -> Duration {
+        self.interval.saturating_mul(self.burst.saturating_sub(1))
+    }
+}
+
 /// A fight is over when nothing had to be repaired for this long.
 const PEACE: Duration = Duration::from_mins(2);
 
@@ -32,17 +51,17 @@ pub(super) struct Fights(HashMap<ObjectKey, Fight>);
 
 impl Fights {
     /// How long a repair of these fields has to wait; `None` for not at all.
-    pub fn wait(&self, key: &ObjectKey, fields: &[String], now: Instant) -> Option<Duration> {
+    pub fn wait(&self, key: &ObjectKey, fields: &[String], limits: RepairLimits, now: Instant) -> Option<Duration> {
         let fight = self.0.get(key).filter(|f| f.is_of(fields))?;
-        let wait = fight.due.saturating_duration_since(now).saturating_sub(PACE * (AT_ONCE - 1));
+        let wait = fight.due.saturating_duration_since(now).saturating_sub(limits.lead());
         (!wait.is_zero()).then_some(wait)
     }
 
     /// Takes down a repair of what these managers had changed.
-    pub fn repaired(&mut self, key: &ObjectKey, fields: &[String], by: &[String], now: Instant) {
+    pub fn repaired(&mut self, key: &ObjectKey, fields: &[String], by: &[String], limits: RepairLimits, now: Instant) {
         let before = self.0.remove(key).filter(|f| f.is_of(fields));
-        let due = before.as_ref().map_or(now, |f| f.due.max(now)) + PACE;
-        let contested = if due - now > PACE * (AT_ONCE - 1) { Some(now) } else { before.and_then(|f| f.contested) };
+        let due = before.as_ref().map_or(now, |f| f.due.max(now)) + limits.interval;
+        let contested = if due - now > limits.lead() { Some(now) } else { before.and_then(|f| f.contested) };
         self.0.insert(key.clone(), Fight { fields: fields.to_vec(), by: by.to_vec(), due, contested });
     }
 
@@ -74,6 +93,10 @@ impl Fight {
 mod tests {
     use super::*;
 
+    fn limits() -> RepairLimits {
+        RepairLimits::default()
+    }
+
     fn key() -> ObjectKey {
         ObjectKey { group: String::new(), kind: "Service".into(), namespace: String::new(), name: "x".into() }
     }
@@ -85,26 +108,26 @@ mod tests {
     #[test]
     fn a_field_that_is_changed_back_again_and_again_is_repaired_at_a_slow_pace() {
         let (mut fights, mut now, mut waits) = (Fights::default(), Instant::now(), vec![]);
-        for _ in 0..AT_ONCE + 3 {
-            let wait = fights.wait(&key(), &fields("a"), now).unwrap_or_default();
+        for _ in 0..limits().burst + 3 {
+            let wait = fights.wait(&key(), &fields("a"), limits(), now).unwrap_or_default();
             waits.push(wait);
             now += wait;
-            fights.repaired(&key(), &fields("a"), &[], now);
+            fights.repaired(&key(), &fields("a"), &[], limits(), now);
         }
-        let (free, slowed) = waits.split_at(AT_ONCE as usize);
+        let (free, slowed) = waits.split_at(limits().burst as usize);
         assert!(free.iter().all(Duration::is_zero), "{free:?}");
-        assert_eq!(slowed, [PACE; 3]);
+        assert_eq!(slowed, [limits().interval; 3]);
         assert_eq!(fights.on(now).len(), 1);
-        assert_eq!(fights.wait(&key(), &fields("b"), now), None, "another field is another matter");
+        assert_eq!(fights.wait(&key(), &fields("b"), limits(), now), None, "another field is another matter");
     }
 
     #[test]
     fn a_person_who_edits_now_and_then_fights_nobody() {
         let (mut fights, mut now) = (Fights::default(), Instant::now());
         for _ in 0..1000 {
-            now += PACE;
-            assert_eq!(fights.wait(&key(), &fields("a"), now), None);
-            fights.repaired(&key(), &fields("a"), &[], now);
+            now += limits().interval;
+            assert_eq!(fights.wait(&key(), &fields("a"), limits(), now), None);
+            fights.repaired(&key(), &fields("a"), &[], limits(), now);
         }
         assert!(fights.on(now).is_empty());
     }
@@ -112,10 +135,10 @@ mod tests {
     #[test]
     fn a_fight_ends_when_nobody_fights_any_more() {
         let (mut fights, now) = (Fights::default(), Instant::now());
-        (0..AT_ONCE).for_each(|_| fights.repaired(&key(), &fields("a"), &[], now));
-        assert!(fights.next_peace(now) == Some(PEACE) && fights.wait(&key(), &fields("a"), now).is_some());
+        (0..limits().burst).for_each(|_| fights.repaired(&key(), &fields("a"), &[], limits(), now));
+        assert!(fights.next_peace(now) == Some(PEACE) && fights.wait(&key(), &fields("a"), limits(), now).is_some());
         let later = now + PEACE;
         assert!(fights.on(later).is_empty() && fights.next_peace(later).is_none());
-        assert_eq!(fights.wait(&key(), &fields("a"), later), None);
+        assert_eq!(fights.wait(&key(), &fields("a"), limits(), later), None);
     }
 }

@@ -19,6 +19,7 @@ use crate::install::plan;
 use crate::object::inventory::Entry;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey};
+use crate::process::metrics::labels::ByComponentResult;
 use events::Note;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,9 +29,7 @@ use tracing::field::Empty;
 
 /// How long what is no longer wanted of a component is kept for one that does not become ready.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// When what has to wait is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// The same, where it waits for a moment only.
+/// When what waits for a moment only is looked at again.
 const LOOK_SOON: Duration = Duration::from_millis(500);
 
 /// What came of a pass over an installation.
@@ -218,7 +217,7 @@ impl<'a> Pass<'a> {
                     (Stand::Applied, Phase::Error, version.cloned(), Some(what))
                 }
                 (WaveResult::Conflict(why), None) => {
-                    self.context.metrics.count("apply_conflict", [("component", component.name())]);
+                    self.context.metrics.objects.conflicts.inc(component);
                     outcome.conflicts.push(format!("{component}: {why}"));
                     (Stand::Open, Phase::Error, known(), Some(why))
                 }
@@ -259,10 +258,10 @@ impl<'a> Pass<'a> {
     async fn apply_component(&mut self, wave: &plan::Wave<'_>, changed: &BTreeSet<ObjectKey>) -> WaveResult {
         let (component, objects) = (wave.component.name(), wave.steps.iter().map(Vec::len).sum::<usize>());
         let span = tracing::debug_span!("component", component, objects, result = Empty);
-        let begun = Instant::now();
+        let timer = self.context.metrics.objects.component_seconds.start();
         let result = self.apply_wave(wave, changed).instrument(span.clone()).await;
         span.record("result", result.name());
-        self.context.metrics.time_component(component, result.name(), begun);
+        timer.stop(ByComponentResult { component: wave.component, result: result.name() });
         result
     }
 
@@ -339,7 +338,7 @@ impl<'a> Pass<'a> {
         }
         let doomed: Vec<_> = wanted.unwanted.iter().filter(|object| self.may_go(object, outcome)).cloned().collect();
         if doomed.len() < wanted.unwanted.len() {
-            self.again = sooner(self.again, Some(LOOK_AGAIN));
+            self.again = sooner(self.again, Some(self.context.config.recheck_interval));
         }
         let is_replaced = !wanted.replaced.old.is_empty()
             && wanted.replaced.old.iter().all(|key| doomed.iter().any(|object| object.key == *key));
@@ -392,7 +391,7 @@ impl<'a> Pass<'a> {
         for key in &gone {
             self.memory.objects.remove(*key);
             self.memory.inventory.remove(*key);
-            self.context.metrics.count("resource_prune", [("kind", &key.group_kind())]);
+            self.context.metrics.objects.pruned.inc(key.group_kind());
         }
         if !gone.is_empty() {
             let text = summary(&gone.iter().map(ToString::to_string).collect::<Vec<_>>());
@@ -408,8 +407,8 @@ impl<'a> Pass<'a> {
     /// Remembers what came of an object.
     pub(super) fn take_in(&mut self, key: ObjectKey, brought: Brought) {
         if let Some((fields, by)) = brought.repair {
-            self.context.metrics.count("drift_repair", [("kind", &key.group_kind())]);
-            self.memory.fights.repaired(&key, &fields, &by, Instant::now());
+            self.context.metrics.objects.repaired.inc(key.group_kind());
+            self.memory.fights.repaired(&key, &fields, &by, self.context.config.repair_limits, Instant::now());
             let by = if by.is_empty() { String::new() } else { format!(", changed by {}", by.join(", ")) };
             self.repairs.push(format!("{key} ({}{by})", summary(&fields)));
         }

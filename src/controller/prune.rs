@@ -111,7 +111,7 @@ pub(super) async fn delete<'a>(context: &Context, doomed: &'a [Unwanted]) -> Vec
     for Unwanted { key, entry, .. } in doomed {
         tracing::info!(object = %key, why = "no longer wanted", "deleting");
         match context.cluster.delete(&entry.api_version, key, &entry.uid).await {
-            Ok(()) => context.metrics.count("resource_deletion", [("kind", &key.group_kind())]),
+            Ok(()) => context.metrics.objects.deleted.inc(key.group_kind()),
             Err(error) => failures.push((key, error)),
         }
     }

@@ -6,7 +6,8 @@ use super::install::{Pass, Wanted, sooner};
 use super::report::{report, report_paused};
 use super::usage::{self, ControlPlane};
 use super::{
-    Claim, Context, Memory, cleanup, downgrade, held, preview, prune, record, revision, since, tags, tally, webhooks,
+    Claim, Context, Memory, build_metrics, cleanup, downgrade, held, preview, prune, record, revision, since, tags,
+    webhooks,
 };
 use crate::api::{DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
@@ -15,6 +16,7 @@ use crate::cluster::received::UNREADABLE;
 use crate::controller::status::{Findings, Verdict};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
+use crate::process::metrics::labels::{ReconcileResult, Trigger};
 use crate::render::{self, RenderError};
 use helm_template::threads;
 use kube::ResourceExt;
@@ -24,7 +26,7 @@ use serde_json::{Value, json};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -32,8 +34,10 @@ use tracing::field::Empty;
 const READ_SOON: Duration = Duration::from_millis(500);
 /// The longest value of a label.
 const LONGEST_NAME: usize = 63;
-/// How soon the reason of a wait is looked at again: pods, which say it, are not watched.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// When a failed pass is first tried again, twice as late each time.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// The latest, before a part of it that differs from resource to resource is added.
+const LAST_RETRY: Duration = Duration::from_mins(1);
 
 /// Why a pass could not finish; it is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +53,7 @@ pub enum PassError {
     Interrupted,
 }
 
-/// After a failed pass: again, later each time, up to a minute, and not all at once.
+/// After a failed pass: again, later each time, and not all at once.
 #[allow(clippy::needless_pass_by_value)] // the signature that the queue calls
 pub(super) fn retry(resource: Arc<DynamicObject>, error: &PassError, context: Arc<Context>) -> Action {
     let id = id_of(&resource);
@@ -58,14 +62,19 @@ pub(super) fn retry(resource: Arc<DynamicObject>, error: &PassError, context: Ar
         memory.failures = memory.failures.saturating_add(1);
         memory.failures
     });
-    let base = Duration::from_millis(500) * 2_u32.pow(failures.min(7));
-    let delay = base.mul_f64(1.0 + f64::from(jitter(&id, failures) % 100) / 400.0).min(Duration::from_mins(1));
+    let delay = retry_delay(&id, failures);
     if is_caused_by_outage(error) {
         tracing::debug!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
     } else {
         tracing::warn!(namespace = id.0, name = id.1, %error, ?delay, "trying again");
     }
     Action::requeue(delay)
+}
+
+/// How long a resource waits after so many failures; up to a quarter longer than others after as many.
+fn retry_delay(id: &OwnerId, failures: u32) -> Duration {
+    let base = (FIRST_RETRY * 2_u32.pow(failures.min(7))).min(LAST_RETRY);
+    base.mul_f64(1.0 + f64::from(jitter(id, failures) % 100) / 400.0)
 }
 
 /// A number that differs between resources and attempts.
@@ -89,14 +98,13 @@ pub(super) async fn reconcile(resource: Arc<DynamicObject>, context: Arc<Context
         otel.status_code = Empty,
         otel.status_description = Empty
     );
-    context.queue.leave(&id, &context.metrics);
-    context.metrics.set_orphans(&id, 0);
-    let begun = Instant::now();
+    let running = context.queue.start(&id);
+    context.metrics.resources.set_orphans(&id, 0);
     let result = pass(&resource, &context, &id).instrument(span.clone()).await;
     if let Err(error) = &result {
         span.record("otel.status_code", "error").record("otel.status_description", error.to_string());
     }
-    context.metrics.time_pass(begun.elapsed());
+    drop(running);
     result
 }
 
@@ -123,8 +131,8 @@ async fn pass(resource: &DynamicObject, context: &Context, id: &OwnerId) -> Resu
     let generation = resource.metadata.generation.unwrap_or_default();
     let seen = memory.known().observed_generation;
     if seen != Some(generation) {
-        let reason = if seen.is_none() { "create" } else { "update_generation" };
-        context.metrics.count("reconcile_request", [("reason", reason)]);
+        let trigger = if seen.is_none() { Trigger::Create } else { Trigger::Update };
+        context.metrics.reconciles.requests.inc(trigger);
         report(resource, context, &mut memory, &Findings::of(Verdict::Started, generation)).await?;
     }
     let mut built = match build(resource, context).await? {
@@ -260,7 +268,7 @@ async fn refuse(
     let generation = resource.metadata.generation.unwrap_or_default();
     context.wake(context.claims.outdate(id));
     context.mark_read(id);
-    context.metrics.count("reconcile", [("result", "invalid")]);
+    context.metrics.reconciles.results.inc(ReconcileResult::Invalid);
     report(resource, context, memory, &Findings::of(verdict, generation)).await?;
     Ok(Action::await_change())
 }
@@ -284,8 +292,8 @@ async fn install(
     for note in &installed.notes {
         events::publish(context, resource, note).await;
     }
-    let result = if installed.failure.is_none() { "ok" } else { "failed" };
-    context.metrics.count("reconcile", [("result", result)]);
+    let result = if installed.failure.is_none() { ReconcileResult::Ok } else { ReconcileResult::Failed };
+    context.metrics.reconciles.results.inc(result);
     if let Some(failure) = installed.failure {
         // What gets on gets on soon.
         if memory.progress() != before {
@@ -294,7 +302,7 @@ async fn install(
         return Err(PassError::Objects(failure));
     }
     memory.failures = 0;
-    let look = (installed.findings.verdict != Verdict::Healthy).then_some(LOOK_AGAIN);
+    let look = (installed.findings.verdict != Verdict::Healthy).then_some(context.config.recheck_interval);
     Ok(sooner(sooner(look, untold), installed.again).map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -358,7 +366,7 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
     };
     let result: Result<_, ObjectError> = tokio::task::spawn_blocking(work).await.map_err(|_| PassError::Interrupted)?;
     let result: Result<_, RenderError> = result.map_err(|error| PassError::Objects(error.to_string()))?;
-    tally::count_build(&context.metrics, resource, result.as_ref().map(|(built, _)| &built.manifests));
+    build_metrics::count_build(&context.metrics, resource, result.as_ref().map(|(built, _)| &built.manifests));
     // Why a resource of this namespace may not have it.
     Ok(match result {
         Ok((built, None)) => Ok(built),
@@ -373,11 +381,13 @@ mod tests {
     use crate::cluster::Cluster;
     use crate::controller::facts::Facts;
     use crate::controller::index::Index;
+    use crate::controller::queue::Queue;
     use crate::controller::usage::Users;
-    use crate::controller::{Claims, Config};
+    use crate::controller::{Claims, Config, RepairLimits};
     use crate::process::metrics::Metrics;
     use crate::process::telemetry::testing::collect;
     use crate::release::Package;
+    use std::time::Instant;
 
     /// With an API server that is away.
     fn context() -> Context {
@@ -389,8 +399,17 @@ mod tests {
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
         let (facts, package) = (Facts::default(), Arc::new(Package::embedded().unwrap()));
         let privileged = crate::controller::reach::Privileged::All;
-        let config = Config { namespaces: vec![], revision: None, concurrency: 1, privileged };
-        let (memories, queue, statuses, unread, orphans) = Default::default();
+        let config = Config {
+            namespaces: vec![],
+            revision: None,
+            concurrency: 1,
+            privileged,
+            recheck_interval: Duration::from_secs(10),
+            deletion_hold: Duration::from_hours(24),
+            repair_limits: RepairLimits::default(),
+        };
+        let (memories, statuses, unready, unread, orphans) = Default::default();
+        let queue = Queue::new(Arc::clone(&metrics), Arc::default());
         let users = Users::new(index.clone());
         let started = Instant::now();
         Context {
@@ -405,9 +424,22 @@ mod tests {
             memories,
             statuses,
             queue,
+            unready,
             unread,
             started,
             orphans,
+        }
+    }
+
+    #[test]
+    fn retries_are_later_each_time_up_to_a_minute_and_never_all_at_once() {
+        let ids: Vec<OwnerId> = (0..50).map(|n| ("ns".to_owned(), format!("r{n}"))).collect();
+        let delays = |failures| -> Vec<Duration> { ids.iter().map(|id| retry_delay(id, failures)).collect() };
+        for (failures, least) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (u32::MAX, 60)] {
+            let (delays, least) = (delays(failures), Duration::from_secs(least));
+            assert!(delays.iter().all(|delay| (least..=least.mul_f64(1.25)).contains(delay)), "{failures}: {delays:?}");
+            let distinct: std::collections::BTreeSet<_> = delays.iter().collect();
+            assert!(distinct.len() > 20, "{failures}: {delays:?}");
         }
     }
 
