@@ -1,36 +1,21 @@
-//! Durations as Go writes them: `10s`, `1m30s`, `1.5s`, `500ms`.
+//! Durations of flags, as Go writes them.
 
+use helm_template::sprig::go_duration;
 use std::time::Duration;
 
-/// The units, longest name first where one begins another.
-const UNITS: &[(&str, f64)] = &[
-    ("ns", 1e-9),
-    ("us", 1e-6),
-    ("\u{b5}s", 1e-6),
-    ("\u{3bc}s", 1e-6),
-    ("ms", 1e-3),
-    ("s", 1.0),
-    ("m", 60.0),
-    ("h", 3600.0),
-];
-
 /// Longer than anything that is waited for, and short enough to be counted with.
-const LONGEST: f64 = 1e9;
+const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
 
 /// Reads a duration that is longer than nothing.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration such as 10s, 1m30s, 1.5s or 500ms");
-    let (mut rest, mut total) = (text.strip_prefix('+').unwrap_or(text), 0.0);
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
-        let (number, after) = rest.split_at(end);
-        let number: f64 = number.parse().map_err(|_| wrong())?;
-        let (unit, seconds) = UNITS.iter().find(|(unit, _)| after.starts_with(unit)).ok_or_else(wrong)?;
-        total += number * seconds;
-        rest = after.get(unit.len()..).unwrap_or_default();
-    }
-    let duration = Duration::try_from_secs_f64(total.min(LONGEST)).map_err(|_| wrong())?;
-    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+    let nanos = go_duration(text).ok().and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+    let Some(nanos) = nanos else {
+        return Err(format!(
+            "{text:?} is not a duration of more than zero; write numbers with their units (h, m, s, ms, us, ns), such as \
+             10s, 1m30s, 1.5s or 500ms"
+        ));
+    };
+    Ok(Duration::from_nanos(nanos).min(LONGEST))
 }
 
 #[cfg(test)]
@@ -39,19 +24,31 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_go_writes_them() {
-        let all =
-            [("10s", 10_000), ("1m30s", 90_000), ("1.5s", 1500), ("500ms", 500), (".5s", 500), ("1h1m", 3_660_000)];
+        let all = [
+            ("10s", 10_000),
+            ("1m30s", 90_000),
+            ("1.5s", 1500),
+            ("500ms", 500),
+            (".5s", 500),
+            ("1h1m", 3_660_000),
+            ("24h", 86_400_000),
+        ];
         for (text, milliseconds) in all {
             assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
-        assert_eq!(parse("2\u{b5}s"), Ok(Duration::from_micros(2)));
+        for micro in ["2us", "2\u{b5}s", "2\u{3bc}s"] {
+            assert_eq!(parse(micro), Ok(Duration::from_micros(2)), "{micro}");
+        }
         assert_eq!(parse("+1s"), Ok(Duration::from_secs(1)));
+        assert_eq!(parse("2000000h"), Ok(LONGEST));
     }
 
     #[test]
-    fn what_is_no_duration_is_refused_and_so_is_none() {
-        for text in ["", "10", "s", "1.2.3s", "-1s", "1d", "0s", "0", "1s2", ".s", "1 s"] {
-            assert!(parse(text).is_err(), "{text:?}");
+    fn what_is_no_duration_is_refused_with_what_is_one_and_so_is_none() {
+        for text in ["", "10", "s", "1.2.3s", "-1s", "1d", "0s", "0", "1s2", ".s", "1 s", "9999999h"] {
+            let message = parse(text).unwrap_err();
+            assert!(message.starts_with(&format!("{text:?} is not a duration")), "{message}");
+            assert!(message.contains("(h, m, s, ms, us, ns)") && message.contains("500ms"), "{message}");
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::api::component::{ALL, Component};
 use crate::object::{Object, order};
 use crate::release::Package;
 use crate::render::{self, ClusterFacts};
-use crate::spec::request;
+use crate::spec::request::{self, Override};
 use crate::spec::resolve::Strictness;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -59,15 +59,14 @@ impl SpecArgs {
     /// The request and how strictly it is checked.
     pub(super) fn request(&self) -> anyhow::Result<(request::Request, Strictness)> {
         let files = self.filename.iter().map(|f| read_input(f.trim())).collect::<anyhow::Result<Vec<_>>>()?;
-        let mut sets = self.set.clone();
+        let strictness = if self.force { Strictness::Forced } else { Strictness::Full };
+        let mut request = request::from_files(&files, &self.set)?;
         if let Some(dir) = &self.manifests {
-            sets.push(format!("installPackagePath={dir}"));
+            request.set(Override::text(&["installPackagePath"], "--manifests", dir));
         }
         if let Some(revision) = self.revision.as_ref().filter(|r| !r.is_empty() && *r != "default") {
-            sets.push(format!("revision={revision}"));
+            request.set(Override::text(&["revision"], "--revision", revision));
         }
-        let strictness = if self.force { Strictness::Forced } else { Strictness::Full };
-        let request = request::from_files(&files, &sets)?;
         Ok((request::Request { is_strict: self.strict, ..request }, strictness))
     }
 }

@@ -3,6 +3,7 @@
 use super::{Outcome, manifest::SpecArgs};
 use crate::release::Package;
 use crate::render;
+use crate::spec::request::Override;
 use crate::tree::path;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
@@ -97,14 +98,13 @@ pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
 }
 
 fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
-    let mut spec = spec.clone();
-    if let Some(profile) = profile {
-        if spec.filename.iter().any(|f| !f.is_empty()) {
-            bail!("give a profile or a file (-f), not both");
-        }
-        spec.set.push(format!("profile={profile}"));
+    if profile.is_some() && spec.filename.iter().any(|f| !f.is_empty()) {
+        bail!("give a profile or a file (-f), not both");
     }
-    let (request, strictness) = spec.request()?;
+    let (mut request, strictness) = spec.request()?;
+    if let Some(profile) = profile {
+        request.set(Override::text(&["profile"], "profile", profile));
+    }
     let resolved = render::resolve(&request, &Package::embedded()?, strictness)?;
     for warning in &resolved.warnings {
         eprintln!("Warning: {warning}");

@@ -9,10 +9,11 @@ use crate::cluster::fence::Fence;
 use crate::cluster::outage::{Outage, is_unreachable};
 use crate::cluster::owner_resource;
 use crate::controller::reach::Privileged;
-use crate::controller::{self, Config};
+use crate::controller::{self, Config, RepairLimits};
+use crate::process::health::{Health, Ready};
 use crate::process::leader::{Election, Surroundings};
 use crate::process::metrics::Metrics;
-use crate::process::server::{self, Health, Ready, Shown};
+use crate::process::server::{self, Shown};
 use crate::process::telemetry::{self, LogFormat, LogLevel, Traces};
 use crate::release::{Package, RELEASE};
 use anyhow::Context;
@@ -22,8 +23,6 @@ use kube::api::{Api, DynamicObject, ListParams};
 use ring::rand::SecureRandom;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +58,19 @@ pub(super) struct RunArgs {
     /// How long a leader may fail to renew its Lease, such as 10s; others wait twice as long.
     #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = renew_deadline)]
     renew_deadline: Duration,
+    /// How soon what a resource waits for is looked at again, where no watch tells.
+    #[arg(long, env = "RECHECK_INTERVAL", default_value = "10s", value_parser = duration::parse)]
+    recheck_interval: Duration,
+    /// How long the deletion of a resource is held back whose control plane is in use; then it is deleted all the same.
+    #[arg(long, env = "DELETION_HOLD", default_value = "24h", value_parser = duration::parse)]
+    deletion_hold: Duration,
+    /// How many times the same fields of an object are repaired at once, before each repair waits for
+    /// --drift-repair-interval.
+    #[arg(long, env = "DRIFT_REPAIR_BURST", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    drift_repair_burst: u32,
+    /// How long a repair of the same fields waits for the one before, once there were --drift-repair-burst.
+    #[arg(long, env = "DRIFT_REPAIR_INTERVAL", default_value = "5s", value_parser = duration::parse)]
+    drift_repair_interval: Duration,
     /// How many resources are worked on at once.
     #[arg(long, default_value_t = 8)]
     max_concurrent_reconciles: u16,
@@ -103,26 +115,7 @@ impl RunArgs {
     }
 }
 
-/// Has the allocator give back at once what is freed, instead of keeping some of it for a busy time to come: after hundreds of
-/// resources that is more than half of what the operator would hold. It reads its environment when the process begins, so
-/// the process begins once more, as itself.
-fn begin_frugally() {
-    const SETTING: &str = "MIMALLOC_PURGE_DELAY";
-    if std::env::var_os(SETTING).is_some() {
-        return;
-    }
-    let mut arguments = std::env::args_os();
-    let mut command = Command::new("/proc/self/exe");
-    if let Some(name) = arguments.next() {
-        command.arg0(name);
-    }
-    // Only when it fails does this return, and then it goes on as it is.
-    let error = command.args(arguments).env(SETTING, "0").exec();
-    eprintln!("warning: cannot set {SETTING}: {error}");
-}
-
 pub(super) fn run(args: &RunArgs) -> Outcome {
-    begin_frugally();
     let attendant = Attendant::start().context("handle signals")?;
     // Few threads that stay, so that what one has freed is used again: rendering is all that computes for long.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -164,6 +157,9 @@ async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow
         revision: Some(args.revision.clone()).filter(|r| !r.is_empty()),
         concurrency: args.max_concurrent_reconciles,
         privileged: Privileged::new(&args.privileged_namespaces),
+        recheck_interval: args.recheck_interval,
+        deletion_hold: args.deletion_hold,
+        repair_limits: RepairLimits { burst: args.drift_repair_burst, interval: args.drift_repair_interval },
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let metrics = Arc::new(Metrics::new(RELEASE, &args.revision));
@@ -173,7 +169,7 @@ async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow
     let stop = attendant.stop();
     let fence = Fence::default();
     own.ready.clear("looking for the API server");
-    let Some(clients) = stop.run_until_cancelled(connect(args, &own.metrics, fence.clone())).await else {
+    let Some(clients) = stop.run_until_cancelled(connect(args, &own, fence.clone())).await else {
         return Ok(());
     };
     let (client, for_election) = clients?;
@@ -184,7 +180,7 @@ async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow
         metrics: Arc::clone(&own.metrics),
     };
     let Some(mut election) = election(args, for_election, surroundings)? else {
-        own.metrics.set_leader(true);
+        own.metrics.election.set_leader(true);
         return work(client, config, &own, stop).await;
     };
     tokio::select! {
@@ -242,13 +238,13 @@ async fn tick(health: Arc<Health>) {
 
 /// A client for the work and one for the election. A kubeconfig may name a program that says who we are: it is waited for on
 /// a thread of its own.
-async fn connect(args: &RunArgs, metrics: &Arc<Metrics>, fence: Fence) -> anyhow::Result<(Client, Client)> {
-    let metrics = Arc::clone(metrics);
+async fn connect(args: &RunArgs, own: &Own, fence: Fence) -> anyhow::Result<(Client, Client)> {
+    let (metrics, health) = (Arc::clone(&own.metrics), Arc::clone(&own.health));
     let count = move |verb: &'static str| {
-        metrics.count("api_request", [("verb", verb)]);
+        metrics.client.requests.inc(verb);
         // Watches begin anew by themselves.
         if verb != "WATCH" {
-            metrics.turn();
+            health.work_done();
         }
     };
     let way = Way {
@@ -273,9 +269,10 @@ async fn work(client: Client, config: Config, own: &Own, stop: CancellationToken
         own.ready.set();
         tracing::info!("ready");
     };
+    let shown = (Arc::clone(&own.metrics), Arc::clone(&own.health));
     let missing = name_what_is_missing(client.clone(), config.namespaces.clone(), own.ready.clone());
     tokio::select! {
-        worked = controller::run(client, config, package, Arc::clone(&own.metrics), stop.clone(), ready) => worked?,
+        worked = controller::run(client, config, package, shown, stop.clone(), ready) => worked?,
         () = grace(&stop) => tracing::warn!("what is under way takes too long, leaving it"),
         never = missing => match never {},
     }

@@ -114,8 +114,9 @@ impl<F: FnMut(Told) -> ControlFlow<()>> Follower<'_, F> {
 
     async fn list(&mut self) -> Result<ControlFlow<()>, Error> {
         /// Of objects that anybody has made as large as they may be, a page is still no more than memory has.
-        const PAGE: u32 = 100;
-        let mut params = ListParams::default().labels(self.selection.labels).fields(self.selection.fields).limit(PAGE);
+        const METADATA_PER_PAGE: u32 = 100;
+        let mut params =
+            ListParams::default().labels(self.selection.labels).fields(self.selection.fields).limit(METADATA_PER_PAGE);
         let mut flow = self.event(Event::Init);
         while flow.is_continue() {
             let page = self.api.list(&params).await?;

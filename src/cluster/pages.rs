@@ -8,8 +8,8 @@ use super::{Cluster, ClusterError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ListParams};
 
-/// How many objects are read at once.
-const PAGE: u32 = 500;
+/// How many objects are read at once, as kubectl does: fewer cost more requests, more cost memory on both sides.
+const OBJECTS_PER_PAGE: u32 = 500;
 /// How often a list is begun: a token for the next page is good for some minutes.
 const ATTEMPTS: u32 = 3;
 
@@ -33,7 +33,7 @@ impl Cluster {
             Err(e) => return Err(e),
         };
         let api: Api<Meta> = Api::all_with(self.client.clone(), &resource);
-        let first = ListParams::default().labels(labels).fields(fields).limit(PAGE);
+        let first = ListParams::default().labels(labels).fields(fields).limit(OBJECTS_PER_PAGE);
         let (mut params, mut attempt, mut requests) = (first.clone(), 1, 0);
         loop {
             requests += 1;

@@ -1,18 +1,27 @@
 //! The install engine as the controller uses it: with the watches, the other resources and the metrics around it.
 
-use super::Context;
 use super::index::Index;
+use super::{Config, Context};
 use crate::api::component::Component;
 use crate::install::cached::CachedObject;
-use crate::install::{Cache, Engine, Event, Kind, Listener, Others};
+use crate::install::{Cache, ComponentOutcome, Engine, Event, Kind, Listener, Options, Others};
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
+use crate::process::metrics::labels::ByComponentResult;
 use std::collections::BTreeSet;
 
 impl Context {
     /// The engine.
     pub(super) fn engine(&self) -> Engine<'_> {
         Engine { cluster: &self.cluster, cache: self, others: self, listener: &*self.metrics }
+    }
+}
+
+impl Context {
+    /// How the engine is to run.
+    pub(super) fn options(&self, explain_waits: bool) -> Options {
+        let Config { recheck_interval, repair_limits, .. } = self.config;
+        Options { explain_waits, recheck_interval, repair_limits }
     }
 }
 
@@ -64,24 +73,26 @@ impl Others for Context {
 
 impl Listener for Metrics {
     fn hear(&self, event: &Event<'_>) {
+        let objects = &self.objects;
         match event {
             Event::ComponentStarted { .. } => {}
             Event::ComponentFinished { component, outcome, took } => {
-                self.time_component(component.name(), outcome.name(), *took);
-                if outcome.name() == "conflict" {
-                    self.count("apply_conflict", [("component", component.name())]);
+                let labels = ByComponentResult { component: *component, result: outcome.name() };
+                objects.component_seconds.observe(*took, labels);
+                if matches!(outcome, ComponentOutcome::Conflict(_)) {
+                    objects.conflicts.inc(*component);
                 }
             }
             Event::Applied { key, is_new } => {
-                let series = if *is_new { "resource_creation" } else { "resource_update" };
-                self.count(series, [("kind", &key.group_kind())]);
-                self.count("apply", []);
+                let counters = if *is_new { &objects.created } else { &objects.updated };
+                counters.inc(key.group_kind());
+                objects.applied.inc();
             }
-            Event::Repaired { key } => self.count("drift_repair", [("kind", &key.group_kind())]),
+            Event::Repaired { key } => objects.repaired.inc(key.group_kind()),
             Event::Deleted { key, is_pruned } => {
-                self.count("resource_deletion", [("kind", &key.group_kind())]);
+                objects.deleted.inc(key.group_kind());
                 if *is_pruned {
-                    self.count("resource_prune", [("kind", &key.group_kind())]);
+                    objects.pruned.inc(key.group_kind());
                 }
             }
         }

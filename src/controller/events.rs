@@ -1,7 +1,9 @@
 //! Kubernetes events about a resource.
 //!
-//! The name of an event is made of what it says, so the same said again, even by another operator or after a restart, is
-//! the same event seen once more. An event that cannot be written is no reason to stop: it is logged and left.
+//! The name of an event is a digest of what it says, so the same said again, even by another operator or after a restart or
+//! an upgrade, is the same event seen once more. (kube's own recorder knows only what its process has said within six
+//! minutes, and takes two messages of one reason for the same.) An event that cannot be written is no reason to stop: it is
+//! logged and left.
 
 use super::Context;
 use crate::api::{API_VERSION, KIND};
@@ -13,13 +15,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
+use sha2::{Digest, Sha256};
 
 /// Kubernetes takes no longer message.
 const LONGEST: usize = 1024;
 /// Nor a longer name.
 const LONGEST_NAME: usize = 253;
+/// How many digits tell the events of a resource apart.
+const DIGEST: usize = 32;
 
 /// What an event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub(super) struct Note {
 
 /// Tells it.
 pub(super) async fn publish(context: &Context, resource: &ObservedResource, note: &Note) {
-    context.metrics.count("event", [("reason", note.reason)]);
+    context.metrics.reconciles.events.inc(note.reason);
     let event = event(resource, note, Timestamp::now());
     let api: Api<Event> = Api::namespaced(context.cluster.client().clone(), &resource.namespace().unwrap_or_default());
     let result = match api.create(&PostParams::default(), &event).await {
@@ -55,11 +58,12 @@ async fn count_once_more(api: &Api<Event>, event: &Event) -> Result<(), kube::Er
 
 fn event(resource: &ObservedResource, note: &Note, now: Timestamp) -> Event {
     let uid = resource.uid();
-    let mut hasher = DefaultHasher::new();
-    (&uid, note.reason, &note.text).hash(&mut hasher);
     Event {
         metadata: ObjectMeta {
-            name: Some(name(&resource.name_any(), hasher.finish())),
+            name: Some(name(
+                &resource.name_any(),
+                &digest([uid.as_deref().unwrap_or_default(), note.reason, &note.text]),
+            )),
             namespace: resource.namespace(),
             ..ObjectMeta::default()
         },
@@ -84,11 +88,17 @@ fn event(resource: &ObservedResource, note: &Note, now: Timestamp) -> Event {
     }
 }
 
+/// The first half of the SHA-256 of these texts, in hexadecimal. They hold no zero byte.
+fn digest(texts: [&str; 3]) -> String {
+    let whole = Sha256::digest(texts.join("\0"));
+    let half = whole.first_chunk().copied().map_or(0, u128::from_be_bytes);
+    format!("{half:0DIGEST$x}")
+}
+
 /// The name of an event of a resource. A long name of the resource is shortened so that a name is left.
-fn name(resource: &str, hash: u64) -> String {
-    let room = LONGEST_NAME - 17;
-    let (kept, _) = resource.split_at(resource.floor_char_boundary(room));
-    format!("{}.{hash:016x}", kept.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()))
+fn name(resource: &str, digest: &str) -> String {
+    let (kept, _) = resource.split_at(resource.floor_char_boundary(LONGEST_NAME - DIGEST - 1));
+    format!("{}.{digest}", kept.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()))
 }
 
 /// A text of at most so many bytes.
@@ -116,6 +126,8 @@ mod tests {
         assert_eq!(name(said("a", "Failed")), name(said("a", "Failed")));
         assert_ne!(name(said("a", "Failed")), name(said("b", "Failed")));
         assert_ne!(name(said("a", "Failed")), name(said("a", "Conflict")));
+        // Of every build, on every machine, for ever.
+        assert_eq!(name(said("a", "Failed")), "main.0e32f4aa124e4391070cf479617b9dfa");
     }
 
     #[test]
@@ -127,9 +139,10 @@ mod tests {
 
     #[test]
     fn the_name_of_an_event_fits_however_long_that_of_its_resource_is() {
-        assert_eq!(name("main", 1), "main.0000000000000001");
-        let long = name(&format!("{}.{}", "x".repeat(235), "y".repeat(17)), 1);
-        assert_eq!(long, format!("{}.0000000000000001", "x".repeat(235)), "no empty part");
-        assert_eq!(name(&"x".repeat(253), u64::MAX).len(), LONGEST_NAME);
+        let digest = "0".repeat(DIGEST);
+        assert_eq!(name("main", &digest), format!("main.{digest}"));
+        let long = name(&format!("{}.{}", "x".repeat(219), "y".repeat(33)), &digest);
+        assert_eq!(long, format!("{}.{digest}", "x".repeat(219)), "no empty part");
+        assert_eq!(name(&"x".repeat(253), &digest).len(), LONGEST_NAME);
     }
 }

@@ -32,7 +32,7 @@ const MOST_KINDS: usize = 64;
 /// How long the start waits for kinds to be listed.
 const START: Duration = Duration::from_secs(15);
 /// How often the objects of a kind are looked at whose watch is blind.
-const LOOK_AGAIN: Duration = Duration::from_mins(1);
+const BLIND_INTERVAL: Duration = Duration::from_mins(1);
 
 /// `group/version` and kind.
 type Kind = (String, String);
@@ -264,7 +264,7 @@ impl Index {
     }
 
     fn hear(&self, id: &Kind) {
-        self.metrics.hear(&label_of(id));
+        self.metrics.client.watch_heard.set_to_now(label_of(id));
         let (was_failing, is_back) = match self.state().kinds.get_mut(id) {
             Some(sight) => (sight.is_failing(), sight.hear()),
             None => (false, false),
@@ -282,12 +282,13 @@ impl Index {
     fn fail(&self, id: &Kind, error: &ClusterError) {
         let now = Instant::now();
         tracing::debug!(api_version = id.0, kind = id.1, %error, "watch interrupted, starting it again");
-        self.metrics.count("watch_errors", [("kind", &label_of(id))]);
+        self.metrics.client.watch_errors.inc(label_of(id));
         let (is_news, is_due) = {
             let mut state = self.state();
             let is_news = state.kinds.get_mut(id).is_some_and(|sight| sight.fail(error.to_string(), now));
             let is_blind = state.kinds.get(id).is_some_and(|sight| sight.blindness(now).is_some());
-            let is_due = is_blind && state.looked.get(id).is_none_or(|last| now.duration_since(*last) >= LOOK_AGAIN);
+            let is_due =
+                is_blind && state.looked.get(id).is_none_or(|last| now.duration_since(*last) >= BLIND_INTERVAL);
             if is_due {
                 state.looked.insert(id.clone(), now);
             }
@@ -341,7 +342,7 @@ impl Index {
             (state.objects.insert(key.clone(), known.clone()), is_same)
         };
         if before.is_none() {
-            self.metrics.own(key.group_kind(), true);
+            self.metrics.objects.owned.inc(key.group_kind());
         }
         if !is_same {
             // An object that changed hands concerns both.
@@ -353,7 +354,7 @@ impl Index {
     fn forget(&self, key: &ObjectKey) {
         let gone = self.state().objects.remove(key);
         if let Some(gone) = gone {
-            self.metrics.own(key.group_kind(), false);
+            self.metrics.objects.owned.dec(key.group_kind());
             self.announce(key, [Some(gone.owner), None]);
         }
     }

@@ -24,12 +24,14 @@
 //! | `statuses` | whether somebody else wrote a status |
 //! | `index`, `known`, `sight` | what exists, what is held of it, and whether that is current |
 //! | `claims`, `fights` | who wants what exists, and who changes it back |
-//! | `tally` | what metrics count of all this |
+//! | `queue`, `unready` | which resources wait to be reconciled, and which are not ready |
+//! | `build_metrics` | what metrics count of specs |
 //! | `state` | all that is held, for whoever looks for a fault |
 //! | `rbac` | the role that all this needs |
 //! | `reach` | what a resource may install where |
 //! | `leader` | which of several operators works |
 
+mod build_metrics;
 pub mod claims;
 mod cleanup;
 mod engine;
@@ -39,6 +41,7 @@ mod held;
 pub mod index;
 mod memory;
 mod outcome;
+mod queue;
 pub mod rbac;
 pub mod reach;
 mod reconcile;
@@ -48,7 +51,7 @@ mod state;
 pub mod status;
 mod statuses;
 mod tags;
-mod tally;
+mod unready;
 mod usage;
 
 use crate::api::INSTALLED_STATE;
@@ -56,9 +59,12 @@ use crate::api::status::InstallStatus;
 use crate::cluster::outage::{is_caused_by_outage, is_watch_unreachable};
 use crate::cluster::received::{ObservedResource, Received, Spec};
 use crate::cluster::{Cluster, ClusterError, owner_resource};
+pub use crate::install::RepairLimits;
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
+use crate::process::health::Health;
 use crate::process::metrics::Metrics;
+use crate::process::metrics::labels::{ReadError, Trigger};
 use crate::release::Package;
 use claims::{Claim, Claims};
 use facts::Facts;
@@ -72,13 +78,14 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, ResourceExt};
 use memory::{Memory, inventory_of};
+use queue::Queue;
 use statuses::{Statuses, version_of};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tally::Queue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use unready::Unready;
 use usage::Users;
 
 /// How the controller is set up.
@@ -92,10 +99,16 @@ pub struct Config {
     pub concurrency: u16,
     /// Whose resources may reach beyond their own namespace.
     pub privileged: reach::Privileged,
+    /// How soon what a resource waits for is looked at again, where no watch tells.
+    pub recheck_interval: Duration,
+    /// How long the deletion of a resource is held back whose control plane is in use.
+    pub deletion_hold: Duration,
+    /// How often the same fields of an object are repaired.
+    pub repair_limits: RepairLimits,
 }
 
 /// How many IstioOperator resources are read at once: the records among them are large.
-const PAGE: u32 = 25;
+const RESOURCES_PER_PAGE: u32 = 25;
 
 /// What every pass needs.
 pub struct Context {
@@ -110,6 +123,7 @@ pub struct Context {
     memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<Memory>>>>,
     statuses: Statuses,
     queue: Queue,
+    unready: Unready,
     /// Resources of which it is not known yet what they want, and when that began to matter.
     unread: Mutex<BTreeSet<OwnerId>>,
     started: Instant,
@@ -139,9 +153,10 @@ impl Context {
         self.mark_read(id);
         self.statuses.forget(id);
         if self.memories.lock().unwrap_or_else(PoisonError::into_inner).remove(id).is_some() {
-            self.metrics.count("cache_flush", []);
+            self.metrics.reconciles.cache_flushes.inc();
         }
-        self.metrics.set_ready(id, None);
+        self.unready.set(id, true);
+        self.metrics.resources.set_ready(id, None);
         self.users.forget(id);
         self.orphans.forget(id);
         self.wake(self.claims.set(id, None));
@@ -152,8 +167,8 @@ impl Context {
         match event {
             Event::Delete(resource) => {
                 if !resource.name_any().starts_with(INSTALLED_STATE) {
-                    self.metrics.count("cr_deletion", []);
-                    self.metrics.count("reconcile_request", [("reason", "delete")]);
+                    self.metrics.reconciles.deletions.inc();
+                    self.metrics.reconciles.requests.inc(Trigger::Delete);
                 }
                 self.index.wake(OwnerId::of(&resource.metadata));
             }
@@ -203,7 +218,7 @@ pub async fn run(
     client: Client,
     config: Config,
     package: Package,
-    metrics: Arc<Metrics>,
+    (metrics, health): (Arc<Metrics>, Arc<Health>),
     stop: CancellationToken,
     ready: impl FnOnce(&Arc<Context>),
 ) -> Result<(), RunError> {
@@ -231,7 +246,7 @@ pub async fn run(
         tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
     }
 
-    let concurrency = config.concurrency;
+    let (concurrency, queue) = (config.concurrency, Queue::new(Arc::clone(&metrics), health));
     let context = Arc::new(Context {
         cluster,
         index,
@@ -243,7 +258,8 @@ pub async fn run(
         metrics,
         memories: Mutex::default(),
         statuses: Statuses::default(),
-        queue: Queue::default(),
+        queue,
+        unready: Unready::default(),
         orphans: cleanup::Orphans::default(),
         unread: Mutex::new(unread),
         started: Instant::now(),
@@ -295,7 +311,7 @@ async fn load_claims(
 ) -> Result<BTreeSet<OwnerId>, RunError> {
     let mut unread = BTreeSet::new();
     for namespace in namespaces {
-        let mut page = ListParams::default().limit(PAGE);
+        let mut page = ListParams::default().limit(RESOURCES_PER_PAGE);
         loop {
             let listed = cluster.owners(namespace.as_deref()).list(&page).await;
             let list = listed.map_err(|e| match ClusterError::of("list", &"IstioOperator resources", e) {
@@ -395,7 +411,7 @@ async fn work(
         predicates::generation.combine(predicates::annotations).combine(predicates::finalizers).combine(overwritten);
     let (reference, noting) = (resource.clone(), Arc::clone(&context));
     let (watched, scope, known) = (Arc::clone(&context), namespace.clone(), store.clone());
-    let own = watcher(api, watcher::Config::default().page_size(PAGE))
+    let own = watcher(api, watcher::Config::default().page_size(RESOURCES_PER_PAGE))
         .default_backoff()
         .map_ok(read)
         .reflect(writer)
@@ -408,7 +424,7 @@ async fn work(
         .map(move |id| Ok(ObjectRef::new_with(&id.name, resource.clone()).within(&id.namespace)));
     let entering = Arc::clone(&context);
     let queue = stream::select(own, children)
-        .inspect_ok(move |entered| entering.queue.enter(id_of(entered), &entering.metrics))
+        .inspect_ok(move |entered| entering.queue.enter(id_of(entered)))
         .take_until(stop.cancelled_owned())
         .boxed();
     let config = controller::Config::default().concurrency(concurrency);
@@ -427,12 +443,12 @@ async fn work(
             // Gone, perhaps without our finalizer.
             Err(controller::Error::ObjectNotFound(gone)) => {
                 let id = OwnerId::new(gone.namespace.unwrap_or_default(), gone.name);
-                context.queue.leave(&id, &context.metrics);
+                context.queue.leave(&id);
                 context.forget(&id);
-                context.metrics.set_orphans(&id, context.index.owned_by(&id).len());
+                context.metrics.resources.set_orphans(&id, context.index.owned_by(&id).len());
             }
             Err(error) => {
-                context.metrics.count("get_cr_error", [("reason", "unknown")]);
+                context.metrics.reconciles.read_errors.inc(ReadError::Unknown);
                 match &error {
                     controller::Error::QueueError(watch) if is_watch_unreachable(watch) => {
                         tracing::debug!(%error, "watching IstioOperator resources");

@@ -3,16 +3,17 @@
 use super::held::{Held, Told};
 use super::report::{is_wait_worth_telling, report, report_paused};
 use super::usage::{self, ControlPlane};
-use super::{Claim, Context, Memory, cleanup, events, held, outcome, since, tags, tally};
+use super::{Claim, Context, Memory, build_metrics, cleanup, events, held, outcome, since, tags};
 use crate::api::{ALLOW_DOWNGRADE, DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::ObservedResource;
 use crate::controller::status::{Findings, Verdict};
 use crate::failure::Retry;
-use crate::install::{Draft, Failure, Kept, Options, Plan, downgrade, installed_state};
+use crate::install::{Draft, Failure, Kept, Plan, downgrade, installed_state};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError, OwnerId};
+use crate::process::metrics::labels::{ReconcileResult, Trigger};
 use crate::render::{self, RenderError};
 use helm_template::threads;
 use kube::ResourceExt;
@@ -21,7 +22,7 @@ use serde_json::json;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tracing::Instrument;
 use tracing::field::Empty;
 
@@ -29,8 +30,10 @@ use tracing::field::Empty;
 const READ_SOON: Duration = Duration::from_millis(500);
 /// The longest value of a label.
 const LONGEST_NAME: usize = 63;
-/// How soon the reason of a wait is looked at again: pods, which say it, are not watched.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// When a failed pass is first tried again, twice as late each time.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// The latest, before a part of it that differs from resource to resource is added.
+const LAST_RETRY: Duration = Duration::from_mins(1);
 
 /// Why a reconcile could not finish. All of these may pass, and are tried again.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +62,7 @@ fn texts(failures: &[Failure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// After a failed pass: again, later each time, up to a minute, and not all at once.
+/// After a failed pass: again, later each time, and not all at once.
 #[allow(clippy::needless_pass_by_value)] // the signature that the queue calls
 pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let id = OwnerId::of(&resource.metadata);
@@ -68,14 +71,19 @@ pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, con
         memory.failures = memory.failures.saturating_add(1);
         memory.failures
     });
-    let base = Duration::from_millis(500) * 2_u32.pow(failures.min(7));
-    let delay = base.mul_f64(1.0 + f64::from(jitter(&id, failures) % 100) / 400.0).min(Duration::from_mins(1));
+    let delay = retry_delay(&id, failures);
     if is_caused_by_outage(error) {
         tracing::debug!(namespace = id.namespace, name = id.name, %error, ?delay, "trying again");
     } else {
         tracing::warn!(namespace = id.namespace, name = id.name, %error, ?delay, "trying again");
     }
     Action::requeue(delay)
+}
+
+/// How long a resource waits after so many failures; up to a quarter longer than others after as many.
+fn retry_delay(id: &OwnerId, failures: u32) -> Duration {
+    let base = (FIRST_RETRY * 2_u32.pow(failures.min(7))).min(LAST_RETRY);
+    base.mul_f64(1.0 + f64::from(jitter(id, failures) % 100) / 400.0)
 }
 
 /// A number that differs between resources and attempts.
@@ -98,14 +106,13 @@ pub(super) async fn reconcile(
         otel.status_code = Empty,
         otel.status_description = Empty
     );
-    context.queue.leave(&id, &context.metrics);
-    context.metrics.set_orphans(&id, 0);
-    let begun = Instant::now();
+    let running = context.queue.start(&id);
+    context.metrics.resources.set_orphans(&id, 0);
     let result = pass(&resource, &context, &id).instrument(span.clone()).await;
     if let Err(error) = &result {
         span.record("otel.status_code", "error").record("otel.status_description", error.to_string());
     }
-    context.metrics.time_pass(begun.elapsed());
+    drop(running);
     result
 }
 
@@ -147,8 +154,8 @@ async fn tell_start(resource: &ObservedResource, context: &Context, memory: &mut
     let generation = resource.generation();
     let seen = memory.known().observed_generation;
     if seen != Some(generation) {
-        let reason = if seen.is_none() { "create" } else { "update_generation" };
-        context.metrics.count("reconcile_request", [("reason", reason)]);
+        let trigger = if seen.is_none() { Trigger::Create } else { Trigger::Update };
+        context.metrics.reconciles.requests.inc(trigger);
         report(resource, context, memory, &Findings::of(Verdict::Started, generation)).await?;
     }
     Ok(())
@@ -186,7 +193,7 @@ async fn delete(
         return Ok(action);
     }
     let Ok(Prepared { plan, .. }) = prepare(resource, context, id, memory).await? else { return Ok(action) };
-    let outcome = context.engine().repair(id, &plan, &mut memory.install).await;
+    let outcome = context.engine().repair(id, &plan, &mut memory.install, context.options(false)).await;
     if outcome.failures.is_empty() { Ok(action) } else { Err(ReconcileError::Install(outcome.failures)) }
 }
 
@@ -252,7 +259,7 @@ async fn refuse(
     let generation = resource.generation();
     context.wake(context.claims.outdate(id));
     context.mark_read(id);
-    context.metrics.count("reconcile", [("result", "invalid")]);
+    context.metrics.reconciles.results.inc(ReconcileResult::Invalid);
     report(resource, context, memory, &Findings::of(verdict, generation)).await?;
     Ok(Action::await_change())
 }
@@ -285,7 +292,7 @@ async fn install(
     claim(resource, context, id, &plan);
     let generation = resource.generation();
     let before = memory.install.progress();
-    let options = Options { explain_waits: is_wait_worth_telling(context, memory) };
+    let options = context.options(is_wait_worth_telling(context, memory));
     let outcome = context.engine().apply(id, &plan, &mut memory.install, options).await;
     let mut findings = outcome::findings(memory, &plan, &held, &context.index.blind(), &outcome, generation);
     let settled = usage::settle(context, resource, id, control_plane, &memory.known(), &mut findings).await;
@@ -294,8 +301,8 @@ async fn install(
         events::publish(context, resource, &note).await;
     }
     let failures: Vec<_> = outcome.failures.into_iter().filter(|failure| !failure.is_final()).collect();
-    let result = if failures.is_empty() { "ok" } else { "failed" };
-    context.metrics.count("reconcile", [("result", result)]);
+    let result = if failures.is_empty() { ReconcileResult::Ok } else { ReconcileResult::Failed };
+    context.metrics.reconciles.results.inc(result);
     // After progress, what is left is tried again soon.
     if failures.is_empty() || memory.install.progress() != before {
         memory.failures = 0;
@@ -303,7 +310,7 @@ async fn install(
     if !failures.is_empty() {
         return Err(ReconcileError::Install(failures));
     }
-    let look = (findings.verdict != Verdict::Healthy).then_some(LOOK_AGAIN);
+    let look = (findings.verdict != Verdict::Healthy).then_some(context.config.recheck_interval);
     let held = held.iter().filter_map(|held| held.again).min();
     let next = [look, untold, settled, outcome.again, held].into_iter().flatten().min();
     Ok(next.map_or_else(Action::await_change, Action::requeue))
@@ -369,7 +376,7 @@ async fn build(resource: &ObservedResource, context: &Context) -> Result<Result<
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let work = move || threads::alone(|| render::from_resource(&input, &facts, &package));
     let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
-    tally::count_build(&context.metrics, resource, rendered.as_ref());
+    build_metrics::count_build(&context.metrics, resource, rendered.as_ref());
     let mut manifests = match rendered {
         Ok(manifests) => manifests,
         Err(error) if error.retry() == Retry::Backoff => return Err(error.into()),
@@ -393,11 +400,13 @@ mod tests {
     use crate::cluster::Cluster;
     use crate::controller::facts::Facts;
     use crate::controller::index::Index;
+    use crate::controller::queue::Queue;
     use crate::controller::usage::Users;
-    use crate::controller::{Claims, Config};
+    use crate::controller::{Claims, Config, RepairLimits};
     use crate::process::metrics::Metrics;
     use crate::process::telemetry::testing::collect;
     use crate::release::Package;
+    use std::time::Instant;
 
     /// With an API server that is away.
     fn context() -> Context {
@@ -409,8 +418,17 @@ mod tests {
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
         let (facts, package) = (Facts::default(), Arc::new(Package::embedded().unwrap()));
         let privileged = crate::controller::reach::Privileged::All;
-        let config = Config { namespaces: vec![], revision: None, concurrency: 1, privileged };
-        let (memories, queue, statuses, unread, orphans) = Default::default();
+        let config = Config {
+            namespaces: vec![],
+            revision: None,
+            concurrency: 1,
+            privileged,
+            recheck_interval: Duration::from_secs(10),
+            deletion_hold: Duration::from_hours(24),
+            repair_limits: RepairLimits::default(),
+        };
+        let (memories, statuses, unready, unread, orphans) = Default::default();
+        let queue = Queue::new(Arc::clone(&metrics), Arc::default());
         let users = Users::new(index.clone());
         let started = Instant::now();
         Context {
@@ -425,9 +443,22 @@ mod tests {
             memories,
             statuses,
             queue,
+            unready,
             unread,
             started,
             orphans,
+        }
+    }
+
+    #[test]
+    fn retries_are_later_each_time_up_to_a_minute_and_never_all_at_once() {
+        let ids: Vec<OwnerId> = (0..50).map(|n| OwnerId::new("ns", format!("r{n}"))).collect();
+        let delays = |failures| -> Vec<Duration> { ids.iter().map(|id| retry_delay(id, failures)).collect() };
+        for (failures, least) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (u32::MAX, 60)] {
+            let (delays, least) = (delays(failures), Duration::from_secs(least));
+            assert!(delays.iter().all(|delay| (least..=least.mul_f64(1.25)).contains(delay)), "{failures}: {delays:?}");
+            let distinct: std::collections::BTreeSet<_> = delays.iter().collect();
+            assert!(distinct.len() > 20, "{failures}: {delays:?}");
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn is_wait_worth_telling(context: &Context, memory: &Memory) -> bool 
 }
 
 fn pause(context: &Context) -> Duration {
-    PAUSE + PAUSE_FOR_EACH * context.metrics.unready()
+    PAUSE + PAUSE_FOR_EACH * context.unready.count()
 }
 
 /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
@@ -44,8 +44,10 @@ pub(super) async fn report(
     }
     let id = OwnerId::of(&resource.metadata);
     let info = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
-    context.metrics.set_info(&id, Some(info));
-    context.metrics.set_ready(&id, Some(findings.verdict == Verdict::Healthy));
+    let is_ready = findings.verdict == Verdict::Healthy;
+    context.unready.set(&id, is_ready);
+    context.metrics.resources.set_info(&id, Some(info));
+    context.metrics.resources.set_ready(&id, Some(is_ready));
     if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context))
         && status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
     {
@@ -76,8 +78,9 @@ pub(super) async fn report_paused(
     let new = status::paused(&old, resource.generation(), &now());
     let id = OwnerId::of(&resource.metadata);
     // Whether it is ready is not known any more.
-    context.metrics.set_ready(&id, None);
-    context.metrics.set_info(&id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
+    context.unready.set(&id, true);
+    context.metrics.resources.set_ready(&id, None);
+    context.metrics.resources.set_info(&id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
     if write(resource, context, memory, (&before, &new)).await? {
         let text = format!("annotated {IGNORE_RECONCILE}, left alone");
         events::publish(context, resource, &Note { is_warning: false, reason: "Paused", text }).await;

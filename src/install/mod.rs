@@ -48,5 +48,6 @@ pub mod webhooks;
 pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, Listener, NoCache, NoOthers, Others, Silent};
 pub use outcome::{ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, summary};
 pub use plan::{Candidate, Draft, Kept, Plan};
+pub use repairs::RepairLimits;
 pub use run::Options;
 pub use state::{ObjectState, Observed, State};

@@ -153,7 +153,7 @@ impl Run<'_> {
                 return Ok(ObjectOutcome::unchanged(observed(live)).look_again(scaling.is_passing));
             }
         }
-        let delay = self.state.repairs.delay(&key, &comparison.differences, Instant::now());
+        let delay = self.state.repairs.delay(&key, &comparison.differences, self.options.repair_limits, Instant::now());
         if let (Some(last), Some(delay)) = (&last, delay) {
             return Ok(ObjectOutcome::put_off(live.as_ref().map(observed), last, delay));
         }

@@ -8,10 +8,29 @@ use crate::object::ObjectKey;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// Repairs of the same fields that are made at once: a person never gets there, a controller within seconds.
-const BURST: u32 = 30;
-/// Between two repairs from then on.
-const INTERVAL: Duration = Duration::from_secs(5);
+/// How often the same fields of an object are repaired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepairLimits {
+    /// How many repairs are made at once.
+    pub burst: u32,
+    /// How long each waits for the one before from then on.
+    pub interval: Duration,
+}
+
+impl Default for RepairLimits {
+    /// A burst that a person never comes to, and a controller within seconds.
+    fn default() -> Self {
+        Self { burst: 30, interval: Duration::from_secs(5) }
+    }
+}
+
+impl RepairLimits {
+    /// How far repairs may be ahead of the slow rate.
+    fn lead(self) -> Duration {
+        self.interval.saturating_mul(self.burst.saturating_sub(1))
+    }
+}
+
 /// A field counts as contested until nothing had to be repaired for this long.
 const COOLDOWN: Duration = Duration::from_mins(2);
 
@@ -31,18 +50,18 @@ pub(super) struct RepairLimiter(HashMap<ObjectKey, Contest>);
 
 impl RepairLimiter {
     /// How long a repair of these fields has to wait; `None` for not at all.
-    pub fn delay(&self, key: &ObjectKey, fields: &[String], now: Instant) -> Option<Duration> {
+    pub fn delay(&self, key: &ObjectKey, fields: &[String], limits: RepairLimits, now: Instant) -> Option<Duration> {
         let contest = self.0.get(key).filter(|contest| contest.is_of(fields))?;
         let early = contest.theoretical_arrival.saturating_duration_since(now);
-        let delay = early.saturating_sub(INTERVAL * (BURST - 1));
+        let delay = early.saturating_sub(limits.lead());
         (!delay.is_zero()).then_some(delay)
     }
 
     /// Takes down a repair.
-    pub fn count(&mut self, repair: &Repair, now: Instant) {
+    pub fn count(&mut self, repair: &Repair, limits: RepairLimits, now: Instant) {
         let before = self.0.remove(&repair.key).filter(|contest| contest.is_of(&repair.fields));
-        let arrival = before.as_ref().map_or(now, |contest| contest.theoretical_arrival.max(now)) + INTERVAL;
-        let is_contested = arrival - now > INTERVAL * (BURST - 1);
+        let arrival = before.as_ref().map_or(now, |contest| contest.theoretical_arrival.max(now)) + limits.interval;
+        let is_contested = arrival - now > limits.lead();
         let contested = if is_contested { Some(now) } else { before.and_then(|contest| contest.contested) };
         let contest = Contest { last: repair.clone(), theoretical_arrival: arrival, contested };
         self.0.insert(repair.key.clone(), contest);
@@ -81,6 +100,10 @@ impl Contest {
 mod tests {
     use super::*;
 
+    fn limits() -> RepairLimits {
+        RepairLimits::default()
+    }
+
     fn repair(field: &str) -> Repair {
         let key =
             ObjectKey { group: String::new(), kind: "Service".into(), namespace: String::new(), name: "x".into() };
@@ -89,21 +112,21 @@ mod tests {
 
     fn delay(limiter: &RepairLimiter, field: &str, now: Instant) -> Option<Duration> {
         let Repair { key, fields, .. } = repair(field);
-        limiter.delay(&key, &fields, now)
+        limiter.delay(&key, &fields, limits(), now)
     }
 
     #[test]
     fn a_field_that_is_changed_back_again_and_again_is_repaired_slowly() {
         let (mut limiter, mut now, mut delays) = (RepairLimiter::default(), Instant::now(), vec![]);
-        for _ in 0..BURST + 3 {
+        for _ in 0..limits().burst + 3 {
             let delay = delay(&limiter, "a", now).unwrap_or_default();
             delays.push(delay);
             now += delay;
-            limiter.count(&repair("a"), now);
+            limiter.count(&repair("a"), limits(), now);
         }
-        let (free, slowed) = delays.split_at(BURST as usize);
+        let (free, slowed) = delays.split_at(limits().burst as usize);
         assert!(free.iter().all(Duration::is_zero), "{free:?}");
-        assert_eq!(slowed, [INTERVAL; 3]);
+        assert_eq!(slowed, [limits().interval; 3]);
         assert_eq!(limiter.contested(now).len(), 1);
         assert_eq!(delay(&limiter, "b", now), None, "another field is another matter");
     }
@@ -112,9 +135,9 @@ mod tests {
     fn a_person_who_edits_now_and_then_is_never_slowed_down() {
         let (mut limiter, mut now) = (RepairLimiter::default(), Instant::now());
         for _ in 0..1000 {
-            now += INTERVAL;
+            now += limits().interval;
             assert_eq!(delay(&limiter, "a", now), None);
-            limiter.count(&repair("a"), now);
+            limiter.count(&repair("a"), limits(), now);
         }
         assert!(limiter.contested(now).is_empty());
     }
@@ -122,7 +145,7 @@ mod tests {
     #[test]
     fn an_object_is_contested_no_more_when_nobody_changes_it_any_more() {
         let (mut limiter, now) = (RepairLimiter::default(), Instant::now());
-        (0..BURST).for_each(|_| limiter.count(&repair("a"), now));
+        (0..limits().burst).for_each(|_| limiter.count(&repair("a"), limits(), now));
         assert!(limiter.calm_after(now) == Some(COOLDOWN) && delay(&limiter, "a", now).is_some());
         let later = now + COOLDOWN;
         assert!(limiter.contested(later).is_empty() && limiter.calm_after(later).is_none());

@@ -6,6 +6,7 @@
 
 use super::object::ObjectOutcome;
 use super::plan::{self, Candidate, Plan, Wave};
+use super::repairs::RepairLimits;
 use super::state::State;
 use super::{ComponentOutcome, Engine, Event, Failure, InstallError, Outcome};
 use crate::api::component::{self, Component};
@@ -20,9 +21,7 @@ use tracing::field::Empty;
 
 /// How long what is no longer wanted of a component is kept for one that does not become ready.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// When what has to wait is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// The same, where it waits for a moment only.
+/// When what waits for a moment only is looked at again.
 const LOOK_SOON: Duration = Duration::from_millis(500);
 
 /// How a run is to be made.
@@ -30,6 +29,16 @@ const LOOK_SOON: Duration = Duration::from_millis(500);
 pub struct Options {
     /// Whether pods are asked why a workload is not ready.
     pub explain_waits: bool,
+    /// When what has to wait is looked at again, where nothing tells of its end.
+    pub recheck_interval: Duration,
+    /// How often the same fields of an object are repaired.
+    pub repair_limits: RepairLimits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { explain_waits: false, recheck_interval: Duration::from_secs(10), repair_limits: RepairLimits::default() }
+    }
 }
 
 /// A run over one installation.
@@ -55,8 +64,7 @@ impl Engine<'_> {
 
     /// Repairs what is installed, and changes nothing: for a resource whose deletion is held up, since what it installed is in
     /// use.
-    pub async fn repair(&self, owner: &OwnerId, plan: &Plan, state: &mut State) -> Outcome {
-        let options = Options { explain_waits: false };
+    pub async fn repair(&self, owner: &OwnerId, plan: &Plan, state: &mut State, options: Options) -> Outcome {
         let mut run = Run { engine: *self, owner, plan, state, options, outcome: Outcome::default() };
         run.repair_kept().await;
         for wave in plan.waves() {
@@ -193,7 +201,7 @@ impl Run<'_> {
         let candidates = self.plan.candidates();
         let due: Vec<Candidate> = candidates.iter().filter(|object| self.may_go(object)).cloned().collect();
         if due.len() < candidates.len() {
-            self.outcome.come_back(Some(LOOK_AGAIN));
+            self.outcome.come_back(Some(self.options.recheck_interval));
         }
         let old = self.plan.replaced();
         let is_replaced = !old.is_empty() && old.iter().all(|key| due.iter().any(|object| object.key == *key));
@@ -271,7 +279,7 @@ impl Run<'_> {
     pub(super) fn record_outcome(&mut self, key: ObjectKey, outcome: ObjectOutcome) {
         if let Some(repair) = outcome.repair {
             self.engine.listener.hear(&Event::Repaired { key: &key });
-            self.state.repairs.count(&repair, Instant::now());
+            self.state.repairs.count(&repair, self.options.repair_limits, Instant::now());
             self.outcome.repaired.push(repair);
         }
         self.outcome.come_back(outcome.again);

@@ -14,9 +14,11 @@ use crate::cluster::ClusterError;
 use crate::object::inventory::group_of;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey, OwnerId, labels};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use serde_json::{Map, Value, json};
+use kube::core::{Selector, SelectorExt};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of injection webhooks.
@@ -24,7 +26,7 @@ pub const KIND: &str = "MutatingWebhookConfiguration";
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 const INJECT: &str = "sidecar.istio.io/inject";
 
-type Labels = BTreeMap<&'static str, String>;
+type Labels = BTreeMap<String, String>;
 
 /// Whether the tag `default` exists. Where that cannot be found out, a webhook that selects nothing, or does, goes on as it
 /// is.
@@ -180,10 +182,12 @@ fn overlaps(mine: &[Value], others: &[Value]) -> Vec<String> {
     let mut revisions = BTreeSet::new();
     mine.iter().chain(others.iter().copied()).for_each(|config| collect_revisions(config, &mut revisions));
     let pods = pods(&revisions);
+    let others: Vec<_> = others.into_iter().map(|config| (config, Selects::of(config))).collect();
     let mut found = vec![];
     for config in mine {
-        for other in &others {
-            let shared = pods.iter().find(|pod| matches(config, pod) && matches(other, pod));
+        let selects = Selects::of(config);
+        for (other, others) in &others {
+            let shared = pods.iter().find(|pod| selects.includes(pod) && others.includes(pod));
             if let Some((namespace, pod)) = shared {
                 found.push(format!(
                     "{KIND} {} overlaps with {} for pods{} in namespaces{}",
@@ -242,12 +246,12 @@ fn collect_revisions(config: &Value, into: &mut BTreeSet<String>) {
 /// Every kind of pod that injection tells apart: the labels of its namespace and its own.
 fn pods(revisions: &BTreeSet<String>) -> Vec<(Labels, Labels)> {
     let with_revisions = |name: &'static str, values: [&str; 2]| -> Vec<Labels> {
-        let plain = [None, Some(values[0]), Some(values[1])].map(|v| v.map(|v| (name, v.to_owned())));
+        let plain = [None, Some(values[0]), Some(values[1])].map(|v| v.map(|v| (name.to_owned(), v.to_owned())));
         let plain: Vec<Labels> = plain.into_iter().map(|pair| pair.into_iter().collect()).collect();
         let named = plain.iter().flat_map(|labels| {
             revisions.iter().map(|revision| {
                 let mut labels = labels.clone();
-                labels.insert(labels::REVISION, revision.clone());
+                labels.insert(labels::REVISION.to_owned(), revision.clone());
                 labels
             })
         });
@@ -258,31 +262,23 @@ fn pods(revisions: &BTreeSet<String>) -> Vec<(Labels, Labels)> {
     namespaces.iter().flat_map(|n| pods.iter().map(|p| (n.clone(), p.clone()))).collect()
 }
 
-fn matches(config: &Value, (namespace, pod): &(Labels, Labels)) -> bool {
-    let selects = |hook: &Value, field: &str, labels: &Labels| {
-        hook.get(field).and_then(Value::as_object).is_none_or(|selector| is_selected(selector, labels))
-    };
-    hooks(config).any(|hook| selects(hook, "namespaceSelector", namespace) && selects(hook, "objectSelector", pod))
+/// What a configuration's webhooks select: by the labels of the namespace, and by those of the pod.
+struct Selects(Vec<[Selector; 2]>);
+
+impl Selects {
+    fn of(config: &Value) -> Self {
+        Self(hooks(config).map(|hook| ["namespaceSelector", "objectSelector"].map(|f| selector(hook.get(f)))).collect())
+    }
+
+    fn includes(&self, (of_namespace, of_pod): &(Labels, Labels)) -> bool {
+        self.0.iter().any(|[namespaces, pods]| namespaces.matches(of_namespace) && pods.matches(of_pod))
+    }
 }
 
-/// Kubernetes' label selectors.
-fn is_selected(selector: &Map<String, Value>, labels: &Labels) -> bool {
-    let value = |name: &str| labels.get(name).map(String::as_str);
-    let pairs = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
-    let expressions = selector.get("matchExpressions").and_then(Value::as_array).into_iter().flatten();
-    let holds = |expression: &Value| {
-        let text = |field: &str| expression.get(field).and_then(Value::as_str).unwrap_or_default();
-        let has = value(text("key"));
-        let mut listed = expression.get("values").and_then(Value::as_array).into_iter().flatten();
-        match text("operator") {
-            "In" => has.is_some_and(|has| listed.any(|v| v == has)),
-            "NotIn" => has.is_none_or(|has| !listed.any(|v| v == has)),
-            "Exists" => has.is_some(),
-            _ => has.is_none(),
-        }
-    };
-    pairs.into_iter().all(|(name, wanted)| value(name).is_some_and(|has| wanted == has))
-        && expressions.into_iter().all(holds)
+/// A label selector. None selects everything, and so does one that cannot be read: what it selects is not known.
+fn selector(value: Option<&Value>) -> Selector {
+    let read = value.and_then(|value| serde_json::from_value::<LabelSelector>(value.clone()).ok());
+    read.and_then(|selector| Selector::try_from(selector).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -345,5 +341,30 @@ mod tests {
         assert_eq!(overlaps(&of("", &json!([])), &[other]), Vec::<String>::new());
         let theirs = json!({"metadata": {"name": "theirs"}, "webhooks": [{"name": "sidecar-injector.istio.io"}]});
         assert_eq!(overlaps(&of("", &json!([])), &[theirs]).len(), 1, "without selectors it is asked about everything");
+    }
+
+    #[test]
+    fn what_a_selector_selects_is_kubernetes_rule_and_unknown_is_everything() {
+        let of = |labels: &[(&str, &str)]| -> Labels {
+            labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let expression = |operator: &str, values: Value| json!({"matchExpressions": [{"key": "a", "operator": operator, "values": values}]});
+        for (value, [with, other, without]) in [
+            (Value::Null, [true, true, true]),
+            (json!({}), [true, true, true]),
+            (json!({"matchLabels": {"a": "x"}}), [true, false, false]),
+            (expression("In", json!(["x", "z"])), [true, false, false]),
+            (expression("NotIn", json!(["x"])), [false, true, true]),
+            (expression("Exists", Value::Null), [true, true, false]),
+            (expression("DoesNotExist", Value::Null), [false, false, true]),
+            (expression("Like", json!(["x"])), [true, true, true]),
+            (json!({"matchLabels": {"a": "x"}, "matchExpressions": 1}), [true, true, true]),
+            (json!("a=x"), [true, true, true]),
+        ] {
+            let read = selector(Some(&value));
+            let selects = [of(&[("a", "x")]), of(&[("a", "y")]), of(&[("b", "x")])].map(|labels| read.matches(&labels));
+            assert_eq!(selects, [with, other, without], "{value}");
+        }
+        assert!(selector(None).matches(&of(&[])));
     }
 }

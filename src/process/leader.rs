@@ -7,8 +7,8 @@
 
 use crate::cluster::fence::{Fence, Moment};
 use crate::cluster::outage::is_unreachable;
+use crate::process::health::{Health, Ready};
 use crate::process::metrics::Metrics;
-use crate::process::server::{Health, Ready};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
@@ -106,7 +106,7 @@ impl Election {
             match self.attempt(PATIENCE).await {
                 Ok(true) => {
                     self.surroundings.ready.clear("leading now, reading what exists in the cluster");
-                    self.surroundings.metrics.set_leader(true);
+                    self.surroundings.metrics.election.set_leader(true);
                     return;
                 }
                 Ok(false) => {
@@ -145,7 +145,7 @@ impl Election {
                 }
             }
         }
-        self.surroundings.metrics.set_leader(false);
+        self.surroundings.metrics.election.set_leader(false);
     }
 
     /// Gives the Lease up, so that another operator need not wait for its end; tries for no longer than told.
@@ -158,7 +158,7 @@ impl Election {
                 }
             }
         };
-        self.surroundings.metrics.set_leader(false);
+        self.surroundings.metrics.election.set_leader(false);
         match tokio::time::timeout(patience, attempts).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(lease = self.name, error = brief(&error), "cannot release the lease"),
@@ -214,7 +214,7 @@ impl Election {
             match written {
                 Ok(lease) => {
                     let transitions = lease.spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
-                    self.surroundings.metrics.set_lease_transitions(transitions.into());
+                    self.surroundings.metrics.election.set_transitions(transitions.into());
                     return Ok(true);
                 }
                 // Somebody was faster, perhaps only to annotate it: what it says now counts.

@@ -4,6 +4,7 @@
 //! Whoever reaches it costs little: a request has a few seconds, one connection carries one request, and of too many
 //! connections the oldest go.
 
+use crate::process::health::{Health, Ready};
 use crate::process::metrics::Metrics;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
@@ -11,11 +12,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -29,90 +30,6 @@ const WHOLE: Duration = Duration::from_secs(15);
 const REST: Duration = Duration::from_millis(200);
 /// A level of logs is not longer.
 const LONGEST_BODY: usize = 4096;
-/// How long resources may wait while no pass begins or ends and nothing is answered.
-const STALL: Duration = Duration::from_mins(5);
-
-/// What keeps the operator from being ready.
-#[derive(Debug)]
-struct Missing {
-    /// Empty for nothing.
-    what: String,
-    /// When being ready ends by itself, and what is missing then.
-    until: Option<(Instant, String)>,
-}
-
-/// Whether the operator does, or stands by for, what it is asked to do; and what is missing.
-#[derive(Clone)]
-pub struct Ready(Arc<Mutex<Missing>>);
-
-impl Default for Ready {
-    fn default() -> Self {
-        Self(Arc::new(Mutex::new(Missing { what: "starting".to_owned(), until: None })))
-    }
-}
-
-impl Ready {
-    fn put(&self, what: &str, until: Option<(Instant, String)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Missing { what: what.to_owned(), until };
-    }
-
-    /// From now on.
-    pub fn set(&self) {
-        self.put("", None);
-    }
-
-    /// For a while, unless it is said again; then this is missing.
-    pub fn set_for(&self, time: Duration, then: &str) {
-        self.put("", Some((Instant::now() + time, then.to_owned())));
-    }
-
-    /// Not any more, for this is missing.
-    pub fn clear(&self, what: &str) {
-        self.put(what, None);
-    }
-
-    /// Names what is missing, where something is; does not end being ready.
-    pub fn want(&self, what: &str) {
-        let mut missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, then)) = &mut missing.until {
-            what.clone_into(then);
-        } else if !missing.what.is_empty() {
-            what.clone_into(&mut missing.what);
-        }
-    }
-
-    /// What is missing, if anything is.
-    #[must_use]
-    pub fn missing(&self) -> Option<String> {
-        let missing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &missing.until {
-            Some((until, then)) if Instant::now() > *until => Some(then.clone()),
-            _ => Some(missing.what.clone()).filter(|what| !what.is_empty()),
-        }
-    }
-}
-
-/// Whether the process lives: each of its loops says so now and then.
-#[derive(Default)]
-pub struct Health(Mutex<BTreeMap<&'static str, (Instant, Duration)>>);
-
-impl Health {
-    /// The loop turns, and says so again within this time.
-    pub fn beat(&self, who: &'static str, within: Duration) {
-        let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        beats.insert(who, (Instant::now(), within));
-    }
-
-    /// Who has not said so in time.
-    fn silent(&self) -> Option<String> {
-        let beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let silent = |(who, (at, within)): (&&str, &(Instant, Duration))| {
-            let silence = at.elapsed();
-            (silence > *within).then(|| format!("{who} has not turned for {} s", silence.as_secs()))
-        };
-        beats.iter().find_map(silent)
-    }
-}
 
 /// Reads the level of logs, or sets it first; the error says what is wrong with it.
 pub type LogLevel = Arc<dyn Fn(Option<&str>) -> Result<String, String> + Send + Sync>;
@@ -194,7 +111,7 @@ async fn answer(request: Request<Incoming>, peer: SocketAddr, shown: &Shown) -> 
         }
         "/log-level" => log_level(request, &shown.log_level).await,
         _ if !is_read => (StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned()),
-        "/healthz" => check(shown.health.silent().or_else(|| stall(&shown.metrics))),
+        "/healthz" => check(shown.health.trouble()),
         "/readyz" => check(shown.ready.missing().map(|what| format!("not ready: {what}"))),
         "/metrics" => (StatusCode::OK, shown.metrics.to_text()),
         "/debug/state" => match (shown.state)() {
@@ -215,11 +132,6 @@ fn check(wrong: Option<String>) -> (StatusCode, String) {
     }
 }
 
-fn stall(metrics: &Metrics) -> Option<String> {
-    let time = metrics.stalled_for().filter(|time| *time > STALL)?;
-    Some(format!("resources wait, and nothing was done for {} s", time.as_secs()))
-}
-
 async fn log_level(request: Request<Incoming>, level: &LogLevel) -> (StatusCode, String) {
     let answer = match *request.method() {
         Method::GET => level(None),
@@ -232,41 +144,5 @@ async fn log_level(request: Request<Incoming>, level: &LogLevel) -> (StatusCode,
     match answer {
         Ok(level) => (StatusCode::OK, level + "\n"),
         Err(wrong) => (StatusCode::BAD_REQUEST, wrong + "\n"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn being_ready_for_a_while_ends_by_itself_and_says_what_is_missing() {
-        let ready = Ready::default();
-        assert_eq!(ready.missing().as_deref(), Some("starting"));
-        ready.want("the lease");
-        assert_eq!(ready.missing().as_deref(), Some("the lease"));
-        ready.set_for(Duration::from_mins(1), "later");
-        ready.want("another look at the lease");
-        assert_eq!(ready.missing(), None);
-        ready.set_for(Duration::ZERO, "later");
-        ready.want("another look at the lease");
-        assert_eq!(ready.missing().as_deref(), Some("another look at the lease"));
-        ready.set();
-        ready.want("nothing");
-        assert_eq!(ready.missing(), None);
-        ready.clear("work");
-        assert_eq!(ready.missing().as_deref(), Some("work"));
-    }
-
-    #[test]
-    fn a_loop_that_does_not_turn_is_named() {
-        let health = Health::default();
-        assert_eq!(health.silent(), None);
-        health.beat("one", Duration::from_mins(1));
-        assert_eq!(health.silent(), None);
-        health.beat("two", Duration::ZERO);
-        assert_eq!(health.silent().as_deref(), Some("two has not turned for 0 s"));
-        health.beat("two", Duration::from_mins(1));
-        assert_eq!(health.silent(), None);
     }
 }

@@ -39,6 +39,8 @@ impl Operator {
         let log = folder.join("operator.log");
         let earlier = std::fs::read_to_string(&log).unwrap_or_default().len();
         command.args(["--monitoring-host=127.0.0.1", "--monitoring-port=0"]).env("NO_COLOR", "1");
+        // As the Deployment of `config/` has it.
+        command.env("MIMALLOC_PURGE_DELAY", "0");
         let mut process = Process::spawn("the operator", &mut command, &log)?;
         let address = wait("the operator to listen", START_DEADLINE, || {
             if let Some(status) = process.ended()? {

@@ -45,7 +45,7 @@ async fn run(engine: &Engine<'_>, owner: &OwnerId, spec: &Value, state: &mut Sta
     let draft = Draft::new(engine, manifests, record).await;
     let candidates = draft.candidates(engine, owner, state).await.unwrap();
     let plan = draft.plan(engine, candidates, vec![]).await.unwrap();
-    engine.apply(owner, &plan, state, Options { explain_waits: true }).await
+    engine.apply(owner, &plan, state, Options { explain_waits: true, ..Options::default() }).await
 }
 
 #[test]

@@ -107,6 +107,18 @@ fn nobody_is_ready_who_has_not_had_an_answer() {
 }
 
 #[test]
+fn a_process_is_shown_by_its_own_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kubeconfig, _listener) = away(Away::Refuses, folder.path());
+    let operator = Operator::begin(&binary(), kubeconfig.as_os_str(), folder.path(), &[]).unwrap();
+    let shown = std::fs::read_to_string(format!("/proc/{}/comm", operator.id())).unwrap();
+    // The kernel keeps no more of a name than this.
+    let name: String = binary().file_name().unwrap().to_str().unwrap().chars().take(15).collect();
+    assert_eq!(shown.trim(), name);
+    assert_eq!(end(operator).1, Some(0));
+}
+
+#[test]
 fn deadlines_are_durations_of_go() {
     let folder = tempfile::tempdir().unwrap();
     let (kubeconfig, _listener) = away(Away::Refuses, folder.path());

@@ -5,7 +5,7 @@
 //!
 //! | what stands in the way | what happens | for at most |
 //! |---|---|---|
-//! | a control plane of it is in use, or that cannot be found out | nothing at all is deleted | [`HELD`] |
+//! | a control plane of it is in use, or that cannot be found out | nothing at all is deleted | `--deletion-hold` |
 //! | an object cannot be deleted or looked for: no permission, a webhook that refuses | it is tried again, less and less often | [`PATIENCE`] |
 //! | an object has a finalizer of somebody else's | it is waited for | [`PATIENCE`] |
 //!
@@ -30,6 +30,7 @@ use crate::install::remains::{Fate, Remaining, Remains};
 use crate::install::{InstallError, summary};
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
+use crate::process::metrics::labels::Trigger;
 use guard::Held;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -44,8 +45,6 @@ use tracing::field::Empty;
 
 /// How soon it is asked again who uses the control plane.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
-/// How long a control plane that is in use is held back.
-const HELD: Duration = Duration::from_hours(24);
 /// How long what does not go is waited for, from when the first object was deleted.
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The condition of a resource whose objects are being deleted. Its time tells an operator that starts since when.
@@ -99,7 +98,7 @@ pub(super) async fn finalize(
         return end.leave("Orphaned", text.to_owned()).await;
     }
     if memory.deletion.is_new() {
-        context.metrics.count("reconcile_request", [("reason", "update_deletion_timestamp")]);
+        context.metrics.reconciles.requests.inc(Trigger::Deleting);
     }
     let look = if end.is_forced && memory.deletion.insist() { Look::All } else { pace::due(context, id, memory) };
     let mut found = match look {
@@ -194,8 +193,8 @@ fn told_since(known: &InstallStatus, resource: &ObservedResource) -> Option<Time
 }
 
 /// Whether a control plane that may be in use holds the deletion up, so long after it was asked for.
-fn is_held_for(age: Duration, is_forced: bool) -> bool {
-    !is_forced && age < HELD
+fn is_held_for(age: Duration, hold: Duration, is_forced: bool) -> bool {
+    !is_forced && age < hold
 }
 
 /// Whether what does not go is waited for, so long after the first object was deleted.
@@ -227,7 +226,7 @@ impl End<'_> {
         let stands = || found.doomed().any(|o| o.is_of_control_plane() && o.fate == Fate::Goes && o.pods.is_some());
         let has_begun =
             memory.deletion.began.is_some() || (told_since(&memory.known(), self.resource).is_some() && !stands());
-        !has_begun && is_held_for(since(asked_at(self.resource)), self.is_forced)
+        !has_begun && is_held_for(since(asked_at(self.resource)), self.context.config.deletion_hold, self.is_forced)
     }
 
     /// Nothing is deleted.
@@ -244,7 +243,7 @@ impl End<'_> {
                 (format!("cannot tell who uses the control plane: {why}"), Duration::ZERO)
             }
         };
-        let message = held_message(&why, asked_at(self.resource));
+        let message = held_message(&why, asked_at(self.resource), self.context.config.deletion_hold);
         let remark = Remark { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
         self.tell(memory, Verdict::Held(message), remark).await;
         Action::requeue(memory.deletion.pause(requests, least))
@@ -350,8 +349,8 @@ fn said(texts: &[String]) -> String {
 }
 
 /// The deletion waits: why, until when, and how to go on at once or not at all.
-fn held_message(why: &str, asked: Timestamp) -> String {
-    let until = shown(asked.checked_add(HELD).unwrap_or(asked));
+fn held_message(why: &str, asked: Timestamp, hold: Duration) -> String {
+    let until = shown(asked.checked_add(hold).unwrap_or(asked));
     format!(
         "{why}; nothing is deleted until it is known that nobody uses it, or until {until}; annotate the resource \
          {FORCE_DELETE}=true to delete everything at once, or {IGNORE_RECONCILE}=true to keep everything that is installed \
@@ -371,14 +370,14 @@ mod tests {
     #[test]
     fn a_deletion_is_held_for_a_day_and_waits_for_five_minutes() {
         let (minutes, hours) = (Duration::from_mins, Duration::from_hours);
-        assert!(is_held_for(hours(23), false) && !is_held_for(hours(24), false));
+        assert!(is_held_for(hours(23), hours(24), false) && !is_held_for(hours(24), hours(24), false));
         assert!(is_waited_for(minutes(4), false) && !is_waited_for(minutes(5), false));
-        assert!(!is_held_for(minutes(0), true) && !is_waited_for(minutes(0), true), "somebody insists");
+        assert!(!is_held_for(minutes(0), hours(24), true) && !is_waited_for(minutes(0), true), "somebody insists");
     }
 
     #[test]
     fn the_age_of_a_deletion_is_counted_from_when_it_was_asked_for() {
-        assert!(since(asked_at(&resource("2020-01-01T00:00:00Z"))) > HELD);
+        assert!(since(asked_at(&resource("2020-01-01T00:00:00Z"))) > Duration::from_hours(24));
         assert_eq!(since(asked_at(&resource("2100-01-01T00:00:00Z"))), Duration::ZERO, "clocks differ");
     }
 
@@ -397,7 +396,11 @@ mod tests {
 
     #[test]
     fn a_held_deletion_says_by_whom_until_when_and_how_to_go_on() {
-        let message = held_message("in use by Pod shop/cart", asked_at(&resource("2026-01-01T12:00:00Z")));
+        let message = held_message(
+            "in use by Pod shop/cart",
+            asked_at(&resource("2026-01-01T12:00:00Z")),
+            Duration::from_hours(24),
+        );
         let said = [
             "in use by Pod shop/cart",
             "until 2026-01-02T12:00:00Z",

@@ -222,7 +222,7 @@ impl Users {
     }
 
     fn hear(&self, source: Source) -> bool {
-        self.index.metrics().hear(source.name());
+        self.index.metrics().client.watch_heard.set_to_now(source.name().to_owned());
         let is_back = self.state().sights.entry(source).or_default().hear();
         if is_back {
             tracing::info!(what = source.name(), "the watch works again");
@@ -232,7 +232,7 @@ impl Users {
 
     fn fail(&self, source: Source, error: &kube::Error) -> bool {
         tracing::debug!(what = source.name(), %error, "watch interrupted, starting it again");
-        self.index.metrics().count("watch_errors", [("kind", source.name())]);
+        self.index.metrics().client.watch_errors.inc(source.name().to_owned());
         let is_blind = self.state().sights.entry(source).or_default().fail(error.to_string(), Instant::now());
         // That the API server is away is said elsewhere, once.
         if is_blind && !is_unreachable(error) {

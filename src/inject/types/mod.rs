@@ -16,8 +16,8 @@
 //! | `T[]`, `map<T>`, a name | a list, a map, another type |
 //! | `any` | anything |
 
-use super::quantity;
 use crate::api::proto;
+use crate::object::quantity;
 use crate::tree::path::{kind_of, scalar_text};
 use helm_template::json::{self, Html};
 use helm_template::sprig::go_duration;

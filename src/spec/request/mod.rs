@@ -3,6 +3,7 @@
 mod duplicate;
 pub mod gateways;
 mod origin;
+mod overrides;
 
 use crate::api::place::{self, Place};
 use crate::api::proto::describe;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value, json};
 
 pub use duplicate::Duplicate;
 pub use origin::Origin;
+pub use overrides::Override;
 
 /// A request.
 #[derive(Clone, Debug, Default)]

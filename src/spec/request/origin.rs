@@ -10,9 +10,20 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     files: Vec<(String, Document)>,
-    flags: Vec<(String, Path)>,
+    flags: Vec<Flag>,
     /// The resource that files and flags came to, to tell which item of a list a flag meant.
     result: Value,
+}
+
+/// A flag of a command.
+#[derive(Clone, Debug)]
+struct Flag {
+    /// As it was given.
+    text: String,
+    /// Its value as it was given.
+    value: String,
+    /// The path it wrote to.
+    path: Path,
 }
 
 impl Origin {
@@ -23,7 +34,14 @@ impl Origin {
 
     /// Adds a `--set` argument and the path it wrote to.
     pub(super) fn add_flag(&mut self, flag: &str, path: Path) {
-        self.flags.push((flag.to_owned(), path));
+        let value = flag.split_once('=').map(|(_, value)| value.trim().to_owned()).unwrap_or_default();
+        self.flags.push(Flag { text: format!("--set {flag}"), value, path });
+    }
+
+    /// Adds another flag, its value, and the path it wrote to.
+    pub(super) fn add_override(&mut self, text: String, value: &Value, path: Path) {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        self.flags.push(Flag { text, value, path });
     }
 
     /// Says what all of them came to.
@@ -33,14 +51,14 @@ impl Origin {
         }
     }
 
-    /// `FILE:LINE:COLUMN` of a path such as `spec.components.pilot` where it came from a file, `--set FLAG` where it came
-    /// from a flag. The last one that has it counts, as its value does.
+    /// `FILE:LINE:COLUMN` of a path such as `spec.components.pilot` where it came from a file, the flag where it came from
+    /// one, such as `--set hub=x`. The last one that has it counts, as its value does.
     #[must_use]
     pub fn locate(&self, path: &str) -> Option<String> {
         let wanted = Path::parse(path).ok().map(|p| self.concrete(&p)).unwrap_or_default();
         let flag = |fits: &dyn Fn(&[String]) -> bool| {
-            let found = self.flags.iter().rev().find(|(_, at)| fits(&self.concrete(at)));
-            found.map(|(flag, _)| format!("--set {flag}"))
+            let found = self.flags.iter().rev().find(|flag| fits(&self.concrete(&flag.path)));
+            found.map(|flag| flag.text.clone())
         };
         let in_file = || {
             self.files.iter().rev().find_map(|(name, document)| {
@@ -56,13 +74,12 @@ impl Origin {
     #[must_use]
     pub fn written(&self, path: &str) -> Option<String> {
         let wanted = Path::parse(path).ok().map(|p| self.concrete(&p)).unwrap_or_default();
-        let flag = self.flags.iter().rev().find(|(_, at)| self.concrete(at) == wanted);
-        let in_flag = flag.and_then(|(flag, _)| Some(flag.split_once('=')?.1.trim().to_owned()));
+        let in_flag = self.flags.iter().rev().find(|flag| self.concrete(&flag.path) == wanted);
         let in_file = || {
             let texts = self.files.iter().rev().filter_map(|(_, document)| positions::text(&document.spans, path));
             texts.filter(|text| resolve(text) != Scalar::Null).map(str::to_owned).next()
         };
-        in_flag.or_else(in_file)
+        in_flag.map(|flag| flag.value.clone()).or_else(in_file)
     }
 
     /// [`locate`](Self::locate) for an item of a merged list, whose index in its file may be another: the item of the same

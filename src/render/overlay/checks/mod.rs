@@ -10,6 +10,7 @@ mod table;
 mod tests;
 
 use crate::api::proto::describe;
+use crate::object::quantity::is_quantity;
 use crate::object::{Object, ObjectKey};
 use crate::tree::path::join;
 use serde_json::Value;
@@ -114,15 +115,6 @@ impl Want {
             None => Ok(()),
         }
     }
-}
-
-fn is_quantity(text: &str) -> bool {
-    const SUFFIXES: [&str; 16] = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-    let number = text.trim_start_matches(['+', '-']);
-    let end = number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len());
-    let (digits, suffix) = number.split_at(end);
-    let is_exponent = || suffix.strip_prefix(['e', 'E']).is_some_and(|e| e.parse::<i32>().is_ok());
-    digits.parse::<f64>().is_ok() && (SUFFIXES.contains(&suffix) || is_exponent())
 }
 
 /// Everything that is wrong with an object that was `api_version` and `key` before it was changed.

@@ -1,0 +1,63 @@
+//! What is counted of specs: what they came to, or what is wrong with them.
+
+use crate::cluster::received::ObservedResource;
+use crate::object::manifests::Manifests;
+use crate::process::metrics::labels::{ByRenderFailure, MergeError, RenderFailure};
+use crate::process::metrics::{BuildMetrics, Metrics};
+use crate::release::ReleaseError;
+use crate::render::RenderError;
+use crate::render::chart::ComponentError;
+use crate::spec::resolve::{ResolveError, translate};
+use serde_json::Value;
+
+/// Counts what came of a spec.
+pub(super) fn count_build(metrics: &Metrics, resource: &ObservedResource, built: Result<&Manifests, &RenderError>) {
+    let metrics = &metrics.builds;
+    let spec = resource.spec().unwrap_or(&Value::Null);
+    if translate::reverse_translate(spec).is_ok_and(|translated| translated != *spec) {
+        metrics.legacy_paths.inc();
+    }
+    match built {
+        Ok(manifests) => {
+            for part in &manifests.parts {
+                metrics.renders.inc(part.component);
+            }
+        }
+        Err(RenderError::Release(ReleaseError::Read { .. } | ReleaseError::Write { .. })) => {
+            metrics.merge_failures.inc(MergeError::Profile);
+        }
+        Err(RenderError::Resolve(ResolveError::Merge { .. })) => {
+            metrics.merge_failures.inc(MergeError::Overlay);
+        }
+        Err(RenderError::Resolve(ResolveError::Invalid(problems))) => {
+            if problems.iter().any(|p| p.path == "spec.profile") {
+                metrics.merge_failures.inc(MergeError::Profile);
+            } else {
+                metrics.validation_errors.inc();
+            }
+        }
+        Err(RenderError::Component(errors)) => {
+            for error in errors {
+                let (ComponentError::Chart { component, .. } | ComponentError::Document { component, .. }) = error;
+                render_error(metrics, component.name(), RenderFailure::Chart);
+            }
+        }
+        Err(RenderError::Overlay(errors)) => {
+            for _ in errors {
+                metrics.overlay_errors.inc();
+            }
+            render_error(metrics, "", RenderFailure::Overlay);
+        }
+        Err(RenderError::Release(ReleaseError::Chart { name, .. })) => {
+            render_error(metrics, name, RenderFailure::NotStarted);
+        }
+        Err(RenderError::Release(ReleaseError::Crd { component, .. })) => {
+            render_error(metrics, component.name(), RenderFailure::NotStarted);
+        }
+        Err(RenderError::Duplicate(_)) => render_error(metrics, "", RenderFailure::Chart),
+    }
+}
+
+fn render_error(metrics: &BuildMetrics, component: &str, render_error: RenderFailure) {
+    metrics.render_errors.inc(ByRenderFailure { component: component.to_owned(), render_error });
+}

@@ -1,0 +1,43 @@
+//! Which resources are not ready: the more, the less often each says what it waits for.
+
+use crate::object::OwnerId;
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Unready(Mutex<HashSet<OwnerId>>);
+
+impl Unready {
+    /// Whether a resource is ready; one that has gone, or is left alone, is not waited for.
+    pub fn set(&self, id: &OwnerId, is_ready: bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_ready {
+            all.remove(id);
+        } else {
+            all.insert(id.clone());
+        }
+    }
+
+    /// How many are not.
+    pub fn count(&self) -> u32 {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        u32::try_from(all.len()).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resource_counts_once_until_it_is_ready() {
+        let (unready, id) = (Unready::default(), OwnerId::new("ns", "x"));
+        unready.set(&id, false);
+        unready.set(&id, false);
+        assert_eq!(unready.count(), 1);
+        unready.set(&id, true);
+        unready.set(&id, true);
+        assert_eq!(unready.count(), 0);
+    }
+}
