@@ -173,6 +173,32 @@ fn helm_makes_of_a_components_values_the_objects_that_the_operator_makes_of_them
 }
 
 #[test]
+fn a_remote_istiod_is_configured_as_one_that_runs_here() {
+    let set = "global.omitSidecarInjectorConfigMap=false,global.externalIstiod=true,global.configCluster=true,\
+               pilot.configMap=true,telemetry.enabled=true";
+    let objects = |chart: &str| {
+        let [theirs, _] = both(&folder(chart), &["--set", set]);
+        by_key(object::read_all(text(&theirs.stdout)).unwrap(), "istio-system")
+    };
+    let (here, remote) = (objects("istio-control/istio-discovery"), objects("istiod-remote"));
+    let is_process = |key: &ObjectKey| {
+        ["Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget"].contains(&key.kind.as_str())
+    };
+    for (key, object) in here.iter().filter(|(key, _)| !is_process(key)) {
+        assert!(remote.get(key) == Some(object), "{key} differs in istiod-remote");
+    }
+    let is_injector = |key: &ObjectKey| key.kind == "ConfigMap" && key.name == "istio-sidecar-injector";
+    let (_, injector) = here.iter().find(|(key, _)| is_injector(key)).unwrap();
+    let config = helm_template::yaml::parse(injector["data"]["config"].as_str().unwrap()).unwrap();
+    for name in ["sidecar", "gateway", "grpc-simple", "grpc-agent"] {
+        assert!(config["templates"][name].as_str().unwrap().len() > 1000, "the template {name} is empty");
+    }
+    let crds =
+        |kinds: &BTreeMap<ObjectKey, Value>| kinds.keys().filter(|k| k.kind == "CustomResourceDefinition").count();
+    assert_eq!(crds(&remote), fs::read_dir(folder("base/crds")).unwrap().count());
+}
+
+#[test]
 fn the_repository_itself_is_the_release_package_that_is_built_in() {
     let directory = tempfile::tempdir().unwrap();
     let generate = |args: &[&str]| {
@@ -198,24 +224,39 @@ fn the_repository_itself_is_the_release_package_that_is_built_in() {
     }
 }
 
+/// Files of two charts that may be alike, and why.
+const ALIKE: &[(&str, &str, &str)] = &[(
+    "base/templates/clusterrole.yaml",
+    "istio-control/istio-discovery/templates/shared/clusterrole.yaml",
+    "the rights of control planes before revisions are kept as they were; those of a revision may change",
+)];
+
 #[test]
-fn no_text_stands_in_two_charts() {
-    /// Shorter ones are lists that are alike, such as the rights of two roles.
-    const LONGEST_RUN: usize = 70;
-    let files: Vec<_> = below(&root().join("charts")).into_iter().filter(|file| !file.is_symlink()).collect();
-    assert!(files.len() > 100);
-    let (mut texts, mut runs) = (BTreeMap::<String, &Path>::new(), BTreeMap::<String, &Path>::new());
-    for file in &files {
+fn no_file_stands_twice_and_no_run_of_lines_in_two_charts() {
+    /// Shorter runs are lists that happen to be alike, such as what a webhook judges.
+    const LONGEST_RUN: usize = 25;
+    let folder = root().join("charts");
+    let files: Vec<_> = below(&folder).into_iter().filter(|file| !file.is_symlink()).collect();
+    let names: Vec<&str> = files.iter().map(|file| file.strip_prefix(&folder).unwrap().to_str().unwrap()).collect();
+    assert!(names.len() > 100);
+    let charts = charts();
+    let chart = |name: &str| charts.iter().find(|chart| name.starts_with(&format!("{chart}/")));
+    let (mut texts, mut runs, mut alike) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for (file, name) in files.iter().zip(&names) {
         let text = fs::read_to_string(file).unwrap();
         let lines: Vec<_> = text.lines().map(str::trim).collect();
         for run in lines.windows(LONGEST_RUN) {
-            let other = *runs.entry(run.join("\n")).or_insert(file);
-            assert!(other == file, "{} and {} have {LONGEST_RUN} lines in common", other.display(), file.display());
+            let other = *runs.entry(run.join("\n")).or_insert(*name);
+            if chart(other) != chart(name) {
+                alike.insert((other, *name));
+            }
         }
         let is_long = lines.len() > 5;
-        let other = texts.insert(text, file).filter(|_| is_long);
-        assert!(other.is_none(), "{} is {} once more", file.display(), other.unwrap().display());
+        let other: Option<&str> = texts.insert(text, *name).filter(|_| is_long);
+        assert_eq!(other, None, "{name} stands there once more");
     }
+    let expected = ALIKE.iter().map(|(one, other, _)| (*one, *other)).collect();
+    assert_eq!(alike, expected, "these have {LONGEST_RUN} lines in common");
 }
 
 #[test]
@@ -255,6 +296,30 @@ fn every_chart_says_what_it_is_and_how_it_is_used() {
         assert!(readme.starts_with(&format!("# {}\n", chart.metadata.name)), "{name}: README.md");
         assert!(readme.contains(&format!(" charts/{name} -n ")), "{name}: README.md does not show how to install it");
         assert!((10..40).contains(&readme.lines().count()), "{name}: README.md is to be short");
+    }
+}
+
+/// The values that the table of a README is about; its head may name the section that they stand in.
+fn values_named_in(readme: &str) -> Vec<String> {
+    let (mut section, mut named) = (String::new(), vec![]);
+    for line in readme.lines().filter(|line| line.starts_with('|')) {
+        let quoted = line.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
+        let paths = quoted.map(|name| format!("{section}/{}", name.trim_end_matches(".*").replace('.', "/")));
+        let paths: Vec<_> = paths.collect();
+        if line.starts_with("| value") { section = paths.concat() } else { named.extend(paths) }
+    }
+    named
+}
+
+#[test]
+fn every_value_that_a_readme_names_is_one_of_the_charts() {
+    for name in charts() {
+        let chart = Chart::load(&folder(&name)).unwrap();
+        let values = [&chart].into_iter().chain(&chart.dependencies).map(|chart| Value::from(chart.values.clone()));
+        let values: Vec<_> = values.collect();
+        for path in values_named_in(&fs::read_to_string(folder(&name).join("README.md")).unwrap()) {
+            assert!(values.iter().any(|values| values.pointer(&path).is_some()), "{name}: README.md names {path}");
+        }
     }
 }
 
