@@ -337,14 +337,14 @@ fn keys_with(package: &Package) -> Vec<String> {
 
 #[test]
 fn an_object_has_the_namespace_that_its_kind_has() {
-    let file = "charts/istio-control/istio-discovery/templates/serviceaccount.yaml";
+    let file = "charts/istio-control/istio-discovery/templates/shared/serviceaccount.yaml";
     let text = std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let line = text.lines().find(|l| l.trim_start().starts_with("namespace:")).unwrap();
     let (_folder, package) = package_with(file, &format!("{line}\n"), "");
     let keys = keys_with(&package);
     assert!(keys.contains(&"ServiceAccount elsewhere/istiod".to_owned()), "{keys:#?}");
 
-    let file = "charts/istio-control/istio-discovery/templates/clusterrole.yaml";
+    let file = "charts/istio-control/istio-discovery/templates/shared/clusterrole.yaml";
     let (_folder, package) = package_with(file, "metadata:\n", "metadata:\n  namespace: {{ .Release.Namespace }}\n");
     let keys = keys_with(&package);
     assert!(keys.contains(&"ClusterRole istiod-clusterrole-elsewhere".to_owned()), "{keys:#?}");

@@ -1,4 +1,4 @@
-{{/* The only template in which this chart differs from the one for the other direction. */}}
+{{/* The way of the traffic, which is all that the charts istio-ingress and istio-egress differ in: they share their files. */}}
 {{- define "gateway.direction" -}}
-ingress
+{{ trimPrefix "istio-" .Chart.Name }}
 {{- end }}
