@@ -35,7 +35,7 @@ use guard::Held;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use pace::Look;
+use pace::{Look, Move};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -225,7 +225,7 @@ impl End<'_> {
     fn may_be_held(&self, memory: &Memory, found: &Remains) -> bool {
         let stands = || found.doomed().any(|o| o.is_of_control_plane() && o.fate == Fate::Goes && o.pods.is_some());
         let has_begun =
-            memory.deletion.began.is_some() || (told_since(&memory.known(), self.resource).is_some() && !stands());
+            memory.deletion.began().is_some() || (told_since(&memory.known(), self.resource).is_some() && !stands());
         !has_begun && is_held_for(since(asked_at(self.resource)), self.context.config.deletion_hold, self.is_forced)
     }
 
@@ -235,7 +235,7 @@ impl End<'_> {
             Held::InUse { by, revision, own } => {
                 // From now on the resource is woken when that changes.
                 guard::seems_unused(self.context, self.id, &revision, &own);
-                memory.deletion.hold(revision, own);
+                memory.deletion.advance(Move::Hold(revision, own));
                 (summary(&by), ASK_AGAIN)
             }
             Held::Unknown(why) => {
@@ -252,7 +252,7 @@ impl End<'_> {
     /// Deletes what has to go and was not deleted yet, and lets go of the resource when there is nothing any more, or when
     /// time is up.
     async fn delete(&self, memory: &mut Memory, found: Remains) -> Result<Action, ReconcileError> {
-        memory.deletion.begin();
+        memory.deletion.advance(Move::Delete(found.doomed().collect()));
         if found.is_empty() {
             remove_finalizer(self.resource, self.context, self.id).await?;
             return Ok(Action::await_change());
@@ -261,7 +261,6 @@ impl End<'_> {
             self.tell_deleting(memory, "what the resource installed".to_owned()).await;
         }
         let refused = self.send(memory, &found).await;
-        memory.deletion.wait_for(found.doomed());
         let tried = u32::try_from(refused.len()).unwrap_or(u32::MAX);
         let pause = memory.deletion.pause(found.requests.saturating_add(tried), Duration::ZERO);
         if !is_waited_for(self.elapsed(memory), self.is_forced) {
@@ -300,7 +299,7 @@ impl End<'_> {
 
     /// How long objects have been being deleted, by whichever operator.
     fn elapsed(&self, memory: &Memory) -> Duration {
-        let here = memory.deletion.began.map(|began| began.elapsed()).unwrap_or_default();
+        let here = memory.deletion.began().map(|began| began.elapsed()).unwrap_or_default();
         let told = told_since(&memory.known(), self.resource).map(since).unwrap_or_default();
         here.max(told)
     }

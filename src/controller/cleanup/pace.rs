@@ -22,21 +22,36 @@ const LONGEST: Duration = Duration::from_secs(30);
 const EARLY: u8 = 3;
 
 /// An object that is waited for.
-struct Asked {
+struct Awaited {
     api_version: String,
     uid: String,
     is_labelled: bool,
 }
 
+/// How far a deletion is.
+#[derive(Default)]
+enum Phase {
+    /// It was asked for, and nothing is deleted yet.
+    #[default]
+    Asked,
+    /// Nothing is deleted while this revision is in use, by other pods than the resource's own.
+    Held { revision: String, own: Vec<Pods> },
+    /// Objects are being deleted since then; these are waited for.
+    Deleting { began: Instant, awaited: BTreeMap<ObjectKey, Awaited> },
+}
+
+/// What moves a deletion on.
+pub(super) enum Move<'a> {
+    /// A control plane of this revision is in use: its users are watched from now on.
+    Hold(String, Vec<Pods>),
+    /// Nothing holds it up any more, and these objects are to go.
+    Delete(Vec<&'a Remaining>),
+}
+
 /// See the module.
 #[derive(Default)]
 pub(in crate::controller) struct Deletion {
-    /// Since when objects are deleted.
-    pub(super) began: Option<Instant>,
-    /// What is waited for.
-    asked: BTreeMap<ObjectKey, Asked>,
-    /// The revision that holds it up, with the pods that do not count.
-    held: Option<(String, Vec<Pods>)>,
+    phase: Phase,
     next: Option<Instant>,
     looks: u32,
     early: u8,
@@ -60,7 +75,7 @@ impl Deletion {
         self.next.is_none()
     }
 
-    /// Whether nothing was looked at yet since it began.
+    /// Whether nothing was looked at yet since objects are being deleted.
     pub(super) fn is_first_look(&self) -> bool {
         self.looks == 0
     }
@@ -70,32 +85,37 @@ impl Deletion {
         !std::mem::replace(&mut self.is_insisted, true)
     }
 
-    /// Nothing goes while this revision is in use; it is looked at after a while, and as soon as nobody seems to use it.
-    pub(super) fn hold(&mut self, revision: String, own: Vec<Pods>) {
-        self.held = Some((revision, own));
+    /// The one function that moves a deletion from one phase to the next.
+    pub(super) fn advance(&mut self, to: Move<'_>) {
+        self.phase = match to {
+            Move::Hold(revision, own) => Phase::Held { revision, own },
+            Move::Delete(objects) => {
+                let began = self.began().unwrap_or_else(|| {
+                    (self.looks, self.early) = (0, 0);
+                    Instant::now()
+                });
+                let awaited = |object: &Remaining| Awaited {
+                    api_version: object.api_version.clone(),
+                    uid: object.uid.clone(),
+                    is_labelled: object.is_labelled,
+                };
+                let awaited = objects.into_iter().map(|object| (object.key.clone(), awaited(object))).collect();
+                Phase::Deleting { began, awaited }
+            }
+        };
     }
 
     /// Whether a control plane that is in use holds it up.
     pub fn is_held(&self) -> bool {
-        self.held.is_some()
+        matches!(self.phase, Phase::Held { .. })
     }
 
-    /// Objects are deleted from now on.
-    pub(super) fn begin(&mut self) {
-        self.held = None;
-        if self.began.is_none() {
-            (self.began, self.looks, self.early) = (Some(Instant::now()), 0, 0);
+    /// Since when objects are being deleted, if they are.
+    pub(super) fn began(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Deleting { began, .. } => Some(began),
+            Phase::Asked | Phase::Held { .. } => None,
         }
-    }
-
-    /// From now on these objects are waited for.
-    pub(super) fn wait_for<'a>(&mut self, objects: impl Iterator<Item = &'a Remaining>) {
-        let asked = |object: &Remaining| Asked {
-            api_version: object.api_version.clone(),
-            uid: object.uid.clone(),
-            is_labelled: object.is_labelled,
-        };
-        self.asked = objects.map(|object| (object.key.clone(), asked(object))).collect();
     }
 
     /// Sets when to look again, after a look that took so many requests. `least` is the shortest pause.
@@ -118,17 +138,17 @@ pub(super) fn due(context: &Context, id: &OwnerId, memory: &mut Memory) -> Look 
     let deletion = &mut memory.deletion;
     let Some(next) = deletion.next else { return Look::All };
     let left = next.saturating_duration_since(Instant::now());
-    if let Some((revision, own)) = &deletion.held {
-        let is_due = left.is_zero() || (guard::seems_unused(context, id, revision, own) && deletion.look_early());
-        return if is_due { Look::All } else { Look::In(left) };
-    }
-    let there: BTreeSet<ObjectKey> = deletion
-        .asked
-        .iter()
-        .filter(|(key, asked)| may_be_there(context, key, asked))
-        .map(|(k, _)| k.clone())
-        .collect();
-    let has_ended = there.is_empty() && !deletion.asked.is_empty();
+    let awaited = match &deletion.phase {
+        Phase::Held { revision, own } => {
+            let is_due = left.is_zero() || (guard::seems_unused(context, id, revision, own) && deletion.look_early());
+            return if is_due { Look::All } else { Look::In(left) };
+        }
+        Phase::Asked => &BTreeMap::new(),
+        Phase::Deleting { awaited, .. } => awaited,
+    };
+    let is_there = |(key, awaited): &(&ObjectKey, &Awaited)| may_be_there(context, key, awaited);
+    let there: BTreeSet<ObjectKey> = awaited.iter().filter(is_there).map(|(key, _)| key.clone()).collect();
+    let has_ended = there.is_empty() && !awaited.is_empty();
     match left.is_zero() || (has_ended && deletion.look_early()) {
         true if there.is_empty() => Look::All,
         true => Look::At(there),
@@ -136,9 +156,9 @@ pub(super) fn due(context: &Context, id: &OwnerId, memory: &mut Memory) -> Look 
     }
 }
 
-fn may_be_there(context: &Context, key: &ObjectKey, asked: &Asked) -> bool {
-    let is_watched = asked.is_labelled && context.index.is_complete(&asked.api_version, &key.kind);
-    !is_watched || context.index.get(key).is_some_and(|known| known.uid == asked.uid)
+fn may_be_there(context: &Context, key: &ObjectKey, awaited: &Awaited) -> bool {
+    let is_watched = awaited.is_labelled && context.index.is_complete(&awaited.api_version, &key.kind);
+    !is_watched || context.index.get(key).is_some_and(|known| known.uid == awaited.uid)
 }
 
 #[cfg(test)]
@@ -163,7 +183,7 @@ mod tests {
         let mut deletion = Deletion::default();
         let early: Vec<bool> = (0..5).map(|_| deletion.look_early()).collect();
         assert_eq!(early, [true, true, true, false, false]);
-        deletion.begin();
+        deletion.advance(Move::Delete(vec![]));
         assert!(deletion.look_early(), "the deletion itself has its own");
     }
 }
