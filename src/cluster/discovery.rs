@@ -1,7 +1,7 @@
 //! Which kinds the API server serves, and what it is.
 
 use super::ClusterError;
-use super::again::read;
+use super::retry::read;
 use kube::Client;
 use kube::api::ApiResource;
 use kube::core::GroupVersionKind;

@@ -1,13 +1,11 @@
 //! The door to a cluster: reads, server-side applies and deletes of any kind, by [`ObjectKey`].
 //!
 //! Every call is safe to cancel (a cancelled write may or may not have happened). A request whose answer is lost on the way
-//! is sent again a few times, at once (see `again`); whatever else fails, who calls decides.
+//! is sent again a few times, at once (see `retry`); whatever else fails, who calls decides.
 
-mod again;
 pub mod connect;
 pub mod discovery;
 pub mod fence;
-pub mod follow;
 mod identity;
 mod layer;
 pub mod limits;
@@ -16,14 +14,16 @@ pub mod outage;
 mod pages;
 pub mod received;
 mod refusal;
+mod retry;
+pub mod watch_metadata;
 
 use crate::object::{Object, ObjectKey};
-use again::{read, write};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
 use received::{ObservedResource, Received};
 pub use refusal::Refusal;
+use retry::{read, write};
 use serde_json::Value;
 
 /// The field manager of everything we apply; upstream's, so that its fields are ours.

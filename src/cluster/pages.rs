@@ -2,8 +2,8 @@
 //!
 //! Guarantee: memory does not grow with the number of objects; of each only a [`Meta`] is made, and only until the next page.
 
-use super::again::read;
 use super::meta::Meta;
+use super::retry::read;
 use super::{Cluster, ClusterError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ListParams};

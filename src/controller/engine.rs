@@ -55,15 +55,15 @@ impl Others for Context {
         component: Component,
         named: Option<&OwnerId>,
     ) -> Option<OwnerId> {
-        self.claims.held_by_another(id, key, component, named)
+        self.ownership.other_owner(id, key, component, named)
     }
 
     fn does_want(&self, other: &OwnerId, key: &ObjectKey) -> bool {
-        self.claims.claimants(key).contains(other)
+        self.ownership.wanted_by(key).contains(other)
     }
 
     fn want(&self, id: &OwnerId, key: &ObjectKey) -> bool {
-        self.claims.is_wanted_by_another(id, key)
+        self.ownership.is_wanted_by_another(id, key)
     }
 
     fn are_known(&self) -> bool {

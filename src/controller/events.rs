@@ -26,7 +26,7 @@ const DIGEST: usize = 32;
 
 /// What an event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Note {
+pub(super) struct EventMessage {
     /// Whether a person should look.
     pub is_warning: bool,
     /// One word.
@@ -36,7 +36,7 @@ pub(super) struct Note {
 }
 
 /// Tells it.
-pub(super) async fn publish(context: &Context, resource: &ObservedResource, note: &Note) {
+pub(super) async fn publish(context: &Context, resource: &ObservedResource, note: &EventMessage) {
     context.metrics.reconciles.events.inc(note.reason);
     let event = event(resource, note, Timestamp::now());
     let api: Api<Event> = Api::namespaced(context.cluster.client().clone(), &resource.namespace().unwrap_or_default());
@@ -56,7 +56,7 @@ async fn count_once_more(api: &Api<Event>, event: &Event) -> Result<(), kube::Er
     api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop)
 }
 
-fn event(resource: &ObservedResource, note: &Note, now: Timestamp) -> Event {
+fn event(resource: &ObservedResource, note: &EventMessage, now: Timestamp) -> Event {
     let uid = resource.uid();
     Event {
         metadata: ObjectMeta {
@@ -117,7 +117,7 @@ mod tests {
     fn said(text: &str, reason: &'static str) -> Event {
         let metadata = json!({"name": "main", "namespace": "ns", "uid": "u"});
         let resource = crate::cluster::received::from_value(&json!({ "metadata": metadata })).unwrap();
-        event(&resource, &Note { is_warning: true, reason, text: text.into() }, Timestamp::UNIX_EPOCH)
+        event(&resource, &EventMessage { is_warning: true, reason, text: text.into() }, Timestamp::UNIX_EPOCH)
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use super::reconcile::ReconcileError;
 use super::usage::{self, InUse, Pods, Usage, unused};
-use super::{Context, Memory};
+use super::{Context, ReconcileState};
 use crate::api::component::Component;
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
@@ -96,12 +96,12 @@ pub(super) async fn held(
     context: &Context,
     resource: &ObservedResource,
     id: &OwnerId,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
     wanted: &Manifests,
     unwanted: &[Candidate],
 ) -> Result<Vec<Held>, ReconcileError> {
     let mut held = vec![];
-    let mut answers = std::mem::take(&mut memory.users);
+    let mut answers = std::mem::take(&mut state.users);
     for plane in planes(unwanted, wanted).into_iter().filter(|plane| !is_insisted(resource, &plane.revision)) {
         let was = record_of(context, id, &plane.revision).await?;
         let rendered = match &was {
@@ -118,8 +118,8 @@ pub(super) async fn held(
             Some(last) => Ok(last),
             None => users(context, &plane, wanted, &own).await.map(|users| Answer { at: Instant::now(), seen, users }),
         };
-        let stays = stay(resource, memory, &plane, answer.as_ref());
-        memory.users.extend(answer.ok().map(|answer| (place, answer)));
+        let stays = stay(resource, state, &plane, answer.as_ref());
+        state.users.extend(answer.ok().map(|answer| (place, answer)));
         let Some((told, again)) = stays else { continue };
         held.push(hold(plane, told, again, rendered, was.as_ref(), (id, wanted, unwanted)));
     }
@@ -285,7 +285,7 @@ async fn users(context: &Context, plane: &Plane, wanted: &Manifests, own: &[Pods
 /// Whether a control plane with these users stays, and what is said of it.
 fn stay(
     resource: &ObservedResource,
-    memory: &Memory,
+    state: &ReconcileState,
     plane: &Plane,
     answer: Result<&Answer, &ClusterError>,
 ) -> Option<(HeldRevision, Option<Duration>)> {
@@ -309,7 +309,7 @@ fn stay(
     }
     let grace = unused::grace(resource).and_then(Result::ok)?;
     let now = Timestamp::now();
-    let known = memory.known();
+    let known = state.known();
     let before = known
         .held
         .iter()

@@ -1,16 +1,16 @@
 //! What exists in the cluster that says it is ours: the metadata of labelled objects, kept current by one watch per kind.
 //!
-//! Only the few fields of [`CachedObject`] are held, so memory grows with what we installed and nothing else.
+//! Only the few fields of [`CachedObject`] are held, so state grows with what we installed and nothing else.
 //!
 //! Each kind is on its own: one that may not be listed, or whose API server is away, keeps no other waiting. Its watch is
 //! blind until it works again; meanwhile what is known of it counts for nothing, and the owners of its objects are woken now
 //! and then to look for themselves.
 
-use super::claims::Claims;
-use super::sight::Sight;
-use crate::cluster::follow::{Selection, Told, follow, pause};
+use super::ownership::Ownership;
+use super::watch_health::WatchHealth;
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_caused_by_outage;
+use crate::cluster::watch_metadata::{Selection, Told, pause, watch_metadata};
 use crate::cluster::{Cluster, ClusterError};
 use crate::install::INITIAL_KINDS;
 use crate::install::cached::{CachedObject, is_managed};
@@ -39,7 +39,7 @@ type Kind = (String, String);
 
 /// A kind that is watched, and of which nothing certain is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blind {
+pub struct FailingWatch {
     /// `group/version`
     pub api_version: String,
     /// The kind.
@@ -53,7 +53,7 @@ pub struct Blind {
 #[derive(Default)]
 struct State {
     objects: BTreeMap<ObjectKey, CachedObject>,
-    kinds: HashMap<Kind, Sight>,
+    kinds: HashMap<Kind, WatchHealth>,
     /// When the owners of a blind kind's objects were last woken for it.
     looked: HashMap<Kind, Instant>,
 }
@@ -66,7 +66,7 @@ pub struct Index {
     changed: mpsc::UnboundedSender<OwnerId>,
     synced: Arc<watch::Sender<()>>,
     interrupted: Arc<Notify>,
-    claims: Arc<Claims>,
+    ownership: Arc<Ownership>,
     metrics: Arc<Metrics>,
 }
 
@@ -75,7 +75,7 @@ impl Index {
     #[must_use]
     pub fn new(
         cluster: Cluster,
-        claims: Arc<Claims>,
+        ownership: Arc<Ownership>,
         metrics: Arc<Metrics>,
     ) -> (Self, mpsc::UnboundedReceiver<OwnerId>) {
         let (changed, inbox) = mpsc::unbounded_channel();
@@ -86,7 +86,7 @@ impl Index {
                 changed,
                 synced: Arc::new(watch::channel(()).0),
                 interrupted: Arc::default(),
-                claims,
+                ownership,
                 metrics,
             },
             inbox,
@@ -104,11 +104,11 @@ impl Index {
 
     /// Waits until what exists of the watched kinds is known, for a while. Gives those of which it is not: nobody may list
     /// them, or nobody answers.
-    pub async fn complete(&self) -> Vec<Blind> {
+    pub async fn complete(&self) -> Vec<FailingWatch> {
         self.complete_within(START).await
     }
 
-    async fn complete_within(&self, patience: Duration) -> Vec<Blind> {
+    async fn complete_within(&self, patience: Duration) -> Vec<FailingWatch> {
         let (end, mut synced) = (Instant::now() + patience, self.synced.subscribe());
         loop {
             let now = Instant::now();
@@ -125,17 +125,17 @@ impl Index {
 
     /// The kinds whose watch has been failing for long: what changes of them is not seen.
     #[must_use]
-    pub fn blind(&self) -> Vec<Blind> {
+    pub fn blind(&self) -> Vec<FailingWatch> {
         let now = Instant::now();
-        self.unknown(|sight| sight.blindness(now).is_some())
+        self.unknown(|sight| sight.failing_since(now).is_some())
     }
 
-    fn unknown(&self, is_asked: impl Fn(&Sight) -> bool) -> Vec<Blind> {
+    fn unknown(&self, is_asked: impl Fn(&WatchHealth) -> bool) -> Vec<FailingWatch> {
         let (state, now) = (self.state(), Instant::now());
         let asked = state.kinds.iter().filter(|(_, sight)| is_asked(sight));
         let told = asked.map(|((api_version, kind), sight)| {
-            let (since, error) = sight.blindness(now).unwrap_or((Timestamp::now(), "not listed yet"));
-            Blind { api_version: api_version.clone(), kind: kind.clone(), since, error: error.to_owned() }
+            let (since, error) = sight.failing_since(now).unwrap_or((Timestamp::now(), "not listed yet"));
+            FailingWatch { api_version: api_version.clone(), kind: kind.clone(), since, error: error.to_owned() }
         });
         let mut told: Vec<_> = told.collect();
         told.sort_by(|a, b| (&a.kind, &a.api_version).cmp(&(&b.kind, &b.api_version)));
@@ -163,7 +163,7 @@ impl Index {
                 tracing::debug!(api_version, kind, "too many kinds are watched already");
                 return;
             }
-            state.kinds.insert(id.clone(), Sight::default());
+            state.kinds.insert(id.clone(), WatchHealth::default());
         }
         tokio::spawn(self.clone().follow(id));
     }
@@ -218,7 +218,7 @@ impl Index {
             match self.cluster.resource(&id.0, &id.1).await {
                 Ok(resource) => {
                     let mut listed = HashSet::new();
-                    follow(self.cluster.client().clone(), &resource, selection, |told| {
+                    watch_metadata(self.cluster.client().clone(), &resource, selection, |told| {
                         self.take_in(&id, &resource, &mut listed, told)
                     })
                     .await;
@@ -286,7 +286,7 @@ impl Index {
         let (is_news, is_due) = {
             let mut state = self.state();
             let is_news = state.kinds.get_mut(id).is_some_and(|sight| sight.fail(error.to_string(), now));
-            let is_blind = state.kinds.get(id).is_some_and(|sight| sight.blindness(now).is_some());
+            let is_blind = state.kinds.get(id).is_some_and(|sight| sight.failing_since(now).is_some());
             let is_due =
                 is_blind && state.looked.get(id).is_none_or(|last| now.duration_since(*last) >= BLIND_INTERVAL);
             if is_due {
@@ -391,7 +391,7 @@ impl Index {
     }
 
     fn announce(&self, key: &ObjectKey, owners: [Option<OwnerId>; 2]) {
-        let concerned: BTreeSet<_> = owners.into_iter().flatten().chain(self.claims.claimants(key)).collect();
+        let concerned: BTreeSet<_> = owners.into_iter().flatten().chain(self.ownership.wanted_by(key)).collect();
         for owner in concerned {
             self.wake(owner);
         }
@@ -408,7 +408,7 @@ impl State {
     /// Says whether what is known is still to be relied on.
     fn mark(&self, key: &ObjectKey, known: CachedObject) -> CachedObject {
         let sight = self.kinds.get(&(known.api_version.clone(), key.kind.clone()));
-        let is_stale = sight.is_none_or(|sight| sight.blindness(Instant::now()).is_some());
+        let is_stale = sight.is_none_or(|sight| sight.failing_since(Instant::now()).is_some());
         known.marked(is_stale)
     }
 }
@@ -475,7 +475,7 @@ mod tests {
     fn what_only_a_controller_told_wakes_nobody() {
         let (index, mut changes, _runtime) = index();
         let (id, resource) = autoscaler();
-        index.state().kinds.insert(id.clone(), Sight::default());
+        index.state().kinds.insert(id.clone(), WatchHealth::default());
         let key = index.upsert(&id, &resource, &object("1", 1), true);
         assert_eq!(changes.try_recv().unwrap(), OwnerId::new("ns", "main"));
         index.upsert(&id, &resource, &object("2", 16), false);
@@ -492,7 +492,7 @@ mod tests {
     fn what_a_blind_watch_knows_counts_for_nothing_until_it_works_again() {
         let (index, mut changes, _runtime) = index();
         let (id, resource) = autoscaler();
-        index.state().kinds.insert(id.clone(), Sight::default());
+        index.state().kinds.insert(id.clone(), WatchHealth::default());
         let key = index.upsert(&id, &resource, &object("1", 1), true);
         index.finish_listing(&id, &resource, &HashSet::from([key.clone()]));
         assert!(index.is_complete(&id.0, &id.1) && index.blind().is_empty());
@@ -519,12 +519,12 @@ mod tests {
     fn a_start_waits_neither_for_a_kind_that_fails_nor_for_others_long() {
         let (index, _changes, runtime) = index();
         let (id, _) = autoscaler();
-        index.state().kinds.insert(id.clone(), Sight::default());
+        index.state().kinds.insert(id.clone(), WatchHealth::default());
         fail(&index, &id, long_ago());
         let blind = runtime.block_on(async { timeout(START / 2, index.complete()).await.unwrap() });
         assert_eq!(blind.len(), 1);
         // Nobody says anything of this one.
-        index.state().kinds.insert(("v1".into(), "Secret".into()), Sight::default());
+        index.state().kinds.insert(("v1".into(), "Secret".into()), WatchHealth::default());
         let blind = runtime.block_on(index.complete_within(Duration::from_millis(10)));
         assert_eq!(blind.iter().map(|b| b.kind.as_str()).collect::<Vec<_>>(), [&id.1, "Secret"]);
     }
@@ -543,7 +543,7 @@ mod tests {
     fn the_objects_of_a_kind_that_is_not_served_any_more_are_gone() {
         let (index, mut changes, _runtime) = index();
         let (id, resource) = autoscaler();
-        index.state().kinds.insert(id.clone(), Sight::default());
+        index.state().kinds.insert(id.clone(), WatchHealth::default());
         let key = index.upsert(&id, &resource, &object("1", 1), true);
         let _ = changes.try_recv();
         index.drop_kind(&id);

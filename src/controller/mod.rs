@@ -9,7 +9,7 @@
 //! | `reconcile` | one pass: from a resource to its status |
 //! | `install`, `wave` | the waves of an installation |
 //! | `bring` | one object: read, compared, written |
-//! | `memory` | what is remembered of a resource between passes |
+//! | `state` | what is remembered of a resource between passes |
 //! | `prune` | what a resource has and no longer wants |
 //! | `owned` | whose an object is that has lost its labels |
 //! | `downgrade` | that no control plane is moved to an older release |
@@ -23,7 +23,7 @@
 //! | `report`, `events` | status and events |
 //! | `statuses` | whether somebody else wrote a status |
 //! | `index`, `known`, `sight` | what exists, what is held of it, and whether that is current |
-//! | `claims`, `fights` | who wants what exists, and who changes it back |
+//! | `ownership`, `fights` | who wants what exists, and who changes it back |
 //! | `queue`, `unready` | which resources wait to be reconciled, and which are not ready |
 //! | `build_metrics` | what metrics count of specs |
 //! | `state` | all that is held, for whoever looks for a fault |
@@ -32,27 +32,27 @@
 //! | `leader` | which of several operators works |
 
 mod build_metrics;
-pub mod claims;
 mod cleanup;
+mod cluster_version;
+mod debug_state;
 mod engine;
 mod events;
-mod facts;
 mod held;
 pub mod index;
-mod memory;
 mod outcome;
+pub mod ownership;
 mod queue;
 pub mod rbac;
 pub mod reach;
 mod reconcile;
-mod report;
-mod sight;
-mod state;
+mod reconcile_state;
 pub mod status;
+mod status_writer;
 mod statuses;
 mod tags;
 mod unready;
 mod usage;
+mod watch_health;
 
 use crate::api::INSTALLED_STATE;
 use crate::api::status::InstallStatus;
@@ -66,8 +66,7 @@ use crate::process::health::Health;
 use crate::process::metrics::Metrics;
 use crate::process::metrics::labels::{ReadError, Trigger};
 use crate::release::Package;
-use claims::{Claim, Claims};
-use facts::Facts;
+use cluster_version::ClusterVersion;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use index::Index;
 use kube::api::ListParams;
@@ -77,8 +76,9 @@ use kube::runtime::reflector::store::{Store, Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{Predicate, PredicateConfig, WatchStreamExt, predicates};
 use kube::{Client, ResourceExt};
-use memory::{Memory, inventory_of};
+use ownership::{Ownership, Wants};
 use queue::Queue;
+use reconcile_state::{ReconcileState, inventory_of};
 use statuses::{Statuses, version_of};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,12 +115,12 @@ pub struct Context {
     cluster: Cluster,
     index: Index,
     users: Users,
-    claims: Arc<Claims>,
-    facts: Facts,
+    ownership: Arc<Ownership>,
+    facts: ClusterVersion,
     package: Arc<Package>,
     config: Config,
     metrics: Arc<Metrics>,
-    memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<Memory>>>>,
+    memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<ReconcileState>>>>,
     statuses: Statuses,
     queue: Queue,
     unready: Unready,
@@ -131,7 +131,7 @@ pub struct Context {
 }
 
 impl Context {
-    fn memory(&self, id: &OwnerId) -> Arc<tokio::sync::Mutex<Memory>> {
+    fn state_of(&self, id: &OwnerId) -> Arc<tokio::sync::Mutex<ReconcileState>> {
         let mut all = self.memories.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry(id.clone()).or_default())
     }
@@ -159,7 +159,7 @@ impl Context {
         self.metrics.resources.set_ready(id, None);
         self.users.forget(id);
         self.orphans.forget(id);
-        self.wake(self.claims.set(id, None));
+        self.wake(self.ownership.set(id, None));
     }
 
     /// Has resources looked at that have gone, whoever let them: they change no more, and so no predicate lets them through.
@@ -176,7 +176,7 @@ impl Context {
             Event::InitDone => {
                 let is_watched = |id: &OwnerId| namespace.is_none_or(|namespace| id.namespace == namespace);
                 let reference = |id: &OwnerId| ObjectRef::new_with(&id.name, owner_resource()).within(&id.namespace);
-                let known = self.claims.claimed().into_iter().filter(is_watched);
+                let known = self.ownership.known().into_iter().filter(is_watched);
                 self.wake(known.filter(|id| store.get(&reference(id)).is_none()).collect());
             }
             _ => {}
@@ -223,26 +223,27 @@ pub async fn run(
     ready: impl FnOnce(&Arc<Context>),
 ) -> Result<(), RunError> {
     let cluster = Cluster::new(client.clone());
-    let Some(version) = patiently(&stop, || client.apiserver_version()).await else { return Ok(()) };
+    let Some(version) = retry_until_ready(&stop, || client.apiserver_version()).await else { return Ok(()) };
     tracing::info!(kubernetes = version.git_version, "connected");
-    let facts = Facts::new(version);
+    let facts = ClusterVersion::new(version);
     let namespaces = match config.namespaces.as_slice() {
         [] => vec![None],
         some => some.iter().cloned().map(Some).collect(),
     };
-    let claims = Arc::new(Claims::default());
-    let Some(unread) = patiently(&stop, || load_claims(&cluster, &claims, &namespaces, &config.privileged)).await
+    let ownership = Arc::new(Ownership::default());
+    let Some(unread) =
+        retry_until_ready(&stop, || load_wants(&cluster, &ownership, &namespaces, &config.privileged)).await
     else {
         return Ok(());
     };
-    let (index, changes) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
+    let (index, changes) = Index::new(cluster.clone(), Arc::clone(&ownership), Arc::clone(&metrics));
     index.watch_from_the_start();
     let users = Users::new(index.clone());
     users.watch(cluster.client());
     tokio::spawn(facts.clone().follow(cluster.clone(), index.clone()));
     let known = stop.run_until_cancelled(futures::future::join(index.complete(), users.tags_known())).await;
     let Some((blind, ())) = known else { return Ok(()) };
-    for index::Blind { api_version, kind, error, .. } in blind {
+    for index::FailingWatch { api_version, kind, error, .. } in blind {
         tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
     }
 
@@ -251,7 +252,7 @@ pub async fn run(
         cluster,
         index,
         users,
-        claims,
+        ownership,
         facts,
         package: Arc::new(package),
         config,
@@ -281,7 +282,7 @@ pub async fn run(
 /// Asks until there is an answer, later each time; `None` when told to stop. Who starts while the API server is away does
 /// not give up, for whoever starts it again after that waits longer; and an API server that has just started refuses what
 /// it allows a moment later.
-async fn patiently<T, E: std::error::Error + 'static, F: Future<Output = Result<T, E>>>(
+async fn retry_until_ready<T, E: std::error::Error + 'static, F: Future<Output = Result<T, E>>>(
     stop: &CancellationToken,
     ask: impl Fn() -> F,
 ) -> Option<T> {
@@ -303,9 +304,9 @@ async fn patiently<T, E: std::error::Error + 'static, F: Future<Output = Result<
 
 /// Before the first pass of any resource it has to be known what the others have, lest one deletes what another shares.
 /// Returns the resources whose present spec has yet to be read.
-async fn load_claims(
+async fn load_wants(
     cluster: &Cluster,
-    claims: &Claims,
+    ownership: &Ownership,
     namespaces: &[Option<String>],
     privileged: &reach::Privileged,
 ) -> Result<BTreeSet<OwnerId>, RunError> {
@@ -320,7 +321,7 @@ async fn load_claims(
                 error => error.into(),
             })?;
             let items = list.items.into_iter().map(Received::into_observed);
-            unread.extend(items.filter_map(|resource| load_claim(&resource, claims, privileged)));
+            unread.extend(items.filter_map(|resource| load_wants_of(&resource, ownership, privileged)));
             match list.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => page = page.continue_token(&next),
                 None => break,
@@ -331,12 +332,16 @@ async fn load_claims(
 }
 
 /// Records what a resource is known to have. Returns it where it may want something.
-fn load_claim(resource: &ObservedResource, claims: &Claims, privileged: &reach::Privileged) -> Option<OwnerId> {
+fn load_wants_of(
+    resource: &ObservedResource,
+    ownership: &Ownership,
+    privileged: &reach::Privileged,
+) -> Option<OwnerId> {
     let status = serde_json::from_str(&resource.status).unwrap_or_default();
     let namespace = resource.namespace().unwrap_or_default();
     // Whoever may write a status must not thereby keep what is others' from being deleted.
     let may_have = |key: &ObjectKey| privileged.includes(&namespace) || key.namespace == namespace;
-    let claim = Claim {
+    let claim = Wants {
         since: since(resource),
         version: InstallStatus::read(&status).version.unwrap_or_default(),
         revision: resource.revision().to_owned(),
@@ -344,7 +349,7 @@ fn load_claim(resource: &ObservedResource, claims: &Claims, privileged: &reach::
         keys: inventory_of(&status).into_keys().filter(may_have).collect(),
     };
     let id = OwnerId::of(&resource.metadata);
-    claims.set(&id, Some(claim));
+    ownership.set(&id, Some(claim));
     let wants_something = resource.metadata.deletion_timestamp.is_none() && !reconcile::is_left_alone(resource);
     wants_something.then_some(id)
 }

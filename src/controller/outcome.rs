@@ -1,38 +1,38 @@
 //! What came of a plan, in the terms of the status: a verdict, the state of each component, conditions beside it, and events.
 
-use super::Memory;
-use super::events::Note;
+use super::ReconcileState;
+use super::events::EventMessage;
 use super::held::Told;
-use super::index::Blind;
-use super::status::{Findings, Remark, Verdict};
+use super::index::FailingWatch;
+use super::status::{ExtraCondition, ReconcileOutcome, Verdict};
 use crate::api::component::Component;
 use crate::api::status::{ComponentStatus, HeldRevision, Phase, Preview};
 use crate::install::{ComponentOutcome, Outcome, Plan, Repair, summary};
 
 /// The findings of a run. `held` is what stays although the spec does not want it, `blind` the kinds that cannot be watched.
 pub(super) fn findings(
-    memory: &mut Memory,
+    state: &mut ReconcileState,
     plan: &Plan,
     held: &[Told],
-    blind: &[Blind],
+    blind: &[FailingWatch],
     outcome: &Outcome,
     generation: i64,
-) -> Findings {
+) -> ReconcileOutcome {
     let manifests = plan.manifests();
     let version = Some(manifests.version.clone()).filter(|version| !version.is_empty());
-    let before = memory.known().component_status.unwrap_or_default();
+    let before = state.known().component_status.unwrap_or_default();
     let components = outcome.components.iter().map(|(component, outcome)| {
         let known = before.get(component.name()).and_then(|known| known.version.clone());
         (*component, component_status(outcome, version.clone(), known))
     });
-    Findings {
+    ReconcileOutcome {
         profile: Some(manifests.profile.clone()),
         version: version.clone().filter(|_| is_installed(outcome)),
-        remarks: remarks(plan, held, blind, outcome),
+        extra_conditions: extra_conditions(plan, held, blind, outcome),
         held: Some(held.iter().map(|held| held.told.clone()).collect()),
         ignored: Some(outcome.ignored.iter().map(ToString::to_string).collect()),
         components: components.collect(),
-        ..Findings::of(verdict(memory, plan, held, outcome), generation)
+        ..ReconcileOutcome::of(verdict(state, plan, held, outcome), generation)
     }
 }
 
@@ -57,12 +57,12 @@ fn component_status(outcome: &ComponentOutcome, version: Option<String>, known: 
 }
 
 /// What the whole comes to.
-fn verdict(memory: &mut Memory, plan: &Plan, held: &[Told], outcome: &Outcome) -> Verdict {
+fn verdict(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &Outcome) -> Verdict {
     if let Some(passing) = outcome.failed(false) {
         let text = outcome.failed(true).map_or(passing.clone(), |others| format!("{passing}; {others}"));
-        return memory.failed(text);
+        return state.failed(text);
     }
-    memory.failing_since = None;
+    state.failing_since = None;
     if let Some(rejected) = outcome.failed(true) {
         return Verdict::Rejected(rejected);
     }
@@ -88,23 +88,23 @@ fn conflicts(outcome: &Outcome) -> Vec<String> {
     found.map(|(component, outcome)| format!("{component}: {outcome}")).collect()
 }
 
-fn remarks(plan: &Plan, held: &[Told], blind: &[Blind], outcome: &Outcome) -> Vec<Remark> {
-    let mut remarks = vec![];
+fn extra_conditions(plan: &Plan, held: &[Told], blind: &[FailingWatch], outcome: &Outcome) -> Vec<ExtraCondition> {
+    let mut extra_conditions = vec![];
     let mut remark = |kind, reason, texts: Vec<String>, join: fn(&[String]) -> String| {
         if !texts.is_empty() {
-            remarks.push(Remark { kind, reason, message: join(&texts) });
+            extra_conditions.push(ExtraCondition { kind, reason, message: join(&texts) });
         }
     };
     let all = |texts: &[String]| texts.join("; ");
     remark("PruneHeld", "PruneHeld", held.iter().map(kept_one).collect(), all);
     remark("SpecWarnings", "SpecWarnings", plan.manifests().warnings.clone(), all);
     remark("Conflict", "Conflict", conflicts(outcome), all);
-    let of = |blind: &Blind| format!("{} since {:.0}: {}", blind.kind, blind.since, blind.error);
+    let of = |blind: &FailingWatch| format!("{} since {:.0}: {}", blind.kind, blind.since, blind.error);
     remark("Blind", "WatchFailed", blind.iter().map(of).collect(), |kinds| {
         format!("changes of these kinds are not seen, and looked for from time to time: {}", summary(kinds))
     });
     remark("Contested", "Contested", outcome.contested.iter().map(contested).collect(), summary);
-    remarks
+    extra_conditions
 }
 
 /// Which control planes stay, and why.
@@ -126,7 +126,7 @@ fn contested(repair: &Repair) -> String {
 }
 
 /// A preview as findings; without differences the resource is what it was.
-pub(super) fn previewed(preview: Preview, generation: i64) -> Findings {
+pub(super) fn previewed(preview: Preview, generation: i64) -> ReconcileOutcome {
     let parts = [
         (preview.create.len(), "to create"),
         (preview.change.len(), "to change"),
@@ -137,16 +137,20 @@ pub(super) fn previewed(preview: Preview, generation: i64) -> Findings {
     let counts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
     let text = if counts.is_empty() { "nothing would change".to_owned() } else { counts.join(", ") };
     let message = format!("{text}; nothing is applied");
-    let remark = Remark { kind: "DryRun", reason: "DryRun", message };
-    Findings { remarks: vec![remark], plan: Some(preview), ..Findings::of(Verdict::Planned(text), generation) }
+    let remark = ExtraCondition { kind: "DryRun", reason: "DryRun", message };
+    ReconcileOutcome {
+        extra_conditions: vec![remark],
+        plan: Some(preview),
+        ..ReconcileOutcome::of(Verdict::Planned(text), generation)
+    }
 }
 
 /// What was done that a person should hear of.
-pub(super) fn notes(outcome: &Outcome) -> Vec<Note> {
-    fn note<T: ToString>(reason: &'static str, what: &str, all: &[T]) -> Option<Note> {
+pub(super) fn notes(outcome: &Outcome) -> Vec<EventMessage> {
+    fn note<T: ToString>(reason: &'static str, what: &str, all: &[T]) -> Option<EventMessage> {
         let texts: Vec<String> = all.iter().map(ToString::to_string).collect();
         let text = format!("{what}: {}", summary(&texts));
-        (!all.is_empty()).then_some(Note { is_warning: false, reason, text })
+        (!all.is_empty()).then_some(EventMessage { is_warning: false, reason, text })
     }
     let pruned = note("Pruned", "no longer wanted, deleted", &outcome.pruned);
     pruned.into_iter().chain(note("DriftRepaired", "changed by others, repaired", &outcome.repaired)).collect()

@@ -1,14 +1,14 @@
 //! One pass over one resource.
 
 use super::held::{Held, Told};
-use super::report::{is_wait_worth_telling, report, report_paused};
+use super::status_writer::{is_wait_worth_writing, write_paused_status, write_status};
 use super::usage::{self, ControlPlane};
-use super::{Claim, Context, Memory, build_metrics, cleanup, events, held, outcome, since, tags};
+use super::{Context, ReconcileState, Wants, build_metrics, cleanup, events, held, outcome, since, tags};
 use crate::api::{ALLOW_DOWNGRADE, DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{Findings, Verdict};
+use crate::controller::status::{ReconcileOutcome, Verdict};
 use crate::failure::Retry;
 use crate::install::{Draft, Failure, Kept, Plan, downgrade, installed_state};
 use crate::object::manifests::Manifests;
@@ -67,9 +67,9 @@ fn texts(failures: &[Failure]) -> String {
 pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let id = OwnerId::of(&resource.metadata);
     // Outside of the pass, so outside of its span.
-    let failures = context.memory(&id).try_lock().map_or(1, |mut memory| {
-        memory.failures = memory.failures.saturating_add(1);
-        memory.failures
+    let failures = context.state_of(&id).try_lock().map_or(1, |mut state| {
+        state.failures = state.failures.saturating_add(1);
+        state.failures
     });
     let delay = retry_delay(&id, failures);
     if is_caused_by_outage(error) {
@@ -100,7 +100,7 @@ pub(super) async fn reconcile(
 ) -> Result<Action, ReconcileError> {
     let id = OwnerId::of(&resource.metadata);
     let span = tracing::info_span!(
-        "pass",
+        "reconcile",
         namespace = id.namespace,
         name = id.name,
         otel.status_code = Empty,
@@ -108,7 +108,7 @@ pub(super) async fn reconcile(
     );
     let running = context.queue.start(&id);
     context.metrics.resources.set_orphans(&id, 0);
-    let result = pass(&resource, &context, &id).instrument(span.clone()).await;
+    let result = reconcile_once(&resource, &context, &id).instrument(span.clone()).await;
     if let Err(error) = &result {
         span.record("otel.status_code", "error").record("otel.status_description", error.to_string());
     }
@@ -116,7 +116,7 @@ pub(super) async fn reconcile(
     result
 }
 
-async fn pass(resource: &ObservedResource, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
+async fn reconcile_once(resource: &ObservedResource, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
     if is_of_another_operator(resource, context) {
         context.mark_read(id);
         return Ok(Action::await_change());
@@ -124,39 +124,43 @@ async fn pass(resource: &ObservedResource, context: &Context, id: &OwnerId) -> R
     if is_left_alone(resource) {
         return leave_alone(resource, context, id).await;
     }
-    let memory = context.memory(id);
-    let mut memory = memory.lock().await;
-    memory.begin(resource);
+    let state = context.state_of(id);
+    let mut state = state.lock().await;
+    state.begin(resource);
     if resource.metadata.deletion_timestamp.is_some() {
-        return delete(resource, context, id, &mut memory).await;
+        return delete(resource, context, id, &mut state).await;
     }
-    memory.obey(resource);
+    state.obey(resource);
     let is_dry_run = resource.annotations().get(DRY_RUN).is_some_and(|v| v == "true");
     if !is_dry_run {
         add_finalizer(resource, context).await?;
     }
-    tell_start(resource, context, &mut memory).await?;
-    match prepare(resource, context, id, &mut memory).await {
-        Ok(Ok(prepared)) if is_dry_run => preview(resource, context, id, &mut memory, &prepared).await,
-        Ok(Ok(prepared)) => install(resource, context, id, &mut memory, prepared).await,
-        Ok(Err(verdict)) => refuse(resource, context, id, &mut memory, verdict).await,
+    tell_start(resource, context, &mut state).await?;
+    match prepare(resource, context, id, &mut state).await {
+        Ok(Ok(prepared)) if is_dry_run => preview(resource, context, id, &mut state, &prepared).await,
+        Ok(Ok(prepared)) => install(resource, context, id, &mut state, prepared).await,
+        Ok(Err(verdict)) => refuse(resource, context, id, &mut state, verdict).await,
         Err(error) => {
-            let failed = memory.failed(error.to_string());
-            let findings = Findings::of(failed, resource.generation());
-            report(resource, context, &mut memory, &findings).await?;
+            let failed = state.failed(error.to_string());
+            let findings = ReconcileOutcome::of(failed, resource.generation());
+            write_status(resource, context, &mut state, &findings).await?;
             Err(error)
         }
     }
 }
 
 /// Says of a spec that was not seen before that it is worked on.
-async fn tell_start(resource: &ObservedResource, context: &Context, memory: &mut Memory) -> Result<(), ReconcileError> {
+async fn tell_start(
+    resource: &ObservedResource,
+    context: &Context,
+    state: &mut ReconcileState,
+) -> Result<(), ReconcileError> {
     let generation = resource.generation();
-    let seen = memory.known().observed_generation;
+    let seen = state.known().observed_generation;
     if seen != Some(generation) {
         let trigger = if seen.is_none() { Trigger::Create } else { Trigger::Update };
         context.metrics.reconciles.requests.inc(trigger);
-        report(resource, context, memory, &Findings::of(Verdict::Started, generation)).await?;
+        write_status(resource, context, state, &ReconcileOutcome::of(Verdict::Started, generation)).await?;
     }
     Ok(())
 }
@@ -168,10 +172,10 @@ async fn leave_alone(resource: &ObservedResource, context: &Context, id: &OwnerI
         // Hands off means that what is installed stays; it must not mean that the resource stays for ever.
         cleanup::remove_finalizer(resource, context, id).await?;
     } else if !is_record(resource) {
-        let memory = context.memory(id);
-        let mut memory = memory.lock().await;
-        memory.begin(resource);
-        report_paused(resource, context, &mut memory).await?;
+        let state = context.state_of(id);
+        let mut state = state.lock().await;
+        state.begin(resource);
+        write_paused_status(resource, context, &mut state).await?;
     }
     Ok(Action::await_change())
 }
@@ -182,18 +186,18 @@ async fn delete(
     resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
 ) -> Result<Action, ReconcileError> {
     if !context.is_all_read() {
         // What another resource wants too stays, and that is not known yet.
         return Ok(Action::requeue(READ_SOON));
     }
-    let action = cleanup::finalize(resource, context, id, memory).await?;
-    if !memory.deletion.is_held() {
+    let action = cleanup::finalize(resource, context, id, state).await?;
+    if !state.deletion.is_held() {
         return Ok(action);
     }
-    let Ok(Prepared { plan, .. }) = prepare(resource, context, id, memory).await? else { return Ok(action) };
-    let outcome = context.engine().repair(id, &plan, &mut memory.install, context.options(false)).await;
+    let Ok(Prepared { plan, .. }) = prepare(resource, context, id, state).await? else { return Ok(action) };
+    let outcome = context.engine().repair(id, &plan, &mut state.install, context.options(false)).await;
     if outcome.failures.is_empty() { Ok(action) } else { Err(ReconcileError::Install(outcome.failures)) }
 }
 
@@ -211,7 +215,7 @@ async fn prepare(
     resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
 ) -> Result<Result<Prepared, Verdict>, ReconcileError> {
     let engine = context.engine();
     let Built { manifests, record, control_plane } = match build(resource, context).await? {
@@ -220,11 +224,11 @@ async fn prepare(
     };
     let draft = Draft::new(&engine, manifests, record).await;
     let allowed = resource.annotations().get(ALLOW_DOWNGRADE).map(String::as_str);
-    if let Some(downgrade) = downgrade::forbid(&engine, &memory.install, draft.manifests(), allowed).await? {
+    if let Some(downgrade) = downgrade::forbid(&engine, &state.install, draft.manifests(), allowed).await? {
         return Ok(Err(Verdict::Blocked("Downgrade", downgrade.to_string())));
     }
-    let candidates = draft.candidates(&engine, id, &mut memory.install).await?;
-    let mut held = held::held(context, resource, id, memory, draft.manifests(), &candidates).await?;
+    let candidates = draft.candidates(&engine, id, &mut state.install).await?;
+    let mut held = held::held(context, resource, id, state, draft.manifests(), &candidates).await?;
     let tags = tags::held(context, resource, draft.manifests(), &candidates, &held).await?;
     held.extend(tags);
     let (held, kept): (Vec<Told>, Vec<Kept>) = held.into_iter().map(Held::split).unzip();
@@ -253,14 +257,14 @@ async fn refuse(
     resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
     verdict: Verdict,
 ) -> Result<Action, ReconcileError> {
     let generation = resource.generation();
-    context.wake(context.claims.outdate(id));
+    context.wake(context.ownership.mark_stale(id));
     context.mark_read(id);
     context.metrics.reconciles.results.inc(ReconcileResult::Invalid);
-    report(resource, context, memory, &Findings::of(verdict, generation)).await?;
+    write_status(resource, context, state, &ReconcileOutcome::of(verdict, generation)).await?;
     Ok(Action::await_change())
 }
 
@@ -269,13 +273,13 @@ async fn preview(
     resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
     prepared: &Prepared,
 ) -> Result<Action, ReconcileError> {
     context.mark_read(id);
-    let preview = context.engine().preview(id, &prepared.plan, &memory.install).await?;
+    let preview = context.engine().preview(id, &prepared.plan, &state.install).await?;
     let generation = resource.generation();
-    report(resource, context, memory, &outcome::previewed(preview, generation)).await?;
+    write_status(resource, context, state, &outcome::previewed(preview, generation)).await?;
     Ok(Action::await_change())
 }
 
@@ -285,18 +289,18 @@ async fn install(
     resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
     prepared: Prepared,
 ) -> Result<Action, ReconcileError> {
     let Prepared { plan, held, control_plane } = prepared;
     claim(resource, context, id, &plan);
     let generation = resource.generation();
-    let before = memory.install.progress();
-    let options = context.options(is_wait_worth_telling(context, memory));
-    let outcome = context.engine().apply(id, &plan, &mut memory.install, options).await;
-    let mut findings = outcome::findings(memory, &plan, &held, &context.index.blind(), &outcome, generation);
-    let settled = usage::settle(context, resource, id, control_plane, &memory.known(), &mut findings).await;
-    let untold = report(resource, context, memory, &findings).await?;
+    let before = state.install.progress();
+    let options = context.options(is_wait_worth_writing(context, state));
+    let outcome = context.engine().apply(id, &plan, &mut state.install, options).await;
+    let mut findings = outcome::findings(state, &plan, &held, &context.index.blind(), &outcome, generation);
+    let settled = usage::settle(context, resource, id, control_plane, &state.known(), &mut findings).await;
+    let untold = write_status(resource, context, state, &findings).await?;
     for note in outcome::notes(&outcome) {
         events::publish(context, resource, &note).await;
     }
@@ -304,8 +308,8 @@ async fn install(
     let result = if failures.is_empty() { ReconcileResult::Ok } else { ReconcileResult::Failed };
     context.metrics.reconciles.results.inc(result);
     // After progress, what is left is tried again soon.
-    if failures.is_empty() || memory.install.progress() != before {
-        memory.failures = 0;
+    if failures.is_empty() || state.install.progress() != before {
+        state.failures = 0;
     }
     if !failures.is_empty() {
         return Err(ReconcileError::Install(failures));
@@ -319,14 +323,14 @@ async fn install(
 /// Says what a resource wants from now on, and has those looked at whom that concerns.
 fn claim(resource: &ObservedResource, context: &Context, id: &OwnerId, plan: &Plan) {
     let manifests = plan.manifests();
-    let claim = Claim {
+    let claim = Wants {
         since: since(resource),
         version: manifests.version.clone(),
         revision: manifests.revision.clone(),
         is_current: true,
         keys: plan.keys(),
     };
-    context.wake(context.claims.set(id, Some(claim)));
+    context.wake(context.ownership.set(id, Some(claim)));
     context.mark_read(id);
 }
 
@@ -387,7 +391,7 @@ async fn build(resource: &ObservedResource, context: &Context) -> Result<Result<
         return Ok(Err(Verdict::Invalid(why)));
     }
     let control_plane = usage::control_plane(&manifests);
-    let is_taken = context.claims.is_record_name_taken(&id, &manifests.revision);
+    let is_taken = context.ownership.is_record_name_taken(&id, &manifests.revision);
     let name_of = if is_taken { installed_state::distinct_name } else { installed_state::name };
     let record_name = name_of(&id.name, &manifests.revision);
     let record = installed_state::record((&id.namespace, &id.name), &record_name, &mut manifests)?;
@@ -398,11 +402,11 @@ async fn build(resource: &ObservedResource, context: &Context) -> Result<Result<
 mod tests {
     use super::*;
     use crate::cluster::Cluster;
-    use crate::controller::facts::Facts;
+    use crate::controller::cluster_version::ClusterVersion;
     use crate::controller::index::Index;
     use crate::controller::queue::Queue;
     use crate::controller::usage::Users;
-    use crate::controller::{Claims, Config, RepairLimits};
+    use crate::controller::{Config, Ownership, RepairLimits};
     use crate::process::metrics::Metrics;
     use crate::process::telemetry::testing::collect;
     use crate::release::Package;
@@ -414,9 +418,9 @@ mod tests {
         let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
         (config.root_cert, config.default_retry) = (Some(vec![]), false);
         let cluster = Cluster::new(kube::Client::try_from(config).unwrap());
-        let (claims, metrics) = (Arc::new(Claims::default()), Arc::new(Metrics::new("", "")));
-        let (index, _) = Index::new(cluster.clone(), Arc::clone(&claims), Arc::clone(&metrics));
-        let (facts, package) = (Facts::default(), Arc::new(Package::embedded().unwrap()));
+        let (ownership, metrics) = (Arc::new(Ownership::default()), Arc::new(Metrics::new("", "")));
+        let (index, _) = Index::new(cluster.clone(), Arc::clone(&ownership), Arc::clone(&metrics));
+        let (facts, package) = (ClusterVersion::default(), Arc::new(Package::embedded().unwrap()));
         let privileged = crate::controller::reach::Privileged::All;
         let config = Config {
             namespaces: vec![],
@@ -435,7 +439,7 @@ mod tests {
             cluster,
             index,
             users,
-            claims,
+            ownership,
             facts,
             package,
             config,
@@ -463,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_is_traced_stage_by_stage() {
+    fn a_reconcile_is_traced_stage_by_stage() {
         let resource = json!({
             "apiVersion": "install.istio.io/v1alpha1",
             "kind": "IstioOperator",
@@ -474,14 +478,14 @@ mod tests {
         });
         let resource = Arc::new(crate::cluster::received::from_value(&resource).unwrap());
         let collected = collect(async { assert!(reconcile(resource, Arc::new(context())).await.is_err()) });
-        assert_eq!(collected.path("build"), ["build", "pass"]);
-        assert_eq!(collected.path("component"), ["component", "install", "pass"]);
-        assert_eq!(collected.path("report"), ["report", "install", "pass"]);
+        assert_eq!(collected.path("build"), ["build", "reconcile"]);
+        assert_eq!(collected.path("component"), ["component", "install", "reconcile"]);
+        assert_eq!(collected.path("write_status"), ["write_status", "install", "reconcile"]);
         assert_eq!(collected.fields("build")["generation"], "2");
         let component = collected.fields("component");
         assert_eq!((component["component"].as_str(), component["result"].as_str()), ("Cni", "failed"));
-        assert_eq!(collected.fields("report")["verdict"], "Retrying");
-        let status = collected.span("pass").status.as_ref().unwrap();
+        assert_eq!(collected.fields("write_status")["verdict"], "Retrying");
+        let status = collected.span("reconcile").status.as_ref().unwrap();
         assert_eq!(status.code, 2, "an error");
         assert!(status.message.starts_with("write the status of main"), "{}", status.message);
     }

@@ -156,7 +156,7 @@ fn bounded_list(list: &[String]) -> Vec<String> {
 
 /// Something beside the verdict that a person should know, as a condition that is there only while it is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remark {
+pub struct ExtraCondition {
     /// The condition's type.
     pub kind: &'static str,
     /// One word.
@@ -172,7 +172,7 @@ pub const IN_USE: &str = "InUse";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// It cannot be told now; what was told before stands.
-    Untold,
+    Unknown,
     /// The resource has no control plane.
     None,
     /// Whether it is, `None` where this cluster does not tell; one word and a sentence about it.
@@ -181,7 +181,7 @@ pub enum Usage {
 
 /// What a pass found, with the details.
 #[derive(Clone, Debug)]
-pub struct Findings {
+pub struct ReconcileOutcome {
     /// Of the whole.
     pub verdict: Verdict,
     /// Of each component that is installed; empty leaves the last known ones.
@@ -193,7 +193,7 @@ pub struct Findings {
     /// The version, where it is known.
     pub version: Option<String>,
     /// What is true beside the verdict.
-    pub remarks: Vec<Remark>,
+    pub extra_conditions: Vec<ExtraCondition>,
     /// Whether it is in use.
     pub usage: Usage,
     /// Control planes that are kept though the spec does not want them; `None` leaves what was known.
@@ -204,7 +204,7 @@ pub struct Findings {
     pub plan: Option<Preview>,
 }
 
-impl Findings {
+impl ReconcileOutcome {
     /// A verdict without details.
     #[must_use]
     pub fn of(verdict: Verdict, generation: i64) -> Self {
@@ -214,8 +214,8 @@ impl Findings {
             generation,
             profile: None,
             version: None,
-            remarks: vec![],
-            usage: Usage::Untold,
+            extra_conditions: vec![],
+            usage: Usage::Unknown,
             held: None,
             ignored: None,
             plan: None,
@@ -225,7 +225,7 @@ impl Findings {
 
 /// The status to write: what was found, of a resource that has this in the cluster. `now` is RFC 3339.
 #[must_use]
-pub fn compute(old: &InstallStatus, findings: &Findings, inventory: Vec<String>, now: &str) -> InstallStatus {
+pub fn compute(old: &InstallStatus, findings: &ReconcileOutcome, inventory: Vec<String>, now: &str) -> InstallStatus {
     let components = if findings.components.is_empty() {
         old.component_status.clone()
     } else {
@@ -245,7 +245,7 @@ pub fn compute(old: &InstallStatus, findings: &Findings, inventory: Vec<String>,
         profile: findings.profile.clone().or_else(|| old.profile.clone()),
         version: findings.version.clone().or_else(|| old.version.clone()),
         in_use: match &findings.usage {
-            Usage::Untold => old.in_use,
+            Usage::Unknown => old.in_use,
             Usage::None => None,
             Usage::Of(in_use, ..) => *in_use,
         },
@@ -284,12 +284,14 @@ pub fn paused(old: &InstallStatus, generation: i64, now: &str) -> InstallStatus 
 }
 
 /// Ready always, and InUse of a control plane; everything else only while true, as kstatus wants it.
-fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condition> {
+fn conditions(old: &InstallStatus, findings: &ReconcileOutcome, now: &str) -> Vec<Condition> {
     let Row { ready, beside, .. } = findings.verdict.row();
     let message = findings.verdict.message();
     let mut rows = vec![("Ready", ready.0, ready.1, message.clone())];
     rows.extend(beside.map(|(kind, reason)| (kind, "True", reason, message)));
-    rows.extend(findings.remarks.iter().map(|r| (r.kind, "True", r.reason, bounded(&r.message, LONGEST_MESSAGE))));
+    rows.extend(
+        findings.extra_conditions.iter().map(|r| (r.kind, "True", r.reason, bounded(&r.message, LONGEST_MESSAGE))),
+    );
     let before = old.conditions.as_deref().unwrap_or_default();
     match &findings.usage {
         Usage::Of(in_use, reason, message) => {
@@ -297,7 +299,7 @@ fn conditions(old: &InstallStatus, findings: &Findings, now: &str) -> Vec<Condit
             rows.push((IN_USE, status, reason, message.clone()));
         }
         Usage::None => {}
-        Usage::Untold => {
+        Usage::Unknown => {
             let told = before.iter().find(|c| c.r#type == IN_USE);
             rows.extend(told.map(|c| (IN_USE, &*c.status, &*c.reason, c.message.clone())));
         }
@@ -398,8 +400,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn findings(verdict: Verdict) -> Findings {
-        Findings::of(verdict, 2)
+    fn findings(verdict: Verdict) -> ReconcileOutcome {
+        ReconcileOutcome::of(verdict, 2)
     }
 
     /// Argo CD's `health.lua` for IstioOperator: it reads `status.status` and nothing else.
@@ -453,8 +455,8 @@ mod tests {
 
     #[test]
     fn a_remark_is_a_condition_while_it_is_true_and_spoils_no_health() {
-        let remark = Remark { kind: "Contested", reason: "Reverted", message: "m".into() };
-        let contested = Findings { remarks: vec![remark], ..findings(Verdict::Healthy) };
+        let remark = ExtraCondition { kind: "Contested", reason: "Reverted", message: "m".into() };
+        let contested = ReconcileOutcome { extra_conditions: vec![remark], ..findings(Verdict::Healthy) };
         let first = compute(&InstallStatus::default(), &contested, vec![], "1");
         let kinds = |s: &InstallStatus| s.conditions.iter().flatten().map(|c| c.r#type.clone()).collect::<Vec<_>>();
         assert_eq!(kinds(&first), ["Ready", "Contested"]);

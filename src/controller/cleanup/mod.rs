@@ -19,13 +19,13 @@ mod pace;
 pub(super) use pace::Deletion;
 
 use super::reconcile::ReconcileError;
-use super::report::report;
-use super::{Context, Memory, events};
+use super::status_writer::write_status;
+use super::{Context, ReconcileState, events};
 use crate::api::status::InstallStatus;
 use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{Findings, Remark, Verdict};
+use crate::controller::status::{ExtraCondition, ReconcileOutcome, Verdict};
 use crate::install::remains::{Fate, Remaining, Remains};
 use crate::install::{InstallError, summary};
 use crate::object::ObjectKey;
@@ -86,7 +86,7 @@ pub(super) async fn finalize(
     resource: &ObservedResource,
     context: &Context,
     id: &OwnerId,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
 ) -> Result<Action, ReconcileError> {
     if !has_finalizer(resource) {
         context.forget(id);
@@ -97,32 +97,37 @@ pub(super) async fn finalize(
         let text = "deleted with --cascade=orphan: all that it installed stays, and nobody looks after it any more";
         return end.leave("Orphaned", text.to_owned()).await;
     }
-    if memory.deletion.is_new() {
+    if state.deletion.is_new() {
         context.metrics.reconciles.requests.inc(Trigger::Deleting);
     }
-    let look = if end.is_forced && memory.deletion.insist() { Look::All } else { pace::due(context, id, memory) };
+    let look = if end.is_forced && state.deletion.insist() { Look::All } else { pace::due(context, id, state) };
     let mut found = match look {
         Look::In(left) => return Ok(Action::requeue(left)),
-        Look::All => remains(context, id, memory, None).await,
+        Look::All => remains(context, id, state, None).await,
         Look::At(keys) => {
-            let some = remains(context, id, memory, Some(&keys)).await;
+            let some = remains(context, id, state, Some(&keys)).await;
             // Looked at once more as a whole, so that nothing is left that was still being written.
-            if some.is_empty() { remains(context, id, memory, None).await } else { some }
+            if some.is_empty() { remains(context, id, state, None).await } else { some }
         }
     };
     Span::current().record("objects", found.doomed().count());
-    if end.may_be_held(memory, &found) {
+    if end.may_be_held(state, &found) {
         let (held, requests) = guard::ask(context, id, &found, resource.revision()).await;
         found.requests += requests;
         if let Some(held) = held {
-            return Ok(end.hold(memory, held, found.requests).await);
+            return Ok(end.hold(state, held, found.requests).await);
         }
     }
-    end.delete(memory, found).await
+    end.delete(state, found).await
 }
 
-async fn remains(context: &Context, id: &OwnerId, memory: &Memory, only: Option<&BTreeSet<ObjectKey>>) -> Remains {
-    context.engine().remains(id, &memory.install.inventory, only).await
+async fn remains(
+    context: &Context,
+    id: &OwnerId,
+    state: &ReconcileState,
+    only: Option<&BTreeSet<ObjectKey>>,
+) -> Remains {
+    context.engine().remains(id, &state.install.inventory, only).await
 }
 
 /// Removes the finalizer and leaves everything as it is.
@@ -187,7 +192,7 @@ fn shown(time: Timestamp) -> String {
 }
 
 /// Since when the status says that objects are being deleted, if it does.
-fn told_since(known: &InstallStatus, resource: &ObservedResource) -> Option<Timestamp> {
+fn deleting_since(known: &InstallStatus, resource: &ObservedResource) -> Option<Timestamp> {
     let condition = known.conditions.iter().flatten().find(|c| c.r#type == DELETING && c.status == "True")?;
     condition.last_transition_time.parse().ok().filter(|time| *time >= asked_at(resource))
 }
@@ -212,30 +217,31 @@ struct End<'a> {
 
 impl End<'_> {
     /// Tells it in the status. Where that is refused the deletion goes on all the same.
-    async fn tell(&self, memory: &mut Memory, verdict: Verdict, remark: Remark) {
+    async fn tell(&self, state: &mut ReconcileState, verdict: Verdict, remark: ExtraCondition) {
         let generation = self.resource.generation();
-        let findings = Findings { remarks: vec![remark], ..Findings::of(verdict, generation) };
-        if let Err(error) = report(self.resource, self.context, memory, &findings).await {
+        let findings =
+            ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(verdict, generation) };
+        if let Err(error) = write_status(self.resource, self.context, state, &findings).await {
             tracing::warn!(namespace = self.id.namespace, name = self.id.name, %error, "cannot tell how the deletion goes");
         }
     }
 
     /// Whether a control plane that is in use holds it up. What was begun is ended, unless a control plane still stands and
     /// only the status, which others may write, says that it was begun.
-    fn may_be_held(&self, memory: &Memory, found: &Remains) -> bool {
+    fn may_be_held(&self, state: &ReconcileState, found: &Remains) -> bool {
         let stands = || found.doomed().any(|o| o.is_of_control_plane() && o.fate == Fate::Goes && o.pods.is_some());
         let has_begun =
-            memory.deletion.began().is_some() || (told_since(&memory.known(), self.resource).is_some() && !stands());
+            state.deletion.began().is_some() || (deleting_since(&state.known(), self.resource).is_some() && !stands());
         !has_begun && is_held_for(since(asked_at(self.resource)), self.context.config.deletion_hold, self.is_forced)
     }
 
     /// Nothing is deleted.
-    async fn hold(&self, memory: &mut Memory, held: Held, requests: u32) -> Action {
+    async fn hold(&self, state: &mut ReconcileState, held: Held, requests: u32) -> Action {
         let (why, least) = match held {
             Held::InUse { by, revision, own } => {
                 // From now on the resource is woken when that changes.
                 guard::seems_unused(self.context, self.id, &revision, &own);
-                memory.deletion.advance(Move::Hold(revision, own));
+                state.deletion.advance(Move::Hold(revision, own));
                 (summary(&by), ASK_AGAIN)
             }
             Held::Unknown(why) => {
@@ -244,78 +250,78 @@ impl End<'_> {
             }
         };
         let message = held_message(&why, asked_at(self.resource), self.context.config.deletion_hold);
-        let remark = Remark { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
-        self.tell(memory, Verdict::Held(message), remark).await;
-        Action::requeue(memory.deletion.pause(requests, least))
+        let remark = ExtraCondition { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
+        self.tell(state, Verdict::Held(message), remark).await;
+        Action::requeue(state.deletion.pause(requests, least))
     }
 
     /// Deletes what has to go and was not deleted yet, and lets go of the resource when there is nothing any more, or when
     /// time is up.
-    async fn delete(&self, memory: &mut Memory, found: Remains) -> Result<Action, ReconcileError> {
-        memory.deletion.advance(Move::Delete(found.doomed().collect()));
+    async fn delete(&self, state: &mut ReconcileState, found: Remains) -> Result<Action, ReconcileError> {
+        state.deletion.advance(Move::Delete(found.doomed().collect()));
         if found.is_empty() {
             remove_finalizer(self.resource, self.context, self.id).await?;
             return Ok(Action::await_change());
         }
-        if memory.deletion.is_first_look() {
-            self.tell_deleting(memory, "what the resource installed".to_owned()).await;
+        if state.deletion.is_first_look() {
+            self.tell_deleting(state, "what the resource installed".to_owned()).await;
         }
-        let refused = self.send(memory, &found).await;
+        let refused = self.send(state, &found).await;
         let tried = u32::try_from(refused.len()).unwrap_or(u32::MAX);
-        let pause = memory.deletion.pause(found.requests.saturating_add(tried), Duration::ZERO);
-        if !is_waited_for(self.elapsed(memory), self.is_forced) {
-            return self.give_up(memory, &refused).await;
+        let pause = state.deletion.pause(found.requests.saturating_add(tried), Duration::ZERO);
+        if !is_waited_for(self.elapsed(state), self.is_forced) {
+            return self.give_up(state, &refused).await;
         }
-        let until = shown(self.end_of_patience(memory));
+        let until = shown(self.end_of_patience(state));
         let unread = found.unread.iter().map(|unread| unread.text.clone());
         let failures: Vec<String> = refused.values().map(ToString::to_string).chain(unread).collect();
         if !failures.is_empty() {
             let text = format!("cannot delete what the resource installed: {}", said(&failures));
             let told = format!("{text}; it is tried again until {until}; {INSIST}");
-            self.tell(memory, Verdict::Failed(told.clone()), deleting(told)).await;
+            self.tell(state, Verdict::Failed(told.clone()), deleting(told)).await;
             return Err(ReconcileError::Delete(text));
         }
         let waiting: Vec<String> = found.doomed().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();
         if !waiting.is_empty() {
-            self.tell_deleting(memory, format!("waiting for {}, until {until}; {INSIST}", said(&waiting))).await;
+            self.tell_deleting(state, format!("waiting for {}, until {until}; {INSIST}", said(&waiting))).await;
         }
         Ok(Action::requeue(pause))
     }
 
-    async fn tell_deleting(&self, memory: &mut Memory, what: String) {
+    async fn tell_deleting(&self, state: &mut ReconcileState, what: String) {
         let verdict = Verdict::Deleting(what);
         let remark = deleting(verdict.message());
-        self.tell(memory, verdict, remark).await;
+        self.tell(state, verdict, remark).await;
     }
 
     /// Asks for the end of each object that is not asked to go already. Returns what was refused, and why.
-    async fn send(&self, memory: &mut Memory, found: &Remains) -> BTreeMap<ObjectKey, InstallError> {
+    async fn send(&self, state: &mut ReconcileState, found: &Remains) -> BTreeMap<ObjectKey, InstallError> {
         let results = self.context.engine().delete(found).await;
         if results.iter().any(|(_, result)| result.is_ok()) {
-            memory.failures = 0;
+            state.failures = 0;
         }
         results.into_iter().filter_map(|(key, result)| Some((key, result.err()?))).collect()
     }
 
     /// How long objects have been being deleted, by whichever operator.
-    fn elapsed(&self, memory: &Memory) -> Duration {
-        let here = memory.deletion.began().map(|began| began.elapsed()).unwrap_or_default();
-        let told = told_since(&memory.known(), self.resource).map(since).unwrap_or_default();
+    fn elapsed(&self, state: &ReconcileState) -> Duration {
+        let here = state.deletion.began().map(|began| began.elapsed()).unwrap_or_default();
+        let told = deleting_since(&state.known(), self.resource).map(since).unwrap_or_default();
         here.max(told)
     }
 
-    fn end_of_patience(&self, memory: &Memory) -> Timestamp {
-        let began = told_since(&memory.known(), self.resource).unwrap_or_else(Timestamp::now);
+    fn end_of_patience(&self, state: &ReconcileState) -> Timestamp {
+        let began = deleting_since(&state.known(), self.resource).unwrap_or_else(Timestamp::now);
         began.checked_add(PATIENCE).unwrap_or(began)
     }
 
     /// Lets go of the resource whatever is left, and says what is.
     async fn give_up(
         &self,
-        memory: &Memory,
+        state: &ReconcileState,
         refused: &BTreeMap<ObjectKey, InstallError>,
     ) -> Result<Action, ReconcileError> {
-        let left = remains(self.context, self.id, memory, None).await;
+        let left = remains(self.context, self.id, state, None).await;
         let told =
             left.doomed().map(|object| refused.get(&object.key).map_or_else(|| object.told(), ToString::to_string));
         let told: Vec<String> = told.chain(left.unread.iter().map(|unread| unread.text.clone())).collect();
@@ -329,7 +335,7 @@ impl End<'_> {
     /// Lets go of the resource, and says what it leaves.
     async fn leave(&self, reason: &'static str, text: String) -> Result<Action, ReconcileError> {
         tracing::warn!(namespace = self.id.namespace, name = self.id.name, text, "letting go");
-        events::publish(self.context, self.resource, &events::Note { is_warning: true, reason, text }).await;
+        events::publish(self.context, self.resource, &events::EventMessage { is_warning: true, reason, text }).await;
         remove_finalizer(self.resource, self.context, self.id).await?;
         Ok(Action::await_change())
     }
@@ -338,8 +344,8 @@ impl End<'_> {
 /// How to end a deletion at once.
 const INSIST: &str = "annotate the resource install.istio.io/force-delete=true to end it at once";
 
-fn deleting(message: String) -> Remark {
-    Remark { kind: DELETING, reason: DELETING, message }
+fn deleting(message: String) -> ExtraCondition {
+    ExtraCondition { kind: DELETING, reason: DELETING, message }
 }
 
 /// The first few, none of them too long, and how many more.
@@ -387,7 +393,7 @@ mod tests {
             serde_json::from_value(json!({"conditions": [condition]})).unwrap()
         };
         let deleted = resource("2026-01-01T12:00:00Z");
-        let since = |kind, time| told_since(&told(kind, time), &deleted).map(shown);
+        let since = |kind, time| deleting_since(&told(kind, time), &deleted).map(shown);
         assert_eq!(since("Deleting", "2026-01-01T12:00:05Z").as_deref(), Some("2026-01-01T12:00:05Z"));
         assert_eq!(since("Reconciling", "2026-01-01T12:00:05Z"), None);
         assert_eq!(since("Deleting", "2026-01-01T11:00:00Z"), None, "nothing was to be deleted then");

@@ -4,7 +4,7 @@
 //! second in the long run. What is waited for is watched, so that its end is noticed at once; that costs nothing.
 
 use super::super::usage::Pods;
-use super::super::{Context, Memory};
+use super::super::{Context, ReconcileState};
 use super::guard;
 use crate::install::remains::Remaining;
 use crate::object::ObjectKey;
@@ -134,8 +134,8 @@ impl Deletion {
 }
 
 /// What a pass that was woken is to look at.
-pub(super) fn due(context: &Context, id: &OwnerId, memory: &mut Memory) -> Look {
-    let deletion = &mut memory.deletion;
+pub(super) fn due(context: &Context, id: &OwnerId, state: &mut ReconcileState) -> Look {
+    let deletion = &mut state.deletion;
     let Some(next) = deletion.next else { return Look::All };
     let left = next.saturating_duration_since(Instant::now());
     let awaited = match &deletion.phase {

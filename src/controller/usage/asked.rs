@@ -1,6 +1,6 @@
 //! Who uses a revision, asked for at this moment: what is about to be deleted is not left to watches that may be behind.
 //!
-//! Guarantee: "nobody" is said only after every pod and every namespace was looked at. Memory does not grow with their
+//! Guarantee: "nobody" is said only after every pod and every namespace was looked at. ReconcileState does not grow with their
 //! number.
 
 use super::{INJECTED, PROXY_LABEL, Pods, RUNNING, injected_by, is_of, label, points_to};

@@ -9,7 +9,7 @@ use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{Findings, IN_USE, Remark, Usage, Verdict};
+use crate::controller::status::{ExtraCondition, IN_USE, ReconcileOutcome, Usage, Verdict};
 use crate::object::OwnerId;
 use helm_template::sprig::go_duration;
 use k8s_openapi::jiff::Timestamp;
@@ -42,7 +42,7 @@ pub(in crate::controller) async fn settle(
     id: &OwnerId,
     plane: Option<ControlPlane>,
     known: &InstallStatus,
-    findings: &mut Findings,
+    findings: &mut ReconcileOutcome,
 ) -> Option<Duration> {
     let Some(plane) = plane else {
         let held: Vec<&str> = findings.held.iter().flatten().map(|held| held.revision.as_str()).collect();
@@ -77,7 +77,7 @@ pub(in crate::controller) async fn settle(
             return Some(TRY_AGAIN);
         }
     };
-    findings.remarks.push(Remark { kind, reason: kind, message });
+    findings.extra_conditions.push(ExtraCondition { kind, reason: kind, message });
     again
 }
 
@@ -87,14 +87,14 @@ async fn delete(context: &Context, resource: &ObservedResource, plane: &ControlP
         return Ok(());
     }
     let text = format!("nothing has used revision {} for long enough, deleting it", plane.revision);
-    events::publish(context, resource, &events::Note { is_warning: false, reason: "Unused", text }).await;
+    events::publish(context, resource, &events::EventMessage { is_warning: false, reason: "Unused", text }).await;
     context.cluster.delete_owner(resource).await
 }
 
 fn told(usage: Use, plane: &ControlPlane) -> Usage {
     let ControlPlane { revision, is_external, .. } = plane;
     match usage {
-        Use::Unknown => Usage::Untold,
+        Use::Unknown => Usage::Unknown,
         Use::Pods => Usage::Of(Some(true), "UsedByPods", format!("proxies of pods are of revision {revision}")),
         Use::Namespaces => {
             Usage::Of(Some(true), "UsedByNamespaces", format!("namespaces point to revision {revision}"))
@@ -173,6 +173,6 @@ mod tests {
         let plane = |is_external| ControlPlane { revision: "canary".into(), own: vec![], is_external };
         assert!(matches!(told(Use::Unused, &plane(false)), Usage::Of(Some(false), "Unused", _)));
         assert!(matches!(told(Use::Unused, &plane(true)), Usage::Of(None, ..)));
-        assert_eq!(told(Use::Unknown, &plane(false)), Usage::Untold);
+        assert_eq!(told(Use::Unknown, &plane(false)), Usage::Unknown);
     }
 }

@@ -1,18 +1,18 @@
 //! Whether revisions are in use, and by whom, kept current by three watches of metadata: pods with proxies, namespaces, and
 //! the webhooks that stand for tags.
 //!
-//! Of a pod its revision is held, and a hash of its name: memory grows by some forty bytes for a pod with a proxy, and not at
+//! Of a pod its revision is held, and a hash of its name: state grows by some forty bytes for a pod with a proxy, and not at
 //! all for one without. Of pods of installed gateways their labels are held too, and the names of namespaces that point to a
 //! revision and of tags.
 //!
 //! While one of the watches fails, nobody can tell that a revision is not in use.
 
 use super::super::index::Index;
-use super::super::sight::Sight;
+use super::super::watch_health::WatchHealth;
 use super::{PROXY_LABEL, Pods, RUNNING, is_of, label, points_to, revision_of};
-use crate::cluster::follow::{Selection, Told, follow};
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_unreachable;
+use crate::cluster::watch_metadata::{Selection, Told, watch_metadata};
 use crate::object::OwnerId;
 use crate::object::labels::{self, TAG};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -123,7 +123,7 @@ struct Tag {
 
 #[derive(Default)]
 struct State {
-    sights: HashMap<Source, Sight>,
+    sights: HashMap<Source, WatchHealth>,
     /// The revisions of pods, by the hash of their name, and of each how many.
     pods: HashMap<u64, Arc<str>>,
     counts: HashMap<Arc<str>, Count>,
@@ -206,7 +206,7 @@ impl Users {
 
     async fn follow(self, source: Source, client: Client) {
         let mut listed = HashSet::new();
-        follow(client, &source.resource(), source.selection(), |told| {
+        watch_metadata(client, &source.resource(), source.selection(), |told| {
             let is_news = match told {
                 Told::Event(event) => self.state().take_in(source, &mut listed, event),
                 Told::Heard => self.hear(source),

@@ -12,7 +12,7 @@ use std::time::Duration;
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
 /// Whether a request may well succeed if it is sent again, a little later.
-fn is_passing(error: &Error) -> bool {
+fn is_transient(error: &Error) -> bool {
     is_lost(error) || matches!(error, Error::Api(status) if status.code == 429 || status.code >= 500)
 }
 
@@ -27,7 +27,7 @@ fn is_lost(error: &Error) -> bool {
 
 /// A read.
 pub(super) async fn read<T, F: Future<Output = Result<T, Error>>>(request: impl Fn() -> F) -> Result<T, Error> {
-    again(request, is_passing).await
+    again(request, is_transient).await
 }
 
 /// A write that may be done twice. One that the API server has failed at is not sent again at once: a webhook may have
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn what_the_api_server_decided_is_not_asked_again() {
         for code in [400, 403, 404, 409, 410, 422] {
-            assert!(!is_passing(&refused(code)));
+            assert!(!is_transient(&refused(code)));
         }
         assert_eq!(sent(|| refused(409), 1, false), (1, false));
     }

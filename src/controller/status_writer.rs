@@ -1,14 +1,14 @@
 //! What a pass found, told: the status, only where it differs from the last one, and an event for every transition.
 
-use super::events::{self, Note};
-use super::memory::request_of;
+use super::events::{self, EventMessage};
+use super::reconcile_state::request_of;
 use super::statuses::version_of;
-use super::{Context, Memory};
+use super::{Context, ReconcileState};
 use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{self, Findings, Verdict};
+use crate::controller::status::{self, ReconcileOutcome, Verdict};
 use crate::object::OwnerId;
 use crate::object::inventory;
 use serde_json::Value;
@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const PAUSE_FOR_EACH: Duration = Duration::from_millis(100);
 
 /// Whether the last status was written long enough ago for a wait to be told.
-pub(super) fn is_wait_worth_telling(context: &Context, memory: &Memory) -> bool {
-    memory.told.is_none_or(|told| told.elapsed() >= pause(context))
+pub(super) fn is_wait_worth_writing(context: &Context, state: &ReconcileState) -> bool {
+    state.last_written.is_none_or(|told| told.elapsed() >= pause(context))
 }
 
 fn pause(context: &Context) -> Duration {
@@ -31,14 +31,14 @@ fn pause(context: &Context) -> Duration {
 /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
 /// for has changed too soon to be told.
 #[tracing::instrument(level = "debug", skip_all, fields(verdict = findings.verdict.reason()))]
-pub(super) async fn report(
+pub(super) async fn write_status(
     resource: &ObservedResource,
     context: &Context,
-    memory: &mut Memory,
-    findings: &Findings,
+    state: &mut ReconcileState,
+    findings: &ReconcileOutcome,
 ) -> Result<Option<Duration>, ClusterError> {
-    let (before, old) = known(resource, context, memory).await?;
-    let mut new = status::compute(&old, findings, inventory::to_lines(&memory.install.inventory), &now());
+    let (before, old) = known(resource, context, state).await?;
+    let mut new = status::compute(&old, findings, inventory::to_lines(&state.install.inventory), &now());
     if findings.verdict != Verdict::Started {
         new.last_handled_reconcile_at = request_of(resource).or(new.last_handled_reconcile_at);
     }
@@ -48,14 +48,14 @@ pub(super) async fn report(
     context.unready.set(&id, is_ready);
     context.metrics.resources.set_info(&id, Some(info));
     context.metrics.resources.set_ready(&id, Some(is_ready));
-    if let Some(rest) = too_soon(&old, findings, memory.told.map(|told| told.elapsed()), pause(context))
+    if let Some(rest) = too_soon(&old, findings, state.last_written.map(|told| told.elapsed()), pause(context))
         && status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
     {
         context.statuses.begin(resource, &before);
-        context.statuses.end(resource, &memory.status_version.to_string());
+        context.statuses.end(resource, &state.status_version.to_string());
         return Ok(Some(rest));
     }
-    if !write(resource, context, memory, (&before, &new)).await? {
+    if !write(resource, context, state, (&before, &new)).await? {
         return Ok(None);
     }
     if old.status != new.status || findings.verdict.is_bad() {
@@ -69,21 +69,21 @@ pub(super) async fn report(
 }
 
 /// Says of a resource that it is left alone.
-pub(super) async fn report_paused(
+pub(super) async fn write_paused_status(
     resource: &ObservedResource,
     context: &Context,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
 ) -> Result<(), ClusterError> {
-    let (before, old) = known(resource, context, memory).await?;
+    let (before, old) = known(resource, context, state).await?;
     let new = status::paused(&old, resource.generation(), &now());
     let id = OwnerId::of(&resource.metadata);
     // Whether it is ready is not known any more.
     context.unready.set(&id, true);
     context.metrics.resources.set_ready(&id, None);
     context.metrics.resources.set_info(&id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
-    if write(resource, context, memory, (&before, &new)).await? {
+    if write(resource, context, state, (&before, &new)).await? {
         let text = format!("annotated {IGNORE_RECONCILE}, left alone");
-        events::publish(context, resource, &Note { is_warning: false, reason: "Paused", text }).await;
+        events::publish(context, resource, &EventMessage { is_warning: false, reason: "Paused", text }).await;
     }
     Ok(())
 }
@@ -96,15 +96,15 @@ fn now() -> String {
 async fn known(
     resource: &ObservedResource,
     context: &Context,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
 ) -> Result<(Value, InstallStatus), ClusterError> {
-    if memory.is_status_lost {
+    if state.is_status_lost {
         if let Some(seen) = context.cluster.owner(resource).await? {
-            memory.take_status(&seen);
+            state.take_status(&seen);
         }
-        memory.is_status_lost = false;
+        state.is_status_lost = false;
     }
-    Ok((memory.status(), memory.known()))
+    Ok((state.status(), state.known()))
 }
 
 /// Writes a status over another one. Returns whether it was written: it need not be where they are equal, and cannot be
@@ -112,36 +112,41 @@ async fn known(
 async fn write(
     resource: &ObservedResource,
     context: &Context,
-    memory: &mut Memory,
+    state: &mut ReconcileState,
     (before, new): (&Value, &InstallStatus),
 ) -> Result<bool, ClusterError> {
     let value = status::with_fields_of_others(new, before);
     context.statuses.begin(resource, &value);
     let Some(patch) = status::merge_patch(before, &value) else {
-        context.statuses.end(resource, &memory.status_version.to_string());
+        context.statuses.end(resource, &state.status_version.to_string());
         return Ok(false);
     };
     match context.cluster.patch_status(resource, &patch).await {
         Err(error) if error.is_absent() => return Ok(false),
         Err(error) => {
             // It may have been written all the same.
-            memory.is_status_lost = true;
+            state.is_status_lost = true;
             return Err(error);
         }
         Ok(version) => {
-            memory.status_version = version_of(Some(&version));
+            state.status_version = version_of(Some(&version));
             if context.statuses.end(resource, &version) {
                 context.index.wake(OwnerId::of(&resource.metadata));
             }
         }
     }
-    memory.status = value.to_string();
-    memory.told = Some(Instant::now());
+    state.status = value.to_string();
+    state.last_written = Some(Instant::now());
     Ok(true)
 }
 
 /// How long to wait before another wait is told; `told` is how long ago the last status was written.
-fn too_soon(old: &InstallStatus, findings: &Findings, told: Option<Duration>, pause: Duration) -> Option<Duration> {
+fn too_soon(
+    old: &InstallStatus,
+    findings: &ReconcileOutcome,
+    told: Option<Duration>,
+    pause: Duration,
+) -> Option<Duration> {
     let ready = old.conditions.iter().flatten().find(|c| c.r#type == "Ready");
     let known = [findings.verdict.reason(), Verdict::Started.reason()];
     let is_same_wait = matches!(findings.verdict, Verdict::Waiting(_))
@@ -153,7 +158,7 @@ fn too_soon(old: &InstallStatus, findings: &Findings, told: Option<Duration>, pa
 /// What is to be said of the step from one status to the next: once when the verdict becomes another, and again when a bad
 /// one has another reason. The beginning of work, and its waits, are followed by its result and not worth an event; that
 /// something is no longer ready is.
-fn transitions(old: &InstallStatus, findings: &Findings) -> Vec<Note> {
+fn transitions(old: &InstallStatus, findings: &ReconcileOutcome) -> Vec<EventMessage> {
     let before = |kind: &str| old.conditions.iter().flatten().find(|c| c.r#type == kind);
     let (reason, text) = (findings.verdict.reason(), findings.verdict.message());
     let is_new = before("Ready").is_none_or(|c| c.reason != reason || (findings.verdict.is_bad() && c.message != text));
@@ -164,10 +169,10 @@ fn transitions(old: &InstallStatus, findings: &Findings) -> Vec<Note> {
         _ => false,
     };
     if is_new && !is_work {
-        notes.push(Note { is_warning: findings.verdict.is_bad(), reason, text });
+        notes.push(EventMessage { is_warning: findings.verdict.is_bad(), reason, text });
     }
-    for remark in findings.remarks.iter().filter(|r| before(r.kind).is_none() && r.reason != reason) {
-        notes.push(Note { is_warning: true, reason: remark.reason, text: remark.message.clone() });
+    for remark in findings.extra_conditions.iter().filter(|r| before(r.kind).is_none() && r.reason != reason) {
+        notes.push(EventMessage { is_warning: true, reason: remark.reason, text: remark.message.clone() });
     }
     notes
 }
@@ -175,10 +180,10 @@ fn transitions(old: &InstallStatus, findings: &Findings) -> Vec<Note> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::status::Remark;
+    use crate::controller::status::ExtraCondition;
 
     /// The reasons of the events of a row of findings, each after the one before.
-    fn told(row: &[Findings]) -> Vec<Vec<&'static str>> {
+    fn told(row: &[ReconcileOutcome]) -> Vec<Vec<&'static str>> {
         let mut status = InstallStatus::default();
         let mut told = vec![];
         for findings in row {
@@ -202,7 +207,7 @@ mod tests {
             Verdict::Invalid("y".into()),
             Verdict::Healthy,
         ];
-        let told = told(&row.map(|verdict| Findings::of(verdict, 1)));
+        let told = told(&row.map(|verdict| ReconcileOutcome::of(verdict, 1)));
         let expected: [&[&str]; 10] =
             [&[], &[], &[], &["Healthy"], &[], &["Waiting"], &["InvalidSpec"], &[], &["InvalidSpec"], &["Healthy"]];
         assert_eq!(told, expected);
@@ -210,25 +215,26 @@ mod tests {
 
     #[test]
     fn another_wait_is_told_after_a_while_and_everything_else_at_once() {
-        let too_soon = |old: &InstallStatus, findings: &Findings, told| too_soon(old, findings, told, PAUSE);
-        let waiting = |generation| Findings::of(Verdict::Waiting("b".into()), generation);
+        let too_soon = |old: &InstallStatus, findings: &ReconcileOutcome, told| too_soon(old, findings, told, PAUSE);
+        let waiting = |generation| ReconcileOutcome::of(Verdict::Waiting("b".into()), generation);
         let old = status::compute(&InstallStatus::default(), &waiting(1), vec![], "now");
         let (soon, late) = (Some(PAUSE.mul_f64(0.3)), Some(PAUSE * 2));
         assert_eq!(too_soon(&old, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(1), late), None);
-        let started = status::compute(&old, &Findings::of(Verdict::Started, 1), vec![], "now");
+        let started = status::compute(&old, &ReconcileOutcome::of(Verdict::Started, 1), vec![], "now");
         assert_eq!(too_soon(&started, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(2), soon), None, "another spec");
-        assert_eq!(too_soon(&old, &Findings::of(Verdict::Healthy, 1), soon), None);
+        assert_eq!(too_soon(&old, &ReconcileOutcome::of(Verdict::Healthy, 1), soon), None);
         assert_eq!(too_soon(&InstallStatus::default(), &waiting(1), soon), None, "nothing is known");
         assert_eq!(too_soon(&old, &waiting(1), None), None, "nothing was told by this process");
     }
 
     #[test]
     fn a_remark_is_told_when_it_begins() {
-        let remark = Remark { kind: "Contested", reason: "Contested", message: "m".into() };
-        let contested = Findings { remarks: vec![remark], ..Findings::of(Verdict::Healthy, 1) };
-        let healthy = Findings::of(Verdict::Healthy, 1);
+        let remark = ExtraCondition { kind: "Contested", reason: "Contested", message: "m".into() };
+        let contested =
+            ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(Verdict::Healthy, 1) };
+        let healthy = ReconcileOutcome::of(Verdict::Healthy, 1);
         let expected: [&[&str]; 4] = [&["Healthy"], &["Contested"], &[], &[]];
         assert_eq!(told(&[healthy.clone(), contested.clone(), contested, healthy]), expected);
     }

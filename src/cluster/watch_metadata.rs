@@ -47,7 +47,7 @@ pub enum Told {
 
 /// Hands over what happens to the objects of a kind, in all namespaces, and whether that is known; what is interrupted begins
 /// again. Ends when it is dropped or told to.
-pub async fn follow(
+pub async fn watch_metadata(
     client: kube::Client,
     kind: &ApiResource,
     selection: Selection<'_>,

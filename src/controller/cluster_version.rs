@@ -16,9 +16,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// See the module; clones share it.
 #[derive(Clone, Default)]
-pub(super) struct Facts(Arc<Mutex<ClusterFacts>>);
+pub(super) struct ClusterVersion(Arc<Mutex<ClusterFacts>>);
 
-impl Facts {
+impl ClusterVersion {
     /// As the API server says it is.
     pub fn new(version: Info) -> Self {
         Self(Arc::new(Mutex::new(facts(version))))
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn another_version_of_the_api_server_is_taken_over_once() {
-        let facts = Facts::new(version("32"));
+        let facts = ClusterVersion::new(version("32"));
         let shared = facts.clone();
         assert!(!facts.set(version("32")), "the same");
         assert!(facts.set(version("33")));

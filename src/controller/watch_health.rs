@@ -14,7 +14,7 @@ const MOMENT: Duration = Duration::from_secs(3);
 
 /// How a kind's watch stands.
 #[derive(Debug, Default)]
-pub(super) struct Sight {
+pub(super) struct WatchHealth {
     is_listed: bool,
     failing: Option<Failing>,
 }
@@ -27,7 +27,7 @@ struct Failing {
     is_told: bool,
 }
 
-impl Sight {
+impl WatchHealth {
     /// All its objects are known.
     pub fn list(&mut self) {
         self.is_listed = true;
@@ -59,16 +59,16 @@ impl Sight {
 
     /// Whether what is known is all there is, and as it is.
     pub fn is_current(&self, now: Instant) -> bool {
-        self.is_listed && self.blindness(now).is_none()
+        self.is_listed && self.failing_since(now).is_none()
     }
 
     /// Whether waiting for it to be listed is of no use any more.
     pub fn is_settled(&self, now: Instant) -> bool {
-        self.is_listed || self.blindness(now).is_some()
+        self.is_listed || self.failing_since(now).is_some()
     }
 
     /// Since when the watch fails, and why, if it has for long.
-    pub fn blindness(&self, now: Instant) -> Option<(Timestamp, &str)> {
+    pub fn failing_since(&self, now: Instant) -> Option<(Timestamp, &str)> {
         let failing = self.failing.as_ref()?;
         let is_blind = now.duration_since(failing.began) >= grace(self.is_listed);
         is_blind.then_some((failing.since, failing.error.as_str()))
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_watch_that_fails_for_a_moment_is_current_and_then_blind_once() {
-        let (begun, mut sight) = (Instant::now(), Sight::default());
+        let (begun, mut sight) = (Instant::now(), WatchHealth::default());
         assert!(!sight.is_current(begun), "nothing is listed");
         sight.list();
         assert!(sight.is_current(begun));
@@ -94,14 +94,14 @@ mod tests {
         let late = begun + GRACE;
         assert!(!sight.is_current(late), "even before it is tried again");
         assert!(sight.fail("forbidden".into(), late) && !sight.fail("forbidden".into(), late), "told once");
-        assert_eq!(sight.blindness(late).map(|(_, why)| why), Some("forbidden"));
+        assert_eq!(sight.failing_since(late).map(|(_, why)| why), Some("forbidden"));
         assert!(sight.hear() && !sight.hear(), "told once that it is back");
         assert!(sight.is_current(late));
     }
 
     #[test]
     fn nobody_waits_for_long_for_a_kind_that_cannot_be_listed() {
-        let (begun, mut sight) = (Instant::now(), Sight::default());
+        let (begun, mut sight) = (Instant::now(), WatchHealth::default());
         sight.fail("forbidden".into(), begun);
         assert!(!sight.is_settled(begun) && sight.is_settled(begun + MOMENT));
         assert!(!sight.is_current(begun), "what was never listed is not known");

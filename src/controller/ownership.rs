@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What a resource wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claim {
+pub struct Wants {
     /// When the resource was created, RFC 3339 in UTC.
     pub since: String,
     /// The version it installs.
@@ -29,21 +29,21 @@ pub struct Claim {
 
 #[derive(Default)]
 struct State {
-    claims: BTreeMap<OwnerId, Claim>,
+    claims: BTreeMap<OwnerId, Wants>,
     by_key: HashMap<ObjectKey, BTreeSet<OwnerId>>,
 }
 
 /// The claims of all resources.
 #[derive(Default)]
-pub struct Claims(Mutex<State>);
+pub struct Ownership(Mutex<State>);
 
-impl Claims {
+impl Ownership {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records what a resource wants now, `None` when it is gone. Returns the other resources that this concerns.
-    pub fn set(&self, id: &OwnerId, claim: Option<Claim>) -> BTreeSet<OwnerId> {
+    pub fn set(&self, id: &OwnerId, claim: Option<Wants>) -> BTreeSet<OwnerId> {
         let mut state = self.state();
         let before = match claim.clone() {
             Some(claim) => state.claims.insert(id.clone(), claim),
@@ -55,13 +55,13 @@ impl Claims {
         let (before, now) = (before.unwrap_or_default(), claim.unwrap_or_default());
         let mut concerned = BTreeSet::new();
         for key in before.keys.union(&now.keys) {
-            let claimants = state.by_key.entry(key.clone()).or_default();
+            let wanted_by = state.by_key.entry(key.clone()).or_default();
             let wanted = now.keys.contains(key);
-            let changed = if wanted { claimants.insert(id.clone()) } else { claimants.remove(id) };
+            let changed = if wanted { wanted_by.insert(id.clone()) } else { wanted_by.remove(id) };
             if changed || before.is_current != now.is_current || before.version != now.version {
-                concerned.extend(claimants.iter().filter(|other| *other != id).cloned());
+                concerned.extend(wanted_by.iter().filter(|other| *other != id).cloned());
             }
-            if claimants.is_empty() {
+            if wanted_by.is_empty() {
                 state.by_key.remove(key);
             }
         }
@@ -69,18 +69,18 @@ impl Claims {
     }
 
     /// What a resource wants, if that is known.
-    pub fn get(&self, id: &OwnerId) -> Option<Claim> {
+    pub fn get(&self, id: &OwnerId) -> Option<Wants> {
         self.state().claims.get(id).cloned()
     }
 
     /// The resources of which it is known what they want.
-    pub fn claimed(&self) -> Vec<OwnerId> {
+    pub fn known(&self) -> Vec<OwnerId> {
         self.state().claims.keys().cloned().collect()
     }
 
     /// Says that the present spec of a resource is not known to want what it is known to have.
-    pub fn outdate(&self, id: &OwnerId) -> BTreeSet<OwnerId> {
-        let claim = self.get(id).map(|claim| Claim { is_current: false, ..claim });
+    pub fn mark_stale(&self, id: &OwnerId) -> BTreeSet<OwnerId> {
+        let claim = self.get(id).map(|claim| Wants { is_current: false, ..claim });
         claim.map(|claim| self.set(id, Some(claim))).unwrap_or_default()
     }
 
@@ -97,7 +97,7 @@ impl Claims {
     }
 
     /// The resources that want an object.
-    pub fn claimants(&self, key: &ObjectKey) -> Vec<OwnerId> {
+    pub fn wanted_by(&self, key: &ObjectKey) -> Vec<OwnerId> {
         self.state().by_key.get(key).into_iter().flatten().cloned().collect()
     }
 
@@ -108,7 +108,7 @@ impl Claims {
 
     /// The resource whose an object is, if that is another than `id`, which wants it too. `named` is whose the live object
     /// says it is; without one it is of those only that will create it.
-    pub fn held_by_another(
+    pub fn other_owner(
         &self,
         id: &OwnerId,
         key: &ObjectKey,
@@ -144,13 +144,13 @@ mod tests {
         ObjectKey { group: String::new(), kind: "Service".into(), namespace: "ns".into(), name: name.into() }
     }
 
-    fn claim(since: &str, version: &str, names: &[&str]) -> Claim {
+    fn claim(since: &str, version: &str, names: &[&str]) -> Wants {
         let keys = names.iter().map(|n| key(n)).collect();
-        Claim { since: since.into(), version: version.into(), revision: String::new(), is_current: true, keys }
+        Wants { since: since.into(), version: version.into(), revision: String::new(), is_current: true, keys }
     }
 
-    fn two() -> Claims {
-        let claims = Claims::default();
+    fn two() -> Ownership {
+        let claims = Ownership::default();
         claims.set(&id("old"), Some(claim("2020", "1.17.8", &["a", "b"])));
         claims.set(&id("young"), Some(claim("2021", "1.17.8", &["b", "c"])));
         claims
@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn the_resource_with_the_longer_name_has_a_record_name_that_two_would_have() {
-        let claims = Claims::default();
-        let with = |revision: &str| Some(Claim { revision: revision.into(), ..Claim::default() });
+        let claims = Ownership::default();
+        let with = |revision: &str| Some(Wants { revision: revision.into(), ..Wants::default() });
         claims.set(&id("a"), with("b-c"));
         claims.set(&id("a-b"), with("c"));
         assert!(claims.is_record_name_taken(&id("a"), "b-c") && !claims.is_record_name_taken(&id("a-b"), "c"));
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn an_object_that_nobody_has_yet_is_the_oldest_claimants() {
         let claims = two();
-        let holder = |who: &str, what: &str| claims.held_by_another(&id(who), &key(what), Component::Pilot, None);
+        let holder = |who: &str, what: &str| claims.other_owner(&id(who), &key(what), Component::Pilot, None);
         assert_eq!((holder("young", "b"), holder("old", "b")), (Some(id("old")), None));
         assert_eq!((holder("young", "c"), holder("old", "a")), (None, None), "nobody else wants these");
     }
@@ -179,7 +179,7 @@ mod tests {
         let claims = two();
         let named = |name: &str| {
             let named = id(name);
-            ["old", "young"].map(|me| claims.held_by_another(&id(me), &key("b"), Component::Pilot, Some(&named)))
+            ["old", "young"].map(|me| claims.other_owner(&id(me), &key("b"), Component::Pilot, Some(&named)))
         };
         assert_eq!(named("young"), [Some(id("young")), None]);
         assert_eq!(named("gone"), [None, Some(id("old"))], "whoever is gone holds nothing");
@@ -190,15 +190,15 @@ mod tests {
         let claims = two();
         claims.set(&id("newer"), Some(claim("2022", "1.20.0", &["b"])));
         let old = id("old");
-        let holder = |component| claims.held_by_another(&id("newer"), &key("b"), component, Some(&old));
+        let holder = |component| claims.other_owner(&id("newer"), &key("b"), component, Some(&old));
         assert_eq!((holder(Component::Base), holder(Component::Pilot)), (None, Some(id("old"))));
     }
 
     #[test]
     fn who_cannot_create_an_object_does_not_hold_up_who_can() {
         let claims = two();
-        claims.outdate(&id("old"));
-        let holder = |named: Option<&OwnerId>| claims.held_by_another(&id("young"), &key("b"), Component::Pilot, named);
+        claims.mark_stale(&id("old"));
+        let holder = |named: Option<&OwnerId>| claims.other_owner(&id("young"), &key("b"), Component::Pilot, named);
         assert_eq!(holder(None), None);
         assert_eq!(holder(Some(&id("old"))), Some(id("old")), "what it has stays its");
     }
@@ -213,6 +213,6 @@ mod tests {
         assert!(claims.is_wanted_by_another(&id("old"), &key("b")));
         assert_eq!(claims.set(&id("young"), None), BTreeSet::from([id("old")]));
         assert!(!claims.is_wanted_by_another(&id("old"), &key("b")));
-        assert_eq!(claims.claimants(&key("b")), [id("old")]);
+        assert_eq!(claims.wanted_by(&key("b")), [id("old")]);
     }
 }

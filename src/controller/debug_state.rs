@@ -21,7 +21,8 @@ impl Context {
 
     /// Whether a resource is known, so that what it has is nobody's orphan.
     fn is_known(&self, id: &OwnerId) -> bool {
-        self.claims.get(id).is_some() || self.memories.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
+        self.ownership.get(id).is_some()
+            || self.memories.lock().unwrap_or_else(PoisonError::into_inner).contains_key(id)
     }
 
     fn watches(&self) -> Vec<Value> {
@@ -46,9 +47,9 @@ impl Context {
 
     fn resources(&self) -> Vec<Value> {
         let memories = self.memories.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let ids = self.claims.claimed().into_iter().chain(memories.keys().cloned());
+        let ids = self.ownership.known().into_iter().chain(memories.keys().cloned());
         let told = ids.collect::<BTreeSet<_>>().into_iter().map(|id| {
-            let claim = self.claims.get(&id).unwrap_or_default();
+            let claim = self.ownership.get(&id).unwrap_or_default();
             let memory = memories.get(&id).and_then(|memory| memory.try_lock().ok());
             json!({
                 "namespace": id.namespace,
@@ -86,7 +87,7 @@ impl Context {
                 "isKept": known.is_kept,
                 "isTerminating": known.is_terminating,
                 "isStale": known.is_stale,
-                "wantedBy": self.claims.claimants(&key).into_iter().map(|id| id.namespace + "/" + &id.name).collect::<Vec<_>>(),
+                "wantedBy": self.ownership.wanted_by(&key).into_iter().map(|id| id.namespace + "/" + &id.name).collect::<Vec<_>>(),
             })
         });
         told.collect()

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// What is remembered of a resource between passes: only what saves requests, and what the status says. Losing it costs
 /// reads, never writes.
 #[derive(Default)]
-pub(super) struct Memory {
+pub(super) struct ReconcileState {
     /// The resource all this is of; another of the same name starts anew.
     pub uid: String,
     /// The status as last written or read, whichever is newer. As text, since a tree takes ten times as much.
@@ -25,7 +25,7 @@ pub(super) struct Memory {
     /// The version of the resource that has it.
     pub status_version: u64,
     /// When it was written.
-    pub told: Option<Instant>,
+    pub last_written: Option<Instant>,
     /// Whether it may have been written otherwise since: the answer to a write was lost.
     pub is_status_lost: bool,
     /// What the resource has, and what was seen of it.
@@ -42,7 +42,7 @@ pub(super) struct Memory {
     asked: String,
 }
 
-impl Memory {
+impl ReconcileState {
     /// Starts anew where this is another resource than before, and takes in what is newer than what is remembered.
     pub fn begin(&mut self, resource: &ObservedResource) {
         let uid = resource.uid().unwrap_or_default();
