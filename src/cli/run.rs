@@ -27,7 +27,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long passes under way may go on after the order to stop: who follows should not wait for a slow API server.
+/// How long reconciles under way may go on after the order to stop: who follows should not wait for a slow API server.
 const GRACE: Duration = Duration::from_millis(1200);
 /// How long the Lease may take to be given up then.
 const RELEASE_WITHIN: Duration = Duration::from_millis(1200);

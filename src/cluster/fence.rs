@@ -1,6 +1,6 @@
 //! Writes only while the Lease is surely ours.
 //!
-//! A process that was stopped for a while (SIGSTOP, a paused machine) does not notice: all its tasks wake at once, and a pass
+//! A process that was stopped for a while (SIGSTOP, a paused machine) does not notice: all its tasks wake at once, and a reconcile
 //! under way would write before the election has found out that another operator leads. So every write is asked, each time
 //! it could go on, how long ago the Lease was renewed; after the renew deadline it is refused here.
 

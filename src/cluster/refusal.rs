@@ -10,7 +10,7 @@ pub enum Refusal {
     Never,
     /// A policy, or something else in the cluster, stands against it: it may pass when that changes.
     Denied,
-    /// It may pass at any time: the API server, a webhook, a namespace, a definition or a permission was not there.
+    /// It may pass at any time: the API server, a webhook, a namespace, a CRD or a permission was not there.
     Passing,
 }
 

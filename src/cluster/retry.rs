@@ -2,7 +2,7 @@
 //!
 //! Only requests that may be done twice go through here: reads, applies, merge patches, and deletes of one uid. A few tries
 //! within half a second bridge a connection that was cut and a proxy that hiccups; the client itself waits as told by 429 and
-//! 503. An API server that is away for longer is a matter of the queue, which tries the whole pass again.
+//! 503. An API server that is away for longer is a matter of the queue, which tries the whole reconcile again.
 
 use super::fence::Fenced;
 use kube::Error;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 impl Context {
-    /// The state, as JSON. What a pass is working on at this moment is left out of its resource.
+    /// The state, as JSON. What a reconcile is working on at this moment is left out of its resource.
     #[must_use]
     pub fn state(&self) -> Value {
         json!({
@@ -60,7 +60,7 @@ impl Context {
                 "revision": claim.revision,
                 "wants": claim.keys.len(),
                 "wantsAreOfItsPresentSpec": claim.is_current,
-                "pass": memory.map(|memory| json!({
+                "reconcile": memory.map(|memory| json!({
                     "generation": memory.generation,
                     "failures": memory.failures,
                     "inventory": memory.install.inventory.len(),

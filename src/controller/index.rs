@@ -222,7 +222,7 @@ impl Index {
                         self.take_in(&id, &resource, &mut listed, told)
                     })
                     .await;
-                    // Perhaps its definition has gone.
+                    // Perhaps its CRD has gone.
                     self.cluster.kinds().forget(&id.0, &id.1);
                 }
                 Err(error) if error.is_absent() => return self.drop_kind(&id),

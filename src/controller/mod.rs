@@ -1,35 +1,33 @@
 //! The controller: one queue of IstioOperator resources, fed by their own changes and by those of the objects they own.
 //!
-//! Level-triggered: a pass looks at the resource and at the cluster, does what can be done now, and returns. It never sleeps
-//! and never waits for readiness; the watches bring it back. Any number of resources are worked on at once, each by one pass
-//! at a time. A crash at any point loses nothing but the pass.
+//! ```text
+//! watches → queue → reconcile: spec → manifests → plan → apply → status
+//!                              deleted: what is left → delete → finalizer removed
+//! ```
+//!
+//! Level-triggered: a reconcile looks at the resource and at the cluster, does what can be done now, and returns. It never
+//! sleeps and never waits for readiness; the watches bring it back. Any number of resources are worked on at once, each by one
+//! reconcile at a time. A crash at any point loses nothing but the reconcile.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `reconcile` | one pass: from a resource to its status |
-//! | `install`, `wave` | the waves of an installation |
-//! | `bring` | one object: read, compared, written |
-//! | `state` | what is remembered of a resource between passes |
-//! | `prune` | what a resource has and no longer wants |
-//! | `owned` | whose an object is that has lost its labels |
-//! | `downgrade` | that no control plane is moved to an older release |
-//! | `held`, `tags` | control planes and tags that stay since they are in use |
-//! | `preview` | what a pass would do |
-//! | `cleanup` | the end of a resource |
+//! | `reconcile` | from a resource to its status |
+//! | `engine` | the install engine with the watches, other resources and metrics around it |
+//! | `outcome`, `status` | what came of a plan → the status |
+//! | `status_writer`, `events` | writes the status, and tells of its transitions |
+//! | `statuses` | notices a status that somebody else wrote |
+//! | `cleanup` | the deletion of a resource |
+//! | `held`, `tags` | control planes and revision tags that stay since they are in use |
 //! | `usage` | who still needs a revision |
-//! | `webhooks` | which webhook injects which pods |
-//! | `facts` | what the API server is |
-//! | `record` | the `installed-state` resource |
-//! | `report`, `events` | status and events |
-//! | `statuses` | whether somebody else wrote a status |
-//! | `index`, `known`, `sight` | what exists, what is held of it, and whether that is current |
-//! | `ownership`, `fights` | who wants what exists, and who changes it back |
+//! | `ownership` | which resources want which objects, and whose an object is |
+//! | `reconcile_state` | what is remembered of a resource between reconciles |
+//! | `index`, `watch_health` | the metadata of all managed objects, one watch per kind, and whether it can be relied on |
 //! | `queue`, `unready` | which resources wait to be reconciled, and which are not ready |
+//! | `cluster_version` | the version of the API server |
 //! | `build_metrics` | what metrics count of specs |
-//! | `state` | all that is held, for whoever looks for a fault |
-//! | `rbac` | the role that all this needs |
+//! | `debug_state` | all that is held, as JSON, for whoever looks for a fault |
+//! | `rbac` | the ClusterRole that all this needs |
 //! | `reach` | what a resource may install where |
-//! | `leader` | which of several operators works |
 
 mod build_metrics;
 mod cleanup;
@@ -110,7 +108,7 @@ pub struct Config {
 /// How many IstioOperator resources are read at once: the records among them are large.
 const RESOURCES_PER_PAGE: u32 = 25;
 
-/// What every pass needs.
+/// What every reconcile needs.
 pub struct Context {
     cluster: Cluster,
     index: Index,
@@ -196,7 +194,7 @@ pub enum RunError {
     /// The API server cannot be asked what it is.
     #[error("cannot reach the API server: {0}")]
     Unreachable(#[from] Box<kube::Error>),
-    /// There is no definition of the resources.
+    /// There is no CRD of IstioOperator.
     #[error(
         "IstioOperator is not defined in this cluster; define it: istio-operator crd | kubectl apply --server-side -f -"
     )]
@@ -209,7 +207,7 @@ pub enum RunError {
     Package(#[from] crate::release::ReleaseError),
 }
 
-/// Runs until it is told to stop; passes under way are finished first. `ready` is called once everything is watched, with
+/// Runs until it is told to stop; reconciles under way are finished first. `ready` is called once everything is watched, with
 /// what there is to show; until the API server answers and IstioOperator is defined, that is tried again and again.
 ///
 /// # Errors
@@ -302,7 +300,7 @@ async fn retry_until_ready<T, E: std::error::Error + 'static, F: Future<Output =
     }
 }
 
-/// Before the first pass of any resource it has to be known what the others have, lest one deletes what another shares.
+/// Before the first reconcile of any resource it has to be known what the others have, lest one deletes what another shares.
 /// Returns the resources whose present spec has yet to be read.
 async fn load_wants(
     cluster: &Cluster,
@@ -372,7 +370,7 @@ async fn distribute(
     }
 }
 
-/// What passes need of an event; of a record only that it is there.
+/// What reconciles need of an event; of a record only that it is there.
 fn read(event: Event<Received>) -> Event<ObservedResource> {
     let object = |received: Received| {
         let mut object = received.into_observed();
@@ -443,7 +441,7 @@ async fn work(
     )
     .for_each(|result| {
         match result {
-            // The pass itself has said what failed.
+            // The reconcile itself has said what failed.
             Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
             // Gone, perhaps without our finalizer.
             Err(controller::Error::ObjectNotFound(gone)) => {

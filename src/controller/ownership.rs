@@ -1,7 +1,7 @@
 //! Which resources want which objects, and whose an object is that several want.
 //!
 //! One rule, no race: an object stays with the resource that its labels name, as long as that one wants it; else it is the
-//! oldest resource's. Of the base (definitions, cluster-wide roles), which serves all revisions, it is the newest version's.
+//! oldest resource's. Of the base (CRDs, cluster-wide roles), which serves all revisions, it is the newest version's.
 //! The others leave it alone: they share it where they want the same, and say so where they do not.
 
 use crate::api::component::Component;

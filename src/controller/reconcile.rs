@@ -1,4 +1,4 @@
-//! One pass over one resource.
+//! Reconciles one resource.
 
 use super::held::{Held, Told};
 use super::status_writer::{is_wait_worth_writing, write_paused_status, write_status};
@@ -30,7 +30,7 @@ use tracing::field::Empty;
 const READ_SOON: Duration = Duration::from_millis(500);
 /// The longest value of a label.
 const LONGEST_NAME: usize = 63;
-/// When a failed pass is first tried again, twice as late each time.
+/// When a failed reconcile is first tried again, twice as late each time.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// The latest, before a part of it that differs from resource to resource is added.
 const LAST_RETRY: Duration = Duration::from_mins(1);
@@ -66,7 +66,7 @@ fn texts(failures: &[Failure]) -> String {
 #[allow(clippy::needless_pass_by_value)] // the signature that the queue calls
 pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let id = OwnerId::of(&resource.metadata);
-    // Outside of the pass, so outside of its span.
+    // Outside of the reconcile, so outside of its span.
     let failures = context.state_of(&id).try_lock().map_or(1, |mut state| {
         state.failures = state.failures.saturating_add(1);
         state.failures
@@ -93,7 +93,7 @@ fn jitter(id: &OwnerId, attempt: u32) -> u32 {
     (hasher.finish() & 0xffff) as u32
 }
 
-/// One pass.
+/// Reconciles a resource once.
 pub(super) async fn reconcile(
     resource: Arc<ObservedResource>,
     context: Arc<Context>,
@@ -116,7 +116,11 @@ pub(super) async fn reconcile(
     result
 }
 
-async fn reconcile_once(resource: &ObservedResource, context: &Context, id: &OwnerId) -> Result<Action, ReconcileError> {
+async fn reconcile_once(
+    resource: &ObservedResource,
+    context: &Context,
+    id: &OwnerId,
+) -> Result<Action, ReconcileError> {
     if is_of_another_operator(resource, context) {
         context.mark_read(id);
         return Ok(Action::await_change());

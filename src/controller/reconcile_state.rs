@@ -1,4 +1,4 @@
-//! What is remembered of a resource between passes.
+//! What is remembered of a resource between reconciles.
 //!
 //! Guarantee: it saves requests, and no more. Losing it costs reads, never writes.
 
@@ -14,7 +14,7 @@ use kube::ResourceExt;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// What is remembered of a resource between passes: only what saves requests, and what the status says. Losing it costs
+/// What is remembered of a resource between reconciles: only what saves requests, and what the status says. Losing it costs
 /// reads, never writes.
 #[derive(Default)]
 pub(super) struct ReconcileState {
@@ -38,7 +38,7 @@ pub(super) struct ReconcileState {
     /// Who uses the control planes that stay.
     pub users: held::Answers,
     pub deletion: cleanup::Deletion,
-    /// The last value of the annotation that asks for a pass which reads everything anew.
+    /// The last value of the annotation that asks for a reconcile which reads everything anew.
     asked: String,
 }
 

@@ -1,4 +1,4 @@
-//! The status of an IstioOperator resource, computed from what a pass found.
+//! The status of an IstioOperator resource, computed from what a reconcile found.
 //!
 //! Argo CD reads `status.status` only, kstatus reads `observedGeneration` and the conditions; both must never see an old
 //! answer for a new spec, a blank status, or an error for what merely takes time.
@@ -9,7 +9,7 @@ use crate::api::status::{ComponentStatus, Condition, HeldRevision, InstallStatus
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// What a pass found.
+/// What a reconcile found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The spec is new; work has begun.
@@ -179,7 +179,7 @@ pub enum Usage {
     Of(Option<bool>, &'static str, String),
 }
 
-/// What a pass found, with the details.
+/// What a reconcile found, with the details.
 #[derive(Clone, Debug)]
 pub struct ReconcileOutcome {
     /// Of the whole.

@@ -1,4 +1,4 @@
-//! What a pass found, told: the status, only where it differs from the last one, and an event for every transition.
+//! What a reconcile found, told: the status, only where it differs from the last one, and an event for every transition.
 
 use super::events::{self, EventMessage};
 use super::reconcile_state::request_of;

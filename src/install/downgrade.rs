@@ -1,7 +1,7 @@
 //! A control plane is never moved to an older release, unless a person says so: neither at the first contact with a cluster
 //! whose operator was of a newer one, nor because a package is gone or the operator was started with another.
 //!
-//! What is live decides: the labels that installers put on istiod and on the definitions, and istiod's image.
+//! What is live decides: the labels that installers put on istiod and on the CRDs, and istiod's image.
 
 use super::{Engine, State};
 use crate::api::ALLOW_DOWNGRADE;
@@ -81,7 +81,7 @@ pub async fn forbid(
     Ok(None)
 }
 
-/// The objects that tell the release of what is installed: istiod, and one definition, for all revisions share those.
+/// The objects that tell the release of what is installed: istiod, and one CRD, for all revisions share those.
 fn witnesses(manifests: &Manifests) -> impl Iterator<Item = &Object> {
     let of = |component| manifests.parts.iter().filter(move |p| p.component == component).flat_map(|p| &p.objects);
     let istiod = of(Component::Pilot).filter(|object| object.kind() == "Deployment");

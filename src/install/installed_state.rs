@@ -34,7 +34,7 @@ pub fn distinct_name(resource: &str, revision: &str) -> String {
 }
 
 /// The record of what a resource came to, into which its resolved spec goes, as text: as a tree it would be most of what a
-/// pass holds. It has the owner's labels, so that it is kept, shared and deleted as everything else that the resource has.
+/// reconcile holds. It has the owner's labels, so that it is kept, shared and deleted as everything else that the resource has.
 ///
 /// # Errors
 /// None for a resource that has a name.
@@ -78,7 +78,7 @@ pub fn read(record: &DynamicObject) -> (Value, Option<&str>) {
     (spec, annotation(DIGEST))
 }
 
-/// The digest of all objects of a control plane; of definitions, which are never removed, it does not tell.
+/// The digest of all objects of a control plane; of CRDs, which are never removed, it does not tell.
 #[must_use]
 pub fn digest(manifests: &Manifests) -> String {
     let parts = manifests.parts.iter().filter(|part| is_of_control_plane(part.component));

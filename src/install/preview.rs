@@ -74,7 +74,7 @@ impl DryRun<'_> {
             return Ok(Fate::Same);
         }
         let live = match engine.cluster.get(object.api_version(), &key).await {
-            // Its definition would be created first.
+            // Its CRD would be created first.
             Err(error) if error.is_absent() => None,
             other => other?,
         };

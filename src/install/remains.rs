@@ -205,7 +205,7 @@ async fn list(
         remains.requests += 1;
         let objects = match engine.cluster.list(&api_version, &kind, None, &selector).await {
             Ok(objects) => objects,
-            // Its definition has gone, and all of its objects with it.
+            // Its CRD has gone, and all of its objects with it.
             Err(error) if error.is_absent() => continue,
             Err(error) => {
                 remains.failed(&kind, &error);

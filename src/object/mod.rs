@@ -121,7 +121,7 @@ fn check(value: &Value) -> Result<(), ObjectError> {
 #[derive(Clone, Debug)]
 pub struct Object(Form);
 
-/// Definitions are most of what is rendered and seldom looked into: they stay text, a tenth of the size of a tree.
+/// CRDs are most of what is rendered and seldom looked into: they stay text, a tenth of the size of a tree.
 #[derive(Clone, Debug)]
 enum Form {
     Tree(Value),

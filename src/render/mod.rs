@@ -217,7 +217,7 @@ fn tag(spec: &Value) -> String {
     found.map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned)).unwrap_or_default()
 }
 
-/// Joins what belongs to one component, without objects that are rendered twice and alike (a chart may give its definitions
+/// Joins what belongs to one component, without objects that are rendered twice and alike (a chart may give its CRDs
 /// as files and as templates).
 fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, RenderError> {
     let mut first: BTreeMap<ObjectKey, (&str, &Object)> = BTreeMap::new();

@@ -1,6 +1,6 @@
 //! The end of a resource: what it installed is deleted, children before parents, then the finalizer is removed.
 //!
-//! The spec is not looked at, so a resource that could never be installed can still be deleted. Definitions, namespaces,
+//! The spec is not looked at, so a resource that could never be installed can still be deleted. CRDs, namespaces,
 //! what is annotated to be kept and what another resource wants too stay.
 //!
 //! | what stands in the way | what happens | for at most |
@@ -219,8 +219,7 @@ impl End<'_> {
     /// Tells it in the status. Where that is refused the deletion goes on all the same.
     async fn tell(&self, state: &mut ReconcileState, verdict: Verdict, remark: ExtraCondition) {
         let generation = self.resource.generation();
-        let findings =
-            ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(verdict, generation) };
+        let findings = ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(verdict, generation) };
         if let Err(error) = write_status(self.resource, self.context, state, &findings).await {
             tracing::warn!(namespace = self.id.namespace, name = self.id.name, %error, "cannot tell how the deletion goes");
         }

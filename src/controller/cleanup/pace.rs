@@ -1,6 +1,6 @@
-//! How often a deletion is looked at: what is remembered of it between passes.
+//! How often a deletion is looked at: what is remembered of it between reconciles.
 //!
-//! Guarantee: however often a pass is woken, and however much there is to look at, looking costs less than two requests a
+//! Guarantee: however often a reconcile is woken, and however much there is to look at, looking costs less than two requests a
 //! second in the long run. What is waited for is watched, so that its end is noticed at once; that costs nothing.
 
 use super::super::usage::Pods;
@@ -133,7 +133,7 @@ impl Deletion {
     }
 }
 
-/// What a pass that was woken is to look at.
+/// What a reconcile that was woken is to look at.
 pub(super) fn due(context: &Context, id: &OwnerId, state: &mut ReconcileState) -> Look {
     let deletion = &mut state.deletion;
     let Some(next) = deletion.next else { return Look::All };

@@ -46,7 +46,7 @@ const SUBSTANCE: &[(&str, &[&str])] = &[
     ("HorizontalPodAutoscaler", &["spec", "scaleTargetRef"]),
 ];
 
-/// The definition of IstioOperator.
+/// The CRD of IstioOperator.
 const OWN_DEFINITION: &str = "istiooperators.install.istio.io";
 
 const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
@@ -109,7 +109,7 @@ impl<'a> Earlier<'a> {
 /// stay for ever.
 pub(super) fn handed_over(live: &Value) -> Option<Vec<Value>> {
     let entries = live.pointer("/metadata/managedFields")?.as_array()?;
-    // Our own definition comes with the operator, by whatever deploys that and goes on doing so.
+    // Our own CRD comes with the operator, by whatever deploys that and goes on doing so.
     if live.pointer("/metadata/name").is_some_and(|name| name == OWN_DEFINITION) {
         return None;
     }

@@ -42,7 +42,7 @@ const QUANTITIES: &[(&str, &[&str])] = &[
 const BASE64: &[(&str, &[&str])] =
     &[("Secret", &["data", "*"]), ("ConfigMap", &["binaryData", "*"]), ("", &["clientConfig", "caBundle"])];
 
-/// Any JSON, as part of a definition: nothing is left out of it or filled in.
+/// Any JSON, as part of a CRD: nothing is left out of it or filled in.
 const JSON: &[(&str, &str)] = &[
     ("CustomResourceDefinition", "default"),
     ("CustomResourceDefinition", "enum"),

@@ -35,10 +35,10 @@ impl ReconcileMetrics {
             read_errors: all.counters("get_cr_error", "failures to read resources, by reason"),
             deletions: all.counter("cr_deletion", "resources that have gone"),
             cache_flushes: all.counter("cache_flush", "times that what was remembered of a resource was dropped"),
-            results: all.counters("reconcile", "passes over resources, by result"),
+            results: all.counters("reconcile", "reconciles of resources, by result"),
             events: all.counters("event", "events told, by reason"),
-            seconds: all.durations("reconcile_seconds", "time of passes"),
-            queue_depth: all.gauge("queue_depth", "resources that wait for a pass"),
+            seconds: all.durations("reconcile_seconds", "time of reconciles"),
+            queue_depth: all.gauge("queue_depth", "resources that wait for a reconcile"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a process tells of itself while it works: logs, on stderr, and the spans of its passes, where a collector is named.
+//! What a process tells of itself while it works: logs, on stderr, and the spans of its reconciles, where a collector is named.
 
 mod otlp;
 #[cfg(test)]

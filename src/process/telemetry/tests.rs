@@ -30,23 +30,23 @@ fn spans_are_sent_with_their_fields_and_parents_however_quiet_logs_are() {
             tracing::debug_span!("build", generation = 3).in_scope(|| {});
             tracing::info_span!(target: "kube_runtime::controller", "reconciling object").in_scope(|| {});
         }
-        .instrument(tracing::info_span!("pass", namespace = "ns", name = "demo"))
+        .instrument(tracing::info_span!("reconcile", namespace = "ns", name = "demo"))
         .await;
     });
     assert_eq!(collected.paths, ["/v1/traces"], "one request for all of it");
     let names: Vec<_> = collected.spans.iter().map(|s| s.name.as_str()).collect();
-    assert_eq!(names, ["build", "pass"], "those of this crate");
-    assert_eq!(collected.path("build"), ["build", "pass"]);
+    assert_eq!(names, ["build", "reconcile"], "those of this crate");
+    assert_eq!(collected.path("build"), ["build", "reconcile"]);
     assert_eq!(collected.fields("build")["generation"], "3");
-    let fields = collected.fields("pass");
+    let fields = collected.fields("reconcile");
     assert_eq!((fields["namespace"].as_str(), fields["name"].as_str()), ("ns", "demo"));
-    let events: Vec<_> = collected.span("pass").events.iter().map(|e| e.name.as_str()).collect();
-    assert_eq!(events, ["status"], "what is logged in a pass is part of it, details are not");
+    let events: Vec<_> = collected.span("reconcile").events.iter().map(|e| e.name.as_str()).collect();
+    assert_eq!(events, ["status"], "what is logged in a reconcile is part of it, details are not");
 }
 
 #[test]
 fn the_service_is_named() {
-    let collected = collect(async { tracing::info_span!("pass").in_scope(|| {}) });
+    let collected = collect(async { tracing::info_span!("reconcile").in_scope(|| {}) });
     let of = |key: &str| collected.resource[key].as_str();
     assert_eq!(of("service.name"), "istio-operator");
     assert_eq!(of("service.version"), env!("CARGO_PKG_VERSION"));
@@ -64,7 +64,7 @@ fn a_collector_that_is_away_or_silent_holds_up_neither_work_nor_the_end() {
         tracing::subscriber::with_default(subscriber("error", LogFormat::Text, Some(&traces)).0, || {
             // More than the queue takes.
             for _ in 0..10_000 {
-                tracing::info_span!("pass").in_scope(|| {});
+                tracing::info_span!("reconcile").in_scope(|| {});
             }
             assert!(begun.elapsed() < Duration::from_secs(3), "{endpoint}: work took {:?}", begun.elapsed());
             let ending = Instant::now();

@@ -120,7 +120,7 @@ impl Want {
 /// Everything that is wrong with an object that was `api_version` and `key` before it was changed.
 pub(super) fn check(object: &Object, api_version: &str, key: &ObjectKey) -> Vec<Misfit> {
     let mut found = identity(object, api_version, key);
-    // Definitions are text, and most of what there is; nobody but their authors changes more than their head.
+    // CRDs are text, and most of what there is; nobody but their authors changes more than their head.
     if !object.is_crd() && found.is_empty() {
         let value = object.value();
         check_rows(ANY, &value, &Path::Root, &mut found);
