@@ -28,7 +28,8 @@ pub fn canonical(value: &Value, kind: Kind) -> Value {
         Value::String(text) => match held(text) {
             Some(mut inner) => {
                 hide_templates(&mut inner);
-                json!({ "~": canonical(&inner, kind) })
+                // A typed serializer leaves what a string holds as it is.
+                json!({ "~": canonical(&inner, Kind::Manifest) })
             }
             None => value.clone(),
         },
