@@ -1,6 +1,6 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds role bench build
+.PHONY: help demo test check crds role goldens bench build
 
 # One static file: the image needs nothing else.
 BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static -C relocation-model=static
@@ -39,6 +39,10 @@ crds: ## write the CRD from the Rust types
 
 role: ## write the ClusterRole from what the charts render
 	cargo run --locked --quiet -- role > $(ROLE).new && mv $(ROLE).new $(ROLE)
+
+goldens: ## write what tests/parity and tests/crds expect, where it is what RECORDED=FOLDER has of release 1.17.8
+	@test -d "$(RECORDED)" || { echo "usage: make goldens RECORDED=FOLDER (CONTRIBUTING.md, Goldens)"; exit 1; }
+	RECORDED="$(abspath $(RECORDED))" cargo test --locked --quiet --no-fail-fast --test parity --test crds -- --ignored --show-output
 
 bench: build ## speed and memory of manifest generate, and of the idle operator
 	cargo bench --locked --profile dev --bench bench

@@ -1,25 +1,28 @@
 //! The definitions of the Istio kinds say what those of release 1.17.8 say.
 //!
-//! A definition is flattened to facts: every path of every version with its type and rules, columns, names, labels. What is
-//! compared is their digest (`crds/facts.sha256`), so that descriptions and layout are ours, and nothing else is. Where the
-//! facts themselves lie beside the repository, a difference is shown path by path.
+//! A definition is flattened to facts: every path of every version with its type and rules, columns, names, labels. They are
+//! compared with those in `crds/facts`, so that descriptions and layout are ours, and nothing else is. `make goldens` writes
+//! the facts of our definitions where those of release 1.17.8 are the same.
 //!
 //! `crds/good` has objects that a server with the definitions accepts, `crds/bad` such that it refuses, each with
 //! `# refused: <words of the error>` as its first line.
 
 // Functions beside the tests may fail as tests do.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use helm_template::yaml::{Duplicates, parse_documents, parse_strict};
+#[path = "parity/differences.rs"]
+mod differences;
+
+use differences::differences;
+use helm_template::yaml::{Duplicates, parse_documents, parse_strict, to_string_pretty};
 use istio_operator::object::Object;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What every digest is named by: definition, and version or `-` for what all versions share.
-type Part = (String, String);
+/// Where the expected facts are.
+const FACTS: &str = "tests/crds/facts";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -67,112 +70,136 @@ fn flatten(schema: &Value, path: &str, facts: &mut Map<String, Value>) {
     facts.insert(path.into(), if rules.is_empty() { kind } else { json!([kind, rules]) });
 }
 
-/// The facts of a definition by version, and under `-` those that all versions share.
-fn facts_of_definition(definition: &Value) -> BTreeMap<String, Value> {
+/// The facts of a definition.
+fn facts_of(definition: &Value) -> Value {
     let (metadata, spec) = (&definition["metadata"], &definition["spec"]);
-    let shared = json!({
-        "annotations": metadata["annotations"], "labels": metadata["labels"],
-        "group": spec["group"], "names": spec["names"], "scope": spec["scope"],
-    });
-    let mut facts = BTreeMap::from([("-".to_owned(), shared)]);
+    let mut versions = Map::new();
     for version in spec["versions"].as_array().unwrap() {
         let mut schema = Map::new();
         flatten(&version["schema"]["openAPIV3Schema"], "", &mut schema);
         let columns = version.get("additionalPrinterColumns").cloned().unwrap_or_else(|| json!([]));
-        let found = json!({
+        let facts = json!({
             "columns": columns, "schema": schema,
             "served": version["served"], "storage": version["storage"], "subresources": version["subresources"],
         });
-        facts.insert(version["name"].as_str().unwrap().into(), found);
+        versions.insert(version["name"].as_str().unwrap().into(), facts);
     }
-    facts
+    json!({
+        "annotations": metadata["annotations"], "labels": metadata["labels"],
+        "group": spec["group"], "names": spec["names"], "scope": spec["scope"], "versions": versions,
+    })
 }
 
-/// The same from a file of recorded facts.
-fn facts_of_record(record: &Value) -> BTreeMap<String, Value> {
-    let mut shared = record.as_object().unwrap().clone();
-    let versions = shared.remove("versions").unwrap();
-    let mut facts = BTreeMap::from([("-".to_owned(), Value::Object(shared))]);
-    facts.extend(versions.as_object().unwrap().clone());
-    facts
-}
-
-/// JSON text with sorted keys and no blanks, whatever order the maps are kept in.
-fn canonical(value: &Value) -> String {
-    match value {
-        Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map.iter().collect();
-            let fields: Vec<_> = sorted.into_iter().map(|(k, v)| format!("{}:{}", json!(k), canonical(v))).collect();
-            format!("{{{}}}", fields.join(","))
+/// Text of facts: what a version has as an earlier one has it stands there only.
+fn to_text(facts: &Value) -> String {
+    let mut shorter = facts.clone();
+    let mut seen: Vec<(String, Value)> = Vec::new();
+    for (name, version) in shorter["versions"].as_object_mut().unwrap() {
+        for part in ["columns", "schema"] {
+            match seen.iter().find(|(_, other)| *other == version[part]) {
+                Some((first, _)) => version[part] = json!(format!("as {first}")),
+                None => seen.push((name.clone(), version[part].clone())),
+            }
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        scalar => scalar.to_string(),
     }
+    let text = to_string_pretty(&shorter).unwrap();
+    assert_eq!(from_text(&text), *facts);
+    text
 }
 
-fn digest(facts: &Value) -> String {
-    Sha256::digest(canonical(facts)).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-}
-
-/// Lines of `definition<TAB>version<TAB>digest`.
-fn recorded_digests() -> BTreeMap<Part, String> {
-    include_str!("crds/facts.sha256")
-        .lines()
-        .map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
-            [name, version, digest] => ((name.into(), version.into()), digest.into()),
-            _ => panic!("facts.sha256: {line:?} has not three columns"),
-        })
-        .collect()
-}
-
-/// Paths at which two trees of facts differ, one line for each.
-fn differences(at: &str, want: &Value, got: &Value) -> Vec<String> {
-    match (want, got) {
-        (Value::Object(a), Value::Object(b)) => a
-            .keys()
-            .chain(b.keys())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .flat_map(|key| differences(&format!("{at} {key}"), &want[key.as_str()], &got[key.as_str()]))
-            .collect(),
-        _ if want == got => Vec::new(),
-        _ => vec![format!("{at}: release {want}, here {got}")],
+/// The facts of a text of [`to_text`].
+fn from_text(text: &str) -> Value {
+    let mut facts = parse_strict(text).unwrap();
+    let versions = facts["versions"].clone();
+    for version in facts["versions"].as_object_mut().unwrap().values_mut() {
+        for part in ["columns", "schema"] {
+            if let Some(first) = version[part].as_str().and_then(|text| text.strip_prefix("as ")) {
+                version[part] = versions[first][part].clone();
+            }
+        }
     }
+    facts
 }
 
-/// Differences to the facts themselves, where they lie beside the repository.
-fn explain(name: &str, version: &str, got: &Value) -> String {
-    let record: PathBuf = root().join("../shared/crds-1.17.8").join(format!("{name}.json"));
-    let Ok(text) = fs::read_to_string(record) else {
-        return String::new();
+/// Where the facts of a definition are not those expected, with the definition's file; nothing where they are.
+fn mismatch(name: &str, expected: Option<&Value>, facts: &Value) -> Option<String> {
+    let places = match expected {
+        Some(expected) => differences(expected, facts),
+        None => vec!["there are no facts of it".to_owned()],
     };
-    let record: Value = serde_json::from_str(&text).unwrap();
-    let want = facts_of_record(&record).remove(version).unwrap_or(Value::Null);
-    differences("", &want, got).iter().map(|line| format!("\n   {line}")).collect::<Vec<_>>().concat()
+    (!places.is_empty()).then(|| format!("\n  charts/base/crds/{name}.yaml\n    {}", places.join("\n    ")))
 }
 
 #[test]
 fn the_definitions_say_what_release_1_17_8_says() {
-    let mut recorded = recorded_digests();
-    let mut wrong = Vec::new();
+    let mut texts = files(FACTS, "yaml");
+    let mut wrong = String::new();
     for (name, definition) in definitions() {
-        for (version, facts) in facts_of_definition(&definition) {
-            let found = digest(&facts);
-            let want = recorded.remove(&(name.clone(), version.clone()));
-            if want.as_ref() != Some(&found) {
-                let want = want.as_deref().unwrap_or("nothing");
-                wrong.push(format!("{name}\t{version}\t{found}, not {want}{}", explain(&name, &version, &facts)));
-            }
-        }
+        let expected = texts.remove(&name);
+        wrong.extend(mismatch(&name, expected.map(|text| from_text(&text)).as_ref(), &facts_of(&definition)));
     }
-    wrong.extend(recorded.into_keys().map(|(name, version)| format!("{name}\t{version}: missing")));
-    assert!(wrong.is_empty(), "definitions that differ from release 1.17.8:\n{}", wrong.join("\n"));
+    wrong.extend(texts.into_keys().map(|name| format!("\n  charts/base/crds/{name}.yaml is missing")));
+    assert!(
+        wrong.is_empty(),
+        "definitions that differ from release 1.17.8 ({FACTS}), as `path: expected -> got`:{wrong}\n\
+         if release 1.17.8 says the same as here: make goldens RECORDED=FOLDER (CONTRIBUTING.md, Goldens)"
+    );
 }
 
 #[test]
-fn a_changed_type_rule_or_column_changes_the_digest_and_a_description_does_not() {
+fn the_expected_facts_are_written_as_make_goldens_writes_them() {
+    for (name, text) in files(FACTS, "yaml") {
+        assert!(to_text(&from_text(&text)) == text, "{FACTS}/{name}.yaml");
+    }
+}
+
+/// The facts in a folder of definitions, as YAML, or of facts, as JSON.
+fn recorded_facts(folder: &Path) -> BTreeMap<String, Value> {
+    let mut recorded = BTreeMap::new();
+    for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let text = fs::read_to_string(&file).unwrap();
+        for document in parse_documents(&text, Duplicates::Refuse).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+        {
+            let value = document.value;
+            if value["kind"] != json!("CustomResourceDefinition") {
+                recorded.insert(file.file_stem().unwrap().to_str().unwrap().to_owned(), value);
+            } else if value["spec"]["group"] != json!("install.istio.io") {
+                recorded.insert(value["metadata"]["name"].as_str().unwrap().to_owned(), facts_of(&value));
+            }
+        }
+    }
+    recorded
+}
+
+#[test]
+#[ignore = "writes files: `make goldens`"]
+fn facts_are_written_where_the_recorded_definitions_say_what_ours_say() {
+    let folder =
+        PathBuf::from(std::env::var_os("RECORDED").expect("RECORDED is what `make goldens` was given")).join("crds");
+    if !folder.is_dir() {
+        println!("crds: {} is no folder: the facts stay as they are", folder.display());
+        return;
+    }
+    let recorded = recorded_facts(&folder);
+    let (definitions, mut wrong) = (definitions(), String::new());
+    for file in files(FACTS, "yaml").into_keys().filter(|name| !definitions.contains_key(name)) {
+        fs::remove_file(root().join(FACTS).join(file + ".yaml")).unwrap();
+    }
+    for (name, definition) in &definitions {
+        let facts = facts_of(definition);
+        match mismatch(name, recorded.get(name), &facts) {
+            Some(difference) => wrong += &difference,
+            None => fs::write(root().join(FACTS).join(format!("{name}.yaml")), to_text(&facts)).unwrap(),
+        }
+    }
+    assert!(wrong.is_empty(), "definitions that are not what was recorded, whose facts stay as they are:{wrong}");
+    println!("crds: all {} definitions are equal to what was recorded; their facts are written", definitions.len());
+}
+
+#[test]
+fn a_changed_type_rule_or_column_changes_the_facts_and_a_description_does_not() {
     let definition = definitions().remove("virtualservices.networking.istio.io").unwrap();
-    let of = |definition: &Value| digest(&facts_of_definition(definition)["v1beta1"]);
+    let of = |definition: &Value| facts_of(definition)["versions"]["v1beta1"].clone();
     let spec = "/spec/versions/1/schema/openAPIV3Schema/properties/spec";
     let with = |path: &str, value: Value| {
         let mut changed = definition.clone();

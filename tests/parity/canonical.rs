@@ -1,11 +1,12 @@
 //! The form in which objects are compared: by meaning.
 //!
 //! A null counts as absent; YAML or JSON held in a string (the mesh configuration, the injector's values, filters) counts as
-//! what it says; a built-in injection template counts by its name only, since injection has cases of its own.
+//! what it says, and is `{"~": what it says}`; a built-in injection template counts by its name only, since injection has
+//! cases of its own.
 
+use helm_template::yaml::{parse, to_string_pretty};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 
 /// What is compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,8 @@ pub fn canonical(value: &Value, kind: Kind) -> Value {
         Value::String(text) => match held(text) {
             Some(mut inner) => {
                 hide_templates(&mut inner);
-                json!({ "~": canonical(&inner, kind) })
+                // A typed serializer leaves what a string holds as it is.
+                json!({ "~": canonical(&inner, Kind::Manifest) })
             }
             None => value.clone(),
         },
@@ -52,7 +54,7 @@ fn held(text: &str) -> Option<Value> {
     if !text.starts_with(['{', '[']) && !text.contains('\n') {
         return None;
     }
-    let value = serde_json::from_str(text).ok().or_else(|| helm_template::yaml::parse(text).ok())?;
+    let value = serde_json::from_str(text).ok().or_else(|| parse(text).ok())?;
     (value.is_object() || value.is_array()).then_some(value)
 }
 
@@ -63,44 +65,34 @@ fn hide_templates(config: &mut Value) {
         if BUILT_IN_TEMPLATES.contains(&name.as_str()) {
             *text = json!("built in");
         } else if !given.starts_with("sha256:") {
-            *text = json!(format!("sha256:{}", hex(given.as_bytes(), 32)));
+            *text = json!(format!("sha256:{}", sha256(given)));
         }
     }
 }
 
-/// The digest of a canonical form.
-pub fn digest(value: &Value) -> String {
-    hex(value.to_string().as_bytes(), 8)
+fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-fn hex(bytes: &[u8], length: usize) -> String {
-    Sha256::digest(bytes).iter().take(length).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-/// Where two canonical forms differ, a line for each path.
-pub fn differences(wanted: &Value, got: &Value) -> String {
-    let mut text = String::new();
-    compare(wanted, got, "", &mut text);
+/// A canonical form as YAML text whose canonical form it is: what a string holds stands in it as YAML.
+pub fn to_text(form: &Value, kind: Kind) -> String {
+    let text = to_string_pretty(&readable(form)).unwrap();
+    assert!(canonical(&parse(&text).unwrap(), kind) == *form, "it reads differently from what it is:\n{text}");
     text
 }
 
-fn compare(wanted: &Value, got: &Value, path: &str, text: &mut String) {
-    match (wanted, got) {
-        (Value::Object(a), Value::Object(b)) => {
-            for key in a.keys().chain(b.keys().filter(|k| !a.contains_key(*k))) {
-                let of = |m: &Map<String, Value>| m.get(key).cloned().unwrap_or_default();
-                compare(&of(a), &of(b), &format!("{path}.{key}"), text);
+fn readable(form: &Value) -> Value {
+    match form {
+        Value::Object(map) => match map.get("~") {
+            Some(inner) => {
+                let inner = readable(inner);
+                // One line would be taken for plain text unless it is JSON.
+                let yaml = to_string_pretty(&inner).filter(|yaml| yaml.trim().contains('\n'));
+                yaml.unwrap_or_else(|| inner.to_string()).into()
             }
-        }
-        (Value::Array(a), Value::Array(b)) => {
-            for i in 0..a.len().max(b.len()) {
-                let of = |l: &[Value]| l.get(i).cloned().unwrap_or_default();
-                compare(&of(a), &of(b), &format!("{path}[{i}]"), text);
-            }
-        }
-        _ if wanted != got => {
-            let _ = writeln!(text, "  {path}\n    want {wanted:.300}\n    got  {got:.300}");
-        }
-        _ => {}
+            None => map.iter().map(|(key, value)| (key.clone(), readable(value))).collect::<Map<_, _>>().into(),
+        },
+        Value::Array(items) => items.iter().map(readable).collect(),
+        scalar => scalar.clone(),
     }
 }
