@@ -89,7 +89,8 @@ pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
 
 /// A text with another head. What has become an object is YAML.
 fn read(head: &Value, yaml: &str) -> Value {
-    let mut value = yaml::parse(yaml).unwrap_or_default();
+    // Without its body the API server refuses it; an empty object must never stand for one that cannot be read.
+    let mut value = yaml::parse(yaml).unwrap_or_else(|_| head.clone());
     if let (Some(all), Some(head)) = (value.as_object_mut(), head.as_object()) {
         all.extend(head.iter().map(|(key, value)| (key.clone(), value.clone())));
     }
