@@ -170,7 +170,7 @@ fn the_definitions_say_what_release_1_17_8_says() {
 }
 
 #[test]
-fn a_changed_type_rule_or_column_changes_the_digest_and_a_description_does_not() {
+fn a_type_rule_or_column_changes_the_digest_and_a_description_does_not() {
     let definition = definitions().remove("virtualservices.networking.istio.io").unwrap();
     let of = |definition: &Value| digest(&facts_of_definition(definition)["v1beta1"]);
     let spec = "/spec/versions/1/schema/openAPIV3Schema/properties/spec";
