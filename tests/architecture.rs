@@ -1,10 +1,19 @@
-//! The order of modules that the crate's documentation promises, and the size of files.
+//! What `src/lib.rs` and `CONTRIBUTING.md` promise of the code's form: the order of modules, what the pure ones leave alone, and
+//! sizes.
 
 // Functions beside the tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "architecture/imports.rs"]
+mod imports;
+#[path = "architecture/source.rs"]
+mod source;
+
+use imports::{Module, circles, imports, module_of, paths};
+use source::{Function, Source, blank, sources, words};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A module imports only from itself and from those before it.
 const ORDER: &[&str] = &[
@@ -29,134 +38,189 @@ const ORDER: &[&str] = &[
 /// Crates that talk, wait or spawn, which nothing before `cluster` may use.
 const TALKING: &[&str] = &["tokio", "tokio_util", "futures", "kube", "hyper", "hyper_util"];
 
+/// What else is of the machine, of the moment, or of another process.
+const IMPURE: &[&str] = &[
+    "std::env",
+    "std::fs",
+    "std::io::stdin",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::ToSocketAddrs",
+    "std::net::UdpSocket",
+    "std::os",
+    "std::process",
+    "std::thread::sleep",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "jiff::Timestamp::now",
+    "jiff::Zoned::now",
+];
+/// The same, by the ends of paths that say enough where the beginning is imported.
+const IMPURE_ENDS: &[&str] =
+    &["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now", "File::open", "File::create", "thread::sleep"];
+/// The same, of a path.
+const IMPURE_CALLS: &[&str] = &[".exists()", ".is_dir()", ".is_file()", ".read_dir()", ".canonicalize()"];
+
+/// Pure files that read files all the same. Release packages are read from folders; a profile may be a file, and is to be read
+/// by whoever reads the spec.
+const READS_FILES: &[&str] = &["src/release/", "src/spec/resolve/profile.rs"];
+
 const LONGEST_FILE: usize = 600;
+const LONGEST_FUNCTION: usize = 60;
+const LONGEST_TEST: usize = 120;
+const LONGEST_NAME_OF_A_TEST: usize = 70;
 
-fn rust_files(folder: &str) -> Vec<PathBuf> {
-    let mut open = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
-    let mut found = vec![];
-    while let Some(dir) = open.pop() {
-        for entry in fs::read_dir(dir).unwrap() {
-            let path = entry.unwrap().path();
-            match path.extension() {
-                _ if path.is_dir() => open.push(path),
-                Some(extension) if extension == "rs" => found.push(path),
-                _ => {}
-            }
-        }
-    }
-    found.sort();
-    found
+/// Functions that are too long still. One that is not any more goes from here.
+const TOO_LONG: &[&str] = &["src/api/component.rs facts", "src/controller/mod.rs run", "src/controller/mod.rs work"];
+
+/// Tests whose names are too long still. One that is not any more goes from here.
+const NAMED_TOO_LONG: &[&str] = &[
+    "src/controller/claims.rs the_resource_with_the_longer_name_has_a_record_name_that_two_would_have",
+    "src/controller/claims.rs those_who_share_an_object_hear_when_it_is_claimed_and_when_it_is_given_up",
+    "src/controller/fights.rs a_field_that_is_changed_back_again_and_again_is_repaired_at_a_slow_pace",
+    "src/controller/rbac.rs the_role_allows_to_install_and_to_grant_and_never_to_escalate_or_to_delete_definitions",
+    "src/controller/record.rs a_record_is_named_after_its_resource_and_revision_and_is_to_be_left_alone",
+    "src/controller/statuses.rs a_status_that_somebody_else_wrote_is_noticed_whenever_the_watch_shows_it",
+    "src/controller/usage/unused.rs a_revision_goes_when_it_has_been_unused_for_long_enough_and_never_before",
+    "src/controller/usage/watch.rs a_resources_own_gateways_are_no_users_of_its_revision_and_those_of_others_are",
+    "src/controller/usage/watch.rs a_revision_is_used_by_pods_and_by_namespaces_that_point_to_it_or_to_a_tag_of_it",
+    "src/install/apply/drift.rs a_zero_that_the_api_server_does_not_store_is_no_difference_unless_it_was_taken_away",
+];
+
+/// Modules that use each other in a circle still: they may only become fewer.
+const CIRCLES: &[&str] = &[
+    "cli cli::inject cli::manifest cli::profile cli::run",
+    "cluster cluster::discovery",
+    "controller controller::bring controller::cleanup controller::cleanup::guard controller::cleanup::pace \
+     controller::cleanup::remains controller::downgrade controller::events controller::held \
+     controller::install controller::memory controller::preview controller::prune controller::reconcile \
+     controller::report controller::tags controller::usage controller::usage::asked controller::usage::unused \
+     controller::usage::watch controller::wave controller::webhooks",
+    "controller::claims controller::index controller::known",
+    "inject inject::annotations inject::functions inject::installation inject::metrics inject::overrides \
+     inject::probes inject::template",
+    "release release::embedded",
+    "render::overlay render::overlay::k8s render::overlay::patches render::overlay::ports",
+    "render::overlay::checks render::overlay::checks::relations render::overlay::checks::table",
+    "spec::resolve spec::resolve::components spec::resolve::enablement spec::resolve::profile \
+     spec::resolve::texts spec::resolve::translate spec::resolve::validate spec::resolve::validate::gateways \
+     spec::resolve::validate::leaf spec::resolve::validate::mesh spec::resolve::validate::usage \
+     spec::resolve::values",
+    "tree::strategic tree::strategic::named",
+];
+
+const EVERYTHING: &[&str] = &["src", "tests", "crates"];
+
+fn text_of(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The top-level module of a file; `None` for the crate's roots.
-fn module_of(path: &Path) -> Option<String> {
-    let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
-    let first = Path::new(below.iter().next().unwrap()).file_stem().unwrap().to_string_lossy().into_owned();
-    (!["lib", "main"].contains(&first.as_str())).then_some(first)
+fn assert_none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-fn rank(module: &str) -> Option<usize> {
-    ORDER.iter().position(|m| *m == module)
+fn rank(module: &[String]) -> Option<usize> {
+    ORDER.iter().position(|m| Some(*m) == module.first().map(String::as_str))
 }
 
-/// The text with comments blanked, line by line; links of documentation may point anywhere.
-fn without_comments(text: &str) -> String {
-    text.lines().map(|l| if l.trim_start().starts_with("//") { "" } else { l }).collect::<Vec<_>>().join("\n")
+/// The files before `cluster`.
+fn pure_sources() -> Vec<Source> {
+    let cluster = ORDER.iter().position(|module| *module == "cluster");
+    let is_pure = |source: &Source| module_of(&source.path).and_then(|module| rank(&module)) < cluster;
+    let all = sources(&["src"]).into_iter().filter(|source| module_of(&source.path).is_some_and(|m| !m.is_empty()));
+    all.filter(is_pure).collect()
 }
 
-/// Line numbers and first names of all paths below `prefix`, also of `prefix{a, b::c}`.
-fn paths_below(text: &str, prefix: &str) -> Vec<(usize, String)> {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
-    let mut found = vec![];
-    for (at, _) in text.match_indices(prefix).filter(|(at, _)| !text[..*at].ends_with(is_name)) {
-        let line = text[..at].lines().count();
-        let rest = &text[at + prefix.len()..];
-        let names = match rest.strip_prefix('{') {
-            None => vec![rest],
-            Some(group) => first_level(group),
-        };
-        for name in names {
-            let name: String = name.trim_start().chars().take_while(|c| is_name(*c)).collect();
-            found.push((line, name));
-        }
-    }
-    found
-}
-
-/// The items of a group up to its closing brace, those of inner groups left out.
-fn first_level(group: &str) -> Vec<&str> {
-    let (mut depth, mut begin, mut items) = (0, 0, vec![]);
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                items.push(&group[begin..at]);
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                items.push(&group[begin..at]);
-                begin = at + 1;
-            }
-            _ => {}
-        }
-    }
-    items
+#[test]
+fn every_module_has_its_place_in_the_order() {
+    let files = sources(&["src"]);
+    let modules: BTreeSet<_> = files.iter().filter_map(|file| module_of(&file.path)?.first().cloned()).collect();
+    assert_eq!(modules, ORDER.iter().map(|module| (*module).to_owned()).collect());
 }
 
 #[test]
 fn modules_import_only_from_those_to_their_left() {
-    let mut wrong = vec![];
-    for path in rust_files("src") {
-        let Some(module) = module_of(&path) else { continue };
-        let Some(own) = rank(&module) else {
-            wrong.push(format!(
-                "{}: give `{module}` a place in ORDER and in the documentation of src/lib.rs",
-                path.display()
-            ));
-            continue;
-        };
-        let text = without_comments(&fs::read_to_string(&path).unwrap());
-        for (line, name) in paths_below(&text, "crate::") {
-            if rank(&name).is_some_and(|other| other > own) {
-                wrong.push(format!("{}:{line}: `{module}` must not import from `{name}`", path.display()));
-            }
+    let against = |import: &imports::Import| rank(&import.to) > rank(&import.from) && rank(&import.from).is_some();
+    let all = imports(&sources(&["src"]));
+    assert!(all.len() > 300, "{} imports are too few to be all", all.len());
+    let wrong = all.iter().filter(|import| against(import));
+    let wrong: Vec<_> =
+        wrong.map(|i| format!("{}:{}: must not import from {}", i.path, i.line, named(&i.to))).collect();
+    assert_none(&wrong);
+}
+
+#[test]
+fn no_modules_use_each_other_in_a_new_circle() {
+    let found = circles(&imports(&sources(&["src"])));
+    let found: Vec<BTreeSet<String>> = found.iter().map(|circle| circle.iter().map(|m| named(m)).collect()).collect();
+    let known: Vec<BTreeSet<String>> =
+        CIRCLES.iter().map(|circle| circle.split_whitespace().map(str::to_owned).collect()).collect();
+    let new: Vec<_> = found.iter().filter(|circle| !known.iter().any(|known| circle.is_subset(known))).collect();
+    assert!(new.is_empty(), "not in CIRCLES: {new:#?}");
+    let gone: Vec<_> = known.iter().filter(|known| !found.iter().any(|circle| circle.is_subset(known))).collect();
+    assert!(gone.is_empty(), "no circle any more, so no more in CIRCLES: {gone:#?}");
+}
+
+fn named(module: &[String]) -> String {
+    if module.is_empty() { "the crate's root".to_owned() } else { module.join("::") }
+}
+
+/// Where one of the paths is used: as it stands, through a group, or by its last name.
+fn uses_of(code: &str, forbidden: &[&str]) -> Vec<(usize, String)> {
+    let mut found = vec![];
+    for root in forbidden.iter().filter_map(|path| path.split("::").next()).collect::<BTreeSet<_>>() {
+        for at in words(code, &format!("{root}::")).into_iter().filter(|at| !code[..*at].ends_with("::")) {
+            let used = paths(&code[at..]).0.into_iter().map(|names| names.join("::") + "::");
+            let is_one = |path: &String| forbidden.iter().any(|f| path.starts_with(&format!("{f}::")));
+            found.extend(used.filter(is_one).map(|path| (at, path.trim_end_matches("::").to_owned())));
         }
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    found
 }
 
 #[test]
 fn nothing_before_the_cluster_talks_or_waits() {
+    for source in pure_sources() {
+        let code = source.without_tests();
+        let wrong = uses_of(&code, TALKING).into_iter();
+        assert_none(
+            &wrong.map(|(at, what)| format!("{}:{}: {what}", source.path, source.line(at))).collect::<Vec<_>>(),
+        );
+    }
+}
+
+#[test]
+fn nothing_before_the_cluster_reads_files_variables_or_clocks() {
     let mut wrong = vec![];
-    for path in rust_files("src") {
-        if module_of(&path).and_then(|m| rank(&m)).is_none_or(|own| own >= rank("cluster").unwrap()) {
-            continue;
-        }
-        let text = without_comments(&fs::read_to_string(&path).unwrap());
-        for name in TALKING {
-            let uses = paths_below(&text, &format!("{name}::"));
-            wrong.extend(uses.iter().map(|(line, _)| format!("{}:{line}: uses {name}", path.display())));
+    let mut reads_files = BTreeSet::new();
+    for source in pure_sources() {
+        let code = source.without_tests();
+        let calls = IMPURE_CALLS.iter().flat_map(|call| code.match_indices(call));
+        let ends = IMPURE_ENDS.iter().flat_map(|end| words(&code, end).into_iter().map(move |at| (at, *end)));
+        let found = uses_of(&code, IMPURE).into_iter();
+        for (at, what) in found.chain(calls.chain(ends).map(|(at, what)| (at, what.to_owned()))) {
+            match READS_FILES.iter().find(|path| source.path.starts_with(**path)) {
+                Some(known) if what.starts_with("std::fs") => drop(reads_files.insert(*known)),
+                _ => wrong.push(format!("{}:{}: {what}", source.path, source.line(at))),
+            }
         }
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert_none(&wrong);
+    assert_eq!(reads_files, READS_FILES.iter().copied().collect(), "who reads no files any more is no exception");
 }
 
 #[test]
 fn the_documentation_names_the_modules_in_this_order() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let text = text_of("src/lib.rs");
     let docs: String = text.lines().filter_map(|l| l.strip_prefix("//!")).collect();
     let list = docs.split_once("Modules import only").expect("no order in the documentation").1;
-    let named: Vec<&str> = list.split('`').skip(1).step_by(2).filter(|n| rank(n).is_some()).collect();
-    let shown: Vec<&str> = ORDER.iter().copied().filter(|m| named.contains(m)).collect();
-    assert_eq!(named, shown);
-    let silent: Vec<_> = ORDER.iter().filter(|m| !named.contains(m)).collect();
-    assert!(silent.is_empty(), "src/lib.rs does not place {silent:?}");
+    let named: Vec<&str> = list.split('`').skip(1).step_by(2).filter(|n| ORDER.contains(n)).collect();
+    assert_eq!(named, ORDER);
 }
 
 /// The rows of a document's tables that end in a test, those of the heading left out.
 fn rows_with_tests(document: &str, from: &str) -> Vec<String> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
+    let text = text_of(document);
     let (_, section) = text.split_once(from).expect("no such section");
     let section = section.split("\n## ").next().unwrap();
     section.lines().filter(|line| line.starts_with("| ")).skip(1).map(str::to_owned).collect()
@@ -164,16 +228,16 @@ fn rows_with_tests(document: &str, from: &str) -> Vec<String> {
 
 #[test]
 fn every_complaint_and_every_promise_names_tests_that_there_are() {
-    let files = ["src", "tests", "crates"].into_iter().flat_map(rust_files);
-    let code: String = files.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let files = sources(EVERYTHING);
+    let tests: BTreeSet<_> = files.iter().flat_map(Source::functions).map(|f| f.name).collect();
     for (document, from) in [("docs/complaints.md", "# "), ("docs/safety.md", "## Promises")] {
         let rows = rows_with_tests(document, from);
         assert!(rows.len() > 20, "{document}");
         for row in rows {
-            let tests: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
-            assert!(!tests.is_empty(), "{row}");
-            for test in tests.into_iter().filter(|test| !test.starts_with("bench ")) {
-                assert!(code.contains(&format!("fn {test}(")), "there is no {test}");
+            let named: Vec<&str> = row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect();
+            assert!(!named.is_empty(), "{row}");
+            for test in named.into_iter().filter(|test| !test.starts_with("bench ")) {
+                assert!(tests.contains(test), "{document}: there is no test {test}");
             }
         }
     }
@@ -181,18 +245,78 @@ fn every_complaint_and_every_promise_names_tests_that_there_are() {
 
 #[test]
 fn no_file_is_too_long_to_read() {
-    let files = ["src", "tests", "crates"].into_iter().flat_map(rust_files);
-    let long: Vec<_> = files
-        .map(|path| (fs::read_to_string(&path).unwrap().lines().count(), path))
-        .filter(|(lines, _)| *lines > LONGEST_FILE)
-        .collect();
+    let long = sources(EVERYTHING).into_iter().map(|source| (source.code.lines().count(), source.path));
+    let long: Vec<_> = long.filter(|(lines, _)| *lines > LONGEST_FILE).collect();
     assert!(long.is_empty(), "more than {LONGEST_FILE} lines: {long:#?}");
 }
 
+/// All functions that are wrong in some way, each with its place.
+fn functions(is_wrong: impl Fn(&Function) -> bool) -> Vec<(String, String)> {
+    let files = sources(EVERYTHING);
+    let of_file = |source: &Source| {
+        let wrong = source.functions().into_iter().filter(&is_wrong);
+        let told = |f: Function| {
+            let text = format!("{}:{}: {} has {} lines", source.path, f.line, f.name, f.lines);
+            (format!("{} {}", source.path, f.name), text)
+        };
+        wrong.map(told).collect::<Vec<_>>()
+    };
+    files.iter().flat_map(of_file).collect()
+}
+
+fn assert_known(wrong: &[(String, String)], known: &[&str]) {
+    let new = wrong.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    assert_none(&new.map(|(_, told)| told.clone()).collect::<Vec<_>>());
+    let gone: Vec<_> = known.iter().filter(|known| !wrong.iter().any(|(name, _)| name == *known)).collect();
+    assert!(gone.is_empty(), "not wrong any more, so to be known no more: {gone:?}");
+}
+
 #[test]
-fn groups_of_imports_are_read_to_their_end() {
-    let text = "use crate::{\n    a::{b, c},\n    d,\n};\nfn f() { crate::e::g(); my_crate::h(); }\n// x";
-    let found = paths_below(&without_comments(text), "crate::");
-    let found: Vec<_> = found.iter().map(|(line, name)| (*line, name.as_str())).collect();
-    assert_eq!(found, [(1, "a"), (1, "d"), (1, ""), (5, "e")]);
+fn no_function_is_too_long_to_read() {
+    let limit = |f: &Function| if f.is_for_tests { LONGEST_TEST } else { LONGEST_FUNCTION };
+    assert_known(&functions(|f| f.lines > limit(f)), TOO_LONG);
+}
+
+#[test]
+fn the_name_of_a_test_fits_on_a_line() {
+    assert_known(&functions(|f| f.is_test && f.name.chars().count() > LONGEST_NAME_OF_A_TEST), NAMED_TOO_LONG);
+}
+
+#[test]
+fn comments_and_texts_are_no_code() {
+    let text = r##"let a = "fn { \" }"; // fn x() {
+let (b, c) = ('{', '\''); /* /* } */ { */ let d: &'a str = r#"" } "#;
+#[test]
+fn one(x: [u8; 2]) { if x == b"}" { two::<'{'>() } }
+trait T { fn three(); }"##;
+    let source = Source { path: "src/a.rs".into(), code: blank(text) };
+    assert_eq!(source.code.matches(['{', '}']).count(), 6, "{}", source.code);
+    let found: Vec<_> = source.functions().into_iter().map(|f| (f.name, f.line, f.lines, f.is_test)).collect();
+    assert_eq!(found, [("one".to_owned(), 4, 1, true)]);
+}
+
+#[test]
+fn the_imports_of_a_file_are_read_to_their_end() {
+    let file = |path: &str, code: &str| Source { path: path.into(), code: blank(code) };
+    let imports = imports(&[
+        file("src/lib.rs", "pub mod a; pub mod b; pub mod c;"),
+        file("src/a/mod.rs", "mod x;\npub use x::X;\npub mod y;\npub struct A;"),
+        file("src/a/x.rs", "use super::{A, y::{Y as Z, Q}};"),
+        file("src/a/y.rs", "// use crate::c::C;\nfn f() { crate::b::f() }"),
+        file("src/b.rs", "use crate::{\n    a::X,\n    c,\n};\n#[cfg(test)]\nmod tests {\n use crate::a::A;\n}"),
+        file("src/c.rs", "fn g() -> my_crate::a::A { std::mem::take(super::b::B) }"),
+    ]);
+    let found: Vec<_> = imports.iter().map(|i| format!("{} {}", named(&i.from), named(&i.to))).collect();
+    assert_eq!(found, ["a::x a", "a::x a::y", "a::y b", "b a::x", "b c", "c b"]);
+    let circles: Vec<Vec<Module>> = circles(&imports).into_iter().map(|circle| circle.into_iter().collect()).collect();
+    let [circle] = &circles[..] else { panic!("{circles:?}") };
+    assert_eq!(circle.iter().map(|m| named(m)).collect::<Vec<_>>(), ["a::x", "a::y", "b", "c"]);
+}
+
+#[test]
+fn paths_are_found_by_whatever_way_they_are_imported() {
+    let code =
+        "use std::{fmt, fs};\nuse std::io::{self, stdin};\nlet x = std::env::var(a);\nmy_std::fs::x(std::net::IpAddr);";
+    let found: Vec<_> = uses_of(code, IMPURE).into_iter().map(|(_, path)| path).collect();
+    assert_eq!(found, ["std::fs", "std::io::stdin", "std::env::var"]);
 }

@@ -142,7 +142,7 @@ fn every_problem_of_a_file_is_named_with_its_line_and_nothing_is_printed() {
 }
 
 #[test]
-fn problems_of_values_and_mesh_configuration_are_named_with_their_file_or_flag() {
+fn problems_of_values_and_mesh_config_are_named_with_file_or_flag() {
     let input = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec:\n  values:\n    pilot:\n      autoscaleEnabled: \
                  sometimes\n  meshConfig:\n    accessLogEncoding: XML\n";
     let flag = "values.global.proxy.includeIPRanges=1.2.3";

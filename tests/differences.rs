@@ -41,7 +41,7 @@ fn object(objects: &[Object], kind: &str, name: &str) -> Value {
 }
 
 #[test]
-fn a_map_that_two_layers_hold_is_merged_though_upstreams_schema_of_layers_lacks_it() {
+fn a_map_in_two_layers_is_merged_although_upstreams_schema_lacks_it() {
     for (path, first, second, merged) in [
         (
             "/meshConfig/pathNormalization",
@@ -191,7 +191,7 @@ fn a_file_may_direct_the_merge() {
 }
 
 #[test]
-fn a_resource_of_a_cluster_is_warned_of_what_only_the_command_line_refuses() {
+fn a_resource_is_warned_of_what_only_the_command_line_refuses() {
     let ports = json!([{"name": "http", "port": 80, "targetPort": 80}]);
     let spec = json!({"components": {"ingressGateways": [
         {"name": "istio-ingressgateway", "k8s": {"service": {"ports": ports}}}]}});

@@ -297,7 +297,7 @@ fn names_that_yaml_reads_as_something_else_stay_text() {
 }
 
 #[test]
-fn without_a_template_for_them_a_pods_own_annotations_and_init_containers_stay() {
+fn without_a_template_a_pods_own_annotations_and_init_containers_stay() {
     let objects = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: b, inject.istio.io/templates: gateway}}\n\
          spec: {containers: [{name: istio-proxy, image: auto}], initContainers: [{name: mine}]}\n---\n\
          apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {sidecar.istio.io/interceptionMode: NONE}}\n\
@@ -345,7 +345,7 @@ fn the_result_can_go_to_a_file_and_what_is_skipped_is_told() {
 }
 
 #[test]
-fn an_annotation_whose_value_makes_no_pod_is_told_with_its_place_and_what_it_wants() {
+fn an_annotation_that_makes_no_pod_is_named_with_what_it_wants() {
     for (annotation, why) in [
         ("proxy.istio.io/config: 'concurency: 3'", "concurency: unknown field \"concurency\" (did you mean"),
         ("proxy.istio.io/config: 'proxyMetadata: {A: true}'", "proxyMetadata.A: must be a string, not true"),

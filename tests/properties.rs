@@ -193,7 +193,7 @@ fn output(spec: &Value, package: &Package) -> Result<String, RenderError> {
 }
 
 #[test]
-fn a_thousand_random_specs_go_through_the_pipeline_and_each_gives_the_same_twice() {
+fn a_thousand_random_specs_each_give_the_same_twice() {
     let package = Package::embedded().unwrap();
     let (rendered, refused) = (RefCell::new(0), RefCell::new(0));
     check(1000, &specs::spec(), |spec| {

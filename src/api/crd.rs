@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_object_keeps_unknown_fields_and_nothing_has_a_default_or_is_required() {
+    fn every_object_keeps_unknown_fields_and_nothing_is_set_or_required() {
         let crd = custom_resource_definition();
         let schema = crd.pointer("/spec/versions/0/schema/openAPIV3Schema").unwrap();
         let mut seen = 0;

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_differs_from_the_defaults_is_carried_in_the_order_of_the_message() {
+    fn only_what_differs_from_the_defaults_is_carried_in_message_order() {
         let mesh = "defaultConfig:\n  tracing: {zipkin: {address: 'zipkin.istio-system:9411'}}\n  proxyMetadata: {}\n";
         assert_eq!(carried(mesh, ""), "{}");
         let annotation = "holdApplicationUntilProxyStarts: true\nproxyMetadata: {FOO: bar}\nconcurrency: 3\n\
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_the_pod_replaces_that_of_the_mesh_and_the_environment_is_united() {
+    fn a_field_of_the_pod_replaces_the_meshs_and_the_environment_is_united() {
         let mesh = "defaultConfig:\n  tracing: {sampling: 10, zipkin: {address: a}}\n  proxyMetadata: {A: '1', B: '2'}";
         assert_eq!(
             carried(mesh, "tracing: {sampling: 5}\nproxyMetadata: {B: '3'}"),

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_that_went_to_another_port_of_the_agent_is_not_forgotten_when_injected_again() {
+    fn a_probe_that_went_to_another_port_stays_so_when_injected_again() {
         let app = json!({"name": "a", "readinessProbe": {"httpGet": {"path": "/app-health/a/readyz", "port": 18020}}});
         let old = r#"{"/app-health/a/readyz":{"httpGet":{"path":"/r","port":80}}}"#;
         let proxy = json!({"name": "istio-proxy", "env": [{"name": ORIGINALS, "value": old}]});

@@ -9,33 +9,44 @@
 pub mod binaries;
 mod certificates;
 pub mod operator;
+pub mod pool;
 pub mod process;
+pub mod snapshot;
 
 use anyhow::{Context, Result, bail};
 use process::{Process, Watchdog};
-use std::cell::RefCell;
+use snapshot::{Snapshot, Store};
+use std::cell::{Cell, RefCell};
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Three control planes at a time: each takes about 450 MiB, a core while it starts, and mostly a fifth of one later.
-static TURNS: [Mutex<()>; 3] = [Mutex::new(()), Mutex::new(()), Mutex::new(())];
+/// So many control planes at a time: each takes about 450 MiB, and a core while it starts.
+const AT_ONCE: usize = 4;
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static GIVEN_BACK: Condvar = Condvar::new();
 
-/// Waits for a turn. A test that failed gives its turn back all the same.
-fn turn() -> MutexGuard<'static, ()> {
-    loop {
-        for turn in &TURNS {
-            match turn.try_lock() {
-                Ok(guard) => return guard,
-                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {}
-            }
-        }
-        std::thread::sleep(PAUSE);
+/// One of the control planes that there may be at a time.
+struct Turn(());
+
+/// Waits for a turn.
+fn turn() -> Turn {
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    while *taken >= AT_ONCE {
+        taken = GIVEN_BACK.wait(taken).unwrap_or_else(PoisonError::into_inner);
+    }
+    *taken += 1;
+    Turn(())
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        GIVEN_BACK.notify_one();
     }
 }
 
@@ -73,7 +84,10 @@ pub struct ControlPlane {
     processes: RefCell<Vec<(Process, Vec<String>)>>,
     dir: Option<tempfile::TempDir>,
     dir_watchdog: Option<Watchdog>,
-    _turn: Option<MutexGuard<'static, ()>>,
+    store: Option<Store>,
+    /// Whether one of its processes was killed, or stopped.
+    is_broken: Cell<bool>,
+    turn: Option<Turn>,
 }
 
 impl ControlPlane {
@@ -85,12 +99,15 @@ impl ControlPlane {
 
     /// As [`start`](Self::start), with options.
     pub fn start_with(options: &Options) -> Result<Self> {
+        Self::start_in(turn(), options)
+    }
+
+    fn start_in(turn: Turn, options: &Options) -> Result<Self> {
         if std::env::var("USE_EXISTING_CLUSTER").is_ok_and(|v| v == "true") {
             let kubeconfig = std::env::var_os("KUBECONFIG").context("USE_EXISTING_CLUSTER=true needs KUBECONFIG")?;
             return Ok(Self::existing(kubeconfig));
         }
         let kubectl = binaries::find("kubectl")?;
-        let turn = turn();
         let dir = tempfile::Builder::new().prefix("istio-operator-controlplane-").tempdir()?;
         let remove = format!("sleep 1; rm -rf '{}'", dir.path().display());
         let dir_watchdog = Some(Watchdog::start(&remove)?);
@@ -101,7 +118,9 @@ impl ControlPlane {
             processes: RefCell::default(),
             dir: Some(dir),
             dir_watchdog,
-            _turn: Some(turn),
+            store: None,
+            is_broken: Cell::new(false),
+            turn: Some(turn),
         };
         match plane.launch(options) {
             Ok(()) => Ok(plane),
@@ -120,7 +139,9 @@ impl ControlPlane {
             processes: RefCell::default(),
             dir: None,
             dir_watchdog: None,
-            _turn: None,
+            store: None,
+            is_broken: Cell::new(false),
+            turn: None,
         }
     }
 
@@ -147,7 +168,11 @@ impl ControlPlane {
 
     /// Runs kubectl and returns what it prints.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let out = Command::new(&self.kubectl)
+        let mut command = Command::new(&self.kubectl);
+        if self.dir.is_some() {
+            command.env("KUBECACHEDIR", self.kubectl_cache());
+        }
+        let out = command
             .env("KUBECONFIG", &self.kubeconfig)
             .args(args)
             .stdin(Stdio::null())
@@ -210,7 +235,9 @@ impl ControlPlane {
         self.with_process(name, |process, _| process.signal(if is_frozen { "STOP" } else { "CONT" }))
     }
 
+    /// For whoever breaks it.
     fn with_process<T>(&self, name: &str, act: impl FnOnce(&mut Process, &[String]) -> Result<T>) -> Result<T> {
+        self.is_broken.set(true);
         let mut all = self.processes.borrow_mut();
         let found = all.iter_mut().find(|(process, _)| process.name() == name);
         let (process, flags) = found.with_context(|| format!("there is no {name} of ours"))?;
@@ -229,11 +256,36 @@ impl ControlPlane {
         }
     }
 
-    fn launch(&self, options: &Options) -> Result<()> {
+    /// Makes it what it was when it was new, for the next test.
+    fn begin_again(&mut self, beginning: &mut Snapshot) -> Result<()> {
+        for (process, _) in &mut *self.processes.borrow_mut() {
+            if let Some(status) = process.ended()? {
+                bail!("{} ended with {status}", process.name());
+            }
+        }
+        self.store.as_ref().context("it is not ours")?.restore(beginning)?;
+        let audit = self.dir().unwrap_or(Path::new("")).join(AUDIT_LOG);
+        if audit.exists() {
+            // The API server appends to it.
+            std::fs::OpenOptions::new().write(true).open(audit)?.set_len(0)?;
+        }
+        match std::fs::remove_dir_all(self.kubectl_cache()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What kubectl remembers of it.
+    fn kubectl_cache(&self) -> PathBuf {
+        self.dir().unwrap_or(Path::new("")).join("kubectl-cache")
+    }
+
+    fn launch(&mut self, options: &Options) -> Result<()> {
         let dir = self.dir().context("no folder")?.to_path_buf();
         let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
         certificates::write(&dir)?;
         let [etcd_port, peer_port, api_port, manager_port, scheduler_port, kwok_port] = free_ports()?;
+        self.store = Some(Store { address: format!("127.0.0.1:{etcd_port}") });
         let (etcd, peer) = (format!("http://127.0.0.1:{etcd_port}"), format!("http://127.0.0.1:{peer_port}"));
         self.spawn(
             "etcd",
@@ -266,6 +318,8 @@ impl ControlPlane {
             std::fs::write(dir.join("audit-policy.yaml"), audit_policy(user))?;
             flags.push(format!("--audit-policy-file={}", file("audit-policy.yaml")));
             flags.push(format!("--audit-log-path={}", file(AUDIT_LOG)));
+            // In MiB; then another file would be begun.
+            flags.push("--audit-log-maxsize=4096".into());
         }
         flags.extend(options.apiserver_flags.iter().cloned());
         self.spawn("kube-apiserver", &flags)?;

@@ -1,6 +1,7 @@
 //! A control plane with the operator beside it, and what tests ask of them.
 
 use crate::controlplane::operator::Operator;
+use crate::controlplane::pool::{self, Lent};
 use crate::controlplane::{ControlPlane, Options, wait};
 use crate::proxy::Proxy;
 use anyhow::bail;
@@ -46,7 +47,7 @@ pub struct Lab {
     operator: RefCell<Option<Operator>>,
     account: PathBuf,
     folder: tempfile::TempDir,
-    plane: ControlPlane,
+    plane: Lent,
     may_be_forbidden: Cell<bool>,
 }
 
@@ -60,11 +61,13 @@ impl Lab {
 
     /// The same, without the operator.
     pub fn without_operator() -> Self {
-        let plane = ControlPlane::start_with(&Options { audited_user: Some(OPERATOR), ..Options::default() }).unwrap();
+        let plane = pool::take(&Options { audited_user: Some(OPERATOR), ..Options::default() }, prepare).unwrap();
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(plane.client()).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let account = folder.path().join("operator.kubeconfig");
+        let kept = plane.dir().unwrap_or(folder.path());
+        let account = kept.join("operator.kubeconfig");
+        let _ = std::fs::remove_file(kept.join("operator.log"));
         let lab = Self {
             runtime,
             client,
@@ -74,10 +77,9 @@ impl Lab {
             plane,
             may_be_forbidden: Cell::default(),
         };
-        lab.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")]);
-        lab.kubectl(&["create", "namespace", ISTIO_SYSTEM]);
-        lab.wait_established(&["crd/istiooperators.install.istio.io"]);
-        lab.log_in_as_operator();
+        if !lab.account.exists() {
+            lab.log_in_as_operator();
+        }
         lab
     }
 
@@ -399,6 +401,13 @@ impl Drop for Lab {
         let forbidden: BTreeSet<_> = self.audit(0).0.iter().filter(forbids).map(said).collect();
         assert!(forbidden.is_empty(), "config/rbac does not allow {forbidden:#?}");
     }
+}
+
+/// What every test finds.
+fn prepare(plane: &ControlPlane) -> anyhow::Result<()> {
+    plane.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")])?;
+    plane.kubectl(&["create", "namespace", ISTIO_SYSTEM])?;
+    plane.wait_established(&["crd/istiooperators.install.istio.io"])
 }
 
 /// A request of the audit log: verb, resource, place, and answer.

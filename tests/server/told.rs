@@ -85,7 +85,7 @@ fn what_the_api_server_never_takes_is_stalled_and_not_sent_again() {
 }
 
 #[test]
-fn what_overlays_break_is_told_before_anything_of_the_component_is_written() {
+fn what_overlays_break_is_told_before_the_component_is_written() {
     let lab = Lab::start();
     lab.apply_spec(
         "{profile: minimal, components: {pilot: {k8s: {overlays: [{kind: Deployment, name: istiod, patches: \

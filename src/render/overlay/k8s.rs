@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_selector_of_a_disruption_budget_is_replaced_and_that_of_a_service_merged() {
+    fn a_budgets_selector_is_replaced_and_that_of_a_service_merged() {
         let enabled = Enabled {
             component: Component::Pilot,
             name: "istiod".into(),

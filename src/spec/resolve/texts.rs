@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_as_written_stays_and_what_is_not_becomes_text_or_is_refused() {
+    fn what_is_not_printed_as_written_becomes_text_or_is_refused() {
         let text = |text: &str| Some(json!(text));
         for (value, written, [tag, variable, entry]) in [
             (json!(12), Some("12"), [Some(json!(12)), Some(json!(12)), text("12")]),

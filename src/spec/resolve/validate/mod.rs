@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_mesh_configuration_are_checked_by_the_tables_of_their_release_only() {
+    fn values_and_mesh_config_are_checked_by_their_releases_tables_only() {
         let spec = json!({"values": {"pilot": {"nosuch": 1}, "meshConfig": {"accessLogEncoding": "XML"}},
             "meshConfig": {"nosuch": 1}});
         let expected = [

@@ -54,7 +54,7 @@ fn durations_round_to_what_has_passed() {
 }
 
 #[test]
-fn texts_without_a_zone_are_local_and_offsets_of_the_local_zone_are_recognised() {
+fn texts_without_a_zone_are_local_and_local_offsets_are_recognised() {
     let read = |layout: &str, value: &str| run("toDate", &[text(layout), text(value)]);
     assert_eq!(read("2006-01-02 15:04", "2024-07-01 12:00"), "2024-07-01 12:00:00 +0200 CEST");
     assert_eq!(read("2006-01-02 15:04 -0700", "2024-07-01 12:00 +0200"), "2024-07-01 12:00:00 +0200 CEST");

@@ -1,0 +1,63 @@
+//! Control planes that tests use one after the other: each finds one as the first found it (see [`snapshot`]).
+//!
+//! To start one takes four seconds of a core, to bring one back half of one.
+
+use super::snapshot::{self, Snapshot};
+use super::{ControlPlane, Options, turn};
+use anyhow::Result;
+use std::ops::Deref;
+use std::sync::{Mutex, PoisonError};
+
+/// Those that nobody uses, with what they stored in the beginning.
+static IDLE: Mutex<Vec<(ControlPlane, Snapshot)>> = Mutex::new(vec![]);
+
+/// A control plane for one test. It is given back when it is dropped, unless the test failed, or broke it.
+pub struct Lent {
+    /// Empty only while it is given back.
+    plane: Option<ControlPlane>,
+    beginning: Option<Snapshot>,
+}
+
+/// Waits for a turn and takes a control plane: one that was used before, or a new one that is then prepared. They all have
+/// the same options and are prepared in the same way.
+pub fn take(options: &Options, prepare: impl FnOnce(&ControlPlane) -> Result<()>) -> Result<Lent> {
+    let turn = turn();
+    loop {
+        let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let Some((mut plane, mut beginning)) = idle else { break };
+        match plane.begin_again(&mut beginning) {
+            Ok(()) => {
+                plane.turn = Some(turn);
+                return Ok(Lent { plane: Some(plane), beginning: Some(beginning) });
+            }
+            Err(e) => {
+                eprintln!("another control plane is started, for that of an earlier test is no more as it was: {e:#}")
+            }
+        }
+    }
+    let plane = ControlPlane::start_in(turn, options)?;
+    prepare(&plane)?;
+    let beginning = plane.store.as_ref().map(snapshot::Store::snapshot).transpose()?;
+    Ok(Lent { plane: Some(plane), beginning })
+}
+
+impl Deref for Lent {
+    type Target = ControlPlane;
+
+    fn deref(&self) -> &ControlPlane {
+        self.plane.as_ref().unwrap()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let (Some(mut plane), Some(beginning)) = (self.plane.take(), self.beginning.take()) else { return };
+        if std::thread::panicking() || plane.is_broken.get() {
+            return;
+        }
+        // Whoever has the turn next is to find it.
+        let turn = plane.turn.take();
+        IDLE.lock().unwrap_or_else(PoisonError::into_inner).push((plane, beginning));
+        drop(turn);
+    }
+}
