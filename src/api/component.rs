@@ -133,6 +133,12 @@ impl Component {
         matches!(self, Self::Pilot | Self::IstiodRemote)
     }
 
+    /// How many components have to be ready one after another before it is applied.
+    #[must_use]
+    pub fn depth(self) -> usize {
+        self.facts().parents.iter().map(|parent| parent.depth() + 1).max().unwrap_or(0)
+    }
+
     /// The component of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

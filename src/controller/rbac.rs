@@ -3,7 +3,7 @@
 //! that renders a new kind shows up here; `escalate` and `bind`, which would allow everything, are not needed.
 
 use crate::api::{GROUP, KIND, PLURAL};
-use crate::install::{INITIAL_KINDS, plan};
+use crate::install::{INITIAL_KINDS, is_never_deleted};
 use crate::object::Object;
 use crate::object::inventory::group_of;
 use crate::release::Package;
@@ -53,7 +53,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
     for (group, resources, verbs) in OWN {
         resources.iter().for_each(|resource| allow(&mut rules, group, resource, &[], verbs));
     }
-    for (api_version, kind) in INITIAL_KINDS.iter().filter(|(_, kind)| !plan::is_never_deleted(kind)) {
+    for (api_version, kind) in INITIAL_KINDS.iter().filter(|(_, kind)| !is_never_deleted(kind)) {
         allow(&mut rules, group_of(api_version), &plural(kind), &[], &["get", "list", "watch", "delete"]);
     }
     for spec in specs(&package.profiles().names().collect::<Vec<_>>()) {
@@ -61,7 +61,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
         let request = request::from_resource(&resource);
         let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::Full)?;
         for object in manifests.objects() {
-            let verbs: &[&str] = if plan::is_never_deleted(object.kind()) {
+            let verbs: &[&str] = if is_never_deleted(object.kind()) {
                 &["get", "list", "watch", "create", "patch"]
             } else {
                 &["get", "list", "watch", "create", "patch", "delete"]

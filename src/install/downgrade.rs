@@ -3,7 +3,8 @@
 //!
 //! What is live decides: the labels that installers put on istiod and on the CRDs, and istiod's image.
 
-use super::{Engine, State};
+use super::engine::Engine;
+use super::state::State;
 use crate::api::ALLOW_DOWNGRADE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;

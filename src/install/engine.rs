@@ -4,8 +4,8 @@
 //! The controller has watches and other resources; a command has neither ([`Engine::alone`]): then every object is read, what
 //! a resource has is listed by its labels, and nobody else wants anything.
 
-use super::ComponentOutcome;
 use super::cached::CachedObject;
+use super::outcome::ComponentOutcome;
 use crate::api::component::Component;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;

@@ -9,15 +9,16 @@
 //!
 //! | module | in → out |
 //! |---|---|
-//! | [`plan`] | manifests, and what the cluster has → waves, and what is to be deleted |
-//! | `run`, `wave`, `object` | a plan → an [`Outcome`]: of the whole, of a component, of an object |
+//! | [`plan`], `waves`, `candidate`, `prune` | manifests, and what the cluster has → waves, and what is to be deleted |
+//! | `apply`, `wave`, `object` | a plan → an [`Outcome`]: of the whole, of a component, of an object |
 //! | [`fields`] | a wanted and a live object → the fields in which they differ, whose they are |
 //! | [`readiness`] | a live object → whether it is ready, and why not |
-//! | `prune`, [`remains`] | what a resource has and no longer wants; all that it has |
+//! | [`remains`] | all that a resource has, to be deleted |
 //! | [`preview`] | a plan → what applying it would do |
 //! | [`installed_state`] | manifests → the record of an installation, and back |
 //! | [`downgrade`] | that no control plane is moved to an older release |
 //! | [`webhooks`] | which webhook injects which pods |
+//! | `run`, `state` | what a run works on; what is remembered between two runs |
 //! | `repairs`, `autoscaling`, [`cached`], [`provenance`] | how fast what others change is repaired; whose replicas are; what is known without a read; what a live object tells of itself |
 //!
 //! Guarantees: nothing is written over what is as it should be; nothing waits for readiness, one run does what can be done
@@ -25,8 +26,10 @@
 //! set, and what another resource has, is left alone; nothing is deleted that something may still need. Every call is safe to
 //! cancel.
 
+mod apply;
 mod autoscaling;
 pub mod cached;
+mod candidate;
 pub mod downgrade;
 mod engine;
 pub mod fields;
@@ -43,11 +46,14 @@ mod repairs;
 mod run;
 mod state;
 mod wave;
+mod waves;
 pub mod webhooks;
 
+pub use candidate::{Candidate, in_order_of_deletion, is_never_deleted};
 pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, Listener, NoCache, NoOthers, Others, Silent};
 pub use outcome::{ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, summary};
-pub use plan::{Candidate, Draft, Kept, Plan};
+pub use plan::{Draft, Kept, Plan};
 pub use repairs::RepairLimits;
 pub use run::Options;
 pub use state::{ObjectState, Observed, State};
+pub use waves::{Wave, waves};

@@ -4,33 +4,19 @@
 //! a write; one that another resource has, or that is annotated to be left alone, is never written.
 
 use super::cached::CachedObject;
+use super::engine::Event;
 use super::fields::{self, Comparison};
 use super::outcome::Repair;
 use super::readiness::Readiness;
-use super::run::Run;
+use super::run::{ObjectOutcome, Run};
 use super::state::{ObjectState, Observed};
-use super::{Event, InstallError};
 use crate::api::IGNORE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
 use crate::object::{Object, OwnerId};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How soon an object is looked at again where nobody tells of what it depends on.
-const LOOK_AGAIN: Duration = Duration::from_mins(5);
-
-/// What came of one object.
-pub(super) struct ObjectOutcome {
-    /// How it stands.
-    pub observed: Observed,
-    /// What was repaired, if somebody had changed it.
-    pub repair: Option<Repair>,
-    /// When it is due again, whatever happens.
-    pub again: Option<Duration>,
-}
+use std::time::Instant;
 
 /// What is to be done for an object, by what is known of it without a request.
 enum Next {
@@ -86,18 +72,6 @@ enum Live {
 }
 
 impl Run<'_> {
-    /// The other resource that an object belongs to, if there is one.
-    pub(super) fn other_owner(&self, object: &Object, component: Component) -> Option<OwnerId> {
-        let key = object.key();
-        let named = self.engine.cache.get(&key).map(|cached| cached.owner);
-        self.engine.others.owner_of(self.owner, &key, component, named.as_ref())
-    }
-
-    /// Tells what is wanted of an object from what was wanted before.
-    pub(super) fn digest(&self, object: &Object) -> u64 {
-        object.digest() ^ self.plan.autoscalers().least(object).map_or(0, i64::cast_unsigned)
-    }
-
     /// How an object of another resource stands to what this one wants. Nothing is written.
     pub(super) async fn compare_shared(
         &self,
@@ -195,42 +169,5 @@ impl Run<'_> {
         }
         let live = fields::take_over(cluster, object.api_version(), &key, live).await?;
         Ok(Live::Ours(live.map(Box::new)))
-    }
-
-    /// Remembers that an object cannot be written as it is, so that it is not tried again until it or the live one changes.
-    pub(super) fn remember_rejection(&mut self, object: &Object, error: &Arc<InstallError>) {
-        let cached = self.engine.cache.get(&object.key());
-        let observed = Observed {
-            digest: self.digest(object),
-            api_version: object.api_version().to_owned(),
-            uid: cached.as_ref().map(|cached| cached.uid.clone()).unwrap_or_default(),
-            resource_version: cached.map(|cached| cached.resource_version).unwrap_or_default(),
-            readiness: Readiness::Ready,
-            state: ObjectState::Rejected(Arc::clone(error)),
-        };
-        self.state.objects.insert(object.key(), observed);
-    }
-}
-
-impl ObjectOutcome {
-    fn unchanged(observed: Observed) -> Self {
-        Self { observed, repair: None, again: None }
-    }
-
-    /// The repair of an object has to wait for so long. Without a live one it is as it was last seen.
-    fn put_off(live: Option<Observed>, last: &Observed, delay: Duration) -> Self {
-        let gone = || Observed { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() };
-        let mut observed = live.unwrap_or_else(gone);
-        observed.resource_version.clear();
-        Self { observed, repair: None, again: Some(delay) }
-    }
-
-    /// Has the object looked at in each run, and after a while in any case, where nobody tells of what it depends on.
-    fn look_again(mut self, is_passing: bool) -> Self {
-        if is_passing {
-            self.observed.resource_version.clear();
-            self.again = Some(LOOK_AGAIN);
-        }
-        self
     }
 }

@@ -7,35 +7,16 @@
 //! A [`Plan`] can be built only here. Nothing is written.
 
 use super::autoscaling::Autoscalers;
+use super::candidate::Candidate;
+use super::engine::Engine;
+use super::prune;
+use super::state::State;
+use super::waves::{Wave, waves};
 use super::webhooks::{self, Replaced};
-use super::{Engine, State, prune};
-use crate::api::component::Component;
 use crate::cluster::ClusterError;
-use crate::object::inventory::Entry;
-use crate::object::manifests::{Manifests, Part};
-use crate::object::{Object, ObjectKey, OwnerId, order};
+use crate::object::manifests::Manifests;
+use crate::object::{Object, ObjectKey, OwnerId};
 use std::collections::BTreeSet;
-
-/// The objects of a component, in steps; the objects of one step may be written at once.
-pub struct Wave<'a> {
-    /// The component.
-    pub component: Component,
-    /// The steps, none of them empty.
-    pub steps: Vec<Vec<&'a Object>>,
-}
-
-/// An object that a resource has and that its spec does not want.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
-    /// The object.
-    pub key: ObjectKey,
-    /// Its version and uid.
-    pub entry: Entry,
-    /// The component that it is of, as far as that is known.
-    pub component: Option<Component>,
-    /// The revision that it says it is of, `default` for the unnamed one; `None` where nothing on it says so.
-    pub revision: Option<String>,
-}
 
 /// Objects that stay although the spec does not want them, such as those of a control plane that is in use.
 #[derive(Clone, Debug, Default)]
@@ -106,7 +87,7 @@ impl Draft {
         mut candidates: Vec<Candidate>,
         mut kept: Vec<Kept>,
     ) -> Result<Plan, ClusterError> {
-        let replaced = webhooks::replaced(engine, &candidates, &self.manifests).await?;
+        let replaced = webhooks::replaced(engine, candidates.iter().map(|object| &object.key), &self.manifests).await?;
         for kept in &mut kept {
             if let Some(manifests) = kept.manifests.as_mut().filter(|_| self.is_default_tagged) {
                 webhooks::deactivate_default(manifests);
@@ -197,84 +178,5 @@ impl Plan {
 
     pub(super) fn autoscalers(&self) -> &Autoscalers {
         &self.autoscalers
-    }
-}
-
-/// The waves of an installation, parents before children.
-#[must_use]
-pub fn waves(manifests: &Manifests) -> Vec<Wave<'_>> {
-    let mut parts: Vec<&Part> = manifests.parts.iter().collect();
-    parts.sort_by_key(|p| depth(p.component));
-    parts
-        .into_iter()
-        .map(|part| {
-            let mut steps: Vec<Vec<&Object>> = vec![vec![]; order::APPLY_STEPS];
-            for object in &part.objects {
-                if let Some(step) = steps.get_mut(order::apply_step(object)) {
-                    step.push(object);
-                }
-            }
-            steps.retain(|s| !s.is_empty());
-            Wave { component: part.component, steps }
-        })
-        .collect()
-}
-
-fn depth(component: Component) -> usize {
-    component.facts().parents.iter().map(|p| depth(*p) + 1).max().unwrap_or(0)
-}
-
-/// Kinds that are never deleted: with them would go what others made of them.
-#[must_use]
-pub fn is_never_deleted(kind: &str) -> bool {
-    matches!(kind, "CustomResourceDefinition" | "Namespace")
-}
-
-/// Those of a resource's objects that may be deleted, children before parents; `of` tells the key and the component of one.
-#[must_use]
-pub fn in_order_of_deletion<T>(mut owned: Vec<T>, of: impl Fn(&T) -> (&ObjectKey, Option<Component>)) -> Vec<T> {
-    owned.retain(|object| !is_never_deleted(&of(object).0.kind));
-    owned.sort_by(|a, b| {
-        let ((a, of_a), (b, of_b)) = (of(a), of(b));
-        of_b.map(depth).cmp(&of_a.map(depth)).then_with(|| a.cmp(b))
-    });
-    owned
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn object(kind: &str, name: &str) -> Object {
-        Object::new(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}})).unwrap()
-    }
-
-    #[test]
-    fn parents_come_before_children_and_workloads_after_what_they_need() {
-        let manifests = Manifests {
-            parts: vec![
-                Part { component: Component::EgressGateways, objects: vec![object("Service", "e")] },
-                Part { component: Component::Pilot, objects: vec![object("Service", "p"), object("ConfigMap", "c")] },
-            ],
-            ..Manifests::default()
-        };
-        let waves = waves(&manifests);
-        let order: Vec<_> = waves.iter().map(|w| w.component).collect();
-        assert_eq!(order, [Component::Pilot, Component::EgressGateways]);
-        let steps: Vec<Vec<_>> = waves[0].steps.iter().map(|s| s.iter().map(|o| o.name()).collect()).collect();
-        assert_eq!(steps, [["c"], ["p"]]);
-    }
-
-    #[test]
-    fn crds_and_namespaces_are_never_deleted() {
-        let owned = ["CustomResourceDefinition", "Namespace", "Service"]
-            .map(|kind| (object(kind, "x").key(), Some(Component::Base)))
-            .to_vec();
-        let gone: Vec<_> = in_order_of_deletion(owned, |(key, component)| (key, *component))
-            .into_iter()
-            .map(|(k, _)| k.kind)
-            .collect();
-        assert_eq!(gone, ["Service"]);
     }
 }

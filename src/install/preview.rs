@@ -1,6 +1,10 @@
 //! What applying a plan would do: read and compared, nothing written.
 
-use super::{Engine, Plan, State, fields, plan};
+use super::candidate::in_order_of_deletion;
+use super::engine::Engine;
+use super::fields;
+use super::plan::Plan;
+use super::state::State;
 use crate::api::IGNORE;
 use crate::api::component::Component;
 use crate::api::status::{Change, Preview};
@@ -54,7 +58,7 @@ fn put_together<'a>(fates: impl Iterator<Item = (&'a Object, Fate)>, plan: &Plan
         }
     }
     let candidates: Vec<_> = plan.candidates().iter().collect();
-    let due = plan::in_order_of_deletion(candidates, |object| (&object.key, object.component));
+    let due = in_order_of_deletion(candidates, |object| (&object.key, object.component));
     preview.prune = due.into_iter().map(|object| object.key.to_string()).collect();
     preview
 }

@@ -6,9 +6,10 @@
 //! itself shows that we installed it, and for this resource.
 
 use super::cached::{CachedObject, is_managed};
-use super::plan::{self, Candidate};
-use super::provenance::{component_of, is_installed, revision_of};
-use super::{Engine, State};
+use super::candidate::{Candidate, is_never_deleted};
+use super::engine::Engine;
+use super::provenance::is_installed;
+use super::state::State;
 use crate::api::PRUNE;
 use crate::cluster::ClusterError;
 use crate::object::inventory::{Entry, group_of};
@@ -18,19 +19,6 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::collections::BTreeSet;
 
-impl Candidate {
-    fn cached(key: ObjectKey, cached: CachedObject) -> Self {
-        let entry = Entry { api_version: cached.api_version, uid: cached.uid };
-        let revision = Some(cached.revision).filter(|revision| !revision.is_empty());
-        Self { key, entry, component: cached.component, revision }
-    }
-
-    fn live(key: &ObjectKey, entry: &Entry, live: &DynamicObject) -> Self {
-        let revision = Some(revision_of(live).to_owned()).filter(|revision| !revision.is_empty());
-        Self { key: key.clone(), entry: entry.clone(), component: component_of(live), revision }
-    }
-}
-
 /// See [`super::plan::Draft::candidates`].
 pub(super) async fn candidates(
     engine: &Engine<'_>,
@@ -38,9 +26,8 @@ pub(super) async fn candidates(
     state: &mut State,
     wanted: &BTreeSet<ObjectKey>,
 ) -> Result<Vec<Candidate>, ClusterError> {
-    let is_spare = |key: &ObjectKey| {
-        !wanted.contains(key) && !plan::is_never_deleted(&key.kind) && !engine.others.want(owner, key)
-    };
+    let is_spare =
+        |key: &ObjectKey| !wanted.contains(key) && !is_never_deleted(&key.kind) && !engine.others.want(owner, key);
     let objects = match engine.cache.owned_by(owner) {
         Some(objects) => objects,
         None => list_owned(engine, owner).await?,

@@ -2,8 +2,10 @@
 //! The index may be a moment behind, and knows nothing of objects whose labels are gone.
 
 use super::cached::is_managed;
+use super::candidate::{in_order_of_deletion, is_never_deleted};
+use super::engine::{Engine, Event};
+use super::outcome::InstallError;
 use super::provenance::{component_of, is_installed, revision_of};
-use super::{Engine, Event, InstallError, plan};
 use crate::api::PRUNE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
@@ -161,7 +163,7 @@ async fn find(
     let mut found = BTreeMap::new();
     list(engine, owner, only, &mut remains, &mut found).await;
     let known = inventory.iter().filter(|(key, _)| only.is_none_or(|only| only.contains(*key)));
-    for (key, entry) in known.filter(|(key, _)| !plan::is_never_deleted(&key.kind)) {
+    for (key, entry) in known.filter(|(key, _)| !is_never_deleted(&key.kind)) {
         if found.contains_key(key) {
             continue;
         }
@@ -183,8 +185,7 @@ async fn find(
     for remaining in found.values_mut().filter(|found| engine.others.want(owner, &found.key)) {
         remaining.fate = Fate::Shared;
     }
-    remains.objects =
-        plan::in_order_of_deletion(found.into_values().collect(), |object| (&object.key, object.component));
+    remains.objects = in_order_of_deletion(found.into_values().collect(), |object| (&object.key, object.component));
     remains
 }
 
@@ -197,7 +198,7 @@ async fn list(
     found: &mut BTreeMap<ObjectKey, Remaining>,
 ) {
     let Some(selector) = labels::selector_of(owner) else { return };
-    for (api_version, kind) in engine.kinds().into_iter().filter(|(_, kind)| !plan::is_never_deleted(kind)) {
+    for (api_version, kind) in engine.kinds().into_iter().filter(|(_, kind)| !is_never_deleted(kind)) {
         let group = group_of(&api_version);
         if only.is_some_and(|only| !only.iter().any(|key| key.kind == kind && key.group == group)) {
             continue;

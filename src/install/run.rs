@@ -1,28 +1,51 @@
-//! Applies a plan: every wave that is open is applied, in order, what else is installed is repaired, and what is no longer
-//! wanted is deleted as soon as nothing needs it.
-//!
-//! Nothing here waits for readiness: one run does what can be done now, and returns. Every step is safe to cancel; whoever
-//! runs again goes on where it was left.
+//! A run over one installation: what it works on, and what is remembered of each object.
 
-use super::object::ObjectOutcome;
-use super::plan::{self, Candidate, Plan, Wave};
+use super::engine::{Engine, Event};
+use super::outcome::{InstallError, Outcome, Repair};
+use super::plan::Plan;
+use super::readiness::Readiness;
 use super::repairs::RepairLimits;
-use super::state::State;
-use super::{ComponentOutcome, Engine, Event, Failure, InstallError, Outcome};
-use crate::api::component::{self, Component};
-use crate::cluster::ClusterError;
-use crate::object::manifests::Manifests;
+use super::state::{ObjectState, Observed, State};
+use crate::api::component::Component;
 use crate::object::{Object, ObjectKey, OwnerId};
-use serde_json::json;
-use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing::Instrument;
-use tracing::field::Empty;
 
-/// How long what is no longer wanted of a component is kept for one that does not become ready.
-const PATIENCE: Duration = Duration::from_mins(5);
-/// When what waits for a moment only is looked at again.
-const LOOK_SOON: Duration = Duration::from_millis(500);
+/// How soon an object is looked at again where nobody tells of what it depends on.
+const LOOK_AGAIN: Duration = Duration::from_mins(5);
+
+/// What came of one object.
+pub(super) struct ObjectOutcome {
+    /// How it stands.
+    pub observed: Observed,
+    /// What was repaired, if somebody had changed it.
+    pub repair: Option<Repair>,
+    /// When it is due again, whatever happens.
+    pub again: Option<Duration>,
+}
+
+impl ObjectOutcome {
+    pub(super) fn unchanged(observed: Observed) -> Self {
+        Self { observed, repair: None, again: None }
+    }
+
+    /// The repair of an object has to wait for so long. Without a live one it is as it was last seen.
+    pub(super) fn put_off(live: Option<Observed>, last: &Observed, delay: Duration) -> Self {
+        let gone = || Observed { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() };
+        let mut observed = live.unwrap_or_else(gone);
+        observed.resource_version.clear();
+        Self { observed, repair: None, again: Some(delay) }
+    }
+
+    /// Has the object looked at in each run, and after a while in any case, where nobody tells of what it depends on.
+    pub(super) fn look_again(mut self, is_passing: bool) -> Self {
+        if is_passing {
+            self.observed.resource_version.clear();
+            self.again = Some(LOOK_AGAIN);
+        }
+        self
+    }
+}
 
 /// How a run is to be made.
 #[derive(Clone, Copy, Debug)]
@@ -51,228 +74,17 @@ pub(super) struct Run<'a> {
     pub outcome: Outcome,
 }
 
-impl Engine<'_> {
-    /// Applies as much of a plan as can be applied now, and says what came of it and when to come back.
-    pub async fn apply(&self, owner: &OwnerId, plan: &Plan, state: &mut State, options: Options) -> Outcome {
-        let mut run = Run { engine: *self, owner, plan, state, options, outcome: Outcome::default() };
-        run.ensure_namespace().await;
-        run.apply_waves().await;
-        run.repair_kept().await;
-        run.finish().await;
-        run.end()
-    }
-
-    /// Repairs what is installed, and changes nothing: for a resource whose deletion is held up, since what it installed is in
-    /// use.
-    pub async fn repair(&self, owner: &OwnerId, plan: &Plan, state: &mut State, options: Options) -> Outcome {
-        let mut run = Run { engine: *self, owner, plan, state, options, outcome: Outcome::default() };
-        run.repair_kept().await;
-        for wave in plan.waves() {
-            let failed = run.repair(&wave).await;
-            run.outcome.failures.extend(failed);
-        }
-        run.end()
-    }
-}
-
 impl Run<'_> {
-    /// Creates the namespace of the control plane when it is missing; one that exists is left as it is. Whoever has objects in
-    /// it need not ask, unless something went wrong with them.
-    async fn ensure_namespace(&mut self) {
-        let manifests = self.plan.manifests();
-        let has_objects = || self.state.objects.keys().any(|key| key.namespace == manifests.namespace);
-        if manifests.parts.is_empty() || (!self.state.has_failed && has_objects()) {
-            return;
-        }
-        let Ok(namespace) = Object::new(namespace_of(manifests)) else { return };
-        if let Err(error) = self.create_where_missing(&namespace).await {
-            self.outcome.failures.push(Failure::of(error));
-        }
+    /// The other resource that an object belongs to, if there is one.
+    pub(super) fn other_owner(&self, object: &Object, component: Component) -> Option<OwnerId> {
+        let key = object.key();
+        let named = self.engine.cache.get(&key).map(|cached| cached.owner);
+        self.engine.others.owner_of(self.owner, &key, component, named.as_ref())
     }
 
-    async fn create_where_missing(&self, object: &Object) -> Result<(), ClusterError> {
-        if self.engine.cluster.get(object.api_version(), &object.key()).await?.is_none() {
-            self.engine.cluster.apply(object, false).await?;
-        }
-        Ok(())
-    }
-
-    /// Applies the waves that are open. Of a wave that is not, only what is installed already is repaired.
-    async fn apply_waves(&mut self) {
-        for wave in self.plan.waves() {
-            let component = wave.component;
-            let outcome = match self.outcome.blocked_by(component) {
-                None => self.apply_component(&wave).await,
-                Some(parent) => match self.repair(&wave).await {
-                    failed if failed.is_empty() => ComponentOutcome::Blocked(parent),
-                    failed => ComponentOutcome::Failed(failed),
-                },
-            };
-            if let ComponentOutcome::Failed(failures) = &outcome {
-                let named = failures.iter().cloned().map(|f| Failure { component: Some(component), ..f });
-                self.outcome.failures.extend(named);
-            }
-            if outcome.is_applied() && !matches!(outcome, ComponentOutcome::Ready) {
-                self.state.waiting_since.entry(component).or_insert_with(Instant::now);
-            } else {
-                self.state.waiting_since.remove(&component);
-            }
-            self.outcome.components.insert(component, outcome);
-        }
-    }
-
-    /// The wave of a component, timed.
-    async fn apply_component(&mut self, wave: &Wave<'_>) -> ComponentOutcome {
-        let (component, objects) = (wave.component, wave.steps.iter().map(Vec::len).sum::<usize>());
-        let span = tracing::debug_span!("component", component = component.name(), objects, result = Empty);
-        self.engine.listener.hear(&Event::ComponentStarted { component, objects });
-        let begun = Instant::now();
-        let outcome = self.apply_wave(wave).instrument(span.clone()).await;
-        span.record("result", outcome.name());
-        let took = begun.elapsed();
-        self.engine.listener.hear(&Event::ComponentFinished { component, outcome: &outcome, took });
-        outcome
-    }
-
-    /// What is installed already of a component that has to wait is repaired, and nothing else of it is touched. Returns what
-    /// failed.
-    async fn repair(&mut self, wave: &Wave<'_>) -> Vec<Failure> {
-        let is_recorded = match self.is_recorded().await {
-            Ok(is_recorded) => is_recorded,
-            Err(error) => return vec![Failure::of(error)],
-        };
-        let is_applied = |object: &&&Object| {
-            let last = self.state.objects.get(&object.key());
-            is_recorded
-                || last.is_some_and(|seen| {
-                    seen.digest == self.digest(object) && matches!(seen.state, super::ObjectState::Managed)
-                })
-        };
-        let steps: Vec<Vec<&Object>> =
-            wave.steps.iter().map(|step| step.iter().filter(is_applied).copied().collect()).collect();
-        let mut failures = vec![];
-        for step in &steps {
-            failures.extend(self.apply_step(step, wave.component).await.into_failures());
-        }
-        failures
-    }
-
-    /// Whether the record of the installation says that the present spec was applied as a whole, so that what differs from it is
-    /// no change of ours.
-    async fn is_recorded(&self) -> Result<bool, ClusterError> {
-        let record = self.plan.record();
-        let key = record.key();
-        let cached = self.engine.cache.get(&key).filter(|cached| cached.owner == *self.owner);
-        let seen = self.state.objects.get(&key).filter(|seen| seen.digest == record.digest());
-        if let (Some(cached), Some(seen)) = (&cached, seen)
-            && cached.is_unchanged_since(&seen.resource_version)
-        {
-            return Ok(true);
-        }
-        if cached.is_none() && self.engine.cache.owned_by(self.owner).is_some() {
-            return Ok(false);
-        }
-        let live = self.engine.cluster.get(record.api_version(), &key).await?;
-        let replicas = super::fields::Replicas::Desired;
-        Ok(live.is_some_and(|live| super::fields::compare(record, Some(&live), replicas).is_equal()))
-    }
-
-    /// Repairs the control planes that stay although the spec does not want them. Whether they are ready is another matter.
-    async fn repair_kept(&mut self) {
-        for manifests in self.plan.kept().iter().filter_map(|kept| kept.manifests.as_ref()) {
-            for wave in plan::waves(manifests) {
-                for step in &wave.steps {
-                    let failed = self.apply_step(step, wave.component).await.into_failures();
-                    self.outcome.failures.extend(failed);
-                }
-            }
-        }
-    }
-
-    /// The record, once everything is applied, and the end of what is no longer wanted, as soon as nothing needs it.
-    async fn finish(&mut self) {
-        if self.outcome.is_applied() && !self.plan.is_record_of_kept() {
-            self.write_record().await;
-        }
-        if !self.engine.others.are_known() {
-            self.outcome.come_back((!self.plan.candidates().is_empty()).then_some(LOOK_SOON));
-            return;
-        }
-        let candidates = self.plan.candidates();
-        let due: Vec<Candidate> = candidates.iter().filter(|object| self.may_go(object)).cloned().collect();
-        if due.len() < candidates.len() {
-            self.outcome.come_back(Some(self.options.recheck_interval));
-        }
-        let old = self.plan.replaced();
-        let is_replaced = !old.is_empty() && old.iter().all(|key| due.iter().any(|object| object.key == *key));
-        self.prune(due).await;
-        if is_replaced {
-            self.apply_replacements().await;
-        }
-    }
-
-    async fn write_record(&mut self) {
-        let wave = Wave { component: Component::Pilot, steps: vec![vec![self.plan.record()]] };
-        match self.apply_wave(&wave).await {
-            ComponentOutcome::Failed(failures) => self.outcome.failures.extend(failures),
-            // It serves no one but readers.
-            ComponentOutcome::Conflict(conflicts) => {
-                let why = InstallError::Conflict(conflicts);
-                tracing::warn!(%why, "the record of the installation is another resource's");
-            }
-            _ => {}
-        }
-    }
-
-    /// Applies the webhooks whose predecessors have just gone.
-    async fn apply_replacements(&mut self) {
-        let wave = Wave { component: Component::Pilot, steps: vec![self.plan.replacements()] };
-        match self.apply_wave(&wave).await {
-            ComponentOutcome::Failed(failures) => self.outcome.failures.extend(failures),
-            ComponentOutcome::Conflict(conflicts) => {
-                self.outcome.failures.push(Failure::of(InstallError::Conflict(conflicts)));
-            }
-            _ => {}
-        }
-    }
-
-    /// Whether nothing needs an object any more that is not wanted. What is of a gateway or the CNI agent is replaced by the
-    /// component as it is wanted now, and one that is not ready for long, as on a broken node, keeps it only for so long. All
-    /// else may be needed by every proxy.
-    fn may_go(&self, object: &Candidate) -> bool {
-        let outcome_of = |component| self.outcome.components.get(&component);
-        let is_ready = |component| outcome_of(component).is_none_or(|o| matches!(o, ComponentOutcome::Ready));
-        match object.component {
-            Some(component) if component.is_gateways() || component == Component::Cni => match outcome_of(component) {
-                None => component.facts().parents.iter().all(|parent| is_ready(*parent)),
-                Some(ComponentOutcome::Ready) => true,
-                Some(outcome) => {
-                    let since = self.state.waiting_since.get(&component);
-                    outcome.is_applied() && since.is_some_and(|since| since.elapsed() >= PATIENCE)
-                }
-            },
-            _ => {
-                self.outcome.failures.is_empty()
-                    && component::ALL.into_iter().filter(|c| *c != Component::Cni).all(is_ready)
-            }
-        }
-    }
-
-    /// Deletes what is no longer wanted.
-    #[tracing::instrument(level = "debug", skip_all, fields(objects = due.len()))]
-    async fn prune(&mut self, due: Vec<Candidate>) {
-        for Candidate { key, entry, .. } in plan::in_order_of_deletion(due, |object| (&object.key, object.component)) {
-            tracing::info!(object = %key, why = "no longer wanted", "deleting");
-            match self.engine.cluster.delete(&entry.api_version, &key, &entry.uid).await {
-                Ok(()) => {
-                    self.engine.listener.hear(&Event::Deleted { key: &key, is_pruned: true });
-                    self.state.objects.remove(&key);
-                    self.state.inventory.remove(&key);
-                    self.outcome.pruned.push(key);
-                }
-                Err(error) => self.outcome.failures.push(Failure::of(error)),
-            }
-        }
+    /// Tells what is wanted of an object from what was wanted before.
+    pub(super) fn digest(&self, object: &Object) -> u64 {
+        object.digest() ^ self.plan.autoscalers().least(object).map_or(0, i64::cast_unsigned)
     }
 
     /// Remembers what came of an object.
@@ -288,26 +100,17 @@ impl Run<'_> {
         self.state.objects.insert(key, outcome.observed);
     }
 
-    /// What there is to know beside the outcome of each component.
-    fn end(mut self) -> Outcome {
-        let now = Instant::now();
-        let wanted: BTreeSet<ObjectKey> = self.plan.keys();
-        let is_ignored =
-            |key: &&ObjectKey| self.state.objects.get(*key).is_some_and(super::state::Observed::is_ignored);
-        self.outcome.ignored = wanted.iter().filter(is_ignored).cloned().collect();
-        self.state.update_inventory(wanted);
-        self.state.has_failed = !self.outcome.failures.is_empty();
-        self.outcome.contested = self.state.repairs.contested(now);
-        let calm = self.state.repairs.calm_after(now);
-        self.outcome.come_back(calm);
-        self.outcome
+    /// Remembers that an object cannot be written as it is, so that it is not tried again until it or the live one changes.
+    pub(super) fn remember_rejection(&mut self, object: &Object, error: &Arc<InstallError>) {
+        let cached = self.engine.cache.get(&object.key());
+        let observed = Observed {
+            digest: self.digest(object),
+            api_version: object.api_version().to_owned(),
+            uid: cached.as_ref().map(|cached| cached.uid.clone()).unwrap_or_default(),
+            resource_version: cached.map(|cached| cached.resource_version).unwrap_or_default(),
+            readiness: Readiness::Ready,
+            state: ObjectState::Rejected(Arc::clone(error)),
+        };
+        self.state.objects.insert(object.key(), observed);
     }
-}
-
-fn namespace_of(manifests: &Manifests) -> serde_json::Value {
-    let labels = match manifests.network.as_str() {
-        "" => json!({}),
-        network => json!({"topology.istio.io/network": network}),
-    };
-    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": manifests.namespace, "labels": labels}})
 }

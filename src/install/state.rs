@@ -2,7 +2,7 @@
 //!
 //! Guarantee: but for the inventory it saves requests, and no more. Losing it costs reads, never writes.
 
-use super::InstallError;
+use super::outcome::InstallError;
 use super::readiness::Readiness;
 use super::repairs::RepairLimiter;
 use crate::api::component::Component;

@@ -1,16 +1,22 @@
 //! The wave of one component: its objects, step by step, and how they stand.
 
 use super::object::is_unchanged;
+use super::outcome::{ComponentOutcome, Failure, InstallError};
 use super::outcome::{Conflict, Wait};
-use super::plan::Wave;
 use super::readiness::{Readiness, reason};
 use super::run::Run;
 use super::state::ObjectState;
-use super::{ComponentOutcome, Failure, InstallError};
+use super::waves::Wave;
+use super::webhooks;
 use crate::api::component::Component;
 use crate::cluster::{ClusterError, Refusal};
-use crate::object::Object;
+use crate::object::inventory::group_of;
+use crate::object::{Object, ObjectKey, OwnerId, labels};
 use futures::{FutureExt, StreamExt, stream};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many objects of a step are read and written at once.
@@ -178,5 +184,39 @@ impl Run<'_> {
         let is_asked = self.options.explain_waits && object.group() == "apps";
         let why = if is_asked { reason::why_not_ready(self.engine.cluster, object).await } else { None };
         waits.push(Wait { key: object.key(), is_shared, what: what.clone(), why });
+    }
+
+    /// What a wave would create that is asked about the same pods as a webhook that is there, if anything.
+    pub(super) async fn overlap(&self, wave: &Wave<'_>) -> Result<Option<Conflict>, ClusterError> {
+        let is_new =
+            |object: &&&Object| object.kind() == webhooks::KIND && !self.state.inventory.contains_key(&object.key());
+        let new: Vec<&Object> = wave.steps.iter().flatten().filter(is_new).copied().collect();
+        if new.is_empty() {
+            return Ok(None);
+        }
+        let live = self.engine.cluster.list(webhooks::API_VERSION, webhooks::KIND, None, "").await?;
+        let mine: Vec<Value> = new.iter().map(|object| object.value().into_owned()).collect();
+        let brings_default = mine.iter().any(|config| webhooks::label(config, labels::TAG) == Some(labels::DEFAULT));
+        let wanted: BTreeSet<&str> =
+            wave.steps.iter().flatten().filter(|o| o.kind() == webhooks::KIND).map(|o| o.name()).collect();
+        let others: Vec<Value> = live
+            .iter()
+            .filter(|object| !wanted.contains(&*object.name_any()) && !self.will_be_replaced(object, brings_default))
+            .filter_map(|object| serde_json::to_value(object).ok())
+            .collect();
+        let found = webhooks::overlaps(&mine, &others);
+        Ok((!found.is_empty()).then_some(Conflict::Webhooks(found)))
+    }
+
+    /// Whether a live configuration goes or changes anyway: it is this resource's own, or that of an unnamed revision of ours
+    /// when the tag `default` comes.
+    fn will_be_replaced(&self, object: &DynamicObject, brings_default: bool) -> bool {
+        let label = |name: &str| object.labels().get(name).map_or("", String::as_str);
+        let owner = OwnerId::new(label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME));
+        let (group, kind) = (group_of(webhooks::API_VERSION).to_owned(), webhooks::KIND.to_owned());
+        let key = ObjectKey { group, kind, namespace: String::new(), name: object.name_any() };
+        let is_ours = self.engine.cache.get(&key).is_some();
+        let is_default = label(labels::REVISION) == labels::DEFAULT && label(labels::TAG).is_empty();
+        owner == *self.owner || (is_ours && brings_default && is_default)
     }
 }

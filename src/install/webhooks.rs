@@ -6,24 +6,18 @@
 //!
 //! A webhook that would be asked about the same pods as one that is there already is not created.
 
-use super::Engine;
-use super::outcome::Conflict;
-use super::plan::{Candidate, Wave};
-use super::run::Run;
+use super::engine::Engine;
 use crate::cluster::ClusterError;
-use crate::object::inventory::group_of;
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectKey, OwnerId, labels};
+use crate::object::{Object, ObjectKey, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::ResourceExt;
-use kube::api::DynamicObject;
 use kube::core::{Selector, SelectorExt};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of injection webhooks.
 pub const KIND: &str = "MutatingWebhookConfiguration";
-const API_VERSION: &str = "admissionregistration.k8s.io/v1";
+pub(super) const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 const INJECT: &str = "sidecar.istio.io/inject";
 
 type Labels = BTreeMap<String, String>;
@@ -92,7 +86,7 @@ fn is_default_injector(config: &Value) -> bool {
     label(config, labels::REVISION) == Some(labels::DEFAULT) && label(config, labels::TAG).is_none()
 }
 
-fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+pub(super) fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get("metadata")?.get("labels")?.get(name)?.as_str()
 }
 
@@ -109,20 +103,20 @@ pub(super) struct Replaced {
 ///
 /// # Errors
 /// They cannot be read.
-pub(super) async fn replaced(
+pub(super) async fn replaced<'k>(
     engine: &Engine<'_>,
-    candidates: &[Candidate],
+    candidates: impl Iterator<Item = &'k ObjectKey>,
     wanted: &Manifests,
 ) -> Result<Replaced, ClusterError> {
     let mut replaced = Replaced::default();
     let objects = || wanted.objects().filter(|object| object.kind() == KIND);
-    for object in candidates.iter().filter(|object| object.key.kind == KIND) {
-        let Some(live) = engine.cluster.get(API_VERSION, &object.key).await? else { continue };
+    for key in candidates.filter(|key| key.kind == KIND) {
+        let Some(live) = engine.cluster.get(API_VERSION, key).await? else { continue };
         let live = [serde_json::to_value(live).unwrap_or_default()];
         let by: Vec<_> =
             objects().filter(|new| !overlaps(&[new.value().into_owned()], &live).is_empty()).map(Object::key).collect();
         if !by.is_empty() {
-            replaced.old.insert(object.key.clone());
+            replaced.old.insert(key.clone());
             replaced.by.extend(by);
         }
     }
@@ -141,43 +135,8 @@ pub(super) fn superseded(old: &Manifests, wanted: &Manifests) -> BTreeSet<Object
     old.filter(|(_, config)| !overlaps(&wanted, std::slice::from_ref(config)).is_empty()).map(|(key, _)| key).collect()
 }
 
-impl Run<'_> {
-    /// What a wave would create that is asked about the same pods as a webhook that is there, if anything.
-    pub(super) async fn overlap(&self, wave: &Wave<'_>) -> Result<Option<Conflict>, ClusterError> {
-        let is_new = |object: &&&Object| object.kind() == KIND && !self.state.inventory.contains_key(&object.key());
-        let new: Vec<&Object> = wave.steps.iter().flatten().filter(is_new).copied().collect();
-        if new.is_empty() {
-            return Ok(None);
-        }
-        let live = self.engine.cluster.list(API_VERSION, KIND, None, "").await?;
-        let mine: Vec<Value> = new.iter().map(|object| object.value().into_owned()).collect();
-        let brings_default = mine.iter().any(|config| label(config, labels::TAG) == Some(labels::DEFAULT));
-        let wanted: BTreeSet<&str> =
-            wave.steps.iter().flatten().filter(|o| o.kind() == KIND).map(|o| o.name()).collect();
-        let others: Vec<Value> = live
-            .iter()
-            .filter(|object| !wanted.contains(&*object.name_any()) && !self.will_be_replaced(object, brings_default))
-            .filter_map(|object| serde_json::to_value(object).ok())
-            .collect();
-        let found = overlaps(&mine, &others);
-        Ok((!found.is_empty()).then_some(Conflict::Webhooks(found)))
-    }
-
-    /// Whether a live configuration goes or changes anyway: it is this resource's own, or that of an unnamed revision of ours
-    /// when the tag `default` comes.
-    fn will_be_replaced(&self, object: &DynamicObject, brings_default: bool) -> bool {
-        let label = |name: &str| object.labels().get(name).map_or("", String::as_str);
-        let owner = OwnerId::new(label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME));
-        let (group, kind) = (group_of(API_VERSION).to_owned(), KIND.to_owned());
-        let key = ObjectKey { group, kind, namespace: String::new(), name: object.name_any() };
-        let is_ours = self.engine.cache.get(&key).is_some();
-        let is_default = label(labels::REVISION) == labels::DEFAULT && label(labels::TAG).is_empty();
-        owner == *self.owner || (is_ours && brings_default && is_default)
-    }
-}
-
 /// The pairs of configurations of which each has a webhook that matches the same pod, one of `mine` first.
-fn overlaps(mine: &[Value], others: &[Value]) -> Vec<String> {
+pub(super) fn overlaps(mine: &[Value], others: &[Value]) -> Vec<String> {
     let others: Vec<&Value> = others.iter().filter(|config| is_injector(config)).collect();
     let mut revisions = BTreeSet::new();
     mine.iter().chain(others.iter().copied()).for_each(|config| collect_revisions(config, &mut revisions));
