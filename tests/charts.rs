@@ -104,7 +104,7 @@ const VALUES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn every_chart_renders_as_it_lies_with_helm_and_with_our_engine_to_the_same_bytes() {
+fn every_chart_as_committed_renders_with_helm_to_the_same_bytes() {
     let named: BTreeSet<&str> = VALUES.iter().map(|(chart, _)| *chart).collect();
     assert_eq!(named, charts().iter().map(String::as_str).collect(), "a chart is in no test");
     for (chart, values) in VALUES {
@@ -146,7 +146,7 @@ fn by_key(objects: Vec<Object>, namespace: &str) -> BTreeMap<ObjectKey, Value> {
 }
 
 #[test]
-fn helm_makes_of_a_components_values_the_objects_that_the_operator_makes_of_them() {
+fn helm_makes_the_operators_objects_of_a_components_values() {
     let package = Package::embedded().unwrap();
     let directory = tempfile::tempdir().unwrap();
     let version = KubeVersion::parse(KUBE_VERSION).unwrap();

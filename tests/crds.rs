@@ -197,7 +197,7 @@ fn facts_are_written_where_the_recorded_definitions_say_what_ours_say() {
 }
 
 #[test]
-fn a_changed_type_rule_or_column_changes_the_facts_and_a_description_does_not() {
+fn a_changed_type_rule_or_column_changes_the_facts_but_no_description() {
     let definition = definitions().remove("virtualservices.networking.istio.io").unwrap();
     let of = |definition: &Value| facts_of(definition)["versions"]["v1beta1"].clone();
     let spec = "/spec/versions/1/schema/openAPIV3Schema/properties/spec";

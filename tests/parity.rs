@@ -172,7 +172,7 @@ fn a_package_in_a_directory_gives_what_the_built_in_one_gives() {
 }
 
 #[test]
-fn every_expected_object_is_stored_once_in_the_form_that_make_goldens_writes() {
+fn every_expected_object_is_stored_once_as_make_goldens_writes_it() {
     let mut bytes = 0;
     for (folder, kind) in FOLDERS {
         let folder = self::folder(folder);

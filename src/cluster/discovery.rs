@@ -1,6 +1,6 @@
 //! Which kinds the API server serves, and what it is.
 
-use super::ClusterError;
+use super::error::ClusterError;
 use super::retry::read;
 use kube::Client;
 use kube::api::ApiResource;

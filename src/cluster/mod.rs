@@ -5,6 +5,7 @@
 
 pub mod connect;
 pub mod discovery;
+mod error;
 pub mod fence;
 mod identity;
 mod layer;
@@ -18,6 +19,7 @@ mod retry;
 pub mod watch_metadata;
 
 use crate::object::{Object, ObjectKey};
+pub use error::ClusterError;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
 use kube::{Client, ResourceExt};
@@ -28,70 +30,6 @@ use serde_json::Value;
 
 /// The field manager of everything we apply; upstream's, so that its fields are ours.
 pub const FIELD_MANAGER: &str = "istio-operator";
-
-/// What can go wrong with a request.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// The API server does not serve the kind.
-    #[error("the API server does not know kind {kind} of {api_version}")]
-    UnknownKind {
-        /// `group/version`
-        api_version: String,
-        /// The kind.
-        kind: String,
-    },
-    /// The API server refused, or could not be reached.
-    #[error("{act} {object}: {}", brief(source))]
-    Request {
-        /// What was tried.
-        act: &'static str,
-        /// On what.
-        object: String,
-        /// Why it failed.
-        source: Box<kube::Error>,
-    },
-}
-
-/// The API server's own words, without the wrapping of the client.
-fn brief(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    }
-}
-
-impl ClusterError {
-    pub(crate) fn of(act: &'static str, object: &impl ToString, source: kube::Error) -> Self {
-        Self::Request { act, object: object.to_string(), source: Box::new(source) }
-    }
-
-    /// The HTTP status, where the API server answered.
-    #[must_use]
-    pub fn code(&self) -> Option<u16> {
-        match self {
-            Self::Request { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status.code),
-                _ => None,
-            },
-            Self::UnknownKind { .. } => None,
-        }
-    }
-
-    /// Whether the object, or its kind, is not there.
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Self::UnknownKind { .. }) || self.code() == Some(404)
-    }
-
-    /// What can be expected of the same request another time.
-    #[must_use]
-    pub fn refusal(&self) -> Refusal {
-        match self {
-            Self::UnknownKind { .. } => Refusal::Passing,
-            Self::Request { source, .. } => refusal::of(source),
-        }
-    }
-}
 
 /// A cluster.
 #[derive(Clone)]

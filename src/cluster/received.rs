@@ -62,6 +62,12 @@ impl ObservedResource {
         self.spec().and_then(|spec| spec.get("revision")?.as_str()).unwrap_or_default()
     }
 
+    /// When it was created, so that earlier sorts before later.
+    #[must_use]
+    pub fn created_at(&self) -> String {
+        self.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()).unwrap_or_default()
+    }
+
     /// The spec's generation; 0 where the API server has not said it.
     #[must_use]
     pub fn generation(&self) -> i64 {

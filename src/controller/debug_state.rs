@@ -1,7 +1,7 @@
 //! What the controller holds, for a person who wants to know why it does what it does: the kinds that it watches, the
 //! resources with what they want, and the objects with whose they are.
 
-use super::Context;
+use super::context::Context;
 use crate::api::component::Component;
 use crate::object::OwnerId;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! The install engine as the controller uses it: with the watches, the other resources and the metrics around it.
 
+use super::context::{Config, Context};
 use super::index::Index;
-use super::{Config, Context};
 use crate::api::component::Component;
 use crate::install::cached::CachedObject;
 use crate::install::{Cache, ComponentOutcome, Engine, Event, Kind, Listener, Options, Others};

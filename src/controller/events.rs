@@ -5,7 +5,7 @@
 //! minutes, and takes two messages of one reason for the same.) An event that cannot be written is no reason to stop: it is
 //! logged and left.
 
-use super::Context;
+use super::context::Context;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::FIELD_MANAGER;
 use crate::cluster::received::ObservedResource;

@@ -6,9 +6,11 @@
 //! does, at once or after `install.istio.io/prune-unused-after`, or when a person insists
 //! (`install.istio.io/force-prune: REVISION`).
 
-use super::reconcile::ReconcileError;
-use super::usage::{self, InUse, Pods, Usage, unused};
-use super::{Context, ReconcileState};
+use super::context::Context;
+use super::error::ReconcileError;
+use super::reconcile_state::ReconcileState;
+use super::unused;
+use super::usage::{self, ASK_AGAIN, Answer, InUse, Pods};
 use crate::api::component::Component;
 use crate::api::status::HeldRevision;
 use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
@@ -31,9 +33,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How soon it is asked again who uses a control plane or a tag.
-pub(super) const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// What is told of a control plane, or a tag, that stays.
 pub(super) struct Told {
@@ -65,16 +64,6 @@ impl Held {
     pub fn split(self) -> (Told, Kept) {
         (Told { told: self.told, again: self.again }, self.kept)
     }
-}
-
-/// Who was found to use control planes, by revision and namespace: finding out reads every pod with a proxy.
-pub(super) type Answers = BTreeMap<(String, String), Answer>;
-
-/// An answer, and what the watches said when it was given: it holds for a while, as long as they say the same.
-pub(super) struct Answer {
-    at: Instant,
-    seen: Usage,
-    users: InUse,
 }
 
 /// The objects of a control plane that is not wanted.
@@ -170,13 +159,6 @@ fn share_out(held: &mut [Held], unwanted: &[Candidate], wanted: &Manifests) {
 /// When a record was last written.
 fn written(record: &DynamicObject) -> Option<Timestamp> {
     record.managed_fields().iter().filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max()
-}
-
-impl Answer {
-    /// Whether it need not be asked again. That nobody uses a control plane always is, since it may go then.
-    fn holds(&self, seen: &Usage) -> bool {
-        !self.users.is_empty() && self.seen == *seen && self.at.elapsed() < ASK_AGAIN
-    }
 }
 
 /// Whether a person wants the control plane of a revision, or a tag, gone, whoever uses it.

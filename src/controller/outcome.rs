@@ -1,9 +1,9 @@
 //! What came of a plan, in the terms of the status: a verdict, the state of each component, conditions beside it, and events.
 
-use super::ReconcileState;
 use super::events::EventMessage;
 use super::held::Told;
 use super::index::FailingWatch;
+use super::reconcile_state::ReconcileState;
 use super::status::{ExtraCondition, ReconcileOutcome, Verdict};
 use crate::api::component::Component;
 use crate::api::status::{ComponentStatus, HeldRevision, Phase, Preview};

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_resource_with_the_longer_name_has_a_record_name_that_two_would_have() {
+    fn of_two_with_one_record_name_the_longer_named_resource_has_it() {
         let claims = Ownership::default();
         let with = |revision: &str| Some(Wants { revision: revision.into(), ..Wants::default() });
         claims.set(&id("a"), with("b-c"));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_share_an_object_hear_when_it_is_claimed_and_when_it_is_given_up() {
+    fn those_who_share_an_object_hear_when_others_want_it_or_give_it_up() {
         let claims = two();
         let nobody = BTreeSet::new();
         assert_eq!(claims.set(&id("young"), Some(claim("2021", "1.17.8", &["b", "c"]))), nobody, "nothing new");

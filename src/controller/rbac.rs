@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn the_role_allows_to_install_and_to_grant_and_never_to_escalate_or_to_delete_definitions() {
+    fn the_role_allows_to_install_and_never_to_escalate_or_to_delete_crds() {
         let role = cluster_role(&Package::embedded().unwrap()).unwrap();
         let all = ["create", "delete", "get", "list", "patch", "watch"].map(str::to_owned);
         assert_eq!(verbs(&role, "apps", "daemonsets"), BTreeSet::from(all.clone()));

@@ -1,20 +1,25 @@
 //! Reconciles one resource.
 
+use super::context::Context;
+use super::error::ReconcileError;
 use super::held::{Held, Told};
+use super::ownership::Wants;
+use super::reconcile_state::ReconcileState;
 use super::status_writer::{is_wait_worth_writing, write_paused_status, write_status};
+use super::unused::apply_unused_policy;
 use super::usage::{self, ControlPlane};
-use super::{Context, ReconcileState, Wants, build_metrics, cleanup, events, held, outcome, since, tags};
+use super::{build_metrics, cleanup, events, held, outcome, tags};
 use crate::api::{ALLOW_DOWNGRADE, DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::ObservedResource;
 use crate::controller::status::{ReconcileOutcome, Verdict};
 use crate::failure::Retry;
-use crate::install::{Draft, Failure, Kept, Plan, downgrade, installed_state};
+use crate::install::{Draft, Kept, Plan, downgrade, installed_state};
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectError, OwnerId};
+use crate::object::{Object, OwnerId};
 use crate::process::metrics::labels::{ReconcileResult, Trigger};
-use crate::render::{self, RenderError};
+use crate::render::{self};
 use helm_template::threads;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
@@ -35,34 +40,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// The latest, before a part of it that differs from resource to resource is added.
 const LAST_RETRY: Duration = Duration::from_mins(1);
 
-/// Why a reconcile could not finish. All of these may pass, and are tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// A request failed.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The release package cannot be read, or rendering ran out of time.
-    #[error(transparent)]
-    Render(#[from] RenderError),
-    /// Objects could not be written or deleted.
-    #[error("{}", texts(.0))]
-    Install(Vec<Failure>),
-    /// What the resource installed could not be deleted.
-    #[error("{0}")]
-    Delete(String),
-    /// The record of the installation has no name.
-    #[error("the record of the installation {0}")]
-    Record(#[from] ObjectError),
-    /// Rendering was cut short by the end of the process.
-    #[error("rendering did not finish")]
-    Interrupted,
-}
-
-fn texts(failures: &[Failure]) -> String {
-    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// After a failed pass: again, later each time, and not all at once.
+/// After a failed reconcile: again, later each time, and not all at once.
 #[allow(clippy::needless_pass_by_value)] // the signature that the queue calls
 pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let id = OwnerId::of(&resource.metadata);
@@ -303,7 +281,7 @@ async fn install(
     let options = context.options(is_wait_worth_writing(context, state));
     let outcome = context.engine().apply(id, &plan, &mut state.install, options).await;
     let mut findings = outcome::findings(state, &plan, &held, &context.index.blind(), &outcome, generation);
-    let settled = usage::settle(context, resource, id, control_plane, &state.known(), &mut findings).await;
+    let settled = apply_unused_policy(context, resource, id, control_plane, &state.known(), &mut findings).await;
     let untold = write_status(resource, context, state, &findings).await?;
     for note in outcome::notes(&outcome) {
         events::publish(context, resource, &note).await;
@@ -328,7 +306,7 @@ async fn install(
 fn claim(resource: &ObservedResource, context: &Context, id: &OwnerId, plan: &Plan) {
     let manifests = plan.manifests();
     let claim = Wants {
-        since: since(resource),
+        since: resource.created_at(),
         version: manifests.version.clone(),
         revision: manifests.revision.clone(),
         is_current: true,
@@ -407,10 +385,12 @@ mod tests {
     use super::*;
     use crate::cluster::Cluster;
     use crate::controller::cluster_version::ClusterVersion;
+    use crate::controller::context::Config;
     use crate::controller::index::Index;
+    use crate::controller::ownership::Ownership;
     use crate::controller::queue::Queue;
     use crate::controller::usage::Users;
-    use crate::controller::{Config, Ownership, RepairLimits};
+    use crate::install::RepairLimits;
     use crate::process::metrics::Metrics;
     use crate::process::telemetry::testing::collect;
     use crate::release::Package;

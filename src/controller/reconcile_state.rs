@@ -2,8 +2,9 @@
 //!
 //! Guarantee: it saves requests, and no more. Losing it costs reads, never writes.
 
+use super::deletion::Deletion;
 use super::statuses::version_of;
-use super::{cleanup, held};
+use super::usage::Answers;
 use crate::api::RECONCILE_AT;
 use crate::api::status::InstallStatus;
 use crate::cluster::received::ObservedResource;
@@ -36,8 +37,8 @@ pub(super) struct ReconcileState {
     /// Since when something fails.
     pub failing_since: Option<Instant>,
     /// Who uses the control planes that stay.
-    pub users: held::Answers,
-    pub deletion: cleanup::Deletion,
+    pub users: Answers,
+    pub deletion: Deletion,
     /// The last value of the annotation that asks for a reconcile which reads everything anew.
     asked: String,
 }

@@ -1,9 +1,10 @@
 //! What a reconcile found, told: the status, only where it differs from the last one, and an event for every transition.
 
+use super::context::Context;
 use super::events::{self, EventMessage};
+use super::reconcile_state::ReconcileState;
 use super::reconcile_state::request_of;
 use super::statuses::version_of;
-use super::{Context, ReconcileState};
 use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_that_somebody_else_wrote_is_noticed_whenever_the_watch_shows_it() {
+    fn a_status_that_somebody_else_wrote_is_noticed_in_the_watch() {
         let (statuses, ours, theirs) = (Statuses::default(), json!({"a": 1, "b": 2}), json!({}));
         assert!(!statuses.is_overwritten(&resource("5", &theirs)), "nothing was written yet");
         statuses.begin(&resource("5", &theirs), &ours);

@@ -5,9 +5,9 @@
 //! (`install.istio.io/force-prune: TAG`). The tag `default` goes at once where the unnamed revision takes its place, and a tag
 //! of a control plane that goes is no use to anybody.
 
-use super::Context;
-use super::held::{ASK_AGAIN, Held, is_insisted};
-use super::usage;
+use super::context::Context;
+use super::held::{Held, is_insisted};
+use super::usage::{self, ASK_AGAIN};
 use crate::api::FORCE_PRUNE;
 use crate::api::status::HeldRevision;
 use crate::cluster::ClusterError;

@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_is_named_after_its_resource_and_revision_and_is_to_be_left_alone() {
+    fn a_record_is_named_after_its_resource_and_revision_and_left_alone() {
         let values = json!({"a/b": null, "b": [{"c": null, "d": 1}]});
         let mut manifests = Manifests {
             revision: "canary".into(),

@@ -6,6 +6,7 @@
 use helm_template::helm::chart::{Chart, ChartError};
 use include_dir::{Dir, include_dir};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 static CHARTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/charts");
 static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
@@ -29,7 +30,7 @@ pub(super) fn package() -> BTreeMap<String, &'static [u8]> {
 
 /// The profiles' texts, by name.
 pub(super) fn profiles() -> BTreeMap<String, String> {
-    let texts = PROFILES.files().filter_map(|f| Some((super::profile_name(f.path())?, f.contents_utf8()?.to_owned())));
+    let texts = PROFILES.files().filter_map(|f| Some((profile_name(f.path())?, f.contents_utf8()?.to_owned())));
     texts.collect()
 }
 
@@ -42,4 +43,9 @@ fn files(folder: &'static Dir<'static>) -> BTreeMap<&'static str, &'static [u8]>
         files.extend(dir.files().filter_map(|file| Some((file.path().to_str()?, file.contents()))));
     }
     files
+}
+
+/// The name of the profile in a file.
+pub(super) fn profile_name(path: &Path) -> Option<String> {
+    path.file_name()?.to_str()?.strip_suffix(".yaml").map(str::to_owned)
 }

@@ -141,7 +141,7 @@ impl Package {
         let mut texts = BTreeMap::new();
         for entry in std::fs::read_dir(Path::new(path).join("profiles")).map_err(wrong)? {
             let file = entry.map_err(wrong)?.path();
-            if let Some(name) = profile_name(&file) {
+            if let Some(name) = embedded::profile_name(&file) {
                 texts.insert(name, std::fs::read_to_string(&file).map_err(wrong)?);
             }
         }
@@ -190,8 +190,4 @@ impl Package {
         let chart = Arc::new(ComponentChart { chart: ParsedChart::new(chart), crds });
         Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
     }
-}
-
-fn profile_name(path: &Path) -> Option<String> {
-    path.file_name()?.to_str()?.strip_suffix(".yaml").map(str::to_owned)
 }

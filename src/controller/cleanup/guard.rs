@@ -3,9 +3,9 @@
 //! Guarantee: what cannot be found out counts as in use. That nobody uses a control plane is said only after everything that
 //! could tell otherwise was read.
 
-use super::super::Context;
-use super::super::usage::{self, Pods};
 use crate::cluster::ClusterError;
+use crate::controller::context::Context;
+use crate::controller::usage::{self, Pods};
 use crate::install::remains::{Fate, Remaining, Remains};
 use crate::object::ObjectKey;
 use crate::object::OwnerId;

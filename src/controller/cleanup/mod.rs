@@ -14,13 +14,14 @@
 //! `install.istio.io/ignoreReconcile: "true"`, or `kubectl delete --cascade=orphan`, leaves everything that is installed.
 
 mod guard;
-mod pace;
+mod look;
 
-pub(super) use pace::Deletion;
-
-use super::reconcile::ReconcileError;
+use super::context::Context;
+use super::deletion::Move;
+use super::error::ReconcileError;
+use super::events;
+use super::reconcile_state::ReconcileState;
 use super::status_writer::write_status;
-use super::{Context, ReconcileState, events};
 use crate::api::status::InstallStatus;
 use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
@@ -35,10 +36,9 @@ use guard::Held;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use pace::{Look, Move};
+use look::Look;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tracing::Span;
 use tracing::field::Empty;
@@ -49,36 +49,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The condition of a resource whose objects are being deleted. Its time tells an operator that starts since when.
 const DELETING: &str = "Deleting";
-/// Kubernetes' own finalizer of what is deleted with `--cascade=orphan`.
-const ORPHAN: &str = "orphan";
 /// No single failure says more in a status.
 const LONGEST: usize = 1024;
-
-/// The resources that were deleted with `--cascade=orphan`, by uid. Kubernetes takes its mark away within a moment, so it has
-/// to be noted when it is seen.
-#[derive(Default)]
-pub(super) struct Orphans(Mutex<HashMap<OwnerId, String>>);
-
-impl Orphans {
-    /// Notes it.
-    pub fn note(&self, resource: &ObservedResource) {
-        if resource.metadata.deletion_timestamp.is_some() && resource.finalizers().iter().any(|f| f == ORPHAN) {
-            let id = OwnerId::of(&resource.metadata);
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, resource.uid().unwrap_or_default());
-        }
-    }
-
-    /// It is over.
-    pub fn forget(&self, id: &OwnerId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-    }
-
-    fn has(&self, id: &OwnerId, resource: &ObservedResource) -> bool {
-        self.note(resource);
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(id).is_some_and(|uid| Some(uid) == resource.uid().as_ref())
-    }
-}
 
 /// Deletes everything a resource has; removes the finalizer once nothing is left.
 #[tracing::instrument(level = "debug", skip_all, fields(objects = Empty))]
@@ -100,7 +72,7 @@ pub(super) async fn finalize(
     if state.deletion.is_new() {
         context.metrics.reconciles.requests.inc(Trigger::Deleting);
     }
-    let look = if end.is_forced && state.deletion.insist() { Look::All } else { pace::due(context, id, state) };
+    let look = if end.is_forced && state.deletion.insist() { Look::All } else { look::due(context, id, state) };
     let mut found = match look {
         Look::In(left) => return Ok(Action::requeue(left)),
         Look::All => remains(context, id, state, None).await,
@@ -432,18 +404,5 @@ mod tests {
         assert_eq!(patch[0], json!({"op": "test", "path": "/metadata/uid", "value": "u"}));
         assert_eq!(patch[1], json!({"op": "test", "path": "/metadata/finalizers/1", "value": FINALIZER}));
         assert_eq!(patch[2], json!({"op": "remove", "path": "/metadata/finalizers/1"}));
-    }
-
-    #[test]
-    fn a_deletion_that_orphans_is_remembered_of_that_resource() {
-        let (orphans, id) = (Orphans::default(), OwnerId::new("ns", "main"));
-        let mut resource = resource("2026-01-01T12:00:00Z");
-        assert!(!orphans.has(&id, &resource));
-        resource.metadata.finalizers = Some(vec![ORPHAN.into()]);
-        orphans.note(&resource);
-        resource.metadata.finalizers = None;
-        assert!(orphans.has(&id, &resource), "Kubernetes has taken its mark away");
-        resource.metadata.uid = Some("another".into());
-        assert!(!orphans.has(&id, &resource));
     }
 }

@@ -1,12 +1,13 @@
 //! Who uses a revision, asked for at this moment: what is about to be deleted is not left to watches that may be behind.
 //!
-//! Guarantee: "nobody" is said only after every pod and every namespace was looked at. ReconcileState does not grow with their
+//! Guarantee: "nobody" is said only after every pod and every namespace was looked at. Memory does not grow with their
 //! number.
 
-use super::{INJECTED, PROXY_LABEL, Pods, RUNNING, injected_by, is_of, label, points_to};
+use super::metadata::{INJECTED, PROXY_LABEL, RUNNING, injected_by, is_of, label, points_to};
 use crate::api::component::Component;
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::labels::{self, DEFAULT, TAG};
+use crate::object::pods::Pods;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -27,7 +28,7 @@ const TOLD: usize = 3;
 
 /// Who uses a revision.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::controller) struct InUse {
+pub struct InUse {
     /// How many pods have a proxy of it, or are in its ambient mesh.
     pub pods: usize,
     /// How many namespaces have it inject their pods.
@@ -68,11 +69,7 @@ impl fmt::Display for InUse {
 ///
 /// # Errors
 /// Pods, namespaces or webhooks cannot be listed: it is not known who uses it.
-pub(in crate::controller) async fn users_of(
-    cluster: &Cluster,
-    revision: &str,
-    except: &[Pods],
-) -> Result<InUse, ClusterError> {
+pub async fn users_of(cluster: &Cluster, revision: &str, except: &[Pods]) -> Result<InUse, ClusterError> {
     let mut search = Search { revision, except, ..Search::default() };
     let webhooks = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration");
     let mut requests = cluster.for_each(webhooks.0, webhooks.1, (TAG, ""), |tag| search.take_tag(tag)).await?;
@@ -90,7 +87,7 @@ pub(in crate::controller) async fn users_of(
 ///
 /// # Errors
 /// Pods cannot be listed: it is not known who uses it.
-pub(in crate::controller) async fn users_before(
+pub async fn users_before(
     cluster: &Cluster,
     revision: &str,
     except: &[Pods],
@@ -111,7 +108,7 @@ pub(in crate::controller) async fn users_before(
 ///
 /// # Errors
 /// Pods or namespaces cannot be listed: it is not known who names it.
-pub(in crate::controller) async fn users_of_tag(cluster: &Cluster, tag: &str) -> Result<InUse, ClusterError> {
+pub async fn users_of_tag(cluster: &Cluster, tag: &str) -> Result<InUse, ClusterError> {
     let mut search = Search { revision: tag, ..Search::default() };
     let mut take = |namespace: &ObjectMeta| {
         if points_to(namespace) == Some(tag) {

@@ -9,12 +9,13 @@
 
 use super::super::index::Index;
 use super::super::watch_health::WatchHealth;
-use super::{PROXY_LABEL, Pods, RUNNING, is_of, label, points_to, revision_of};
+use super::metadata::{PROXY_LABEL, RUNNING, is_of, label, points_to, revision_of};
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_unreachable;
 use crate::cluster::watch_metadata::{Selection, Told, watch_metadata};
 use crate::object::OwnerId;
 use crate::object::labels::{self, TAG};
+use crate::object::pods::Pods;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -36,7 +37,7 @@ const NAMED: usize = 5;
 
 /// Whether anybody uses a revision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::controller) enum Use {
+pub enum Use {
     /// Not everything is known that may use it.
     #[default]
     Unknown,
@@ -50,7 +51,7 @@ pub(in crate::controller) enum Use {
 
 /// Who uses a revision, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::controller) struct Usage {
+pub struct Usage {
     /// Whether anybody does.
     pub by: Use,
     /// How many running pods have proxies of it.
@@ -138,7 +139,7 @@ struct State {
 
 /// See the module; clones share it.
 #[derive(Clone)]
-pub(in crate::controller) struct Users {
+pub struct Users {
     state: Arc<Mutex<State>>,
     index: Index,
     synced: Arc<tokio::sync::watch::Sender<()>>,
@@ -486,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_is_used_by_pods_and_by_namespaces_that_point_to_it_or_to_a_tag_of_it() {
+    fn a_revision_is_used_by_pods_and_by_namespaces_that_point_to_it() {
         let mut state = known();
         assert!(state.put(Source::Namespaces, &namespace("shop", "prod")));
         assert!(!state.put(Source::Namespaces, &namespace("shop", "prod")), "nothing new");
@@ -534,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resources_own_gateways_are_no_users_of_its_revision_and_those_of_others_are() {
+    fn a_resources_own_gateways_are_no_users_of_its_revision() {
         let mut state = known();
         state.put(Source::Pods, &meta(gateway()));
         let own: Pods = ("ns".into(), BTreeMap::from([("app".into(), "gw".into())]));

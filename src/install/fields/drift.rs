@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_zero_that_the_api_server_does_not_store_is_no_difference_unless_it_was_taken_away() {
+    fn a_zero_that_is_not_stored_is_no_difference_unless_taken_away() {
         let field = |fields: Value| {
             json!({"metadata": {"managedFields": [
                 {"manager": "istio-operator", "operation": "Apply", "fieldsV1": {"f:spec": fields}}]}, "spec": {}})

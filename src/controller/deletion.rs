@@ -1,15 +1,12 @@
-//! How often a deletion is looked at: what is remembered of it between reconciles.
+//! How far the deletion of a resource is, and how often it is looked at.
 //!
 //! Guarantee: however often a reconcile is woken, and however much there is to look at, looking costs less than two requests a
 //! second in the long run. What is waited for is watched, so that its end is noticed at once; that costs nothing.
 
-use super::super::usage::Pods;
-use super::super::{Context, ReconcileState};
-use super::guard;
 use crate::install::remains::Remaining;
 use crate::object::ObjectKey;
-use crate::object::OwnerId;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::object::pods::Pods;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// For each request that looking took.
@@ -22,15 +19,15 @@ const LONGEST: Duration = Duration::from_secs(30);
 const EARLY: u8 = 3;
 
 /// An object that is waited for.
-struct Awaited {
-    api_version: String,
-    uid: String,
-    is_labelled: bool,
+pub(super) struct Awaited {
+    pub api_version: String,
+    pub uid: String,
+    pub is_labelled: bool,
 }
 
 /// How far a deletion is.
 #[derive(Default)]
-enum Phase {
+pub(super) enum Phase {
     /// It was asked for, and nothing is deleted yet.
     #[default]
     Asked,
@@ -50,23 +47,12 @@ pub(super) enum Move<'a> {
 
 /// See the module.
 #[derive(Default)]
-pub(in crate::controller) struct Deletion {
-    phase: Phase,
-    next: Option<Instant>,
+pub(super) struct Deletion {
+    pub phase: Phase,
+    pub next: Option<Instant>,
     looks: u32,
     early: u8,
     is_insisted: bool,
-}
-
-/// What is to be looked at.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// Nothing yet.
-    In(Duration),
-    /// Everything.
-    All,
-    /// Only what is waited for.
-    At(BTreeSet<ObjectKey>),
 }
 
 impl Deletion {
@@ -127,38 +113,10 @@ impl Deletion {
         pause
     }
 
-    fn look_early(&mut self) -> bool {
+    pub fn look_early(&mut self) -> bool {
         self.early = self.early.saturating_add(1);
         self.early <= EARLY
     }
-}
-
-/// What a reconcile that was woken is to look at.
-pub(super) fn due(context: &Context, id: &OwnerId, state: &mut ReconcileState) -> Look {
-    let deletion = &mut state.deletion;
-    let Some(next) = deletion.next else { return Look::All };
-    let left = next.saturating_duration_since(Instant::now());
-    let awaited = match &deletion.phase {
-        Phase::Held { revision, own } => {
-            let is_due = left.is_zero() || (guard::seems_unused(context, id, revision, own) && deletion.look_early());
-            return if is_due { Look::All } else { Look::In(left) };
-        }
-        Phase::Asked => &BTreeMap::new(),
-        Phase::Deleting { awaited, .. } => awaited,
-    };
-    let is_there = |(key, awaited): &(&ObjectKey, &Awaited)| may_be_there(context, key, awaited);
-    let there: BTreeSet<ObjectKey> = awaited.iter().filter(is_there).map(|(key, _)| key.clone()).collect();
-    let has_ended = there.is_empty() && !awaited.is_empty();
-    match left.is_zero() || (has_ended && deletion.look_early()) {
-        true if there.is_empty() => Look::All,
-        true => Look::At(there),
-        false => Look::In(left),
-    }
-}
-
-fn may_be_there(context: &Context, key: &ObjectKey, awaited: &Awaited) -> bool {
-    let is_watched = awaited.is_labelled && context.index.is_complete(&awaited.api_version, &key.kind);
-    !is_watched || context.index.get(key).is_some_and(|known| known.uid == awaited.uid)
 }
 
 #[cfg(test)]

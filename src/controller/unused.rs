@@ -3,8 +3,9 @@
 //! `install.istio.io/prune-unused-after: 24h` on an IstioOperator resource has the operator delete that resource once its
 //! revision has not been in use for so long. Nothing is deleted while it cannot be told who uses it.
 
-use super::super::{Context, events};
-use super::{ControlPlane, Use, users_of};
+use super::context::Context;
+use super::events;
+use super::usage::{ControlPlane, Use, users_of};
 use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
@@ -25,9 +26,9 @@ enum Due {
     /// It stays.
     Never,
     /// It stays, since the annotation is no duration; what is wrong with it.
-    Unreadable(String),
+    InvalidAnnotation(String),
     /// It has only now been seen to be unused; its time begins when the status says so.
-    Begins,
+    Started,
     /// It goes after this time, at this moment (RFC 3339), unless it is used until then.
     In(Duration, String),
     /// It goes now.
@@ -36,7 +37,7 @@ enum Due {
 
 /// Adds to the findings whether the control plane is in use, and what follows. Gives the time after which to come back; the
 /// resource is deleted when its time has come.
-pub(in crate::controller) async fn settle(
+pub(super) async fn apply_unused_policy(
     context: &Context,
     resource: &ObservedResource,
     id: &OwnerId,
@@ -61,8 +62,8 @@ pub(in crate::controller) async fn settle(
         && findings.verdict == Verdict::Healthy;
     let (kind, message, again) = match due(resource, is_unused, known, Timestamp::now()) {
         Due::Never => return None,
-        Due::Begins => return Some(Duration::ZERO),
-        Due::Unreadable(why) => ("InvalidAnnotation", why, None),
+        Due::Started => return Some(Duration::ZERO),
+        Due::InvalidAnnotation(why) => ("InvalidAnnotation", why, None),
         Due::In(left, end) => {
             let revision = &plane.revision;
             (
@@ -107,7 +108,7 @@ fn told(usage: Use, plane: &ControlPlane) -> Usage {
 }
 
 /// How long what nobody uses stays, by the annotation of a resource; what is wrong with that if it is no duration.
-pub(in crate::controller) fn grace(resource: &ObservedResource) -> Option<Result<Duration, String>> {
+pub(super) fn grace(resource: &ObservedResource) -> Option<Result<Duration, String>> {
     let text = resource.annotations().get(PRUNE_UNUSED_AFTER)?;
     Some(match go_duration(text).map(u64::try_from) {
         Ok(Ok(nanoseconds)) => Ok(Duration::from_nanos(nanoseconds)),
@@ -121,14 +122,14 @@ fn due(resource: &ObservedResource, is_unused: bool, status: &InstallStatus, now
     let grace = match grace(resource) {
         None => return Due::Never,
         Some(Ok(grace)) => grace,
-        Some(Err(why)) => return Due::Unreadable(why),
+        Some(Err(why)) => return Due::InvalidAnnotation(why),
     };
     if !is_unused {
         return Due::Never;
     }
     let condition = status.conditions.iter().flatten().find(|c| c.r#type == IN_USE && c.status == "False");
     let Some(since) = condition.and_then(|c| c.last_transition_time.parse::<Timestamp>().ok()) else {
-        return Due::Begins;
+        return Due::Started;
     };
     let end = since.checked_add(grace).unwrap_or(Timestamp::MAX);
     match Duration::try_from(end.duration_since(now)) {
@@ -153,17 +154,19 @@ mod tests {
     }
 
     #[test]
-    fn a_revision_goes_when_it_has_been_unused_for_long_enough_and_never_before() {
+    fn a_revision_goes_when_unused_for_long_enough_and_never_before() {
         let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
         let of = |grace: &str, is_unused, status: &InstallStatus| due(&resource(grace), is_unused, status, now);
         assert_eq!(of("1h", true, &since("2026-01-01T10:00:00Z")), Due::Now);
         let half = Due::In(Duration::from_mins(30), "2026-01-01T12:30:00Z".into());
         assert_eq!(of("1h", true, &since("2026-01-01T11:30:00Z")), half);
-        assert_eq!(of("1h", true, &InstallStatus::default()), Due::Begins, "only now seen to be unused");
+        assert_eq!(of("1h", true, &InstallStatus::default()), Due::Started, "only now seen to be unused");
         assert_eq!(of("1h", false, &since("2026-01-01T10:00:00Z")), Due::Never);
-        assert!(matches!(of("soon", true, &InstallStatus::default()), Due::Unreadable(why) if why.contains("24h")));
+        assert!(
+            matches!(of("soon", true, &InstallStatus::default()), Due::InvalidAnnotation(why) if why.contains("24h"))
+        );
         let negative = of("-1h", true, &since("2026-01-01T10:00:00Z"));
-        assert!(matches!(negative, Due::Unreadable(why) if why.contains("negative")));
+        assert!(matches!(negative, Due::InvalidAnnotation(why) if why.contains("negative")));
         let unasked = crate::cluster::received::from_value(&json!({"metadata": {}})).unwrap();
         assert_eq!(due(&unasked, true, &since("2026-01-01T10:00:00Z"), now), Due::Never);
     }

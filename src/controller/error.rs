@@ -1,0 +1,52 @@
+//! Why a reconcile could not finish, and why the controller cannot run.
+
+use crate::cluster::ClusterError;
+use crate::install::Failure;
+use crate::object::ObjectError;
+use crate::render::RenderError;
+
+/// Why a reconcile could not finish. All of these may pass, and are tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A request failed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The release package cannot be read, or rendering ran out of time.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// Objects could not be written or deleted.
+    #[error("{}", texts(.0))]
+    Install(Vec<Failure>),
+    /// What the resource installed could not be deleted.
+    #[error("{0}")]
+    Delete(String),
+    /// The record of the installation has no name.
+    #[error("the record of the installation {0}")]
+    Record(#[from] ObjectError),
+    /// Rendering was cut short by the end of the process.
+    #[error("rendering did not finish")]
+    Interrupted,
+}
+
+fn texts(failures: &[Failure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Why the controller cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The API server cannot be asked what it is.
+    #[error("cannot reach the API server: {0}")]
+    Unreachable(#[from] Box<kube::Error>),
+    /// There is no CRD of IstioOperator.
+    #[error(
+        "IstioOperator is not defined in this cluster; define it: istio-operator crd | kubectl apply --server-side -f -"
+    )]
+    Undefined,
+    /// What is installed cannot be read.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The built-in or given charts are broken.
+    #[error(transparent)]
+    Package(#[from] crate::release::ReleaseError),
+}

@@ -1,0 +1,143 @@
+//! What has to be known before the first reconcile: the API server, what the resources want, and what there is.
+
+use super::cluster_version::ClusterVersion;
+use super::context::Config;
+use super::error::RunError;
+use super::index::{FailingWatch, Index};
+use super::ownership::{Ownership, Wants};
+use super::reach;
+use super::reconcile;
+use super::reconcile_state::inventory_of;
+use super::usage::Users;
+use crate::api::status::InstallStatus;
+use crate::cluster::outage::is_caused_by_outage;
+use crate::cluster::received::{ObservedResource, Received};
+use crate::cluster::{Cluster, ClusterError};
+use crate::object::{ObjectKey, OwnerId};
+use crate::process::metrics::Metrics;
+use kube::api::ListParams;
+use kube::{Client, ResourceExt};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How many IstioOperator resources are read at once: the records among them are large.
+pub(super) const RESOURCES_PER_PAGE: u32 = 25;
+
+/// What is known when it begins.
+pub(super) struct Started {
+    pub cluster: Cluster,
+    pub version: ClusterVersion,
+    pub ownership: Arc<Ownership>,
+    /// Resources whose present spec has yet to be read.
+    pub unread: BTreeSet<OwnerId>,
+    pub index: Index,
+    /// The resources whose objects change.
+    pub changes: mpsc::UnboundedReceiver<OwnerId>,
+    pub users: Users,
+}
+
+/// Finds it out, however long that takes; `None` when told to stop.
+pub(super) async fn start(
+    client: Client,
+    namespaces: &[Option<String>],
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    stop: &CancellationToken,
+) -> Option<Started> {
+    let cluster = Cluster::new(client.clone());
+    let version = retry_until_ready(stop, || client.apiserver_version()).await?;
+    tracing::info!(kubernetes = version.git_version, "connected");
+    let version = ClusterVersion::new(version);
+    let ownership = Arc::new(Ownership::default());
+    let load = || load_wants(&cluster, &ownership, namespaces, &config.privileged);
+    let unread = retry_until_ready(stop, load).await?;
+    let (index, changes) = Index::new(cluster.clone(), Arc::clone(&ownership), Arc::clone(metrics));
+    index.watch_from_the_start();
+    let users = Users::new(index.clone());
+    users.watch(cluster.client());
+    tokio::spawn(version.clone().follow(cluster.clone(), index.clone()));
+    let known = futures::future::join(index.complete(), users.tags_known());
+    let (failing, ()) = stop.run_until_cancelled(known).await?;
+    for FailingWatch { api_version, kind, error, .. } in failing {
+        tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
+    }
+    Some(Started { cluster, version, ownership, unread, index, changes, users })
+}
+
+/// Asks until there is an answer, later each time; `None` when told to stop. Who starts while the API server is away does
+/// not give up, for whoever starts it again after that waits longer; and an API server that has just started refuses what
+/// it allows a moment later.
+async fn retry_until_ready<T, E: std::error::Error + 'static, F: Future<Output = Result<T, E>>>(
+    stop: &CancellationToken,
+    ask: impl Fn() -> F,
+) -> Option<T> {
+    const FIRST: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_secs(10);
+    let mut pause = FIRST;
+    loop {
+        match stop.run_until_cancelled(ask()).await? {
+            Ok(answer) => return Some(answer),
+            Err(error) if is_caused_by_outage(&error) => {
+                tracing::debug!(%error, ?pause, "cannot start yet, trying again");
+            }
+            Err(error) => tracing::warn!(%error, ?pause, "cannot start yet, trying again"),
+        }
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
+        pause = (pause * 2).min(LONGEST);
+    }
+}
+
+/// Before the first reconcile of any resource it has to be known what the others have, lest one deletes what another shares.
+/// Returns the resources whose present spec has yet to be read.
+async fn load_wants(
+    cluster: &Cluster,
+    ownership: &Ownership,
+    namespaces: &[Option<String>],
+    privileged: &reach::Privileged,
+) -> Result<BTreeSet<OwnerId>, RunError> {
+    let mut unread = BTreeSet::new();
+    for namespace in namespaces {
+        let mut page = ListParams::default().limit(RESOURCES_PER_PAGE);
+        loop {
+            let listed = cluster.owners(namespace.as_deref()).list(&page).await;
+            let list = listed.map_err(|e| match ClusterError::of("list", &"IstioOperator resources", e) {
+                // It may come later.
+                error if error.is_absent() => RunError::Undefined,
+                error => error.into(),
+            })?;
+            let items = list.items.into_iter().map(Received::into_observed);
+            unread.extend(items.filter_map(|resource| load_wants_of(&resource, ownership, privileged)));
+            match list.metadata.continue_.filter(|next| !next.is_empty()) {
+                Some(next) => page = page.continue_token(&next),
+                None => break,
+            }
+        }
+    }
+    Ok(unread)
+}
+
+/// Records what a resource is known to have. Returns it where it may want something.
+fn load_wants_of(
+    resource: &ObservedResource,
+    ownership: &Ownership,
+    privileged: &reach::Privileged,
+) -> Option<OwnerId> {
+    let status = serde_json::from_str(&resource.status).unwrap_or_default();
+    let namespace = resource.namespace().unwrap_or_default();
+    // Whoever may write a status must not thereby keep what is others' from being deleted.
+    let may_have = |key: &ObjectKey| privileged.includes(&namespace) || key.namespace == namespace;
+    let claim = Wants {
+        since: resource.created_at(),
+        version: InstallStatus::read(&status).version.unwrap_or_default(),
+        revision: resource.revision().to_owned(),
+        is_current: false,
+        keys: inventory_of(&status).into_keys().filter(may_have).collect(),
+    };
+    let id = OwnerId::of(&resource.metadata);
+    ownership.set(&id, Some(claim));
+    let wants_something = resource.metadata.deletion_timestamp.is_none() && !reconcile::is_left_alone(resource);
+    wants_something.then_some(id)
+}

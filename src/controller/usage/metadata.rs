@@ -1,0 +1,94 @@
+//! What the metadata of pods and namespaces tells of the revision that they use.
+
+use crate::object::labels::{self, DEFAULT, INJECTION};
+use crate::object::pods::Pods;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+
+/// Every pod with a proxy has it: sidecars and gateways.
+pub(super) const PROXY_LABEL: &str = "service.istio.io/canonical-name";
+/// Written by the injector, with the revision of the proxy.
+pub(super) const INJECTED: &str = "sidecar.istio.io/status";
+/// Pods that are still there but have ended need nothing.
+pub(super) const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
+
+pub(super) fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
+    object.labels.as_ref().and_then(|l| l.get(name)).map_or("", String::as_str)
+}
+
+/// The revision or tag that injects the pods of a namespace, if one does. `istio-injection` goes before a revision.
+pub(super) fn points_to(namespace: &ObjectMeta) -> Option<&str> {
+    if namespace.deletion_timestamp.is_some() {
+        return None;
+    }
+    match label(namespace, INJECTION) {
+        "enabled" => Some(DEFAULT),
+        "" => Some(label(namespace, labels::REVISION)).filter(|revision| !revision.is_empty()),
+        _ => None,
+    }
+}
+
+pub(super) fn revision_of(pod: &ObjectMeta) -> String {
+    match injected_by(pod).unwrap_or_else(|| label(pod, labels::REVISION).to_owned()) {
+        none if none.is_empty() => DEFAULT.to_owned(),
+        revision => revision,
+    }
+}
+
+/// The revision that a pod's proxy is of, where the injector says it.
+pub(super) fn injected_by(pod: &ObjectMeta) -> Option<String> {
+    let status: Value = serde_json::from_str(pod.annotations.as_ref()?.get(INJECTED)?).ok()?;
+    status.get("revision")?.as_str().map(str::to_owned)
+}
+
+pub(super) fn is_of(pod: &ObjectMeta, (namespace, selector): &Pods) -> bool {
+    pod.namespace.as_ref() == Some(namespace) && selector.iter().all(|(name, value)| label(pod, name) == value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+    fn meta(labels: Pairs<'_>, annotations: Pairs<'_>) -> ObjectMeta {
+        let map = |pairs: Pairs<'_>| Some(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+        ObjectMeta {
+            namespace: Some("ns".into()),
+            labels: map(labels),
+            annotations: map(annotations),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn a_namespace_points_to_a_revision_by_its_name_a_tag_or_as_the_default() {
+        let table: &[(Pairs, Option<&str>)] = &[
+            (&[("istio.io/rev", "canary")], Some("canary")),
+            (&[("istio-injection", "enabled")], Some("default")),
+            (&[("istio-injection", "enabled"), ("istio.io/rev", "canary")], Some("default")),
+            (&[("istio-injection", "disabled"), ("istio.io/rev", "canary")], None),
+            (&[], None),
+        ];
+        for (labels, revision) in table {
+            assert_eq!(points_to(&meta(labels, &[])), *revision, "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_is_of_the_revision_that_injected_it() {
+        let injected = [(INJECTED, r#"{"containers":["istio-proxy"],"revision":"canary"}"#)];
+        assert_eq!(revision_of(&meta(&[("istio.io/rev", "other")], &injected)), "canary");
+        assert_eq!(revision_of(&meta(&[("istio.io/rev", "other")], &[])), "other");
+        assert_eq!(revision_of(&meta(&[], &[(INJECTED, "no JSON")])), DEFAULT);
+    }
+
+    #[test]
+    fn the_pods_of_a_workload_are_told_by_namespace_and_labels() {
+        let workload: Pods = ("ns".into(), BTreeMap::from([("app".into(), "gateway".into())]));
+        assert!(is_of(&meta(&[("app", "gateway"), ("x", "y")], &[]), &workload));
+        assert!(!is_of(&meta(&[("app", "other")], &[]), &workload));
+        assert!(!is_of(&meta(&[("app", "gateway")], &[]), &("other".into(), workload.1.clone())));
+    }
+}
