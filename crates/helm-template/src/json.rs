@@ -1,6 +1,6 @@
 //! JSON text, byte for byte as Go's `encoding/json` writes it.
 //!
-//! In: a tree; the functions of templates write their values through the same [`Writer`]. Out: text without a final
+//! In: a tree; the functions of templates write their values through the same `Writer`. Out: text without a final
 //! newline. Keys of a tree are sorted by bytes, floats take the form of
 //! [`json_float_text`](crate::number::json_float_text), U+2028 and U+2029 are always escaped.
 
