@@ -1,6 +1,7 @@
-//! JSON text of a tree, byte for byte as Go's `encoding/json` writes it.
+//! JSON text, byte for byte as Go's `encoding/json` writes it.
 //!
-//! In: any tree. Out: text without a final newline. Keys are sorted by bytes, floats take the form of
+//! In: a tree; the functions of templates write their values through the same `Writer`. Out: text without a final
+//! newline. Keys of a tree are sorted by bytes, floats take the form of
 //! [`json_float_text`](crate::number::json_float_text), U+2028 and U+2029 are always escaped.
 
 use std::fmt::Write as _;
@@ -33,94 +34,173 @@ pub fn to_string_pretty(value: &Value) -> String {
 /// Any combination of escaping and indentation (`None`: one line).
 #[must_use]
 pub fn to_string_with(value: &Value, html: Html, indent: Option<&str>) -> String {
-    let mut writer = Writer { out: String::new(), html, indent, level: 0 };
-    writer.value(value);
-    writer.out
+    let mut writer = Writer::new(html);
+    write(&mut writer, value);
+    match indent {
+        Some(indent) => indented(&writer.out, indent),
+        None => writer.out,
+    }
 }
 
 /// A string as a quoted JSON string.
 #[must_use]
 pub fn quote(text: &str, html: Html) -> String {
-    let mut writer = Writer { out: String::with_capacity(text.len() + 2), html, indent: None, level: 0 };
-    writer.string(text);
+    let mut writer = Writer::new(html);
+    writer.string(text.as_bytes());
     writer.out
 }
 
-struct Writer<'a> {
-    out: String,
-    html: Html,
-    indent: Option<&'a str>,
-    level: usize,
+fn write(writer: &mut Writer, value: &Value) {
+    match value {
+        Value::Null => writer.out.push_str("null"),
+        Value::Bool(bool) => writer.out.push_str(if *bool { "true" } else { "false" }),
+        Value::Number(number) => writer.out.push_str(&json_number_text(number)),
+        Value::String(text) => writer.string(text.as_bytes()),
+        Value::Array(items) => writer.array(|writer| {
+            for item in items {
+                writer.separate();
+                write(writer, item);
+            }
+        }),
+        Value::Object(map) => writer.object(|writer| {
+            for (key, value) in map {
+                writer.key(key.as_bytes());
+                write(writer, value);
+            }
+        }),
+    }
 }
 
-impl Writer<'_> {
-    fn value(&mut self, value: &Value) {
-        match value {
-            Value::Null => self.out.push_str("null"),
-            Value::Bool(bool) => self.out.push_str(if *bool { "true" } else { "false" }),
-            Value::Number(number) => self.out.push_str(&json_number_text(number)),
-            Value::String(text) => self.string(text),
-            Value::Array(items) => self.collection('[', ']', items.iter(), Self::value),
-            Value::Object(map) => self.collection('{', '}', map.iter(), |writer, (key, value)| {
-                writer.string(key);
-                writer.out.push_str(if writer.indent.is_some() { ": " } else { ":" });
-                writer.value(value);
-            }),
+/// JSON on one line, while it is written.
+pub(crate) struct Writer {
+    /// What is written so far. Literals and numbers are pushed to it as they are.
+    pub(crate) out: String,
+    html: Html,
+}
+
+impl Writer {
+    pub(crate) fn new(html: Html) -> Self {
+        Self { out: String::new(), html }
+    }
+
+    /// An array of what `items` writes, a [`separate`](Self::separate) before each.
+    pub(crate) fn array<T>(&mut self, items: impl FnOnce(&mut Self) -> T) -> T {
+        self.out.push('[');
+        let result = items(self);
+        self.out.push(']');
+        result
+    }
+
+    /// An object of what `members` writes, a [`key`](Self::key) before each value.
+    pub(crate) fn object<T>(&mut self, members: impl FnOnce(&mut Self) -> T) -> T {
+        self.out.push('{');
+        let result = members(self);
+        self.out.push('}');
+        result
+    }
+
+    /// A comma, unless this is the first item. No item ends with a bracket that opens, and a string ends with a quote.
+    pub(crate) fn separate(&mut self) {
+        if !self.out.ends_with(['[', '{']) {
+            self.out.push(',');
         }
     }
 
-    fn collection<T>(
-        &mut self,
-        open: char,
-        close: char,
-        items: impl ExactSizeIterator<Item = T>,
-        write: impl Fn(&mut Self, T),
-    ) {
-        self.out.push(open);
-        let empty = items.len() == 0;
-        self.level += 1;
-        for (index, item) in items.enumerate() {
-            if index > 0 {
-                self.out.push(',');
-            }
-            self.newline();
-            write(self, item);
-        }
-        self.level -= 1;
-        if !empty {
-            self.newline();
-        }
-        self.out.push(close);
+    /// The key of a member.
+    pub(crate) fn key(&mut self, key: &[u8]) {
+        self.separate();
+        self.string(key);
+        self.out.push(':');
     }
 
-    fn newline(&mut self) {
-        if let Some(indent) = self.indent {
-            self.out.push('\n');
-            self.out.extend(std::iter::repeat_n(indent, self.level));
-        }
-    }
-
-    fn string(&mut self, text: &str) {
+    /// A string; each byte that is not UTF-8 becomes `\ufffd`.
+    pub(crate) fn string(&mut self, text: &[u8]) {
         self.out.push('"');
-        for c in text.chars() {
-            match c {
-                '"' | '\\' => self.out.extend(['\\', c]),
-                '\n' => self.out.push_str("\\n"),
-                '\r' => self.out.push_str("\\r"),
-                '\t' => self.out.push_str("\\t"),
-                '\u{8}' => self.out.push_str("\\b"),
-                '\u{C}' => self.out.push_str("\\f"),
-                '\0'..='\u{1F}' | '\u{2028}' | '\u{2029}' => self.escape(c),
-                '<' | '>' | '&' if self.html == Html::Escaped => self.escape(c),
-                _ => self.out.push(c),
+        for chunk in text.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    '"' | '\\' => self.out.extend(['\\', c]),
+                    '\n' => self.out.push_str("\\n"),
+                    '\r' => self.out.push_str("\\r"),
+                    '\t' => self.out.push_str("\\t"),
+                    '\u{8}' => self.out.push_str("\\b"),
+                    '\u{C}' => self.out.push_str("\\f"),
+                    '\0'..='\u{1F}' => self.escape(c),
+                    _ => self.markup(c),
+                }
+            }
+            for _ in chunk.invalid() {
+                self.out.push_str("\\ufffd");
             }
         }
         self.out.push('"');
+    }
+
+    /// JSON on one line that was written elsewhere, such as that of an object with a form of its own.
+    pub(crate) fn json(&mut self, json: &str) {
+        for c in json.chars() {
+            self.markup(c);
+        }
+    }
+
+    /// A character that Go escapes only for the sake of HTML and JavaScript; the line separators even where HTML does
+    /// not matter.
+    fn markup(&mut self, c: char) {
+        match c {
+            '<' | '>' | '&' if self.html == Html::Raw => self.out.push(c),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => self.escape(c),
+            _ => self.out.push(c),
+        }
     }
 
     fn escape(&mut self, c: char) {
         let _ = write!(self.out, "\\u{:04x}", u32::from(c));
     }
+}
+
+/// JSON on several lines from JSON on one, as `json.Indent`; what is empty stays on its line.
+pub(crate) fn indented(json: &str, indent: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut characters = json.chars().peekable();
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n(indent, depth));
+    };
+    while let Some(c) = characters.next() {
+        if in_string {
+            out.push(c);
+            in_string = escaped || c != '"';
+            escaped = c == '\\' && !escaped;
+            continue;
+        }
+        match c {
+            '{' | '[' => {
+                out.push(c);
+                if let Some(end) = characters.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(end);
+                } else {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            _ => {
+                in_string = c == '"';
+                out.push(c);
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -143,5 +223,22 @@ mod tests {
         let value = json!({"a": [], "b": {}, "c": [1, {"d": 2}]});
         let text = "{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    {\n      \"d\": 2\n    }\n  ]\n}";
         assert_eq!(to_string_pretty(&value), text);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_and_json_from_elsewhere_are_escaped_too() {
+        let mut writer = Writer::new(Html::Escaped);
+        writer.object(|writer| {
+            writer.key(b"\xff[");
+            writer.array(|writer| {
+                for json in ["[]", r#""\"<{\"""#, "{}"] {
+                    writer.separate();
+                    writer.json(json);
+                }
+            });
+        });
+        assert_eq!(writer.out, r#"{"\ufffd[":[[],"\"\u003c{\"",{}]}"#);
+        let lines = "{\n\t\"\\ufffd[\": [\n\t\t[],\n\t\t\"\\\"\\u003c{\\\"\",\n\t\t{}\n\t]\n}";
+        assert_eq!(indented(&writer.out, "\t"), lines);
     }
 }

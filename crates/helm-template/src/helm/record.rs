@@ -1,7 +1,8 @@
 //! Go structs that templates see: `.Chart`, `.Capabilities` and what is inside them.
 
 use crate::gotmpl::{Object, Signature, Value, price};
-use crate::json;
+use crate::json::{Html, Writer};
+use crate::sprig::json_write;
 use std::any::Any;
 use std::rc::Rc;
 
@@ -62,20 +63,22 @@ impl Record {
         self.type_name.starts_with('*')
     }
 
-    fn json_members(&self) -> Result<Vec<String>, String> {
-        let mut members = Vec::new();
+    fn write_members(&self, writer: &mut Writer) -> Result<(), String> {
         for field in &self.fields {
             match (&field.value, field.rule) {
                 (Value::Object(inner), Rule::Embedded) => {
                     if let Some(record) = inner.as_any().downcast_ref::<Self>() {
-                        members.extend(record.json_members()?);
+                        record.write_members(writer)?;
                     }
                 }
                 (value, Rule::OmitEmpty) if !value.is_true() => {}
-                (value, _) => members.push(format!("\"{}\":{}", field.json, json(value)?)),
+                (value, _) => {
+                    writer.key(field.json.as_bytes());
+                    json_write::write(writer, value)?;
+                }
             }
         }
-        Ok(members)
+        Ok(())
     }
 }
 
@@ -134,31 +137,12 @@ impl Object for Record {
     }
 
     fn to_json(&self) -> Result<String, String> {
-        Ok(format!("{{{}}}", self.json_members()?.join(",")))
+        let mut writer = Writer::new(Html::Escaped);
+        writer.object(|writer| self.write_members(writer))?;
+        Ok(writer.out)
     }
 
     fn as_any(&self) -> &dyn Any {
         self
     }
-}
-
-/// JSON of the kinds of values that fields hold, keeping the field order of nested records.
-fn json(value: &Value) -> Result<String, String> {
-    let text = |s: &str| json::to_string(&serde_json::Value::String(s.to_owned()));
-    Ok(match value {
-        Value::Nil => "null".to_owned(),
-        Value::Bool(b) => b.to_string(),
-        Value::String(s) => text(&s.to_str()),
-        Value::List(list) => {
-            let items = list.snapshot().iter().map(json).collect::<Result<Vec<_>, _>>()?;
-            format!("[{}]", items.join(","))
-        }
-        Value::Map(map) => {
-            let member = |(k, v): &(crate::gotmpl::Text, Value)| Ok(format!("{}:{}", text(&k.to_str()), json(v)?));
-            let members = map.snapshot().iter().map(member).collect::<Result<Vec<_>, String>>()?;
-            format!("{{{}}}", members.join(","))
-        }
-        Value::Object(inner) => inner.to_json()?,
-        number => super::text::plain(number),
-    })
 }

@@ -47,12 +47,12 @@ fn trim_zero_decimal(s: &[u8]) -> &[u8] {
     }
 }
 
-/// Why a text is no integer.
+/// Why a text is not an integer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum IntError {
     /// It is not a number.
     Syntax,
-    /// It does not fit; the nearest integer that does.
+    /// It is out of range; this is the nearest integer in range.
     Range(i64),
 }
 

@@ -1,5 +1,5 @@
-//! Maps: building, reading, changing and merging. `set`, `unset`, `merge` and `mergeOverwrite` change their first
-//! map, which every other holder of it sees.
+//! Maps: building, reading, changing and merging. `set`, `unset`, `merge` and `mergeOverwrite` change their first map
+//! in place, visible through every reference to it.
 
 use super::args::{at, fixed, from, map, text, variadic};
 use super::cast::{is_empty, strval};
@@ -25,7 +25,7 @@ pub const FUNCTIONS: &[Function] = &[
         let maps = maps(from(a, 1));
         Ok(Value::list(maps.iter().filter_map(|m| m.get_bytes(text(a, 0))).collect()))
     }),
-    // Go's order is random; sorted is one of the orders it may give.
+    // Go's order is random; the sorted order is one that it may give.
     variadic("keys", &[], AnyMap, |_, a| {
         let entries = maps(a).iter().flat_map(Map::snapshot).collect::<Vec<_>>();
         Ok(Value::strings(entries.into_iter().map(|(key, _)| key)))

@@ -1,13 +1,14 @@
 //! Base64, base32, JSON, YAML and TOML, out and in.
 //!
-//! Helm's functions never fail: what cannot be written is an empty text, what cannot be read is a map with the key
-//! `Error`, or a list that holds the error text. The `must` forms report it.
+//! Helm's functions never fail: a value that cannot be written gives an empty text, a text that cannot be read gives a
+//! map with the key `Error`, or a list with the error text in it. The `must` forms fail instead.
 
 use super::args::{at, fixed, text};
 use super::base::{base32, base64, decode32, decode64};
 use super::{json_read, json_write, toml_read, toml_write};
 use crate::gotmpl::Type::{Any, String as GoString};
 use crate::gotmpl::{Function, Map, MapKind, Value};
+use crate::json::Html;
 use crate::yaml;
 use serde_json::Value as Json;
 
@@ -17,12 +18,12 @@ pub const FUNCTIONS: &[Function] = &[
     fixed("b64dec", &[GoString], |_, a| Ok(Value::string(decode64(text(a, 0)).unwrap_or_else(String::into_bytes)))),
     fixed("b32enc", &[GoString], |_, a| Ok(Value::string(base32(text(a, 0))))),
     fixed("b32dec", &[GoString], |_, a| Ok(Value::string(decode32(text(a, 0)).unwrap_or_else(String::into_bytes)))),
-    fixed("toJson", &[Any], |_, a| Ok(or_empty(json_write::compact(at(a, 0), true)))),
-    fixed("mustToJson", &[Any], |_, a| json_write::compact(at(a, 0), true).map(Value::string)),
+    fixed("toJson", &[Any], |_, a| Ok(or_empty(json_write::compact(at(a, 0), Html::Escaped)))),
+    fixed("mustToJson", &[Any], |_, a| json_write::compact(at(a, 0), Html::Escaped).map(Value::string)),
     fixed("toPrettyJson", &[Any], |_, a| Ok(or_empty(json_write::pretty(at(a, 0))))),
     fixed("mustToPrettyJson", &[Any], |_, a| json_write::pretty(at(a, 0)).map(Value::string)),
-    fixed("toRawJson", &[Any], |_, a| json_write::compact(at(a, 0), false).map(Value::string)),
-    fixed("mustToRawJson", &[Any], |_, a| json_write::compact(at(a, 0), false).map(Value::string)),
+    fixed("toRawJson", &[Any], |_, a| json_write::compact(at(a, 0), Html::Raw).map(Value::string)),
+    fixed("mustToRawJson", &[Any], |_, a| json_write::compact(at(a, 0), Html::Raw).map(Value::string)),
     fixed("fromJson", &[GoString], |_, a| Ok(json_map(text(a, 0)))),
     fixed("fromJsonArray", &[GoString], |_, a| Ok(json_list(text(a, 0)))),
     fixed("mustFromJson", &[GoString], |_, a| {
@@ -37,7 +38,7 @@ pub const FUNCTIONS: &[Function] = &[
     fixed("fromToml", &[GoString], |_, a| Ok(from_toml(text(a, 0)))),
 ];
 
-/// Only a value that contains itself is nested deeper.
+/// Only a value that contains itself is nested deeper than this.
 const MAX_DEPTH: usize = 500;
 
 const MAP_TYPE: &str = "map[string]interface {}";
@@ -55,7 +56,7 @@ fn error_list(text: &str) -> Value {
     Value::list(vec![Value::string(text)])
 }
 
-/// Go's complaint about a JSON value of another type than asked for.
+/// Go's error for a JSON value of another type than requested.
 fn unfit(value: &Value, wanted: &str) -> String {
     let found = match value {
         Value::List(_) => "array",
@@ -74,7 +75,7 @@ fn json_map(text: &[u8]) -> Value {
     };
     match (document.value, document.misfit) {
         (Value::Map(m), misfit) => {
-            // Go keeps what it has read beside the complaint.
+            // Go returns what it has read so far along with the error.
             if let Some(misfit) = misfit {
                 m.set("Error", Value::string(misfit));
             }
@@ -228,7 +229,7 @@ mod tests {
         map.set("a", Value::Map(map.clone()));
         map.set("b", Value::list(vec![Value::Map(map.clone())]));
         let v = Value::Map(map);
-        assert!(json_write::compact(&v, true).is_err());
+        assert!(json_write::compact(&v, Html::Escaped).is_err());
         assert!(to_tree(&v, true).is_none());
         assert!(toml_write::to_string(&v).is_err());
     }

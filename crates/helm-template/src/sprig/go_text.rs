@@ -88,7 +88,7 @@ pub(crate) fn trim_space(s: &[u8]) -> &[u8] {
 
 /// `strings.Repeat`.
 pub(crate) fn repeat(s: &[u8], count: i64) -> Result<Vec<u8>, String> {
-    /// Far beyond what a cluster takes; Go would go on until memory is exhausted.
+    /// Far more than any manifest; Go has no limit but memory.
     const MAX: usize = 1 << 30;
     let count = usize::try_from(count).map_err(|_| "strings: negative Repeat count".to_owned())?;
     match s.len().checked_mul(count) {

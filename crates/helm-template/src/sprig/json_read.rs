@@ -7,10 +7,10 @@ use super::go_text;
 use crate::gotmpl::format::quote;
 use crate::gotmpl::{Map, MapKind, Value};
 
-/// Go goes down to 10000 levels, which no document that is meant seriously needs.
+/// Go's limit is 10000 levels; no real document comes near either.
 const MAX_DEPTH: usize = 500;
 
-/// A document read: its value, and what did not fit into it.
+/// A parsed document.
 pub(crate) struct Document {
     /// The value; a number that does not fit is nil.
     pub value: Value,
@@ -18,7 +18,7 @@ pub(crate) struct Document {
     pub misfit: Option<String>,
 }
 
-/// Reads one document, which must be all there is.
+/// Reads one document; nothing but white space may follow it.
 pub(crate) fn parse(text: &[u8]) -> Result<Document, String> {
     let mut reader = Reader { text, at: 0, misfit: None };
     let value = reader.value(0)?;
@@ -230,7 +230,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The character of a UTF-16 unit; a high surrogate takes the low one behind it along, a lone one is U+FFFD.
+    /// The character of a UTF-16 unit; a high surrogate is read with the low one after it, a lone surrogate is U+FFFD.
     fn scalar(&mut self, unit: u16) -> char {
         let here = self.at;
         if (0xd800..0xdc00).contains(&unit) && self.text.get(here..here + 2) == Some(b"\\u") {

@@ -88,7 +88,7 @@ fn round(args: &[Value]) -> Value {
 
 /// The numbers from start towards the end, which is excluded; none if the step leads away from it.
 fn steps(start: i64, end: i64, step: i64) -> Result<Vec<i64>, std::string::String> {
-    /// Go would build the list until memory is exhausted.
+    /// Go has no limit but memory.
     const MAX: u64 = 1 << 26;
     if step == 0 || (end < start) != (step < 0) {
         return Ok(Vec::new());

@@ -2,8 +2,10 @@
 //! Helm's own that need nothing but their arguments.
 //!
 //! In: arguments that the evaluator has checked against the signature. Out: a value, or the text that follows
-//! `error calling NAME: `. What a call costs stands in [`PRICES`], and is paid before it is made: a new function needs a row
-//! there. Functions are pure; time and randomness come from [`crate::gotmpl::Ambient`] alone.
+//! `error calling NAME: `. Functions are pure; time and randomness come from [`crate::gotmpl::Ambient`] alone.
+//!
+//! The work and memory of a call are charged to the render's budgets before the call is made, by the table [`PRICES`]:
+//! a new function needs a row there.
 
 mod args;
 mod base;
@@ -18,7 +20,7 @@ pub mod encoding;
 mod go_float;
 mod go_text;
 mod json_read;
-mod json_write;
+pub(crate) mod json_write;
 mod lists;
 mod math;
 mod paths;
@@ -39,7 +41,7 @@ use crate::gotmpl::Function;
 
 pub use prices::PRICES;
 
-/// The tables of all files.
+/// The tables of all modules.
 const TABLES: &[&[Function]] = &[
     crypto::FUNCTIONS,
     dates::FUNCTIONS,
@@ -69,13 +71,13 @@ pub fn function(name: &str) -> Option<&'static Function> {
     TABLES.iter().flat_map(|table| table.iter()).find(|f| f.name == name)
 }
 
-/// Why Go's `url.Parse` does not take a text.
+/// Why Go's `url.Parse` refuses a text; `None` if it accepts it.
 #[must_use]
 pub fn go_url_problem(url: &str) -> Option<String> {
     urls::problem(url.as_bytes())
 }
 
-/// How many instructions a pattern may become, repetitions multiplied.
+/// How many instructions a regular expression may compile to; nested repetitions multiply.
 #[must_use]
 pub fn pattern_size(pattern: &[u8]) -> u64 {
     prices::pattern_size(pattern)

@@ -1,5 +1,4 @@
-//! Slash-separated paths, as Go's `path` and (on Unix) `path/filepath` treat them: by their bytes, without a look at
-//! any file system.
+//! Slash-separated paths, as Go's `path` and (on Unix) `path/filepath` treat them: as text; no file system is read.
 
 use super::args::{fixed, text};
 use crate::gotmpl::Type::String;

@@ -1,23 +1,24 @@
 //! What every function of a template costs: Go's own, sprig's and Helm's.
 //!
-//! A unit of work is about 10 ns of a build without optimisation. Bytes are the most that a call has in hand at once for
-//! each unit of what it is measured by, intermediate copies included. A row that is too cheap is a hole in the budgets; one
-//! that is too dear refuses charts. Both show in the tests with hostile and with ordinary charts.
+//! A unit of work is about 10 ns of a build without optimisation. Bytes are the most that a call holds at once for each
+//! byte, item or node of its arguments, intermediate copies included. A price that is too low lets a chart exceed its
+//! budgets; one that is too high refuses charts that are fine. The tests with hostile and with ordinary charts show
+//! both.
 
 use super::args::{at, int, text};
 use crate::gotmpl::{By, Cost, Makes, Price, Prices, Value};
 
-/// A call that looks at little and makes nothing.
+/// A call that reads little and allocates nothing.
 const fn small(work: u64) -> Price {
     Price { base: work, by: By::Nothing, work: 0, bytes: 0, makes: Makes::Nothing }
 }
 
-/// A call that looks at its texts byte by byte and makes another one, or lists of parts.
+/// A call that reads its texts byte by byte and returns another text, or a list of parts.
 const fn texts(work: u64, bytes: u64) -> Price {
     Price { base: 100, by: By::Texts, work, bytes, makes: Makes::Everything }
 }
 
-/// A call that copies lists or maps without what is in them.
+/// A call that makes shallow copies of lists or maps.
 const fn items(work: u64, bytes: u64) -> Price {
     Price { base: 100, by: By::Items, work, bytes, makes: Makes::Outside }
 }
@@ -27,19 +28,19 @@ const fn trees(work: u64, bytes: u64, makes: Makes) -> Price {
     Price { base: 100, by: By::Trees, work, bytes, makes }
 }
 
-/// A call with a rule of its own.
+/// A call whose price is computed from its arguments.
 const fn rule(rule: fn(&[Value]) -> Cost) -> Price {
     Price { base: 100, by: By::Rule(rule), work: 0, bytes: 0, makes: Makes::Everything }
 }
 
-/// A call that takes long whatever it is given.
+/// A call that takes long whatever its arguments are.
 const fn slow(base: u64) -> Price {
     Price { base, by: By::Texts, work: 50, bytes: 100, makes: Makes::Everything }
 }
 
-/// All of them.
+/// The prices of all functions.
 pub static PRICES: &Prices = &[
-    // Numbers, truth, types, choices, and what only reads an entry.
+    // Numbers, booleans, types, defaults, and lookups of one entry.
     (&["and", "or", "not", "call", "len", "lt", "le", "gt", "ge", "hello"], small(20)),
     (&["add", "add1", "sub", "mul", "div", "mod", "max", "biggest", "min", "int", "int64", "float64"], small(30)),
     (&["maxf", "minf", "ceil", "floor", "round", "randInt", "now", "atoi"], small(100)),
@@ -48,7 +49,7 @@ pub static PRICES: &Prices = &[
     (&["include", "unset", "getHostByName", "uuidv4"], small(200)),
     (&["lookup"], small(1000)),
     (&["addf", "add1f", "subf", "mulf", "divf"], rule(calculating)),
-    // Texts: a pass over the bytes.
+    // Texts: one pass over the bytes.
     (&["trim", "trimSuffix", "trimPrefix", "trunc", "substr", "abbrev", "abbrevboth", "splitn"], texts(1, 3)),
     (&["contains", "hasPrefix", "hasSuffix"], texts(1, 0)),
     (&["trimAll", "trimall", "upper", "lower", "title", "untitle", "swapcase", "nospace", "initials"], texts(20, 6)),
@@ -62,9 +63,9 @@ pub static PRICES: &Prices = &[
     (&["regexQuoteMeta"], texts(4, 4)),
     (&["join"], rule(joining)),
     (&["fail"], texts(1, 8)),
-    // The parsed template is bounded by itself.
+    // The parsed template has a limit of its own.
     (&["tpl"], Price { base: 3000, ..texts(20, 8) }),
-    // Patterns: what compiling takes. Matching is counted as it goes on.
+    // Patterns: the price of compiling one. Matching is counted while it runs.
     (&["regexMatch", "mustRegexMatch", "regexFind", "mustRegexFind"], rule(matching)),
     (&["regexFindAll", "mustRegexFindAll", "regexSplit", "mustRegexSplit"], rule(matching)),
     (&["regexReplaceAll", "mustRegexReplaceAll"], rule(matching)),
@@ -88,7 +89,7 @@ pub static PRICES: &Prices = &[
     (&["quote"], trees(15, 10, Makes::Everything)),
     (&["html", "js", "urlquery"], trees(20, 12, Makes::Everything)),
     (&["printf"], rule(formatting)),
-    // An error prints what cannot be compared; an object is compared by what it prints.
+    // An error prints the values that cannot be compared; objects are compared by their printed form.
     (&["eq", "ne"], rule(comparing)),
     (&["toDecimal"], trees(3, 3, Makes::Nothing)),
     // Lists and maps.
@@ -123,26 +124,26 @@ pub static PRICES: &Prices = &[
     (&["dateModify", "date_modify", "mustDateModify", "must_date_modify", "unixEpoch", "ago"], slow(500)),
     (&["duration", "durationRound"], slow(500)),
     (&["semver", "semverCompare"], Price { work: 100, ..slow(3000) }),
-    // Cryptography, by what it takes with the crates that are optimised in every build.
+    // Cryptography: measured with the crates that every build optimises (`[profile.dev.package]`).
     (&["bcrypt", "htpasswd"], slow(6_000_000)),
     (&["derivePassword"], slow(20_000_000)),
     (&["genPrivateKey"], rule(key)),
     (&["genCA", "genSelfSignedCert", "genSignedCert"], rule(|a| certificate(a, 20_000_000))),
     (&["genCAWithKey", "genSelfSignedCertWithKey", "genSignedCertWithKey"], rule(|a| certificate(a, 10_000_000))),
-    (&["buildCustomCert"], slow(20_000)),
+    (&["buildCustomCert"], slow(400_000)),
 ];
 
-/// What a text of so many bytes costs: the bytes twice, since it is copied to where it stays.
+/// The cost of a text of this length: its bytes twice, since it is copied once.
 fn of_text(bytes: u64, work: u64) -> Cost {
     Cost { work: bytes.saturating_mul(work), bytes: bytes.saturating_mul(2) }
 }
 
-/// A length so many times.
+/// A length times a count.
 fn scaled(length: usize, times: i64) -> u64 {
     (length as u64).saturating_mul(u64::try_from(times).unwrap_or(0))
 }
 
-/// How often a text stands in another; an empty one stands before every byte and at the end.
+/// How often a text occurs in another; an empty one occurs before every byte and at the end.
 fn occurrences(part: &[u8], whole: &[u8]) -> u64 {
     match part {
         [] => whole.len() as u64 + 1,
@@ -152,18 +153,18 @@ fn occurrences(part: &[u8], whole: &[u8]) -> u64 {
 }
 
 fn splitting(a: &[Value]) -> Cost {
-    // The parts are texts of their own, in a map with keys of their own.
+    // Each part is a new text in a map, with a new key.
     let (whole, parts) = (text(a, 1).len() as u64, occurrences(text(a, 0), text(a, 1)) + 1);
     Cost { work: whole * 2 + parts * 60, bytes: whole + parts * 180 }
 }
 
 fn replacing(a: &[Value]) -> Cost {
     let (old, new, whole) = (text(a, 0), text(a, 1), text(a, 2));
-    // Only a text that grows needs to be looked through first.
+    // Occurrences are counted only where the text can grow.
     let count = if new.len() > old.len() || old.len() < 2 { occurrences(old, whole) } else { whole.len() as u64 };
     let grown = if new.len() > old.len() { count.saturating_mul(new.len() as u64) } else { 0 };
     let bytes = (whole.len() as u64).saturating_add(grown);
-    // The pieces between are listed.
+    // The pieces between the occurrences are kept in a list.
     let pieces = if old.is_empty() { 0 } else { count.min(whole.len() as u64) * 16 };
     Cost {
         work: whole.len() as u64 * 2 + bytes / 16 + pieces,
@@ -199,16 +200,16 @@ fn joining(a: &[Value]) -> Cost {
     Cost { work: inside.saturating_mul(3) + bytes / 16, bytes: bytes.saturating_mul(3) }
 }
 
-/// Beyond all budgets; there counting ends.
+/// More than any budget; counting stops here.
 const LARGE: u64 = 1 << 28;
 
-/// A pattern's size: each byte counts as often as repetitions copy it, and a class of letters of all scripts for hundreds.
+/// The size of a pattern: each byte counts as often as repetitions copy it, a Unicode class counts as hundreds.
 fn matching(a: &[Value]) -> Cost {
     let size = pattern_size(text(a, 0));
     Cost { work: 15_000_u64.saturating_add(size.saturating_mul(150)), bytes: 1 << 20 }
 }
 
-/// How many instructions a pattern may become.
+/// How many instructions a pattern may compile to.
 pub(super) fn pattern_size(pattern: &[u8]) -> u64 {
     let mut copies = 1_u64;
     let mut classes = 0;
@@ -232,22 +233,22 @@ pub(super) fn pattern_size(pattern: &[u8]) -> u64 {
     (pattern.len() as u64 + classes * 600).saturating_mul(copies)
 }
 
-/// What reading a text into a tree costs: by the bytes, and by those of them that may begin something.
+/// The cost of parsing a text: by its bytes, and by those of them that may begin a value.
 fn parsing(text: &[u8], each: u64) -> Cost {
     let marks =
         text.iter().filter(|b| matches!(b, b',' | b':' | b'\n' | b'[' | b'{' | b'-' | b'?' | b'=')).count() as u64;
-    // Aliases repeat what is there, as far as the reader lets them.
+    // Aliases repeat their anchor's value, up to the limit of the YAML reader.
     let repeated = if text.contains(&b'*') && text.contains(&b'&') { 64 << 20 } else { 0 };
     let length = text.len() as u64;
     Cost { work: length * 10 + marks * each, bytes: length * 4 + marks * 200 + repeated }
 }
 
-/// By the widths and precisions written in the format, and by the arguments as often as they may be printed.
+/// By the widths and precisions in the format, and by the arguments as often as they may be printed.
 fn formatting(a: &[Value]) -> Cost {
     let format = text(a, 0);
     let verbs = memchr::memchr_iter(b'%', format).count() as u64;
     let sizes = a.iter().skip(1).map(|v| crate::gotmpl::price::printed(v, LARGE));
-    // By `[1]` one argument may be printed by every verb.
+    // With `[1]`, every verb may print the same argument.
     let numbered = memchr::memchr(b'[', format).is_some();
     let printed =
         if numbered { sizes.max().unwrap_or(0).saturating_mul(verbs) } else { sizes.fold(0, u64::saturating_add) };
@@ -259,7 +260,7 @@ fn formatting(a: &[Value]) -> Cost {
     Cost { work, bytes: bytes.saturating_mul(3) }
 }
 
-/// The sum of all numbers in a format, each as large as one may be.
+/// The sum of all numbers in a format, each limited as Go limits it.
 fn widths(format: &[u8]) -> u64 {
     let numbers = format.split(|b| !b.is_ascii_digit()).filter(|digits| !digits.is_empty());
     let value = |digits: &[u8]| digits.iter().fold(0_u64, |n, d| (n * 10 + u64::from(d - b'0')).min(1_000_001));
@@ -276,7 +277,7 @@ fn comparing(a: &[Value]) -> Cost {
     Cost { work: size.saturating_mul(3), bytes: size.saturating_mul(4) }
 }
 
-/// Every item may be compared with every other, or with each that is looked for.
+/// Every item may be compared with every other, or with each item that is searched for.
 fn searching(a: &[Value]) -> Cost {
     let sizes: Vec<u64> = a.iter().map(|v| crate::gotmpl::price::printed(v, LARGE)).collect();
     let total = sizes.iter().copied().fold(0, u64::saturating_add);
@@ -284,7 +285,7 @@ fn searching(a: &[Value]) -> Cost {
     let times =
         if a.len() == 1 { count(at(a, 0)) } else { a.iter().map(count).min().unwrap_or(1).max(a.len() as u64 - 1) };
     let items = a.iter().map(count).max().unwrap_or(1);
-    // Scalars are soon compared, long texts byte by byte; lists and maps are walked through.
+    // Comparing scalars is quick, long texts are compared byte by byte, lists and maps node by node.
     let each = if a.iter().any(holds_containers) { total } else { total / 256 + items.saturating_mul(8) };
     let work = total.saturating_mul(4).saturating_add(each.saturating_mul(times));
     Cost { work, bytes: items.saturating_mul(60) }
@@ -301,7 +302,7 @@ fn holds_containers(value: &Value) -> bool {
     found
 }
 
-/// Each map is merged with all before it: entries of both are looked at, and those of maps that both have.
+/// Each map is merged with all before it, including the maps nested in both.
 fn merging(a: &[Value]) -> Cost {
     let mut entries = 0;
     for (at, source) in a.iter().enumerate() {
@@ -312,10 +313,10 @@ fn merging(a: &[Value]) -> Cost {
     Cost { work: entries.saturating_mul(60), bytes: entries.saturating_mul(110) }
 }
 
-/// Counts up to some millions, which no budget reaches.
+/// Counts up to some millions, which is more than any budget.
 fn shared_entries(target: &Value, source: &Value, depth: usize, entries: &mut u64) {
     const MOST: u64 = 8_000_000;
-    /// There merging itself stops.
+    /// Merging itself stops at this depth.
     const DEEPEST: usize = 501;
     let (Value::Map(target), Value::Map(source)) = (target, source) else { return };
     *entries += 1 + source.len() as u64;
@@ -336,7 +337,7 @@ fn picking(a: &[Value]) -> Cost {
     Cost { work: entries * (60 + names * 4), bytes: entries * 180 }
 }
 
-/// By all digits with all others: those of a float that is very large or very small are three hundred.
+/// Digits times digits: a very large or very small float has about three hundred of them.
 fn calculating(a: &[Value]) -> Cost {
     let digits = |v: &Value| {
         let float = super::cast::to_float(v).abs();
@@ -346,14 +347,14 @@ fn calculating(a: &[Value]) -> Cost {
     Cost { work: 1000 + all.saturating_mul(all) / 2, bytes: 16 * all }
 }
 
-/// A list of numbers from one to another.
+/// A list of the numbers of a range.
 fn numbers(start: i64, step: i64, end: i64, each: u64) -> Cost {
     let count = start.abs_diff(end).checked_div(step.unsigned_abs()).unwrap_or(0).saturating_add(1);
     Cost { work: count.saturating_mul(4), bytes: count.saturating_mul(each * 2) }
 }
 
 fn sequence(a: &[Value]) -> Cost {
-    // The text of a number has up to 20 characters, and is a text of its own before all are joined.
+    // A number has up to 20 digits, and each is a text before all are joined.
     let cost = match a.len() {
         1 => numbers(0, 1, int(a, 0), 60),
         2 => numbers(int(a, 0), 1, int(a, 1), 60),
@@ -372,7 +373,7 @@ fn key(a: &[Value]) -> Cost {
     Cost { work, bytes: 1 << 20 }
 }
 
-/// The names of a certificate count too.
+/// The names in a certificate count too.
 fn certificate(a: &[Value], work: u64) -> Cost {
     let names = a.iter().map(|v| crate::gotmpl::price::printed(v, LARGE)).fold(0, u64::saturating_add);
     Cost {

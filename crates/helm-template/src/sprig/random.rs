@@ -1,7 +1,7 @@
 //! Random text, bytes, numbers and orders, all drawn from [`Ambient::entropy`].
 //!
-//! Guarantees: draws are uniform (values beyond the largest multiple of the range are drawn again), so a caller who
-//! gives a secure source gets secure secrets, and one who gives a fixed source gets the same text each time.
+//! Guarantees: draws are uniform (values beyond the largest multiple of the range are drawn again). With a secure
+//! source the results are secure secrets; with a fixed source they are the same each time.
 
 use super::args::{fixed, int, text};
 use super::base::base64;
@@ -11,7 +11,7 @@ use crate::gotmpl::{Ambient, Function, Value};
 use rand_core::{TryCryptoRng, TryRng};
 use std::convert::Infallible;
 
-/// The longest text that the functions make; Go stops only where memory ends.
+/// The longest text that the functions return; Go has no limit but memory.
 const MAX_LENGTH: usize = 1 << 26;
 
 /// The functions of this file.
@@ -31,7 +31,7 @@ pub(crate) fn fill(ambient: &Ambient, buffer: &mut [u8]) {
     (ambient.entropy.borrow_mut())(buffer);
 }
 
-/// The caller's source of randomness, in the form that cryptography takes.
+/// The caller's source of randomness as the random number generator that RustCrypto's crates take.
 pub(crate) struct Source<'a>(pub(crate) &'a Ambient);
 
 impl TryRng for Source<'_> {
@@ -57,7 +57,7 @@ impl TryRng for Source<'_> {
 
 impl TryCryptoRng for Source<'_> {}
 
-/// A uniform number from 0 up to, but without, `bound`; 0 for a bound of 0.
+/// A uniform number below `bound`; 0 for a bound of 0.
 fn below(ambient: &Ambient, bound: u64) -> u64 {
     let uneven = u64::MAX.checked_rem(bound).map_or(0, |rest| (rest + 1) % bound);
     loop {
@@ -70,7 +70,7 @@ fn below(ambient: &Ambient, bound: u64) -> u64 {
     }
 }
 
-/// A length as asked for: what is negative is nothing.
+/// A requested length; a negative one is 0.
 fn length(count: i64) -> Result<usize, String> {
     match usize::try_from(count) {
         Ok(n) if n > MAX_LENGTH => Err(format!("a random text of {n} characters is too long (max {MAX_LENGTH})")),
@@ -79,7 +79,7 @@ fn length(count: i64) -> Result<usize, String> {
     }
 }
 
-/// A text of so many characters out of those that `wanted` names.
+/// A text of `count` characters for which `wanted` holds.
 fn draw_text(ambient: &Ambient, count: i64, wanted: fn(u8) -> bool) -> Result<Value, String> {
     let alphabet: Vec<u8> = (0..=127).filter(|b| wanted(*b)).collect();
     let mut out = Vec::new();
@@ -90,9 +90,9 @@ fn draw_text(ambient: &Ambient, count: i64, wanted: fn(u8) -> bool) -> Result<Va
     Ok(Value::string(out))
 }
 
-/// So many bytes, in base64.
+/// `count` random bytes, in base64.
 fn draw_bytes(ambient: &Ambient, count: i64) -> Result<Value, String> {
-    // Go panics where it makes the buffer.
+    // Go panics when it allocates the buffer.
     if !(0..1 << 48).contains(&count) {
         return Err("runtime error: makeslice: len out of range".to_owned());
     }
@@ -101,7 +101,7 @@ fn draw_bytes(ambient: &Ambient, count: i64) -> Result<Value, String> {
     Ok(Value::string(base64(&bytes)))
 }
 
-/// A number from `min` up to, but without, `max`; the range wraps around as Go's integers do.
+/// A number from `min` up to but not including `max`; the range wraps around as Go's integers do.
 fn draw_int(ambient: &Ambient, min: i64, max: i64) -> Result<Value, String> {
     match u64::try_from(max.wrapping_sub(min)) {
         Ok(range) if range > 0 => Ok(Value::Int(min.wrapping_add(below(ambient, range).cast_signed()))),

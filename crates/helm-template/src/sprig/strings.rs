@@ -11,7 +11,7 @@ use crate::gotmpl::format::{display, quote};
 use crate::gotmpl::{Function, ListKind, Map, MapKind, Value};
 use memchr::memmem;
 
-/// The functions of this file, and the text functions of its neighbours.
+/// The functions of this file, with those of `case` and `wrap`.
 pub const FUNCTIONS: &[Function] = &[
     fixed("hello", &[], |_, _| Ok(Value::string("Hello!"))),
     fixed("trim", &[String], |_, a| Ok(Value::string(trim_space(text(a, 0))))),
@@ -121,7 +121,7 @@ fn numbered(parts: &[&[u8]]) -> Value {
     Value::Map(map)
 }
 
-/// A `[]string` comes back as it is, shared with its other holders; everything else as a new one.
+/// A `[]string` is returned as it is, not copied; anything else becomes a new list.
 fn to_strings(v: &Value) -> Value {
     match v {
         Value::List(l) if l.kind() == ListKind::Strings => v.clone(),
@@ -129,7 +129,7 @@ fn to_strings(v: &Value) -> Value {
     }
 }
 
-/// Sorts a `[]string` in place, so that its other holders see the order too; other lists are copied.
+/// Sorts a `[]string` in place, visible through every reference to it; other lists are copied.
 fn sort_alpha(v: &Value) -> Value {
     if items(v).is_none() {
         return string_list([strval(v)]);

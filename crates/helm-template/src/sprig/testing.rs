@@ -1,8 +1,8 @@
 //! Runs tables of expressions with the results that the real Helm gave for them.
 //!
 //! A line is `EXPRESSION => RESULT`. The expression is a call as in a template, with literals and calls in parentheses
-//! as arguments; the result is what `printf "%T|%v"` made of it, or `error: ` and the text behind `error calling NAME:`.
-//! In results `\n`, `\t`, `\r` and `\\` stand for what they stand for in Go.
+//! as arguments; the result is what `printf "%T|%v"` made of it, or `error: ` and the text after
+//! `error calling NAME:`. In results `\n`, `\t`, `\r` and `\\` stand for what they stand for in Go.
 
 use super::args::at;
 use crate::gotmpl::format::display;
@@ -140,7 +140,7 @@ impl Parser<'_> {
     }
 }
 
-/// What the evaluator does about types, as far as literals need it.
+/// Calls a function with the conversions of literals that the evaluator makes.
 fn apply(name: &str, args: &[Value]) -> Result<Value, String> {
     if name == "index" {
         return Ok(match (at(args, 0), at(args, 1)) {

@@ -189,7 +189,7 @@ impl Writer {
     }
 }
 
-/// A float, which TOML tells from an integer by a point or an exponent.
+/// A float; TOML needs a point or an exponent to tell it from an integer.
 fn float(f: f64) -> String {
     if f.is_nan() {
         return "nan".to_owned();

@@ -31,7 +31,7 @@ enum Part {
 }
 
 impl Part {
-    /// Whether a byte stands for itself in this part (RFC 3986 with Go's liberties).
+    /// Whether a byte needs no escape in this part (RFC 3986, as Go reads it).
     fn allows(self, byte: u8) -> bool {
         let extra: &[u8] = match self {
             Self::Path => b"$&+,/:;=@",
@@ -89,7 +89,7 @@ fn parse_to_map(_: &Ambient, args: &[Value]) -> Result<Value, String> {
     Ok(Value::map(fields.map(|(key, bytes)| (key, Value::string(bytes)))))
 }
 
-/// What `url.Parse` complains about.
+/// The errors of `url.Parse`.
 pub(super) fn problem(raw: &[u8]) -> Option<String> {
     parse(raw).err()
 }
@@ -170,7 +170,7 @@ fn parse_host(scheme: &[u8], host: &[u8]) -> Result<Vec<u8>, String> {
         Some(_) => return Err("invalid IP-literal".to_owned()),
         None => {}
     }
-    // Lists of hosts with ports, as databases have them, are let through for other schemes.
+    // For other schemes, lists of hosts with ports are accepted, as database URLs have them.
     let strict = matches!(scheme, b"http" | b"https");
     let is_colon = |b: &u8| *b == b':';
     let colon = if strict { host.iter().position(is_colon) } else { host.iter().rposition(is_colon) };
@@ -301,7 +301,7 @@ fn field(fields: &Map, key: &str) -> Result<Vec<u8>, String> {
     match fields.get(key) {
         None => Ok(Vec::new()),
         Some(Value::String(s)) => Ok(s.as_bytes().to_vec()),
-        // Go asks the type of a nil interface here, which it has not.
+        // Go panics here: a nil interface has no type.
         Some(Value::Nil) => Err("runtime error: invalid memory address or nil pointer dereference".to_owned()),
         Some(other) => {
             Err(format!("unable to parse {key} key, must be of type string, but {} found", other.kind_name()))

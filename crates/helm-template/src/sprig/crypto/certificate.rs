@@ -1,19 +1,34 @@
 //! Certificates as sprig makes them with Go's `crypto/x509`.
 //!
 //! In: a common name, addresses and names, days, and a signer. Out: a pair of PEM texts that templates see as
-//! `sprig.certificate`. Subjects have a common name only; serial numbers are random numbers of 128 bits.
+//! `sprig.certificate`. Subjects have a common name only; serial numbers are random and have 128 bits.
 
-use super::der::{self, Reader, element, sequence};
-use super::key::Key;
+use super::key::{Key, text};
 use super::pem;
 use crate::gotmpl::format::{display, quote};
 use crate::gotmpl::{Ambient, Object, Value};
-use crate::sprig::json_write;
-use crate::sprig::random::fill;
+use crate::json::{Html, Writer};
+use crate::sprig::dates;
+use crate::sprig::random::{Source, fill};
+use der::asn1::{BitString, Ia5String, OctetString, Uint};
+use der::flagset::FlagSet;
+use der::oid::AssociatedOid;
+use der::oid::db::{rfc4519::COMMON_NAME, rfc5280};
+use der::{Any, Decode as _, Encode, Sequence, Tag};
 use sha2::{Digest, Sha256};
-use std::any::Any;
+use std::any::Any as AnyType;
 use std::net::IpAddr;
 use std::rc::Rc;
+use x509_cert::Version;
+use x509_cert::attr::AttributeTypeAndValue;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{
+    AuthorityKeyIdentifier, BasicConstraints, ExtendedKeyUsage, KeyUsage, KeyUsages, SubjectAltName,
+    SubjectKeyIdentifier,
+};
+use x509_cert::ext::{Extension, Extensions};
+use x509_cert::name::RelativeDistinguishedName;
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 
 /// Nanoseconds in a second.
 const SECOND: i128 = 1_000_000_000;
@@ -21,29 +36,46 @@ const SECOND: i128 = 1_000_000_000;
 /// Nanoseconds in a day.
 const DAY: i64 = 24 * 3_600 * 1_000_000_000;
 
-/// `2.5.4.3`, the common name.
-const COMMON_NAME: &[u8] = &[0x55, 4, 3];
-/// `2.5.29.14`
-const SUBJECT_KEY_ID: &[u8] = &[0x55, 0x1d, 14];
-/// `2.5.29.15`
-const KEY_USAGE: &[u8] = &[0x55, 0x1d, 15];
-/// `2.5.29.17`
-const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 17];
-/// `2.5.29.19`
-const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 19];
-/// `2.5.29.35`
-const AUTHORITY_KEY_ID: &[u8] = &[0x55, 0x1d, 35];
-/// `2.5.29.37`
-const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
-/// `1.3.6.1.5.5.7.3.1`
-const SERVER: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
-/// `1.3.6.1.5.5.7.3.2`
-const CLIENT: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
+/// A certificate (RFC 5280, 4.1).
+///
+/// The extensions, keys and algorithms are types of `x509-cert`. Its `Certificate` is not used, for two reasons: it has
+/// no times before 1970, which Go writes where the days are negative or overflow; and it decodes names, while the name
+/// of an authority must be copied byte for byte.
+#[derive(Sequence)]
+struct Certificate {
+    body: Body,
+    algorithm: AlgorithmIdentifierOwned,
+    signature: BitString,
+}
 
-/// Digital signature and key encipherment, and the count of unused bits before them.
-const LEAF_USAGE: &[u8] = &[5, 0b1010_0000];
-/// The same and the signing of certificates.
-const AUTHORITY_USAGE: &[u8] = &[2, 0b1010_0100];
+/// The part of a certificate that is signed (`TBSCertificate`).
+#[derive(Sequence)]
+struct Body {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
+    version: Version,
+    serial_number: Uint,
+    algorithm: AlgorithmIdentifierOwned,
+    issuer: Name,
+    validity: Validity,
+    subject: Name,
+    public_key: SubjectPublicKeyInfoOwned,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    issuer_id: Option<BitString>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    subject_id: Option<BitString>,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    extensions: Option<Extensions>,
+}
+
+/// The parts of a name, each in its encoding.
+type Name = Vec<Any>;
+
+/// Two times, each in its encoding.
+#[derive(Sequence)]
+struct Validity {
+    not_before: Any,
+    not_after: Any,
+}
 
 /// `sprig.certificate`: a certificate and its key.
 pub(super) struct Pair {
@@ -80,11 +112,17 @@ impl Object for Pair {
     }
 
     fn to_json(&self) -> Result<String, String> {
-        let text = |bytes: &[u8]| json_write::compact(&Value::string(bytes), true);
-        Ok(format!("{{\"Cert\":{},\"Key\":{}}}", text(&self.cert)?, text(&self.key)?))
+        let mut writer = Writer::new(Html::Escaped);
+        writer.object(|writer| {
+            writer.key(b"Cert");
+            writer.string(&self.cert);
+            writer.key(b"Key");
+            writer.string(&self.key);
+        });
+        Ok(writer.out)
     }
 
-    fn as_any(&self) -> &dyn Any {
+    fn as_any(&self) -> &dyn AnyType {
         self
     }
 }
@@ -99,16 +137,16 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// Of an authority.
+    /// A certificate of an authority.
     pub(super) fn authority(common_name: &[u8], days: i64) -> Self {
         let (addresses, dns_names) = (Vec::new(), Vec::new());
         Self { common_name: common_name.to_vec(), addresses, dns_names, days, is_authority: true }
     }
 
-    /// Of a server or client; addresses and names are lists of texts, or nil.
+    /// A certificate of a server or client; addresses and names are lists of texts, or nil.
     ///
     /// # Errors
-    /// An item is no text, or no address.
+    /// An item is not a text, or not an address.
     pub(super) fn leaf(common_name: &[u8], addresses: &Value, dns_names: &Value, days: i64) -> Result<Self, String> {
         let addresses = items(addresses).iter().map(address).collect::<Result<_, _>>()?;
         let dns_names = items(dns_names).iter().map(dns_name).collect::<Result<_, _>>()?;
@@ -145,78 +183,43 @@ fn dns_name(value: &Value) -> Result<Vec<u8>, String> {
 /// A certificate that signs others, with its key.
 pub(super) struct Authority {
     key: Key,
-    cert: Parsed,
+    body: Body,
 }
 
 impl Authority {
     /// The authority in a template value.
     ///
     /// # Errors
-    /// The texts are no certificate or no key.
+    /// The texts are not a certificate and a key.
     pub(super) fn of(value: &Value) -> Result<Self, String> {
         let pair = match value {
             Value::Object(o) => o.as_any().downcast_ref::<Pair>(),
             _ => None,
         };
-        let (_, der) = pair.and_then(|p| pem::decode(&p.cert)).ok_or("unable to decode certificate")?;
-        let cert = Parsed::read(&der).ok_or_else(malformed)?;
+        let Certificate { body, .. } = read(pair.map(|p| p.cert.as_slice()).unwrap_or_default())?;
         let key = Key::read(pair.map(|p| p.key.as_slice()).unwrap_or_default());
-        Ok(Self { key: key.map_err(|e| format!("error parsing private key: {e}"))?, cert })
+        Ok(Self { key: key.map_err(|e| format!("error parsing private key: {e}"))?, body })
+    }
+
+    /// The identifier of its key, if its certificate has one.
+    fn key_id(&self) -> Option<OctetString> {
+        let extensions = self.body.extensions.as_ref()?;
+        let extension = extensions.iter().find(|e| e.extn_id == SubjectKeyIdentifier::OID)?;
+        SubjectKeyIdentifier::from_der(extension.extn_value.as_bytes()).ok().map(|id| id.0)
     }
 }
 
-fn malformed() -> String {
-    "error parsing certificate: decodedCert.Bytes: x509: malformed certificate".to_owned()
-}
-
-/// What is needed of a certificate that signs another.
-struct Parsed {
-    subject: Vec<u8>,
-    public_info: Vec<u8>,
-    key_id: Vec<u8>,
-}
-
-impl Parsed {
-    /// RFC 5280, 4.1; `None` for anything that is not built so.
-    fn read(der: &[u8]) -> Option<Self> {
-        let mut outer = Reader::new(der);
-        let mut certificate = outer.sequence()?;
-        let mut fields = certificate.sequence()?;
-        certificate.sequence()?;
-        certificate.bits()?;
-        fields.skip(der::explicit(0));
-        fields.take(der::INTEGER)?;
-        // Signature algorithm, issuer, validity.
-        for _ in 0..3 {
-            fields.sequence()?;
-        }
-        let (subject, _) = fields.whole(der::SEQUENCE)?;
-        let (public_info, _) = fields.whole(der::SEQUENCE)?;
-        let key_id = fields.take(der::explicit(3)).and_then(find_key_id).unwrap_or_default();
-        let is_whole = certificate.is_done() && outer.is_done();
-        is_whole.then(|| Self { subject: subject.to_vec(), public_info: public_info.to_vec(), key_id })
-    }
-}
-
-/// The subject key identifier among extensions.
-fn find_key_id(extensions: &[u8]) -> Option<Vec<u8>> {
-    let mut list = Reader::new(extensions).sequence()?;
-    while let Some(mut extension) = list.sequence() {
-        let is_wanted = extension.take(der::OID)? == SUBJECT_KEY_ID;
-        // The mark of a critical extension.
-        extension.skip(0x01);
-        if is_wanted {
-            let value = extension.take(der::OCTET_STRING)?;
-            return Reader::new(value).take(der::OCTET_STRING).map(<[u8]>::to_vec);
-        }
-    }
-    None
+/// The certificate in a PEM text.
+fn read(pem: &[u8]) -> Result<Certificate, String> {
+    let (_, contents) = pem::decode(pem).ok_or("unable to decode certificate")?;
+    let malformed = |_| "error parsing certificate: decodedCert.Bytes: x509: malformed certificate".to_owned();
+    Certificate::from_der(&contents).map_err(malformed)
 }
 
 /// A certificate for `key`, signed by itself.
 pub(super) fn self_signed(ambient: &Ambient, template: &Template, key: &Key) -> Result<Value, String> {
-    let issuer = || Ok(Issuer { key, subject: name(&template.common_name)?, key_id: &[] });
-    let cert = issuer().and_then(|issuer| create(ambient, template, key, &issuer));
+    let issuer = || Ok(Issuer { key, subject: name(&template.common_name)?, key_id: None });
+    let cert = issuer().and_then(|issuer| create(ambient, template, key, issuer));
     finished(cert, key)
 }
 
@@ -227,32 +230,30 @@ pub(super) fn signed(
     key: &Key,
     authority: &Authority,
 ) -> Result<Value, String> {
-    let Authority { key: signing, cert } = authority;
-    let issuer = Issuer { key: signing, subject: cert.subject.clone(), key_id: &cert.key_id };
-    let cert = if signing.algorithm().is_ok() && Ok(&cert.public_info) != signing.public_info().as_ref() {
+    let Authority { key: signing, body } = authority;
+    let cert = if signing.algorithm().is_ok() && Ok(&body.public_key) != signing.public_info().as_ref() {
         Err("x509: provided PrivateKey doesn't match parent's PublicKey".to_owned())
     } else {
-        create(ambient, template, key, &issuer)
+        let issuer = Issuer { key: signing, subject: body.subject.clone(), key_id: authority.key_id() };
+        create(ambient, template, key, issuer)
     };
     finished(cert, key)
 }
 
 fn finished(cert: Result<Vec<u8>, String>, key: &Key) -> Result<Value, String> {
     let cert = cert.map_err(|e| format!("error creating certificate: {e}"))?;
-    Ok(Pair::new(pem::encode("CERTIFICATE", &cert), key.to_pem()).into_value())
+    Ok(Pair::new(pem::encode("CERTIFICATE", &cert)?.into_bytes(), key.to_pem()?.into_bytes()).into_value())
 }
 
-/// Who signs.
+/// The signer of a certificate.
 struct Issuer<'a> {
     key: &'a Key,
-    /// The subject in DER.
-    subject: Vec<u8>,
-    /// Empty if the issuer's certificate has none.
-    key_id: &'a [u8],
+    subject: Name,
+    key_id: Option<OctetString>,
 }
 
 /// `x509.CreateCertificate`
-fn create(ambient: &Ambient, template: &Template, key: &Key, issuer: &Issuer<'_>) -> Result<Vec<u8>, String> {
+fn create(ambient: &Ambient, template: &Template, key: &Key, issuer: Issuer<'_>) -> Result<Vec<u8>, String> {
     let algorithm = issuer.key.algorithm()?;
     let subject = name(&template.common_name)?;
     let mut serial = [0; 16];
@@ -262,99 +263,103 @@ fn create(ambient: &Ambient, template: &Template, key: &Key, issuer: &Issuer<'_>
     let validity = template.days.wrapping_mul(DAY);
     let end = i128::from(now) * SECOND + i128::from(nanoseconds) + i128::from(validity);
     let end = i64::try_from(end.div_euclid(SECOND)).unwrap_or(now);
-    let body = sequence(&[
-        element(der::explicit(0), &der::integer(&[2])),
-        der::integer(&serial),
-        algorithm.clone(),
-        issuer.subject.clone(),
-        sequence(&[time(now)?, time(end)?]),
-        subject.clone(),
-        key.public_info()?,
-        element(der::explicit(3), &extensions(template, key, &subject, issuer)?),
-    ]);
-    let signature = issuer.key.sign(&body)?;
-    Ok(sequence(&[body, algorithm, der::bit_string(&signature)]))
+    let public_key = key.public_info()?;
+    let key_id = issuer.key_id.filter(|id| issuer.subject != subject && !id.as_bytes().is_empty());
+    let body = Body {
+        version: Version::V3,
+        serial_number: Uint::new(&serial).map_err(text)?,
+        algorithm: algorithm.clone(),
+        issuer: issuer.subject,
+        validity: Validity { not_before: time(now)?, not_after: time(end)? },
+        subject,
+        extensions: Some(extensions(template, &public_key, key_id)?),
+        public_key,
+        issuer_id: None,
+        subject_id: None,
+    };
+    let signature = issuer.key.sign(&mut Source(ambient), &body.to_der().map_err(text)?)?;
+    let signature = BitString::from_bytes(&signature).map_err(text)?;
+    Certificate { body, algorithm, signature }.to_der().map_err(text)
 }
 
 /// The extensions in Go's order.
-fn extensions(template: &Template, key: &Key, subject: &[u8], issuer: &Issuer<'_>) -> Result<Vec<u8>, String> {
-    let usage = if template.is_authority { AUTHORITY_USAGE } else { LEAF_USAGE };
-    let constraints = if template.is_authority { sequence(&[der::TRUE]) } else { sequence::<&[u8]>(&[]) };
-    let purposes = [SERVER, CLIENT].map(|oid| element(der::OID, oid));
+fn extensions(
+    template: &Template,
+    public_key: &SubjectPublicKeyInfoOwned,
+    authority_key_id: Option<OctetString>,
+) -> Result<Extensions, String> {
+    let ca = template.is_authority;
+    let mut usage: FlagSet<KeyUsages> = KeyUsages::DigitalSignature | KeyUsages::KeyEncipherment;
+    if ca {
+        usage |= KeyUsages::KeyCertSign;
+    }
+    let purposes = vec![rfc5280::ID_KP_SERVER_AUTH, rfc5280::ID_KP_CLIENT_AUTH];
     let mut list = vec![
-        extension(KEY_USAGE, true, &element(der::BIT_STRING, usage)),
-        extension(EXTENDED_KEY_USAGE, false, &sequence(&purposes)),
-        extension(BASIC_CONSTRAINTS, true, &constraints),
+        extension(true, &KeyUsage(usage))?,
+        extension(false, &ExtendedKeyUsage(purposes))?,
+        extension(true, &BasicConstraints { ca, path_len_constraint: None })?,
     ];
-    if template.is_authority {
-        let digest = Sha256::digest(key.public_bytes());
-        let id = digest.get(..20).unwrap_or_default();
-        list.push(extension(SUBJECT_KEY_ID, false, &element(der::OCTET_STRING, id)));
+    if ca {
+        let digest = Sha256::digest(public_key.subject_public_key.raw_bytes());
+        let id = OctetString::new(digest.get(..20).unwrap_or_default()).map_err(text)?;
+        list.push(extension(false, &SubjectKeyIdentifier(id))?);
     }
-    if issuer.subject != subject && !issuer.key_id.is_empty() {
-        let id = sequence(&[element(der::implicit(0), issuer.key_id)]);
-        list.push(extension(AUTHORITY_KEY_ID, false, &id));
+    if authority_key_id.is_some() {
+        let id = AuthorityKeyIdentifier { key_identifier: authority_key_id, ..Default::default() };
+        list.push(extension(false, &id)?);
     }
-    let mut names = Vec::new();
-    for name in &template.dns_names {
-        if !name.is_ascii() {
-            let shown = String::from_utf8_lossy(&quote(name)).into_owned();
-            return Err(format!("x509: {shown} cannot be encoded as an IA5String"));
-        }
-        names.push(element(der::implicit(2), name));
-    }
-    names.extend(template.addresses.iter().map(|address| match address {
-        IpAddr::V4(v4) => element(der::implicit(7), &v4.octets()),
-        IpAddr::V6(v6) => element(der::implicit(7), &v6.octets()),
-    }));
+    let dns_names = template.dns_names.iter().map(|name| {
+        let shown = || format!("x509: {} cannot be encoded as an IA5String", String::from_utf8_lossy(&quote(name)));
+        Ia5String::new(name).map(GeneralName::DnsName).map_err(|_| shown())
+    });
+    let addresses = template.addresses.iter().map(|address| Ok(GeneralName::from(*address)));
+    let names = dns_names.chain(addresses).collect::<Result<Vec<_>, String>>()?;
     if !names.is_empty() {
-        // Names matter more where the subject says nothing.
+        // Critical where the subject is empty (RFC 5280, 4.2.1.6).
         let is_critical = template.common_name.is_empty();
-        list.push(extension(ALTERNATIVE_NAMES, is_critical, &sequence(&names)));
+        list.push(extension(is_critical, &SubjectAltName(names))?);
     }
-    Ok(sequence(&list))
+    Ok(list)
 }
 
-fn extension(oid: &[u8], is_critical: bool, value: &[u8]) -> Vec<u8> {
-    let mut fields = vec![element(der::OID, oid)];
-    if is_critical {
-        fields.push(der::TRUE.to_vec());
-    }
-    fields.push(element(der::OCTET_STRING, value));
-    sequence(&fields)
+fn extension<T: AssociatedOid + Encode>(critical: bool, value: &T) -> Result<Extension, String> {
+    let extn_value = value.to_der().and_then(OctetString::new).map_err(text)?;
+    Ok(Extension { extn_id: T::OID, critical, extn_value })
 }
 
-/// A name of a common name only; an empty one has no parts.
-fn name(common_name: &[u8]) -> Result<Vec<u8>, String> {
+/// A name with nothing but a common name; without that it is empty.
+fn name(common_name: &[u8]) -> Result<Name, String> {
     if common_name.is_empty() {
-        return Ok(sequence::<&[u8]>(&[]));
+        return Ok(Vec::new());
     }
     if std::str::from_utf8(common_name).is_err() {
         return Err("asn1: string not valid UTF-8".to_owned());
     }
     let is_printable = common_name.iter().all(|b| b.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(b));
-    let tag = if is_printable { der::PRINTABLE_STRING } else { der::UTF8_STRING };
-    let attribute = sequence(&[element(der::OID, COMMON_NAME), element(tag, common_name)]);
-    Ok(sequence(&[element(der::SET, &attribute)]))
+    let tag = if is_printable { Tag::PrintableString } else { Tag::Utf8String };
+    let value = Any::new(tag, common_name).map_err(text)?;
+    let mut part = RelativeDistinguishedName::default();
+    part.insert(AttributeTypeAndValue { oid: COMMON_NAME, value }).map_err(text)?;
+    Ok(vec![Any::encode_from(&part).map_err(text)?])
 }
 
-/// A time in the form that its year asks for.
-fn time(seconds: i64) -> Result<Vec<u8>, String> {
-    let year = String::from_utf8_lossy(&crate::sprig::dates::utc(b"2006", seconds)).parse().unwrap_or(-1);
-    match year {
-        1950..2050 => Ok(element(der::UTC_TIME, &crate::sprig::dates::utc(b"060102150405Z", seconds))),
-        0..=9999 => Ok(element(der::GENERALIZED_TIME, &crate::sprig::dates::utc(b"20060102150405Z", seconds))),
-        _ => Err("asn1: structure error: cannot represent time as GeneralizedTime".to_owned()),
-    }
+/// A time as UTCTime for the years 1950 to 2049, else as GeneralizedTime.
+fn time(seconds: i64) -> Result<Any, String> {
+    let year = String::from_utf8_lossy(&dates::utc(b"2006", seconds)).parse().unwrap_or(-1);
+    let (tag, layout): (_, &[u8]) = match year {
+        1950..2050 => (Tag::UtcTime, b"060102150405Z"),
+        0..=9999 => (Tag::GeneralizedTime, b"20060102150405Z"),
+        _ => return Err("asn1: structure error: cannot represent time as GeneralizedTime".to_owned()),
+    };
+    Any::new(tag, dates::utc(layout, seconds)).map_err(text)
 }
 
 /// `buildCustomCert`: a pair of texts that the caller has.
 ///
 /// # Errors
-/// A text is no PEM, no certificate or no key.
+/// A text is not PEM, or not a certificate or key.
 pub(super) fn custom(cert: Vec<u8>, key: Vec<u8>) -> Result<Value, String> {
-    let (_, der) = pem::decode(&cert).ok_or("unable to decode certificate")?;
-    Parsed::read(&der).ok_or_else(malformed)?;
+    read(&cert)?;
     Key::read(&key).map_err(|e| format!("error parsing private key: {e}"))?;
     Ok(Pair::new(cert, key).into_value())
 }

@@ -1,18 +1,17 @@
 //! Digests, passwords, encryption, keys and certificates.
 //!
-//! In: texts. Out: texts, and certificates. Randomness comes from [`Ambient::entropy`] alone: a caller with a fixed
-//! source gets the same keys each time, since signatures need no randomness here.
+//! In: texts. Out: texts, and certificates. The cryptography is that of the RustCrypto crates, and of `ring` for
+//! Ed25519; what sprig and Go make of it (which algorithms, which fields, which errors) is here. Randomness comes from
+//! [`Ambient::entropy`] alone: the same entropy gives the same keys and certificates.
 //!
-//! Refused, where Go would go on: keys on the curve P-521, and texts that cannot be read, with fewer words than Go has
-//! about why.
+//! Differences from Go: keys on the curves P-224 and P-521, RSA keys of more than 8192 bits and RSA keys of more than
+//! two primes cannot be read; the errors for keys and certificates that cannot be read say less about the reason.
 
 mod certificate;
-mod der;
 mod dsa;
 mod key;
 mod password;
 mod pem;
-mod rsa;
 #[cfg(test)]
 mod tests;
 
@@ -41,10 +40,7 @@ pub const FUNCTIONS: &[Function] = &[
     }),
     fixed("encryptAES", &[GoString, GoString], |ambient, a| Ok(encrypt(ambient, text(a, 0), text(a, 1)))),
     fixed("decryptAES", &[GoString, GoString], |_, a| decrypt(text(a, 0), text(a, 1))),
-    fixed("genPrivateKey", &[GoString], |ambient, a| {
-        let key = Key::generate(&mut Source(ambient), text(a, 0));
-        Ok(Value::string(key.map_or_else(|| [b"Unknown type ", text(a, 0)].concat(), |k| k.to_pem())))
-    }),
+    fixed("genPrivateKey", &[GoString], |ambient, a| Ok(Value::string(private_key(ambient, text(a, 0))))),
     fixed("buildCustomCert", &[GoString, GoString], |_, a| {
         let cert = decode64(text(a, 0)).map_err(|_| "unable to decode base64 certificate")?;
         let key = decode64(text(a, 1)).map_err(|_| "unable to decode base64 private key")?;
@@ -77,7 +73,7 @@ pub const FUNCTIONS: &[Function] = &[
 /// The cost of a bcrypt hash.
 const BCRYPT_COST: u32 = 10;
 
-/// Go refuses longer passwords, since the algorithm would not look at the rest.
+/// Go refuses longer passwords, since the algorithm ignores what is beyond.
 const BCRYPT_MAX: usize = 72;
 
 /// Length of an AES block.
@@ -93,7 +89,7 @@ fn hex(bytes: &[u8]) -> Value {
     Value::string(digits.filter_map(|d| char::from_digit(d.into(), 16)).collect::<String>())
 }
 
-/// A salted hash, or the text of what is wrong.
+/// A salted hash, or a text that says what is wrong.
 fn bcrypt(ambient: &Ambient, password: &[u8]) -> String {
     let mut salt = [0; 16];
     random::fill(ambient, &mut salt);
@@ -115,7 +111,7 @@ fn htpasswd(ambient: &Ambient, user: &[u8], password: &[u8]) -> Vec<u8> {
     [user, b":", bcrypt(ambient, password).as_bytes()].concat()
 }
 
-/// The password itself as a key: zeros after it, or cut.
+/// The password itself as a key: padded with zeros, or cut.
 fn aes_key(password: &[u8]) -> [u8; 32] {
     let mut key = [0; 32];
     for (slot, byte) in key.iter_mut().zip(password) {
@@ -124,7 +120,7 @@ fn aes_key(password: &[u8]) -> [u8; 32] {
     key
 }
 
-/// A random block, then the encrypted text, in base64; nothing for nothing.
+/// The initialization vector and the encrypted text, in base64; an empty text stays empty.
 fn encrypt(ambient: &Ambient, password: &[u8], plain: &[u8]) -> Value {
     if plain.is_empty() {
         return Value::string("");
@@ -136,7 +132,7 @@ fn encrypt(ambient: &Ambient, password: &[u8], plain: &[u8]) -> Value {
     Value::string(base64(&[&start, encrypted.as_slice()].concat()))
 }
 
-/// The text again. A wrong password is not noticed unless the padding makes no sense.
+/// The decrypted text. A wrong password is only noticed if it gives an impossible padding.
 fn decrypt(password: &[u8], encoded: &[u8]) -> Result<Value, String> {
     let encrypted = decode64(encoded)?;
     if encoded.is_empty() {
@@ -158,7 +154,16 @@ fn decrypt(password: &[u8], encoded: &[u8]) -> Result<Value, String> {
     Ok(Value::string(plain.get(..length).unwrap_or_default()))
 }
 
-/// A new key, as certificates have it.
+/// The PEM text of a new key, or a text that says what is wrong.
+fn private_key(ambient: &Ambient, kind: &[u8]) -> Vec<u8> {
+    match Key::generate(&mut Source(ambient), kind).and_then(|key| key.map(|key| key.to_pem()).transpose()) {
+        Ok(Some(pem)) => pem.into_bytes(),
+        Ok(None) => [b"Unknown type ", kind].concat(),
+        Err(e) => format!("failed to generate private key: {e}").into_bytes(),
+    }
+}
+
+/// A new key for a certificate.
 fn new_key(ambient: &Ambient) -> Result<Key, String> {
     Key::for_certificate(&mut Source(ambient))
 }
@@ -168,7 +173,7 @@ fn given_key(args: &[Value], index: usize) -> Result<Key, String> {
     Key::read(text(args, index)).map_err(|e| format!("parsing private key: {e}"))
 }
 
-/// What the first four arguments of most functions here say.
+/// The certificate that the first four arguments ask for.
 fn leaf(args: &[Value]) -> Result<Template, String> {
     Template::leaf(text(args, 0), at(args, 1), at(args, 2), int(args, 3))
 }

@@ -56,7 +56,7 @@ const CLASSES: &[(u8, &[u8])] = &[
     (b'x', b"AEIOUaeiouBCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz0123456789!@#$%^&*()"),
 ];
 
-/// A password of a type for a site; the text says so if there is no such type.
+/// The password of a type for a site, or a text that says what is wrong.
 pub(super) fn derive(counter: u32, kind: &[u8], password: &[u8], user: &[u8], site: &[u8]) -> Vec<u8> {
     let Some((_, templates)) = TEMPLATES.iter().find(|(name, _)| name.as_bytes() == kind) else {
         return [b"cannot find password template ", kind].concat();

@@ -1,17 +1,20 @@
 //! Texts with what Helm made of them; keys and certificates by their structure and signatures. The keys in the recorded
 //! expressions were made for them and protect nothing.
 
-use super::der::{self, Reader};
 use super::key::Key;
 use super::{Source, pem};
 use crate::gotmpl::format::display;
 use crate::gotmpl::{Ambient, Usage, Value};
 use crate::sprig::testing::check;
+use der::Decode as _;
+use der::asn1::Uint;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
     VerificationAlgorithm,
 };
 use std::cell::RefCell;
+use x509_cert::time::Time;
+use x509_cert::{Certificate, Version};
 
 /// 2024-01-31 10:20:31 UTC, and a source that gives the same bytes each time (splitmix64).
 fn ambient() -> Ambient {
@@ -50,6 +53,10 @@ fn field(pair: &Value, name: &str) -> String {
     String::from_utf8(display(&o.field(name).expect("a field"))).expect("UTF-8")
 }
 
+fn der(part: &impl der::Encode) -> Vec<u8> {
+    part.to_der().expect("DER")
+}
+
 /// The parts of a certificate that the tests look at.
 struct Cert {
     body: Vec<u8>,
@@ -65,26 +72,24 @@ impl Cert {
     fn of(pair: &Value) -> Self {
         let (label, contents) = pem::decode(field(pair, "Cert").as_bytes()).expect("PEM");
         assert_eq!(label, "CERTIFICATE");
-        let mut outer = Reader::new(&contents).sequence().expect("a certificate");
-        let (body, fields) = outer.whole(der::SEQUENCE).expect("a body");
-        let algorithm = outer.take(der::SEQUENCE).expect("an algorithm");
-        let signature = outer.bits().expect("a signature").to_vec();
-        let mut fields = Reader::new(fields);
-        assert_eq!(fields.take(der::explicit(0)), Some(&[2, 1, 2][..]), "version 3");
-        assert!(fields.integer().expect("a serial number").len() <= 16);
-        assert_eq!(fields.take(der::SEQUENCE), Some(algorithm));
-        let issuer = fields.take(der::SEQUENCE).expect("an issuer").to_vec();
-        let mut times = fields.sequence().expect("a validity");
-        let mut time = || times.take(der::UTC_TIME).or_else(|| times.take(der::GENERALIZED_TIME)).expect("a time");
-        let validity = [time(), b"-", time()].concat();
-        let subject = fields.take(der::SEQUENCE).expect("a subject").to_vec();
-        let mut info = fields.sequence().expect("a public key");
-        info.take(der::SEQUENCE).expect("an algorithm");
-        let public = info.bits().expect("key bits").to_vec();
-        let extensions = fields.take(der::explicit(3)).expect("extensions").to_vec();
-        assert!(fields.is_done() && outer.is_done());
-        let validity = String::from_utf8(validity).expect("ASCII");
-        Self { body: body.to_vec(), signature, issuer, validity, subject, public, extensions }
+        let whole = Certificate::from_der(&contents).expect("a certificate");
+        assert_eq!(der(&whole), contents);
+        let body = whole.tbs_certificate();
+        assert_eq!(body.version(), Version::V3);
+        assert!(body.serial_number().as_bytes().len() <= 17);
+        assert_eq!(body.signature(), whole.signature_algorithm());
+        // What stands behind tag and length.
+        let time = |time: &Time| String::from_utf8(der(time).split_off(2)).expect("ASCII");
+        let validity = body.validity();
+        Self {
+            signature: whole.signature().raw_bytes().to_vec(),
+            issuer: der(body.issuer()),
+            validity: format!("{}-{}", time(&validity.not_before), time(&validity.not_after)),
+            subject: der(body.subject()),
+            public: body.subject_public_key_info().subject_public_key.raw_bytes().to_vec(),
+            extensions: der(body.extensions().expect("extensions")),
+            body: der(body),
+        }
     }
 
     fn is_signed_by(&self, signer: &Self, algorithm: &'static dyn VerificationAlgorithm) -> bool {
@@ -96,6 +101,8 @@ impl Cert {
     }
 }
 
+const UTF8_STRING: u8 = 0x0c;
+const PRINTABLE_STRING: u8 = 0x13;
 const IS_AUTHORITY: &[u8] = &[0x30, 3, 1, 1, 0xff];
 const SIGNS_CERTIFICATES: &[u8] = &[3, 2, 2, 0xa4];
 const SIGNS_AND_ENCIPHERS: &[u8] = &[3, 2, 5, 0xa0];
@@ -121,15 +128,15 @@ fn an_authority_signs_a_server() {
     assert_eq!(ca.validity, "240131102031Z-250130102031Z");
     assert_eq!(leaf.validity, "240131102031Z-240301102031Z");
     // An asterisk is no printable character in DER's sense.
-    assert!(ca.subject.ends_with(&[&[der::UTF8_STRING, 6][..], b"my-ca*"].concat()));
-    assert!(leaf.subject.ends_with(&[&[der::PRINTABLE_STRING, 3][..], b"srv"].concat()));
+    assert!(ca.subject.ends_with(&[&[UTF8_STRING, 6][..], b"my-ca*"].concat()));
+    assert!(leaf.subject.ends_with(&[&[PRINTABLE_STRING, 3][..], b"srv"].concat()));
     assert!(ca.says(IS_AUTHORITY) && ca.says(SIGNS_CERTIFICATES));
     assert!(!leaf.says(IS_AUTHORITY) && leaf.says(SIGNS_AND_ENCIPHERS));
     let names =
         [&[0x82, 3][..], b"a.b", &[0x87, 4, 10, 0, 0, 1, 0x87, 16], &[0; 15], &[1, 0x87, 4, 1, 2, 3, 4]].concat();
     assert!(leaf.says(&names));
     let key = Key::read(field(&server, "Key").as_bytes()).expect("a key");
-    assert_eq!(key.public_bytes(), leaf.public);
+    assert_eq!(key.public_info().expect("a public key").subject_public_key.raw_bytes(), leaf.public);
     assert!(field(&server, "Key").starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
     let custom = ["Cert", "Key"].map(|name| Value::string(crate::sprig::base::base64(field(&server, name).as_bytes())));
     assert_eq!(field(&call(&ambient, "buildCustomCert", &custom).expect("a pair"), "Cert"), field(&server, "Cert"));
@@ -138,7 +145,7 @@ fn an_authority_signs_a_server() {
 #[test]
 fn certificates_can_have_keys_of_other_kinds() {
     let ambient = ambient();
-    let p384 = Key::P384(p384::ecdsa::SigningKey::from_slice(&[7; 48]).expect("a key")).to_pem();
+    let p384 = Key::P384(p384::SecretKey::from_slice(&[7; 48]).expect("a key")).to_pem().expect("PEM");
     let kinds: [(Value, &'static dyn VerificationAlgorithm); 3] = [
         (call(&ambient, "genPrivateKey", &[text("ecdsa")]).expect("a key"), &ECDSA_P256_SHA256_ASN1),
         (call(&ambient, "genPrivateKey", &[text("ed25519")]).expect("a key"), &ED25519),
@@ -176,18 +183,51 @@ fn a_key_of_another_authority_does_not_sign() {
 }
 
 #[test]
-fn a_dsa_key_is_made_but_signs_nothing() {
-    let order_is_prime = |key: &[u8]| {
-        let mut fields = Reader::new(key).sequence().expect("a key");
-        assert_eq!(fields.integer(), Some(&[][..]));
-        let [p, q] =
-            [(); 2].map(|()| crypto_bigint::BoxedUint::from_be_slice_vartime(fields.integer().expect("a number")));
-        (p.bits(), q.bits()) == (2048, 256) && crypto_primes::is_prime(crypto_primes::Flavor::Any, &q)
-    };
+fn a_certificate_may_have_ended_before_1970() {
     let ambient = ambient();
-    let Some(Key::Dsa(der)) = Key::generate(&mut Source(&ambient), b"dsa") else { panic!("no key") };
-    assert!(order_is_prime(&der));
-    let pem = Key::Dsa(der).to_pem();
+    let key = call(&ambient, "genPrivateKey", &[text("ecdsa")]).expect("a key");
+    let ca = call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(-30_000), key.clone()]).expect("a pair");
+    let (_, contents) = pem::decode(field(&ca, "Cert").as_bytes()).expect("PEM");
+    let validity = b"\x17\x0d240131102031Z\x18\x0f19411212102031Z";
+    assert!(contents.windows(validity.len()).any(|w| w == validity));
+    let args = [text("x"), Value::Nil, Value::Nil, Value::Int(1), ca.clone(), key];
+    let leaf = Cert::of(&call(&ambient, "genSignedCertWithKey", &args).expect("a pair"));
+    assert!(leaf.issuer.ends_with(b"ca"));
+}
+
+#[test]
+fn keys_are_the_same_in_each_form_that_go_reads() {
+    use p256::pkcs8::EncodePrivateKey as _;
+    let ambient = ambient();
+    let Ok(Key::Rsa(rsa)) = Key::for_certificate(&mut Source(&ambient)) else { panic!("no key") };
+    let own = |key: Key| key.to_pem().expect("PEM");
+    let read = |pem: &str| own(Key::read(pem.as_bytes()).expect("a key"));
+    assert_eq!(read(&rsa.to_pkcs8_pem(der::pem::LineEnding::LF).expect("PEM")), own(Key::Rsa(rsa)));
+    // Its number has a zero in front.
+    let number = [&[0][..], &[7; 31]].concat();
+    let p256 = p256::SecretKey::from_slice(&number).expect("a key");
+    let pkcs8 = p256.to_pkcs8_pem(der::pem::LineEnding::CRLF).expect("PEM");
+    let want = own(Key::P256(p256));
+    assert_eq!(read(&pkcs8), want);
+    for private_key in [&number[1..], &[&[0; 3], number.as_slice()].concat()] {
+        let curve = der::oid::db::rfc5912::SECP_256_R_1.into();
+        let key = sec1::EcPrivateKey { private_key, parameters: Some(curve), public_key: None };
+        assert_eq!(read(&pem::encode("EC PRIVATE KEY", &[&der(&key)[..], b"more"].concat()).expect("PEM")), want);
+    }
+}
+
+#[test]
+fn a_dsa_key_is_made_but_signs_nothing() {
+    let ambient = ambient();
+    let Ok(Some(Key::Dsa(der))) = Key::generate(&mut Source(&ambient), b"dsa") else { panic!("no key") };
+    let fields = Vec::<Uint>::from_der(&der).expect("a key");
+    let numbers: Vec<_> =
+        fields.iter().map(|n| crypto_bigint::BoxedUint::from_be_slice_vartime(n.as_bytes())).collect();
+    let [version, p, q, _, _, _] = numbers.as_slice() else { panic!("six numbers") };
+    assert!(bool::from(version.is_zero()));
+    assert_eq!((p.bit_width(), q.bit_width()), (2048, 256));
+    assert!(crypto_primes::is_prime(crypto_primes::Flavor::Any, q));
+    let pem = Key::Dsa(der).to_pem().expect("PEM");
     let error = call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(1), Value::string(pem)]).err();
     let want = "error creating certificate: x509: certificate private key does not implement crypto.Signer";
     assert_eq!(error.as_deref(), Some(want));
@@ -232,8 +272,10 @@ fn hashes_of_passwords_verify() {
 
 #[test]
 fn pem_blocks_are_found_among_other_text() {
-    let block = pem::encode("X", b"some contents that are longer than one line of base64 can hold");
-    let around = [b"noise\n-----BEGIN Y-----\n!\n-----END Y-----\nmore\n", block.as_slice(), b"tail"].concat();
+    let block = pem::encode("X", b"some contents that are longer than one line of base64 can hold").expect("PEM");
+    let around = [b"noise\n-----BEGIN Y-----\n!\n-----END Y-----\nmore\n", block.as_bytes(), b"tail"].concat();
     assert_eq!(pem::decode(&around).map(|(label, _)| label).as_deref(), Some("X"));
     assert_eq!(pem::decode(b"-----BEGIN X-----\neA==\n"), None);
+    // Beginnings without an end cost one pass.
+    assert_eq!(pem::decode("-----BEGIN X-----\n".repeat(100_000).as_bytes()), None);
 }

@@ -65,7 +65,7 @@ pub(super) fn parse(text: &[u8]) -> Result<i64, String> {
     }
 }
 
-/// So many units; `None` if there is no room for them.
+/// A number of units in nanoseconds; `None` if it overflows.
 #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Go's own arithmetic
 fn amount(whole: &[u8], fraction: &[u8], unit: u64) -> Option<u64> {
     let mut value: u64 = 0;
@@ -125,7 +125,7 @@ pub(super) fn to_text(nanoseconds: i64) -> String {
     format!("{sign}{body}")
 }
 
-/// A number with a fraction of so many digits, less the zeros at its end.
+/// A number with a fraction of `digits` digits, without trailing zeros.
 fn with_fraction(whole: u64, fraction: u64, digits: usize) -> String {
     let text = format!("{whole}.{fraction:0digits$}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -5,6 +5,7 @@ use super::zone::{Civil, Zone};
 use super::{RFC3339_NANO, duration};
 use crate::gotmpl::Type::{Int, Int64, String as GoString, Time as GoTimeType};
 use crate::gotmpl::{Object, Signature, Type, Value};
+use crate::json::Html;
 use crate::sprig::args::{at, int, text};
 use crate::sprig::json_write;
 use std::any::Any;
@@ -58,7 +59,7 @@ impl Time {
         i128::from(self.seconds) * i128::from(duration::SECOND) + i128::from(self.nanoseconds)
     }
 
-    /// A time so many nanoseconds later.
+    /// The time a number of nanoseconds later.
     pub(super) fn add(&self, nanoseconds: i64) -> Self {
         let total = self.total_nanoseconds() + i128::from(nanoseconds);
         let second = i128::from(duration::SECOND);
@@ -77,7 +78,7 @@ impl Time {
         Civil::from_seconds(self.seconds.saturating_add(self.zone.at(self.seconds).1))
     }
 
-    /// The same clock reading so many years, months and days later; days that a month has not carry over.
+    /// The same time of day some years, months and days later; days beyond the end of a month carry over.
     fn add_date(&self, years: i64, months: i64, days: i64) -> Self {
         let c = self.civil();
         let time_of_day = (c.hour * 60 + c.minute) * 60 + c.second;
@@ -212,7 +213,7 @@ impl Object for Time {
         if self.zone.at(self.seconds).1.abs() >= 24 * 3600 {
             return wrong("timezone hour outside of range [0,23]");
         }
-        json_write::compact(&Value::string(self.format(RFC3339_NANO)), true)
+        json_write::compact(&Value::string(self.format(RFC3339_NANO)), Html::Escaped)
     }
 
     fn as_any(&self) -> &dyn Any {

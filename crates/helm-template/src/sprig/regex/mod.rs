@@ -1,8 +1,9 @@
 //! Regular expressions with Go's syntax (RE2), iteration, replacement templates and error texts.
 //!
 //! In: patterns and texts as bytes. Out: matches, replaced texts, pieces. The matching itself is the `regex` crate's,
-//! which has the same leftmost-first semantics and linear time; [`syntax`] rewrites Go's patterns for it. Every search is
-//! paid by what it may look at, so that a pattern which looks to the end of a text for each of its matches ends too.
+//! which has the same leftmost-first semantics and linear time; [`syntax`] rewrites Go's patterns for it. Every search
+//! is charged to the work budget by the bytes it may read, so that a pattern which reads to the end of the text for
+//! each of its matches is stopped too.
 //!
 //! Known differences: a byte that is not UTF-8 is no character here, where Go takes it for U+FFFD; patterns may nest
 //! 200 deep, not 1000.
@@ -46,25 +47,25 @@ pub const FUNCTIONS: &[Function] = &[
     fixed("regexQuoteMeta", &[GoString], |_, a| Ok(Value::string(quote_meta(text(a, 0))))),
 ];
 
-/// The most memory a compiled pattern may take, and its automaton while it searches. Go takes more, for patterns that nobody
-/// writes.
+/// The most memory a compiled pattern may take, and the most for its automaton during a search. Go has no such limit;
+/// it is reached only by patterns that nobody writes by hand.
 const SIZE_LIMIT: usize = 16 << 20;
 
-/// A search costs as much as looking at so many bytes, however few there are.
+/// The least that a search costs, in bytes read.
 const SEARCH: u64 = 300;
 
-/// From so many bytes on the clock is looked at after each search.
+/// From this length on, the deadline is checked after each search.
 const FAR: usize = 16 << 10;
 
-/// What a piece of a text takes: it is a text of its own, and noted before.
+/// Memory of one piece of a text: a text of its own and an entry in a list.
 const PIECE: usize = 80;
 
 /// A compiled pattern.
 struct Pattern<'m> {
     regex: Regex,
-    /// What searching may use up.
+    /// The budgets that a search is charged to.
     usage: &'m Usage,
-    /// The work of looking at a byte: many states have to be followed by some patterns.
+    /// The work of reading a byte: some patterns have many states to follow.
     work: u64,
     /// Names of the groups by number; empty for those without.
     names: Vec<String>,
@@ -92,13 +93,13 @@ impl<'m> Pattern<'m> {
         Self::compile(usage, pattern).map_err(|e| format!("regexp: Compile({}): {e}", backquote(pattern)))
     }
 
-    /// Pays for looking at so many bytes.
+    /// Charges for reading a number of bytes.
     fn look(&self, bytes: usize) -> Result<(), String> {
         self.usage.work((bytes as u64 + SEARCH).saturating_mul(self.work)).map_err(|e| e.to_string())
     }
 
-    /// Pays for a search that began and ended at these places. It may have looked at all that is left before it took less;
-    /// how far is not known, so that only time bounds that.
+    /// Charges for a search that began and ended at these positions. It may have read further before it settled for
+    /// this match; how far is not known, so that only the deadline bounds it.
     fn found(&self, s: &[u8], start: usize, end: usize) -> Result<(), String> {
         if s.len().saturating_sub(end) > FAR {
             self.usage.tick().map_err(|e| e.to_string())?;
@@ -106,7 +107,7 @@ impl<'m> Pattern<'m> {
         self.look(end.saturating_sub(start))
     }
 
-    /// Pays for the bytes that are made of a text.
+    /// Charges for the bytes of a result.
     fn make(&self, bytes: usize) -> Result<(), String> {
         self.usage.make(bytes).map_err(|e| e.to_string())
     }

@@ -1,17 +1,16 @@
 //! Go's pattern syntax, rewritten for the `regex` crate.
 //!
-//! In: a pattern. Out: one of the same meaning in the other's syntax, with the groups' names apart, or Go's error text.
-//! Differences that are bridged: `\d \w \s \b` know ASCII only, `\Q…\E`, octal escapes, `[` and `&&` in classes,
-//! a `{` that starts no repetition, limits of repetitions, and everything that one of the two refuses.
+//! In: a pattern. Out: one of the same meaning in the syntax of `regex`, the names of its groups, or Go's error text.
+//! Differences that are handled: `\d \w \s \b` know ASCII only, `\Q…\E`, octal escapes, `[` and `&&` in classes,
+//! a `{` that starts no repetition, limits of repetitions, and everything that only one of the two accepts.
 
-/// Groups and repetitions deeper than this are refused. Go's limit is 1000, but there the compiler's recursion has a
-/// stack that grows.
+/// Groups and repetitions nested deeper than this are refused. Go's limit is 1000, but Go's stack grows.
 pub(super) const MAX_DEPTH: u32 = 200;
 
 /// The largest repetition count, nested ones multiplied.
 const MAX_REPEAT: u64 = 1000;
 
-/// A pattern in the other syntax.
+/// A pattern in the syntax of `regex`.
 pub(super) struct Translated {
     pub(super) pattern: String,
     /// Names of the groups by number; empty for those without.
@@ -71,9 +70,9 @@ impl Flags {
 /// What a repetition may apply to.
 struct Piece {
     text: String,
-    /// How many copies of the innermost thing its repetitions make.
+    /// How many copies of its innermost part the repetitions make.
     copies: u64,
-    /// How deep groups and repetitions lie in each other.
+    /// How deep groups and repetitions are nested.
     depth: u32,
 }
 
@@ -212,7 +211,7 @@ impl<'a> Translator<'a> {
         self.outer.push(std::mem::replace(&mut self.group, group));
     }
 
-    /// Refuses what lies too deep.
+    /// Refuses what is nested too deep.
     fn check_depth(&self, depth: u32) -> Result<(), String> {
         if depth > MAX_DEPTH { Err(error("expression nests too deeply", self.whole)) } else { Ok(()) }
     }

@@ -12,6 +12,7 @@ use super::args::{fixed, text};
 use super::json_write;
 use crate::gotmpl::Type::String as GoString;
 use crate::gotmpl::{Function, Object, Signature, Value};
+use crate::json::Html;
 use std::any::Any;
 use std::cmp::Ordering;
 use std::fmt;
@@ -64,7 +65,7 @@ impl Version {
         Self::parse_parts(original)?.ok_or_else(|| "invalid semantic version".to_owned())
     }
 
-    /// `None` where the text has not the form of a version.
+    /// `None` if the text does not have the form of a version.
     fn parse_parts(original: &str) -> Result<Option<Self>, String> {
         let Some((numbers, prerelease, metadata)) = split_parts(original) else { return Ok(None) };
         let fields: Vec<&str> = numbers.split('.').collect();
@@ -304,7 +305,7 @@ impl Object for Pointer {
     }
 
     fn to_json(&self) -> Result<String, String> {
-        json_write::compact(&Value::string(self.display()), true)
+        json_write::compact(&Value::string(self.display()), Html::Escaped)
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -338,7 +339,7 @@ impl Object for Plain {
     }
 
     fn to_json(&self) -> Result<String, String> {
-        json_write::compact(&Value::string(self.display()), true)
+        json_write::compact(&Value::string(self.display()), Html::Escaped)
     }
 
     fn as_any(&self) -> &dyn Any {
