@@ -47,71 +47,83 @@ pub const ALL: [Component; 6] = [
     Component::EgressGateways,
 ];
 
+const BASE: Facts = Facts {
+    name: "Base",
+    title: "Istio core",
+    field: "base",
+    chart: "base",
+    parents: &[],
+    workload: ("", ""),
+    container: "",
+    values: "global",
+};
+
+const PILOT: Facts = Facts {
+    name: "Pilot",
+    title: "Istiod",
+    field: "pilot",
+    chart: "istio-control/istio-discovery",
+    parents: &[Component::Base],
+    workload: ("Deployment", "istiod"),
+    container: "discovery",
+    values: "pilot",
+};
+
+const CNI: Facts = Facts {
+    name: "Cni",
+    title: "CNI",
+    field: "cni",
+    chart: "istio-cni",
+    parents: &[Component::Pilot],
+    workload: ("DaemonSet", "istio-cni-node"),
+    container: "install-cni",
+    values: "cni",
+};
+
+const ISTIOD_REMOTE: Facts = Facts {
+    name: "IstiodRemote",
+    title: "Istiod remote",
+    field: "istiodRemote",
+    chart: "istiod-remote",
+    parents: &[],
+    workload: ("", ""),
+    container: "",
+    values: "global",
+};
+
+const INGRESS_GATEWAYS: Facts = Facts {
+    name: "IngressGateways",
+    title: "Ingress gateways",
+    field: "ingressGateways",
+    chart: "gateways/istio-ingress",
+    parents: &[Component::Pilot],
+    workload: ("Deployment", "istio-ingressgateway"),
+    container: "istio-proxy",
+    values: "gateways.istio-ingressgateway",
+};
+
+const EGRESS_GATEWAYS: Facts = Facts {
+    name: "EgressGateways",
+    title: "Egress gateways",
+    field: "egressGateways",
+    chart: "gateways/istio-egress",
+    parents: &[Component::Pilot],
+    workload: ("Deployment", "istio-egressgateway"),
+    container: "istio-proxy",
+    values: "gateways.istio-egressgateway",
+};
+
 impl Component {
     /// The row of the table.
     #[must_use]
     pub const fn facts(self) -> Facts {
         match self {
-            Self::Base => Facts {
-                name: "Base",
-                title: "Istio core",
-                field: "base",
-                chart: "base",
-                parents: &[],
-                workload: ("", ""),
-                container: "",
-                values: "global",
-            },
-            Self::Pilot => Facts {
-                name: "Pilot",
-                title: "Istiod",
-                field: "pilot",
-                chart: "istio-control/istio-discovery",
-                parents: &[Self::Base],
-                workload: ("Deployment", "istiod"),
-                container: "discovery",
-                values: "pilot",
-            },
-            Self::Cni => Facts {
-                name: "Cni",
-                title: "CNI",
-                field: "cni",
-                chart: "istio-cni",
-                parents: &[Self::Pilot],
-                workload: ("DaemonSet", "istio-cni-node"),
-                container: "install-cni",
-                values: "cni",
-            },
-            Self::IstiodRemote => Facts {
-                name: "IstiodRemote",
-                title: "Istiod remote",
-                field: "istiodRemote",
-                chart: "istiod-remote",
-                parents: &[],
-                workload: ("", ""),
-                container: "",
-                values: "global",
-            },
-            Self::IngressGateways => Facts {
-                name: "IngressGateways",
-                title: "Ingress gateways",
-                field: "ingressGateways",
-                chart: "gateways/istio-ingress",
-                parents: &[Self::Pilot],
-                workload: ("Deployment", "istio-ingressgateway"),
-                container: "istio-proxy",
-                values: "gateways.istio-ingressgateway",
-            },
-            Self::EgressGateways => Facts {
-                name: "EgressGateways",
-                title: "Egress gateways",
-                field: "egressGateways",
-                chart: "gateways/istio-egress",
-                parents: &[Self::Pilot],
-                workload: ("Deployment", "istio-egressgateway"),
-                container: "istio-proxy",
-                values: "gateways.istio-egressgateway",
-            },
+            Self::Base => BASE,
+            Self::Pilot => PILOT,
+            Self::Cni => CNI,
+            Self::IstiodRemote => ISTIOD_REMOTE,
+            Self::IngressGateways => INGRESS_GATEWAYS,
+            Self::EgressGateways => EGRESS_GATEWAYS,
         }
     }
 

@@ -75,7 +75,7 @@ fn changed_resources(
         predicates::generation.combine(predicates::annotations).combine(predicates::finalizers).combine(overwritten);
     let noting = Arc::clone(context);
     let (watched, known) = (Arc::clone(context), store.clone());
-    let changes = watcher(api, watcher::Config::default().page_size(RESOURCES_PER_PAGE))
+    let resources = watcher(api, watcher::Config::default().page_size(RESOURCES_PER_PAGE))
         .default_backoff()
         .map_ok(read)
         .reflect(writer)
@@ -84,7 +84,7 @@ fn changed_resources(
         .inspect_ok(move |resource| noting.orphans.note(resource))
         .predicate_filter(changed, PredicateConfig::default())
         .map_ok(move |object| ObjectRef::from_obj_with(&object, resource.clone()));
-    (store, changes)
+    (store, resources)
 }
 
 /// Works on the resources of one namespace, or of all, until it is told to stop. `children` are those whose objects change.
