@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
 use helm_template::yaml::{Duplicates, parse, parse_documents};
-use istio_operator::tree::path;
+use istio_operator::spec::path;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};

@@ -9,9 +9,9 @@ use istio_operator::object::Object;
 use istio_operator::object::manifests::Manifests;
 use istio_operator::release::Package;
 use istio_operator::render::{self, ClusterFacts};
+use istio_operator::spec::merge::merge_patch;
 use istio_operator::spec::request;
 use istio_operator::spec::resolve::Strictness;
-use istio_operator::tree::merge::merge_patch;
 use serde_json::{Value, json};
 
 fn build(spec: &Value) -> Result<Manifests, String> {

@@ -9,11 +9,12 @@ pub mod component;
 pub mod crd;
 pub mod istio_operator;
 pub mod kubernetes;
-pub mod place;
 pub mod proto;
 pub mod schema;
 pub mod shape;
 pub mod status;
+pub mod suggest;
+pub mod text;
 pub mod volumes;
 
 /// The API group.

@@ -3,7 +3,7 @@
 use super::{Outcome, manifest::SpecArgs};
 use crate::release::Package;
 use crate::render;
-use crate::tree::path;
+use crate::spec::path;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 use helm_template::json;

@@ -1,8 +1,8 @@
 //! A tree beside its message.
 
 use super::{Finding, Schema, Type};
-use crate::tree::path::join;
-use crate::tree::suggest;
+use crate::api::suggest;
+use crate::api::text::{describe, join};
 use helm_template::sprig::go_duration;
 use serde_json::{Map, Value};
 
@@ -125,18 +125,6 @@ fn wanted(kind: &Type) -> String {
         Type::Struct | Type::Map(_) | Type::Message(_) => "a map".into(),
         Type::List(_) => "a list".into(),
         Type::Any | Type::Enum(_) => "another value".into(),
-    }
-}
-
-/// What a value is, for messages.
-pub(crate) fn describe(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Bool(b) => format!("{b}"),
-        Value::Number(n) => format!("the number {n}"),
-        Value::String(s) => format!("the string {s:?}"),
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "a map".into(),
     }
 }
 

@@ -23,7 +23,7 @@ mod check;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-pub(crate) use check::{describe, whole};
+pub(crate) use check::whole;
 
 /// Something that does not fit its message.
 #[derive(Clone, Debug, PartialEq, Eq)]

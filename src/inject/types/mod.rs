@@ -18,7 +18,7 @@
 
 use super::quantity;
 use crate::api::proto;
-use crate::tree::path::{kind_of, scalar_text};
+use crate::spec::path::{kind_of, scalar_text};
 use helm_template::json::{self, Html};
 use helm_template::sprig::go_duration;
 use serde_json::{Map, Value};

@@ -6,8 +6,8 @@ use super::{Notice, place};
 use crate::api::component::Component;
 use crate::api::kubernetes::KubernetesResourcesSpec;
 use crate::api::shape::{Shape, Shaped};
+use crate::spec::path::join;
 use crate::spec::resolve::Enabled;
-use crate::tree::path::join;
 use serde_json::Value;
 
 /// Fields of the spec that nothing reads.

@@ -4,14 +4,14 @@ mod duplicate;
 pub mod gateways;
 mod origin;
 
-use crate::api::place::{self, Place};
-use crate::api::proto::describe;
-use crate::tree::merge::overlay_iop;
-use crate::tree::patch;
-use crate::tree::path::Path;
-use crate::tree::set;
-use crate::tree::suggest;
-use crate::tree::{path, positions};
+use crate::api::suggest;
+use crate::api::text::describe;
+use crate::spec::merge::overlay_iop;
+use crate::spec::patch;
+use crate::spec::path::Path;
+use crate::spec::place::{self, Place};
+use crate::spec::set;
+use crate::spec::{path, positions};
 use helm_template::yaml::{Document, Duplicates, parse_documents};
 use serde_json::{Map, Value, json};
 

@@ -14,8 +14,8 @@ pub mod validate;
 pub mod values;
 
 use crate::api::component::Component;
+use crate::spec::merge::overlay_iop;
 use crate::spec::request::{Duplicate, Request};
-use crate::tree::merge::overlay_iop;
 use profile::Profiles;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -209,7 +209,7 @@ fn merge(
     let mut document = overlay_iop(base.document, &json!({ "spec": reversed }))
         .map_err(|e| ResolveError::Merge { profile: profile.to_owned(), message: e.to_string() })?;
     if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
-        crate::tree::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
+        crate::spec::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
     }
     enablement::apply_legacy(&request.spec, &mut document).map_err(wrong)?;
     if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {

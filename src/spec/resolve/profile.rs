@@ -2,10 +2,10 @@
 
 use super::texts;
 use super::validate::Problem;
+use crate::api::suggest;
+use crate::spec::merge::{overlay_iop, remove_nulls};
+use crate::spec::positions;
 use crate::spec::request::Duplicate;
-use crate::tree::merge::{overlay_iop, remove_nulls};
-use crate::tree::positions;
-use crate::tree::suggest;
 use helm_template::yaml;
 use serde_json::Value;
 use std::collections::BTreeMap;

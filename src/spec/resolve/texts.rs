@@ -6,7 +6,7 @@
 
 use super::validate::{Kind, Problem};
 use super::values::text_of;
-use crate::tree::path::{Element, Path, join};
+use crate::spec::path::{Element, Path, join};
 use serde_json::{Map, Value};
 
 /// How strictly a text is meant.

@@ -3,8 +3,8 @@
 
 use super::validate::{Kind, Problem};
 use super::values::text_of;
-use crate::api::proto::describe;
-use crate::tree::merge::merge_patch;
+use crate::api::text::describe;
+use crate::spec::merge::merge_patch;
 use serde_json::{Value, json};
 
 /// Fields below `values.pilot`, and the path below `components.pilot.k8s` each goes to.

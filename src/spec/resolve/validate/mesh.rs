@@ -4,7 +4,7 @@
 
 use super::{Checker, Kind};
 use crate::api::proto::camel_case;
-use crate::tree::path::join;
+use crate::spec::path::join;
 use helm_template::sprig::go_duration;
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -20,12 +20,13 @@ mod usage;
 
 use super::{autoscaling, text, texts};
 use crate::api::istio_operator::IstioOperatorSpec;
-use crate::api::proto::{self, describe};
+use crate::api::proto;
 use crate::api::shape::{Shape, Shaped};
+use crate::api::suggest;
+use crate::api::text::describe;
+use crate::spec::path::{self, Path, join};
 use crate::spec::request::Origin;
 use crate::spec::request::gateways::LISTS;
-use crate::tree::path::{self, Path, join};
-use crate::tree::suggest;
 use serde_json::Value;
 use std::fmt;
 

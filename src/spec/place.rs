@@ -1,9 +1,9 @@
 //! What the API says of a place in a spec: whether a section stands there, or a single value and of which kind.
 
-use super::istio_operator::IstioOperatorSpec;
-use super::proto::{self, Schema, Type};
-use super::shape::{Shape, Shaped};
-use crate::tree::path::{Element, Path};
+use crate::api::istio_operator::IstioOperatorSpec;
+use crate::api::proto::{self, Schema, Type};
+use crate::api::shape::{Shape, Shaped};
+use crate::spec::path::{Element, Path};
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

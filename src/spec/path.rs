@@ -21,8 +21,11 @@ use std::fmt;
 use regex::Regex;
 use serde_json::Value;
 
-use super::suggest;
+use crate::api::suggest;
+use crate::api::text::escape;
 use helm_template::number::number_text_v;
+
+pub use crate::api::text::join;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +48,7 @@ pub enum Element {
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key(key) => f.write_str(&key.replace('.', "\\.").replace('[', "\\[")),
+            Self::Key(key) => f.write_str(&escape(key)),
             Self::Index(index) => write!(f, "[{index}]"),
             Self::KeyValue { key, value } => write!(f, "[{key}:{value}]"),
             Self::Match(pattern) => write!(f, "[:{pattern}]"),
@@ -192,12 +195,6 @@ impl fmt::Display for Path {
         }
         Ok(())
     }
-}
-
-/// A path in text form, and a key below it: `a.b` and `c.d` are `a.b.c\.d`.
-#[must_use]
-pub fn join(path: &str, key: &str) -> String {
-    format!("{path}.{}", Element::Key(key.to_owned()))
 }
 
 /// The value at a path, if there is one. A number as key selects a list item too (`a.0.b`).
