@@ -1,7 +1,8 @@
 //! The annotations that injection reads, and what may stand in them.
 
+use super::InjectError;
 use super::pod::Pod;
-use super::{InjectError, quantity};
+use crate::api::quantity;
 
 /// Whether a pod is injected; a label of the same name has precedence.
 pub(super) const INJECT: &str = "sidecar.istio.io/inject";

@@ -20,7 +20,6 @@ mod metrics;
 mod overrides;
 mod pod;
 mod probes;
-pub mod quantity;
 pub mod stream;
 mod template;
 mod types;

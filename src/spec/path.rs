@@ -23,9 +23,8 @@ use serde_json::Value;
 
 use crate::api::suggest;
 use crate::api::text::escape;
-use helm_template::number::number_text_v;
 
-pub use crate::api::text::join;
+pub use crate::api::text::{join, scalar_text};
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -290,18 +289,6 @@ fn described(items: &[Value], key: Option<&str>) -> Vec<String> {
         other => scalar_text(other).unwrap_or_else(|| format!("[{index}]")),
     };
     items.iter().enumerate().take(MOST_CANDIDATES).map(text).collect()
-}
-
-/// A scalar as Go's `fmt.Sprint` prints it; `None` for lists and maps.
-#[must_use]
-pub fn scalar_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => Some("<nil>".to_owned()),
-        Value::Bool(bool) => Some(bool.to_string()),
-        Value::Number(number) => Some(number_text_v(number)),
-        Value::String(text) => Some(text.clone()),
-        Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 /// The type of a value as messages name it.

@@ -1,9 +1,7 @@
 //! What the API says of a place in a spec: whether a section stands there, or a single value and of which kind.
 
-use crate::api::istio_operator::IstioOperatorSpec;
-use crate::api::proto::{self, Schema, Type};
-use crate::api::shape::{Shape, Shaped};
-use crate::spec::path::{Element, Path};
+use super::path::{Element, Path};
+use crate::api::schema::{self, Message, Table, Type};
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +20,6 @@ pub enum Place {
     Unknown,
 }
 
-/// The form of a place, of either kind of table.
-#[derive(Clone, Copy)]
-enum Form<'a> {
-    Shape(&'static Shape),
-    Type(&'a Schema, &'a Type),
-    Unknown,
-}
-
 /// What stands at a path that begins with `spec`.
 #[must_use]
 pub fn at(path: &Path) -> Place {
@@ -37,73 +27,32 @@ pub fn at(path: &Path) -> Place {
     if !matches!(first, Element::Key(key) if key == "spec") {
         return Place::Unknown;
     }
-    let form = rest.iter().fold(Form::Shape(IstioOperatorSpec::SHAPE), Form::below);
-    let last = match rest.last() {
-        Some(Element::Key(key)) => key.as_str(),
-        _ => "",
-    };
-    form.place(last)
+    let spec = Type::Message(schema::spec());
+    let Some(kind) = rest.iter().try_fold(&spec, |kind, element| below(kind, element)) else { return Place::Unknown };
+    let is_called = |name: &str| matches!(rest.last(), Some(Element::Key(key)) if key == name);
+    match kind {
+        Type::Message(_) | Type::Map(_) | Type::List(_) | Type::Struct => Place::Section,
+        Type::Bool if is_called("enabled") => Place::Enabled,
+        Type::String => Place::Text,
+        Type::Any if is_called("tag") => Place::LooseText,
+        Type::Any => Place::Unknown,
+        _ => Place::Scalar,
+    }
 }
 
-/// Parts of the spec that tables of their own describe, and the message at their root.
-fn table(key: &str) -> Option<(&'static Schema, &'static str)> {
-    match key {
-        "values" | "unvalidatedValues" => Some((proto::values(), "Values")),
-        "meshConfig" => Some((proto::mesh(), "MeshConfig")),
+fn below<'t>(kind: &'t Type, element: &Element) -> Option<&'t Type> {
+    match (kind, element) {
+        (Type::Message(message), Element::Key(key)) => Some(&message.field(key)?.kind),
+        (Type::Map(inner), Element::Key(_)) => Some(inner),
+        (Type::List(inner), Element::Key(_)) if is_of_spec(inner) => below(inner, element),
+        (Type::List(inner), Element::Match(_)) if is_of_spec(inner) => Some(inner),
+        (Type::List(inner), Element::Index(_) | Element::KeyValue { .. }) => Some(inner),
         _ => None,
     }
 }
 
-impl<'a> Form<'a> {
-    fn below(self, element: &Element) -> Form<'a> {
-        match (self, element) {
-            (Form::Shape(Shape::Message(_) | Shape::Map(_)), Element::Key(key)) => self.below_key(key),
-            (Form::Shape(Shape::List(inner)), Element::Key(_)) => Form::Shape(inner).below(element),
-            (Form::Shape(Shape::List(inner)), _) => Form::Shape(inner),
-            (Form::Type(schema, Type::Map(inner)), Element::Key(_)) => Form::Type(schema, inner),
-            (Form::Type(schema, Type::Message(message)), Element::Key(key)) => match schema.field(message, key) {
-                // `values.meshConfig` is the same configuration.
-                Some(field) if field.kind == Type::Any && key == "meshConfig" => root(key),
-                Some(field) => Form::Type(schema, &field.kind),
-                None => Form::Unknown,
-            },
-            (Form::Type(schema, Type::List(inner)), Element::Index(_) | Element::KeyValue { .. }) => {
-                Form::Type(schema, inner)
-            }
-            _ => Form::Unknown,
-        }
-    }
-
-    fn below_key(self, key: &str) -> Form<'a> {
-        match self {
-            Form::Shape(Shape::Map(inner)) => Form::Shape(inner),
-            Form::Shape(shape) => match shape.field(key) {
-                Some(Shape::FreeMap) if table(key).is_some() => root(key),
-                Some(shape) => Form::Shape(shape),
-                None => Form::Unknown,
-            },
-            _ => Form::Unknown,
-        }
-    }
-
-    fn place(self, last: &str) -> Place {
-        match self {
-            Form::Shape(Shape::Message(_) | Shape::Map(_) | Shape::List(_) | Shape::FreeMap)
-            | Form::Type(_, Type::Message(_) | Type::Map(_) | Type::List(_) | Type::Struct) => Place::Section,
-            Form::Shape(Shape::Bool) | Form::Type(_, Type::Bool) if last == "enabled" => Place::Enabled,
-            Form::Shape(Shape::String) | Form::Type(_, Type::String) => Place::Text,
-            Form::Shape(Shape::Any) | Form::Type(_, Type::Any) if last == "tag" => Place::LooseText,
-            Form::Shape(Shape::Any) | Form::Type(_, Type::Any) | Form::Unknown => Place::Unknown,
-            Form::Shape(_) | Form::Type(..) => Place::Scalar,
-        }
-    }
-}
-
-fn root(key: &str) -> Form<'static> {
-    static ROOTS: [Type; 2] = [Type::Message("Values"), Type::Message("MeshConfig")];
-    table(key)
-        .and_then(|(schema, name)| Some(Form::Type(schema, ROOTS.iter().find(|t| **t == Type::Message(name))?)))
-        .unwrap_or(Form::Unknown)
+fn is_of_spec(kind: &Type) -> bool {
+    matches!(kind, Type::Message(Message { table: Some(Table::Spec), .. }))
 }
 
 #[cfg(test)]

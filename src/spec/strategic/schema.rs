@@ -1,27 +1,13 @@
 //! Which fields merge in which way: tables for `IstioOperator` trees and for Kubernetes objects.
 
+use crate::api::schema::{self, Merge, Type};
 use serde_json::Value;
-
-/// How a field of a patch meets the same field of the base.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule<'a> {
-    /// Maps merge entry by entry, lists are replaced.
-    Merge,
-    /// Maps and lists are replaced as a whole.
-    Replace,
-    /// The list's maps are told apart by this entry and merged one by one.
-    MergeKey(&'a str),
-    /// The list's maps are told apart by their name, and by their namespace where both have one.
-    Named,
-    /// The list's scalars are united.
-    Set,
-}
 
 /// Says which rule holds for which field.
 pub trait MergeSchema {
     /// The rule for the field at this path: keys from the root on, items of lists not counted
     /// (`spec.template.spec.containers.env`).
-    fn rule(&self, path: &[&str]) -> Rule<'_>;
+    fn rule(&self, path: &[&str]) -> Merge;
 
     /// Whether a null of the patch removes what the base has at this path.
     fn null_removes(&self, _path: &[&str], _base: &Value) -> bool {
@@ -30,7 +16,7 @@ pub trait MergeSchema {
 }
 
 /// Path, rule; `*` stands for any one key.
-type Entry = (&'static [&'static str], Rule<'static>);
+type Entry = (&'static [&'static str], Merge);
 
 /// Layers of an `IstioOperator`: profile, files, flags.
 ///
@@ -40,53 +26,26 @@ type Entry = (&'static [&'static str], Rule<'static>);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IstioOperatorSchema;
 
-const GATEWAY_VALUES: &[Entry] = &[
-    (&["istio-ingressgateway", "ports"], Rule::MergeKey("name")),
-    (&["istio-ingressgateway", "meshExpansionPorts"], Rule::MergeKey("name")),
-    (&["istio-ingressgateway", "secretVolumes"], Rule::MergeKey("name")),
-    (&["istio-ingressgateway", "cpu"], Rule::Replace),
-    (&["istio-egressgateway", "ports"], Rule::MergeKey("name")),
-    (&["istio-egressgateway", "secretVolumes"], Rule::MergeKey("name")),
-    (&["istio-egressgateway", "zvpn"], Rule::Replace),
-];
-
-const COMPONENTS: &[Entry] = &[(&["ingressGateways"], Rule::Named), (&["egressGateways"], Rule::Named)];
-
-const MESH_CONFIG: &[Entry] = &[
-    (&["extensionProviders"], Rule::MergeKey("name")),
-    (&["certificates"], Rule::MergeKey("secretName")),
-    (&["configSources"], Rule::MergeKey("address")),
-    (&["trustDomainAliases"], Rule::Set),
-    (&["defaultServiceExportTo"], Rule::Set),
-    (&["defaultVirtualServiceExportTo"], Rule::Set),
-    (&["defaultDestinationRuleExportTo"], Rule::Set),
-    (&["defaultConfig", "tracing"], Rule::Replace),
-    (&["defaultConfig", "clusterName"], Rule::Replace),
-    (&["defaultConfig", "gatewayTopology"], Rule::Replace),
-    (&["defaultConfig", "sds"], Rule::Replace),
-    (&["defaultConfig", "certificates"], Rule::Replace),
-    (&["defaultConfig", "concurrency"], Rule::Replace),
-    (&["serviceSettings"], Rule::Replace),
-    (&["connectTimeout"], Rule::Replace),
-];
-
-/// Where the tables apply.
-const ISTIO_OPERATOR: &[(&[&str], &[Entry])] = &[
-    (&["spec", "components"], COMPONENTS),
-    (&["spec", "meshConfig"], MESH_CONFIG),
-    (&["spec", "values", "meshConfig"], MESH_CONFIG),
-    (&["spec", "values", "gateways"], GATEWAY_VALUES),
-];
-
 impl MergeSchema for IstioOperatorSchema {
-    fn rule(&self, path: &[&str]) -> Rule<'_> {
-        ISTIO_OPERATOR
-            .iter()
-            .find_map(|(prefix, table)| {
-                let rest = path.strip_prefix(*prefix)?;
-                table.iter().find(|(entry, _)| *entry == rest).map(|(_, rule)| *rule)
-            })
-            .unwrap_or(Rule::Merge)
+    fn rule(&self, path: &[&str]) -> Merge {
+        let Some((&"spec", path)) = path.split_first() else { return Merge::Merge };
+        let spec = Type::Message(schema::spec());
+        let mut at = Some(&spec);
+        let mut rule = Merge::Merge;
+        for key in path {
+            while let Some(Type::List(inner)) = at {
+                at = Some(inner);
+            }
+            (at, rule) = match at {
+                Some(Type::Message(message)) => match message.layer(key) {
+                    Some(field) => (Some(&field.kind).filter(|_| !field.unchecked), field.merge),
+                    None => return Merge::Merge,
+                },
+                Some(Type::Map(inner)) => (Some(&**inner), Merge::Merge),
+                _ => return Merge::Merge,
+            };
+        }
+        rule
     }
 
     fn null_removes(&self, path: &[&str], base: &Value) -> bool {
@@ -103,48 +62,48 @@ pub struct WorkloadSchema;
 pub struct BudgetSchema;
 
 impl MergeSchema for BudgetSchema {
-    fn rule(&self, path: &[&str]) -> Rule<'_> {
-        if path == ["spec", "selector"] { Rule::Replace } else { WorkloadSchema.rule(path) }
+    fn rule(&self, path: &[&str]) -> Merge {
+        if path == ["spec", "selector"] { Merge::Replace } else { WorkloadSchema.rule(path) }
     }
 }
 
 /// Ends of paths; the first entry that fits holds. From the patch strategies of `k8s.io/api`.
 const KUBERNETES: &[Entry] = &[
-    (&["containers", "ports"], Rule::MergeKey("containerPort")),
-    (&["initContainers", "ports"], Rule::MergeKey("containerPort")),
-    (&["*", "env"], Rule::MergeKey("name")),
-    (&["*", "volumeMounts"], Rule::MergeKey("mountPath")),
-    (&["*", "volumeDevices"], Rule::MergeKey("devicePath")),
-    (&["spec", "containers"], Rule::MergeKey("name")),
-    (&["spec", "initContainers"], Rule::MergeKey("name")),
-    (&["spec", "ephemeralContainers"], Rule::MergeKey("name")),
-    (&["spec", "volumes"], Rule::MergeKey("name")),
-    (&["spec", "imagePullSecrets"], Rule::MergeKey("name")),
-    (&["spec", "topologySpreadConstraints"], Rule::MergeKey("topologyKey")),
-    (&["spec", "hostAliases"], Rule::MergeKey("ip")),
-    (&["spec", "schedulingGates"], Rule::MergeKey("name")),
-    (&["spec", "resourceClaims"], Rule::MergeKey("name")),
-    (&["status", "conditions"], Rule::MergeKey("type")),
-    (&["metadata", "ownerReferences"], Rule::MergeKey("uid")),
-    (&["metadata", "finalizers"], Rule::Set),
+    (&["containers", "ports"], Merge::Key("containerPort")),
+    (&["initContainers", "ports"], Merge::Key("containerPort")),
+    (&["*", "env"], Merge::Key("name")),
+    (&["*", "volumeMounts"], Merge::Key("mountPath")),
+    (&["*", "volumeDevices"], Merge::Key("devicePath")),
+    (&["spec", "containers"], Merge::Key("name")),
+    (&["spec", "initContainers"], Merge::Key("name")),
+    (&["spec", "ephemeralContainers"], Merge::Key("name")),
+    (&["spec", "volumes"], Merge::Key("name")),
+    (&["spec", "imagePullSecrets"], Merge::Key("name")),
+    (&["spec", "topologySpreadConstraints"], Merge::Key("topologyKey")),
+    (&["spec", "hostAliases"], Merge::Key("ip")),
+    (&["spec", "schedulingGates"], Merge::Key("name")),
+    (&["spec", "resourceClaims"], Merge::Key("name")),
+    (&["status", "conditions"], Merge::Key("type")),
+    (&["metadata", "ownerReferences"], Merge::Key("uid")),
+    (&["metadata", "finalizers"], Merge::Set),
 ];
 
 /// Whole paths.
 const KUBERNETES_TOP: &[Entry] = &[
     // The Service; a container's ports stand deeper.
-    (&["spec", "ports"], Rule::MergeKey("port")),
-    (&["webhooks"], Rule::MergeKey("name")),
-    (&["secrets"], Rule::MergeKey("name")),
+    (&["spec", "ports"], Merge::Key("port")),
+    (&["webhooks"], Merge::Key("name")),
+    (&["secrets"], Merge::Key("name")),
 ];
 
 impl MergeSchema for WorkloadSchema {
-    fn rule(&self, path: &[&str]) -> Rule<'_> {
+    fn rule(&self, path: &[&str]) -> Merge {
         let ends = |end: &[&str]| {
             path.len() >= end.len()
                 && path.iter().rev().zip(end.iter().rev()).all(|(part, end)| *end == "*" || part == end)
         };
         let whole = KUBERNETES_TOP.iter().find(|(entry, _)| *entry == path);
         let end = || KUBERNETES.iter().find(|(entry, _)| ends(entry));
-        whole.or_else(end).map_or(Rule::Merge, |(_, rule)| *rule)
+        whole.or_else(end).map_or(Merge::Merge, |(_, rule)| *rule)
     }
 }

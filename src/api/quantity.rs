@@ -58,7 +58,8 @@ pub fn amount(text: &str) -> Option<i128> {
 }
 
 /// The canonical text: the largest suffix that leaves a whole number.
-pub(super) fn canonical(text: &str) -> Option<String> {
+#[must_use]
+pub fn canonical(text: &str) -> Option<String> {
     let (nanos, form) = parse(text)?;
     if nanos == 0 {
         return Some("0".to_owned());
@@ -81,7 +82,8 @@ pub(super) fn canonical(text: &str) -> Option<String> {
 }
 
 /// The amount in whole units, rounded up.
-pub(super) fn ceiling(text: &str) -> Option<i64> {
+#[must_use]
+pub fn ceiling(text: &str) -> Option<i64> {
     let (nanos, _) = parse(text)?;
     i64::try_from(nanos.div_euclid(NANO) + i128::from(nanos.rem_euclid(NANO) > 0)).ok()
 }
