@@ -5,13 +5,14 @@
 //! files or resource → [`spec::request`] → [`spec::resolve`] → [`render`] → [`install`] → [`controller::status`]
 //!
 //! Left of `install` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `install`,
+//! order (a test holds them to it): `failure`, `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `install`,
 //! `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
 
 pub mod api;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod failure;
 pub mod inject;
 pub mod install;
 pub mod object;

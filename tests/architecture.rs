@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A module imports only from itself and from those before it.
 const ORDER: &[&str] = &[
+    "failure",
     // From a spec to objects: pure.
     "api",
     "object",

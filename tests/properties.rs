@@ -100,7 +100,7 @@ fn what_a_flag_sets_is_found_at_its_path() {
         "[ -9;-~]{0,8}".prop_filter("no key and value", |t| !t.contains(": ")).prop_map(Value::from),
     ];
     check(500, &(keys, value), |(keys, value)| {
-        let wanted = Path::of_keys(keys.iter().map(String::as_str));
+        let wanted = keys.iter().rev().fold(Path::default(), |path, key| path.below(key));
         let line = format!("{wanted}={}", flag_text(&value));
         let (parsed, typed) = set::parse_line(&line).unwrap();
         prop_assert_eq!(&parsed, &wanted, "{}", line);

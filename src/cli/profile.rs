@@ -106,10 +106,10 @@ fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
     }
     let (request, strictness) = spec.request()?;
     let resolved = render::resolve(&request, &Package::embedded()?, strictness)?;
-    for warning in &resolved.warnings {
+    for warning in resolved.warnings() {
         eprintln!("Warning: {warning}");
     }
-    let mut document = resolved.document;
+    let mut document = resolved.into_document();
     if let Some(map) = document.as_object_mut() {
         map.remove("status");
         if let Some(spec) = map.get_mut("spec").and_then(Value::as_object_mut) {

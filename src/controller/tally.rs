@@ -40,7 +40,7 @@ impl Queue {
 /// Counts what came of a spec.
 pub(super) fn count_build(metrics: &Metrics, resource: &DynamicObject, built: Result<&Manifests, &RenderError>) {
     let spec = resource.data.get("spec").unwrap_or(&Value::Null);
-    if translate::reverse_translate(spec).is_ok_and(|translated| translated != *spec) {
+    if translate::has_old_values(spec) {
         metrics.count("legacy_path_translation", []);
     }
     match built {

@@ -22,6 +22,7 @@ mod pod;
 mod probes;
 pub mod stream;
 mod template;
+mod templates;
 mod types;
 mod view;
 mod workload;

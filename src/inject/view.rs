@@ -1,7 +1,7 @@
 //! What templates see of trees: Go structs with Go's field names.
 
 use super::types;
-use crate::api::schema::{Field, Message, Type};
+use crate::api::schema::{Field, Message, Presence, Type};
 use helm_template::gotmpl::{Map as TemplateMap, MapKind, Object, Signature, Text, Value};
 use helm_template::sprig::encoding::from_tree;
 use serde_json::{Map, Value as Json};
@@ -101,9 +101,9 @@ impl Struct {
 
     fn content(&self, field: &Field) -> Value {
         match self.tree.get(field.name) {
-            None | Some(Json::Null) if field.pointer => Value::Nil,
+            None | Some(Json::Null) if field.presence != Presence::Implicit => Value::Nil,
             None => view(&field.kind, &types::zero(&field.kind)),
-            Some(found) if field.wrapped => {
+            Some(found) if field.presence == Presence::Wrapped => {
                 let content = view(&field.kind, found);
                 Value::Object(Rc::new(Wrapper(content)))
             }
@@ -139,7 +139,9 @@ impl Object for Struct {
         // On a message that is not there, they give what is in an empty one.
         Some(Ok(match (self.content(field), &field.kind) {
             (Value::Nil, Type::Message(_)) => view(&field.kind, &Json::Null),
-            (Value::Nil, kind) if field.wrapped => Value::Object(Rc::new(Wrapper(view(kind, &types::zero(kind))))),
+            (Value::Nil, kind) if field.presence == Presence::Wrapped => {
+                Value::Object(Rc::new(Wrapper(view(kind, &types::zero(kind)))))
+            }
             (content, _) => content,
         }))
     }

@@ -5,7 +5,7 @@
 //! | [`request`] | files and `--set`, or a resource → one [`request::Request`], with where each field was written |
 //! | [`resolve`] | a request and the profiles → [`resolve::Resolved`]: every component with its values, or all problems at once |
 //!
-//! Below them, functions over [`serde_json::Value`] trees, which the stages after this one use as well:
+//! What is wrong with a spec is a [`problem::Problem`]. Below them, functions over [`serde_json::Value`] trees, which the stages after this one use as well:
 //!
 //! | module | in → out |
 //! |---|---|
@@ -25,6 +25,7 @@ pub mod patch;
 pub mod path;
 pub mod place;
 pub mod positions;
+pub mod problem;
 pub mod request;
 pub mod resolve;
 pub mod set;

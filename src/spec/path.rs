@@ -146,12 +146,6 @@ impl Path {
         Ok(Self { elements })
     }
 
-    /// A path of map keys.
-    #[must_use]
-    pub fn of_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { elements: keys.into_iter().map(|key| Element::Key(key.to_owned())).collect() }
-    }
-
     /// The elements in order.
     #[must_use]
     pub fn elements(&self) -> &[Element] {
@@ -202,10 +196,10 @@ pub fn get<'a>(root: &'a Value, path: &Path) -> Option<&'a Value> {
     look_up(root, path).ok()
 }
 
-/// The value at a path given as text; `None` also for a path that cannot be parsed.
+/// The string at a JSON pointer.
 #[must_use]
-pub fn get_str<'a>(root: &'a Value, path: &str) -> Option<&'a Value> {
-    get(root, &Path::parse(path).ok()?)
+pub fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
 }
 
 /// The value at a path, or why there is none.
@@ -476,9 +470,9 @@ mod tests {
             ("a.p[port:443].port", json!(443)),
             (r"a.e\.f", json!(5)),
         ] {
-            assert_eq!(get_str(&root, path), Some(&value), "{path}");
+            assert_eq!(get(&root, &Path::parse(path).expect("path")), Some(&value), "{path}");
         }
-        assert_eq!(get_str(&root, "a.b[7]"), None);
+        assert_eq!(get(&root, &Path::parse("a.b[7]").expect("path")), None);
     }
 
     #[test]

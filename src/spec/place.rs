@@ -43,10 +43,11 @@ pub fn at(path: &Path) -> Place {
 fn below<'t>(kind: &'t Type, element: &Element) -> Option<&'t Type> {
     match (kind, element) {
         (Type::Message(message), Element::Key(key)) => Some(&message.field(key)?.kind),
-        (Type::Map(inner), Element::Key(_)) => Some(inner),
         (Type::List(inner), Element::Key(_)) if is_of_spec(inner) => below(inner, element),
         (Type::List(inner), Element::Match(_)) if is_of_spec(inner) => Some(inner),
-        (Type::List(inner), Element::Index(_) | Element::KeyValue { .. }) => Some(inner),
+        (Type::Map(inner), Element::Key(_)) | (Type::List(inner), Element::Index(_) | Element::KeyValue { .. }) => {
+            Some(inner)
+        }
         _ => None,
     }
 }

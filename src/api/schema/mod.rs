@@ -82,11 +82,9 @@ pub struct Field {
     /// How two layers of it are merged.
     pub merge: Merge,
     /// Whether unset is another thing than empty.
-    pub pointer: bool,
+    pub presence: Presence,
     /// Whether Go writes it also when it is empty.
     pub always: bool,
-    /// Whether it is a message around one scalar.
-    pub wrapped: bool,
     /// Whether its content is not checked.
     pub unchecked: bool,
 }
@@ -126,6 +124,17 @@ pub enum Type {
     Message(&'static Message),
     /// An enumeration.
     Enum(&'static [&'static str]),
+}
+
+/// Whether a field that is unset is another thing than an empty one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is the same.
+    Implicit,
+    /// It is another thing.
+    Explicit,
+    /// It is another thing, as the field is a message around one scalar.
+    Wrapped,
 }
 
 /// How a field of one layer meets the same field of the layer below.

@@ -1,6 +1,6 @@
 //! From the text of a table to its messages. What is read stays for good: each table is read once.
 
-use super::{Field, Merge, Message, Messages, Table, Type};
+use super::{Field, Merge, Message, Messages, Presence, Table, Type};
 use std::collections::BTreeMap;
 
 /// A message as it stands in the text.
@@ -88,9 +88,8 @@ impl Reader<'_> {
             description: description.to_vec(),
             oneof: None,
             merge: Merge::Merge,
-            pointer,
+            presence: if pointer { Presence::Explicit } else { Presence::Implicit },
             always: false,
-            wrapped: false,
             unchecked: false,
         };
         let mut is_removed = false;
@@ -103,16 +102,19 @@ impl Reader<'_> {
                 "set" => field.merge = Merge::Set,
                 "replace" => field.merge = Merge::Replace,
                 "always" => field.always = true,
-                "wrapped" => field.wrapped = true,
+                "wrapped" => field.presence = Presence::Wrapped,
                 "unchecked" => field.unchecked = true,
                 "removed" => is_removed = true,
                 _ => return None,
             }
         }
-        field.pointer |= match self.table {
+        let is_explicit = match self.table {
             Table::Kubernetes => matches!(field.kind, Type::Any),
-            _ => field.wrapped || field.oneof.is_some() || has_presence(&field.kind),
+            _ => field.oneof.is_some() || has_presence(&field.kind),
         };
+        if is_explicit && field.presence == Presence::Implicit {
+            field.presence = Presence::Explicit;
+        }
         Some((field, is_removed))
     }
 

@@ -7,7 +7,7 @@
 
 use crate::api::quantity;
 use crate::api::schema::check::{Reading, check};
-use crate::api::schema::{self, Field, Message, Table, Type};
+use crate::api::schema::{self, Field, Message, Presence, Table, Type};
 use crate::api::text::scalar_text;
 use helm_template::json::{self, Html};
 use helm_template::sprig::go_duration;
@@ -31,7 +31,7 @@ const MESH: [&str; 5] = ["proxyListenPort", "rootNamespace", "trustDomain", "ena
 
 static MESH_CONFIG: LazyLock<Message> = LazyLock::new(|| {
     let whole = schema::mesh();
-    let left = |field: &Field| Field { kind: Type::Any, pointer: true, ..field.clone() };
+    let left = |field: &Field| Field { kind: Type::Any, presence: Presence::Explicit, ..field.clone() };
     let fields = whole.fields.iter().map(|f| if MESH.contains(&f.name) { f.clone() } else { left(f) });
     Message { name: whole.name, table: whole.table, fields: fields.collect(), ..Message::default() }
 });
@@ -64,13 +64,14 @@ fn written(message: &Message, map: &Map<String, Value>) -> Map<String, Value> {
     let mut out = Map::new();
     for field in &message.fields {
         let given = map.get(field.name).filter(|v| !v.is_null());
-        let value = match (given.map(|value| written_value(&field.kind, value)), field.pointer) {
+        let is_pointer = field.presence != Presence::Implicit;
+        let value = match (given.map(|value| written_value(&field.kind, value)), is_pointer) {
             (None, true) if !field.always => continue,
             (None, true) => Value::Null,
             (None, false) => zero(&field.kind),
             (Some(value), _) => value,
         };
-        let omitted = !field.pointer && !field.always && is_empty(&field.kind, &value);
+        let omitted = !is_pointer && !field.always && is_empty(&field.kind, &value);
         if !omitted {
             out.insert(field.name.to_owned(), value);
         }

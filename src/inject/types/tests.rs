@@ -93,8 +93,11 @@ fn durations_are_written_as_protobuf_writes_them() {
 fn messages_of_the_mesh_are_types_as_well() {
     let config = find("ProxyConfig");
     let field = |name: &str| config.fields.iter().find(|f| f.name == name).unwrap();
-    assert!(field("concurrency").pointer && field("concurrency").wrapped);
-    assert!(!field("statusPort").pointer && field("tracing").pointer && field("serviceCluster").pointer);
+    assert!(field("concurrency").presence == Presence::Wrapped);
+    assert!(
+        ["statusPort", "tracing", "serviceCluster"].map(|name| field(name).presence)
+            == [Presence::Implicit, Presence::Explicit, Presence::Explicit]
+    );
     assert_eq!(zero(&field("interceptionMode").kind), "REDIRECT");
     let tracing = json!({"tlsSettings": {"caCertificates": "c", "mode": 1, "sni": ""}, "sampling": 0, "zipkin": {}});
     assert_eq!(

@@ -13,96 +13,22 @@
 //! The tables of `values` and `meshConfig` are those of release 1.17. Where another release's package is installed they say
 //! nothing, and its own charts are the judge.
 
+mod checker;
 mod gateways;
 mod leaf;
 mod mesh;
 mod usage;
 
-use super::{autoscaling, text, texts};
-use crate::api::schema::check::{Finding, Reading, check};
+use super::autoscaling;
+use crate::api::schema::check::{Reading, check};
 use crate::api::schema::{self, Table};
+use crate::spec::path::text;
 use crate::spec::request::Origin;
 use crate::spec::request::gateways::LISTS;
+use checker::Checker;
 use serde_json::Value;
-use std::fmt;
 
-/// How much a problem matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Nobody knows what is meant.
-    Form,
-    /// It cannot work, as far as we know; `--force` lets it pass.
-    Content,
-    /// It should not be used so. Upstream's command line refuses it, even with `--force`; its controller never looked.
-    Use,
-    /// Worth a warning.
-    Doubt,
-}
-
-/// Something wrong with a spec.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where, as `spec.components.pilot`.
-    pub path: String,
-    /// What, and what to do.
-    pub message: String,
-    /// `FILE:LINE:COLUMN` where it came from a file, `--set FLAG` where it came from a flag.
-    pub location: Option<String>,
-    /// How much it matters.
-    pub kind: Kind,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(location) = &self.location {
-            write!(f, "{location}: ")?;
-        }
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
-
-impl Problem {
-    /// What two problems share of which one repeats the other, to find it among thousands: what is wrong, and the last field
-    /// of the path without its numbers, for the items of a merged list have other indexes, and old values are carried to
-    /// another place.
-    #[must_use]
-    pub fn gist(&self) -> (String, String) {
-        let (_, last) = self.path.rsplit_once('.').unwrap_or_default();
-        // What to write depends on whether the place is known.
-        let what = self.message.split(texts::QUOTE).next().unwrap_or_default();
-        (what.to_owned(), last.chars().filter(|c| !c.is_ascii_digit()).collect())
-    }
-}
-
-/// Collects problems.
-struct Checker<'a> {
-    origin: &'a Origin,
-    problems: Vec<Problem>,
-}
-
-impl Checker<'_> {
-    fn add(&mut self, path: &str, message: String, kind: Kind) {
-        self.add_at(path, message, self.origin.locate(path), kind);
-    }
-
-    fn add_at(&mut self, path: &str, message: String, location: Option<String>, kind: Kind) {
-        self.problems.push(texts::in_its_place(Problem { path: path.to_owned(), message, location, kind }));
-    }
-
-    /// What does not fit the description of the API: form in the spec itself, content where a table of a release describes it.
-    fn add_found(&mut self, findings: Vec<Finding<'_>>) {
-        for found in findings {
-            let kind = if found.table == Some(Table::Spec) { Kind::Form } else { Kind::Content };
-            let advice = found.no_text.map(|value| self.advice(&found.path, value)).unwrap_or_default();
-            self.add(&found.path, found.message + &advice, kind);
-        }
-    }
-
-    /// How to write a text that was read as something else.
-    fn advice(&self, path: &str, found: &Value) -> String {
-        texts::advice(found, path, self.origin.written(path).as_deref())
-    }
-}
+pub use crate::spec::problem::{Kind, Problem};
 
 /// Everything that is wrong with the configuration of one proxy, its form and its meaning; paths begin below it.
 #[must_use]

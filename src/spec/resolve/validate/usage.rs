@@ -1,7 +1,8 @@
 //! How settings are used: what upstream's command line refuses though its controller took it, and what is worth a warning.
 
-use super::{Checker, Kind};
+use super::checker::Checker;
 use crate::api::schema::check::whole;
+use crate::spec::problem::Kind;
 use serde_json::{Map, Value};
 
 /// The lists of gateways, and the values that their gateways share.
