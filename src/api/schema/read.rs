@@ -35,8 +35,9 @@ pub(super) fn table(table: Table, text: &'static str) -> Messages {
             _ => {}
         }
     }
+    let declared = declared.into_iter().map(|message| (message.name, message)).collect();
     let mut reader = Reader { table, declared: &declared, enums, known: Messages::new(), open: vec![] };
-    for message in &declared {
+    for message in declared.values() {
         reader.message(message);
     }
     reader.known
@@ -44,7 +45,7 @@ pub(super) fn table(table: Table, text: &'static str) -> Messages {
 
 struct Reader<'d> {
     table: Table,
-    declared: &'d [Declared],
+    declared: &'d BTreeMap<&'static str, Declared>,
     enums: BTreeMap<&'static str, &'static [&'static str]>,
     known: Messages,
     /// The messages that are being read: none may hold itself.
@@ -156,7 +157,7 @@ impl Reader<'_> {
         let mut scope = Some(within);
         loop {
             let full = scope.map_or_else(|| wanted.to_owned(), |scope| format!("{scope}.{wanted}"));
-            if let Some(message) = declared.iter().find(|message| message.name == full) {
+            if let Some(message) = declared.get(full.as_str()) {
                 return self.message(message).map(Type::Message);
             }
             if let Some(values) = self.enums.get(full.as_str()) {
