@@ -1,6 +1,6 @@
 //! When what has failed is tried again.
 
-/// What a stage's error answers to whoever would try again.
+/// What an error answers to the question whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// Only a change of what it reads helps: the spec, the package, the cluster.

@@ -5,7 +5,7 @@
 //! files or resource → [`spec::request`] → [`spec::resolve`] → [`render`] → [`install`] → [`controller::status`]
 //!
 //! Left of `install` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `failure`, `tree`, `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `install`,
+//! order (a test holds them to it): `failure`, `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `install`,
 //! `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
 
 pub mod api;
@@ -20,4 +20,3 @@ pub mod process;
 pub mod release;
 pub mod render;
 pub mod spec;
-pub mod tree;

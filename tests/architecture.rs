@@ -19,7 +19,6 @@ use std::path::Path;
 const ORDER: &[&str] = &[
     "failure",
     // From a spec to objects: pure.
-    "tree",
     "api",
     "object",
     "spec",

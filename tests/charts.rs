@@ -131,7 +131,7 @@ fn components(package: &Package) -> Vec<Enabled> {
     let holding = json!({"profile": "remote", "values": {"global": {"configCluster": true}}});
     let resolve = |spec: &Value| {
         let request = request::from_resource(&json!({ "spec": spec }));
-        render::resolve(&request, package, Strictness::Full).unwrap().components
+        render::resolve(&request, package, Strictness::Full).unwrap().components().to_vec()
     };
     [here, remote, holding].iter().flat_map(resolve).collect()
 }

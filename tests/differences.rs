@@ -198,7 +198,7 @@ fn a_resource_is_warned_of_what_only_the_command_line_refuses() {
     let request = request::from_resource(&json!({"spec": spec}));
     let package = Package::embedded().unwrap();
     assert!(render::resolve(&request, &package, Strictness::Full).is_err());
-    let warnings = render::resolve(&request, &package, Strictness::TakenOver).unwrap().warnings;
+    let warnings = render::resolve(&request, &package, Strictness::TakenOver).unwrap().warnings().to_vec();
     assert!(warnings.len() == 1 && warnings[0].contains("requires root"), "{warnings:?}");
 }
 

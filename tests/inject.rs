@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
 use helm_template::yaml::{Duplicates, parse, parse_documents};
-use istio_operator::tree::path;
+use istio_operator::spec::path;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -56,6 +56,11 @@ fn injected(installation: &str, objects: &str) -> Vec<Value> {
     parse_documents(&out, Duplicates::Refuse).unwrap().into_iter().map(|d| d.value).collect()
 }
 
+/// What stands at a path in text form, `null` for nothing.
+fn below(tree: &Value, text: &str) -> Value {
+    path::get(tree, &path::Path::parse(text).unwrap()).cloned().unwrap_or_default()
+}
+
 /// What stands at a path, `null` for nothing; `proxy` and `init` stand for the two containers, and below them `--flag` for
 /// what follows a flag among the arguments, and `$NAME` for a variable.
 fn at(pod: &Value, place: &str) -> Value {
@@ -67,7 +72,7 @@ fn at(pod: &Value, place: &str) -> Value {
     let container = match part {
         "proxy" => container("containers", &["istio-proxy"]),
         "init" => container("initContainers", &["istio-init", "istio-validation"]),
-        _ => return path::get_str(pod, place).cloned().unwrap_or_default(),
+        _ => return below(pod, place),
     };
     if let Some(name) = rest.strip_prefix('$') {
         let env = container["env"].as_array().cloned().unwrap_or_default();
@@ -80,7 +85,7 @@ fn at(pod: &Value, place: &str) -> Value {
         let joined = || args.iter().find_map(|a| a.strip_prefix(&format!("{rest}=")).map(str::to_owned));
         return follows.or_else(joined).map(Value::from).unwrap_or_default();
     }
-    if rest.is_empty() { container } else { path::get_str(&container, rest).cloned().unwrap_or_default() }
+    if rest.is_empty() { container } else { below(&container, rest) }
 }
 
 /// Compares what is at places, written `place: JSON`, one to a line.

@@ -15,12 +15,12 @@ mod trees;
 use check::check;
 use istio_operator::release::Package;
 use istio_operator::render::{self, ClusterFacts, RenderError};
+use istio_operator::spec::merge::{merge_patch, overlay_iop};
+use istio_operator::spec::patch;
+use istio_operator::spec::path::{self, Path};
 use istio_operator::spec::request;
 use istio_operator::spec::resolve::Strictness;
-use istio_operator::tree::merge::{merge_patch, overlay_iop};
-use istio_operator::tree::patch;
-use istio_operator::tree::path::{self, Path};
-use istio_operator::tree::set;
+use istio_operator::spec::set;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -100,7 +100,7 @@ fn what_a_flag_sets_is_found_at_its_path() {
         "[ -9;-~]{0,8}".prop_filter("no key and value", |t| !t.contains(": ")).prop_map(Value::from),
     ];
     check(500, &(keys, value), |(keys, value)| {
-        let wanted = Path::of_keys(keys.iter().map(String::as_str));
+        let wanted = keys.iter().rev().fold(Path::default(), |path, key| path.below(key));
         let line = format!("{wanted}={}", flag_text(&value));
         let (parsed, typed) = set::parse_line(&line).unwrap();
         prop_assert_eq!(&parsed, &wanted, "{}", line);

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
-use istio_operator::api::istio_operator::{BaseComponentSpec, ComponentSpec, GatewaySpec, IstioOperatorSpec};
-use istio_operator::api::kubernetes::KubernetesResourcesSpec;
-use istio_operator::api::shape::{Shape, Shaped};
+use istio_operator::api::schema::{self, Message, Table};
 use istio_operator::object::Object;
 use istio_operator::object::manifests::Manifests;
 use istio_operator::release::Package;
 use istio_operator::render::{self, ClusterFacts};
+use istio_operator::spec::merge::merge_patch;
 use istio_operator::spec::request;
 use istio_operator::spec::resolve::Strictness;
-use istio_operator::tree::merge::merge_patch;
 use serde_json::{Value, json};
 
 fn build(spec: &Value) -> Result<Manifests, String> {
@@ -34,9 +32,8 @@ fn named<'v>(list: &'v Value, name: &str) -> &'v Value {
     list.as_array().unwrap().iter().find(|i| i["name"] == name).unwrap_or_else(|| panic!("no {name} in {list:#}"))
 }
 
-fn fields(shape: &'static Shape) -> Vec<&'static str> {
-    let Shape::Message(fields) = shape else { panic!("no message") };
-    fields.iter().map(|f| f.name).collect()
+fn fields(message: &Message) -> Vec<&'static str> {
+    message.fields.iter().map(|f| f.name).collect()
 }
 
 /// Every component: its field, its workload, and a spec in which it is installed.
@@ -107,7 +104,7 @@ fn sample(field: &str) -> Value {
 fn every_setting_of_every_component_has_an_effect_or_is_told() {
     let mut silent = vec![];
     for (component, workload, spec) in components() {
-        for field in fields(KubernetesResourcesSpec::SHAPE) {
+        for field in fields(schema::settings()) {
             let mut settings = json!({"k8s": {field: sample(field)}});
             if field == "volumeMounts" {
                 settings["k8s"]["volumes"] = sample("volumes");
@@ -128,9 +125,9 @@ fn every_field_of_every_component_has_an_effect_or_is_told() {
     let mut silent = vec![];
     for (component, workload, spec) in components() {
         let all = match component {
-            "base" => fields(BaseComponentSpec::SHAPE),
-            c if c.ends_with("Gateways") => fields(GatewaySpec::SHAPE),
-            _ => fields(ComponentSpec::SHAPE),
+            "base" => fields(Table::Spec.message("BaseComponentSpec")),
+            c if c.ends_with("Gateways") => fields(Table::Spec.message("GatewaySpec")),
+            _ => fields(Table::Spec.message("ComponentSpec")),
         };
         for field in all.into_iter().filter(|f| *f != "k8s") {
             let value = match field {
@@ -154,7 +151,7 @@ fn every_field_of_every_component_has_an_effect_or_is_told() {
 #[test]
 fn every_field_of_the_spec_has_an_effect_or_is_told() {
     let mut silent = vec![];
-    for field in fields(IstioOperatorSpec::SHAPE) {
+    for field in fields(schema::spec()) {
         let value = match field {
             "profile" => json!("demo"),
             "installPackagePath" => continue, // Another package; its own error names it.

@@ -1,13 +1,13 @@
-//! The CustomResourceDefinition of `IstioOperator`, made from the API's types.
+//! The CustomResourceDefinition of `IstioOperator`, made from the description of the API ([`schema`]).
 //!
 //! Upstream's CRD had no schema: the API server stored everything. This one documents and types the fields, and still
 //! stores everything: every object keeps its unknown fields, null is allowed wherever protobuf's JSON form allows it,
 //! there are no defaults, and no field is required. A resource that upstream's controller accepted is never refused.
 
-use super::istio_operator::IstioOperatorSpec;
-use super::schema::schema_of;
+use super::schema::{self, Message, Table, Type};
+use super::status::InstallStatus;
 use super::{GROUP, KIND, PLURAL, VERSION};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Printer columns: name, type, path, priority. The first three are upstream's.
 const COLUMNS: &[(&str, &str, &str, i64)] = &[
@@ -61,10 +61,7 @@ pub fn to_yaml() -> String {
 }
 
 fn open_schema() -> Value {
-    let mut spec = schema_of::<IstioOperatorSpec>();
-    open(&mut spec, usize::MAX);
-    let mut status = schema_of::<super::status::InstallStatus>();
-    open(&mut status, usize::MAX);
+    let spec = form(&Type::Message(schema::spec()), usize::MAX);
     json!({
         "type": "object",
         "description": "An installation of Istio: a profile, what differs from it, and how it stands.",
@@ -74,7 +71,7 @@ fn open_schema() -> Value {
             "kind": {"type": "string", "description": "IstioOperator"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": status,
+            "status": status(),
         },
     })
 }
@@ -83,17 +80,69 @@ fn open_schema() -> Value {
 /// deeper ones are checked by the controller all the same.
 const K8S_DEPTH: usize = 2;
 
-/// Opens a schema up: unknown fields are kept, null is allowed, and what CRDs do not take is left out.
-/// Objects more than `depth` levels below are left without properties.
-fn open(schema: &mut Value, depth: usize) {
+/// The form of a message, described by itself, or by the field that holds it. Fields of messages more than `depth` levels
+/// below are left out.
+fn message(message: &Message, depth: usize) -> Value {
+    let properties = message.fields.iter().map(|field| {
+        let below = if matches!(field.name, "k8s" | "addonComponents") { K8S_DEPTH } else { depth.saturating_sub(1) };
+        let mut property = form(&field.kind, below);
+        describe(&mut property, &field.description);
+        (field.name.to_owned(), property)
+    });
+    let mut schema = free_map();
+    if let (Some(map), true) = (schema.as_object_mut(), depth > 0) {
+        map.insert("properties".into(), Value::Object(properties.collect()));
+    }
+    describe(&mut schema, &message.description);
+    schema
+}
+
+fn form(kind: &Type, depth: usize) -> Value {
+    let mut schema = match kind {
+        Type::Bool => json!({"type": "boolean"}),
+        Type::String | Type::Duration | Type::Time | Type::Enum(_) => json!({"type": "string"}),
+        Type::Integer(..) | Type::Int | Type::Double | Type::IntOrString | Type::NumberOrString | Type::Quantity => {
+            json!({"x-kubernetes-int-or-string": true})
+        }
+        Type::Any => json!({"x-kubernetes-preserve-unknown-fields": true}),
+        Type::List(item) => json!({"type": "array", "items": form(item, depth)}),
+        Type::Map(value) => json!({"type": "object", "additionalProperties": form(value, depth)}),
+        Type::Message(inner) if inner.table == Some(Table::Spec) => message(inner, depth),
+        // Whatever release it is of.
+        Type::Struct | Type::Message(_) => free_map(),
+    };
+    if let Some(map) = schema.as_object_mut() {
+        map.insert("nullable".into(), true.into());
+    }
+    schema
+}
+
+fn free_map() -> Value {
+    json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}
+
+fn describe(schema: &mut Value, lines: &[&str]) {
+    if let (Some(map), false) = (schema.as_object_mut(), lines.is_empty()) {
+        map.insert("description".into(), lines.join("\n").into());
+    }
+}
+
+/// The form of the status, which its type describes.
+fn status() -> Value {
+    let settings = schemars::generate::SchemaSettings::openapi3().with(|s| {
+        s.inline_subschemas = true;
+        s.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<InstallStatus>().to_value();
+    open(&mut schema);
+    schema
+}
+
+/// Opens a schema of a type up: unknown fields are kept, null is allowed, and what CRDs do not take is left out.
+fn open(schema: &mut Value) {
     let Some(map) = schema.as_object_mut() else { return };
     for key in ["title", "default", "required", "$schema", "enum"] {
         map.remove(key);
-    }
-    if map.get("format").is_some_and(|f| f == "integer") {
-        for key in ["format", "minimum", "maximum"] {
-            map.remove(key);
-        }
     }
     if let Some(Value::Object(inner)) =
         map.remove("anyOf").or_else(|| map.remove("allOf")).and_then(|v| v.get(0).cloned())
@@ -105,18 +154,13 @@ fn open(schema: &mut Value, depth: usize) {
     map.insert("nullable".into(), true.into());
     if map.contains_key("properties") {
         map.insert("x-kubernetes-preserve-unknown-fields".into(), true.into());
-        if depth == 0 {
-            map.remove("properties");
-        }
     }
-    if let Some(Value::Object(properties)) = map.get_mut("properties") {
-        for (name, property) in properties {
-            open(property, if name == "k8s" || name == "addonComponents" { K8S_DEPTH } else { depth - 1 });
-        }
+    for property in map.get_mut("properties").and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+        open(property);
     }
     for key in ["items", "additionalProperties"] {
         if let Some(inner) = map.get_mut(key) {
-            open(inner, depth);
+            open(inner);
         }
     }
 }

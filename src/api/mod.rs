@@ -1,20 +1,16 @@
-//! The `IstioOperator` API (install.istio.io/v1alpha1): its types, the schema they give, and the CRD.
+//! The `IstioOperator` API (install.istio.io/v1alpha1): its description, and the CRD that is made of it.
 //!
-//! The types are the one description of the API. Their JSON schema is used twice: by [`crd`], opened up so that the API
-//! server keeps every field that upstream's schemaless CRD kept, and by the validation of a resolved spec, strictly, so
-//! that every unknown field and wrong type is named. What `values` and `meshConfig` hold is described by the tables of
-//! [`proto`].
+//! [`schema`] is the one description of the API: what a spec, its values and mesh configuration, and injected pods look like.
+//! The CRD is made of it, opened up so that the API server keeps every field that upstream's schemaless CRD kept; a spec is
+//! checked by it strictly, so that every unknown field and wrong type is named. The status is described by its type.
 
 pub mod component;
 pub mod crd;
-pub mod istio_operator;
-pub mod kubernetes;
-pub mod place;
-pub mod proto;
+pub mod quantity;
 pub mod schema;
-pub mod shape;
 pub mod status;
-pub mod volumes;
+pub mod suggest;
+pub mod text;
 
 /// The API group.
 pub const GROUP: &str = "install.istio.io";

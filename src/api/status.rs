@@ -1,9 +1,10 @@
 //! `status`: upstream's fields (`status`, `message`, `componentStatus`), which Argo CD's health check reads, and what
 //! kstatus and `kubectl wait` read: `observedGeneration` and conditions.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// How an installation, or one component, stands. The names are upstream's `InstallStatus_Status`.
@@ -39,6 +40,21 @@ impl Phase {
     }
 }
 
+/// The schema of any JSON value.
+struct Anything;
+
+impl JsonSchema for Anything {
+    fn schema_name() -> Cow<'static, str> {
+        "Anything".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"x-kubernetes-preserve-unknown-fields": true})
+    }
+}
+
 /// How the installation stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -46,7 +62,7 @@ pub struct InstallStatus {
     /// NONE, UPDATING, RECONCILING, HEALTHY, ERROR or ACTION_REQUIRED.
     #[serde(skip_serializing_if = "Option::is_none")]
     // Other controllers wrote numbers here too; Argo CD reads both.
-    #[schemars(with = "Option<super::schema::Anything>")]
+    #[schemars(with = "Option<Anything>")]
     pub status: Option<Phase>,
     /// What is being waited for, or what is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,7 +184,7 @@ pub struct ComponentStatus {
     /// NONE, UPDATING, RECONCILING, HEALTHY or ERROR.
     #[serde(skip_serializing_if = "Option::is_none")]
     // Other controllers wrote numbers here too; Argo CD reads both.
-    #[schemars(with = "Option<super::schema::Anything>")]
+    #[schemars(with = "Option<Anything>")]
     pub status: Option<Phase>,
     /// What is wrong, or what is being waited for.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,8 +3,8 @@
 use super::{Outcome, manifest::SpecArgs};
 use crate::release::Package;
 use crate::render;
+use crate::spec::path;
 use crate::spec::request::Override;
-use crate::tree::path;
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
 use helm_template::json;
@@ -106,10 +106,10 @@ fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
         request.set(Override::text(&["profile"], "profile", profile));
     }
     let resolved = render::resolve(&request, &Package::embedded()?, strictness)?;
-    for warning in &resolved.warnings {
+    for warning in resolved.warnings() {
         eprintln!("Warning: {warning}");
     }
-    let mut document = resolved.document;
+    let mut document = resolved.into_document();
     if let Some(map) = document.as_object_mut() {
         map.remove("status");
         if let Some(spec) = map.get_mut("spec").and_then(Value::as_object_mut) {

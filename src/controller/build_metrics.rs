@@ -14,7 +14,7 @@ use serde_json::Value;
 pub(super) fn count_build(metrics: &Metrics, resource: &ObservedResource, built: Result<&Manifests, &RenderError>) {
     let metrics = &metrics.builds;
     let spec = resource.spec().unwrap_or(&Value::Null);
-    if translate::reverse_translate(spec).is_ok_and(|translated| translated != *spec) {
+    if translate::has_old_values(spec) {
         metrics.legacy_paths.inc();
     }
     match built {

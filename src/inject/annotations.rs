@@ -2,7 +2,7 @@
 
 use super::InjectError;
 use super::pod::Pod;
-use crate::object::quantity;
+use crate::api::quantity;
 
 /// Whether a pod is injected; a label of the same name has precedence.
 pub(super) const INJECT: &str = "sidecar.istio.io/inject";

@@ -3,8 +3,8 @@
 use super::InjectError;
 use super::functions::Environment;
 use super::mesh::Mesh;
-use super::template::Templates;
-use crate::tree::path::scalar_text;
+use super::templates::Templates;
+use crate::spec::path::scalar_text;
 use helm_template::yaml;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;

@@ -1,8 +1,7 @@
 //! The mesh configuration, and the configuration of one pod's proxy.
 
-use super::types;
-use super::types::{Kind, Misfit, Type};
-use crate::api::proto::camel_case;
+use super::types::{self, Misfit};
+use crate::api::schema::{Message, Type};
 use crate::spec::resolve::validate::check_proxy;
 use helm_template::yaml;
 use serde_json::{Map, Value, json};
@@ -96,12 +95,12 @@ fn text_of(misfits: &[Misfit], prefix: &str) -> String {
 }
 
 /// Fields spelled in snake case, as protobuf also allows, get the names of the type.
-fn message(of: &'static Type, map: &Map<String, Value>) -> Map<String, Value> {
+fn message(of: &Message, map: &Map<String, Value>) -> Map<String, Value> {
     let mut out = Map::new();
     for (key, value) in map {
-        let field = of.fields.iter().find(|f| f.name == key || f.name == camel_case(key));
+        let field = of.field(key);
         let value = match (field.map(|f| &f.kind), value) {
-            (Some(Kind::Struct(inner)), Value::Object(map)) => Value::Object(message(types::find(inner), map)),
+            (Some(Type::Message(inner)), Value::Object(map)) => Value::Object(message(inner, map)),
             _ => value.clone(),
         };
         out.insert(field.map_or(key.as_str(), |f| f.name).to_owned(), value);

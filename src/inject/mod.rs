@@ -22,6 +22,7 @@ mod pod;
 mod probes;
 pub mod stream;
 mod template;
+mod templates;
 mod types;
 mod view;
 mod workload;
@@ -32,7 +33,7 @@ mod tests;
 pub use installation::Installation;
 pub use types::Misfit;
 
-use crate::tree::strategic::{MergeError, WorkloadSchema, strategic_merge};
+use crate::spec::strategic::{MergeError, WorkloadSchema, strategic_merge};
 use helm_template::gotmpl::ParseError;
 use pod::{CONTAINERS, INIT_CONTAINERS, Pod};
 use serde_json::{Map, Value, json};

@@ -6,7 +6,7 @@ use super::mesh::Mesh;
 use super::metrics;
 use super::pod::{CONTAINERS, INIT_CONTAINERS, Pod, name_of};
 use super::{InjectError, types};
-use crate::tree::strategic::{WorkloadSchema, strategic_merge};
+use crate::spec::strategic::{WorkloadSchema, strategic_merge};
 use serde_json::{Map, Value, json};
 
 /// The image of a container whose image is the template's business.

@@ -4,7 +4,8 @@
 use super::PROXY;
 use super::annotations::STATUS_PORT;
 use super::pod::{self, CONTAINERS, Pod, name_of};
-use super::types::{self, Kind};
+use super::types;
+use crate::api::schema::Type;
 use serde_json::{Map, Value, json};
 
 /// The variable that tells the agent what the probes were.
@@ -87,7 +88,7 @@ fn port_named(container: &Value, name: &str) -> Option<Value> {
 fn remember(proxy: &mut Value, mut originals: Map<String, Value>, injected_before: bool) {
     let variables = proxy.get_mut("env").and_then(Value::as_array_mut);
     let known = variables.and_then(|env| env.iter_mut().find(|v| name_of(v) == ORIGINALS)).filter(|_| injected_before);
-    let kind = Kind::Map(Box::new(Kind::Struct("Prober")));
+    let kind = Type::Map(Box::new(Type::Message(types::find("Prober"))));
     if let Some(known) = known {
         let before: Option<Map<String, Value>> =
             known.get("value").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());

@@ -1,7 +1,7 @@
 //! Injection of a text of objects: what has pods is injected and written anew, everything else stays as it is, byte for byte.
 
 use super::{InjectError, Installation, Outcome, inject, types, workload};
-use crate::tree::positions;
+use crate::spec::positions;
 use helm_template::yaml::{self, Duplicates, Spans};
 
 use serde_json::Value;

@@ -1,18 +1,17 @@
 //! Runs the injection templates of an installation.
 
-use super::functions::{self, Environment};
+use super::functions::Environment;
 use super::installation::Installation;
 use super::pod::Pod;
 use super::workload::Owner;
 use super::{InjectError, annotations, view};
-use crate::object::quantity;
+use crate::api::quantity;
 use helm_template::gotmpl::{self, Ambient, Budgets, Object, TemplateSet, Usage, Value};
 use helm_template::sprig::encoding;
 use helm_template::yaml;
 use serde_json::{Map, Value as Json};
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,33 +25,6 @@ const BUDGETS: Budgets = Budgets {
     work: 100_000_000,
     time: Duration::from_secs(8),
 };
-
-/// Templates by name, each with name space of its own.
-#[derive(Clone)]
-pub(super) struct Templates(BTreeMap<String, TemplateSet>);
-
-impl Templates {
-    /// Parses all of them.
-    pub(super) fn parse(texts: &BTreeMap<String, String>) -> Result<Self, Vec<InjectError>> {
-        let mut sets = BTreeMap::new();
-        let mut errors = vec![];
-        for (name, text) in texts {
-            let mut set = TemplateSet::new(name, functions::functions());
-            match set.parse(name, text) {
-                Ok(()) => drop(sets.insert(name.clone(), set)),
-                Err(error) => errors.push(InjectError::Parse(error)),
-            }
-        }
-        if errors.is_empty() { Ok(Self(sets)) } else { Err(errors) }
-    }
-
-    fn get(&self, name: &str) -> Result<&TemplateSet, InjectError> {
-        self.0.get(name).ok_or_else(|| {
-            let known = self.0.keys().cloned().collect::<Vec<_>>().join(", ");
-            InjectError::UnknownTemplate { name: name.to_owned(), known }
-        })
-    }
-}
 
 /// What a template is run on.
 pub(super) struct Subject<'s> {

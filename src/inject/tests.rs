@@ -241,9 +241,9 @@ fn a_list_in_a_list_is_looked_into() {
     assert_eq!(names(&list, "/items/0/items/0/spec/containers"), ["app", "istio-proxy"]);
     let wrong = text.replace("name: app", "name: app, tty: 1");
     let errors = inject_text("f", &wrong, &installation()).unwrap_err();
-    assert_eq!(errors[0].to_string(), "f:4:121: Pod p: spec.containers[0].tty must be true or false, not 1");
+    assert_eq!(errors[0].to_string(), "f:4:121: Pod p: spec.containers[0].tty must be true or false, not the number 1");
     let errors = inject_text("f", "apiVersion: v1\nkind: List\nitems: 5\n", &installation()).unwrap_err();
-    assert_eq!(errors[0].to_string(), "f:3:1: List: items must be a list, not 5");
+    assert_eq!(errors[0].to_string(), "f:3:1: List: items must be a list, not the number 5");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn everything_wrong_in_a_text_is_told_with_file_line_and_column() {
     assert_eq!(
         errors,
         [
-            "f:6:31: Pod a: spec.containers[0].tty must be true or false, not 1",
+            "f:6:31: Pod a: spec.containers[0].tty must be true or false, not the number 1",
             "f:8:5: mapping values are not allowed in this context",
             "f:19:37: Pod d: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no port from 0 to 65535",
         ]

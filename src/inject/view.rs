@@ -1,6 +1,7 @@
 //! What templates see of trees: Go structs with Go's field names.
 
-use super::types::{self, Field, Kind, Type};
+use super::types;
+use crate::api::schema::{Field, Message, Presence, Type};
 use helm_template::gotmpl::{Map as TemplateMap, MapKind, Object, Signature, Text, Value};
 use helm_template::sprig::encoding::from_tree;
 use serde_json::{Map, Value as Json};
@@ -45,30 +46,34 @@ fn is_named(json: &str, go: &str) -> bool {
 
 /// A struct, or a pointer to one.
 pub(super) struct Struct {
-    of: &'static Type,
+    of: &'static Message,
     tree: Map<String, Json>,
 }
 
 /// A tree of a type as a template value.
 pub(super) fn structure(name: &str, tree: &Map<String, Json>) -> Value {
-    Value::Object(Rc::new(Struct { of: types::find(name), tree: tree.clone() }))
+    of_message(types::find(name), tree)
 }
 
-fn view(kind: &Kind, tree: &Json) -> Value {
+fn of_message(of: &'static Message, tree: &Map<String, Json>) -> Value {
+    Value::Object(Rc::new(Struct { of, tree: tree.clone() }))
+}
+
+fn view(kind: &Type, tree: &Json) -> Value {
     match (kind, tree) {
-        (Kind::Struct(name), Json::Object(map)) => structure(name, map),
-        (Kind::Struct(name), _) => structure(name, &Map::new()),
-        (Kind::List(item), Json::Array(items)) if **item == Kind::Text => {
+        (Type::Message(message), Json::Object(map)) => of_message(message, map),
+        (Type::Message(message), _) => of_message(message, &Map::new()),
+        (Type::List(item), Json::Array(items)) if matches!(**item, Type::String) => {
             Value::strings(items.iter().filter_map(Json::as_str))
         }
-        (Kind::List(item), Json::Array(items)) => Value::list(items.iter().map(|v| view(item, v)).collect()),
-        (Kind::List(_), _) => Value::list(vec![]),
-        (Kind::Map(item), Json::Object(map)) if matches!(**item, Kind::Text | Kind::Quantity) => {
+        (Type::List(item), Json::Array(items)) => Value::list(items.iter().map(|v| view(item, v)).collect()),
+        (Type::List(_), _) => Value::list(vec![]),
+        (Type::Map(item), Json::Object(map)) if matches!(**item, Type::String | Type::Quantity) => {
             strings(map.iter().filter_map(|(key, v)| Some((key.as_str(), v.as_str()?))))
         }
-        (Kind::Map(item), Json::Object(map)) => Value::map(map.iter().map(|(key, v)| (key.as_str(), view(item, v)))),
-        (Kind::Map(_), _) => strings([]),
-        (Kind::Any, tree) => from_tree(tree),
+        (Type::Map(item), Json::Object(map)) => Value::map(map.iter().map(|(key, v)| (key.as_str(), view(item, v)))),
+        (Type::Map(_), _) => strings([]),
+        (Type::Any | Type::Struct | Type::Integer(_, i64::MAX), tree) => from_tree(tree),
         (_, scalar) => Value::from_json(scalar),
     }
 }
@@ -96,9 +101,9 @@ impl Struct {
 
     fn content(&self, field: &Field) -> Value {
         match self.tree.get(field.name) {
-            None | Some(Json::Null) if field.pointer => Value::Nil,
-            None => view(&field.kind, &field.kind.zero()),
-            Some(found) if field.wrapped => {
+            None | Some(Json::Null) if field.presence != Presence::Implicit => Value::Nil,
+            None => view(&field.kind, &types::zero(&field.kind)),
+            Some(found) if field.presence == Presence::Wrapped => {
                 let content = view(&field.kind, found);
                 Value::Object(Rc::new(Wrapper(content)))
             }
@@ -133,8 +138,10 @@ impl Object for Struct {
         let field = self.known(name.strip_prefix("Get")?)?;
         // On a message that is not there, they give what is in an empty one.
         Some(Ok(match (self.content(field), &field.kind) {
-            (Value::Nil, Kind::Struct(_)) => view(&field.kind, &Json::Null),
-            (Value::Nil, kind) if field.wrapped => Value::Object(Rc::new(Wrapper(view(kind, &kind.zero())))),
+            (Value::Nil, Type::Message(_)) => view(&field.kind, &Json::Null),
+            (Value::Nil, kind) if field.presence == Presence::Wrapped => {
+                Value::Object(Rc::new(Wrapper(view(kind, &types::zero(kind)))))
+            }
             (content, _) => content,
         }))
     }

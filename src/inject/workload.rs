@@ -1,7 +1,7 @@
 //! The kinds that have pods, where their pods are, and who the owner of a pod is.
 
 use super::pod::Pod;
-use crate::tree::path;
+use crate::spec::path;
 use serde_json::{Map, Value, json};
 
 /// A kind of workload.

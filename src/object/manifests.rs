@@ -24,6 +24,8 @@ pub struct Manifests {
     pub namespace: String,
     /// `values.global.network`, which labels a namespace that is created.
     pub network: String,
+    /// Whether the control plane serves clusters other than its own (`values.global.externalIstiod`).
+    pub is_external: bool,
     /// The profile's name.
     pub profile: String,
     /// The image tag.

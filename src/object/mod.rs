@@ -6,7 +6,6 @@ pub mod manifests;
 pub mod order;
 pub mod owner;
 pub mod pods;
-pub mod quantity;
 pub mod scope;
 
 pub use owner::OwnerId;

@@ -14,6 +14,7 @@ use crate::object::labels::{self, Owner};
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, ObjectKey};
 use crate::release::{Package, ReleaseError};
+use crate::spec::path::text;
 use crate::spec::request::{self, Origin, Request};
 use crate::spec::resolve::{self, Enabled, ResolveError, Resolved, Strictness};
 use helm_template::threads;
@@ -87,7 +88,7 @@ fn join<T: ToString>(errors: &[T]) -> String {
 
 /// The package that a spec or a flag names; `None` for the given one.
 fn named_package(request: &Request) -> Result<Option<Package>, RenderError> {
-    match resolve::text(&request.spec, "/installPackagePath").filter(|p| !p.is_empty()) {
+    match text(&request.spec, "/installPackagePath").filter(|p| !p.is_empty()) {
         Some(path) => Ok(Some(Package::open(Some(path))?)),
         None => Ok(None),
     }
@@ -131,7 +132,7 @@ fn build_resolved(
     package: &Package,
 ) -> Result<Manifests, RenderError> {
     let capabilities = chart::capabilities(facts.version.as_ref());
-    let made = threads::map(&resolved.components, |enabled| {
+    let made = threads::map(resolved.components(), |enabled| {
         let loaded = package.chart(enabled.component)?;
         let mut objects =
             chart::render(enabled, &loaded, &capabilities).map_err(|e| RenderError::Component(vec![e]))?;
@@ -142,23 +143,23 @@ fn build_resolved(
         let changed = changed.map(|(object, _)| object.key()).collect();
         Ok((objects, notices, changed))
     });
-    let mut notices = effects::without(resolved.spec(), &resolved.components);
-    let mut made = collect(&resolved.components, made, &request.origin)?;
+    let mut notices = effects::without(resolved.spec(), resolved.components());
+    let mut made = collect(resolved.components(), made, &request.origin)?;
     notices.extend(made.iter_mut().flat_map(|m| std::mem::take(&mut m.notices)));
-    let mut warnings = resolved.warnings.clone();
+    let mut warnings = resolved.warnings().to_vec();
     warnings.extend(notices.iter().map(|n| n.located(&request.origin)));
-    let text = |pointer: &str| resolve::text(resolved.spec(), pointer).unwrap_or_default().to_owned();
     let manifests = Manifests {
         changed: made.iter_mut().flat_map(|m| std::mem::take(&mut m.changed)).collect(),
         parts: join_parts(made)?,
-        network: text("/values/global/network"),
-        version: tag(resolved.spec()),
+        network: resolved.network().to_owned(),
+        version: resolved.version().to_owned(),
+        is_external: resolved.is_external(),
         release: package.release(),
-        namespace: resolved.namespace,
-        profile: resolved.profile,
-        revision: resolved.revision,
+        namespace: resolved.namespace().to_owned(),
+        profile: resolved.profile().to_owned(),
+        revision: resolved.revision().to_owned(),
         warnings,
-        spec: resolved.document.get("spec").cloned().unwrap_or_default(),
+        spec: resolved.into_document().get_mut("spec").map(Value::take).unwrap_or_default(),
     };
     Ok(manifests)
 }
@@ -169,7 +170,7 @@ fn is_set_by_user(spec: &Value, enabled: &Enabled) -> bool {
     let has_k8s = |settings: &Value| settings.get("k8s").is_some_and(|k8s| !k8s.is_null());
     match settings {
         Some(Value::Array(gateways)) => {
-            gateways.iter().any(|gateway| resolve::text(gateway, "/name") == Some(&enabled.name) && has_k8s(gateway))
+            gateways.iter().any(|gateway| text(gateway, "/name") == Some(&enabled.name) && has_k8s(gateway))
         }
         Some(settings) => has_k8s(settings),
         None => false,
@@ -208,13 +209,6 @@ fn collect(components: &[Enabled], results: Vec<Rendered>, origin: &Origin) -> R
         return Err(RenderError::Component(render_errors));
     }
     if overlay_errors.is_empty() { Ok(made) } else { Err(RenderError::Overlay(overlay_errors)) }
-}
-
-/// The tag of the control plane's images.
-fn tag(spec: &Value) -> String {
-    let tags = ["/values/pilot/tag", "/components/pilot/tag", "/values/global/tag", "/tag"];
-    let found = tags.iter().filter_map(|p| spec.pointer(p)).find(|t| !t.is_null() && *t != "");
-    found.map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned)).unwrap_or_default()
 }
 
 /// Joins what belongs to one component, without objects that are rendered twice and alike (a chart may give its CRDs
@@ -261,20 +255,20 @@ pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) 
 }
 
 /// Everything the spec of a record comes to, labelled as that of the resource it is the record of; see
-/// [`resolve::resolved`]. `resource` has the resource's name and namespace, and the record's spec.
+/// [`Resolved::of_record`]. `resource` has the resource's name and namespace, and the record's spec.
 ///
 /// # Errors
 /// See [`RenderError`].
 pub fn from_record(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
     let named = named_package(&request)?;
-    let resolved = resolve::resolved(serde_json::json!({"spec": resource.get("spec")}));
+    let resolved = Resolved::of_record(serde_json::json!({"spec": resource.get("spec")}));
     let manifests = build_resolved(resolved, &request, facts, named.as_ref().unwrap_or(package))?;
     Ok(labelled(manifests, resource))
 }
 
 fn labelled(mut manifests: Manifests, resource: &Value) -> Manifests {
-    let text = |pointer: &str| resolve::text(resource, pointer).unwrap_or_default().to_owned();
+    let text = |pointer: &str| text(resource, pointer).unwrap_or_default().to_owned();
     let owner = Owner {
         name: text("/metadata/name"),
         namespace: text("/metadata/namespace"),

@@ -1,7 +1,7 @@
 //! Random specs, made from the tables by which specs are checked.
 
 use super::trees;
-use istio_operator::api::proto::{self, Schema, Type};
+use istio_operator::api::schema::{self, Message, Type};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -9,26 +9,27 @@ use serde_json::{Value, json};
 const WRONG: u32 = 4;
 
 /// A value of a type, and now and then of another.
-fn value(schema: &'static Schema, kind: &Type) -> BoxedStrategy<Value> {
+fn value(kind: &Type) -> BoxedStrategy<Value> {
     let right = match kind {
         Type::Bool => any::<bool>().prop_map(Value::from).boxed(),
         Type::String => string(),
         Type::Integer(least, most) => prop_oneof![3 => 1_i64..9000, 1 => *least..=*most].prop_map(Value::from).boxed(),
         Type::Double => (0_i32..800).prop_map(|n| Value::from(f64::from(n) / 8.0)).boxed(),
         Type::Duration => prop::sample::select(vec!["10s", "1m", "1h30m", "5s", "0s"]).prop_map(Value::from).boxed(),
-        Type::IntOrString => prop::sample::select(vec![json!(1), json!("25%"), json!(0)]).boxed(),
+        Type::IntOrString | Type::NumberOrString => {
+            prop::sample::select(vec![json!(1), json!("25%"), json!(0)]).boxed()
+        }
         Type::Struct => prop::collection::vec((prop::sample::select(vec!["a", "b", "key"]), string()), 0..3)
             .prop_map(trees::object)
             .boxed(),
         Type::Any => prop::sample::select(vec![json!(null), json!("x"), json!(1.5)]).boxed(),
-        Type::List(item) => prop::collection::vec(value(schema, item), 0..3).prop_map(Value::Array).boxed(),
-        Type::Map(inner) => {
-            prop::collection::vec((prop::sample::select(vec!["a", "b.c/d", "e"]), value(schema, inner)), 0..3)
-                .prop_map(trees::object)
-                .boxed()
-        }
-        Type::Message(name) => message(schema, name),
-        Type::Enum(name) => prop::sample::select(schema.values_of(name).to_vec()).prop_map(Value::from).boxed(),
+        Type::List(item) => prop::collection::vec(value(item), 0..3).prop_map(Value::Array).boxed(),
+        Type::Map(inner) => prop::collection::vec((prop::sample::select(vec!["a", "b.c/d", "e"]), value(inner)), 0..3)
+            .prop_map(trees::object)
+            .boxed(),
+        Type::Message(inner) => message(inner),
+        Type::Enum(names) => prop::sample::select(names.to_vec()).prop_map(Value::from).boxed(),
+        Type::Int | Type::Quantity | Type::Time => unreachable!("no spec has {kind:?}"),
     };
     prop_oneof![1000 - WRONG => right, WRONG => trees::tree(true)].boxed()
 }
@@ -44,22 +45,20 @@ fn string() -> BoxedStrategy<Value> {
 }
 
 /// A message with some of its fields.
-fn message(schema: &'static Schema, name: &str) -> BoxedStrategy<Value> {
-    let fields: Vec<_> = schema
-        .fields(name)
+fn message(message: &'static Message) -> BoxedStrategy<Value> {
+    let fields: Vec<_> = message
+        .fields
         .iter()
         .map(|field| {
             let often = if matches!(field.kind, Type::Message(_)) { 0.3 } else { 0.1 };
-            // The mesh configuration within the values comes from its own table.
-            let value = if field.name == "meshConfig" { mesh() } else { value(schema, &field.kind) };
-            prop::option::weighted(often, value.prop_map(move |value| (field.name, value)))
+            prop::option::weighted(often, value(&field.kind).prop_map(move |value| (field.name, value)))
         })
         .collect();
     fields.prop_map(|fields| trees::object(fields.into_iter().flatten().collect())).boxed()
 }
 
 fn mesh() -> BoxedStrategy<Value> {
-    message(proto::mesh(), "MeshConfig")
+    message(schema::mesh())
 }
 
 fn k8s() -> BoxedStrategy<Value> {
@@ -97,7 +96,7 @@ fn components() -> BoxedStrategy<Value> {
 
 /// A spec over the empty profile.
 pub fn spec() -> BoxedStrategy<Value> {
-    let values = message(proto::values(), "Values");
+    let values = message(schema::values());
     let revision = prop_oneof![12 => Just(json!(null)), 6 => Just(json!("canary")), 1 => Just(json!("A b"))];
     (values, mesh(), components(), revision)
         .prop_map(|(values, mesh, components, revision)| {

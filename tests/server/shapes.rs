@@ -5,10 +5,10 @@ use crate::wrong_shapes;
 use istio_operator::object::Object;
 use istio_operator::release::Package;
 use istio_operator::render::{self, ClusterFacts};
+use istio_operator::spec::patch::{self, Mode};
+use istio_operator::spec::path::Path;
 use istio_operator::spec::request;
 use istio_operator::spec::resolve::Strictness;
-use istio_operator::tree::patch::{self, Mode};
-use istio_operator::tree::path::Path;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
 use serde_json::{Value, json};
 

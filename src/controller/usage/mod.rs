@@ -30,7 +30,7 @@ pub(super) fn control_plane(manifests: &Manifests) -> Option<ControlPlane> {
     manifests.parts.iter().find(|part| part.component == Component::Pilot)?;
     let revision = manifests.revision_label().to_owned();
     let own = workloads(manifests).collect();
-    let is_external = manifests.spec.pointer("/values/global/externalIstiod").is_some_and(|v| *v == true);
+    let is_external = manifests.is_external;
     Some(ControlPlane { revision, own, is_external })
 }
 

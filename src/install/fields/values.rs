@@ -4,7 +4,7 @@
 //! fills in. Quantities and the like stand in few places, which the tables below name; everywhere else `"1.1"` is not `"1.10"`.
 
 use super::place::Place;
-use crate::object::quantity;
+use crate::api::quantity;
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
 

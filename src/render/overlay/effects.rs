@@ -4,10 +4,9 @@
 
 use super::{Notice, place};
 use crate::api::component::Component;
-use crate::api::kubernetes::KubernetesResourcesSpec;
-use crate::api::shape::{Shape, Shaped};
+use crate::api::schema::{self, Type};
+use crate::spec::path::join;
 use crate::spec::resolve::Enabled;
-use crate::tree::path::join;
 use serde_json::Value;
 
 /// Fields of the spec that nothing reads.
@@ -71,7 +70,7 @@ fn of_component(enabled: &Enabled, spec: &Value, notices: &mut Vec<Notice>) {
     }
     let Some(k8s) = settings.get("k8s") else { return };
     let path = format!("{path}.k8s");
-    zeros(KubernetesResourcesSpec::SHAPE, k8s, &path, notices);
+    zeros(&Type::Message(schema::settings()), k8s, &path, notices);
     // Other numbers are told when the spec is checked.
     let is_one = k8s.get("replicaCount").is_some_and(|n| n == 1 || n == "1");
     if is_one && enabled.component == Component::Pilot && enabled.k8s.get("replicaCount").is_none() {
@@ -99,22 +98,22 @@ fn says_something(value: &Value) -> bool {
 }
 
 /// Zeros and falses that this API cannot tell from nothing.
-fn zeros(shape: &Shape, value: &Value, path: &str, notices: &mut Vec<Notice>) {
-    match (shape, value) {
-        (Shape::Message(fields), Value::Object(map)) => {
-            for field in fields.iter().filter(|f| !ZERO_IS_UNSET.contains(&f.name)) {
+fn zeros(kind: &Type, value: &Value, path: &str, notices: &mut Vec<Notice>) {
+    match (kind, value) {
+        (Type::Message(message), Value::Object(map)) => {
+            for field in message.fields.iter().filter(|f| !ZERO_IS_UNSET.contains(&f.name)) {
                 if let Some(inner) = map.get(field.name) {
-                    zeros(field.shape, inner, &join(path, field.name), notices);
+                    zeros(&field.kind, inner, &join(path, field.name), notices);
                 }
             }
         }
-        (Shape::List(inner), Value::Array(items)) => {
+        (Type::List(inner), Value::Array(items)) => {
             for (i, item) in items.iter().enumerate() {
                 zeros(inner, item, &format!("{path}[{i}]"), notices);
             }
         }
-        (Shape::Bool, Value::Bool(false)) => notices.push(unset(path, "false")),
-        (Shape::Integer(..), zero) if *zero == 0 || *zero == "0" || zero.as_f64() == Some(0.0) => {
+        (Type::Bool, Value::Bool(false)) => notices.push(unset(path, "false")),
+        (Type::Integer(..), zero) if *zero == 0 || *zero == "0" || zero.as_f64() == Some(0.0) => {
             notices.push(unset(path, "0"));
         }
         _ => {}

@@ -4,7 +4,7 @@ use super::{Notice, Outcome, OverlayError, exclusive, place, ports};
 use crate::api::component::Component;
 use crate::object::Object;
 use crate::spec::resolve::Enabled;
-use crate::tree::strategic::{BudgetSchema, MergeSchema, WorkloadSchema, strategic_merge};
+use crate::spec::strategic::{BudgetSchema, MergeSchema, WorkloadSchema, strategic_merge};
 use serde_json::{Map, Value, json};
 
 /// Which object a setting goes to.

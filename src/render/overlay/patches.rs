@@ -5,11 +5,11 @@
 
 use super::undone::Trail;
 use super::{Notice, Outcome, OverlayError, place};
+use crate::api::suggest;
 use crate::object::Object;
+use crate::spec::patch;
+use crate::spec::path::{Path, look_up};
 use crate::spec::resolve::Enabled;
-use crate::tree::patch;
-use crate::tree::path::{Path, look_up};
-use crate::tree::suggest;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -112,7 +112,7 @@ fn apply_one(object: &mut Object, one: &Value, trail: &mut Trail, written: &str)
         return Err("the path is empty; name what is to be changed, such as metadata.labels.app".to_owned());
     }
     let key = object.key();
-    let wrong = |e: crate::tree::path::PathError| format!("{key}: {e}");
+    let wrong = |e: crate::spec::path::PathError| format!("{key}: {e}");
     let path = Path::parse(text).map_err(wrong)?;
     let value = one.get("value").cloned().unwrap_or_default();
     let deletes = value.is_null();

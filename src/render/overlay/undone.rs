@@ -1,6 +1,6 @@
 //! Patches that undo what an earlier patch of the same object did.
 
-use crate::tree::path::{Element, Path, item_of};
+use crate::spec::path::{Element, Path, item_of};
 use serde_json::Value;
 
 /// A step to a place that is there.

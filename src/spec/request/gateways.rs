@@ -1,6 +1,6 @@
 //! Gateways of one layer: each is told apart by its name and namespace.
 
-use crate::tree::path::{Element, Path};
+use crate::spec::path::{Element, Path};
 use serde_json::Value;
 
 /// The lists of gateways in a spec.

@@ -1,22 +1,25 @@
 //! What a person asks for: an IstioOperator resource, or files and `--set` flags that come to one.
 
 mod duplicate;
+mod error;
 pub mod gateways;
 mod origin;
 mod overrides;
 
-use crate::api::place::{self, Place};
-use crate::api::proto::describe;
-use crate::tree::merge::overlay_iop;
-use crate::tree::patch;
-use crate::tree::path::Path;
-use crate::tree::set;
-use crate::tree::suggest;
-use crate::tree::{path, positions};
-use helm_template::yaml::{Document, Duplicates, parse_documents};
+use crate::api::suggest;
+use crate::api::text::describe;
+use crate::spec::merge::overlay_iop;
+use crate::spec::patch;
+use crate::spec::path::Path;
+use crate::spec::place::{self, Place};
+use crate::spec::problem::{Kind, Problem};
+use crate::spec::set;
+use crate::spec::{path, positions};
+use helm_template::yaml::{Document, Duplicates, Position, parse_documents};
 use serde_json::{Map, Value, json};
 
 pub use duplicate::Duplicate;
+pub use error::{FlagError, RequestError};
 pub use origin::Origin;
 pub use overrides::Override;
 
@@ -33,54 +36,6 @@ pub struct Request {
     pub duplicates: Vec<Duplicate>,
     /// Whether such keys are errors, and not only worth a warning.
     pub is_strict: bool,
-}
-
-/// Why there is no request.
-#[derive(Debug, thiserror::Error)]
-pub enum RequestError {
-    /// A file is no YAML.
-    #[error("{file}:{line}:{column}: {message}")]
-    Yaml {
-        /// The file.
-        file: String,
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-        /// What the parser says.
-        message: String,
-    },
-    /// A file holds no resource.
-    #[error("{0}: holds no IstioOperator resource (apiVersion: install.istio.io/v1alpha1, kind: IstioOperator)")]
-    NoResource(String),
-    /// A document has no kind.
-    #[error("{0}:{1}: the document has no kind; an IstioOperator resource begins with apiVersion and kind")]
-    NoKind(String, usize),
-    /// A file holds several resources.
-    #[error("{0}: contains multiple IstioOperator resources, only one per file is supported")]
-    Several(String),
-    /// A part of the resource is not a map.
-    #[error("{0}: {1} must be a map")]
-    NotAMap(String, &'static str),
-    /// There are fields beside the spec that no resource has, or of another type.
-    #[error("{}", .0.join("; "))]
-    Fields(Vec<String>),
-    /// Files cannot be merged.
-    #[error("{file}: cannot be laid over the files before it: {message}")]
-    Merge {
-        /// The file.
-        file: String,
-        /// Why.
-        message: String,
-    },
-    /// A `--set` flag is wrong.
-    #[error("--set {flag}: {message}")]
-    Set {
-        /// The flag's argument.
-        flag: String,
-        /// What is wrong.
-        message: String,
-    },
 }
 
 /// From a resource of a cluster. A missing spec is an empty one.
@@ -113,23 +68,24 @@ pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request
         });
         merged = Some(match merged {
             None => overlay,
-            Some(below) => overlay_iop(below, &overlay)
-                .map_err(|e| RequestError::Merge { file: name.clone(), message: e.to_string() })?,
+            Some(below) => {
+                overlay_iop(below, &overlay).map_err(|cause| RequestError::Merge { file: name.clone(), cause })?
+            }
         });
         origin.add_file(name, document);
     }
     let mut merged = merged.unwrap_or_else(|| json!({"spec": {}}));
     for flag in sets {
-        let wrong = |message: String| RequestError::Set { flag: flag.clone(), message };
-        let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.to_string()))?;
+        let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
+        let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.into()))?;
         let path = set::below_spec(path);
         if is_no_section(flag, &path) {
             continue;
         }
         if let Some(message) = gateways::ambiguous(&merged, &path) {
-            return Err(wrong(message));
+            return Err(wrong(FlagError::Ambiguous(message)));
         }
-        patch::write(&mut merged, &path, value, patch::Mode::Set).map_err(|e| wrong(e.to_string()))?;
+        patch::write(&mut merged, &path, value, patch::Mode::Set).map_err(|e| wrong(e.into()))?;
         origin.add_flag(flag, path);
     }
     origin.finish(&merged);
@@ -146,12 +102,8 @@ fn is_no_section(flag: &str, path: &Path) -> bool {
 
 /// The one IstioOperator resource of a file; other objects around it do not matter.
 fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
-    let documents = parse_documents(text, Duplicates::LastWins).map_err(|e| RequestError::Yaml {
-        file: name.into(),
-        line: e.line,
-        column: e.column,
-        message: e.message,
-    })?;
+    let documents =
+        parse_documents(text, Duplicates::LastWins).map_err(|cause| RequestError::Yaml { file: name.into(), cause })?;
     let mut found = None;
     let mut other = None;
     for document in documents.into_iter().filter(|d| !d.value.is_null()) {
@@ -185,13 +137,19 @@ fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
     if wrong.is_empty() { Ok(document) } else { Err(RequestError::Fields(wrong)) }
 }
 
+/// A problem with its place.
+fn problem(file: &str, place: Position, path: &str, message: String) -> Problem {
+    let location = Some(format!("{file}:{}:{}", place.line, place.column));
+    Problem { path: path.to_owned(), message, location, kind: Kind::Form }
+}
+
 /// Gateways of one name and namespace, of which one would vanish in the other.
-fn twins(file: &str, document: &Document) -> Vec<String> {
+fn twins(file: &str, document: &Document) -> Vec<Problem> {
     let message = |twins: gateways::Twins| {
         let (first, second) =
             (positions::nearest(&document.spans, &twins.first), positions::nearest(&document.spans, &twins.second));
         let there = format!("{file}:{}:{}", first.line, first.column);
-        format!("{file}:{}:{}: {}: {}", second.line, second.column, twins.second, twins.message(&there))
+        problem(file, second, &twins.second, twins.message(&there))
     };
     document.value.get("spec").map(gateways::twins).unwrap_or_default().into_iter().map(message).collect()
 }
@@ -223,7 +181,7 @@ const TEXT_MAPS: [&str; 2] = ["/metadata/labels", "/metadata/annotations"];
 
 /// Fields beside the spec that no resource has, and those of another type, each with its place. A spec's field that was
 /// indented too little is one of them.
-fn wrong_fields(file: &str, document: &Document) -> Vec<String> {
+fn wrong_fields(file: &str, document: &Document) -> Vec<Problem> {
     let mut found = unknown_fields(file, document);
     let mut check = |path: &str, fits: bool, wanted: &str, value: &Value| {
         if !fits && !value.is_null() {
@@ -231,10 +189,7 @@ fn wrong_fields(file: &str, document: &Document) -> Vec<String> {
             let described = describe(value);
             let quoted = positions::text(&document.spans, path).filter(|_| wanted == "a string" && !value.is_object());
             let advice = quoted.map(|text| format!("; write it in quotes: {text:?}")).unwrap_or_default();
-            found.push(format!(
-                "{file}:{}:{}: {path}: must be {wanted}, not {described}{advice}",
-                place.line, place.column
-            ));
+            found.push(problem(file, place, path, format!("must be {wanted}, not {described}{advice}")));
         }
     };
     let fields = |pointers: &'static [&str]| {
@@ -252,8 +207,8 @@ fn wrong_fields(file: &str, document: &Document) -> Vec<String> {
     found
 }
 
-fn unknown_fields(file: &str, document: &Document) -> Vec<String> {
-    let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<String> {
+fn unknown_fields(file: &str, document: &Document) -> Vec<Problem> {
+    let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<Problem> {
         let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
         let unknown = keys.filter(|key| !known.contains(&key.as_str()));
         let message = |key: &String| {
@@ -261,7 +216,7 @@ fn unknown_fields(file: &str, document: &Document) -> Vec<String> {
             let path = path.strip_prefix('.').unwrap_or(&path);
             let place = positions::nearest(&document.spans, path);
             let hint = suggest::hint(key, known.iter().copied());
-            format!("{file}:{}:{}: {path}: unknown field {key:?}{hint}", place.line, place.column)
+            problem(file, place, path, format!("unknown field {key:?}{hint}"))
         };
         unknown.map(message).collect()
     };

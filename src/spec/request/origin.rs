@@ -1,7 +1,7 @@
 //! Where the parts of a spec came from.
 
-use crate::tree::path::{Element, Path, item_of};
-use crate::tree::positions;
+use crate::spec::path::{Element, Path, item_of};
+use crate::spec::positions;
 use helm_template::yaml::Document;
 use helm_template::yaml::scalar::{Scalar, resolve};
 use serde_json::Value;

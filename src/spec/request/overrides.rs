@@ -1,7 +1,7 @@
 //! Fields that flags and arguments of a command set.
 
 use super::Request;
-use crate::tree::path::Path;
+use crate::spec::path::Path;
 use serde_json::{Map, Value};
 
 /// A field that a flag sets to a value, which is taken as it is: `118` of `--revision 118` is text, as a revision is.
@@ -27,8 +27,8 @@ impl Request {
     /// Sets a field, whatever files and `--set` arguments say of it and of what it is in.
     pub fn set(&mut self, field: Override) {
         let Override { path, value, flag } = field;
-        let keys = ["spec"].into_iter().chain(path.iter().copied());
-        self.origin.add_override(flag, &value, Path::of_keys(keys));
+        let below_spec = path.iter().rev().fold(Path::default(), |path, key| path.below(key));
+        self.origin.add_override(flag, &value, below_spec.below("spec"));
         let mut node = &mut self.spec;
         for key in path {
             if !node.is_object() {

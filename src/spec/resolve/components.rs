@@ -1,35 +1,24 @@
 //! Which components a merged spec enables, and where they go.
 
-use super::{Enabled, settings, text, values};
+use super::placement::{is_enabled, namespace_of, settings_of};
+use super::{settings, values};
 use crate::api::component::{ALL, Component};
+use crate::spec::path::text;
 use serde_json::Value;
 
-/// The namespace of components that name none; empty where nothing is said.
-#[must_use]
-pub fn default_namespace(spec: &Value) -> String {
-    [text(spec, "/namespace"), text(spec, "/values/global/istioNamespace")]
-        .into_iter()
-        .flatten()
-        .find(|n| !n.is_empty())
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// The namespace of a component, given its settings.
-pub(super) fn namespace_of(spec: &Value, settings: Option<&Value>) -> String {
-    settings
-        .and_then(|s| text(s, "/namespace"))
-        .filter(|n| !n.is_empty())
-        .map_or_else(|| default_namespace(spec), str::to_owned)
-}
-
-/// The settings of a component that is no gateway.
-pub(super) fn settings_of(spec: &Value, component: Component) -> Option<&Value> {
-    spec.get("components")?.get(component.facts().field)
-}
-
-pub(super) fn is_enabled(settings: Option<&Value>) -> bool {
-    settings.and_then(|s| s.get("enabled")) == Some(&Value::Bool(true))
+/// A component that is installed, with everything its rendering needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Enabled {
+    /// Which.
+    pub component: Component,
+    /// The gateway's name, or the component's own resource name; empty where it has none.
+    pub name: String,
+    /// The namespace it is installed into.
+    pub namespace: String,
+    /// Its Helm values, before the chart's defaults.
+    pub values: Value,
+    /// Its `k8s` settings as they apply, null for none.
+    pub k8s: Value,
 }
 
 /// The enabled components, core ones first, then each gateway in the spec's order.

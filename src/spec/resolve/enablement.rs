@@ -1,6 +1,6 @@
 //! The old way to enable the two default gateways, `values.gateways.<name>.enabled`, still decides where the user writes it.
 
-use super::validate::{Kind, Problem};
+use crate::spec::problem::{Kind, Problem};
 use serde_json::Value;
 
 const GATEWAYS: [(&str, &str); 2] =

@@ -1,85 +1,33 @@
 //! From a request to what is installed: profile < hub and tag < detected settings < the user's spec.
 //!
-//! Pure: the same request, profiles and facts give the same result. Every problem of a spec is found in one go; nothing is
+//! Pure but for reading a profile that is a file: the same request, profiles and facts give the same result. Every problem of a spec is found in one go; nothing is
 //! resolved from a spec with problems.
 
 mod autoscaling;
 pub mod components;
 pub mod enablement;
+mod error;
+mod placement;
 pub mod profile;
+mod resolved;
 mod settings;
 mod texts;
 pub mod translate;
 pub mod validate;
 pub mod values;
 
-use crate::api::component::Component;
+use crate::failure::Retry;
+use crate::spec::merge::overlay_iop;
+use crate::spec::path::text;
+use crate::spec::problem::{Kind, Problem};
 use crate::spec::request::{Duplicate, Request};
-use crate::tree::merge::overlay_iop;
 use profile::Profiles;
 use serde_json::{Value, json};
 use std::collections::HashSet;
-use validate::{Kind, Problem};
 
-/// Why a request cannot be resolved.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// The spec and the profile do not fit together.
-    #[error("the spec cannot be laid over profile {profile}: {message}")]
-    Merge {
-        /// The profile.
-        profile: String,
-        /// What does not fit.
-        message: String,
-    },
-    /// The spec is wrong.
-    #[error("{}", list(.0))]
-    Invalid(Vec<Problem>),
-}
-
-fn list(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// A component that is installed, with everything its rendering needs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Enabled {
-    /// Which.
-    pub component: Component,
-    /// The gateway's name, or the component's own resource name; empty where it has none.
-    pub name: String,
-    /// The namespace it is installed into.
-    pub namespace: String,
-    /// Its Helm values, before the chart's defaults.
-    pub values: Value,
-    /// Its `k8s` settings as they apply, null for none.
-    pub k8s: Value,
-}
-
-/// A resolved request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Resolved {
-    /// The resource with the fully merged spec, as `profile dump` and installed-state show it.
-    pub document: Value,
-    /// The components to install, in rendering order.
-    pub components: Vec<Enabled>,
-    /// The namespace of components that name none; `istio-system` when nothing says otherwise.
-    pub namespace: String,
-    /// `spec.revision`, empty for none.
-    pub revision: String,
-    /// The profile's name.
-    pub profile: String,
-    /// What a person should know.
-    pub warnings: Vec<String>,
-}
-
-impl Resolved {
-    /// The merged spec.
-    #[must_use]
-    pub fn spec(&self) -> &Value {
-        self.document.get("spec").unwrap_or(&Value::Null)
-    }
-}
+pub use components::Enabled;
+pub use error::ResolveError;
+pub use resolved::Resolved;
 
 /// How strictly a spec is checked; see [`Kind`].
 ///
@@ -102,7 +50,7 @@ impl Strictness {
     /// Whether a problem ends the resolution.
     fn refuses(self, kind: Kind) -> bool {
         match kind {
-            Kind::Form => true,
+            Kind::Form | Kind::Unreadable => true,
             Kind::Content => self != Self::Forced,
             Kind::Use => self != Self::TakenOver,
             Kind::Doubt => false,
@@ -159,20 +107,7 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     }
     let warnings = tolerable.iter().map(ToString::to_string).collect();
 
-    Ok(Resolved { warnings, ..resolved(document) })
-}
-
-/// A document whose spec has everything that its profile adds, as a record of an installation holds it: it is not laid over
-/// the profile again, for what somebody had removed from that would come back, and not checked again.
-#[must_use]
-pub fn resolved(document: Value) -> Resolved {
-    let spec = document.get("spec").unwrap_or(&Value::Null);
-    let components = components::enabled(spec);
-    let namespace = components::default_namespace(spec);
-    let namespace = if namespace.is_empty() { "istio-system".to_owned() } else { namespace };
-    let revision = text(spec, "/revision").unwrap_or_default().to_owned();
-    let profile = text(spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
-    Resolved { document, components, namespace, revision, profile, warnings: vec![] }
+    Ok(Resolved::new(document, warnings))
 }
 
 /// A key that stands twice in a file, as a problem.
@@ -203,24 +138,20 @@ fn merge(
         ResolveError::Invalid(vec![Problem { location, ..problem }])
     };
     let base = profiles.load(profile).map_err(|e| {
-        wrong(Problem { path: "spec.profile".into(), message: e.to_string(), location: None, kind: Kind::Form })
+        let kind = if e.retry() == Retry::Backoff { Kind::Unreadable } else { Kind::Form };
+        wrong(Problem { path: "spec.profile".into(), message: e.to_string(), location: None, kind })
     })?;
     let reversed = translate::reverse_translate(spec).map_err(wrong)?;
     let mut document = overlay_iop(base.document, &json!({ "spec": reversed }))
-        .map_err(|e| ResolveError::Merge { profile: profile.to_owned(), message: e.to_string() })?;
+        .map_err(|cause| ResolveError::Merge { profile: profile.to_owned(), cause })?;
     if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
-        crate::tree::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
+        crate::spec::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
     }
     enablement::apply_legacy(&request.spec, &mut document).map_err(wrong)?;
     if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
         spec.insert("profile".into(), profile.into());
     }
     Ok((document, InProfile { problems: base.problems, duplicates: base.duplicates }))
-}
-
-/// The string at a JSON pointer.
-pub(crate) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
-    value.pointer(pointer).and_then(Value::as_str)
 }
 
 #[cfg(test)]
@@ -238,7 +169,7 @@ mod tests {
 
     fn warnings(spec: &Value, strictness: Strictness) -> Result<Vec<String>, String> {
         let request = from_resource(&json!({ "spec": spec }));
-        resolve(&request, &profiles(DEFAULT, ""), strictness).map(|r| r.warnings).map_err(|e| e.to_string())
+        resolve(&request, &profiles(DEFAULT, ""), strictness).map(|r| r.warnings().to_vec()).map_err(|e| e.to_string())
     }
 
     /// The spec that files come to, over a profile of some release.

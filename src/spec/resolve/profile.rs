@@ -1,12 +1,13 @@
 //! Profiles: named specs, each but `default` a difference from `default`.
 
 use super::texts;
-use super::validate::Problem;
+use crate::api::suggest;
+use crate::failure::Retry;
+use crate::spec::merge::{MergeError, overlay_iop, remove_nulls};
+use crate::spec::positions;
+use crate::spec::problem::Problem;
 use crate::spec::request::Duplicate;
-use crate::tree::merge::{overlay_iop, remove_nulls};
-use crate::tree::positions;
-use crate::tree::suggest;
-use helm_template::yaml;
+use helm_template::yaml::{self, YamlError};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -47,21 +48,40 @@ pub enum ProfileError {
         known: String,
     },
     /// Its file cannot be read.
-    #[error("failed to read profile {path}: {source}")]
+    #[error("failed to read profile {path}: {cause}")]
     Unreadable {
         /// The path.
         path: String,
         /// Why.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
-    /// It is no YAML, or not over `default`.
-    #[error("profile {name}: {message}")]
-    Broken {
+    /// It is no YAML.
+    #[error("profile {name}: {cause}")]
+    Yaml {
         /// The name.
         name: String,
         /// Why.
-        message: String,
+        cause: YamlError,
     },
+    /// It cannot be laid over `default`.
+    #[error("profile {name}: {cause}")]
+    Merge {
+        /// The name.
+        name: String,
+        /// Why.
+        cause: MergeError,
+    },
+}
+
+impl ProfileError {
+    /// Whether it may be had another time.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Unreadable { .. } => Retry::Backoff,
+            Self::Unknown { .. } | Self::Yaml { .. } | Self::Merge { .. } => Retry::OnChange,
+        }
+    }
 }
 
 impl Profiles {
@@ -135,7 +155,7 @@ fn load_file(path: &str) -> Result<Profile, ProfileError> {
     let read = |path: &Path| {
         let shown = path.display().to_string();
         let text =
-            std::fs::read_to_string(path).map_err(|source| ProfileError::Unreadable { path: shown.clone(), source })?;
+            std::fs::read_to_string(path).map_err(|cause| ProfileError::Unreadable { path: shown.clone(), cause })?;
         parse(&shown, &text)
     };
     let path = Path::new(path);
@@ -149,7 +169,7 @@ fn load_file(path: &str) -> Result<Profile, ProfileError> {
 
 fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
     let document = yaml::parse_document(text);
-    let document = document.map_err(|e| ProfileError::Broken { name: file.to_owned(), message: e.to_string() })?;
+    let document = document.map_err(|cause| ProfileError::Yaml { name: file.to_owned(), cause })?;
     let Some(mut document) = document else { return Ok(Profile::default()) };
     let spans = &document.spans;
     let problems = document.value.get_mut("spec").map(|spec| {
@@ -167,7 +187,7 @@ fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
 
 fn lay_over(mut base: Profile, profile: Profile, name: &str) -> Result<Profile, ProfileError> {
     base.document = overlay_iop(base.document, &profile.document)
-        .map_err(|e| ProfileError::Broken { name: name.into(), message: e.to_string() })?;
+        .map_err(|cause| ProfileError::Merge { name: name.into(), cause })?;
     base.duplicates.extend(profile.duplicates);
     base.problems.extend(profile.problems);
     Ok(base)

@@ -5,19 +5,19 @@
 
 use super::autoscaling;
 use crate::api::component::Component;
-use crate::api::kubernetes::KubernetesResourcesSpec;
-use crate::api::proto;
-use crate::api::shape::{Shape, Shaped};
+use crate::api::schema::check::whole;
+use crate::api::schema::{self, Type};
 use serde_json::Value;
 
 /// The settings of a component or gateway, null for none.
 pub(super) fn of(spec: &Value, component: Component, settings: &Value) -> Value {
     let Some(k8s) = settings.get("k8s").and_then(Value::as_object) else { return Value::Null };
-    let shape = |field: &str| KubernetesResourcesSpec::SHAPE.field(field).unwrap_or(&Shape::Any);
+    let api = schema::settings();
     let kept = k8s.iter().filter_map(|(field, value)| {
         // An autoscaler has its own idea of replicas.
         let is_overruled = field == "replicaCount" && is_autoscaled(spec, component);
-        let value = if is_overruled { None } else { without_zeros(shape(field), value) }?;
+        let value =
+            if is_overruled { None } else { without_zeros(api.field(field).map_or(&Type::Any, |f| &f.kind), value) }?;
         // Metrics that do not fit were a problem of the spec.
         let is_old = field == "hpaSpec" && !autoscaling::keeps_old_version(spec);
         Some((field.clone(), if is_old { autoscaling::translate(&value).0 } else { value }))
@@ -33,23 +33,24 @@ fn is_autoscaled(spec: &Value, component: Component) -> bool {
 
 /// Scalars without presence vanish when they are zero, and so do empty lists and maps; quoted whole numbers become numbers.
 /// `None` when nothing is left at the top.
-fn without_zeros(shape: &Shape, value: &Value) -> Option<Value> {
-    match (shape, value) {
-        (_, Value::Null) | (Shape::Bool, Value::Bool(false)) => None,
-        (Shape::String, Value::String(text)) if text.is_empty() => None,
-        (Shape::Integer(..), value) => proto::whole(value).filter(|n| *n != 0).map(Value::from),
-        (Shape::Message(_), Value::Object(map)) => {
+fn without_zeros(kind: &Type, value: &Value) -> Option<Value> {
+    match (kind, value) {
+        (_, Value::Null) | (Type::Bool, Value::Bool(false)) => None,
+        (Type::String, Value::String(text)) if text.is_empty() => None,
+        (Type::Integer(..), value) => whole(value).filter(|n| *n != 0).map(Value::from),
+        (Type::Message(message), Value::Object(map)) => {
             let kept = |(key, value): (&String, &Value)| {
-                Some((key.clone(), without_zeros(shape.field(key).unwrap_or(&Shape::Any), value)?))
+                let kind = message.field(key).map_or(&Type::Any, |f| &f.kind);
+                Some((key.clone(), without_zeros(kind, value)?))
             };
             Some(map.iter().filter_map(kept).collect())
         }
-        (Shape::Map(_), Value::Object(map)) => {
+        (Type::Map(_), Value::Object(map)) => {
             let filled: serde_json::Map<_, _> =
                 map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect();
             (!filled.is_empty()).then_some(Value::Object(filled))
         }
-        (Shape::List(inner), Value::Array(items)) => {
+        (Type::List(inner), Value::Array(items)) => {
             let kept = |v: &Value| without_zeros(inner, v).unwrap_or_else(|| v.clone());
             (!items.is_empty()).then(|| items.iter().map(kept).collect())
         }

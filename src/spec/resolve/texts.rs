@@ -4,9 +4,9 @@
 //! written is text now (`1643215493` instead of `1.643215493e+09`), and what cannot be known any more is a problem: `1.10` was
 //! read as 1.1. What is printed as it was written stays as it is.
 
-use super::validate::{Kind, Problem};
 use super::values::text_of;
-use crate::tree::path::{Element, Path, join};
+use crate::spec::path::{Element, Path, join};
+use crate::spec::problem::{Kind, Problem, QUOTE};
 use serde_json::{Map, Value};
 
 /// How strictly a text is meant.
@@ -135,9 +135,6 @@ fn misread(value: &Value, path: &str, written: Option<&str>) -> String {
     let kind = if value.is_boolean() { "" } else { "the number " };
     format!("must be a string, not {kind}{shown}{}", advice(value, path, written))
 }
-
-/// What begins an [`advice`].
-pub(super) const QUOTE: &str = "; quote it: ";
 
 /// What to write instead of a number or a boolean, as the end of a sentence; nothing for other values.
 #[must_use]

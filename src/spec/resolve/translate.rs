@@ -1,10 +1,10 @@
 //! Old values that mean `k8s` settings of istiod are copied to where they are read now (release 1.17 does this for
 //! istiod only).
 
-use super::validate::{Kind, Problem};
 use super::values::text_of;
-use crate::api::proto::describe;
-use crate::tree::merge::merge_patch;
+use crate::api::text::describe;
+use crate::spec::merge::merge_patch;
+use crate::spec::problem::{Kind, Problem};
 use serde_json::{Value, json};
 
 /// Fields below `values.pilot`, and the path below `components.pilot.k8s` each goes to.
@@ -44,6 +44,15 @@ pub fn reverse_translate(spec: &Value) -> Result<Value, Problem> {
         merge_patch(&mut spec, &json!({"components": {"pilot": {"k8s": k8s}}}));
     }
     Ok(spec)
+}
+
+/// Whether a spec has old values that mean settings of istiod.
+#[must_use]
+pub fn has_old_values(spec: &Value) -> bool {
+    let Some(pilot) = spec.pointer("/values/pilot").filter(|p| p.is_object()) else { return false };
+    let is_set = |field: &str| pilot.get(field).is_some_and(|v| !is_zero(v));
+    MOVED.iter().any(|(field, _)| is_set(field))
+        || pilot.get("env").and_then(Value::as_object).is_some_and(|e| !e.is_empty())
 }
 
 /// The zero values of Go, which count as unset.

@@ -1,8 +1,8 @@
 //! The Helm values that a merged spec comes to: its API fields < `values` < `unvalidatedValues` < gateway fields.
 
-use super::components::{is_enabled, namespace_of, settings_of};
+use super::placement::{is_enabled, namespace_of, settings_of};
 use crate::api::component::Component;
-use crate::tree::merge::merge_patch;
+use crate::spec::merge::merge_patch;
 use helm_template::gotmpl::{self, format};
 use helm_template::number::to_floats;
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! Overlay paths: no path makes a patch panic, whatever it is applied to.
 #![no_main]
 
-use istio_operator::tree::patch::{Mode, apply};
-use istio_operator::tree::path::Path;
+use istio_operator::spec::patch::{Mode, apply};
+use istio_operator::spec::path::Path;
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use helm_template::helm::strvals::{self, Kind};
-use istio_operator::tree::set::parse_line;
+use istio_operator::spec::set::parse_line;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

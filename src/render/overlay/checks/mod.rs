@@ -9,10 +9,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use crate::api::proto::describe;
-use crate::object::quantity::is_quantity;
+use crate::api::quantity::is_quantity;
+use crate::api::text::describe;
 use crate::object::{Object, ObjectKey};
-use crate::tree::path::join;
+use crate::spec::path::join;
 use serde_json::Value;
 use table::{ANY, KINDS, Row};
 

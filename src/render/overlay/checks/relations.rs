@@ -1,7 +1,7 @@
 //! What an API server wants of several places of an object together.
 
 use super::{Found, Path, each};
-use crate::tree::path::scalar_text;
+use crate::spec::path::scalar_text;
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -1,9 +1,10 @@
 //! Gateways: each has a name, and none takes the place of another.
 
-use super::{Checker, Kind};
+use super::checker::Checker;
+use crate::spec::path::join;
+use crate::spec::problem::Kind;
 use crate::spec::request::gateways::{LISTS, twins};
-use crate::spec::resolve::components::namespace_of;
-use crate::tree::path::join;
+use crate::spec::resolve::placement::namespace_of;
 use serde_json::Value;
 
 /// The gateways of a list with the path of each.

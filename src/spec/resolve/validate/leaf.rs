@@ -1,6 +1,8 @@
 //! Values that are lists within one string: address ranges and ports that the proxy takes or leaves.
 
-use super::{Checker, Kind};
+use super::checker::Checker;
+use crate::spec::path::text;
+use crate::spec::problem::Kind;
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -20,7 +22,7 @@ const PORTS: &str = "\"*\" or ports from 0 to 65535, separated by commas";
 /// Checks all of them.
 pub(super) fn check(spec: &Value, checker: &mut Checker<'_>) {
     for (field, rule, wanted) in FIELDS {
-        let Some(value) = super::text(spec, &format!("/values/global/proxy/{field}")) else { continue };
+        let Some(value) = text(spec, &format!("/values/global/proxy/{field}")) else { continue };
         let wrong: Vec<String> =
             value.split(',').map(str::trim).filter(|i| !rule(i)).map(|i| format!("{i:?}")).collect();
         if !value.is_empty() && value != "*" && !wrong.is_empty() {

@@ -2,9 +2,10 @@
 //!
 //! A rule looks at one field. Fields of another type than they should have are left out; that is a problem of form.
 
-use super::{Checker, Kind};
-use crate::api::proto::camel_case;
-use crate::tree::path::join;
+use super::checker::Checker;
+use crate::api::schema::camel_case;
+use crate::spec::path::join;
+use crate::spec::problem::Kind;
 use helm_template::sprig::go_duration;
 use serde_json::Value;
 use std::collections::BTreeSet;

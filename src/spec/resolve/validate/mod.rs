@@ -13,167 +13,22 @@
 //! The tables of `values` and `meshConfig` are those of release 1.17. Where another release's package is installed they say
 //! nothing, and its own charts are the judge.
 
+mod checker;
 mod gateways;
 mod leaf;
 mod mesh;
 mod usage;
 
-use super::{autoscaling, text, texts};
-use crate::api::istio_operator::IstioOperatorSpec;
-use crate::api::proto::{self, describe};
-use crate::api::shape::{Shape, Shaped};
+use super::autoscaling;
+use crate::api::schema::check::{Reading, check};
+use crate::api::schema::{self, Table};
+use crate::spec::path::text;
 use crate::spec::request::Origin;
 use crate::spec::request::gateways::LISTS;
-use crate::tree::path::{self, Path, join};
-use crate::tree::suggest;
+use checker::Checker;
 use serde_json::Value;
-use std::fmt;
 
-/// How much a problem matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Nobody knows what is meant.
-    Form,
-    /// It cannot work, as far as we know; `--force` lets it pass.
-    Content,
-    /// It should not be used so. Upstream's command line refuses it, even with `--force`; its controller never looked.
-    Use,
-    /// Worth a warning.
-    Doubt,
-}
-
-/// Something wrong with a spec.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where, as `spec.components.pilot`.
-    pub path: String,
-    /// What, and what to do.
-    pub message: String,
-    /// `FILE:LINE:COLUMN` where it came from a file, `--set FLAG` where it came from a flag.
-    pub location: Option<String>,
-    /// How much it matters.
-    pub kind: Kind,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(location) = &self.location {
-            write!(f, "{location}: ")?;
-        }
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
-
-impl Problem {
-    /// What two problems share of which one repeats the other, to find it among thousands: what is wrong, and the last field
-    /// of the path without its numbers, for the items of a merged list have other indexes, and old values are carried to
-    /// another place.
-    #[must_use]
-    pub fn gist(&self) -> (String, String) {
-        let (_, last) = self.path.rsplit_once('.').unwrap_or_default();
-        // What to write depends on whether the place is known.
-        let what = self.message.split(texts::QUOTE).next().unwrap_or_default();
-        (what.to_owned(), last.chars().filter(|c| !c.is_ascii_digit()).collect())
-    }
-}
-
-/// Collects problems.
-struct Checker<'a> {
-    origin: &'a Origin,
-    problems: Vec<Problem>,
-}
-
-impl Checker<'_> {
-    fn add(&mut self, path: &str, message: String, kind: Kind) {
-        self.add_at(path, message, self.origin.locate(path), kind);
-    }
-
-    fn add_at(&mut self, path: &str, message: String, location: Option<String>, kind: Kind) {
-        self.problems.push(texts::in_its_place(Problem { path: path.to_owned(), message, location, kind }));
-    }
-
-    /// What `values` or `meshConfig` holds, beside the table of its message.
-    fn check_table(&mut self, schema: &proto::Schema, message: &'static str, value: Option<&Value>, path: &str) {
-        // Anything but a map is a problem of the spec's own form.
-        let Some(value) = value.filter(|v| v.is_object()) else { return };
-        for finding in schema.check(message, value, path) {
-            let below = finding.path.strip_prefix(path).map(|rest| rest.trim_start_matches('.'));
-            let found = below.and_then(|rest| path::get(value, &Path::parse(rest).ok()?)).unwrap_or(&Value::Null);
-            let is_text = finding.message.starts_with("must be a string");
-            let advice = if is_text { self.advice(&finding.path, found) } else { String::new() };
-            self.add(&finding.path, finding.message + &advice, Kind::Content);
-        }
-    }
-
-    /// Walks a value beside its form. Null is unset everywhere, as in protobuf's JSON form.
-    fn walk(&mut self, shape: &Shape, value: &Value, path: &str) {
-        // Keys such as `$patch` direct the merge and are gone after it.
-        let is_field = |(name, _): &(&String, &Value)| !name.starts_with('$');
-        match (shape, value) {
-            (_, Value::Null)
-            | (Shape::Any, _)
-            | (Shape::String | Shape::IntOrString, Value::String(_))
-            | (Shape::IntOrString, Value::Number(_))
-            | (Shape::Bool, Value::Bool(_))
-            | (Shape::FreeMap, Value::Object(_)) => {}
-            (Shape::Message(fields), Value::Object(map)) => {
-                for (name, inner) in map.iter().filter(is_field) {
-                    let at = join(path, name);
-                    match shape.field(name) {
-                        Some(shape) => self.walk(shape, inner, &at),
-                        None => self.unknown(name, &at, fields.iter().map(|f| f.name)),
-                    }
-                }
-            }
-            (Shape::Map(shape), Value::Object(map)) => {
-                for (name, inner) in map.iter().filter(is_field) {
-                    self.walk(shape, inner, &join(path, name));
-                }
-            }
-            (Shape::List(shape), Value::Array(items)) => {
-                for (i, item) in items.iter().enumerate() {
-                    self.walk(shape, item, &format!("{path}[{i}]"));
-                }
-            }
-            (Shape::Integer(least, most), value) => self.check_integer(*least, *most, value, path),
-            (shape, found) => {
-                let advice = if matches!(shape, Shape::String) { self.advice(path, found) } else { String::new() };
-                self.add(path, format!("must be {}, not {}{advice}", wanted(shape), describe(found)), Kind::Form);
-            }
-        }
-    }
-
-    /// How to write a text that was read as something else.
-    fn advice(&self, path: &str, found: &Value) -> String {
-        texts::advice(found, path, self.origin.written(path).as_deref())
-    }
-
-    fn check_integer(&mut self, least: i64, most: i64, value: &Value, path: &str) {
-        let wanted = match proto::whole(value) {
-            Some(number) if (least..=most).contains(&number) => return,
-            Some(_) => format!("a whole number from {least} to {most}"),
-            None => "a whole number".to_owned(),
-        };
-        self.add(path, format!("must be {wanted}, not {}", describe(value)), Kind::Form);
-    }
-
-    fn unknown<'n>(&mut self, name: &str, path: &str, known: impl Iterator<Item = &'n str>) {
-        self.add(path, format!("unknown field {name:?}{}", suggest::hint(name, known)), Kind::Form);
-    }
-}
-
-/// What a form wants, as the object of "must be".
-fn wanted(shape: &Shape) -> &'static str {
-    match shape {
-        Shape::Bool => "true or false",
-        Shape::String => "a string",
-        Shape::Integer(..) => "a whole number",
-        Shape::IntOrString => "a number or a string",
-        Shape::List(_) => "a list",
-        Shape::FreeMap | Shape::Map(_) | Shape::Message(_) => "a map",
-        Shape::Any => "another value",
-    }
-}
+pub use crate::spec::problem::{Kind, Problem};
 
 /// Everything that is wrong with the configuration of one proxy, its form and its meaning; paths begin below it.
 #[must_use]
@@ -181,7 +36,7 @@ pub fn check_proxy(config: &Value) -> Vec<Problem> {
     const PLACE: &str = ".defaultConfig";
     let origin = Origin::default();
     let mut checker = Checker { origin: &origin, problems: vec![] };
-    checker.check_table(proto::mesh(), "ProxyConfig", Some(config), PLACE);
+    checker.add_found(check(Table::Mesh.message("ProxyConfig"), config, PLACE, Reading::Protobuf));
     mesh::check(&serde_json::json!({"defaultConfig": config}), "", &mut checker);
     let below = |path: &str| path.strip_prefix(PLACE).unwrap_or(path).trim_start_matches('.').to_owned();
     checker.problems.into_iter().map(|p| Problem { path: below(&p.path), ..p }).collect()
@@ -192,18 +47,14 @@ pub fn check_proxy(config: &Value) -> Vec<Problem> {
 #[must_use]
 pub fn check_spec(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
-    checker.walk(IstioOperatorSpec::SHAPE, spec, "spec");
+    let mut found = check(schema::spec(), spec, "spec", Reading::Protobuf);
+    found.sort_by_key(|finding| finding.table);
+    let content = found.split_off(found.partition_point(|finding| finding.table <= Some(Table::Spec)));
+    checker.add_found(found);
     gateways::check_names(spec, &mut checker);
     gateways::check_twins(spec, &mut checker);
     if is_described {
-        checker.check_table(proto::values(), "Values", spec.get("values"), "spec.values");
-        for (pointer, path) in MESH_CONFIGS {
-            checker.check_table(proto::mesh(), "MeshConfig", spec.pointer(pointer), path);
-        }
-        if let Some(other) = spec.pointer("/values/meshConfig").filter(|m| !m.is_null() && !m.is_object()) {
-            let message = format!("must be a map, not {}", describe(other));
-            checker.add("spec.values.meshConfig", message, Kind::Content);
-        }
+        checker.add_found(content);
     }
     checker.problems
 }

@@ -1,7 +1,8 @@
 //! How settings are used: what upstream's command line refuses though its controller took it, and what is worth a warning.
 
-use super::{Checker, Kind};
-use crate::api::proto;
+use super::checker::Checker;
+use crate::api::schema::check::whole;
+use crate::spec::problem::Kind;
 use serde_json::{Map, Value};
 
 /// The lists of gateways, and the values that their gateways share.
@@ -163,7 +164,7 @@ fn check_port(port: &Value, path: &str, root: &str, checker: &mut Checker<'_>) {
         None | Some(Value::Null) => Some(0),
         // A target that has a name is the container's matter.
         Some(Value::String(_)) if field == "targetPort" => None,
-        Some(value) => proto::whole(value),
+        Some(value) => whole(value),
     };
     let (Some(target), Some(own)) = (number("targetPort"), number("port")) else { return };
     if (target == 0 && own > 1024) || target >= 1024 {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Mode, apply};
-use crate::tree::path::Path;
+use crate::spec::path::Path;
 
 fn object() -> Value {
     json!({"a": {

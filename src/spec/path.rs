@@ -21,8 +21,10 @@ use std::fmt;
 use regex::Regex;
 use serde_json::Value;
 
-use super::suggest;
-use helm_template::number::number_text_v;
+use crate::api::suggest;
+use crate::api::text::escape;
+
+pub use crate::api::text::{join, scalar_text};
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub enum Element {
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Key(key) => f.write_str(&key.replace('.', "\\.").replace('[', "\\[")),
+            Self::Key(key) => f.write_str(&escape(key)),
             Self::Index(index) => write!(f, "[{index}]"),
             Self::KeyValue { key, value } => write!(f, "[{key}:{value}]"),
             Self::Match(pattern) => write!(f, "[:{pattern}]"),
@@ -144,12 +146,6 @@ impl Path {
         Ok(Self { elements })
     }
 
-    /// A path of map keys.
-    #[must_use]
-    pub fn of_keys<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
-        Self { elements: keys.into_iter().map(|key| Element::Key(key.to_owned())).collect() }
-    }
-
     /// The elements in order.
     #[must_use]
     pub fn elements(&self) -> &[Element] {
@@ -194,22 +190,16 @@ impl fmt::Display for Path {
     }
 }
 
-/// A path in text form, and a key below it: `a.b` and `c.d` are `a.b.c\.d`.
-#[must_use]
-pub fn join(path: &str, key: &str) -> String {
-    format!("{path}.{}", Element::Key(key.to_owned()))
-}
-
 /// The value at a path, if there is one. A number as key selects a list item too (`a.0.b`).
 #[must_use]
 pub fn get<'a>(root: &'a Value, path: &Path) -> Option<&'a Value> {
     look_up(root, path).ok()
 }
 
-/// The value at a path given as text; `None` also for a path that cannot be parsed.
+/// The string at a JSON pointer.
 #[must_use]
-pub fn get_str<'a>(root: &'a Value, path: &str) -> Option<&'a Value> {
-    get(root, &Path::parse(path).ok()?)
+pub fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer).and_then(Value::as_str)
 }
 
 /// The value at a path, or why there is none.
@@ -293,18 +283,6 @@ fn described(items: &[Value], key: Option<&str>) -> Vec<String> {
         other => scalar_text(other).unwrap_or_else(|| format!("[{index}]")),
     };
     items.iter().enumerate().take(MOST_CANDIDATES).map(text).collect()
-}
-
-/// A scalar as Go's `fmt.Sprint` prints it; `None` for lists and maps.
-#[must_use]
-pub fn scalar_text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => Some("<nil>".to_owned()),
-        Value::Bool(bool) => Some(bool.to_string()),
-        Value::Number(number) => Some(number_text_v(number)),
-        Value::String(text) => Some(text.clone()),
-        Value::Array(_) | Value::Object(_) => None,
-    }
 }
 
 /// The type of a value as messages name it.
@@ -492,9 +470,9 @@ mod tests {
             ("a.p[port:443].port", json!(443)),
             (r"a.e\.f", json!(5)),
         ] {
-            assert_eq!(get_str(&root, path), Some(&value), "{path}");
+            assert_eq!(get(&root, &Path::parse(path).expect("path")), Some(&value), "{path}");
         }
-        assert_eq!(get_str(&root, "a.b[7]"), None);
+        assert_eq!(get(&root, &Path::parse("a.b[7]").expect("path")), None);
     }
 
     #[test]

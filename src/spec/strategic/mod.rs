@@ -11,6 +11,7 @@
 use serde_json::{Map, Value};
 
 use super::path::scalar_text;
+use crate::api::schema::Merge;
 use helm_template::json;
 
 mod named;
@@ -19,7 +20,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use schema::{BudgetSchema, IstioOperatorSchema, MergeSchema, Rule, WorkloadSchema};
+pub use schema::{BudgetSchema, IstioOperatorSchema, MergeSchema, WorkloadSchema};
 
 /// Why two layers cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +84,7 @@ pub fn strategic_merge(base: Value, patch: &Value, schema: &dyn MergeSchema) -> 
 pub fn merge_lists(
     base: &[Value],
     patch: &[Value],
-    rule: Rule<'_>,
+    rule: Merge,
     field: &[&str],
     schema: &dyn MergeSchema,
 ) -> Result<Vec<Value>, MergeError> {
@@ -142,11 +143,11 @@ impl Merger<'_> {
         }
         let rule = self.schema.rule(&segments);
         let merged = match (out.remove(key), value) {
-            (Some(Value::Object(base)), Value::Object(patch)) if rule != Rule::Replace => {
+            (Some(Value::Object(base)), Value::Object(patch)) if rule != Merge::Replace => {
                 Value::Object(self.map(base, patch)?)
             }
             (Some(Value::Array(base)), Value::Array(items))
-                if matches!(rule, Rule::MergeKey(_) | Rule::Named | Rule::Set) =>
+                if matches!(rule, Merge::Key(_) | Merge::Named | Merge::Set) =>
             {
                 let order = patch.get(&format!("{ELEMENT_ORDER}{key}")).and_then(Value::as_array);
                 Value::Array(self.list(&base, items, rule, order.map(Vec::as_slice))?)
@@ -162,14 +163,14 @@ impl Merger<'_> {
         &mut self,
         base: &[Value],
         patch: &[Value],
-        rule: Rule<'_>,
+        rule: Merge,
         order: Option<&[Value]>,
     ) -> Result<Vec<Value>, MergeError> {
         let key = match rule {
-            Rule::MergeKey(key) => Some(key),
-            Rule::Named => return self.named_list(base, patch, order),
-            Rule::Set => None,
-            Rule::Merge | Rule::Replace => return Ok(patch.iter().map(cleaned).collect()),
+            Merge::Key(key) => Some(key),
+            Merge::Named => return self.named_list(base, patch, order),
+            Merge::Set => None,
+            Merge::Merge | Merge::Replace => return Ok(patch.iter().map(cleaned).collect()),
         };
         let mut merged = base.to_vec();
         let mut items: Vec<Value> = Vec::new();
@@ -215,7 +216,7 @@ impl Merger<'_> {
             namespaces: found.namespaces.join(", "),
         })?;
         let order = order.map(|order| named::ordered(order, &base, &patch));
-        self.list(&base, &patch, Rule::MergeKey(named::ITEM), order.as_deref()).map(named::unmark)
+        self.list(&base, &patch, Merge::Key(named::ITEM), order.as_deref()).map(named::unmark)
     }
 
     /// What tells an item of a patch apart; an error if it lacks its merge key.

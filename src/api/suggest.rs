@@ -7,16 +7,20 @@ const MOST: usize = 3;
 /// up to a third of the letters may differ. A known name that starts with the given one counts as near too.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let wanted: Vec<char> = name.to_lowercase().chars().collect();
-    let limit = (wanted.len() / 3).max(1);
+    let wanted = name.to_lowercase();
+    let length = wanted.chars().count();
+    let limit = (length / 3).max(1);
     let mut found: Vec<(usize, &str)> = known
         .into_iter()
         .filter_map(|candidate| {
-            let lower: Vec<char> = candidate.to_lowercase().chars().collect();
-            let prefix = wanted.len() >= 3 && lower.starts_with(&wanted);
-            let far = lower.len().abs_diff(wanted.len()) > limit;
-            let distance = if prefix || !far { distance(&wanted, &lower) } else { usize::MAX };
-            (prefix || distance <= limit).then_some((if prefix { distance.min(limit) } else { distance }, candidate))
+            let lower = candidate.to_lowercase();
+            if length >= 3 && lower.starts_with(&wanted) {
+                return Some((limit.min(lower.chars().count() - length), candidate));
+            }
+            if lower.chars().count().abs_diff(length) > limit {
+                return None;
+            }
+            Some((strsim::osa_distance(&wanted, &lower), candidate)).filter(|(distance, _)| *distance <= limit)
         })
         .collect();
     found.sort_unstable();
@@ -29,30 +33,6 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<
 pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let quoted: Vec<String> = nearest(name, known).iter().map(|name| format!("{name:?}")).collect();
     if quoted.is_empty() { String::new() } else { format!(" (did you mean {}?)", quoted.join(" or ")) }
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before: Vec<usize> = Vec::new();
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    let mut last_a = None;
-    for (i, x) in a.iter().enumerate() {
-        let mut row = Vec::with_capacity(b.len() + 1);
-        row.push(i + 1);
-        let mut last_b = None;
-        for (j, y) in b.iter().enumerate() {
-            let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX / 2);
-            let mut best = (at(&above, j) + usize::from(x != y)).min(at(&above, j + 1) + 1).min(at(&row, j) + 1);
-            if j > 0 && last_a == Some(y) && last_b == Some(x) {
-                best = best.min(at(&before, j - 1) + 1);
-            }
-            row.push(best);
-            last_b = Some(y);
-        }
-        before = std::mem::replace(&mut above, row);
-        last_a = Some(x);
-    }
-    above.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
-use super::{IstioOperatorSchema, MergeSchema, Rule, WorkloadSchema, strategic_merge};
+use super::{IstioOperatorSchema, MergeSchema, WorkloadSchema, strategic_merge};
+use crate::api::schema::Merge;
 
 fn workload(base: Value, patch: &Value) -> Value {
     strategic_merge(base, patch, &WorkloadSchema).expect("merged")
@@ -87,23 +88,23 @@ fn new_subtrees_lose_nulls_and_directives() {
 #[test]
 fn the_tables_know_their_fields() {
     for (path, rule) in [
-        ("spec.ports", Rule::MergeKey("port")),
-        ("spec.template.spec.containers.ports", Rule::MergeKey("containerPort")),
-        ("spec.template.spec.initContainers.env", Rule::MergeKey("name")),
-        ("spec.template.spec.containers.volumeMounts", Rule::MergeKey("mountPath")),
-        ("spec.template.spec.topologySpreadConstraints", Rule::MergeKey("topologyKey")),
-        ("imagePullSecrets", Rule::Merge),
-        ("spec.metrics", Rule::Merge),
-        ("webhooks", Rule::MergeKey("name")),
+        ("spec.ports", Merge::Key("port")),
+        ("spec.template.spec.containers.ports", Merge::Key("containerPort")),
+        ("spec.template.spec.initContainers.env", Merge::Key("name")),
+        ("spec.template.spec.containers.volumeMounts", Merge::Key("mountPath")),
+        ("spec.template.spec.topologySpreadConstraints", Merge::Key("topologyKey")),
+        ("imagePullSecrets", Merge::Merge),
+        ("spec.metrics", Merge::Merge),
+        ("webhooks", Merge::Key("name")),
     ] {
         assert_eq!(WorkloadSchema.rule(&path.split('.').collect::<Vec<_>>()), rule, "{path}");
     }
     for (path, rule) in [
-        ("spec.values.meshConfig.certificates", Rule::MergeKey("secretName")),
-        ("spec.meshConfig.trustDomainAliases", Rule::Set),
-        ("spec.values.gateways.istio-egressgateway.ports", Rule::MergeKey("name")),
-        ("spec.values.gateways.istio-egressgateway.meshExpansionPorts", Rule::Merge),
-        ("spec.components.pilot.k8s.env", Rule::Merge),
+        ("spec.values.meshConfig.certificates", Merge::Key("secretName")),
+        ("spec.meshConfig.trustDomainAliases", Merge::Set),
+        ("spec.values.gateways.istio-egressgateway.ports", Merge::Key("name")),
+        ("spec.values.gateways.istio-egressgateway.meshExpansionPorts", Merge::Merge),
+        ("spec.components.pilot.k8s.env", Merge::Merge),
     ] {
         assert_eq!(IstioOperatorSchema.rule(&path.split('.').collect::<Vec<_>>()), rule, "{path}");
     }

@@ -1,0 +1,258 @@
+//! A value beside its message: everything that does not fit, each with its path.
+
+use super::{Message, Table, Type};
+use crate::api::quantity;
+use crate::api::suggest;
+use crate::api::text::{describe, push_key, scalar_text};
+use helm_template::sprig::go_duration;
+use serde_json::{Map, Number, Value};
+use std::fmt::Write as _;
+
+/// Keys that direct a merge, such as `$patch`, are no fields.
+const DIRECTIVE: char = '$';
+
+/// How a value is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// As protobuf reads JSON, but that unknown fields are refused. Numbers may be quoted, texts must be texts.
+    Protobuf,
+    /// As Go reads Kubernetes' objects: unknown fields are kept, and the text of a number or a boolean is taken.
+    Kubernetes,
+}
+
+/// Something that does not fit its message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding<'v> {
+    /// Where, below the path that was given.
+    pub path: String,
+    /// What, and what is wanted.
+    pub message: String,
+    /// The table of the message it stands in.
+    pub table: Option<Table>,
+    /// What stands where a text is wanted.
+    pub no_text: Option<&'v Value>,
+}
+
+/// Everything in `value` that does not fit the message; paths begin with `path`.
+#[must_use]
+pub fn check<'v>(message: &'static Message, value: &'v Value, path: &str, reading: Reading) -> Vec<Finding<'v>> {
+    let mut walk = Walk { reading, path: path.to_owned(), table: message.table, findings: vec![] };
+    walk.value(&Type::Message(message), value);
+    walk.findings
+}
+
+struct Walk<'v> {
+    reading: Reading,
+    path: String,
+    table: Option<Table>,
+    findings: Vec<Finding<'v>>,
+}
+
+impl<'v> Walk<'v> {
+    fn value(&mut self, kind: &Type, value: &'v Value) {
+        match (kind, value) {
+            (_, Value::Null) | (Type::Any, _) => {}
+            (Type::Message(message), Value::Object(map)) => self.message(message, map),
+            (Type::Map(inner), Value::Object(map)) => {
+                for (key, value) in fields(map, self.reading) {
+                    self.below(key, |walk| walk.value(inner, value));
+                }
+            }
+            (Type::List(inner), Value::Array(items)) => {
+                let length = self.path.len();
+                for (i, item) in items.iter().enumerate() {
+                    let _ = write!(self.path, "[{i}]");
+                    self.value(inner, item);
+                    self.path.truncate(length);
+                }
+            }
+            (Type::Enum(names), value) => self.enumeration(names, value),
+            (kind, value) if self.fits(kind, value) => {}
+            (kind, value) => {
+                let message = format!("must be {}, not {}", wanted(kind, value), describe(value));
+                let no_text = matches!(kind, Type::String).then_some(value);
+                self.findings.push(Finding { path: self.path.clone(), message, table: self.table, no_text });
+            }
+        }
+    }
+
+    fn message(&mut self, message: &'static Message, map: &'v Map<String, Value>) {
+        let outer = std::mem::replace(&mut self.table, message.table);
+        let mut chosen: Vec<(&str, &str)> = vec![];
+        for (key, value) in fields(map, self.reading) {
+            let Some(field) = message.field(key) else {
+                if self.reading == Reading::Protobuf {
+                    let known = message.fields.iter().map(|f| f.name);
+                    let text = format!("unknown field {key:?}{}", suggest::hint(key, known));
+                    self.below(key, |walk| walk.add(text));
+                }
+                continue;
+            };
+            self.below(key, |walk| {
+                if let Some(group) = field.oneof.filter(|_| walk.reading == Reading::Protobuf && !value.is_null()) {
+                    match chosen.iter().find(|(other, _)| *other == group) {
+                        Some((_, first)) => walk.add(format!("cannot be set together with {first}; choose one")),
+                        None => chosen.push((group, key)),
+                    }
+                }
+                walk.value(if field.unchecked { &Type::Struct } else { &field.kind }, value);
+            });
+        }
+        self.table = outer;
+    }
+
+    fn enumeration(&mut self, names: &[&str], value: &Value) {
+        let message = match value {
+            Value::String(text) if names.contains(&text.as_str()) => return,
+            Value::Number(number) if self.is_numbered(number, names) => return,
+            Value::String(text) => {
+                let hint = suggest::hint(text, names.iter().copied());
+                format!("unknown value {text:?}{hint}: must be one of {}", names.join(", "))
+            }
+            other => format!("must be one of {}, not {}", names.join(", "), describe(other)),
+        };
+        self.add(message);
+    }
+
+    /// Whether a number stands for a value of an enumeration. Protobuf takes those of newer releases, too.
+    fn is_numbered(&self, number: &Number, names: &[&str]) -> bool {
+        match self.reading {
+            Reading::Protobuf => number.is_i64(),
+            Reading::Kubernetes => number.as_u64().is_some_and(|n| usize::try_from(n).is_ok_and(|n| n < names.len())),
+        }
+    }
+
+    /// Whether a value that is neither a message nor a collection has its type.
+    fn fits(&self, kind: &Type, value: &Value) -> bool {
+        let is_protobuf = self.reading == Reading::Protobuf;
+        match (kind, value) {
+            (Type::Bool, Value::Bool(_))
+            | (Type::String | Type::IntOrString | Type::NumberOrString | Type::Time, Value::String(_))
+            | (Type::Double | Type::NumberOrString, Value::Number(_))
+            | (Type::Struct, Value::Object(_)) => true,
+            (Type::String, Value::Number(_) | Value::Bool(_)) => !is_protobuf,
+            (Type::Integer(least, most), value) if is_protobuf => {
+                whole(value).is_some_and(|n| (*least..=*most).contains(&n))
+            }
+            // Protobuf writes those of 64 bits as text.
+            (Type::Integer(_, most), value) => *most > u32::MAX.into() || is_whole(value) || whole(value).is_some(),
+            (Type::IntOrString | Type::Int, value) => is_whole(value),
+            (Type::Double, Value::String(text)) => is_protobuf && text.parse::<f64>().is_ok(),
+            (Type::Duration, Value::String(text)) => go_duration(text).is_ok(),
+            (Type::Quantity, Value::Number(_) | Value::String(_)) => {
+                scalar_text(value).is_some_and(|text| quantity::canonical(&text).is_some())
+            }
+            _ => false,
+        }
+    }
+
+    fn below(&mut self, key: &str, work: impl FnOnce(&mut Self)) {
+        let length = self.path.len();
+        push_key(&mut self.path, key);
+        work(self);
+        self.path.truncate(length);
+    }
+
+    fn add(&mut self, message: String) {
+        self.findings.push(Finding { path: self.path.clone(), message, table: self.table, no_text: None });
+    }
+}
+
+/// The entries of a map that are fields.
+fn fields(map: &Map<String, Value>, reading: Reading) -> impl Iterator<Item = (&String, &Value)> {
+    map.iter().filter(move |(key, _)| reading == Reading::Kubernetes || !key.starts_with(DIRECTIVE))
+}
+
+/// What is wanted instead of a value, as the object of "must be".
+fn wanted(kind: &Type, value: &Value) -> String {
+    match kind {
+        Type::Integer(least, most) if whole(value).is_some() => format!("a whole number from {least} to {most}"),
+        other => other.wanted().to_owned(),
+    }
+}
+
+/// A whole number, also as text, as protobuf writes those of 64 bits.
+#[must_use]
+pub fn whole(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            // A float without fraction, as `1e3` is read.
+            let float = number.as_f64().filter(|f| f.fract() == 0.0 && f.abs() < 1e15)?;
+            format!("{float:.0}").parse().ok()
+        }),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Whether a value is a number without fraction.
+fn is_whole(value: &Value) -> bool {
+    value.is_u64() || (value.is_number() && whole(value).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::schema::{mesh, values};
+    use serde_json::json;
+
+    fn found(message: &'static Message, value: &Value) -> Vec<String> {
+        let findings = check(message, value, "v", Reading::Protobuf);
+        findings.into_iter().map(|f| format!("{}: {}", f.path, f.message)).collect()
+    }
+
+    #[test]
+    fn every_problem_is_found_at_its_path() {
+        let value = json!({
+            "pilot": {"autoscaleEnabled": "sometimes", "autoscaleMin": -1, "replicaCont": 2, "traceSampling": "much",
+                "keepaliveMaxServerConnectionAge": "30", "rollingMaxSurge": 1.5, "plugins": "a"},
+            "global": {"proxy": {"tracer": "zipkn", "autoInject": ["x"]}, "logging": "debug",
+                "defaultTolerations": [{"key": "a"}, "b"]},
+            "gateways": {"istio-ingressgateway": {"labels": {"a.b/c": 1}, "ports": [{"port": "x"}]}},
+            "kiali": {},
+        });
+        let expected = [
+            r"v.gateways.istio-ingressgateway.labels.a\.b/c: must be a string, not the number 1",
+            r#"v.gateways.istio-ingressgateway.ports[0].port: must be a whole number, not the string "x""#,
+            r#"v.global.defaultTolerations[1]: must be a map, not the string "b""#,
+            r#"v.global.logging: must be a map, not the string "debug""#,
+            r"v.global.proxy.autoInject: must be a string, not a list",
+            r#"v.global.proxy.tracer: unknown value "zipkn" (did you mean "zipkin"?): must be one of zipkin, lightstep, datadog, stackdriver, openCensusAgent, none"#,
+            r#"v.kiali: unknown field "kiali""#,
+            r#"v.pilot.autoscaleEnabled: must be true or false, not the string "sometimes""#,
+            r"v.pilot.autoscaleMin: must be a whole number from 0 to 4294967295, not the number -1",
+            r#"v.pilot.keepaliveMaxServerConnectionAge: must be a duration such as "10s" or "1m30s", not the string "30""#,
+            r#"v.pilot.plugins: must be a list, not the string "a""#,
+            r#"v.pilot.replicaCont: unknown field "replicaCont" (did you mean "replicaCount"?)"#,
+            r"v.pilot.rollingMaxSurge: must be a whole number or a string, not the number 1.5",
+            r#"v.pilot.traceSampling: must be a number, not the string "much""#,
+        ];
+        assert_eq!(found(values(), &value), expected);
+    }
+
+    #[test]
+    fn the_forms_that_protobuf_reads_are_accepted() {
+        let value = json!({
+            "pilot": {"autoscaleEnabled": null, "autoscaleMin": "2", "replicaCount": 1e3, "traceSampling": "0.5",
+                "keepaliveMaxServerConnectionAge": "1h30m", "rollingMaxSurge": "25%", "tag": "x",
+                "$patch": "replace", "env": {"A": true, "B": 1}},
+            "cni": {"tag": 1.17, "psp_cluster_role": "a", "resourceQuotas": {"pods": "5000"}},
+            "global": {"proxy": {"tracer": 2}, "tag": 12, "meshNetworks": {"n": {"x": [1]}}},
+            "meshConfig": {"accessLogEncoding": "JSON"},
+        });
+        assert_eq!(found(values(), &value), Vec::<String>::new());
+        let value = json!({"connect_timeout": "1.5s", "accessLogEncoding": 1, "enableAutoMtls": false,
+            "defaultConfig": {"concurrency": "2", "tracing": {"customTags": {"a": {"literal": {"value": "x"}}}}},
+            "localityLbSetting": {"distribute": [{"from": "a/*", "to": {"b/*": 100}}]},
+            "extensionProviders": [{"name": "x", "envoyFileAccessLog": {"logFormat": {"labels": {"a": {"b": 1}}}}}],
+            "discoverySelectors": [{"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}]});
+        assert_eq!(found(mesh(), &value), Vec::<String>::new());
+    }
+
+    #[test]
+    fn only_one_of_a_group_may_be_set() {
+        let value = json!({"defaultConfig": {"tracing": {"zipkin": {}, "datadog": {}, "lightstep": null}}});
+        let expected = ["v.defaultConfig.tracing.zipkin: cannot be set together with datadog; choose one"];
+        assert_eq!(found(mesh(), &value), expected);
+    }
+}

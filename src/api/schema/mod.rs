@@ -1,0 +1,337 @@
+//! The one description of the API: a spec, its Helm values and mesh configuration, and the pods that are injected.
+//!
+//! In: the tables beside this file. Out: a [`Message`] with its fields, which everything reads that has to know the API:
+//! the check of a value ([`check`]), the CRD ([`crd`](super::crd)), the merge of two layers, `--set`, the form in which
+//! settings and pods are written.
+//!
+//! A table is lines of text. `message NAME` begins a message; below it stands `FIELD TYPE`, where `FIELD|ALIAS` is a field
+//! with two spellings. `enum NAME VALUE...` is an enumeration. The name of a type is looked up in the message itself first,
+//! then outwards; `TABLE/NAME` is one of another table. Lines that begin with `#` right before a message or a field
+//! describe it.
+//!
+//! | type | JSON |
+//! |---|---|
+//! | `bool`, `string` | as named |
+//! | `int32`, `int64`, `uint32`, `double` | a number, quoted or not |
+//! | `int` | a whole number that is not quoted |
+//! | `duration` | a string in Go's form, such as `1h30m` |
+//! | `intOrString`, `numberOrString` | a whole number or any number, or a string |
+//! | `quantity`, `time` | a string; a quantity may be a number |
+//! | `struct`, `any` | a map with any content; anything |
+//! | `T[]`, `map<T>` | a list; a map with any keys |
+//!
+//! | before or after a type | says |
+//! |---|---|
+//! | `*TYPE` | unset is another thing than empty: a pointer in Go |
+//! | `always` | Go writes the field also when it is empty |
+//! | `wrapped` | a message around one scalar in protobuf, so that unset is another thing than empty |
+//! | `oneof GROUP` | only one field of the group may be set |
+//! | `unchecked` | a map whose content is not checked |
+//! | `merge KEY`, `named`, `set`, `replace` | how two layers are merged, see [`Merge`] |
+//! | `removed` | no field any more, but layers that have it are merged as it says |
+//!
+//! Null is unset everywhere. Nothing here decides what a value means, only what it looks like.
+
+pub mod check;
+mod read;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// What a spec holds, but for what other tables describe.
+    Spec,
+    /// Helm values of release 1.17.
+    Values,
+    /// The mesh configuration of release 1.17.
+    Mesh,
+    /// Kubernetes' workloads and their pods.
+    Kubernetes,
+}
+
+/// A message with its fields, in the order of the table.
+#[derive(Debug, Default)]
+pub struct Message {
+    /// Its name.
+    pub name: &'static str,
+    /// The table it stands in; none for the message that stands for one that is not there.
+    pub table: Option<Table>,
+    /// What it is, line by line; none where the table does not say.
+    pub description: Vec<&'static str>,
+    /// Its fields.
+    pub fields: Vec<Field>,
+    /// Fields that it had once; only merges know them.
+    pub removed: Vec<Field>,
+}
+
+/// A field of a message.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Another spelling of it.
+    pub alias: Option<&'static str>,
+    /// Its type.
+    pub kind: Type,
+    /// What it is for, line by line; none where the table does not say.
+    pub description: Vec<&'static str>,
+    /// The group of which only one field may be set.
+    pub oneof: Option<&'static str>,
+    /// How two layers of it are merged.
+    pub merge: Merge,
+    /// Whether unset is another thing than empty.
+    pub presence: Presence,
+    /// Whether Go writes it also when it is empty.
+    pub always: bool,
+    /// Whether its content is not checked.
+    pub unchecked: bool,
+}
+
+/// The type of a field.
+#[derive(Clone, Debug)]
+pub enum Type {
+    /// True or false.
+    Bool,
+    /// Text.
+    String,
+    /// A whole number between two others, quoted or not.
+    Integer(i64, i64),
+    /// A whole number that is not quoted.
+    Int,
+    /// Any number.
+    Double,
+    /// A duration in Go's form.
+    Duration,
+    /// A whole number or text.
+    IntOrString,
+    /// Any number or text.
+    NumberOrString,
+    /// An amount of a resource.
+    Quantity,
+    /// A time.
+    Time,
+    /// A map with any content.
+    Struct,
+    /// Anything.
+    Any,
+    /// A list.
+    List(Box<Type>),
+    /// A map with any keys.
+    Map(Box<Type>),
+    /// A message.
+    Message(&'static Message),
+    /// An enumeration.
+    Enum(&'static [&'static str]),
+}
+
+/// Whether a field that is unset is another thing than an empty one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is the same.
+    Implicit,
+    /// It is another thing.
+    Explicit,
+    /// It is another thing, as the field is a message around one scalar.
+    Wrapped,
+}
+
+/// How a field of one layer meets the same field of the layer below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Merge {
+    /// Maps merge entry by entry, lists are replaced.
+    #[default]
+    Merge,
+    /// Maps and lists are replaced as a whole.
+    Replace,
+    /// The list's maps are told apart by this entry and merged one by one.
+    Key(&'static str),
+    /// The list's maps are told apart by their name, and by their namespace where both have one.
+    Named,
+    /// The list's scalars are united.
+    Set,
+}
+
+type Messages = BTreeMap<&'static str, &'static Message>;
+
+const SPEC_TEXT: &str =
+    concat!(include_str!("spec.schema"), "\n", include_str!("settings.schema"), "\n", include_str!("volumes.schema"));
+
+static SPEC: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Spec, SPEC_TEXT));
+static VALUES: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Values, include_str!("values.schema")));
+static MESH: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Mesh, include_str!("mesh.schema")));
+static KUBERNETES: LazyLock<Messages> =
+    LazyLock::new(|| read::table(Table::Kubernetes, include_str!("kubernetes.schema")));
+
+/// A spec.
+#[must_use]
+pub fn spec() -> &'static Message {
+    Table::Spec.message("IstioOperatorSpec")
+}
+
+/// The `k8s` settings of a component.
+#[must_use]
+pub fn settings() -> &'static Message {
+    Table::Spec.message("KubernetesResourcesSpec")
+}
+
+/// The Helm values.
+#[must_use]
+pub fn values() -> &'static Message {
+    Table::Values.message("Values")
+}
+
+/// The mesh configuration.
+#[must_use]
+pub fn mesh() -> &'static Message {
+    Table::Mesh.message("MeshConfig")
+}
+
+impl Table {
+    fn messages(self) -> &'static Messages {
+        match self {
+            Self::Spec => &SPEC,
+            Self::Values => &VALUES,
+            Self::Mesh => &MESH,
+            Self::Kubernetes => &KUBERNETES,
+        }
+    }
+
+    /// A message by its name, if there is one.
+    #[must_use]
+    pub fn find(self, name: &str) -> Option<&'static Message> {
+        self.messages().get(name).copied()
+    }
+
+    /// A message by its name; one without fields if there is none.
+    #[must_use]
+    pub fn message(self, name: &str) -> &'static Message {
+        static NONE: LazyLock<Message> = LazyLock::new(Message::default);
+        self.find(name).unwrap_or(&NONE)
+    }
+}
+
+impl Message {
+    /// The field that a key stands for.
+    #[must_use]
+    pub fn field(&self, key: &str) -> Option<&Field> {
+        let exact = self.fields.iter().find(|field| field.name == key || field.alias == Some(key));
+        exact.or_else(|| {
+            // Protobuf also reads what the field is called there.
+            let snake = self.table == Some(Table::Mesh) && key.contains('_');
+            let name = snake.then(|| camel_case(key))?;
+            self.fields.iter().find(|field| field.name == name)
+        })
+    }
+
+    /// How two layers of the field of this name are merged, and its type; also of a field that is none any more.
+    #[must_use]
+    pub fn layer(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().chain(&self.removed).find(|field| field.name == name)
+    }
+}
+
+impl Type {
+    /// What is wanted, as the object of "must be".
+    #[must_use]
+    pub fn wanted(&self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::String => "a string",
+            Self::Integer(..) | Self::Int => "a whole number",
+            Self::Double => "a number",
+            Self::Duration => "a duration such as \"10s\" or \"1m30s\"",
+            Self::IntOrString => "a whole number or a string",
+            Self::NumberOrString => "a number or a string",
+            Self::Quantity => "a quantity such as 100m or 1Gi",
+            Self::Time => "a time",
+            Self::Struct | Self::Map(_) | Self::Message(_) => "a map",
+            Self::List(_) => "a list",
+            Self::Any | Self::Enum(_) => "another value",
+        }
+    }
+}
+
+/// `connect_timeout` to `connectTimeout`, as protobuf makes JSON names.
+#[must_use]
+pub fn camel_case(name: &str) -> String {
+    let mut parts = name.split('_');
+    let mut result = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let mut letters = part.chars();
+        result.extend(letters.next().map(|c| c.to_ascii_uppercase()));
+        result.push_str(letters.as_str());
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_tables_is_understood() {
+        for (table, text) in [
+            (Table::Spec, SPEC_TEXT),
+            (Table::Values, include_str!("values.schema")),
+            (Table::Mesh, include_str!("mesh.schema")),
+            (Table::Kubernetes, include_str!("kubernetes.schema")),
+        ] {
+            let messages = table.messages();
+            let lines = |is_meant: &dyn Fn(&str) -> bool| text.lines().filter(|l| is_meant(l)).count();
+            let is_field = |line: &str| line.starts_with(' ') && !line.trim_start().starts_with('#');
+            assert_eq!(messages.len(), lines(&|l| l.starts_with("message ")), "{table:?}");
+            let fields = messages.values().map(|m| m.fields.len() + m.removed.len()).sum::<usize>();
+            assert_eq!(fields, lines(&is_field), "{table:?}");
+            assert!(messages.len() > 20);
+        }
+    }
+
+    #[test]
+    fn every_message_and_field_of_a_spec_is_described() {
+        for message in Table::Spec.messages().values() {
+            assert!(!message.description.is_empty(), "{}", message.name);
+            for field in &message.fields {
+                assert!(!field.description.is_empty(), "{}.{}", message.name, field.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_type_is_found_in_its_message_first_then_outwards() {
+        let kind = |table: Table, message: &str, field: &str| match &table.message(message).field(field).unwrap().kind {
+            Type::Message(message) => message.name.to_owned(),
+            Type::Enum(values) => values.join(" "),
+            other => format!("{other:?}"),
+        };
+        let tracers = "zipkin lightstep datadog stackdriver openCensusAgent none";
+        assert_eq!(kind(Table::Values, "ProxyConfig", "tracer"), tracers);
+        assert_eq!(kind(Table::Values, "GlobalConfig", "tracer"), "GlobalConfig.Tracer");
+        assert_eq!(kind(Table::Mesh, "Tracing.CustomTag", "literal"), "Tracing.Literal");
+        assert_eq!(kind(Table::Values, "Values", "meshConfig"), "MeshConfig");
+        assert_eq!(kind(Table::Spec, "IstioOperatorSpec", "unvalidatedValues"), "Values");
+    }
+
+    #[test]
+    fn names_have_the_spellings_that_upstream_reads() {
+        let gateways = Table::Values.message("GatewaysConfig");
+        for key in ["istio-ingressgateway", "istio_ingressgateway"] {
+            assert_eq!(gateways.field(key).unwrap().name, "istio-ingressgateway");
+        }
+        assert!(Table::Values.message("PilotConfig").field("autoscale_enabled").is_none());
+        assert!(Table::Values.message("GlobalConfig").field("proxyInit").is_none());
+        for key in ["connectTimeout", "connect_timeout"] {
+            assert_eq!(mesh().field(key).unwrap().name, "connectTimeout");
+        }
+        assert!(mesh().field("mesh_mTLS").is_some());
+        assert!(mesh().field("connecttimeout").is_none());
+    }
+
+    #[test]
+    fn a_field_that_is_none_any_more_is_known_to_a_merge_only() {
+        let gateway = Table::Values.message("IngressGatewayConfig");
+        assert!(gateway.field("meshExpansionPorts").is_none());
+        assert_eq!(gateway.layer("meshExpansionPorts").unwrap().merge, Merge::Key("name"));
+    }
+}

@@ -1,0 +1,61 @@
+//! Something wrong with a spec, and where.
+
+use std::fmt;
+
+/// What begins the advice to write a text in quotes, at the end of a message.
+pub(in crate::spec) const QUOTE: &str = "; quote it: ";
+
+/// How much a problem matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nobody knows what is meant.
+    Form,
+    /// It cannot work, as far as we know; `--force` lets it pass.
+    Content,
+    /// It should not be used so. Upstream's command line refuses it, even with `--force`; its controller never looked.
+    Use,
+    /// Worth a warning.
+    Doubt,
+    /// A file that it names cannot be read now.
+    Unreadable,
+}
+
+/// Something wrong with a spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, as `spec.components.pilot`.
+    pub path: String,
+    /// What, and what to do.
+    pub message: String,
+    /// `FILE:LINE:COLUMN` where it came from a file, `--set FLAG` where it came from a flag.
+    pub location: Option<String>,
+    /// How much it matters.
+    pub kind: Kind,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(location) = &self.location {
+            write!(f, "{location}: ")?;
+        }
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Problems in one sentence.
+pub(in crate::spec) fn list(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl Problem {
+    /// What two problems share of which one repeats the other, to find it among thousands: what is wrong, and the last field
+    /// of the path without its numbers, for the items of a merged list have other indexes, and old values are carried to
+    /// another place.
+    #[must_use]
+    pub fn gist(&self) -> (String, String) {
+        let (_, last) = self.path.rsplit_once('.').unwrap_or_default();
+        // What to write depends on whether the place is known.
+        let what = self.message.split(QUOTE).next().unwrap_or_default();
+        (what.to_owned(), last.chars().filter(|c| !c.is_ascii_digit()).collect())
+    }
+}

@@ -1,0 +1,87 @@
+//! Why there is no request.
+
+use crate::failure::Retry;
+use crate::spec::merge::MergeError;
+use crate::spec::path::PathError;
+use crate::spec::problem::{self, Problem};
+use crate::spec::set::SetError;
+use helm_template::yaml::YamlError;
+
+/// Why there is no request. Every message holds that of its cause.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// A file is no YAML.
+    #[error("{file}:{}:{}: {}", .cause.line, .cause.column, .cause.message)]
+    Yaml {
+        /// The file.
+        file: String,
+        /// Where and why.
+        cause: YamlError,
+    },
+    /// A file holds no resource.
+    #[error("{0}: holds no IstioOperator resource (apiVersion: install.istio.io/v1alpha1, kind: IstioOperator)")]
+    NoResource(String),
+    /// A document has no kind.
+    #[error("{0}:{1}: the document has no kind; an IstioOperator resource begins with apiVersion and kind")]
+    NoKind(String, usize),
+    /// A file holds several resources.
+    #[error("{0}: contains multiple IstioOperator resources, only one per file is supported")]
+    Several(String),
+    /// A part of the resource is not a map.
+    #[error("{0}: {1} must be a map")]
+    NotAMap(String, &'static str),
+    /// There are fields beside the spec that no resource has, or of another type.
+    #[error("{}", problem::list(.0))]
+    Fields(Vec<Problem>),
+    /// Files cannot be merged.
+    #[error("{file}: cannot be laid over the files before it: {cause}")]
+    Merge {
+        /// The file.
+        file: String,
+        /// Why.
+        cause: MergeError,
+    },
+    /// A `--set` flag is wrong.
+    #[error("--set {flag}: {cause}")]
+    Set {
+        /// The flag's argument.
+        flag: String,
+        /// What is wrong.
+        cause: Box<FlagError>,
+    },
+}
+
+/// What is wrong with a `--set` flag.
+#[derive(Debug, thiserror::Error)]
+pub enum FlagError {
+    /// It is no `path=value`.
+    #[error(transparent)]
+    Line(#[from] SetError),
+    /// Its path leads nowhere.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// Several gateways may be meant.
+    #[error("{0}")]
+    Ambiguous(String),
+}
+
+impl RequestError {
+    /// What is wrong, in one word.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Yaml { .. } => "InvalidYaml",
+            Self::NoResource(_) | Self::NoKind(..) | Self::Several(_) | Self::NotAMap(..) | Self::Fields(_) => {
+                "InvalidResource"
+            }
+            Self::Merge { .. } => "ConflictingFiles",
+            Self::Set { .. } => "InvalidFlag",
+        }
+    }
+
+    /// Whether the same request may come about another time.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::OnChange
+    }
+}

@@ -1,0 +1,112 @@
+//! A resolved request, and what later stages ask of it.
+
+use super::components::{self, Enabled};
+use super::placement::default_namespace;
+use crate::spec::path::text;
+use serde_json::Value;
+
+/// A resolved request: only [`resolve`](super::resolve) makes one, or the record of an installation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resolved {
+    document: Value,
+    components: Vec<Enabled>,
+    namespace: String,
+    revision: String,
+    profile: String,
+    version: String,
+    network: String,
+    is_external: bool,
+    warnings: Vec<String>,
+}
+
+impl Resolved {
+    /// Of a document whose spec has everything that its profile adds.
+    pub(super) fn new(document: Value, warnings: Vec<String>) -> Self {
+        let spec = document.get("spec").unwrap_or(&Value::Null);
+        let filled = |pointer: &str| text(spec, pointer).filter(|t| !t.is_empty());
+        Self {
+            components: components::enabled(spec),
+            namespace: Some(default_namespace(spec)).filter(|n| !n.is_empty()).unwrap_or_else(|| "istio-system".into()),
+            revision: filled("/revision").unwrap_or_default().to_owned(),
+            profile: filled("/profile").unwrap_or("default").to_owned(),
+            version: version(spec),
+            network: filled("/values/global/network").unwrap_or_default().to_owned(),
+            is_external: spec.pointer("/values/global/externalIstiod") == Some(&Value::Bool(true)),
+            warnings,
+            document,
+        }
+    }
+
+    /// Of a document whose spec has everything that its profile adds, as a record of an installation holds it: it is not laid
+    /// over the profile again, for what somebody had removed from that would come back, and not checked again.
+    #[must_use]
+    pub fn of_record(document: Value) -> Self {
+        Self::new(document, vec![])
+    }
+
+    /// The resource with the fully merged spec, as `profile dump` shows it.
+    #[must_use]
+    pub fn into_document(self) -> Value {
+        self.document
+    }
+
+    /// The merged spec.
+    #[must_use]
+    pub fn spec(&self) -> &Value {
+        self.document.get("spec").unwrap_or(&Value::Null)
+    }
+
+    /// The components to install, in rendering order.
+    #[must_use]
+    pub fn components(&self) -> &[Enabled] {
+        &self.components
+    }
+
+    /// The namespace of components that name none; `istio-system` when nothing says otherwise.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// `spec.revision`, empty for none.
+    #[must_use]
+    pub fn revision(&self) -> &str {
+        &self.revision
+    }
+
+    /// The profile's name.
+    #[must_use]
+    pub fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// The tag of the control plane's images.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// `values.global.network`, which labels a namespace that is created.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    /// Whether the control plane serves clusters other than its own (`values.global.externalIstiod`).
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        self.is_external
+    }
+
+    /// What a person should know.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+fn version(spec: &Value) -> String {
+    let tags = ["/values/pilot/tag", "/components/pilot/tag", "/values/global/tag", "/tag"];
+    let found = tags.iter().filter_map(|p| spec.pointer(p)).find(|t| !t.is_null() && *t != "");
+    found.map(|t| t.as_str().map_or_else(|| t.to_string(), str::to_owned)).unwrap_or_default()
+}
