@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How soon an object is looked at again where nobody tells of what it depends on.
-const LOOK_AGAIN: Duration = Duration::from_mins(5);
+const PASSING_INTERVAL: Duration = Duration::from_mins(5);
 
 /// What came of one object.
 pub(super) struct ObjectOutcome {
@@ -41,7 +41,7 @@ impl ObjectOutcome {
     pub(super) fn look_again(mut self, is_passing: bool) -> Self {
         if is_passing {
             self.observed.resource_version.clear();
-            self.again = Some(LOOK_AGAIN);
+            self.again = Some(PASSING_INTERVAL);
         }
         self
     }
