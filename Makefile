@@ -40,8 +40,9 @@ crds: ## write the CRD from the Rust types
 role: ## write the ClusterRole from what the charts render
 	cargo run --locked --quiet -- role > $(ROLE).new && mv $(ROLE).new $(ROLE)
 
-bench: build ## speed and memory of manifest generate, and of the idle operator
+bench: build ## speed and memory of manifest generate, of the idle operator, and of the chart engine
 	cargo bench --locked --profile dev --bench bench
+	cargo bench --locked -p helm-template --features cli --bench render
 
 build: ## the release binary
 	$(BUILD)

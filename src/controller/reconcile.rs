@@ -344,7 +344,7 @@ async fn build(resource: &DynamicObject, context: &Context) -> Result<Result<Bui
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
     let (claims, privileged) = (Arc::clone(&context.claims), context.config.privileged.clone());
     let work = move || {
-        let mut manifests = match threads::alone(|| render::from_resource(&input, &facts, &package)) {
+        let mut manifests = match threads::single_threaded(|| render::from_resource(&input, &facts, &package)) {
             Ok(manifests) => manifests,
             Err(error) => return Ok(Err(error)),
         };

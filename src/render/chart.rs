@@ -5,11 +5,9 @@ use crate::object::{self, Object, ReadError};
 use crate::release::ComponentChart;
 use crate::render::overlay::home;
 use crate::spec::resolve::Enabled;
-use helm_template::gotmpl::{Ambient, Budgets, Usage};
-use helm_template::helm::{Capabilities, KubeVersion, ReleaseOptions, Surroundings};
 use helm_template::number::to_floats;
+use helm_template::{Budgets, Capabilities, KubeVersion, ReleaseOptions, RenderOptions};
 use serde_json::Value;
-use std::cell::RefCell;
 use std::time::Duration;
 
 /// The release name of every component (release 1.17).
@@ -44,21 +42,6 @@ pub enum ComponentError {
     },
 }
 
-/// Time and randomness for charts: always the same, so that one spec always renders to the same bytes. (SplitMix64; a
-/// constant would keep a search for primes going for ever.)
-fn fixed_ambient() -> Ambient {
-    let mut state = 0_u64;
-    let entropy: helm_template::gotmpl::function::Entropy = Box::new(move |bytes: &mut [u8]| {
-        for chunk in bytes.chunks_mut(8) {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            chunk.iter_mut().zip((mixed ^ (mixed >> 31)).to_le_bytes()).for_each(|(to, from)| *to = from);
-        }
-    });
-    Ambient { now: || (0, 0), timezone: "UTC".into(), entropy: RefCell::new(entropy), usage: Usage::default() }
-}
-
 /// What charts may know of a cluster.
 #[must_use]
 pub fn capabilities(version: Option<&(String, String, String)>) -> Capabilities {
@@ -85,9 +68,11 @@ pub fn render(
         ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
     let values = values.as_object().cloned().unwrap_or_default();
     let budgets = Budgets { time: PATIENCE, ..Budgets::default() };
+    // One spec always renders to the same bytes.
+    let options = RenderOptions { budgets, ..RenderOptions::fixed() };
     let rendered = chart
         .chart
-        .render(&values, &release, capabilities, &Surroundings { budgets, ..Surroundings::offline(&fixed_ambient) })
+        .render(&values, &release, capabilities, &options)
         .map_err(|e| ComponentError::Chart { component, message: e.to_string() })?;
     let mut objects = vec![];
     for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {

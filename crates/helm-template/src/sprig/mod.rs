@@ -3,7 +3,7 @@
 //!
 //! In: arguments that the evaluator has checked against the signature. Out: a value, or the text that follows
 //! `error calling NAME: `. What a call costs stands in [`PRICES`], and is paid before it is made: a new function needs a row
-//! there. Functions are pure; time and randomness come from [`crate::gotmpl::Ambient`] alone.
+//! there. Functions are pure; time and randomness come from [`crate::gotmpl::Host`] alone.
 
 mod args;
 mod base;

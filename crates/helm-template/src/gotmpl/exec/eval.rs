@@ -1,12 +1,12 @@
 //! Pipelines, commands, fields and variables.
 
 use super::super::ast::{Chain, Command, Literal, Operand, Path, Pipe, Place};
-use super::super::builtins::no_bytes;
 use super::super::error::{ExecError, Problem};
-use super::super::function::Signature;
 use super::super::literal::Number;
+use super::super::signature::Signature;
 use super::super::usage::LEVEL;
 use super::super::value::{MapKind, Value};
+use super::builtins::no_bytes;
 use super::call::{Arguments, Method, Target};
 use super::{Slot, State, Variable};
 
@@ -45,7 +45,7 @@ impl<'t> State<'_, '_, 't> {
             Operand::Chain(chain) => self.chain(dot, chain, arguments),
             Operand::Function(called) => {
                 self.place(&command.first);
-                let target = Target::Function(&called.callable);
+                let target = Target::Function(called.id);
                 self.call(dot, target, command, &called.name, arguments)
             }
             Operand::Pipe(pipe) => {

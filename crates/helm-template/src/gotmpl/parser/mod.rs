@@ -1,16 +1,15 @@
 //! Builds syntax trees from tokens; messages are those of Go's parser.
 //!
-//! In: a file and the functions it may name. Out: its templates, the file's own body among them. Guarantee: nesting is
+//! In: a file and the functions that it may name. Out: its templates, the file's own body among them. Guarantee: nesting is
 //! limited, so that neither parsing nor dropping nor executing a tree recurses without bound; and so are the nodes of all
 //! the trees of a set, since a node takes many times the bytes that it is written with.
 
 mod control;
 mod pipeline;
 
-use super::ast::{File, List, Node, Template};
+use super::ast::{File, FunctionId, List, Node, Template};
 use super::error::ParseError;
 use super::lexer::{Kind, Lexer, Token};
-use super::set::Functions;
 use std::sync::Arc;
 
 /// How deep blocks and parentheses may be nested. Go allows 10000 parentheses and any number of blocks; no chart comes
@@ -36,11 +35,14 @@ impl Default for Room {
     }
 }
 
+/// Finds the function that a name stands for.
+pub(super) type FindFunction<'a> = &'a dyn Fn(&str) -> Option<FunctionId>;
+
 /// Parses a file into its templates.
 pub(super) fn parse(
     file: &str,
     text: &[u8],
-    functions: &Functions,
+    functions: FindFunction<'_>,
     room: &mut Room,
 ) -> Result<Vec<Template>, ParseError> {
     if text.len() > room.text {
@@ -69,7 +71,7 @@ type Parsed<T> = Result<T, ParseError>;
 /// What the parsers of a file and of the definitions in it have in common.
 struct Shared<'a> {
     lexer: Lexer<'a>,
-    functions: &'a Functions,
+    functions: FindFunction<'a>,
     file: Arc<File>,
     templates: Vec<Template>,
     nesting: usize,

@@ -7,7 +7,7 @@ use super::der::{self, Reader, element, sequence};
 use super::key::Key;
 use super::pem;
 use crate::gotmpl::format::{display, quote};
-use crate::gotmpl::{Ambient, Object, Value};
+use crate::gotmpl::{Host, Object, Value};
 use crate::sprig::json_write;
 use crate::sprig::random::fill;
 use sha2::{Digest, Sha256};
@@ -214,25 +214,20 @@ fn find_key_id(extensions: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A certificate for `key`, signed by itself.
-pub(super) fn self_signed(ambient: &Ambient, template: &Template, key: &Key) -> Result<Value, String> {
+pub(super) fn self_signed(host: &Host, template: &Template, key: &Key) -> Result<Value, String> {
     let issuer = || Ok(Issuer { key, subject: name(&template.common_name)?, key_id: &[] });
-    let cert = issuer().and_then(|issuer| create(ambient, template, key, &issuer));
+    let cert = issuer().and_then(|issuer| create(host, template, key, &issuer));
     finished(cert, key)
 }
 
 /// A certificate for `key`, signed by an authority.
-pub(super) fn signed(
-    ambient: &Ambient,
-    template: &Template,
-    key: &Key,
-    authority: &Authority,
-) -> Result<Value, String> {
+pub(super) fn signed(host: &Host, template: &Template, key: &Key, authority: &Authority) -> Result<Value, String> {
     let Authority { key: signing, cert } = authority;
     let issuer = Issuer { key: signing, subject: cert.subject.clone(), key_id: &cert.key_id };
     let cert = if signing.algorithm().is_ok() && Ok(&cert.public_info) != signing.public_info().as_ref() {
         Err("x509: provided PrivateKey doesn't match parent's PublicKey".to_owned())
     } else {
-        create(ambient, template, key, &issuer)
+        create(host, template, key, &issuer)
     };
     finished(cert, key)
 }
@@ -252,12 +247,12 @@ struct Issuer<'a> {
 }
 
 /// `x509.CreateCertificate`
-fn create(ambient: &Ambient, template: &Template, key: &Key, issuer: &Issuer<'_>) -> Result<Vec<u8>, String> {
+fn create(host: &Host, template: &Template, key: &Key, issuer: &Issuer<'_>) -> Result<Vec<u8>, String> {
     let algorithm = issuer.key.algorithm()?;
     let subject = name(&template.common_name)?;
     let mut serial = [0; 16];
-    fill(ambient, &mut serial);
-    let (now, nanoseconds) = (ambient.now)();
+    fill(host, &mut serial);
+    let (now, nanoseconds) = (host.now)();
     // Days beyond what nanoseconds can count wrap around, as in Go.
     let validity = template.days.wrapping_mul(DAY);
     let end = i128::from(now) * SECOND + i128::from(nanoseconds) + i128::from(validity);

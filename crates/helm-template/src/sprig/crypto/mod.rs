@@ -1,6 +1,6 @@
 //! Digests, passwords, encryption, keys and certificates.
 //!
-//! In: texts. Out: texts, and certificates. Randomness comes from [`Ambient::entropy`] alone: a caller with a fixed
+//! In: texts. Out: texts, and certificates. Randomness comes from [`Host::entropy`] alone: a caller with a fixed
 //! source gets the same keys each time, since signatures need no randomness here.
 //!
 //! Refused, where Go would go on: keys on the curve P-521, and texts that cannot be read, with fewer words than Go has
@@ -20,7 +20,7 @@ use super::args::{at, fixed, int, text};
 use super::base::{base64, decode64};
 use super::random::{self, Source};
 use crate::gotmpl::Type::{Certificate, Int, List, String as GoString, Uint32};
-use crate::gotmpl::{Ambient, Function, Value};
+use crate::gotmpl::{Function, Host, Value};
 use cbc::cipher::block_padding::{NoPadding, Pkcs7};
 use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
 use certificate::{Authority, Template, custom, self_signed, signed};
@@ -33,16 +33,16 @@ pub const FUNCTIONS: &[Function] = &[
     fixed("sha256sum", &[GoString], |_, a| Ok(hex(&sha2::Sha256::digest(text(a, 0))))),
     fixed("sha512sum", &[GoString], |_, a| Ok(hex(&sha2::Sha512::digest(text(a, 0))))),
     fixed("adler32sum", &[GoString], |_, a| Ok(Value::string(adler2::adler32_slice(text(a, 0)).to_string()))),
-    fixed("bcrypt", &[GoString], |ambient, a| Ok(Value::string(bcrypt(ambient, text(a, 0))))),
-    fixed("htpasswd", &[GoString, GoString], |ambient, a| Ok(Value::string(htpasswd(ambient, text(a, 0), text(a, 1))))),
+    fixed("bcrypt", &[GoString], |host, a| Ok(Value::string(bcrypt(host, text(a, 0))))),
+    fixed("htpasswd", &[GoString, GoString], |host, a| Ok(Value::string(htpasswd(host, text(a, 0), text(a, 1))))),
     fixed("derivePassword", &[Uint32, GoString, GoString, GoString, GoString], |_, a| {
         let counter = u32::try_from(int(a, 0) & i64::from(u32::MAX)).unwrap_or(0);
         Ok(Value::string(password::derive(counter, text(a, 1), text(a, 2), text(a, 3), text(a, 4))))
     }),
-    fixed("encryptAES", &[GoString, GoString], |ambient, a| Ok(encrypt(ambient, text(a, 0), text(a, 1)))),
+    fixed("encryptAES", &[GoString, GoString], |host, a| Ok(encrypt(host, text(a, 0), text(a, 1)))),
     fixed("decryptAES", &[GoString, GoString], |_, a| decrypt(text(a, 0), text(a, 1))),
-    fixed("genPrivateKey", &[GoString], |ambient, a| {
-        let key = Key::generate(&mut Source(ambient), text(a, 0));
+    fixed("genPrivateKey", &[GoString], |host, a| {
+        let key = Key::generate(&mut Source(host), text(a, 0));
         Ok(Value::string(key.map_or_else(|| [b"Unknown type ", text(a, 0)].concat(), |k| k.to_pem())))
     }),
     fixed("buildCustomCert", &[GoString, GoString], |_, a| {
@@ -50,27 +50,25 @@ pub const FUNCTIONS: &[Function] = &[
         let key = decode64(text(a, 1)).map_err(|_| "unable to decode base64 private key")?;
         custom(cert, key)
     }),
-    fixed("genCA", &[GoString, Int], |ambient, a| {
-        self_signed(ambient, &Template::authority(text(a, 0), int(a, 1)), &new_key(ambient)?)
+    fixed("genCA", &[GoString, Int], |host, a| {
+        self_signed(host, &Template::authority(text(a, 0), int(a, 1)), &new_key(host)?)
     }),
-    fixed("genCAWithKey", &[GoString, Int, GoString], |ambient, a| {
-        self_signed(ambient, &Template::authority(text(a, 0), int(a, 1)), &given_key(a, 2)?)
+    fixed("genCAWithKey", &[GoString, Int, GoString], |host, a| {
+        self_signed(host, &Template::authority(text(a, 0), int(a, 1)), &given_key(a, 2)?)
     }),
-    fixed("genSelfSignedCert", &[GoString, List, List, Int], |ambient, a| {
-        self_signed(ambient, &leaf(a)?, &new_key(ambient)?)
-    }),
-    fixed("genSelfSignedCertWithKey", &[GoString, List, List, Int, GoString], |ambient, a| {
+    fixed("genSelfSignedCert", &[GoString, List, List, Int], |host, a| self_signed(host, &leaf(a)?, &new_key(host)?)),
+    fixed("genSelfSignedCertWithKey", &[GoString, List, List, Int, GoString], |host, a| {
         let key = given_key(a, 4)?;
-        self_signed(ambient, &leaf(a)?, &key)
+        self_signed(host, &leaf(a)?, &key)
     }),
-    fixed("genSignedCert", &[GoString, List, List, Int, Certificate], |ambient, a| {
+    fixed("genSignedCert", &[GoString, List, List, Int, Certificate], |host, a| {
         let authority = Authority::of(at(a, 4))?;
-        signed(ambient, &leaf(a)?, &new_key(ambient)?, &authority)
+        signed(host, &leaf(a)?, &new_key(host)?, &authority)
     }),
-    fixed("genSignedCertWithKey", &[GoString, List, List, Int, Certificate, GoString], |ambient, a| {
+    fixed("genSignedCertWithKey", &[GoString, List, List, Int, Certificate, GoString], |host, a| {
         let key = given_key(a, 5)?;
         let authority = Authority::of(at(a, 4))?;
-        signed(ambient, &leaf(a)?, &key, &authority)
+        signed(host, &leaf(a)?, &key, &authority)
     }),
 ];
 
@@ -94,9 +92,9 @@ fn hex(bytes: &[u8]) -> Value {
 }
 
 /// A salted hash, or the text of what is wrong.
-fn bcrypt(ambient: &Ambient, password: &[u8]) -> String {
+fn bcrypt(host: &Host, password: &[u8]) -> String {
     let mut salt = [0; 16];
-    random::fill(ambient, &mut salt);
+    random::fill(host, &mut salt);
     let failed = |e: &dyn std::fmt::Display| format!("failed to encrypt string with bcrypt: {e}");
     if password.len() > BCRYPT_MAX {
         return failed(&"bcrypt: password length exceeds 72 bytes");
@@ -108,11 +106,11 @@ fn bcrypt(ambient: &Ambient, password: &[u8]) -> String {
 }
 
 /// A line of a password file.
-fn htpasswd(ambient: &Ambient, user: &[u8], password: &[u8]) -> Vec<u8> {
+fn htpasswd(host: &Host, user: &[u8], password: &[u8]) -> Vec<u8> {
     if user.contains(&b':') {
         return [b"invalid username: ", user].concat();
     }
-    [user, b":", bcrypt(ambient, password).as_bytes()].concat()
+    [user, b":", bcrypt(host, password).as_bytes()].concat()
 }
 
 /// The password itself as a key: zeros after it, or cut.
@@ -125,12 +123,12 @@ fn aes_key(password: &[u8]) -> [u8; 32] {
 }
 
 /// A random block, then the encrypted text, in base64; nothing for nothing.
-fn encrypt(ambient: &Ambient, password: &[u8], plain: &[u8]) -> Value {
+fn encrypt(host: &Host, password: &[u8], plain: &[u8]) -> Value {
     if plain.is_empty() {
         return Value::string("");
     }
     let mut start = [0; BLOCK];
-    random::fill(ambient, &mut start);
+    random::fill(host, &mut start);
     let cipher = cbc::Encryptor::<aes::Aes256>::new(&aes_key(password).into(), &start.into());
     let encrypted = cipher.encrypt_padded_vec::<Pkcs7>(plain);
     Value::string(base64(&[&start, encrypted.as_slice()].concat()))
@@ -159,8 +157,8 @@ fn decrypt(password: &[u8], encoded: &[u8]) -> Result<Value, String> {
 }
 
 /// A new key, as certificates have it.
-fn new_key(ambient: &Ambient) -> Result<Key, String> {
-    Key::for_certificate(&mut Source(ambient))
+fn new_key(host: &Host) -> Result<Key, String> {
+    Key::for_certificate(&mut Source(host))
 }
 
 /// The key in a PEM argument.

@@ -1,8 +1,8 @@
 //! `eq ne lt le gt ge`.
 
-use super::exec::Slot;
-use super::format::printf;
-use super::value::Value;
+use super::super::format::printf;
+use super::super::value::Value;
+use super::Slot;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
