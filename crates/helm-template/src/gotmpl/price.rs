@@ -1,8 +1,8 @@
-//! What calling a function costs, told from its arguments before it runs.
+//! What calling a function costs, worked out from its arguments before it runs.
 //!
-//! In: a row of a price table and the arguments. Out: a [`Cost`], or the error that the budgets do not reach so far.
-//! Guarantees: what a function makes is known before it makes it; values that share parts are counted as often as they
-//! would be printed, and the counting itself ends where the budgets end.
+//! In: a row of a price table and the arguments. Out: a [`Cost`], or the error that the budgets do not allow the call.
+//! Guarantees: what a function makes is known before it makes it; a value that occurs several times within another is
+//! counted as often as it would be printed, and the counting itself ends where the budgets end.
 
 use super::usage::{Cost, Exhausted, Usage};
 use super::value::{ListKind, Value};
@@ -55,7 +55,7 @@ pub struct Price {
 /// The rows of a price table: names of functions, and what each of them costs.
 pub type Prices = [(&'static [&'static str], Price)];
 
-/// Of functions that no table names.
+/// The price of functions that no table names.
 pub(super) static USUAL: Price =
     Price { base: 100, measure: Measure::Trees, work: 10, bytes: 16, result: ResultSize::Deep };
 
@@ -72,7 +72,7 @@ impl Price {
     /// Pays for a call.
     ///
     /// # Errors
-    /// The budgets do not reach: the function must not run.
+    /// The budgets do not allow it: the function must not run.
     #[inline]
     pub(super) fn pay(&self, usage: &Usage, arguments: &[Value]) -> Result<(), Exhausted> {
         if let Measure::Constant = self.measure { usage.work(self.base) } else { self.pay_measured(usage, arguments) }

@@ -11,11 +11,11 @@ use crate::sprig::semver::{self, Version};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The work of looking whether a version lies in a range, which is read anew each time.
+/// The work of checking a version against a range, which is parsed each time.
 const COMPARISON: u64 = 300;
-/// What a chart of a render takes besides its values.
+/// The bytes that a chart of a render takes besides its values.
 const NODE: u64 = 2000;
-/// The longest path of `import-values`: what is wrapped into more maps is too deep for all that walks through values.
+/// The longest path of `import-values`: values nested any deeper are too deep for what walks through them.
 const DEEPEST: usize = 100;
 
 /// The nodes of one render. Holds all of them, since a parent of a shared subchart may have left the tree.

@@ -4,7 +4,7 @@
 //! of all subcharts.
 //!
 //! Parsed templates are kept in a [`ParsedChart`], which many threads may share. One render runs on one thread, which has
-//! the stack that deep templates need; nothing else leaves it than plain data.
+//! the stack that deep templates need; what leaves it is plain data.
 
 use super::capabilities::Capabilities;
 use super::chart::Chart;
@@ -145,7 +145,7 @@ impl ParsedChart {
     /// The parsed templates of these files, which are in parsing order.
     fn set(&self, jobs: &[Job<'_>]) -> Result<TemplateSet, RenderError> {
         let key: SetKey = jobs.iter().map(|job| (job.name.clone(), job.text.as_ptr().addr())).collect();
-        // Held while parsing: whoever renders the same chart at the same time needs the same set.
+        // Locked while parsing: other threads that render the same chart need the same set.
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, set)) = sets.iter().find(|(k, _)| *k == key) {
             return Ok(set.clone());
@@ -154,7 +154,7 @@ impl ParsedChart {
         for job in jobs {
             set.parse(&job.name, job.text).map_err(|e| parse_error(&e))?;
         }
-        // Together they are no larger than one may be.
+        // All sets together are no larger than one may be.
         let kept = |sets: &[(SetKey, TemplateSet)]| sets.iter().map(|(_, s)| s.size()).sum::<usize>() + set.size();
         while !sets.is_empty() && (sets.len() >= MAX_SETS || kept(&sets) > gotmpl::MAX_NODES) {
             sets.remove(0);

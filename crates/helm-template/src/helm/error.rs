@@ -2,7 +2,7 @@
 
 use crate::gotmpl::{ExecError, Exhausted};
 
-/// The most documents of a chart. A small one takes a hundred times its length once it is read.
+/// The most documents of a chart. Once it is read, a small document takes a hundred times its length.
 pub(super) const MAX_DOCUMENTS: usize = 50_000;
 
 /// Why a chart cannot be rendered; the texts are Helm's.

@@ -100,7 +100,7 @@ pub fn functions() -> Arc<Functions> {
     Arc::clone(&ALL)
 }
 
-/// Names are not resolved while rendering.
+/// Host names are not resolved while rendering.
 const PLAIN: &[Function] =
     &[Function { name: "getHostByName", params: &[Type::String], variadic: None, call: |_, _| Ok(Value::string("")) }];
 
@@ -152,7 +152,7 @@ fn tpl(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> 
     const NAME: &str = "gotpl";
     let Some(Value::String(source)) = args.first() else { return Ok(Value::string("")) };
     let quoted = || String::from_utf8_lossy(&format::quote(shown(source.as_bytes()))).into_owned();
-    // What was defined by a `tpl` around this one is copied.
+    // The templates that an outer `tpl` defined are copied.
     let copied = executor.templates().own() as u64 * 100;
     executor.usage().work(copied)?;
     let outer = executor.templates();

@@ -30,7 +30,7 @@ impl Arguments<'_> {
     }
 }
 
-/// What a call gives: its result, unless its arguments or the budgets fail.
+/// What a call gives: the function's result or error, unless its arguments or the budgets fail first.
 type Called = Result<Result<Slot, CallError>, ExecError>;
 
 /// What is called.
@@ -108,7 +108,7 @@ impl<'t> State<'_, '_, 't> {
         Ok(result.map(Slot::result).map_err(|text| self.reported(text)))
     }
 
-    /// What a function reported by its text alone; a budget that ran out inside of it stays known as one.
+    /// What a function reported, which is a text only; a budget that ran out inside of it is still known to be one.
     #[cold]
     fn reported(&self, text: String) -> CallError {
         match self.executor.usage().ran_out() {
@@ -122,7 +122,8 @@ impl<'t> State<'_, '_, 't> {
         self.bought(price.pay(self.executor.usage(), arguments), node)
     }
 
-    /// The call is at fault if the budgets do not reach; else errors stand where they would without prices.
+    /// If the budgets do not allow a call, the error is placed at the call; all other errors are placed as if there were no
+    /// prices.
     fn bought(&mut self, paid: Result<(), Exhausted>, node: &'t dyn Place) -> Result<(), ExecError> {
         paid.map_err(|exhausted| {
             self.place(node);

@@ -168,7 +168,7 @@ impl<'t> State<'_, '_, 't> {
         arguments: Arguments<'t>,
     ) -> Evaluated {
         match &receiver.value {
-            // No value at all has every field; a nil interface has none.
+            // A field of no value is no value; of a nil interface it is an error.
             Value::Nil if !receiver.boxed => Ok(Slot::INVALID),
             Value::Nil => self.err(format!("nil pointer evaluating interface {{}}.{name}")),
             Value::Map(map) => {
@@ -176,7 +176,7 @@ impl<'t> State<'_, '_, 't> {
                     && let Some(method) = self.executor.set.functions().values_method(name)
                 {
                     let signature = Signature { params: method.params, variadic: method.variadic };
-                    // Some of them write all values there are.
+                    // Some of them write all values.
                     let cost = |args: &[Value]| (method.cost)(map, args);
                     let invoke = |args: &[Value]| (method.call)(map, args);
                     let method = Method { signature: Some(signature), cost: &cost, invoke: &invoke };
@@ -224,7 +224,7 @@ impl<'t> State<'_, '_, 't> {
 /// The work of looking up a field.
 const FIELD: u64 = 20;
 
-/// So many variables are passed by in one unit of work, until the one that is meant is found.
+/// The variables that one unit of work searches through.
 const VARIABLES: u64 = 8;
 
 const NOT_INVOKED: &str = "has arguments but cannot be invoked as function";

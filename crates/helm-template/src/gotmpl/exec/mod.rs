@@ -97,7 +97,7 @@ impl<'e> Executor<'e> {
                 set: self.set.name().to_owned(),
             })));
         };
-        // An error may leave the levels as they were where it arose; whoever handles it goes on from here.
+        // An error leaves the levels as they were where it arose; the caller may handle it and go on.
         let levels = (self.depth, self.nesting);
         self.enter().map_err(ExecError::Exhausted)?;
         let outer = std::mem::take(&mut self.out);

@@ -1,8 +1,8 @@
-//! How long checking values against a schema may take, told before it is done.
+//! How long checking values against a schema may take, worked out before it is done.
 //!
-//! The library that checks follows every reference each time it meets it: twenty definitions that refer twice to the next
-//! one make a million steps of it. So the way it will go is gone here first, with every choice taken, and each step paid from
-//! the budgets of the render. Patterns are paid by the size of what they become.
+//! The library that checks follows every reference each time it meets it: with twenty schemas that each refer twice to the
+//! next one, that is a million steps. So its steps are counted here first, with every choice taken, against the budgets of
+//! the render. Patterns are counted by the size that they have once they are compiled.
 
 use super::super::preparation::Preparation;
 use crate::sprig::pattern_size;
