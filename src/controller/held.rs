@@ -328,7 +328,7 @@ async fn render(
     };
     let resource = json!({"metadata": {"namespace": id.namespace, "name": id.name}, "spec": spec});
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
-    let work = move || threads::alone(|| render::from_record(&resource, &facts, &package));
+    let work = move || threads::single_threaded(|| render::from_record(&resource, &facts, &package));
     let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)? {
         Ok(manifests) => manifests,
         Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),

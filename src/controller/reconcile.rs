@@ -360,7 +360,7 @@ async fn build(resource: &ObservedResource, context: &Context) -> Result<Result<
     let id = OwnerId::of(&resource.metadata);
     let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
     let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
-    let work = move || threads::alone(|| render::from_resource(&input, &facts, &package));
+    let work = move || threads::single_threaded(|| render::from_resource(&input, &facts, &package));
     let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
     build_metrics::count_build(&context.metrics, resource, rendered.as_ref());
     let mut manifests = match rendered {

@@ -6,7 +6,7 @@
 use super::mesh;
 use super::view::Struct;
 use helm_template::gotmpl::Type::{Any, Int, String as GoString};
-use helm_template::gotmpl::{CallError, Executor, Function, Functions, Native, Type, Value, format};
+use helm_template::gotmpl::{CallError, ExecFunction, Executor, Function, Functions, Type, Value, format};
 use helm_template::json;
 use helm_template::sprig::{self, encoding};
 use helm_template::yaml;
@@ -19,61 +19,63 @@ pub(super) type Environment = BTreeMap<String, String>;
 /// All functions of an injection template.
 pub(super) fn functions() -> Arc<Functions> {
     static ALL: LazyLock<Arc<Functions>> = LazyLock::new(|| {
-        Arc::new(Functions::new().with(&sprig::functions()).with(PURE).with_natives(NATIVE).priced(sprig::PRICES))
+        Arc::new(Functions::new().with(&sprig::functions()).with(PLAIN).with_exec_functions(EXEC).priced(sprig::PRICES))
     });
     Arc::clone(&ALL)
 }
 
-const fn pure(name: &'static str, params: &'static [Type], call: helm_template::gotmpl::Pure) -> Function {
+const fn plain(name: &'static str, params: &'static [Type], call: helm_template::gotmpl::FunctionCall) -> Function {
     Function { name, params, variadic: None, call }
 }
 
-const PURE: &[Function] = &[
-    pure("isset", &[Any, GoString], |_, a| Ok(Value::Bool(entry(at(a, 0), &text(a, 1)).is_some()))),
-    pure("annotation", &[Any, GoString, Any], |_, a| Ok(annotation(a))),
-    pure("valueOrDefault", &[Any, Any], |_, a| {
+const PLAIN: &[Function] = &[
+    plain("isset", &[Any, GoString], |_, a| Ok(Value::Bool(entry(at(a, 0), &text(a, 1)).is_some()))),
+    plain("annotation", &[Any, GoString, Any], |_, a| Ok(annotation(a))),
+    plain("valueOrDefault", &[Any, Any], |_, a| {
         let unset = matches!(at(a, 0), Value::Nil) || matches!(at(a, 0), Value::String(s) if s.as_bytes().is_empty());
         Ok(at(a, usize::from(unset)).clone())
     }),
-    pure("excludeInboundPort", &[Any, GoString], |_, a| Ok(Value::string(exclude_port(&shown(at(a, 0)), &text(a, 1))))),
-    pure("includeInboundPorts", &[Any], |_, a| Ok(Value::string(ports(at(a, 0), true)))),
-    pure("applicationPorts", &[Any], |_, a| Ok(Value::string(ports(at(a, 0), false)))),
-    pure("kubevirtInterfaces", &[GoString], |_, a| Ok(at(a, 0).clone())),
-    pure("excludeInterfaces", &[GoString], |_, a| Ok(at(a, 0).clone())),
-    pure("appendMultusNetwork", &[GoString, GoString], |_, a| {
+    plain("excludeInboundPort", &[Any, GoString], |_, a| {
+        Ok(Value::string(exclude_port(&shown(at(a, 0)), &text(a, 1))))
+    }),
+    plain("includeInboundPorts", &[Any], |_, a| Ok(Value::string(ports(at(a, 0), true)))),
+    plain("applicationPorts", &[Any], |_, a| Ok(Value::string(ports(at(a, 0), false)))),
+    plain("kubevirtInterfaces", &[GoString], |_, a| Ok(at(a, 0).clone())),
+    plain("excludeInterfaces", &[GoString], |_, a| Ok(at(a, 0).clone())),
+    plain("appendMultusNetwork", &[GoString, GoString], |_, a| {
         Ok(Value::string(append_network(&text(a, 0), &text(a, 1))))
     }),
-    pure("structToJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
-    pure("toJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
-    pure("protoToJSON", &[Any], |_, a| message_json(at(a, 0)).map(Value::string)),
-    pure("fromJSON", &[GoString], |_, a| {
+    plain("structToJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
+    plain("toJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
+    plain("protoToJSON", &[Any], |_, a| message_json(at(a, 0)).map(Value::string)),
+    plain("fromJSON", &[GoString], |_, a| {
         let tree: serde_json::Value = serde_json::from_str(&text(a, 0)).map_err(|e| format!("not JSON: {e}"))?;
         Ok(encoding::from_tree(&tree))
     }),
-    pure("toYaml", &[Any], |_, a| {
+    plain("toYaml", &[Any], |_, a| {
         let tree = encoding::to_tree(at(a, 0), true).ok_or("the value cannot be written as YAML")?;
         Ok(Value::string(yaml::to_string(&tree).ok_or("the value cannot be written as YAML")?))
     }),
-    pure("indent", &[Int, GoString], |_, a| {
+    plain("indent", &[Int, GoString], |_, a| {
         let Value::Int(width) = at(a, 0) else { return Ok(at(a, 1).clone()) };
         let width = usize::try_from(*width).unwrap_or(0).min(1000);
         Ok(Value::string(text(a, 1).replace('\n', &format!("\n{}", " ".repeat(width)))))
     }),
-    pure("directory", &[GoString], |_, a| {
+    plain("directory", &[GoString], |_, a| {
         let path = text(a, 0);
         Ok(Value::string(path.rfind('/').and_then(|i| path.get(..=i)).unwrap_or_default()))
     }),
-    pure("contains", &[GoString, GoString], |_, a| Ok(Value::Bool(text(a, 1).contains(&text(a, 0))))),
-    pure("toLower", &[GoString], |_, a| Ok(Value::string(text(a, 0).to_lowercase()))),
+    plain("contains", &[GoString, GoString], |_, a| Ok(Value::Bool(text(a, 1).contains(&text(a, 0))))),
+    plain("toLower", &[GoString], |_, a| Ok(Value::string(text(a, 0).to_lowercase()))),
     // Durations are text here already.
-    pure("formatDuration", &[Any], |_, a| Ok(Value::string(shown(at(a, 0))))),
+    plain("formatDuration", &[Any], |_, a| Ok(Value::string(shown(at(a, 0))))),
 ];
 
-const NATIVE: &[Native] = &[Native { name: "env", params: &[GoString, GoString], variadic: None, call: env }];
+const EXEC: &[ExecFunction] = &[ExecFunction { name: "env", params: &[GoString, GoString], variadic: None, call: env }];
 
 #[expect(clippy::unnecessary_wraps, reason = "the form of a native function")]
 fn env(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> {
-    let set = executor.context().downcast_ref::<Environment>().and_then(|e| e.get(&text(args, 0)));
+    let set = executor.state().downcast_ref::<Environment>().and_then(|e| e.get(&text(args, 0)));
     Ok(Value::string(set.filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| text(args, 1))))
 }
 

@@ -6,7 +6,7 @@ use super::pod::Pod;
 use super::workload::Owner;
 use super::{InjectError, annotations, view};
 use crate::api::quantity;
-use helm_template::gotmpl::{self, Ambient, Budgets, Object, TemplateSet, Usage, Value};
+use helm_template::gotmpl::{self, Budgets, ExecContext, Host, Object, TemplateSet, Usage, Value};
 use helm_template::sprig::encoding;
 use helm_template::yaml;
 use serde_json::{Map, Value as Json};
@@ -40,11 +40,9 @@ pub(super) struct Subject<'s> {
 pub(super) fn run(subject: &Subject<'_>) -> Result<Vec<(String, Json)>, InjectError> {
     let names = names(subject.installation, subject.pod);
     let sets = names.iter().map(|name| subject.installation.templates.get(name)).collect::<Result<Vec<_>, _>>()?;
-    let per_level = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 10 };
-    let stack = BUDGETS.nesting * per_level + (1 << 20);
     let work = || {
         let data = data(subject);
-        let ambient = Ambient {
+        let host = Host {
             now: || (0, 0),
             timezone: "UTC".into(),
             // Which pod comes out must not change from one run to the next.
@@ -54,16 +52,16 @@ pub(super) fn run(subject: &Subject<'_>) -> Result<Vec<(String, Json)>, InjectEr
             usage: Usage::new(BUDGETS),
         };
         let environment: &Environment = &subject.installation.environment;
-        let surroundings = gotmpl::Environment { ambient: &ambient, context: environment };
+        let context = ExecContext { host: &host, state: environment };
         let run = |(name, set): (&String, &&TemplateSet)| {
-            let written = gotmpl::execute(set, name, data.clone(), &surroundings);
+            let written = gotmpl::execute(set, name, data.clone(), &context);
             let written = written.map_err(|e| InjectError::Execute { message: e.to_string() })?;
             Ok((name.clone(), read(name, &String::from_utf8_lossy(&written))?))
         };
         names.iter().zip(&sets).map(run).collect()
     };
     std::thread::scope(|threads| {
-        let thread = std::thread::Builder::new().name("inject".to_owned()).stack_size(stack);
+        let thread = std::thread::Builder::new().name("inject".to_owned()).stack_size(BUDGETS.stack());
         let lost = |message: String| Err(InjectError::Execute { message });
         match thread.spawn_scoped(threads, work) {
             Ok(running) => running.join().unwrap_or_else(|_| lost("the thread of the templates panicked".to_owned())),

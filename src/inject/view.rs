@@ -152,7 +152,7 @@ impl Object for Struct {
 
     fn weight(&self) -> u64 {
         // The fields that are not set are printed too.
-        4096 + 4 * helm_template::helm::values::size_of_json(&self.tree)
+        4096 + 4 * helm_template::gotmpl::price::weight_of_json(&self.tree)
     }
 
     fn display(&self) -> String {

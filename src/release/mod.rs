@@ -23,38 +23,38 @@ pub const RELEASE: &str = "1.17.8";
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// It cannot be read.
-    #[error("release package {}: {source}; it must be a directory with profiles/ and charts/", path.display())]
+    #[error("release package {}: {cause}; it must be a directory with profiles/ and charts/", path.display())]
     Read {
         /// Where it is.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It cannot be written.
-    #[error("release package {}: {source}", path.display())]
+    #[error("release package {}: {cause}", path.display())]
     Write {
         /// Where it was to be.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// One of its charts is missing or broken.
-    #[error("chart {name}: {source}")]
+    #[error("chart {name}: {cause}")]
     Chart {
         /// Its folder below `charts/`.
         name: &'static str,
         /// Why.
-        source: Box<ChartError>,
+        cause: Box<ChartError>,
     },
     /// A CRD of a chart is no object.
-    #[error("component {component}: {file}: {source}")]
+    #[error("component {component}: {file}: {cause}")]
     Crd {
         /// The component.
         component: Component,
         /// The file in its chart.
         file: String,
         /// Why.
-        source: ReadError,
+        cause: ReadError,
     },
 }
 
@@ -89,7 +89,7 @@ fn read_crds(component: Component, chart: &Chart, written: bool) -> Result<Vec<O
     files.sort();
     let mut crds = vec![];
     for (file, data) in files {
-        let wrong = |source| ReleaseError::Crd { component, file: file.clone(), source };
+        let wrong = |source| ReleaseError::Crd { component, file: file.clone(), cause: source };
         let text = std::str::from_utf8(&data).map_err(|e| wrong(ReadError::Yaml(e.to_string())))?;
         if written {
             crds.push(Object::from_written(text).map_err(|e| wrong(e.into()))?);
@@ -121,7 +121,7 @@ impl Package {
     /// # Errors
     /// The directory is there, or cannot be written.
     pub fn export(path: &Path) -> Result<(), ReleaseError> {
-        let wrong = |e: std::io::Error| ReleaseError::Write { path: path.to_owned(), source: e };
+        let wrong = |e: std::io::Error| ReleaseError::Write { path: path.to_owned(), cause: e };
         std::fs::create_dir(path).map_err(wrong)?;
         for (name, text) in embedded::package() {
             let file = path.join(name);
@@ -137,7 +137,7 @@ impl Package {
     /// The directory has no profiles.
     pub fn open(path: Option<&str>) -> Result<Self, ReleaseError> {
         let Some(path) = path.filter(|p| !p.is_empty()) else { return Self::embedded() };
-        let wrong = |e: std::io::Error| ReleaseError::Read { path: path.into(), source: e };
+        let wrong = |e: std::io::Error| ReleaseError::Read { path: path.into(), cause: e };
         let mut texts = BTreeMap::new();
         for entry in std::fs::read_dir(Path::new(path).join("profiles")).map_err(wrong)? {
             let file = entry.map_err(wrong)?.path();
@@ -180,7 +180,7 @@ impl Package {
             return Ok(Arc::clone(chart));
         }
         let name = component.facts().chart;
-        let broken = |source: ChartError| ReleaseError::Chart { name, source: Box::new(source) };
+        let broken = |source: ChartError| ReleaseError::Chart { name, cause: Box::new(source) };
         let chart = match &self.directory {
             Some(directory) => Chart::load(&directory.join("charts").join(name)),
             None => embedded::chart(name),

@@ -1,15 +1,15 @@
 //! From a resolved request to objects: each enabled component's chart, with its values.
 
 use crate::api::component::Component;
+use crate::failure::Retry;
 use crate::object::{self, Object, ReadError};
 use crate::release::ComponentChart;
 use crate::render::overlay::home;
 use crate::spec::resolve::Enabled;
-use helm_template::gotmpl::{Ambient, Budgets, Usage};
-use helm_template::helm::{Capabilities, KubeVersion, ReleaseOptions, Surroundings};
+use helm_template::helm::RenderFailed;
 use helm_template::number::to_floats;
+use helm_template::{Budgets, Capabilities, KubeVersion, ReleaseOptions, RenderOptions};
 use serde_json::Value;
-use std::cell::RefCell;
 use std::time::Duration;
 
 /// The release name of every component (release 1.17).
@@ -25,38 +25,34 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentError {
     /// The chart refuses the values, or is wrong.
-    #[error("component {component}: {message}")]
+    #[error("component {component}: {cause}")]
     Chart {
         /// The component.
         component: Component,
         /// What the engine says.
-        message: String,
+        cause: Box<RenderFailed>,
     },
     /// What a template printed is no Kubernetes object.
-    #[error("component {component}: {file}: {source}")]
+    #[error("component {component}: {file}: {cause}")]
     Document {
         /// The component.
         component: Component,
         /// The template.
         file: String,
         /// What it is instead.
-        source: ReadError,
+        cause: ReadError,
     },
 }
 
-/// Time and randomness for charts: always the same, so that one spec always renders to the same bytes. (SplitMix64; a
-/// constant would keep a search for primes going for ever.)
-fn fixed_ambient() -> Ambient {
-    let mut state = 0_u64;
-    let entropy: helm_template::gotmpl::function::Entropy = Box::new(move |bytes: &mut [u8]| {
-        for chunk in bytes.chunks_mut(8) {
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            chunk.iter_mut().zip((mixed ^ (mixed >> 31)).to_le_bytes()).for_each(|(to, from)| *to = from);
+impl ComponentError {
+    /// When it is tried again: a render that ran out of time may have more of it.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Chart { cause, .. } if cause.is_retryable() => Retry::Backoff,
+            Self::Chart { .. } | Self::Document { .. } => Retry::OnChange,
         }
-    });
-    Ambient { now: || (0, 0), timezone: "UTC".into(), entropy: RefCell::new(entropy), usage: Usage::default() }
+    }
 }
 
 /// What charts may know of a cluster.
@@ -85,14 +81,16 @@ pub fn render(
         ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
     let values = values.as_object().cloned().unwrap_or_default();
     let budgets = Budgets { time: PATIENCE, ..Budgets::default() };
+    // One spec always renders to the same bytes.
+    let options = RenderOptions { budgets, ..RenderOptions::fixed() };
     let rendered = chart
         .chart
-        .render(&values, &release, capabilities, &Surroundings { budgets, ..Surroundings::offline(&fixed_ambient) })
-        .map_err(|e| ComponentError::Chart { component, message: e.to_string() })?;
+        .render(&values, &release, capabilities, &options)
+        .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
     let mut objects = vec![];
     for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {
         let read = object::read_all(text);
-        objects.extend(read.map_err(|source| ComponentError::Document { component, file: file.clone(), source })?);
+        objects.extend(read.map_err(|cause| ComponentError::Document { component, file: file.clone(), cause })?);
     }
     for object in &mut objects {
         object.settle(home(enabled));

@@ -55,7 +55,9 @@ impl RenderError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Release(error) => error.retry(),
-            Self::Resolve(_) | Self::Component(_) | Self::Overlay(_) | Self::Duplicate(_) => Retry::OnChange,
+            Self::Resolve(error) => error.retry(),
+            Self::Component(errors) if errors.iter().all(|error| error.retry() == Retry::Backoff) => Retry::Backoff,
+            Self::Component(_) | Self::Overlay(_) | Self::Duplicate(_) => Retry::OnChange,
         }
     }
 
@@ -64,7 +66,7 @@ impl RenderError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Release(error) => error.reason(),
-            Self::Resolve(_) => "InvalidSpec",
+            Self::Resolve(error) => error.reason(),
             Self::Component(_) => "RenderFailed",
             Self::Overlay(_) => "InvalidOverlay",
             Self::Duplicate(_) => "DuplicateObject",

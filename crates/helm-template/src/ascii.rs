@@ -1,6 +1,6 @@
-//! Texts of which every byte is a character that needs no second look, as nearly all are.
+//! A quick check for text of plain ASCII, as nearly all text is, so that the slow ways are left to the rest.
 
-/// Bytes looked at in one go.
+/// Bytes checked in one go.
 const CHUNK: usize = 64;
 
 /// Whether there is nothing in a text but printable ASCII and newlines.

@@ -3,16 +3,14 @@
 //! In: arguments, the chart, values files. Out: manifests on the output, log lines and `Error: …` on the error output,
 //! and the exit code. Nothing but the named files is read; no cluster is asked.
 
-use crate::gotmpl::{Ambient, Usage};
-use crate::helm::engine::ParsedChart;
 use crate::helm::manifest::{self, Manifests, Printed};
-use crate::helm::source::os_text;
 use crate::helm::strvals::Kind;
-use crate::helm::{Capabilities, Chart, KubeVersion, ReleaseOptions, Rendered, Surroundings};
+use crate::helm::{
+    Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, RenderOptions, Rendered, merge_values, os_text,
+};
 use crate::yaml;
 use clap::Args;
 use serde_json::{Map, Value};
-use std::cell::RefCell;
 use std::fs;
 use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
@@ -111,7 +109,7 @@ impl Template<'_> {
         let chart = self.load(Path::new(path))?;
         check_release_name(name)?;
         let rendered = self.render(chart, name, &values, &capabilities)?;
-        self.print(name, rendered)
+        self.print(name, &rendered)
     }
 
     fn load(&mut self, path: &Path) -> Result<Chart, String> {
@@ -137,9 +135,8 @@ impl Template<'_> {
         let mut release = ReleaseOptions::install(name, self.args.namespace.as_str());
         release.is_upgrade = self.args.is_upgrade;
         release.is_install = !self.args.is_upgrade;
-        let mut surroundings = Surroundings::offline(&ambient);
-        surroundings.skip_schema = self.args.skip_schema_validation;
-        match ParsedChart::new(chart).render(values, &release, capabilities, &surroundings) {
+        let options = RenderOptions { skip_schema: self.args.skip_schema_validation, ..RenderOptions::default() };
+        match ParsedChart::new(chart).render(values, &release, capabilities, &options) {
             Ok(rendered) => {
                 self.log(&rendered.warnings);
                 Ok(rendered)
@@ -152,17 +149,16 @@ impl Template<'_> {
         }
     }
 
-    fn print(&mut self, name: &str, mut rendered: Rendered) -> Result<(), String> {
-        rendered.files.retain(|path, _| !path.ends_with("NOTES.txt"));
-        let sorted = manifest::sort(&rendered.files).map_err(|e| with_hint(&e))?;
+    fn print(&mut self, name: &str, rendered: &Rendered) -> Result<(), String> {
+        let sorted = rendered.manifests().map_err(|e| with_hint(&e.to_string()))?;
         self.log(&sorted.warnings);
         let text = match &self.args.output_dir {
             Some(dir) => {
-                self.write_files(dir, name, &rendered, &sorted)?;
+                self.write_files(dir, name, rendered, &sorted)?;
                 "\n".to_owned()
             }
             None => {
-                Printed { crds: self.crds(&rendered), manifests: &sorted.manifests, hooks: self.hooks(&sorted) }.text()
+                Printed { crds: self.crds(rendered), manifests: &sorted.manifests, hooks: self.hooks(&sorted) }.text()
             }
         };
         let shown =
@@ -278,7 +274,7 @@ fn user_values(args: &TemplateArgs) -> Result<Map<String, Value>, String> {
     for path in &args.values {
         let text = read_text(path)?;
         let more = yaml::parse_helm_map(&text).map_err(|e| format!("failed to parse {path}: {e}"))?;
-        merge(&mut values, more);
+        merge_values(&mut values, more);
     }
     let kinds: [(Kind<'_>, &[String]); 5] = [
         (Kind::Json, &args.set_json),
@@ -289,7 +285,7 @@ fn user_values(args: &TemplateArgs) -> Result<Map<String, Value>, String> {
     ];
     for (kind, arguments) in kinds {
         for argument in arguments {
-            kind.prefixed(argument, &mut values)?;
+            kind.apply(argument, &mut values)?;
         }
     }
     Ok(values)
@@ -304,32 +300,4 @@ fn read_text(path: &str) -> Result<String, String> {
     };
     result.map_err(|e| format!("open {path}: {}", os_text(&e)))?;
     Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
-}
-
-/// Puts a values file over the ones before: tables merge, everything else is replaced.
-fn merge(base: &mut Map<String, Value>, more: Map<String, Value>) {
-    for (key, value) in more {
-        match (base.get_mut(&key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
-            (_, value) => drop(base.insert(key, value)),
-        }
-    }
-}
-
-/// The real clock and the system's randomness.
-fn ambient() -> Ambient {
-    use ring::rand::SecureRandom as _;
-    let random = ring::rand::SystemRandom::new();
-    Ambient {
-        now: || {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos())
-        },
-        timezone: std::env::var("TZ").ok().filter(|tz| !tz.is_empty()).unwrap_or_else(|| "UTC".to_owned()),
-        entropy: RefCell::new(Box::new(move |buffer| {
-            // The system's source does not fail once it has started; a chart's random name is no secret.
-            let _ = random.fill(buffer);
-        })),
-        usage: Usage::default(),
-    }
 }

@@ -1,6 +1,7 @@
-//! Work on many things at once, on as many threads as the machine has cores. Results come in the order of the things.
+//! Parallel work, on as many threads as the machine has cores, and threads with enough stack for a render.
 //!
-//! The threads started here have a stack that is deep enough for any chart, so that rendering needs none of its own.
+//! Results come in the order of the items. The threads started here have a stack that is deep enough for any chart, so a
+//! render on one of them needs no thread of its own.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,18 +10,18 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
 thread_local! {
-    static IS_ALONE: Cell<bool> = const { Cell::new(false) };
+    static IS_SINGLE_THREADED: Cell<bool> = const { Cell::new(false) };
     /// The stack that this thread was given here, in bytes; 0 for other threads.
     static STACK: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The stack of the threads that are started here, in bytes. Only what is used of it takes memory.
+/// The stack of the threads of [`map`], in bytes: enough for any render with default budgets. Only what is used of it takes memory.
 pub const DEEP: usize = if cfg!(debug_assertions) { 256 << 20 } else { 64 << 20 };
 
-/// Does work that needs this much stack, in bytes: here, if this thread has it, else on a thread that does.
+/// Does work that needs this much stack, in bytes: on this thread if it was started here with as much, else on a new one.
 ///
 /// # Errors
-/// The thread could not be started; inside, the work panicked.
+/// The thread could not be started. The inner result is an error if the work panicked.
 pub fn with_stack<R: Send>(bytes: usize, work: impl FnOnce() -> R + Send) -> std::io::Result<std::thread::Result<R>> {
     if STACK.get() >= bytes {
         return Ok(catch_unwind(AssertUnwindSafe(work)));
@@ -40,16 +41,16 @@ fn start<'s, R: Send + 's>(
     std::thread::Builder::new().stack_size(stack).spawn_scoped(threads, work)
 }
 
-/// Does the work on this thread alone, whatever of it could be done on several: for whom has other work for the other cores,
-/// and no memory to spare for what each new thread leaves behind.
-pub fn alone<R>(work: impl FnOnce() -> R) -> R {
-    let before = IS_ALONE.replace(true);
+/// Does the work on this thread, with all [`map`]s in it: for a caller that has other work for the other cores, or no memory
+/// to spare for more threads.
+pub fn single_threaded<R>(work: impl FnOnce() -> R) -> R {
+    let before = IS_SINGLE_THREADED.replace(true);
     let result = work();
-    IS_ALONE.set(before);
+    IS_SINGLE_THREADED.set(before);
     result
 }
 
-/// Asked once: the system's files that say it are read anew each time.
+/// Asked once, since each question reads files of the system.
 fn cores() -> usize {
     static CORES: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
     *CORES
@@ -58,7 +59,7 @@ fn cores() -> usize {
 /// What `work` makes of each item.
 pub fn map<'t, T: Sync, R: Send>(items: &'t [T], work: impl Fn(&'t T) -> R + Sync) -> Vec<R> {
     let cores = cores();
-    if cores < 2 || items.len() < 2 || IS_ALONE.get() {
+    if cores < 2 || items.len() < 2 || IS_SINGLE_THREADED.get() {
         return items.iter().map(work).collect();
     }
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(items.len())));
@@ -105,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn who_works_alone_stays_on_its_thread() {
+    fn single_threaded_work_stays_on_its_thread() {
         let thread = || std::thread::current().id();
         let others = |ids: Vec<_>| ids.into_iter().any(|id| id != thread());
-        assert!(!others(super::alone(|| super::map(&[0; 100], |_| thread()))));
-        assert!(!super::IS_ALONE.get());
+        assert!(!others(super::single_threaded(|| super::map(&[0; 100], |_| thread()))));
+        assert!(!super::IS_SINGLE_THREADED.get());
     }
 }

@@ -128,6 +128,19 @@ fn the_record_is_what_the_real_helm_says() {
 }
 
 #[test]
+fn the_chart_of_examples_and_benchmarks_prints_what_the_real_helm_prints() {
+    let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/charts/shop");
+    let print = |program: &Path, command: &[&str]| {
+        let mut process = std::process::Command::new(program);
+        process.args(command).arg("my-shop").arg(&chart).args(["--include-crds", "--kube-version", real::KUBE_VERSION]);
+        String::from_utf8(process.output().unwrap().stdout).unwrap()
+    };
+    let ours = print(Path::new(env!("CARGO_BIN_EXE_helm-template")), &[]);
+    assert!(ours.contains("kind: CustomResourceDefinition"), "{ours}");
+    assert_eq!(ours, print(&real::binary(), &["template"]));
+}
+
+#[test]
 fn titles_are_unique_and_there_are_many() {
     let files = all_files();
     let mut seen = BTreeMap::new();

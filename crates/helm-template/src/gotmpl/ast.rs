@@ -5,7 +5,6 @@
 
 use super::error::Location;
 use super::literal::Number;
-use super::set::Callable;
 use std::fmt;
 use std::sync::Arc;
 
@@ -140,11 +139,15 @@ pub(super) struct Path {
     pub names: Vec<String>,
 }
 
+/// Which of the functions of its set of templates a name stands for.
+#[derive(Clone, Copy)]
+pub(super) struct FunctionId(pub(super) usize);
+
 /// A function by name.
 pub(super) struct Called {
     pub pos: usize,
     pub name: String,
-    pub callable: Callable,
+    pub id: FunctionId,
 }
 
 /// `(…).a.b`

@@ -182,6 +182,12 @@ pub enum Problem {
     Exhausted(Exhausted),
 }
 
+impl From<Exhausted> for Problem {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::Exhausted(exhausted)
+    }
+}
+
 /// What a function reports; becomes the text after `error calling NAME: `.
 #[derive(Debug)]
 pub struct CallError {
@@ -193,6 +199,8 @@ pub struct CallError {
 enum Cause {
     Text,
     Abort,
+    Unavailable,
+    Exhausted(Exhausted),
     Exec(ExecError),
 }
 
@@ -208,6 +216,16 @@ impl CallError {
         Self { context: message.into(), cause: Cause::Abort }
     }
 
+    /// Something outside did not answer, such as a cluster: the same call may succeed later.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { context: message.into(), cause: Cause::Unavailable }
+    }
+
+    /// A budget that ran out inside a function, in the function's words.
+    pub fn exhausted(message: impl Into<String>, exhausted: Exhausted) -> Self {
+        Self { context: message.into(), cause: Cause::Exhausted(exhausted) }
+    }
+
     /// The failure of a nested execution, after an introduction such as `error during … for "…": ` (may be empty).
     pub fn nested(introduction: impl Into<String>, error: ExecError) -> Self {
         Self { context: introduction.into(), cause: Cause::Exec(error) }
@@ -218,7 +236,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Exec(e) => write!(f, "{}{e}", self.context),
-            Cause::Text | Cause::Abort => f.write_str(&self.context),
+            Cause::Text | Cause::Abort | Cause::Unavailable | Cause::Exhausted(_) => f.write_str(&self.context),
         }
     }
 }
@@ -247,6 +265,12 @@ impl From<String> for CallError {
 impl From<&str> for CallError {
     fn from(message: &str) -> Self {
         Self::text(message)
+    }
+}
+
+impl From<Exhausted> for CallError {
+    fn from(exhausted: Exhausted) -> Self {
+        Self::exhausted(exhausted.to_string(), exhausted)
     }
 }
 
@@ -289,6 +313,36 @@ impl ExecError {
             error = inner;
         }
         error
+    }
+
+    /// The budget that ran out, if that is why the execution failed.
+    #[must_use]
+    pub fn exhausted(&self) -> Option<Exhausted> {
+        let innermost = self.innermost();
+        match innermost.failure().map(|f| &f.problem) {
+            Some(
+                Problem::Exhausted(exhausted)
+                | Problem::Calling { error: CallError { cause: Cause::Exhausted(exhausted), .. }, .. },
+            ) => Some(*exhausted),
+            Some(_) => None,
+            None => {
+                if let Self::Exhausted(exhausted) = innermost {
+                    Some(*exhausted)
+                } else {
+                    None
+                }
+            }
+        }
+    }
+
+    /// Whether the same execution may succeed if it is tried again: it ran out of time, or something outside did not
+    /// answer ([`CallError::unavailable`]). For all else the templates or their data must change.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let unavailable = |f: &Failure| {
+            matches!(&f.problem, Problem::Calling { error: CallError { cause: Cause::Unavailable, .. }, .. })
+        };
+        self.exhausted().is_some_and(|e| e.is_retryable()) || self.innermost().failure().is_some_and(unavailable)
     }
 
     /// The message of the [`CallError::abort`] at the end of the chain, if one is there.

@@ -1,39 +1,39 @@
-//! What calling a function costs, told from its arguments before it runs.
+//! What calling a function costs, worked out from its arguments before it runs.
 //!
-//! In: a row of a price table and the arguments. Out: a [`Cost`], or the error that the budgets do not reach so far.
-//! Guarantees: what a function makes is known before it makes it; values that share parts are counted as often as they
-//! would be printed, and the counting itself ends where the budgets end.
+//! In: a row of a price table and the arguments. Out: a [`Cost`], or the error that the budgets do not allow the call.
+//! Guarantees: what a function makes is known before it makes it; a value that occurs several times within another is
+//! counted as often as it would be printed, and the counting itself ends where the budgets end.
 
 use super::usage::{Cost, Exhausted, Usage};
 use super::value::{ListKind, Value};
 
-/// By what the cost of a call grows.
+/// Which size of the arguments the cost of a call grows with.
 #[derive(Clone, Copy)]
-pub enum By {
-    /// By nothing.
-    Nothing,
-    /// By the bytes of the arguments that are texts.
+pub enum Measure {
+    /// None: every call costs the same.
+    Constant,
+    /// The bytes of the arguments that are strings.
     Texts,
-    /// By the items of the arguments that are lists or maps, and the bytes of those that are texts.
+    /// The items of the arguments that are lists or maps, and the bytes of those that are strings.
     Items,
-    /// By the size of the arguments with all that is in them, printed and indented.
+    /// The size of the arguments with all that is in them, printed and indented.
     Trees,
-    /// As `Trees`; and every map is written with the keys that lead to it.
+    /// As `Trees`, but every map is written with the keys that lead to it.
     Paths,
-    /// By its own rule: work and bytes.
+    /// The function's own rule tells work and bytes.
     Rule(fn(&[Value]) -> Cost),
 }
 
-/// What counts of a function's result.
+/// How much of a function's result counts as made by it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Makes {
-    /// Nothing: it is a number or truth, or was there before.
-    Nothing,
-    /// The text, or the list or map without what is in it.
-    Outside,
-    /// Everything in it.
-    Everything,
-    /// The bytes of the price itself.
+pub enum ResultSize {
+    /// Nothing: the result is a number or a bool, or was there before.
+    NotCounted,
+    /// The string, or the list or map without what is in it.
+    Shallow,
+    /// The result with everything in it.
+    Deep,
+    /// The bytes that the price names.
     AsPriced,
 }
 
@@ -42,21 +42,22 @@ pub enum Makes {
 pub struct Price {
     /// Units of work of every call.
     pub base: u64,
-    /// What the rest is measured by.
-    pub by: By,
+    /// What the rest grows with.
+    pub measure: Measure,
     /// Units of work for each unit of the measure.
     pub work: u64,
     /// The most bytes that each unit of the measure takes while the function runs.
     pub bytes: u64,
-    /// What is counted of the result.
-    pub makes: Makes,
+    /// How much of the result counts as made.
+    pub result: ResultSize,
 }
 
 /// The rows of a price table: names of functions, and what each of them costs.
 pub type Prices = [(&'static [&'static str], Price)];
 
-/// Of functions that no table names.
-pub(super) static USUAL: Price = Price { base: 100, by: By::Trees, work: 10, bytes: 16, makes: Makes::Everything };
+/// The price of functions that no table names.
+pub(super) static USUAL: Price =
+    Price { base: 100, measure: Measure::Trees, work: 10, bytes: 16, result: ResultSize::Deep };
 
 /// What a value takes besides its bytes: a list's item, a text's head.
 const ITEM: u64 = 24;
@@ -71,31 +72,31 @@ impl Price {
     /// Pays for a call.
     ///
     /// # Errors
-    /// The budgets do not reach: the function must not run.
+    /// The budgets do not allow it: the function must not run.
     #[inline]
     pub(super) fn pay(&self, usage: &Usage, arguments: &[Value]) -> Result<(), Exhausted> {
-        if let By::Nothing = self.by { usage.work(self.base) } else { self.pay_measured(usage, arguments) }
+        if let Measure::Constant = self.measure { usage.work(self.base) } else { self.pay_measured(usage, arguments) }
     }
 
     fn pay_measured(&self, usage: &Usage, arguments: &[Value]) -> Result<(), Exhausted> {
         let by_text = |v: &Value| if let Value::String(s) = v { s.as_bytes().len() as u64 } else { 0 };
-        let measure = match self.by {
-            By::Nothing => 0,
-            By::Rule(rule) => {
+        let size = match self.measure {
+            Measure::Constant => 0,
+            Measure::Rule(rule) => {
                 let cost = rule(arguments);
                 usage.afford(Cost { work: cost.work.saturating_add(self.base), bytes: cost.bytes })?;
-                return match self.makes {
-                    Makes::AsPriced => usage.make(usize::try_from(cost.bytes).unwrap_or(usize::MAX)),
+                return match self.result {
+                    ResultSize::AsPriced => usage.make(usize::try_from(cost.bytes).unwrap_or(usize::MAX)),
                     _ => Ok(()),
                 };
             }
-            By::Texts => arguments.iter().map(by_text).sum(),
-            By::Items => arguments.iter().map(|v| by_text(v) + items(v)).sum(),
-            By::Trees => self.tree(usage, arguments, false)?,
-            By::Paths => self.tree(usage, arguments, true)?,
+            Measure::Texts => arguments.iter().map(by_text).sum(),
+            Measure::Items => arguments.iter().map(|v| by_text(v) + items(v)).sum(),
+            Measure::Trees => self.tree(usage, arguments, false)?,
+            Measure::Paths => self.tree(usage, arguments, true)?,
         };
-        let work = measure.saturating_mul(self.work).saturating_add(self.base);
-        usage.afford(Cost { work, bytes: measure.saturating_mul(self.bytes) })
+        let work = size.saturating_mul(self.work).saturating_add(self.base);
+        usage.afford(Cost { work, bytes: size.saturating_mul(self.bytes) })
     }
 
     /// Measures whole values. What the measuring itself takes is paid too.
@@ -110,12 +111,12 @@ impl Price {
         let most = |left: u64, each: u64| left.checked_div(each).unwrap_or(u64::MAX);
         let work = most(budgets.work.saturating_sub(spent.work), self.work.max(1));
         let limit = work.min(most(budgets.bytes.saturating_sub(spent.bytes), self.bytes));
-        let mut measure = Measure { total: 0, nodes: 0, limit, paths };
+        let mut meter = Meter { total: 0, nodes: 0, limit, paths };
         for value in arguments {
-            measure.value(value, 0, 0);
+            meter.value(value, 0, 0);
         }
-        usage.work(measure.nodes * 2)?;
-        Ok(measure.total)
+        usage.work(meter.nodes * 2)?;
+        Ok(meter.total)
     }
 
     /// Counts what a function has made.
@@ -124,17 +125,17 @@ impl Price {
     /// It is too much.
     #[inline]
     pub(super) fn settle(&self, usage: &Usage, result: &Value) -> Result<(), Exhausted> {
-        match self.makes {
-            Makes::Nothing | Makes::AsPriced => Ok(()),
+        match self.result {
+            ResultSize::NotCounted | ResultSize::AsPriced => Ok(()),
             _ => self.settle_made(usage, result),
         }
     }
 
     fn settle_made(&self, usage: &Usage, result: &Value) -> Result<(), Exhausted> {
-        let bytes = match (self.makes, result) {
-            (Makes::Nothing | Makes::AsPriced, _) => return Ok(()),
+        let bytes = match (self.result, result) {
+            (ResultSize::NotCounted | ResultSize::AsPriced, _) => return Ok(()),
             (_, Value::String(s)) => s.as_bytes().len() as u64 + ITEM,
-            (Makes::Outside, Value::Map(map)) => {
+            (ResultSize::Shallow, Value::Map(map)) => {
                 let mut bytes = MAP;
                 map.each(|key, _| {
                     bytes += ENTRY + key.as_bytes().len() as u64;
@@ -142,8 +143,8 @@ impl Price {
                 });
                 bytes
             }
-            (Makes::Outside, other) => items(other) * ITEM,
-            (Makes::Everything, other) => weight(other, usage.budgets().bytes),
+            (ResultSize::Shallow, other) => items(other) * ITEM,
+            (ResultSize::Deep, other) => weight(other, usage.budgets().bytes),
         };
         usage.make(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
@@ -161,15 +162,30 @@ fn items(value: &Value) -> u64 {
 /// The size of a value's printed form with all that is in it, up to a limit.
 #[must_use]
 pub fn printed(value: &Value, limit: u64) -> u64 {
-    let mut measure = Measure { total: 0, nodes: 0, limit, paths: false };
-    measure.value(value, 0, 0);
-    measure.total
+    let mut meter = Meter { total: 0, nodes: 0, limit, paths: false };
+    meter.value(value, 0, 0);
+    meter.total
 }
 
 /// The bytes that a value takes in memory with all that is in it, up to a limit.
 #[must_use]
 pub fn weight(value: &Value, limit: u64) -> u64 {
     weigh(value, limit, 0)
+}
+
+/// The bytes that a JSON object will take in memory as a map of [`Value`]s.
+#[must_use]
+pub fn weight_of_json(object: &serde_json::Map<String, serde_json::Value>) -> u64 {
+    use serde_json::Value as Json;
+    fn weigh(value: &Json) -> u64 {
+        match value {
+            Json::String(s) => s.len() as u64,
+            Json::Array(items) => items.iter().map(|item| ITEM + weigh(item)).sum(),
+            Json::Object(object) => MAP + weight_of_json(object),
+            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        }
+    }
+    object.iter().map(|(key, value)| ENTRY + key.len() as u64 + weigh(value)).sum()
 }
 
 fn weigh(value: &Value, limit: u64, depth: u64) -> u64 {
@@ -199,7 +215,7 @@ fn weigh(value: &Value, limit: u64, depth: u64) -> u64 {
 }
 
 /// Counts the bytes of a value's printed form.
-struct Measure {
+struct Meter {
     total: u64,
     nodes: u64,
     /// Where counting stops.
@@ -207,7 +223,7 @@ struct Measure {
     paths: bool,
 }
 
-impl Measure {
+impl Meter {
     fn is_over(&self) -> bool {
         self.total > self.limit
     }

@@ -9,9 +9,9 @@
 //! | output | 64 MiB | what templates write; what a nested execution returns counts again when it is printed |
 //! | time | 8 s | only once the program has called [`use_clock`] |
 //!
-//! A large chart, that of istiod, uses 2 million units, 1 MiB and 0.25 MiB of the first three; a test
-//! renders 2500 objects of 5 MiB with room to spare. With what surrounds a render (the chart's
-//! files, its syntax trees, the manifests) these budgets keep a process below 512 MiB and end a render within seconds.
+//! A large chart (some 50 objects, 250 KiB of manifests) uses 2 million units, 1 MiB and 0.25 MiB of the first three; a
+//! test renders 2500 objects of 5 MiB with room to spare. With what a render holds besides (the chart's files, its syntax
+//! trees, the manifests) these budgets keep a process below 512 MiB and end a render within seconds.
 //!
 //! Guarantee: a budget that ran out stays so; whoever goes on after the error gets it again.
 
@@ -22,9 +22,8 @@ use std::time::{Duration, Instant};
 
 /// What an execution may use up.
 ///
-/// The stack is the caller's: `nesting` costs at most 2 KiB of it per level in an optimised build and 8 KiB otherwise.
-/// The default therefore asks for a thread with 64 MiB (256 MiB without optimisation), and lets 1001 nested inclusions
-/// pass, each with a dozen blocks and pipelines around it.
+/// The stack is the caller's: see [`stack`](Self::stack). The default asks for a thread with 64 MiB (256 MiB without
+/// optimisation), and lets 1001 nested inclusions pass, each with a dozen blocks and pipelines around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budgets {
     /// Nested executions of templates; Go has 100000 for `template` alone.
@@ -39,8 +38,17 @@ pub struct Budgets {
     pub bytes: u64,
     /// Units of work, see the prices of functions.
     pub work: u64,
-    /// From the beginning of the render on, by the clock of the program.
+    /// Time since the render began; only in a program that has called [`use_clock`].
     pub time: Duration,
+}
+
+impl Budgets {
+    /// The stack, in bytes, that a thread needs to execute templates within these budgets.
+    #[must_use]
+    pub const fn stack(&self) -> usize {
+        let per_level = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 10 };
+        self.nesting * per_level + (1 << 20)
+    }
 }
 
 impl Default for Budgets {
@@ -88,11 +96,20 @@ pub enum Exhausted {
     Time(Duration),
 }
 
+impl Exhausted {
+    /// Whether the same render may succeed if it is tried again: time depends on the machine, all else on the templates
+    /// and values alone.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::Time(_))
+    }
+}
+
 /// Whether [`use_clock`] was called.
 static TIMED: AtomicBool = AtomicBool::new(false);
 
-/// From now on every render of this process may run out of time. Rendering reads no clock of its own accord: without this
-/// call [`Budgets::time`] bounds nothing.
+/// From now on every render of this process may run out of time. Rendering reads no clock unless the program has called
+/// this: until then [`Budgets::time`] limits nothing, and the same render always ends in the same way.
 pub fn use_clock() {
     TIMED.store(true, Ordering::Relaxed);
 }
@@ -114,7 +131,7 @@ const LOOK: u64 = 500_000;
 pub struct Usage {
     budgets: Budgets,
     /// When time is up; never without a clock.
-    end: Option<Instant>,
+    deadline: Option<Instant>,
     counts: Rc<Counts>,
 }
 
@@ -126,6 +143,8 @@ struct Counts {
     work: Cell<u64>,
     /// The work at which the clock is looked at.
     look: Cell<u64>,
+    /// The budget that ran out first.
+    ran_out: Cell<Option<Exhausted>>,
 }
 
 impl Default for Usage {
@@ -138,9 +157,9 @@ impl Usage {
     /// Nothing is used; time begins to run.
     #[must_use]
     pub fn new(budgets: Budgets) -> Self {
-        let end = TIMED.load(Ordering::Relaxed).then(|| Instant::now().checked_add(budgets.time)).flatten();
+        let deadline = TIMED.load(Ordering::Relaxed).then(|| Instant::now().checked_add(budgets.time)).flatten();
         let look = Cell::new(LOOK.min(budgets.work));
-        Self { budgets, end, counts: Rc::new(Counts { look, ..Counts::default() }) }
+        Self { budgets, deadline, counts: Rc::new(Counts { look, ..Counts::default() }) }
     }
 
     /// The limits.
@@ -153,6 +172,18 @@ impl Usage {
     #[must_use]
     pub fn spent(&self) -> Cost {
         Cost { work: self.counts.work.get(), bytes: self.counts.bytes.get() }
+    }
+
+    /// The budget that ran out first. It tells what a text no longer does: functions report errors as texts.
+    #[must_use]
+    pub fn ran_out(&self) -> Option<Exhausted> {
+        self.counts.ran_out.get()
+    }
+
+    #[cold]
+    fn end(&self, exhausted: Exhausted) -> Result<(), Exhausted> {
+        self.counts.ran_out.set(self.counts.ran_out.get().or(Some(exhausted)));
+        Err(exhausted)
     }
 
     /// Counts work about to be done.
@@ -169,7 +200,7 @@ impl Usage {
     #[cold]
     fn look_up(&self) -> Result<(), Exhausted> {
         if self.counts.work.get() > self.budgets.work {
-            return Err(Exhausted::Work(self.budgets.work));
+            return self.end(Exhausted::Work(self.budgets.work));
         }
         self.tick()?;
         self.counts.look.set(self.counts.work.get().saturating_add(LOOK).min(self.budgets.work));
@@ -181,7 +212,10 @@ impl Usage {
     /// # Errors
     /// The time is used up.
     pub fn tick(&self) -> Result<(), Exhausted> {
-        if self.end.is_some_and(|end| Instant::now() > end) { Err(Exhausted::Time(self.budgets.time)) } else { Ok(()) }
+        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            return self.end(Exhausted::Time(self.budgets.time));
+        }
+        Ok(())
     }
 
     /// Counts bytes that were made.
@@ -192,7 +226,7 @@ impl Usage {
     pub fn make(&self, bytes: usize) -> Result<(), Exhausted> {
         let bytes = self.counts.bytes.get().saturating_add(bytes as u64);
         self.counts.bytes.set(bytes);
-        if bytes > self.budgets.bytes { Err(Exhausted::Bytes(self.budgets.bytes)) } else { Ok(()) }
+        if bytes > self.budgets.bytes { self.end(Exhausted::Bytes(self.budgets.bytes)) } else { Ok(()) }
     }
 
     /// Counts the work of something that is about to be done, if there is room for the bytes that it may take.
@@ -202,7 +236,7 @@ impl Usage {
     #[inline]
     pub fn afford(&self, cost: Cost) -> Result<(), Exhausted> {
         if self.counts.bytes.get().saturating_add(cost.bytes) > self.budgets.bytes {
-            return Err(Exhausted::Bytes(self.budgets.bytes));
+            return self.end(Exhausted::Bytes(self.budgets.bytes));
         }
         self.work(cost.work)
     }
@@ -216,7 +250,7 @@ impl Usage {
         let count = self.counts.iterations.get() + 1;
         self.counts.iterations.set(count);
         if count > self.budgets.iterations {
-            return Err(Exhausted::Iterations(self.budgets.iterations));
+            return self.end(Exhausted::Iterations(self.budgets.iterations));
         }
         self.work(PASS)
     }
@@ -230,7 +264,7 @@ impl Usage {
         let output = self.counts.output.get().saturating_add(bytes as u64);
         self.counts.output.set(output);
         if output > self.budgets.output {
-            return Err(Exhausted::Output(self.budgets.output));
+            return self.end(Exhausted::Output(self.budgets.output));
         }
         self.make(bytes)
     }
@@ -256,5 +290,6 @@ mod tests {
         assert_eq!(usage.make(0), Err(Exhausted::Bytes(100)));
         assert_eq!(usage.work(LOOK), Err(Exhausted::Work(100)));
         assert_eq!(usage.work(0), Err(Exhausted::Work(100)));
+        assert_eq!(usage.ran_out(), Some(Exhausted::Bytes(100)));
     }
 }

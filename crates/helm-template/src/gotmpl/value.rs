@@ -4,7 +4,7 @@
 //! Go, and a value remembers which Go type it has, because functions, comparisons and `typeOf` tell them apart:
 //! numbers of a values file are `float64`, those of `--set` are `int64`, literals are `int`.
 
-use super::function::Signature;
+use super::signature::Signature;
 use super::usage::Cost;
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};

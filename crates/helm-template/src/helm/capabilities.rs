@@ -1,6 +1,6 @@
 //! `.Capabilities`: the Kubernetes version and the APIs that a chart may ask for.
 
-use super::record::{Field, Record, Rule};
+use super::go_struct::{Field, GoStruct, Rule};
 use super::text;
 use crate::gotmpl::{Object, Signature, Text, Type, Value};
 use std::any::Any;
@@ -137,7 +137,7 @@ impl KubeVersion {
 
     fn value(&self) -> Value {
         let field = |name, text: &str| Field { name, json: name, rule: Rule::Always, value: Value::string(text) };
-        Record {
+        GoStruct {
             type_name: "chartutil.KubeVersion",
             fields: vec![field("Version", &self.version), field("Major", &self.major), field("Minor", &self.minor)],
             methods: &[("String", version_of), ("GitVersion", version_of)],
@@ -146,8 +146,8 @@ impl KubeVersion {
     }
 }
 
-fn version_of(record: &Record) -> Value {
-    record.field("Version").unwrap_or(Value::Nil)
+fn version_of(capabilities: &GoStruct) -> Value {
+    capabilities.field("Version").unwrap_or(Value::Nil)
 }
 
 /// What a chart may ask of the cluster.
@@ -172,7 +172,7 @@ impl Capabilities {
     pub fn value(&self) -> Value {
         let always = |name, value| Field { name, json: name, rule: Rule::Always, value };
         let versions = VersionSet(self.api_versions.clone());
-        Record {
+        GoStruct {
             type_name: "*chartutil.Capabilities",
             fields: vec![
                 always("KubeVersion", self.kube_version.value()),
@@ -180,7 +180,7 @@ impl Capabilities {
                 always("HelmVersion", helm_version()),
             ],
             methods: &[("Copy", |r| {
-                Record { type_name: r.type_name, fields: copy(&r.fields), methods: r.methods }.into_value()
+                GoStruct { type_name: r.type_name, fields: copy(&r.fields), methods: r.methods }.into_value()
             })],
         }
         .into_value()
@@ -194,7 +194,7 @@ fn copy(fields: &[Field]) -> Vec<Field> {
 
 fn helm_version() -> Value {
     let field = |name, json, text| Field { name, json, rule: Rule::OmitEmpty, value: Value::string(text) };
-    Record {
+    GoStruct {
         type_name: "version.BuildInfo",
         fields: vec![
             field("Version", "version", HELM_VERSION),

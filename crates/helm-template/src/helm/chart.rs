@@ -53,7 +53,7 @@ pub enum ChartError {
     },
 }
 
-/// How deep charts may stand in each other.
+/// How deep subcharts may be nested.
 const DEEPEST: usize = 50;
 
 /// A loaded chart.
@@ -116,7 +116,7 @@ impl Chart {
         Self::build(files, &mut Room::default(), 0)
     }
 
-    /// Builds a chart that stands so deep in others; archives in it may still unpack to so much.
+    /// Builds a chart at this depth of subcharts; `room` is what archives in it may still unpack to.
     fn build(files: Vec<ChartFile>, room: &mut Room, depth: usize) -> Result<Self, ChartError> {
         if depth > DEEPEST {
             return Err(ChartError::Invalid(format!("charts stand more than {DEEPEST} deep in each other")));

@@ -1,5 +1,6 @@
-//! Typed reading of YAML the way Go does it for Helm: keys without regard to case, scalars coerced to text where text is
-//! wanted, `null` as "leave it", unknown keys ignored, and the first mismatch reported in encoding/json's words.
+//! Reads YAML into structs as Go does it for Helm: the case of keys is ignored, scalars become strings where a string is
+//! wanted, `null` leaves a field as it is, unknown keys are ignored, and the first mismatch is reported in the words of
+//! `encoding/json`.
 
 use crate::yaml;
 use serde_json::{Map, Value};

@@ -1,114 +1,67 @@
 //! Renders the templates of a chart: parsing in Helm's order, rendering in the same order, Helm's error texts.
 //!
-//! All of it is counted in one [`Usage`]: putting the values together, and executing the templates of all subcharts.
+//! All of it is counted in one [`Usage`](crate::gotmpl::Usage): putting the values together, and executing the templates
+//! of all subcharts.
 //!
 //! Parsed templates are kept in a [`ParsedChart`], which many threads may share. One render runs on one thread, which has
-//! the stack that deep templates need; nothing else leaves it than plain data.
+//! the stack that deep templates need; what leaves it is plain data.
 
 use super::capabilities::Capabilities;
 use super::chart::Chart;
-use super::dependencies::{Node, Tree, Warnings, compatible};
+use super::dependencies::{Tree, compatible};
+use super::error::{MAX_DOCUMENTS, RenderError, RenderFailed};
 use super::functions::{self, Lookup, Offline, State};
+use super::manifest::{self, ManifestError, Manifests};
+use super::node::Node;
+use super::preparation::Preparation;
 use super::release::{Job, ReleaseOptions, scope};
-use super::{schema, values};
-use crate::gotmpl::{
-    self, Ambient, Budgets, Environment, ExecError, Map, MapKind, ParseError, TemplateSet, Usage, Value,
-};
+use super::{schema, tables, values};
+use crate::gotmpl::{self, Budgets, ExecContext, ExecError, Host, Map, MapKind, ParseError, TemplateSet, Value, price};
 use crate::threads;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Why a chart cannot be rendered; the texts are Helm's.
-#[derive(Debug, thiserror::Error)]
-pub enum RenderError {
-    /// The values do not fit the chart's structure.
-    #[error("{0}")]
-    Values(String),
-    /// The values break a schema.
-    #[error("{0}")]
-    Schema(String),
-    /// The chart is for other clusters.
-    #[error("chart requires kubeVersion: {required} which is incompatible with Kubernetes {actual}")]
-    KubeVersion {
-        /// The range in `Chart.yaml`.
-        required: String,
-        /// The version of the cluster.
-        actual: String,
-    },
-    /// A template cannot be parsed.
-    #[error("parse error at ({location}): {message}")]
-    Parse {
-        /// `file:line`
-        location: String,
-        /// The last part of Go's text.
-        message: String,
-    },
-    /// `fail` or `required` ended the render.
-    #[error("execution error at ({location}): {message}")]
-    Aborted {
-        /// `file:line:column` in the file that was being rendered.
-        location: String,
-        /// The chart's words.
-        message: String,
-    },
-    /// A template failed.
-    #[error("{0}")]
-    Template(String),
-    /// A file renders to bytes that are no text.
-    #[error("YAML parse error on {0}: error converting YAML to JSON: yaml: invalid leading UTF-8 octet")]
-    NotText(String),
-    /// The chart renders to more documents than anybody installs.
-    #[error("{0}: the chart renders to more than {MAX_DOCUMENTS} documents; make it render fewer")]
-    TooMany(String),
-    /// The thread for the render could not be started or ended early.
-    #[error("rendering template failed: {0}")]
-    Thread(String),
-}
+/// Makes the host of a render, on the thread that renders.
+pub type MakeHost = Arc<dyn Fn() -> Host + Send + Sync>;
 
-impl RenderError {
-    /// Whether Helm fails while rendering, and not while it prepares to.
-    #[must_use]
-    pub fn in_templates(&self) -> bool {
-        !matches!(self, Self::Values(_) | Self::Schema(_))
-    }
-}
-
-/// A render that failed, and what was logged until then.
-#[derive(Debug, thiserror::Error)]
-#[error("{problem}")]
-pub struct RenderFailed {
-    /// Why.
-    pub problem: RenderError,
-    /// What Helm logs before it fails.
-    pub warnings: Vec<String>,
-}
-
-/// What a render needs from outside.
+/// How a chart is rendered: limits, and what its templates may ask of the world outside.
 #[derive(Clone)]
-pub struct Surroundings<'a> {
-    /// Limits.
+pub struct RenderOptions {
+    /// Limits of the whole render.
     pub budgets: Budgets,
-    /// Makes the source of time and randomness, on the rendering thread.
-    pub ambient: &'a (dyn Fn() -> Ambient + Sync),
+    /// Time, time zone and randomness. Made anew for each render.
+    pub host: MakeHost,
     /// Answers `lookup`.
     pub lookup: Arc<dyn Lookup>,
     /// Leaves `values.schema.json` alone.
     pub skip_schema: bool,
 }
 
-impl<'a> Surroundings<'a> {
-    /// No cluster, the default limits.
+impl Default for RenderOptions {
+    /// As `helm template`: the clock and randomness of the system, no cluster, the default limits.
+    fn default() -> Self {
+        Self {
+            budgets: Budgets::default(),
+            host: Arc::new(Host::system),
+            lookup: Arc::new(Offline),
+            skip_schema: false,
+        }
+    }
+}
+
+impl RenderOptions {
+    /// No cluster, the default limits, and [`Host::fixed`]: the same chart and values always give the same bytes.
     #[must_use]
-    pub fn offline(ambient: &'a (dyn Fn() -> Ambient + Sync)) -> Self {
-        Self { budgets: Budgets::default(), ambient, lookup: Arc::new(Offline), skip_schema: false }
+    pub fn fixed() -> Self {
+        Self { host: Arc::new(Host::fixed), ..Self::default() }
     }
 }
 
 /// What a chart renders to.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Rendered {
-    /// Rendered files by path from the root chart on (`istiod/templates/service.yaml`), notes included.
+    /// Rendered files by path from the root chart on (`web/templates/service.yaml`), notes included.
     pub files: BTreeMap<String, String>,
     /// The CRD files of the charts that take part, by full path; the parent's first.
     pub crds: Vec<(String, Arc<[u8]>)>,
@@ -116,8 +69,26 @@ pub struct Rendered {
     pub warnings: Vec<String>,
 }
 
-/// The most documents of a chart. A small one takes a hundred times its length once it is read.
-const MAX_DOCUMENTS: usize = 50_000;
+impl Rendered {
+    /// The documents of all files but the notes, in the order in which Helm installs them, hooks apart.
+    ///
+    /// # Errors
+    /// A document of which Helm cannot read kind and annotations.
+    pub fn manifests(&self) -> Result<Manifests, ManifestError> {
+        manifest::sort(self.files.iter().filter(|(path, _)| !is_notes(path)))
+    }
+
+    /// The notes of the chart itself, those of subcharts left out: what `helm install` prints in the end.
+    #[must_use]
+    pub fn notes(&self) -> Option<&str> {
+        let own = |path: &str| is_notes(path) && path.matches('/').count() == 2;
+        self.files.iter().find(|(path, _)| own(path)).map(|(_, text)| text.as_str())
+    }
+}
+
+fn is_notes(path: &str) -> bool {
+    path.ends_with("NOTES.txt")
+}
 
 /// How many sets of templates are kept per chart: one for each choice of enabled subcharts.
 const MAX_SETS: usize = 8;
@@ -152,31 +123,29 @@ impl ParsedChart {
         values: &serde_json::Map<String, serde_json::Value>,
         release: &ReleaseOptions,
         capabilities: &Capabilities,
-        surroundings: &Surroundings<'_>,
+        options: &RenderOptions,
     ) -> Result<Rendered, RenderFailed> {
-        let per_level = if cfg!(debug_assertions) { 8 << 10 } else { 2 << 10 };
-        let stack = surroundings.budgets.nesting * per_level + (1 << 20);
         let work = || {
-            let ambient = Ambient { usage: Usage::new(surroundings.budgets), ..(surroundings.ambient)() };
-            let warnings = Warnings::new(&ambient.usage);
-            let render = Render { parsed: self, release, capabilities, surroundings, ambient: &ambient };
-            let result = render.run(values, &warnings);
-            let warnings = warnings.take();
+            let host = (options.host)().with_budgets(options.budgets);
+            let preparation = Preparation::new(&host.usage);
+            let render = Render { parsed: self, release, capabilities, options, host: &host };
+            let result = render.run(values, &preparation);
+            let warnings = preparation.take_warnings();
             match result {
                 Ok(rendered) => Ok(Rendered { warnings, ..rendered }),
                 Err(problem) => Err(RenderFailed { problem, warnings }),
             }
         };
-        let broken = |text: String| RenderFailed { problem: RenderError::Thread(text), warnings: Vec::new() };
-        threads::with_stack(stack, work)
-            .map_err(|e| broken(e.to_string()))?
-            .unwrap_or_else(|_| Err(broken("the rendering thread panicked".to_owned())))
+        let broken = |problem| RenderFailed { problem, warnings: Vec::new() };
+        threads::with_stack(options.budgets.stack(), work)
+            .map_err(|e| broken(RenderError::Thread(e)))?
+            .unwrap_or_else(|_| Err(broken(RenderError::Panicked)))
     }
 
     /// The parsed templates of these files, which are in parsing order.
     fn set(&self, jobs: &[Job<'_>]) -> Result<TemplateSet, RenderError> {
         let key: SetKey = jobs.iter().map(|job| (job.name.clone(), job.text.as_ptr().addr())).collect();
-        // Held while parsing: whoever renders the same chart at the same time needs the same set.
+        // Locked while parsing: other threads that render the same chart need the same set.
         let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, set)) = sets.iter().find(|(k, _)| *k == key) {
             return Ok(set.clone());
@@ -185,7 +154,7 @@ impl ParsedChart {
         for job in jobs {
             set.parse(&job.name, job.text).map_err(|e| parse_error(&e))?;
         }
-        // Together they are no larger than one may be.
+        // All sets together are no larger than one may be.
         let kept = |sets: &[(SetKey, TemplateSet)]| sets.iter().map(|(_, s)| s.size()).sum::<usize>() + set.size();
         while !sets.is_empty() && (sets.len() >= MAX_SETS || kept(&sets) > gotmpl::MAX_NODES) {
             sets.remove(0);
@@ -200,35 +169,45 @@ struct Render<'r> {
     parsed: &'r ParsedChart,
     release: &'r ReleaseOptions,
     capabilities: &'r Capabilities,
-    surroundings: &'r Surroundings<'r>,
-    ambient: &'r Ambient,
+    options: &'r RenderOptions,
+    host: &'r Host,
 }
 
 impl Render<'_> {
     fn run(
         &self,
         given: &serde_json::Map<String, serde_json::Value>,
-        warnings: &Warnings,
+        preparation: &Preparation,
     ) -> Result<Rendered, RenderError> {
-        let size = values::size_of_json(given);
-        warnings.pay(size * 2, size).map_err(RenderError::Values)?;
-        let given = super::dependencies::table(given);
-        let tree = Tree::new(&self.parsed.chart, &given, warnings).map_err(RenderError::Values)?;
-        let values = values::coalesce(&tree.root, &given, warnings).map_err(RenderError::Values)?;
-        if !self.surroundings.skip_schema {
-            schema::validate(&tree.root, &values, warnings).map_err(RenderError::Schema)?;
+        let of_values = |message| self.unprepared(message, RenderError::Values);
+        let size = price::weight_of_json(given);
+        preparation.pay(size * 2, size).map_err(of_values)?;
+        let given = tables::from_json(given);
+        let tree = Tree::new(&self.parsed.chart, &given, preparation).map_err(of_values)?;
+        let values = values::coalesce(&tree.root, &given, preparation).map_err(of_values)?;
+        if !self.options.skip_schema {
+            schema::validate(&tree.root, &values, preparation)
+                .map_err(|message| self.unprepared(message, RenderError::Schema))?;
         }
         self.check_kube_version()?;
         let root = Map::new(MapKind::Any);
         root.set("Release", self.release.value());
         root.set("Capabilities", self.capabilities.value());
         let mut jobs = Vec::new();
-        scope(&tree.root, &root, Value::Map(values.retyped(MapKind::Values)), &mut jobs, warnings)
-            .map_err(RenderError::Values)?;
+        scope(&tree.root, &root, Value::Map(values.retyped(MapKind::Values)), &mut jobs, preparation)
+            .map_err(of_values)?;
         let files = self.files(in_parsing_order(jobs))?;
         let mut crds = Vec::new();
         collect_crds(&tree.root, &mut crds);
         Ok(Rendered { files, crds, warnings: Vec::new() })
+    }
+
+    /// What went wrong before the templates, unless a budget ran out.
+    fn unprepared(&self, message: String, otherwise: fn(String) -> RenderError) -> RenderError {
+        match self.host.usage.ran_out() {
+            Some(exhausted) => RenderError::Preparation { message, exhausted },
+            None => otherwise(message),
+        }
     }
 
     fn check_kube_version(&self) -> Result<(), RenderError> {
@@ -242,8 +221,8 @@ impl Render<'_> {
 
     fn files(&self, jobs: Vec<Job<'_>>) -> Result<BTreeMap<String, String>, RenderError> {
         let set = self.parsed.set(&jobs)?;
-        let state = State::new(Arc::clone(&self.surroundings.lookup));
-        let environment = Environment { ambient: self.ambient, context: &state };
+        let state = State::new(Arc::clone(&self.options.lookup));
+        let context = ExecContext { host: self.host, state: &state };
         let (mut rendered, mut documents) = (BTreeMap::new(), 0);
         for job in jobs {
             if job.name.rsplit('/').next().is_some_and(|base| base.starts_with('_')) {
@@ -253,8 +232,8 @@ impl Render<'_> {
             template.set("Name", Value::string(job.name.as_str()));
             template.set("BasePath", Value::string(job.base_path.as_str()));
             job.data.set("Template", Value::Map(template));
-            let written = gotmpl::execute(&set, &job.name, Value::Map(job.data), &environment);
-            let written = functions::without_no_value(written.map_err(|e| exec_error(&e))?);
+            let written = gotmpl::execute(&set, &job.name, Value::Map(job.data), &context);
+            let written = functions::without_no_value(written.map_err(exec_error)?);
             let text = String::from_utf8(written).map_err(|_| RenderError::NotText(job.name.clone()))?;
             documents += memchr::memmem::find_iter(text.as_bytes(), "\n---").count();
             if documents > MAX_DOCUMENTS {
@@ -291,12 +270,12 @@ fn parse_error(error: &ParseError) -> RenderError {
     RenderError::Parse { location, message }
 }
 
-fn exec_error(error: &ExecError) -> RenderError {
+fn exec_error(error: ExecError) -> RenderError {
     match (error.abort_message(), error.location()) {
         (Some(message), Some(location)) => {
             RenderError::Aborted { location: location.to_string(), message: gotmpl::bounded(&message) }
         }
-        _ => RenderError::Template(error.to_string()),
+        _ => RenderError::Template(error),
     }
 }
 
@@ -304,11 +283,6 @@ fn exec_error(error: &ExecError) -> RenderError {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    fn ambient() -> Ambient {
-        let entropy: crate::gotmpl::function::Entropy = Box::new(|buffer| buffer.fill(1));
-        Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy: entropy.into(), usage: Usage::default() }
-    }
 
     fn chart(files: &[(&str, &str)]) -> ParsedChart {
         let metadata = ("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}");
@@ -319,7 +293,7 @@ mod tests {
     fn render(chart: &ParsedChart, values: &serde_json::Value) -> Result<Rendered, RenderFailed> {
         let release = ReleaseOptions::install("r", "ns");
         let values = values.as_object().unwrap();
-        chart.render(values, &release, &Capabilities::default(), &Surroundings::offline(&ambient))
+        chart.render(values, &release, &Capabilities::default(), &RenderOptions::fixed())
     }
 
     #[test]

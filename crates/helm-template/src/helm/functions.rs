@@ -1,8 +1,8 @@
 //! The functions that Helm adds to sprig's and that need the running engine, and the methods of `.Values`.
 
-use super::values;
+use super::tables;
 use crate::gotmpl::{
-    CallError, Cost, Executor, Function, Functions, Map, MapKind, Method, Native, Type, Value, format, price,
+    CallError, Cost, ExecFunction, Executor, Function, Functions, Map, MapKind, Method, Type, Value, format, price,
 };
 use crate::sprig;
 use crate::yaml;
@@ -16,19 +16,47 @@ const MAX_INCLUDES: usize = 1000;
 /// The text that Go prints for nil, and that Helm deletes.
 pub const NO_VALUE: &[u8] = b"<no value>";
 
+/// Why a [`Lookup`] has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookupError {
+    /// The cluster did not answer: the same question may be answered later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// The cluster refuses to answer, or does not know the API.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl LookupError {
+    /// Whether the same question may be answered later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<LookupError> for CallError {
+    fn from(error: LookupError) -> Self {
+        match error {
+            LookupError::Unavailable(message) => Self::unavailable(message),
+            LookupError::Refused(message) => Self::text(message),
+        }
+    }
+}
+
 /// Answers `lookup`: the objects of a cluster.
 pub trait Lookup: Send + Sync {
     /// The object, or the list of objects for an empty name; an empty object if there is none.
     ///
     /// # Errors
-    /// A text for the user.
+    /// The text becomes part of the error of the render.
     fn lookup(
         &self,
         api_version: &str,
         kind: &str,
         namespace: &str,
         name: &str,
-    ) -> Result<serde_json::Map<String, serde_json::Value>, String>;
+    ) -> Result<serde_json::Map<String, serde_json::Value>, LookupError>;
 }
 
 /// No cluster: every look-up finds nothing.
@@ -36,7 +64,13 @@ pub trait Lookup: Send + Sync {
 pub struct Offline;
 
 impl Lookup for Offline {
-    fn lookup(&self, _: &str, _: &str, _: &str, _: &str) -> Result<serde_json::Map<String, serde_json::Value>, String> {
+    fn lookup(
+        &self,
+        _: &str,
+        _: &str,
+        _: &str,
+        _: &str,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, LookupError> {
         Ok(serde_json::Map::new())
     }
 }
@@ -59,27 +93,27 @@ impl State {
 #[must_use]
 pub fn functions() -> Arc<Functions> {
     static ALL: LazyLock<Arc<Functions>> = LazyLock::new(|| {
-        let functions = Functions::new().with(&sprig::functions()).with(PURE).with_natives(NATIVE);
+        let functions = Functions::new().with(&sprig::functions()).with(PLAIN).with_exec_functions(EXEC);
         let functions = functions.priced(sprig::PRICES);
         Arc::new(functions.with_values_methods(VALUES_METHODS))
     });
     Arc::clone(&ALL)
 }
 
-/// Names are not resolved while rendering.
-const PURE: &[Function] =
+/// Host names are not resolved while rendering.
+const PLAIN: &[Function] =
     &[Function { name: "getHostByName", params: &[Type::String], variadic: None, call: |_, _| Ok(Value::string("")) }];
 
-const NATIVE: &[Native] = &[
-    Native { name: "include", params: &[Type::String, Type::Any], variadic: None, call: include },
-    Native { name: "tpl", params: &[Type::String, Type::Any], variadic: None, call: tpl },
-    Native { name: "required", params: &[Type::String, Type::Any], variadic: None, call: required },
-    Native { name: "fail", params: &[Type::String], variadic: None, call: fail },
-    Native { name: "lookup", params: &[Type::String; 4], variadic: None, call: lookup },
+const EXEC: &[ExecFunction] = &[
+    ExecFunction { name: "include", params: &[Type::String, Type::Any], variadic: None, call: include },
+    ExecFunction { name: "tpl", params: &[Type::String, Type::Any], variadic: None, call: tpl },
+    ExecFunction { name: "required", params: &[Type::String, Type::Any], variadic: None, call: required },
+    ExecFunction { name: "fail", params: &[Type::String], variadic: None, call: fail },
+    ExecFunction { name: "lookup", params: &[Type::String; 4], variadic: None, call: lookup },
 ];
 
 fn state<'e>(executor: &Executor<'e>) -> Result<&'e State, CallError> {
-    executor.context().downcast_ref().ok_or_else(|| CallError::text("the engine has no state"))
+    executor.state().downcast_ref().ok_or_else(|| CallError::text("the render has no state"))
 }
 
 /// An argument that the evaluator has checked to be a text.
@@ -118,9 +152,9 @@ fn tpl(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> 
     const NAME: &str = "gotpl";
     let Some(Value::String(source)) = args.first() else { return Ok(Value::string("")) };
     let quoted = || String::from_utf8_lossy(&format::quote(shown(source.as_bytes()))).into_owned();
-    // What was defined by a `tpl` around this one is copied.
+    // The templates that an outer `tpl` defined are copied.
     let copied = executor.templates().own() as u64 * 100;
-    executor.usage().work(copied).map_err(|e| e.to_string())?;
+    executor.usage().work(copied)?;
     let outer = executor.templates();
     let mut set = outer.clone();
     let mut parsed = set.parse(NAME, source.as_bytes());
@@ -211,13 +245,13 @@ fn looked_up(_: &Map, args: &[Value]) -> Cost {
 }
 
 fn as_yaml(map: &Map) -> Result<Value, String> {
-    let json = values::to_json(&Value::Map(map.clone()));
+    let json = tables::to_json(&Value::Map(map.clone()));
     yaml::to_string(&json).map(Value::string).ok_or_else(|| "values cannot be written as YAML".to_owned())
 }
 
 fn table(map: &Map, args: &[Value]) -> Result<Value, String> {
     let path = text(args, 0);
-    match values::table(map, &path) {
+    match tables::table(map, &path) {
         Ok(table) => Ok(Value::Map(table.retyped(MapKind::Values))),
         Err(part) => Err(format!("{} is not a table", super::text::quoted(part))),
     }
@@ -229,7 +263,7 @@ fn path_value(map: &Map, args: &[Value]) -> Result<Value, String> {
         return Err("YAML path cannot be empty".to_owned());
     }
     let key = path.rsplit('.').next().unwrap_or(&path);
-    values::path_value(map, &path).ok_or_else(|| format!("{} is not a value", super::text::quoted(key)))
+    tables::path_value(map, &path).ok_or_else(|| format!("{} is not a value", super::text::quoted(key)))
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ pub struct Manifest {
     pub content: String,
 }
 
-/// A document with a hook annotation.
+/// A document with the annotation `helm.sh/hook`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
     /// The document.
@@ -82,8 +82,8 @@ pub struct Hook {
     pub is_test: bool,
 }
 
-/// Everything a chart renders to, sorted.
-#[derive(Debug, Default)]
+/// Everything a chart renders to, in the order in which Helm installs it.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Manifests {
     /// Documents without a hook annotation.
     pub manifests: Vec<Manifest>,
@@ -93,11 +93,22 @@ pub struct Manifests {
     pub warnings: Vec<String>,
 }
 
-/// Splits and sorts rendered files; notes, partials and blank files must not or need not be among them.
+/// A document of which Helm cannot read kind and annotations; the text is Helm's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("YAML parse error on {path}: {problem}")]
+pub struct ManifestError {
+    /// The rendered file that it stands in.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Splits rendered files, given by path, into documents and sorts them. Partials and blank files are passed over; notes
+/// must not be among them.
 ///
 /// # Errors
-/// `YAML parse error on …` for the first document whose head cannot be read.
-pub fn sort(files: &BTreeMap<String, String>) -> Result<Manifests, String> {
+/// The first document whose kind and annotations cannot be read.
+pub fn sort<'f>(files: impl IntoIterator<Item = (&'f String, &'f String)>) -> Result<Manifests, ManifestError> {
     let mut sorted = Manifests::default();
     for (path, content) in files {
         let base = path.rsplit('/').next().unwrap_or(path);
@@ -105,7 +116,7 @@ pub fn sort(files: &BTreeMap<String, String>) -> Result<Manifests, String> {
             continue;
         }
         for document in split(content) {
-            sorted.add(path, document).map_err(|problem| format!("YAML parse error on {path}: {problem}"))?;
+            sorted.add(path, document).map_err(|problem| ManifestError { path: path.clone(), problem })?;
         }
     }
     sorted.manifests.sort_by(|a, b| rank(&a.kind).cmp(&rank(&b.kind)));
@@ -118,6 +129,13 @@ fn rank(kind: &str) -> (usize, &str) {
 }
 
 impl Manifests {
+    /// What `helm template` prints: manifests, then hooks, each with the line that names its file. [`Printed`] lets CRDs and
+    /// hooks be chosen.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        Printed { crds: Vec::new(), manifests: &self.manifests, hooks: self.hooks.iter().collect() }.text()
+    }
+
     fn add(&mut self, path: &str, content: String) -> Result<(), String> {
         let head = Head::read(&content)?;
         let manifest = Manifest { path: path.to_owned(), kind: head.kind, content };

@@ -1,19 +1,19 @@
-//! Helm's chart rendering, as version 3.22 does it: without knowledge of Istio or of clusters.
+//! Helm's chart rendering, as version 3.22 does it, without a cluster.
 //!
 //! | module | in → out |
 //! |---|---|
-//! | [`source`], [`ignore`] | directory, archive → files |
+//! | `source`, `ignore`, `glob` | directory or archive → files |
 //! | [`chart`], [`metadata`] | files → [`Chart`], checked |
-//! | [`strvals`] | `--set` arguments → values |
-//! | [`dependencies`] | chart, values → the subcharts that take part |
-//! | [`values`] | defaults and given values → what templates see |
-//! | [`engine`], [`functions`] | chart, values → [`Rendered`] files |
+//! | [`strvals`] | `--set` and its siblings → values |
+//! | `dependencies`, `node` | chart and values → the subcharts that take part |
+//! | `values`, `tables`, `schema` | defaults and given values → what templates see, checked |
+//! | `engine`, `functions`, `files`, `release`, `capabilities` | chart and values → [`Rendered`] files |
 //! | [`manifest`] | rendered files → sorted documents and their text |
 //!
 //! Guarantees: the same input gives the same output (where Helm's own order is random, ours is by name); errors and log
-//! lines read as Helm's; nothing is read but the chart, no network is used, `lookup` asks only the [`Lookup`] given.
+//! lines read as Helm's; nothing is read but the chart, no network is used, and `lookup` asks only the [`Lookup`] given.
 //!
-//! Whatever a chart holds, it ends soon and in little memory, by an error that says where:
+//! Whatever a chart holds, its render ends soon and in little memory, at worst with an error that says where:
 //!
 //! | what | most | why |
 //! |---|---|---|
@@ -25,27 +25,37 @@
 //! | documents | 50000 | each is read by itself |
 //! | errors | 320 KiB | a thousand nested inclusions are told in full |
 
-pub mod capabilities;
+mod capabilities;
 pub mod chart;
 mod decode;
-pub mod dependencies;
-pub mod engine;
-pub mod files;
-pub mod functions;
-pub mod glob;
-pub mod ignore;
+mod dependencies;
+mod engine;
+mod error;
+mod files;
+mod functions;
+mod glob;
+mod go_struct;
+mod ignore;
 pub mod manifest;
 pub mod metadata;
-mod record;
-pub mod release;
+mod node;
+mod preparation;
+mod release;
 mod schema;
-pub mod source;
+mod source;
 pub mod strvals;
+mod tables;
 mod text;
-pub mod values;
+mod values;
 
 pub use capabilities::{Capabilities, KubeVersion};
 pub use chart::{Chart, ChartError};
-pub use engine::{ParsedChart, RenderError, RenderFailed, Rendered, Surroundings};
-pub use functions::{Lookup, Offline};
+pub use engine::{MakeHost, ParsedChart, RenderOptions, Rendered};
+pub use error::{RenderError, RenderFailed};
+pub use functions::{Lookup, LookupError, Offline};
+pub use glob::BadPattern;
+pub use ignore::IgnoreError;
+pub use manifest::{Hook, Manifest, ManifestError, Manifests};
 pub use release::ReleaseOptions;
+pub use source::{ChartFile, MAX_ARCHIVE, MAX_FILE, SourceError, os_text};
+pub use tables::merge_values;

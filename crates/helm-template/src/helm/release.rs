@@ -1,11 +1,12 @@
 //! What templates see besides values: `.Release`, `.Chart`, and the data of every chart put together.
 
-use super::dependencies::{Declared, Node, Warnings};
 use super::files::Files;
+use super::go_struct::{Field, GoStruct, Rule};
 use super::metadata::Maintainer;
-use super::record::{Field, Record, Rule};
+use super::node::{Declared, Node};
+use super::preparation::Preparation;
 use super::source::ChartFile;
-use super::values;
+use super::tables;
 use crate::gotmpl::{Map, MapKind, Value};
 use std::rc::Rc;
 
@@ -66,12 +67,12 @@ pub fn scope<'c>(
     root: &Map,
     own_values: Value,
     jobs: &mut Vec<Job<'c>>,
-    warnings: &Warnings,
+    preparation: &Preparation,
 ) -> Result<Map, String> {
     let names = |files: &[ChartFile]| files.iter().map(|file| 300 + file.name.len() as u64).sum::<u64>();
     let described = node.metadata().size() + node.declared().len() as u64 * 1500;
     let bytes = names(&node.chart.files) + 2 * names(&node.chart.templates) + described;
-    warnings.pay(10_000 + bytes, 5000 + bytes)?;
+    preparation.pay(10_000 + bytes, 5000 + bytes)?;
     let subcharts = Map::new(MapKind::Any);
     let data = Map::new(MapKind::Any);
     let shared = |key: &str| root.get(key).unwrap_or(Value::Nil);
@@ -82,11 +83,11 @@ pub fn scope<'c>(
     data.set("Values", own_values);
     data.set("Subcharts", Value::Map(subcharts.clone()));
     for child in node.children() {
-        let own = match values::table(&data, &format!("Values.{}", child.name)) {
+        let own = match tables::table(&data, &format!("Values.{}", child.name)) {
             Ok(table) => table.retyped(MapKind::Values),
             Err(_) => Map::new(MapKind::Values),
         };
-        let child_data = scope(&child, root, Value::Map(own), jobs, warnings)?;
+        let child_data = scope(&child, root, Value::Map(own), jobs, preparation)?;
         subcharts.set(child.name.as_str(), Value::Map(child_data));
     }
     let path = node.full_path();
@@ -111,7 +112,7 @@ fn chart_value(node: &Node<'_>) -> Value {
         Field { name: "Metadata", json: "", rule: Rule::Embedded, value: metadata_value(node) },
         Field { name: "IsRoot", json: "IsRoot", rule: Rule::Always, value: Value::Bool(node.is_root()) },
     ];
-    Record { type_name: "struct { chart.Metadata; IsRoot bool }", fields, methods: &[] }.into_value()
+    GoStruct { type_name: "struct { chart.Metadata; IsRoot bool }", fields, methods: &[] }.into_value()
 }
 
 fn metadata_value(node: &Node<'_>) -> Value {
@@ -147,13 +148,13 @@ fn metadata_value(node: &Node<'_>) -> Value {
         ),
         field("Type", "type", text(&m.kind)),
     ];
-    Record { type_name: "chart.Metadata", fields, methods: &[] }.into_value()
+    GoStruct { type_name: "chart.Metadata", fields, methods: &[] }.into_value()
 }
 
 fn maintainer_value(m: &Maintainer) -> Value {
     let field = |name, json, s: &str| Field { name, json, rule: Rule::OmitEmpty, value: Value::string(s) };
     let fields = vec![field("Name", "name", &m.name), field("Email", "email", &m.email), field("URL", "url", &m.url)];
-    Record { type_name: "*chart.Maintainer", fields, methods: &[] }.into_value()
+    GoStruct { type_name: "*chart.Maintainer", fields, methods: &[] }.into_value()
 }
 
 fn dependency_value(d: &Declared) -> Value {
@@ -170,5 +171,5 @@ fn dependency_value(d: &Declared) -> Value {
         field("ImportValues", "import-values", Value::list(d.imports.borrow().clone())),
         field("Alias", "alias", text(&d.source.alias)),
     ];
-    Record { type_name: "*chart.Dependency", fields, methods: &[] }.into_value()
+    GoStruct { type_name: "*chart.Dependency", fields, methods: &[] }.into_value()
 }

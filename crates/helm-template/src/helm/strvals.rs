@@ -1,8 +1,17 @@
 //! The `--set` language: `a.b[0].c=v,d={x,y}`.
 //!
-//! In: an argument and the values so far. Out: the values changed in place, or Helm's error text (without the
-//! `failed parsing --set data: ` in front, which [`Kind::prefixed`] adds). Oddities are Helm's: `=1` does nothing, `a[0]`
-//! alone gives an empty list, `a[0].b=` at the end is dropped.
+//! In: an argument and the values so far. Out: the values changed in place, or Helm's error text. Oddities are Helm's:
+//! `=1` does nothing, `a[0]` alone gives an empty list, `a[0].b=` at the end is dropped.
+//!
+//! ```
+//! use helm_template::helm::strvals::Kind;
+//!
+//! let mut values = serde_json::Map::new();
+//! Kind::Typed.apply("image.tag=v2,replicas=3", &mut values)?;
+//! Kind::Text.apply("image.tag=7", &mut values)?;
+//! assert_eq!(serde_json::json!(values), serde_json::json!({"image": {"tag": "7"}, "replicas": 3}));
+//! # Ok::<(), String>(())
+//! ```
 
 use super::text;
 use serde_json::{Map, Value};
@@ -26,11 +35,11 @@ pub enum Kind<'a> {
 }
 
 impl Kind<'_> {
-    /// Applies an argument, with Helm's full error text.
+    /// Applies the argument of such an option to the values.
     ///
     /// # Errors
     /// `failed parsing --set data: …` and its likes.
-    pub fn prefixed(self, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
+    pub fn apply(self, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
         apply(self, argument, values).map_err(|problem| {
             let option = match self {
                 Kind::Typed => "--set",
@@ -48,7 +57,7 @@ impl Kind<'_> {
 ///
 /// # Errors
 /// Helm's text for what cannot be read.
-pub fn apply(kind: Kind<'_>, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
+fn apply(kind: Kind<'_>, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
     let mut parser = Parser { kind, rest: argument };
     loop {
         match parser.key(values, 0) {
@@ -399,6 +408,6 @@ mod tests {
         let read = |path: &str| Ok(format!("<{path}>\n"));
         assert_eq!(parse(Kind::File(&read), &["a=p,b={q,r}"]), Ok(json!({"a": "<p>\n", "b": ["<q>\n", "<r>\n"]})));
         let mut values = Map::new();
-        assert_eq!(Kind::Json.prefixed("a={", &mut values).unwrap_err(), "failed parsing --set-json data a={");
+        assert_eq!(Kind::Json.apply("a={", &mut values).unwrap_err(), "failed parsing --set-json data a={");
     }
 }

@@ -4,9 +4,11 @@
 //! their names. The rules are Helm's, aliasing included: tables are shared objects, and a nested table of `global` that a
 //! child adds to is the parent's own.
 
-use super::dependencies::{Node, Warnings};
+use super::node::Node;
+use super::preparation::Preparation;
+use super::tables::paid_copy;
 use super::text;
-use crate::gotmpl::{List, Map, MapKind, Text, Value, price};
+use crate::gotmpl::{Map, MapKind, Text, Value, price};
 use std::rc::Rc;
 
 const GLOBAL: &str = "global";
@@ -15,114 +17,33 @@ const ENTRY: u64 = 100;
 const MAP: u64 = 500;
 const ENTRY_WORK: u64 = 60;
 
-/// Copies a value through and through; nothing is shared with the original.
-#[must_use]
-pub fn deep_copy(value: &Value) -> Value {
-    match value {
-        Value::Map(map) => Value::Map(copy_map(map)),
-        Value::List(list) => Value::List(List::new(list.kind(), list.snapshot().iter().map(deep_copy).collect())),
-        other => other.clone(),
-    }
-}
-
-/// Copies a table through and through.
-#[must_use]
-pub fn copy_map(map: &Map) -> Map {
-    let entries = map.snapshot().into_iter().map(|(k, v)| (k, deep_copy(&v)));
-    Map::from_entries(map.kind(), entries.collect())
-}
-
 /// The values a chart sees: those given, over the defaults of the chart and its subcharts. `null` given deletes a
 /// default.
 ///
 /// # Errors
-/// A subchart's key that holds something else than a table.
-pub fn coalesce(node: &Rc<Node<'_>>, given: &Map, warnings: &Warnings) -> Result<Map, String> {
-    let dest = paid_copy(given, warnings)?;
-    Coalescer { warnings, merge: false }.chart(node, &dest, "")?;
+/// A subchart's key that holds something else than a table, or the budgets of the render do not allow it.
+pub fn coalesce(node: &Rc<Node<'_>>, given: &Map, preparation: &Preparation) -> Result<Map, String> {
+    let dest = paid_copy(given, preparation)?;
+    Coalescer { preparation, merge: false }.chart(node, &dest, "")?;
     Ok(dest)
 }
 
 /// Like [`coalesce`], but nulls stay.
 ///
 /// # Errors
-/// A subchart's key that holds something else than a table.
-pub fn merge(node: &Rc<Node<'_>>, given: &Map, warnings: &Warnings) -> Result<Map, String> {
-    let dest = paid_copy(given, warnings)?;
-    Coalescer { warnings, merge: true }.chart(node, &dest, "")?;
+/// A subchart's key that holds something else than a table, or the budgets of the render do not allow it.
+pub fn merge(node: &Rc<Node<'_>>, given: &Map, preparation: &Preparation) -> Result<Map, String> {
+    let dest = paid_copy(given, preparation)?;
+    Coalescer { preparation, merge: true }.chart(node, &dest, "")?;
     Ok(dest)
 }
 
 /// Merges one table into another that wins; nulls stay.
 ///
 /// # Errors
-/// The budgets of the render do not reach so far.
-pub fn merge_tables(dest: &Map, src: &Map, warnings: &Warnings) -> Result<(), String> {
-    Coalescer { warnings, merge: true }.tables(dest, src, "")
-}
-
-/// [`copy_map`], if the budgets of the render reach so far.
-///
-/// # Errors
-/// They do not.
-pub fn paid_copy(map: &Map, warnings: &Warnings) -> Result<Map, String> {
-    const LARGE: u64 = 1 << 30;
-    let size = price::weight(&Value::Map(map.clone()), LARGE);
-    warnings.pay(size * 2, size)?;
-    Ok(copy_map(map))
-}
-
-/// What a table takes in memory as a template's value.
-#[must_use]
-pub fn size_of_json(table: &serde_json::Map<String, serde_json::Value>) -> u64 {
-    use serde_json::Value as Json;
-    fn size(value: &Json) -> u64 {
-        match value {
-            Json::String(s) => s.len() as u64,
-            Json::Array(items) => items.iter().map(|item| 24 + size(item)).sum(),
-            Json::Object(table) => MAP + size_of_json(table),
-            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
-        }
-    }
-    table.iter().map(|(key, value)| ENTRY + key.len() as u64 + size(value)).sum()
-}
-
-/// A template value as JSON; structs by their JSON form.
-#[must_use]
-pub fn to_json(value: &Value) -> serde_json::Value {
-    use serde_json::Value as Json;
-    match value {
-        Value::Nil => Json::Null,
-        Value::Bool(b) => Json::from(*b),
-        Value::Int(i) | Value::Int64(i) => Json::from(*i),
-        Value::Uint64(u) => Json::from(*u),
-        Value::Float(f) => Json::from(*f),
-        Value::String(s) => Json::from(s.to_str()),
-        Value::List(list) => list.snapshot().iter().map(to_json).collect(),
-        Value::Map(map) => map.snapshot().iter().map(|(k, v)| (k.to_str().into_owned(), to_json(v))).collect(),
-        Value::Object(o) => o.to_json().ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
-    }
-}
-
-/// The table at a dotted path.
-///
-/// # Errors
-/// The part of the path that is no table.
-pub fn table<'p>(values: &Map, path: &'p str) -> Result<Map, &'p str> {
-    path.split('.').try_fold(values.clone(), |map, part| match map.get(part) {
-        Some(Value::Map(inner)) => Ok(inner),
-        _ => Err(part),
-    })
-}
-
-/// The value at a dotted path, unless it is a table.
-#[must_use]
-pub fn path_value(values: &Map, path: &str) -> Option<Value> {
-    let (parent, key) = match path.rsplit_once('.') {
-        Some((parent, key)) => (table(values, parent).ok()?, key),
-        None => (values.clone(), path),
-    };
-    parent.get(key).filter(|v| !matches!(v, Value::Map(_)))
+/// The budgets of the render do not allow it.
+pub fn merge_tables(dest: &Map, src: &Map, preparation: &Preparation) -> Result<(), String> {
+    Coalescer { preparation, merge: true }.tables(dest, src, "")
 }
 
 fn joined(prefix: &str, key: &str) -> String {
@@ -131,7 +52,7 @@ fn joined(prefix: &str, key: &str) -> String {
 
 #[derive(Clone, Copy)]
 struct Coalescer<'a> {
-    warnings: &'a Warnings,
+    preparation: &'a Preparation,
     merge: bool,
 }
 
@@ -174,7 +95,7 @@ impl Coalescer<'_> {
             self.warn("coalesce.go:145: warning: skipping globals because source global is not a table.");
             return Ok(());
         };
-        self.warnings.pay(ours.len() as u64 * ENTRY_WORK, ours.len() as u64 * ENTRY)?;
+        self.preparation.pay(ours.len() as u64 * ENTRY_WORK, ours.len() as u64 * ENTRY)?;
         for (key, value) in ours.snapshot() {
             let name = key.to_str().into_owned();
             match (value, theirs.get_bytes(key.as_bytes())) {
@@ -199,7 +120,7 @@ impl Coalescer<'_> {
     /// Puts a chart's own defaults under the values given for it.
     fn defaults(self, node: &Rc<Node<'_>>, given: &Map, prefix: &str) -> Result<(), String> {
         let prefix = joined(prefix, &node.name);
-        for (key, default) in node.default_values(self.warnings)?.snapshot() {
+        for (key, default) in node.default_values(self.preparation)?.snapshot() {
             let name = key.to_str().into_owned();
             match given.get_bytes(key.as_bytes()) {
                 None => given.set(key, default),
@@ -224,7 +145,7 @@ impl Coalescer<'_> {
 
     fn tables(self, dest: &Map, src: &Map, prefix: &str) -> Result<(), String> {
         let count = (dest.len() + src.len()) as u64;
-        self.warnings.pay(count * ENTRY_WORK, count * ENTRY)?;
+        self.preparation.pay(count * ENTRY_WORK, count * ENTRY)?;
         let not_null: Vec<Text> =
             src.snapshot().into_iter().filter(|(_, v)| !matches!(v, Value::Nil)).map(|(k, _)| k).collect();
         for (key, value) in dest.snapshot() {
@@ -257,20 +178,20 @@ impl Coalescer<'_> {
     }
 
     fn shallow_copy(self, map: &Map) -> Result<Map, String> {
-        self.warnings.pay(map.len() as u64 * ENTRY_WORK, map.len() as u64 * ENTRY)?;
-        self.warnings.pay(0, MAP)?;
+        self.preparation.pay(map.len() as u64 * ENTRY_WORK, map.len() as u64 * ENTRY)?;
+        self.preparation.pay(0, MAP)?;
         Ok(Map::from_entries(map.kind(), map.snapshot().into_iter().collect()))
     }
 
     /// What a warning prints of a value.
     fn plain(self, value: &Value) -> Result<String, String> {
         let size = price::printed(value, 1 << 30);
-        self.warnings.pay(size * 3, size)?;
+        self.preparation.pay(size * 3, size)?;
         Ok(text::plain(value))
     }
 
     fn warn(self, line: &str) {
-        self.warnings.push(line);
+        self.preparation.warn(line);
     }
 }
 
@@ -278,7 +199,8 @@ impl Coalescer<'_> {
 mod tests {
     use super::*;
     use crate::helm::chart::Chart;
-    use crate::helm::dependencies::{Tree, table as from_json};
+    use crate::helm::dependencies::Tree;
+    use crate::helm::tables::{from_json, to_json};
     use serde_json::{Value as Json, json};
 
     /// The values a chart with a subchart `k` sees, and what is logged.
@@ -290,11 +212,11 @@ mod tests {
             ("charts/k/values.yaml", sub),
         ];
         let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes()))).unwrap();
-        let warnings = Warnings::default();
+        let preparation = Preparation::default();
         let given = from_json(given.as_object().unwrap());
-        let tree = Tree::new(&chart, &given, &warnings).unwrap();
-        let values = coalesce(&tree.root, &given, &warnings).unwrap();
-        (to_json(&Value::Map(values)), warnings.take())
+        let tree = Tree::new(&chart, &given, &preparation).unwrap();
+        let values = coalesce(&tree.root, &given, &preparation).unwrap();
+        (to_json(&Value::Map(values)), preparation.take_warnings())
     }
 
     #[test]

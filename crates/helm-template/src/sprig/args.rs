@@ -3,15 +3,15 @@
 //! The evaluator has checked count and types of the arguments before a function runs, so an argument that is missing
 //! here or of another type is read as the zero value of its type instead of being reported again.
 
-use crate::gotmpl::{Function, Map, MapKind, Pure, Type, Value};
+use crate::gotmpl::{Function, FunctionCall, Map, MapKind, Type, Value};
 
 /// A function with a fixed number of parameters.
-pub(crate) const fn fixed(name: &'static str, params: &'static [Type], call: Pure) -> Function {
+pub(crate) const fn fixed(name: &'static str, params: &'static [Type], call: FunctionCall) -> Function {
     Function { name, params, variadic: None, call }
 }
 
 /// A function with any number of arguments of one type after the fixed ones.
-pub(crate) const fn variadic(name: &'static str, params: &'static [Type], rest: Type, call: Pure) -> Function {
+pub(crate) const fn variadic(name: &'static str, params: &'static [Type], rest: Type, call: FunctionCall) -> Function {
     Function { name, params, variadic: Some(rest), call }
 }
 

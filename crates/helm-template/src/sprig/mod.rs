@@ -2,7 +2,7 @@
 //! Helm's own that need nothing but their arguments.
 //!
 //! In: arguments that the evaluator has checked against the signature. Out: a value, or the text that follows
-//! `error calling NAME: `. Functions are pure; time and randomness come from [`crate::gotmpl::Ambient`] alone.
+//! `error calling NAME: `. Functions are pure; time and randomness come from [`crate::gotmpl::Host`] alone.
 //!
 //! The work and memory of a call are charged to the render's budgets before the call is made, by the table [`PRICES`]:
 //! a new function needs a row there.

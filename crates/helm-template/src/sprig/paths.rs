@@ -2,7 +2,7 @@
 
 use super::args::{fixed, text};
 use crate::gotmpl::Type::String;
-use crate::gotmpl::{Ambient, Function, Value};
+use crate::gotmpl::{Function, Host, Value};
 
 /// The functions of this file; `os…` forms are the same on Unix.
 pub const FUNCTIONS: &[Function] = &[
@@ -21,28 +21,28 @@ pub const FUNCTIONS: &[Function] = &[
 type Outcome = Result<Value, std::string::String>;
 
 #[allow(clippy::unnecessary_wraps)] // the form of a function table
-fn call_base(_: &Ambient, args: &[Value]) -> Outcome {
+fn call_base(_: &Host, args: &[Value]) -> Outcome {
     Ok(Value::string(base(text(args, 0))))
 }
 
 #[allow(clippy::unnecessary_wraps)]
-fn call_dir(_: &Ambient, args: &[Value]) -> Outcome {
+fn call_dir(_: &Host, args: &[Value]) -> Outcome {
     let path = text(args, 0);
     Ok(Value::string(clean(split_last(path).0)))
 }
 
 #[allow(clippy::unnecessary_wraps)]
-fn call_clean(_: &Ambient, args: &[Value]) -> Outcome {
+fn call_clean(_: &Host, args: &[Value]) -> Outcome {
     Ok(Value::string(clean(text(args, 0))))
 }
 
 #[allow(clippy::unnecessary_wraps)]
-fn call_ext(_: &Ambient, args: &[Value]) -> Outcome {
+fn call_ext(_: &Host, args: &[Value]) -> Outcome {
     Ok(Value::string(ext(text(args, 0))))
 }
 
 #[allow(clippy::unnecessary_wraps)]
-fn call_is_abs(_: &Ambient, args: &[Value]) -> Outcome {
+fn call_is_abs(_: &Host, args: &[Value]) -> Outcome {
     Ok(Value::Bool(text(args, 0).starts_with(b"/")))
 }
 

@@ -6,36 +6,36 @@
 //! both.
 
 use super::args::{at, int, text};
-use crate::gotmpl::{By, Cost, Makes, Price, Prices, Value};
+use crate::gotmpl::{Cost, Measure, Price, Prices, ResultSize, Value};
 
 /// A call that reads little and allocates nothing.
 const fn small(work: u64) -> Price {
-    Price { base: work, by: By::Nothing, work: 0, bytes: 0, makes: Makes::Nothing }
+    Price { base: work, measure: Measure::Constant, work: 0, bytes: 0, result: ResultSize::NotCounted }
 }
 
 /// A call that reads its texts byte by byte and returns another text, or a list of parts.
 const fn texts(work: u64, bytes: u64) -> Price {
-    Price { base: 100, by: By::Texts, work, bytes, makes: Makes::Everything }
+    Price { base: 100, measure: Measure::Texts, work, bytes, result: ResultSize::Deep }
 }
 
 /// A call that makes shallow copies of lists or maps.
 const fn items(work: u64, bytes: u64) -> Price {
-    Price { base: 100, by: By::Items, work, bytes, makes: Makes::Outside }
+    Price { base: 100, measure: Measure::Items, work, bytes, result: ResultSize::Shallow }
 }
 
 /// A call that walks through whole values.
-const fn trees(work: u64, bytes: u64, makes: Makes) -> Price {
-    Price { base: 100, by: By::Trees, work, bytes, makes }
+const fn trees(work: u64, bytes: u64, result: ResultSize) -> Price {
+    Price { base: 100, measure: Measure::Trees, work, bytes, result }
 }
 
 /// A call whose price is computed from its arguments.
 const fn rule(rule: fn(&[Value]) -> Cost) -> Price {
-    Price { base: 100, by: By::Rule(rule), work: 0, bytes: 0, makes: Makes::Everything }
+    Price { base: 100, measure: Measure::Rule(rule), work: 0, bytes: 0, result: ResultSize::Deep }
 }
 
 /// A call that takes long whatever its arguments are.
 const fn slow(base: u64) -> Price {
-    Price { base, by: By::Texts, work: 50, bytes: 100, makes: Makes::Everything }
+    Price { base, measure: Measure::Texts, work: 50, bytes: 100, result: ResultSize::Deep }
 }
 
 /// The prices of all functions.
@@ -73,43 +73,46 @@ pub static PRICES: &Prices = &[
     // Encodings.
     (&["b64enc", "b64dec", "b32enc", "b32dec"], texts(10, 5)),
     (&["urlParse"], texts(20, 16)),
-    (&["urlJoin"], trees(20, 16, Makes::Everything)),
+    (&["urlJoin"], trees(20, 16, ResultSize::Deep)),
     (&["sha1sum", "sha256sum", "sha512sum", "adler32sum"], texts(4, 0)),
     (&["encryptAES", "decryptAES"], texts(100, 8)),
     (&["fromJson", "fromJsonArray", "mustFromJson"], rule(|a| parsing(text(a, 0), 100))),
     (&["fromYaml", "fromYamlArray"], rule(|a| parsing(text(a, 0), 600))),
     (&["fromToml"], rule(|a| parsing(text(a, 0), 600))),
-    (&["toJson", "mustToJson", "toRawJson", "mustToRawJson"], trees(10, 8, Makes::Everything)),
-    (&["toPrettyJson", "mustToPrettyJson"], trees(20, 16, Makes::Everything)),
-    (&["toYaml", "toYamlPretty"], trees(20, 8, Makes::Everything)),
-    (&["toToml"], Price { base: 100, by: By::Paths, work: 20, bytes: 8, makes: Makes::Everything }),
+    (&["toJson", "mustToJson", "toRawJson", "mustToRawJson"], trees(10, 8, ResultSize::Deep)),
+    (&["toPrettyJson", "mustToPrettyJson"], trees(20, 16, ResultSize::Deep)),
+    (&["toYaml", "toYamlPretty"], trees(20, 8, ResultSize::Deep)),
+    (&["toToml"], Price { base: 100, measure: Measure::Paths, work: 20, bytes: 8, result: ResultSize::Deep }),
     // Printing.
-    (&["print", "println", "cat", "squote", "toString"], trees(3, 3, Makes::Everything)),
-    (&["toStrings"], trees(3, 4, Makes::Everything)),
-    (&["quote"], trees(15, 10, Makes::Everything)),
-    (&["html", "js", "urlquery"], trees(20, 12, Makes::Everything)),
+    (&["print", "println", "cat", "squote", "toString"], trees(3, 3, ResultSize::Deep)),
+    (&["toStrings"], trees(3, 4, ResultSize::Deep)),
+    (&["quote"], trees(15, 10, ResultSize::Deep)),
+    (&["html", "js", "urlquery"], trees(20, 12, ResultSize::Deep)),
     (&["printf"], rule(formatting)),
     // An error prints the values that cannot be compared; objects are compared by their printed form.
     (&["eq", "ne"], rule(comparing)),
-    (&["toDecimal"], trees(3, 3, Makes::Nothing)),
+    (&["toDecimal"], trees(3, 3, ResultSize::NotCounted)),
     // Lists and maps.
     (&["list", "tuple", "append", "mustAppend", "push", "mustPush", "prepend", "mustPrepend"], items(3, 56)),
     (&["rest", "mustRest", "initial", "mustInitial", "reverse", "mustReverse", "compact", "mustCompact"], items(3, 56)),
     (&["slice", "mustSlice", "concat"], items(3, 80)),
-    (&["chunk", "mustChunk"], Price { makes: Makes::Everything, ..items(60, 120) }),
-    (&["first", "mustFirst", "last", "mustLast"], Price { makes: Makes::Nothing, ..items(3, 24) }),
-    (&["sortAlpha"], trees(40, 8, Makes::Everything)),
+    (&["chunk", "mustChunk"], Price { result: ResultSize::Deep, ..items(60, 120) }),
+    (&["first", "mustFirst", "last", "mustLast"], Price { result: ResultSize::NotCounted, ..items(3, 24) }),
+    (&["sortAlpha"], trees(40, 8, ResultSize::Deep)),
     (&["uniq", "mustUniq", "without", "mustWithout", "has", "mustHas"], rule(searching)),
-    (&["deepEqual"], trees(4, 2, Makes::Nothing)),
+    (&["deepEqual"], trees(4, 2, ResultSize::NotCounted)),
     (&["dict"], items(100, 600)),
-    (&["set"], Price { makes: Makes::AsPriced, ..rule(|a| Cost { work: 100, bytes: 120 + text(a, 1).len() as u64 }) }),
+    (
+        &["set"],
+        Price { result: ResultSize::AsPriced, ..rule(|a| Cost { work: 100, bytes: 120 + text(a, 1).len() as u64 }) },
+    ),
     (&["pluck", "keys", "values"], items(10, 80)),
     (&["pick", "omit"], rule(picking)),
     (
         &["merge", "mustMerge", "mergeOverwrite", "mustMergeOverwrite"],
-        Price { makes: Makes::AsPriced, ..rule(merging) },
+        Price { result: ResultSize::AsPriced, ..rule(merging) },
     ),
-    (&["deepCopy", "mustDeepCopy"], trees(6, 8, Makes::Everything)),
+    (&["deepCopy", "mustDeepCopy"], trees(6, 8, ResultSize::Deep)),
     (&["until"], rule(|a| numbers(0, 1, int(a, 0), 24))),
     (&["untilStep"], rule(|a| numbers(int(a, 0), int(a, 2), int(a, 1), 24))),
     (&["seq"], rule(sequence)),

@@ -6,7 +6,7 @@
 
 use super::args::at;
 use crate::gotmpl::format::display;
-use crate::gotmpl::{Ambient, Type, Usage, Value};
+use crate::gotmpl::{Host, Type, Usage, Value};
 use std::cell::RefCell;
 
 /// Checks a table; all lines that differ are reported together.
@@ -157,11 +157,11 @@ fn apply(name: &str, args: &[Value]) -> Result<Value, String> {
             _ => v.clone(),
         })
         .collect();
-    let ambient = Ambient {
+    let host = Host {
         now: || (0, 0),
         timezone: "UTC".to_owned(),
         entropy: RefCell::new(Box::new(|buffer| buffer.fill(0))),
         usage: Usage::default(),
     };
-    (function.call)(&ambient, &args)
+    (function.call)(&host, &args)
 }

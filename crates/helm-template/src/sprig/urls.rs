@@ -5,7 +5,7 @@
 
 use super::args::{fixed, map, text};
 use crate::gotmpl::Type::{Map as GoMap, String as GoString};
-use crate::gotmpl::{Ambient, Function, Map, Value, format};
+use crate::gotmpl::{Function, Host, Map, Value, format};
 
 /// The functions of this file.
 pub const FUNCTIONS: &[Function] = &[
@@ -72,7 +72,7 @@ impl User {
     }
 }
 
-fn parse_to_map(_: &Ambient, args: &[Value]) -> Result<Value, String> {
+fn parse_to_map(_: &Host, args: &[Value]) -> Result<Value, String> {
     let url = parse(text(args, 0)).map_err(|e| format!("unable to parse url: {e}"))?;
     let user = url.user.as_ref().map(User::to_bytes).unwrap_or_default();
     let hostname = hostname(&url.host).to_vec();
@@ -277,7 +277,7 @@ fn escape(s: &[u8], part: Part) -> Vec<u8> {
 }
 
 /// `urlJoin`: a URL of the fields of a map; `hostname` is not one of them.
-fn join(_: &Ambient, args: &[Value]) -> Result<Value, String> {
+fn join(_: &Host, args: &[Value]) -> Result<Value, String> {
     let fields = map(args, 0);
     let mut url = Url {
         scheme: field(&fields, "scheme")?,

@@ -3,7 +3,7 @@
 //! | module | in → out |
 //! |---|---|
 //! | [`read`] | text → trees, with the YAML 1.1 scalar rules of Go's yaml.v2, and where in the text each part stands |
-//! | [`mod@write`] | tree → text, byte for byte as Helm's `toYaml` and `toYamlPretty` |
+//! | [`write`](mod@write) | tree → text, byte for byte as Helm's `toYaml` and `toYamlPretty` |
 //! | [`scalar`] | the text of a plain scalar → its type and value |
 
 pub mod read;

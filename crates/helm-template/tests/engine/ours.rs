@@ -3,9 +3,7 @@
 use super::cases::{Answer, Case, chart_files, unwrap};
 use clap::Parser as _;
 use helm_template::cli::{TemplateArgs, run};
-use helm_template::gotmpl::{Ambient, Usage};
-use helm_template::helm::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, Surroundings};
-use std::cell::RefCell;
+use helm_template::{Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, RenderOptions};
 
 #[derive(clap::Parser)]
 struct Cli {
@@ -31,27 +29,9 @@ fn template(case: &Case) -> Answer {
     let kube_version = KubeVersion::parse(super::real::KUBE_VERSION).expect("a version");
     let capabilities = Capabilities { kube_version, ..Capabilities::default() };
     let release = ReleaseOptions::install("rel", "default");
-    match chart.render(&serde_json::Map::new(), &release, &capabilities, &Surroundings::offline(&ambient)) {
+    match chart.render(&serde_json::Map::new(), &release, &capabilities, &RenderOptions::default()) {
         Ok(rendered) => unwrap(Ok(&rendered.files["t/templates/wrapper.yaml"])),
         Err(error) => unwrap(Err(&error.to_string())),
-    }
-}
-
-fn ambient() -> Ambient {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    Ambient {
-        now: || {
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock after 1970");
-            (i64::try_from(since.as_secs()).expect("a clock before the end of time"), since.subsec_nanos())
-        },
-        timezone: "UTC".to_owned(),
-        entropy: RefCell::new(Box::new(move |buffer| {
-            for byte in buffer {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                *byte = (state >> 56) as u8;
-            }
-        })),
-        usage: Usage::default(),
     }
 }
 

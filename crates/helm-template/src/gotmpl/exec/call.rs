@@ -1,14 +1,14 @@
 //! Calls of functions and methods, and the types of their arguments.
 
-use super::super::ast::{Operand, Place};
-use super::super::builtins::{Builtin, Code};
+use super::super::ast::{FunctionId, Operand, Place};
 use super::super::error::{CallError, ExecError, Problem};
-use super::super::function::{Signature, Type};
-use super::super::price::{By, Price};
-use super::super::set::{Callable, Callee};
+use super::super::price::{Measure, Price};
+use super::super::signature::{Signature, Type};
 use super::super::usage::{Cost, Exhausted, LEVEL};
 use super::super::value::{ListKind, MapKind, Value};
+use super::builtins::{Builtin, Code};
 use super::eval::Evaluated;
+use super::functions::{Callable, Callee};
 use super::{Slot, State};
 
 /// The arguments of a command: those written, and the value piped in.
@@ -30,13 +30,13 @@ impl Arguments<'_> {
     }
 }
 
-/// What a call gives: its result, unless its arguments or the budgets fail.
+/// What a call gives: the function's result or error, unless its arguments or the budgets fail first.
 type Called = Result<Result<Slot, CallError>, ExecError>;
 
 /// What is called.
 #[derive(Clone, Copy)]
 pub(super) enum Target<'f> {
-    Function(&'f Callable),
+    Function(FunctionId),
     /// A method, whose arguments are only checked if its signature is known.
     Method(Method<'f>),
 }
@@ -63,23 +63,26 @@ impl<'t> State<'_, '_, 't> {
         self.within(deeper)?;
         let result = match target {
             Target::Method(method) => self.method(dot, method, node, name, arguments)?,
-            Target::Function(Callable { code: Callee::Pure(function), price }) => {
-                let signature = Signature { params: function.params, variadic: function.variadic };
-                let values = values(self.arguments(dot, signature, name, arguments)?);
-                self.pay(price, &values, node)?;
-                let result = (function.call)(self.executor.ambient(), &values);
-                self.settle(price, result.map_err(CallError::from))?
-            }
-            Target::Function(Callable { code: Callee::Native(native), price }) => {
-                let signature = Signature { params: native.params, variadic: native.variadic };
-                let values = values(self.arguments(dot, signature, name, arguments)?);
-                self.pay(price, &values, node)?;
-                let result = (native.call)(self.executor, &values);
-                self.settle(price, result)?
-            }
-            Target::Function(Callable { code: Callee::Builtin(builtin), price }) => {
-                self.builtin(dot, (builtin, price), node, name, arguments)?
-            }
+            Target::Function(id) => match self.executor.set.functions().get(id) {
+                Some(Callable { code: Callee::Plain(function), price }) => {
+                    let signature = Signature { params: function.params, variadic: function.variadic };
+                    let values = values(self.arguments(dot, signature, name, arguments)?);
+                    self.pay(price, &values, node)?;
+                    let result = (function.call)(self.executor.host(), &values);
+                    self.settle(price, result.map_err(|text| self.reported(text)))?
+                }
+                Some(Callable { code: Callee::Exec(function), price }) => {
+                    let signature = Signature { params: function.params, variadic: function.variadic };
+                    let values = values(self.arguments(dot, signature, name, arguments)?);
+                    self.pay(price, &values, node)?;
+                    let result = (function.call)(self.executor, &values);
+                    self.settle(price, result)?
+                }
+                Some(Callable { code: Callee::Builtin(builtin), price }) => {
+                    self.builtin(dot, (builtin, price), node, name, arguments)?
+                }
+                None => return self.err(format!("function {name} is not one of this set of templates")),
+            },
         };
         self.executor.ascend();
         result.map_err(|error| {
@@ -102,7 +105,16 @@ impl<'t> State<'_, '_, 't> {
         self.bought(self.executor.usage().afford(cost), node)?;
         let result = (method.invoke)(&values);
         self.within(self.executor.usage().make(usize::try_from(cost.bytes).unwrap_or(usize::MAX)))?;
-        Ok(result.map(Slot::result).map_err(CallError::from))
+        Ok(result.map(Slot::result).map_err(|text| self.reported(text)))
+    }
+
+    /// What a function reported, which is a text only; a budget that ran out inside of it is still known to be one.
+    #[cold]
+    fn reported(&self, text: String) -> CallError {
+        match self.executor.usage().ran_out() {
+            Some(exhausted) => CallError::exhausted(text, exhausted),
+            None => CallError::text(text),
+        }
     }
 
     /// Pays for a call that is about to be made.
@@ -110,7 +122,8 @@ impl<'t> State<'_, '_, 't> {
         self.bought(price.pay(self.executor.usage(), arguments), node)
     }
 
-    /// The call is at fault if the budgets do not reach; else errors stand where they would without prices.
+    /// If the budgets do not allow a call, the error is placed at the call; all other errors are placed as if there were no
+    /// prices.
     fn bought(&mut self, paid: Result<(), Exhausted>, node: &'t dyn Place) -> Result<(), ExecError> {
         paid.map_err(|exhausted| {
             self.place(node);
@@ -139,8 +152,8 @@ impl<'t> State<'_, '_, 't> {
             Code::Or => self.decide(dot, true, name, arguments).map(Ok),
             Code::Plain(code) => {
                 let slots = self.arguments(dot, builtin.signature, name, arguments)?;
-                let paid = match price.by {
-                    By::Nothing => self.executor.usage().work(price.base),
+                let paid = match price.measure {
+                    Measure::Constant => self.executor.usage().work(price.base),
                     _ => price.pay(self.executor.usage(), &slots.iter().map(|s| s.value.clone()).collect::<Vec<_>>()),
                 };
                 self.bought(paid, node)?;
@@ -228,7 +241,7 @@ impl<'t> State<'_, '_, 't> {
             Operand::Variable(path) => self.variable_path(dot, node, path, Arguments::NONE)?,
             Operand::Pipe(pipe) => self.pipeline(dot, pipe)?,
             Operand::Function(called) => {
-                self.call(dot, Target::Function(&called.callable), node, &called.name, Arguments::NONE)?
+                self.call(dot, Target::Function(called.id), node, &called.name, Arguments::NONE)?
             }
             Operand::Chain(chain) => self.chain(dot, chain, Arguments::NONE)?,
             literal => return self.literal(dot, expected.unwrap_or(Type::Any), literal),

@@ -1,12 +1,12 @@
 //! Pipelines, commands, fields and variables.
 
 use super::super::ast::{Chain, Command, Literal, Operand, Path, Pipe, Place};
-use super::super::builtins::no_bytes;
 use super::super::error::{ExecError, Problem};
-use super::super::function::Signature;
 use super::super::literal::Number;
+use super::super::signature::Signature;
 use super::super::usage::LEVEL;
 use super::super::value::{MapKind, Value};
+use super::builtins::no_bytes;
 use super::call::{Arguments, Method, Target};
 use super::{Slot, State, Variable};
 
@@ -45,7 +45,7 @@ impl<'t> State<'_, '_, 't> {
             Operand::Chain(chain) => self.chain(dot, chain, arguments),
             Operand::Function(called) => {
                 self.place(&command.first);
-                let target = Target::Function(&called.callable);
+                let target = Target::Function(called.id);
                 self.call(dot, target, command, &called.name, arguments)
             }
             Operand::Pipe(pipe) => {
@@ -168,7 +168,7 @@ impl<'t> State<'_, '_, 't> {
         arguments: Arguments<'t>,
     ) -> Evaluated {
         match &receiver.value {
-            // No value at all has every field; a nil interface has none.
+            // A field of no value is no value; of a nil interface it is an error.
             Value::Nil if !receiver.boxed => Ok(Slot::INVALID),
             Value::Nil => self.err(format!("nil pointer evaluating interface {{}}.{name}")),
             Value::Map(map) => {
@@ -176,7 +176,7 @@ impl<'t> State<'_, '_, 't> {
                     && let Some(method) = self.executor.set.functions().values_method(name)
                 {
                     let signature = Signature { params: method.params, variadic: method.variadic };
-                    // Some of them write all values there are.
+                    // Some of them write all values.
                     let cost = |args: &[Value]| (method.cost)(map, args);
                     let invoke = |args: &[Value]| (method.call)(map, args);
                     let method = Method { signature: Some(signature), cost: &cost, invoke: &invoke };
@@ -224,7 +224,7 @@ impl<'t> State<'_, '_, 't> {
 /// The work of looking up a field.
 const FIELD: u64 = 20;
 
-/// So many variables are passed by in one unit of work, until the one that is meant is found.
+/// The variables that one unit of work searches through.
 const VARIABLES: u64 = 8;
 
 const NOT_INVOKED: &str = "has arguments but cannot be invoked as function";

@@ -1,52 +1,60 @@
 //! Executes templates.
 //!
-//! In: a [`TemplateSet`], the name of a template, its data and an [`Environment`]. Out: the bytes written, or an
-//! [`ExecError`] that prints as Go's does. Guarantees: the same input gives the same output unless functions read the
-//! [`Ambient`]; execution ends by the [`Budgets`](super::Budgets) of the ambient's [`Usage`] whatever the templates are.
+//! In: a [`TemplateSet`], the name of a template, its data and an [`ExecContext`]. Out: the bytes written, or an
+//! [`ExecError`] that prints as Go's does. Guarantees: the same input and a [`Host`] that gives the same answers give the
+//! same output; whatever the templates are, execution ends within the [`Budgets`](super::Budgets) of the host's [`Usage`].
+//!
+//! | module | what it is |
+//! |---|---|
+//! | `function`, `functions`, `builtins`, `compare` | what templates call |
+//! | `set` | the parsed templates |
+//! | `walk`, `eval`, `call`, `slot` | the evaluator: nodes, pipelines, calls, and values as Go's reflection sees them |
 
+mod builtins;
 mod call;
+mod compare;
 mod eval;
+mod function;
+mod functions;
+mod set;
 mod slot;
 mod walk;
 
-pub(super) use slot::Slot;
+pub use function::{ExecFunction, ExecFunctionCall, Function, FunctionCall, Method};
+pub use functions::Functions;
+pub use set::TemplateSet;
 
 use super::ast::Template;
-use super::error::{ExecError, NoTemplate, Problem};
-use super::function::Ambient;
-use super::set::TemplateSet;
+use super::error::{ExecError, NoTemplate};
+use super::host::Host;
 use super::usage::{Exhausted, Usage};
 use super::value::Value;
+use slot::Slot;
 use std::any::Any;
 use std::sync::Arc;
 
-/// What surrounds an execution.
+/// What functions find around them while templates execute.
 #[derive(Clone, Copy)]
-pub struct Environment<'e> {
-    /// Time and randomness for functions, and what they may use up.
-    pub ambient: &'e Ambient,
-    /// The caller's own state for its [`Native`](super::Native) functions, see [`Executor::context`].
-    pub context: &'e dyn Any,
+pub struct ExecContext<'e> {
+    /// Time and randomness, and what may be used up.
+    pub host: &'e Host,
+    /// The caller's own state for its [`ExecFunction`]s, see [`Executor::state`].
+    pub state: &'e dyn Any,
 }
 
 /// Executes the template `name` of `set` on `data` and returns what it writes.
 ///
 /// # Errors
 /// The first failing node, or that there is no such template.
-pub fn execute(
-    set: &TemplateSet,
-    name: &str,
-    data: Value,
-    environment: &Environment<'_>,
-) -> Result<Vec<u8>, ExecError> {
-    let mut executor = Executor { set: set.clone(), environment: *environment, out: Vec::new(), depth: 0, nesting: 0 };
+pub fn execute(set: &TemplateSet, name: &str, data: Value, context: &ExecContext<'_>) -> Result<Vec<u8>, ExecError> {
+    let mut executor = Executor { set: set.clone(), context: *context, out: Vec::new(), depth: 0, nesting: 0 };
     executor.execute(name, data)
 }
 
-/// A running execution, as [`Native`](super::Native) functions get it.
+/// A running execution, as an [`ExecFunction`] gets it.
 pub struct Executor<'e> {
     set: TemplateSet,
-    environment: Environment<'e>,
+    context: ExecContext<'e>,
     /// What the template being executed has written so far.
     out: Vec<u8>,
     depth: usize,
@@ -60,22 +68,22 @@ impl<'e> Executor<'e> {
         &self.set
     }
 
-    /// The caller's state, as given in the [`Environment`].
+    /// The caller's state, as given in the [`ExecContext`].
     #[must_use]
-    pub fn context(&self) -> &'e dyn Any {
-        self.environment.context
+    pub fn state(&self) -> &'e dyn Any {
+        self.context.state
     }
 
     /// Time and randomness.
     #[must_use]
-    pub fn ambient(&self) -> &'e Ambient {
-        self.environment.ambient
+    pub fn host(&self) -> &'e Host {
+        self.context.host
     }
 
     /// What the render has used, and may use.
     #[must_use]
     pub fn usage(&self) -> &'e Usage {
-        &self.environment.ambient.usage
+        &self.context.host.usage
     }
 
     /// Executes a template of the set in use and returns what it writes.
@@ -89,7 +97,7 @@ impl<'e> Executor<'e> {
                 set: self.set.name().to_owned(),
             })));
         };
-        // An error may leave the levels as they were where it arose; whoever handles it goes on from here.
+        // An error leaves the levels as they were where it arose; the caller may handle it and go on.
         let levels = (self.depth, self.nesting);
         self.enter().map_err(ExecError::Exhausted)?;
         let outer = std::mem::take(&mut self.out);
@@ -143,12 +151,6 @@ impl<'e> Executor<'e> {
     /// Counts what has been written beyond `before` bytes.
     fn account(&mut self, before: usize) -> Result<(), Exhausted> {
         self.usage().write(self.out.len().saturating_sub(before))
-    }
-}
-
-impl From<Exhausted> for Problem {
-    fn from(exhausted: Exhausted) -> Self {
-        Self::Exhausted(exhausted)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A value as reflection sees it: with or without an interface around it.
 
-use super::super::function::Type;
+use super::super::signature::Type;
 use super::super::value::{ListKind, MapKind, Value};
 
 /// A value and whether its static type is `interface {}`, as that of a map's element is.

@@ -3,17 +3,17 @@
 use super::super::ast::{Branch, Invocation, List, Node, Place, Template};
 use super::super::error::{ExecError, Failure, Problem, quoted_node};
 use super::super::format;
-use super::super::price::{By, Makes, Price};
+use super::super::price::{Measure, Price, ResultSize};
 use super::super::usage::Exhausted;
 use super::super::value::Value;
 use super::{Executor, Slot, State, Variable};
 use std::sync::Arc;
 
 /// What is printed without a function.
-const PRINTED: Price = Price { base: 0, by: By::Trees, work: 4, bytes: 4, makes: Makes::Nothing };
+const PRINTED: Price = Price { base: 0, measure: Measure::Trees, work: 4, bytes: 4, result: ResultSize::NotCounted };
 
 /// What is walked by `range`, of which a copy is made.
-const WALKED: Price = Price { base: 0, by: By::Items, work: 12, bytes: 48, makes: Makes::Nothing };
+const WALKED: Price = Price { base: 0, measure: Measure::Items, work: 12, bytes: 48, result: ResultSize::NotCounted };
 
 /// How a list of nodes ended.
 #[derive(Clone, Copy, PartialEq, Eq)]

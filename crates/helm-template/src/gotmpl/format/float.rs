@@ -1,7 +1,7 @@
 //! Floats: Go's `strconv.FormatFloat` and the flags on top of it.
 
 use super::super::value::Value;
-use super::Printer;
+use super::printer::Printer;
 use std::fmt::Write;
 
 /// `%v`: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e6 digits on.

@@ -1,7 +1,7 @@
 //! Integers under every verb.
 
 use super::super::value::Value;
-use super::Printer;
+use super::printer::Printer;
 use super::text::{is_print, quote_with};
 
 impl Printer {

@@ -1,8 +1,8 @@
 //! `fmt.Sprintf`.
 
 use super::super::value::Value;
+use super::printer::{Flags, Printer};
 use super::text::decode_rune;
-use super::{Flags, Printer};
 
 /// Go's bound on widths, precisions and argument numbers.
 const TOO_LARGE: usize = 1_000_000;

@@ -1,7 +1,7 @@
 //! Strings: padding, `%s %q %x`, and quoting.
 
 use super::super::value::Value;
-use super::Printer;
+use super::printer::Printer;
 
 /// The first character of a text and its width; a byte that is not UTF-8 is U+FFFD of width 1.
 #[must_use]

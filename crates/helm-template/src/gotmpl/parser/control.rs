@@ -85,7 +85,7 @@ impl<'a> Parser<'_, 'a> {
         Ok(List { nodes: vec![if chained == "if" { Node::If(branch) } else { Node::With(branch) }] })
     }
 
-    /// `{{block "name" pipeline}}…{{end}}`: a definition and its use.
+    /// `{{block "name" pipeline}}…{{end}}`: a `define` and its use.
     fn block(&mut self) -> Parsed<Node> {
         const CONTEXT: &str = "block clause";
         let token = self.next_non_space();

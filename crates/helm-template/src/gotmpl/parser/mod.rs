@@ -1,23 +1,22 @@
 //! Builds syntax trees from tokens; messages are those of Go's parser.
 //!
-//! In: a file and the functions it may name. Out: its templates, the file's own body among them. Guarantee: nesting is
+//! In: a file and the functions that it may name. Out: its templates, the file's own body among them. Guarantee: nesting is
 //! limited, so that neither parsing nor dropping nor executing a tree recurses without bound; and so are the nodes of all
 //! the trees of a set, since a node takes many times the bytes that it is written with.
 
 mod control;
 mod pipeline;
 
-use super::ast::{File, List, Node, Template};
+use super::ast::{File, FunctionId, List, Node, Template};
 use super::error::ParseError;
 use super::lexer::{Kind, Lexer, Token};
-use super::set::Functions;
 use std::sync::Arc;
 
 /// How deep blocks and parentheses may be nested. Go allows 10000 parentheses and any number of blocks; no chart comes
 /// near either, and this many need less than the stack of a test thread.
 const MAX_NESTING: usize = 200;
 
-/// The most nodes of all templates of a set: actions, texts, operands and definitions. A node takes some 250 bytes.
+/// The most nodes of all templates of a set: actions, texts, operands and templates. A node takes some 250 bytes.
 pub const MAX_NODES: usize = 300_000;
 
 /// The most bytes of the sources of a set.
@@ -36,11 +35,14 @@ impl Default for Room {
     }
 }
 
+/// Finds the function that a name stands for.
+pub(super) type FindFunction<'a> = &'a dyn Fn(&str) -> Option<FunctionId>;
+
 /// Parses a file into its templates.
 pub(super) fn parse(
     file: &str,
     text: &[u8],
-    functions: &Functions,
+    functions: FindFunction<'_>,
     room: &mut Room,
 ) -> Result<Vec<Template>, ParseError> {
     if text.len() > room.text {
@@ -66,10 +68,10 @@ pub(super) fn parse(
 
 type Parsed<T> = Result<T, ParseError>;
 
-/// What the parsers of a file and of the definitions in it have in common.
+/// What the parsers of a file and of the `define`s in it have in common.
 struct Shared<'a> {
     lexer: Lexer<'a>,
-    functions: &'a Functions,
+    functions: FindFunction<'a>,
     file: Arc<File>,
     templates: Vec<Template>,
     nesting: usize,
@@ -230,7 +232,7 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     // Lists of nodes.
 
-    /// The body of the file, whose definitions are put aside.
+    /// The body of the file; `define`s in it become templates of their own.
     fn file_body(&mut self) -> Parsed<List> {
         let mut nodes = Vec::new();
         while self.peek().kind != Kind::Eof {
@@ -259,7 +261,7 @@ impl<'s, 'a> Parser<'s, 'a> {
         self.body_of(name, CONTEXT)
     }
 
-    /// The body of a definition up to its `end`.
+    /// The body of a `define` or `block` up to its `end`.
     fn body_of(&mut self, name: String, context: &str) -> Parsed<()> {
         match self.list()? {
             (root, Stop::End) => self.add(name, root),
@@ -269,7 +271,7 @@ impl<'s, 'a> Parser<'s, 'a> {
 
     /// Adds a template to those of the file; of two with one name, one must be empty.
     fn add(&mut self, name: String, root: List) -> Parsed<()> {
-        // All that are there are looked through.
+        // Each new template is compared with all that are there.
         self.take(1 + self.shared.templates.len() / 64)?;
         let template = Template { name, file: Arc::clone(&self.shared.file), root };
         match self.shared.templates.iter_mut().find(|t| t.name == template.name) {

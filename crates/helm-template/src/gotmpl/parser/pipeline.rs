@@ -213,8 +213,8 @@ impl<'a> Parser<'_, 'a> {
 
     fn function(&self, token: &Token<'a>) -> Parsed<Operand> {
         let name = text_of(token);
-        match self.shared.functions.get(&name) {
-            Some(callable) => Ok(Operand::Function(Box::new(Called { pos: token.pos, name, callable }))),
+        match (self.shared.functions)(&name) {
+            Some(id) => Ok(Operand::Function(Box::new(Called { pos: token.pos, name, id }))),
             None => self.error(format!("function \"{name}\" not defined")),
         }
     }

@@ -12,7 +12,7 @@ fn run_with(text: &str, budgets: Budgets) -> Result<Vec<u8>, ExecError> {
     let world = World::with(budgets);
     let mut set = world.set.clone();
     set.parse("f", text).unwrap();
-    execute(&set, "f", Value::Nil, &world.environment())
+    execute(&set, "f", Value::Nil, &world.context())
 }
 
 fn message(text: &'static str, budgets: Budgets) -> String {
@@ -103,8 +103,8 @@ fn one_budget_serves_all_templates_of_a_render() {
     let world = World::with(Budgets { output: 10, ..Budgets::default() });
     let mut set = world.set.clone();
     set.parse("a", "123456").unwrap();
-    assert!(execute(&set, "a", Value::Nil, &world.environment()).is_ok());
-    assert!(execute(&set, "a", Value::Nil, &world.environment()).is_err());
+    assert!(execute(&set, "a", Value::Nil, &world.context()).is_ok());
+    assert!(execute(&set, "a", Value::Nil, &world.context()).is_err());
 }
 
 #[test]

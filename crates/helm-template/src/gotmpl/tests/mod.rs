@@ -56,16 +56,16 @@ fn what_a_clone_parses_is_not_seen_by_the_original() {
     clone.parse("a", "A2").unwrap();
     assert!(clone.contains("b") && !set.contains("b"));
     let world = World::new();
-    assert_eq!(execute(&set, "a", Value::Nil, &world.environment()).unwrap(), b"A");
-    assert_eq!(execute(&clone, "a", Value::Nil, &world.environment()).unwrap(), b"A2");
+    assert_eq!(execute(&set, "a", Value::Nil, &world.context()).unwrap(), b"A");
+    assert_eq!(execute(&clone, "a", Value::Nil, &world.context()).unwrap(), b"A2");
     clone.parse("a", " {{/* nothing */}} ").unwrap();
-    assert_eq!(execute(&clone, "a", Value::Nil, &world.environment()).unwrap(), b"A2");
+    assert_eq!(execute(&clone, "a", Value::Nil, &world.context()).unwrap(), b"A2");
 }
 
 #[test]
 fn an_unknown_template_is_named_with_its_set() {
     let world = World::new();
-    let error = execute(&world.set, "no\"pe", Value::Nil, &world.environment()).unwrap_err();
+    let error = execute(&world.set, "no\"pe", Value::Nil, &world.context()).unwrap_err();
     assert_eq!(error.to_string(), r#"template: no template "no\"pe" associated with template "gotpl""#);
 }
 
@@ -74,7 +74,7 @@ fn a_failed_execution_tells_where_it_began_and_why_it_ended() {
     let world = World::new();
     let mut set = world.set.clone();
     set.parse("f", "\n  {{ include \"d\" . }}{{ define \"d\" }}{{ fail \"no good\" }}{{ end }}").unwrap();
-    let error = execute(&set, "f", Value::Nil, &world.environment()).unwrap_err();
+    let error = execute(&set, "f", Value::Nil, &world.context()).unwrap_err();
     assert_eq!(error.location().unwrap().to_string(), "f:2:5");
     assert_eq!(error.abort_message(), Some("no good"));
     assert_eq!(error.innermost().failure().unwrap().template, "d");

@@ -1,4 +1,4 @@
-//! The surroundings of the recorded templates: a small part of what Helm puts around its charts.
+//! The options of the recorded templates: a small part of what Helm puts around its charts.
 
 use super::super::*;
 use std::any::Any;
@@ -15,7 +15,7 @@ struct Includes(RefCell<HashMap<String, usize>>);
 
 pub(super) struct World {
     pub set: TemplateSet,
-    ambient: Ambient,
+    host: Host,
     includes: Includes,
 }
 
@@ -25,15 +25,13 @@ impl World {
     }
 
     pub(super) fn with(budgets: Budgets) -> Self {
-        let functions = Functions::new().with(PURE).with_natives(NATIVE).with_values_methods(METHODS);
-        let entropy: function::Entropy = Box::new(|buffer| buffer.fill(0));
-        let entropy = RefCell::new(entropy);
-        let ambient = Ambient { now: || (0, 0), timezone: "UTC".to_owned(), entropy, usage: Usage::new(budgets) };
-        Self { set: TemplateSet::new("gotpl", functions.into()), ambient, includes: Includes::default() }
+        let functions = Functions::new().with(PLAIN).with_exec_functions(EXEC).with_values_methods(METHODS);
+        let host = Host::fixed().with_budgets(budgets);
+        Self { set: TemplateSet::new("gotpl", functions.into()), host, includes: Includes::default() }
     }
 
-    pub(super) fn environment(&self) -> Environment<'_> {
-        Environment { ambient: &self.ambient, context: &self.includes }
+    pub(super) fn context(&self) -> ExecContext<'_> {
+        ExecContext { host: &self.host, state: &self.includes }
     }
 
     /// What `helm template` prints for a manifest that includes `t` from a file with this text.
@@ -46,7 +44,7 @@ impl World {
         };
         set.parse(MANIFEST, "a: {{ include \"t\" . | b64enc }}").map_err(parse_error)?;
         set.parse(FILE, text).map_err(parse_error)?;
-        let written = execute(&set, MANIFEST, data(), &self.environment()).map_err(|e| match e.abort_message() {
+        let written = execute(&set, MANIFEST, data(), &self.context()).map_err(|e| match e.abort_message() {
             Some(message) => format!("execution error at ({}): {message}", e.location().unwrap()),
             None => e.to_string(),
         })?;
@@ -144,7 +142,7 @@ impl Object for Thing {
     }
 }
 
-const fn pure(name: &'static str, params: &'static [Type], variadic: Option<Type>, call: Pure) -> Function {
+const fn pure(name: &'static str, params: &'static [Type], variadic: Option<Type>, call: FunctionCall) -> Function {
     Function { name, params, variadic, call }
 }
 
@@ -169,7 +167,7 @@ fn map(value: &Value) -> &Map {
 }
 
 /// The functions of sprig that the recorded templates use.
-const PURE: &[Function] = &[
+const PLAIN: &[Function] = &[
     pure("list", &[], Some(Type::Any), |_, a| Ok(Value::list(a.to_vec()))),
     pure("dict", &[], Some(Type::Any), |_, a| Ok(Value::map(a.chunks(2).map(|p| (string(&p[0]), p[1].clone()))))),
     pure("get", &[Type::Map, Type::String], None, |_, a| {
@@ -211,12 +209,12 @@ const PURE: &[Function] = &[
     pure("b64enc", &[Type::String], None, |_, a| Ok(a[0].clone())),
 ];
 
-const fn native(name: &'static str, params: &'static [Type], call: NativeCall) -> Native {
-    Native { name, params, variadic: None, call }
+const fn native(name: &'static str, params: &'static [Type], call: ExecFunctionCall) -> ExecFunction {
+    ExecFunction { name, params, variadic: None, call }
 }
 
 /// Helm's functions.
-const NATIVE: &[Native] = &[
+const EXEC: &[ExecFunction] = &[
     native("fail", &[Type::String], |_, a| Err(CallError::abort(string(&a[0])))),
     native("required", &[Type::String, Type::Any], |_, a| match &a[1] {
         Value::Nil => Err(CallError::abort(string(&a[0]))),
@@ -236,7 +234,7 @@ const NATIVE: &[Native] = &[
 
 fn include(exec: &mut Executor<'_>, arguments: &[Value]) -> Result<Value, CallError> {
     let name = string(&arguments[0]);
-    let includes = exec.context().downcast_ref::<Includes>().unwrap();
+    let includes = exec.state().downcast_ref::<Includes>().unwrap();
     let count = *includes.0.borrow().get(&name).unwrap_or(&0);
     if count > 1000 {
         let message = "unable to execute template";

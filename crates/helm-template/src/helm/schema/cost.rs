@@ -1,10 +1,10 @@
-//! How long checking values against a schema may take, told before it is done.
+//! How long checking values against a schema may take, worked out before it is done.
 //!
-//! The library that checks follows every reference each time it meets it: twenty definitions that refer twice to the next
-//! one make a million steps of it. So the way it will go is gone here first, with every choice taken, and each step paid from
-//! the budgets of the render. Patterns are paid by the size of what they become.
+//! The library that checks follows every reference each time it meets it: with twenty schemas that each refer twice to the
+//! next one, that is a million steps. So its steps are counted here first, with every choice taken, against the budgets of
+//! the render. Patterns are counted by the size that they have once they are compiled.
 
-use super::super::dependencies::Warnings;
+use super::super::preparation::Preparation;
 use crate::sprig::pattern_size;
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
@@ -37,8 +37,8 @@ pub(super) const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"
 ///
 /// # Errors
 /// It would take too long, or one of the patterns is too large.
-pub(super) fn pay(schema: &Json, values: &Json, warnings: &Warnings) -> Result<(), String> {
-    let mut schemas = Schemas { root: schema, anchors: HashMap::new(), names: HashMap::new(), warnings };
+pub(super) fn pay(schema: &Json, values: &Json, preparation: &Preparation) -> Result<(), String> {
+    let mut schemas = Schemas { root: schema, anchors: HashMap::new(), names: HashMap::new(), preparation };
     schemas.index(schema)?;
     schemas.visit(&Visit { schema, value: values, base: schema, before: None, depth: 0 })
 }
@@ -61,12 +61,12 @@ struct Schemas<'s> {
     anchors: HashMap<&'s str, Vec<&'s Json>>,
     /// By the last part of `$id`.
     names: HashMap<&'s str, Vec<&'s Json>>,
-    warnings: &'s Warnings,
+    preparation: &'s Preparation,
 }
 
 impl<'s> Schemas<'s> {
     fn step(&self, count: usize) -> Result<(), String> {
-        self.warnings.pay_for("checking the values against the schema", STEP * count as u64, 0)
+        self.preparation.pay_for("checking the values against the schema", STEP * count as u64, 0)
     }
 
     /// Notes names, and pays for reading and compiling.
@@ -225,20 +225,20 @@ mod tests {
     fn what_doubles_is_too_much_and_what_does_not_is_fine() {
         let values = json!({"a": [1, 2, {"b": "c"}]});
         let once = chain(|i| json!({ "$ref": format!("#/$defs/d{i}") }));
-        assert_eq!(pay(&once, &values, &Warnings::default()), Ok(()));
+        assert_eq!(pay(&once, &values, &Preparation::default()), Ok(()));
         for twice in [
             chain(|i| json!({"allOf": [{"$ref": format!("#/$defs/d{i}")}, {"$ref": format!("#/%24defs/d{i}")}]})),
             chain(|i| json!({"not": {"$ref": format!("#/$defs/d{i}")}, "if": {"$ref": format!("#/$defs/d{i}")}})),
         ] {
-            assert!(pay(&twice, &values, &Warnings::default()).is_err());
+            assert!(pay(&twice, &values, &Preparation::default()).is_err());
         }
     }
 
     #[test]
     fn a_schema_that_leads_to_itself_is_left_to_the_library() {
         let values = json!({"a": {"a": {"a": 1}}});
-        assert_eq!(pay(&json!({"$ref": "#"}), &values, &Warnings::default()), Ok(()));
+        assert_eq!(pay(&json!({"$ref": "#"}), &values, &Preparation::default()), Ok(()));
         let tree = json!({"$defs": {"t": {"additionalProperties": {"$ref": "#/$defs/t"}}}, "$ref": "#/$defs/t"});
-        assert_eq!(pay(&tree, &values, &Warnings::default()), Ok(()));
+        assert_eq!(pay(&tree, &values, &Preparation::default()), Ok(()));
     }
 }

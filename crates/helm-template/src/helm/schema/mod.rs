@@ -1,13 +1,15 @@
 //! `values.schema.json`: the values of each chart checked against its schema, and the findings in Helm's words.
 //!
 //! References to other documents are not followed, neither to files nor to the network (Helm would): rendering reads
-//! nothing but the chart. How long a check may take is told before it is made ([`cost`]). `urn:` references are taken to allow anything, with a warning, as in Helm.
+//! nothing but the chart. How long a check may take is worked out before it is made ([`cost`]).
+//! `urn:` references allow anything, with a warning, as in Helm.
 
 mod cost;
 mod references;
 
-use super::dependencies::{Node, Warnings};
-use super::{text, values as tables};
+use super::node::Node;
+use super::preparation::Preparation;
+use super::{tables, text};
 use crate::gotmpl::{Map, Value, bounded};
 use boon::{Compiler, ErrorKind, Format, Schemas, UrlLoader, ValidationError};
 use serde_json::Value as Json;
@@ -21,25 +23,25 @@ const LOCATION: &str = "file:///values.schema.json";
 ///
 /// # Errors
 /// All findings, chart by chart.
-pub fn validate(node: &Rc<Node<'_>>, values: &Map, warnings: &Warnings) -> Result<(), String> {
-    let findings = findings(node, values, warnings);
+pub fn validate(node: &Rc<Node<'_>>, values: &Map, preparation: &Preparation) -> Result<(), String> {
+    let findings = findings(node, values, preparation);
     if findings.is_empty() {
         return Ok(());
     }
     Err(format!("values don't meet the specifications of the schema(s) in the following chart(s):\n{findings}"))
 }
 
-fn findings(node: &Rc<Node<'_>>, values: &Map, warnings: &Warnings) -> String {
+fn findings(node: &Rc<Node<'_>>, values: &Map, preparation: &Preparation) -> String {
     let mut found = String::new();
     if let Some(schema) = &node.chart.schema
-        && let Err(problem) = check(&Value::Map(values.clone()), schema, warnings)
+        && let Err(problem) = check(&Value::Map(values.clone()), schema, preparation)
     {
         let _ = write!(found, "{}:\n{problem}", node.name);
     }
     for child in node.children() {
         match values.get(&child.name) {
             None | Some(Value::Nil) => {}
-            Some(Value::Map(own)) => found.push_str(&findings(&child, &own, warnings)),
+            Some(Value::Map(own)) => found.push_str(&findings(&child, &own, preparation)),
             Some(other) => {
                 let (name, got) = (&child.name, other.type_name().to_owned());
                 let _ = writeln!(found, "{name}:\ninvalid type for values: expected object (map), got {got}");
@@ -50,11 +52,11 @@ fn findings(node: &Rc<Node<'_>>, values: &Map, warnings: &Warnings) -> String {
 }
 
 /// Checks one set of values against one schema.
-fn check(values: &Value, schema: &[u8], warnings: &Warnings) -> Result<(), String> {
+fn check(values: &Value, schema: &[u8], preparation: &Preparation) -> Result<(), String> {
     let mut schema = parse(schema)?;
     let values = tables::to_json(values);
     references::escape(&mut schema);
-    cost::pay(&schema, &values, warnings)?;
+    cost::pay(&schema, &values, preparation)?;
     let mut compiler = Compiler::new();
     compiler.register_format(Format { name: REFERENCE, func: reference });
     let unresolved = Arc::<Mutex<Vec<String>>>::default();
@@ -63,7 +65,7 @@ fn check(values: &Value, schema: &[u8], warnings: &Warnings) -> Result<(), Strin
     let mut schemas = Schemas::new();
     let outcome = compiler.compile(LOCATION, &mut schemas);
     for urn in unresolved.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        warnings.push(format!(
+        preparation.warn(format!(
             "jsonschema.go:192: WARNING: unresolved URN reference ignored; using permissive schema: {urn}"
         ));
     }
@@ -356,7 +358,7 @@ mod tests {
     use serde_json::json;
 
     fn run(schema: &Json, values: &Json) -> String {
-        let outcome = check(&Value::from_json(values), schema.to_string().as_bytes(), &Warnings::default());
+        let outcome = check(&Value::from_json(values), schema.to_string().as_bytes(), &Preparation::default());
         outcome.err().unwrap_or_default()
     }
 
@@ -407,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_broken_schema_is_told_as_helm_tells_it() {
-        let check = |schema: &[u8]| check(&Value::Nil, schema, &Warnings::default()).unwrap_err();
+        let check = |schema: &[u8]| check(&Value::Nil, schema, &Preparation::default()).unwrap_err();
         assert_eq!(check(b""), "EOF");
         assert_eq!(check(b"{\"type\":"), "unexpected EOF");
         assert_eq!(check(b"{} x"), "invalid character after top-level value");

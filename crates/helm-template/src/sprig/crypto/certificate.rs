@@ -6,7 +6,7 @@
 use super::key::{Key, text};
 use super::pem;
 use crate::gotmpl::format::{display, quote};
-use crate::gotmpl::{Ambient, Object, Value};
+use crate::gotmpl::{Host, Object, Value};
 use crate::json::{Html, Writer};
 use crate::sprig::dates;
 use crate::sprig::random::{Source, fill};
@@ -217,25 +217,20 @@ fn read(pem: &[u8]) -> Result<Certificate, String> {
 }
 
 /// A certificate for `key`, signed by itself.
-pub(super) fn self_signed(ambient: &Ambient, template: &Template, key: &Key) -> Result<Value, String> {
+pub(super) fn self_signed(host: &Host, template: &Template, key: &Key) -> Result<Value, String> {
     let issuer = || Ok(Issuer { key, subject: name(&template.common_name)?, key_id: None });
-    let cert = issuer().and_then(|issuer| create(ambient, template, key, issuer));
+    let cert = issuer().and_then(|issuer| create(host, template, key, issuer));
     finished(cert, key)
 }
 
 /// A certificate for `key`, signed by an authority.
-pub(super) fn signed(
-    ambient: &Ambient,
-    template: &Template,
-    key: &Key,
-    authority: &Authority,
-) -> Result<Value, String> {
+pub(super) fn signed(host: &Host, template: &Template, key: &Key, authority: &Authority) -> Result<Value, String> {
     let Authority { key: signing, body } = authority;
     let cert = if signing.algorithm().is_ok() && Ok(&body.public_key) != signing.public_info().as_ref() {
         Err("x509: provided PrivateKey doesn't match parent's PublicKey".to_owned())
     } else {
         let issuer = Issuer { key: signing, subject: body.subject.clone(), key_id: authority.key_id() };
-        create(ambient, template, key, issuer)
+        create(host, template, key, issuer)
     };
     finished(cert, key)
 }
@@ -253,12 +248,12 @@ struct Issuer<'a> {
 }
 
 /// `x509.CreateCertificate`
-fn create(ambient: &Ambient, template: &Template, key: &Key, issuer: Issuer<'_>) -> Result<Vec<u8>, String> {
+fn create(host: &Host, template: &Template, key: &Key, issuer: Issuer<'_>) -> Result<Vec<u8>, String> {
     let algorithm = issuer.key.algorithm()?;
     let subject = name(&template.common_name)?;
     let mut serial = [0; 16];
-    fill(ambient, &mut serial);
-    let (now, nanoseconds) = (ambient.now)();
+    fill(host, &mut serial);
+    let (now, nanoseconds) = (host.now)();
     // Days beyond what nanoseconds can count wrap around, as in Go.
     let validity = template.days.wrapping_mul(DAY);
     let end = i128::from(now) * SECOND + i128::from(nanoseconds) + i128::from(validity);
@@ -277,7 +272,7 @@ fn create(ambient: &Ambient, template: &Template, key: &Key, issuer: Issuer<'_>)
         issuer_id: None,
         subject_id: None,
     };
-    let signature = issuer.key.sign(&mut Source(ambient), &body.to_der().map_err(text)?)?;
+    let signature = issuer.key.sign(&mut Source(host), &body.to_der().map_err(text)?)?;
     let signature = BitString::from_bytes(&signature).map_err(text)?;
     Certificate { body, algorithm, signature }.to_der().map_err(text)
 }

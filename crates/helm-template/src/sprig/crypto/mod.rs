@@ -2,7 +2,7 @@
 //!
 //! In: texts. Out: texts, and certificates. The cryptography is that of the RustCrypto crates, and of `ring` for
 //! Ed25519; what sprig and Go make of it (which algorithms, which fields, which errors) is here. Randomness comes from
-//! [`Ambient::entropy`] alone: the same entropy gives the same keys and certificates.
+//! [`Host::entropy`] alone: the same entropy gives the same keys and certificates.
 //!
 //! Differences from Go: keys on the curves P-224 and P-521, RSA keys of more than 8192 bits and RSA keys of more than
 //! two primes cannot be read; the errors for keys and certificates that cannot be read say less about the reason.
@@ -19,7 +19,7 @@ use super::args::{at, fixed, int, text};
 use super::base::{base64, decode64};
 use super::random::{self, Source};
 use crate::gotmpl::Type::{Certificate, Int, List, String as GoString, Uint32};
-use crate::gotmpl::{Ambient, Function, Value};
+use crate::gotmpl::{Function, Host, Value};
 use cbc::cipher::block_padding::{NoPadding, Pkcs7};
 use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
 use certificate::{Authority, Template, custom, self_signed, signed};
@@ -32,41 +32,39 @@ pub const FUNCTIONS: &[Function] = &[
     fixed("sha256sum", &[GoString], |_, a| Ok(hex(&sha2::Sha256::digest(text(a, 0))))),
     fixed("sha512sum", &[GoString], |_, a| Ok(hex(&sha2::Sha512::digest(text(a, 0))))),
     fixed("adler32sum", &[GoString], |_, a| Ok(Value::string(adler2::adler32_slice(text(a, 0)).to_string()))),
-    fixed("bcrypt", &[GoString], |ambient, a| Ok(Value::string(bcrypt(ambient, text(a, 0))))),
-    fixed("htpasswd", &[GoString, GoString], |ambient, a| Ok(Value::string(htpasswd(ambient, text(a, 0), text(a, 1))))),
+    fixed("bcrypt", &[GoString], |host, a| Ok(Value::string(bcrypt(host, text(a, 0))))),
+    fixed("htpasswd", &[GoString, GoString], |host, a| Ok(Value::string(htpasswd(host, text(a, 0), text(a, 1))))),
     fixed("derivePassword", &[Uint32, GoString, GoString, GoString, GoString], |_, a| {
         let counter = u32::try_from(int(a, 0) & i64::from(u32::MAX)).unwrap_or(0);
         Ok(Value::string(password::derive(counter, text(a, 1), text(a, 2), text(a, 3), text(a, 4))))
     }),
-    fixed("encryptAES", &[GoString, GoString], |ambient, a| Ok(encrypt(ambient, text(a, 0), text(a, 1)))),
+    fixed("encryptAES", &[GoString, GoString], |host, a| Ok(encrypt(host, text(a, 0), text(a, 1)))),
     fixed("decryptAES", &[GoString, GoString], |_, a| decrypt(text(a, 0), text(a, 1))),
-    fixed("genPrivateKey", &[GoString], |ambient, a| Ok(Value::string(private_key(ambient, text(a, 0))))),
+    fixed("genPrivateKey", &[GoString], |host, a| Ok(Value::string(private_key(host, text(a, 0))))),
     fixed("buildCustomCert", &[GoString, GoString], |_, a| {
         let cert = decode64(text(a, 0)).map_err(|_| "unable to decode base64 certificate")?;
         let key = decode64(text(a, 1)).map_err(|_| "unable to decode base64 private key")?;
         custom(cert, key)
     }),
-    fixed("genCA", &[GoString, Int], |ambient, a| {
-        self_signed(ambient, &Template::authority(text(a, 0), int(a, 1)), &new_key(ambient)?)
+    fixed("genCA", &[GoString, Int], |host, a| {
+        self_signed(host, &Template::authority(text(a, 0), int(a, 1)), &new_key(host)?)
     }),
-    fixed("genCAWithKey", &[GoString, Int, GoString], |ambient, a| {
-        self_signed(ambient, &Template::authority(text(a, 0), int(a, 1)), &given_key(a, 2)?)
+    fixed("genCAWithKey", &[GoString, Int, GoString], |host, a| {
+        self_signed(host, &Template::authority(text(a, 0), int(a, 1)), &given_key(a, 2)?)
     }),
-    fixed("genSelfSignedCert", &[GoString, List, List, Int], |ambient, a| {
-        self_signed(ambient, &leaf(a)?, &new_key(ambient)?)
-    }),
-    fixed("genSelfSignedCertWithKey", &[GoString, List, List, Int, GoString], |ambient, a| {
+    fixed("genSelfSignedCert", &[GoString, List, List, Int], |host, a| self_signed(host, &leaf(a)?, &new_key(host)?)),
+    fixed("genSelfSignedCertWithKey", &[GoString, List, List, Int, GoString], |host, a| {
         let key = given_key(a, 4)?;
-        self_signed(ambient, &leaf(a)?, &key)
+        self_signed(host, &leaf(a)?, &key)
     }),
-    fixed("genSignedCert", &[GoString, List, List, Int, Certificate], |ambient, a| {
+    fixed("genSignedCert", &[GoString, List, List, Int, Certificate], |host, a| {
         let authority = Authority::of(at(a, 4))?;
-        signed(ambient, &leaf(a)?, &new_key(ambient)?, &authority)
+        signed(host, &leaf(a)?, &new_key(host)?, &authority)
     }),
-    fixed("genSignedCertWithKey", &[GoString, List, List, Int, Certificate, GoString], |ambient, a| {
+    fixed("genSignedCertWithKey", &[GoString, List, List, Int, Certificate, GoString], |host, a| {
         let key = given_key(a, 5)?;
         let authority = Authority::of(at(a, 4))?;
-        signed(ambient, &leaf(a)?, &key, &authority)
+        signed(host, &leaf(a)?, &key, &authority)
     }),
 ];
 
@@ -90,9 +88,9 @@ fn hex(bytes: &[u8]) -> Value {
 }
 
 /// A salted hash, or a text that says what is wrong.
-fn bcrypt(ambient: &Ambient, password: &[u8]) -> String {
+fn bcrypt(host: &Host, password: &[u8]) -> String {
     let mut salt = [0; 16];
-    random::fill(ambient, &mut salt);
+    random::fill(host, &mut salt);
     let failed = |e: &dyn std::fmt::Display| format!("failed to encrypt string with bcrypt: {e}");
     if password.len() > BCRYPT_MAX {
         return failed(&"bcrypt: password length exceeds 72 bytes");
@@ -104,11 +102,11 @@ fn bcrypt(ambient: &Ambient, password: &[u8]) -> String {
 }
 
 /// A line of a password file.
-fn htpasswd(ambient: &Ambient, user: &[u8], password: &[u8]) -> Vec<u8> {
+fn htpasswd(host: &Host, user: &[u8], password: &[u8]) -> Vec<u8> {
     if user.contains(&b':') {
         return [b"invalid username: ", user].concat();
     }
-    [user, b":", bcrypt(ambient, password).as_bytes()].concat()
+    [user, b":", bcrypt(host, password).as_bytes()].concat()
 }
 
 /// The password itself as a key: padded with zeros, or cut.
@@ -121,12 +119,12 @@ fn aes_key(password: &[u8]) -> [u8; 32] {
 }
 
 /// The initialization vector and the encrypted text, in base64; an empty text stays empty.
-fn encrypt(ambient: &Ambient, password: &[u8], plain: &[u8]) -> Value {
+fn encrypt(host: &Host, password: &[u8], plain: &[u8]) -> Value {
     if plain.is_empty() {
         return Value::string("");
     }
     let mut start = [0; BLOCK];
-    random::fill(ambient, &mut start);
+    random::fill(host, &mut start);
     let cipher = cbc::Encryptor::<aes::Aes256>::new(&aes_key(password).into(), &start.into());
     let encrypted = cipher.encrypt_padded_vec::<Pkcs7>(plain);
     Value::string(base64(&[&start, encrypted.as_slice()].concat()))
@@ -155,8 +153,8 @@ fn decrypt(password: &[u8], encoded: &[u8]) -> Result<Value, String> {
 }
 
 /// The PEM text of a new key, or a text that says what is wrong.
-fn private_key(ambient: &Ambient, kind: &[u8]) -> Vec<u8> {
-    match Key::generate(&mut Source(ambient), kind).and_then(|key| key.map(|key| key.to_pem()).transpose()) {
+fn private_key(host: &Host, kind: &[u8]) -> Vec<u8> {
+    match Key::generate(&mut Source(host), kind).and_then(|key| key.map(|key| key.to_pem()).transpose()) {
         Ok(Some(pem)) => pem.into_bytes(),
         Ok(None) => [b"Unknown type ", kind].concat(),
         Err(e) => format!("failed to generate private key: {e}").into_bytes(),
@@ -164,8 +162,8 @@ fn private_key(ambient: &Ambient, kind: &[u8]) -> Vec<u8> {
 }
 
 /// A new key for a certificate.
-fn new_key(ambient: &Ambient) -> Result<Key, String> {
-    Key::for_certificate(&mut Source(ambient))
+fn new_key(host: &Host) -> Result<Key, String> {
+    Key::for_certificate(&mut Source(host))
 }
 
 /// The key in a PEM argument.

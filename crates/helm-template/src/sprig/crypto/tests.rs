@@ -4,7 +4,7 @@
 use super::key::Key;
 use super::{Source, pem};
 use crate::gotmpl::format::display;
-use crate::gotmpl::{Ambient, Usage, Value};
+use crate::gotmpl::{Host, Usage, Value};
 use crate::sprig::testing::check;
 use der::Decode as _;
 use der::asn1::Uint;
@@ -17,7 +17,7 @@ use x509_cert::time::Time;
 use x509_cert::{Certificate, Version};
 
 /// 2024-01-31 10:20:31 UTC, and a source that gives the same bytes each time (splitmix64).
-fn ambient() -> Ambient {
+fn host() -> Host {
     let mut state: u64 = 7;
     let entropy = move |buffer: &mut [u8]| {
         for byte in buffer {
@@ -27,7 +27,7 @@ fn ambient() -> Ambient {
             *byte = (mixed ^ (mixed >> 31)).to_le_bytes()[0];
         }
     };
-    Ambient {
+    Host {
         now: || (1_706_696_431, 0),
         timezone: "UTC".to_owned(),
         entropy: RefCell::new(Box::new(entropy)),
@@ -35,12 +35,12 @@ fn ambient() -> Ambient {
     }
 }
 
-fn call(ambient: &Ambient, name: &str, args: &[Value]) -> Result<Value, String> {
-    (crate::sprig::function(name).expect("a function").call)(ambient, args)
+fn call(host: &Host, name: &str, args: &[Value]) -> Result<Value, String> {
+    (crate::sprig::function(name).expect("a function").call)(host, args)
 }
 
-fn run(ambient: &Ambient, name: &str, args: &[Value]) -> String {
-    let value = call(ambient, name, args).expect("no error");
+fn run(host: &Host, name: &str, args: &[Value]) -> String {
+    let value = call(host, name, args).expect("no error");
     String::from_utf8(display(&value)).expect("UTF-8")
 }
 
@@ -114,12 +114,12 @@ fn digests_passwords_and_refusals_are_those_of_helm() {
 
 #[test]
 fn an_authority_signs_a_server() {
-    let ambient = ambient();
-    let authority = call(&ambient, "genCA", &[text("my-ca*"), Value::Int(365)]).expect("an authority");
+    let host = host();
+    let authority = call(&host, "genCA", &[text("my-ca*"), Value::Int(365)]).expect("an authority");
     let addresses = Value::list(vec![text("10.0.0.1"), text("::1"), text("::ffff:1.2.3.4")]);
     let names = Value::list(vec![text("a.b")]);
     let args = [text("srv"), addresses, names, Value::Int(30), authority.clone()];
-    let server = call(&ambient, "genSignedCert", &args).expect("a certificate");
+    let server = call(&host, "genSignedCert", &args).expect("a certificate");
 
     let (ca, leaf) = (Cert::of(&authority), Cert::of(&server));
     assert!(ca.is_signed_by(&ca, &RSA_PKCS1_2048_8192_SHA256) && ca.issuer == ca.subject);
@@ -139,26 +139,26 @@ fn an_authority_signs_a_server() {
     assert_eq!(key.public_info().expect("a public key").subject_public_key.raw_bytes(), leaf.public);
     assert!(field(&server, "Key").starts_with("-----BEGIN RSA PRIVATE KEY-----\n"));
     let custom = ["Cert", "Key"].map(|name| Value::string(crate::sprig::base::base64(field(&server, name).as_bytes())));
-    assert_eq!(field(&call(&ambient, "buildCustomCert", &custom).expect("a pair"), "Cert"), field(&server, "Cert"));
+    assert_eq!(field(&call(&host, "buildCustomCert", &custom).expect("a pair"), "Cert"), field(&server, "Cert"));
 }
 
 #[test]
 fn certificates_can_have_keys_of_other_kinds() {
-    let ambient = ambient();
+    let host = host();
     let p384 = Key::P384(p384::SecretKey::from_slice(&[7; 48]).expect("a key")).to_pem().expect("PEM");
     let kinds: [(Value, &'static dyn VerificationAlgorithm); 3] = [
-        (call(&ambient, "genPrivateKey", &[text("ecdsa")]).expect("a key"), &ECDSA_P256_SHA256_ASN1),
-        (call(&ambient, "genPrivateKey", &[text("ed25519")]).expect("a key"), &ED25519),
+        (call(&host, "genPrivateKey", &[text("ecdsa")]).expect("a key"), &ECDSA_P256_SHA256_ASN1),
+        (call(&host, "genPrivateKey", &[text("ed25519")]).expect("a key"), &ED25519),
         (Value::string(p384), &ECDSA_P384_SHA384_ASN1),
     ];
     for (key, algorithm) in &kinds {
-        let ca = call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(30_000), key.clone()]).expect("a pair");
+        let ca = call(&host, "genCAWithKey", &[text("ca"), Value::Int(30_000), key.clone()]).expect("a pair");
         assert_eq!(field(&ca, "Key").as_bytes(), display(key));
         assert!(Cert::of(&ca).is_signed_by(&Cert::of(&ca), *algorithm));
         assert!(Cert::of(&ca).validity.ends_with("-21060322102031Z"));
         for (other, _) in &kinds {
             let args = [text(""), Value::Nil, Value::list(vec![text("x")]), Value::Int(1), ca.clone(), other.clone()];
-            let leaf = call(&ambient, "genSignedCertWithKey", &args).expect("a pair");
+            let leaf = call(&host, "genSignedCertWithKey", &args).expect("a pair");
             assert!(Cert::of(&leaf).is_signed_by(&Cert::of(&ca), *algorithm));
             // Without a subject its names are critical.
             assert!(Cert::of(&leaf).says(&[0x55, 0x1d, 17, 1, 1, 0xff]));
@@ -168,38 +168,38 @@ fn certificates_can_have_keys_of_other_kinds() {
 
 #[test]
 fn a_key_of_another_authority_does_not_sign() {
-    let ambient = ambient();
+    let host = host();
     let pair = |kind: &str| {
-        let key = call(&ambient, "genPrivateKey", &[text(kind)]).expect("a key");
-        call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(1), key]).expect("a pair")
+        let key = call(&host, "genPrivateKey", &[text(kind)]).expect("a key");
+        call(&host, "genCAWithKey", &[text("ca"), Value::Int(1), key]).expect("a pair")
     };
     let (one, other) = (pair("ecdsa"), pair("ed25519"));
     let base64 = |pair: &Value, name| Value::string(crate::sprig::base::base64(field(pair, name).as_bytes()));
-    let mixed = call(&ambient, "buildCustomCert", &[base64(&one, "Cert"), base64(&other, "Key")]).expect("a pair");
+    let mixed = call(&host, "buildCustomCert", &[base64(&one, "Cert"), base64(&other, "Key")]).expect("a pair");
     let args = [text("x"), Value::Nil, Value::Nil, Value::Int(1), mixed, text(&field(&one, "Key"))];
-    let error = call(&ambient, "genSignedCertWithKey", &args).err();
+    let error = call(&host, "genSignedCertWithKey", &args).err();
     let want = "error creating certificate: x509: provided PrivateKey doesn't match parent's PublicKey";
     assert_eq!(error.as_deref(), Some(want));
 }
 
 #[test]
 fn a_certificate_may_have_ended_before_1970() {
-    let ambient = ambient();
-    let key = call(&ambient, "genPrivateKey", &[text("ecdsa")]).expect("a key");
-    let ca = call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(-30_000), key.clone()]).expect("a pair");
+    let host = host();
+    let key = call(&host, "genPrivateKey", &[text("ecdsa")]).expect("a key");
+    let ca = call(&host, "genCAWithKey", &[text("ca"), Value::Int(-30_000), key.clone()]).expect("a pair");
     let (_, contents) = pem::decode(field(&ca, "Cert").as_bytes()).expect("PEM");
     let validity = b"\x17\x0d240131102031Z\x18\x0f19411212102031Z";
     assert!(contents.windows(validity.len()).any(|w| w == validity));
     let args = [text("x"), Value::Nil, Value::Nil, Value::Int(1), ca.clone(), key];
-    let leaf = Cert::of(&call(&ambient, "genSignedCertWithKey", &args).expect("a pair"));
+    let leaf = Cert::of(&call(&host, "genSignedCertWithKey", &args).expect("a pair"));
     assert!(leaf.issuer.ends_with(b"ca"));
 }
 
 #[test]
 fn keys_are_the_same_in_each_form_that_go_reads() {
     use p256::pkcs8::EncodePrivateKey as _;
-    let ambient = ambient();
-    let Ok(Key::Rsa(rsa)) = Key::for_certificate(&mut Source(&ambient)) else { panic!("no key") };
+    let host = host();
+    let Ok(Key::Rsa(rsa)) = Key::for_certificate(&mut Source(&host)) else { panic!("no key") };
     let own = |key: Key| key.to_pem().expect("PEM");
     let read = |pem: &str| own(Key::read(pem.as_bytes()).expect("a key"));
     assert_eq!(read(&rsa.to_pkcs8_pem(der::pem::LineEnding::LF).expect("PEM")), own(Key::Rsa(rsa)));
@@ -218,8 +218,8 @@ fn keys_are_the_same_in_each_form_that_go_reads() {
 
 #[test]
 fn a_dsa_key_is_made_but_signs_nothing() {
-    let ambient = ambient();
-    let Ok(Some(Key::Dsa(der))) = Key::generate(&mut Source(&ambient), b"dsa") else { panic!("no key") };
+    let host = host();
+    let Ok(Some(Key::Dsa(der))) = Key::generate(&mut Source(&host), b"dsa") else { panic!("no key") };
     let fields = Vec::<Uint>::from_der(&der).expect("a key");
     let numbers: Vec<_> =
         fields.iter().map(|n| crypto_bigint::BoxedUint::from_be_slice_vartime(n.as_bytes())).collect();
@@ -228,23 +228,23 @@ fn a_dsa_key_is_made_but_signs_nothing() {
     assert_eq!((p.bit_width(), q.bit_width()), (2048, 256));
     assert!(crypto_primes::is_prime(crypto_primes::Flavor::Any, q));
     let pem = Key::Dsa(der).to_pem().expect("PEM");
-    let error = call(&ambient, "genCAWithKey", &[text("ca"), Value::Int(1), Value::string(pem)]).err();
+    let error = call(&host, "genCAWithKey", &[text("ca"), Value::Int(1), Value::string(pem)]).err();
     let want = "error creating certificate: x509: certificate private key does not implement crypto.Signer";
     assert_eq!(error.as_deref(), Some(want));
 }
 
 #[test]
 fn the_same_source_gives_the_same_keys() {
-    let make = || run(&ambient(), "genCA", &[text("ca"), Value::Int(1)]);
+    let make = || run(&host(), "genCA", &[text("ca"), Value::Int(1)]);
     assert_eq!(make(), make());
 }
 
 #[test]
 fn encrypted_texts_are_read_again_and_so_are_helms() {
-    let ambient = ambient();
+    let host = host();
     for plain in ["a", "0123456789abcdef", "plain text of some length"] {
-        let secret = run(&ambient, "encryptAES", &[text("secret"), text(plain)]);
-        assert_eq!(run(&ambient, "decryptAES", &[text("secret"), text(&secret)]), plain);
+        let secret = run(&host, "encryptAES", &[text("secret"), text(plain)]);
+        assert_eq!(run(&host, "decryptAES", &[text("secret"), text(&secret)]), plain);
     }
     let recorded = [
         ("secret", "qgczu+tVuUP86Rwl+aQHsnqDc73ieGOFzRXwRqi2BMufEKVp1IlmprkIH4odo+jR", "plain text of some length"),
@@ -255,17 +255,17 @@ fn encrypted_texts_are_read_again_and_so_are_helms() {
         ),
     ];
     for (password, secret, plain) in recorded {
-        assert_eq!(run(&ambient, "decryptAES", &[text(password), text(secret)]), plain);
+        assert_eq!(run(&host, "decryptAES", &[text(password), text(secret)]), plain);
     }
 }
 
 #[test]
 fn hashes_of_passwords_verify() {
-    let ambient = ambient();
-    let hash = run(&ambient, "bcrypt", &[text("pw")]);
+    let host = host();
+    let hash = run(&host, "bcrypt", &[text("pw")]);
     assert!(hash.starts_with("$2a$10$") && hash.len() == 60);
     assert!(::bcrypt::verify("pw", &hash).expect("a hash"));
-    let line = run(&ambient, "htpasswd", &[text("me"), text("pw")]);
+    let line = run(&host, "htpasswd", &[text("me"), text("pw")]);
     let (user, hash) = line.split_once(':').expect("a colon");
     assert!(user == "me" && ::bcrypt::verify("pw", hash).expect("a hash"));
 }

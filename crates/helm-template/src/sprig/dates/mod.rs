@@ -1,7 +1,7 @@
 //! Times, dates and durations, with Go's layouts.
 //!
 //! In: times, seconds since 1970, layouts, names of zones. Out: times (`time.Time`) and texts. The present comes from
-//! [`Ambient::now`], the local zone from [`Ambient::timezone`], all other zones from the built-in tz database.
+//! [`Host::now`], the local zone from [`Host::timezone`], all other zones from the built-in tz database.
 //!
 //! Known difference: `now` prints without Go's reading of the monotonic clock (`m=+0.01`).
 
@@ -16,7 +16,7 @@ mod zone;
 use super::args::{at, fixed, text};
 use super::cast::{IntError, parse_int};
 use crate::gotmpl::Type::{Any, String as GoString, Time as GoTime};
-use crate::gotmpl::{Ambient, Function, Value};
+use crate::gotmpl::{Function, Host, Value};
 use object::Time;
 use zone::Zone;
 
@@ -30,29 +30,27 @@ pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
 
 /// The functions of this file. Two spellings of a name are one function.
 pub const FUNCTIONS: &[Function] = &[
-    fixed("now", &[], |ambient, _| Ok(now(ambient).into_value())),
-    fixed("date", &[GoString, Any], |ambient, a| Ok(format(ambient, text(a, 0), at(a, 1), b"Local"))),
-    fixed("dateInZone", &[GoString, Any, GoString], |ambient, a| Ok(format(ambient, text(a, 0), at(a, 1), text(a, 2)))),
-    fixed("date_in_zone", &[GoString, Any, GoString], |ambient, a| {
-        Ok(format(ambient, text(a, 0), at(a, 1), text(a, 2)))
-    }),
-    fixed("htmlDate", &[Any], |ambient, a| Ok(format(ambient, DATE, at(a, 0), b"Local"))),
-    fixed("htmlDateInZone", &[Any, GoString], |ambient, a| Ok(format(ambient, DATE, at(a, 0), text(a, 1)))),
+    fixed("now", &[], |host, _| Ok(now(host).into_value())),
+    fixed("date", &[GoString, Any], |host, a| Ok(format(host, text(a, 0), at(a, 1), b"Local"))),
+    fixed("dateInZone", &[GoString, Any, GoString], |host, a| Ok(format(host, text(a, 0), at(a, 1), text(a, 2)))),
+    fixed("date_in_zone", &[GoString, Any, GoString], |host, a| Ok(format(host, text(a, 0), at(a, 1), text(a, 2)))),
+    fixed("htmlDate", &[Any], |host, a| Ok(format(host, DATE, at(a, 0), b"Local"))),
+    fixed("htmlDateInZone", &[Any, GoString], |host, a| Ok(format(host, DATE, at(a, 0), text(a, 1)))),
     fixed("dateModify", &[GoString, GoTime], |_, a| Ok(modify(a).unwrap_or_else(|_| at(a, 1).clone()))),
     fixed("date_modify", &[GoString, GoTime], |_, a| Ok(modify(a).unwrap_or_else(|_| at(a, 1).clone()))),
     fixed("mustDateModify", &[GoString, GoTime], |_, a| modify(a)),
     fixed("must_date_modify", &[GoString, GoTime], |_, a| modify(a)),
-    fixed("toDate", &[GoString, GoString], |ambient, a| {
-        Ok(read(ambient, a).unwrap_or_else(|_| Time::zero(local(ambient)).into_value()))
+    fixed("toDate", &[GoString, GoString], |host, a| {
+        Ok(read(host, a).unwrap_or_else(|_| Time::zero(local(host)).into_value()))
     }),
     fixed("mustToDate", &[GoString, GoString], read),
-    fixed("unixEpoch", &[GoTime], |ambient, a| Ok(Value::string(instant(ambient, at(a, 0)).seconds.to_string()))),
-    fixed("ago", &[Any], |ambient, a| {
-        let passed = now(ambient).since(&instant(ambient, at(a, 0)));
+    fixed("unixEpoch", &[GoTime], |host, a| Ok(Value::string(instant(host, at(a, 0)).seconds.to_string()))),
+    fixed("ago", &[Any], |host, a| {
+        let passed = now(host).since(&instant(host, at(a, 0)));
         Ok(Value::string(duration::to_text(duration::round(passed, duration::SECOND))))
     }),
     fixed("duration", &[Any], |_, a| Ok(seconds_as_text(at(a, 0)))),
-    fixed("durationRound", &[Any], |ambient, a| Ok(coarse(ambient, at(a, 0)))),
+    fixed("durationRound", &[Any], |host, a| Ok(coarse(host, at(a, 0)))),
 ];
 
 /// The layout of a date in HTML.
@@ -67,30 +65,30 @@ pub(crate) fn utc(layout: &[u8], seconds: i64) -> Vec<u8> {
 }
 
 /// The local zone.
-fn local(ambient: &Ambient) -> Zone {
-    Zone::load("Local", &ambient.timezone)
+fn local(host: &Host) -> Zone {
+    Zone::load("Local", &host.timezone)
 }
 
-fn now(ambient: &Ambient) -> Time {
-    let (seconds, nanoseconds) = (ambient.now)();
-    Time { seconds, nanoseconds, zone: local(ambient), local: local(ambient) }
+fn now(host: &Host) -> Time {
+    let (seconds, nanoseconds) = (host.now)();
+    Time { seconds, nanoseconds, zone: local(host), local: local(host) }
 }
 
 /// The time that a value stands for: a time, or whole seconds since 1970. Everything else, floats of a values file
 /// included, stands for now.
-fn instant(ambient: &Ambient, value: &Value) -> Time {
+fn instant(host: &Host, value: &Value) -> Time {
     match value {
         Value::Int(seconds) | Value::Int64(seconds) => {
-            Time { seconds: *seconds, nanoseconds: 0, zone: local(ambient), local: local(ambient) }
+            Time { seconds: *seconds, nanoseconds: 0, zone: local(host), local: local(host) }
         }
-        other => Time::of(other).cloned().unwrap_or_else(|| now(ambient)),
+        other => Time::of(other).cloned().unwrap_or_else(|| now(host)),
     }
 }
 
 /// A value's time in a zone, by a layout.
-fn format(ambient: &Ambient, layout: &[u8], value: &Value, zone: &[u8]) -> Value {
-    let zone = Zone::load(&String::from_utf8_lossy(zone), &ambient.timezone);
-    Value::string(instant(ambient, value).in_zone(&zone).format(layout))
+fn format(host: &Host, layout: &[u8], value: &Value, zone: &[u8]) -> Value {
+    let zone = Zone::load(&String::from_utf8_lossy(zone), &host.timezone);
+    Value::string(instant(host, value).in_zone(&zone).format(layout))
 }
 
 /// The second argument, a time, moved by the first, a duration.
@@ -100,8 +98,8 @@ fn modify(args: &[Value]) -> Result<Value, String> {
 }
 
 /// Reads the second argument by the layout in the first.
-fn read(ambient: &Ambient, args: &[Value]) -> Result<Value, String> {
-    let local = local(ambient);
+fn read(host: &Host, args: &[Value]) -> Result<Value, String> {
+    let local = local(host);
     let read = parse::parse(text(args, 0), text(args, 1), &local)?;
     Ok(Time { seconds: read.seconds, nanoseconds: read.nanoseconds, zone: read.zone, local }.into_value())
 }
@@ -120,11 +118,11 @@ fn seconds_as_text(value: &Value) -> Value {
 }
 
 /// `durationRound`: of a duration as text, of nanoseconds, or of the time that has passed.
-fn coarse(ambient: &Ambient, value: &Value) -> Value {
+fn coarse(host: &Host, value: &Value) -> Value {
     let nanoseconds = match value {
         Value::String(s) => duration::parse(s.as_bytes()).unwrap_or(0),
         Value::Int64(nanoseconds) => *nanoseconds,
-        other => Time::of(other).map_or(0, |time| now(ambient).since(time)),
+        other => Time::of(other).map_or(0, |time| now(host).since(time)),
     };
     Value::string(duration::coarse(nanoseconds))
 }

@@ -10,12 +10,12 @@ fn times_are_what_helm_makes_of_them() {
 use super::object::Time;
 use super::zone::Zone;
 use crate::gotmpl::format::display;
-use crate::gotmpl::{Ambient, Usage, Value};
+use crate::gotmpl::{Host, Usage, Value};
 use std::cell::RefCell;
 
 /// 2024-01-31 10:20:31.5 UTC, in Berlin.
-fn ambient() -> Ambient {
-    Ambient {
+fn host() -> Host {
+    Host {
         now: || (1_706_696_431, 500_000_000),
         timezone: "Europe/Berlin".to_owned(),
         entropy: RefCell::new(Box::new(|buffer| buffer.fill(0))),
@@ -25,7 +25,7 @@ fn ambient() -> Ambient {
 
 fn run(name: &str, args: &[Value]) -> String {
     let function = crate::sprig::function(name).expect("a function");
-    let value = (function.call)(&ambient(), args).unwrap_or_else(Value::string);
+    let value = (function.call)(&host(), args).unwrap_or_else(Value::string);
     String::from_utf8(display(&value)).expect("UTF-8")
 }
 
@@ -48,7 +48,7 @@ fn the_present_and_the_local_zone_come_from_outside() {
 
 #[test]
 fn durations_round_to_what_has_passed() {
-    let then = super::read(&ambient(), &[text("2006-01-02"), text("2024-01-01")]).expect("a date");
+    let then = super::read(&host(), &[text("2006-01-02"), text("2024-01-01")]).expect("a date");
     assert_eq!(run("durationRound", std::slice::from_ref(&then)), "1mo");
     assert_eq!(run("unixEpoch", &[then]), "1704063600");
 }
@@ -68,7 +68,7 @@ fn texts_without_a_zone_are_local_and_local_offsets_are_recognised() {
 
 #[test]
 fn times_have_the_methods_of_go() {
-    let read = |value: &str| super::read(&ambient(), &[text("2006-01-02 15:04"), text(value)]).expect("a time");
+    let read = |value: &str| super::read(&host(), &[text("2006-01-02 15:04"), text(value)]).expect("a time");
     let call = |value: &Value, name: &str, args: &[Value]| {
         let Value::Object(o) = value else { panic!("no object") };
         o.call(name, args).expect("a method").unwrap_or_else(|e| text(&e))

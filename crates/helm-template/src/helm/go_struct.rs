@@ -6,7 +6,7 @@ use crate::sprig::json_write;
 use std::any::Any;
 use std::rc::Rc;
 
-/// A field of a [`Record`].
+/// A field of a [`GoStruct`].
 pub struct Field {
     /// Go's name, used in templates.
     pub name: &'static str,
@@ -30,10 +30,10 @@ pub enum Rule {
 }
 
 /// A method without parameters: its name and its code.
-pub type Method = (&'static str, fn(&Record) -> Value);
+pub type Method = (&'static str, fn(&GoStruct) -> Value);
 
 /// A struct, or a pointer to one, with its fields in Go's order.
-pub struct Record {
+pub struct GoStruct {
     /// Go's name of the type.
     pub type_name: &'static str,
     /// The fields.
@@ -42,8 +42,8 @@ pub struct Record {
     pub methods: &'static [Method],
 }
 
-impl Record {
-    /// The record as a template value.
+impl GoStruct {
+    /// The struct as a template value.
     #[must_use]
     pub fn into_value(self) -> Value {
         Value::Object(Rc::new(self))
@@ -67,8 +67,8 @@ impl Record {
         for field in &self.fields {
             match (&field.value, field.rule) {
                 (Value::Object(inner), Rule::Embedded) => {
-                    if let Some(record) = inner.as_any().downcast_ref::<Self>() {
-                        record.write_members(writer)?;
+                    if let Some(embedded) = inner.as_any().downcast_ref::<Self>() {
+                        embedded.write_members(writer)?;
                     }
                 }
                 (value, Rule::OmitEmpty) if !value.is_true() => {}
@@ -82,7 +82,7 @@ impl Record {
     }
 }
 
-impl Object for Record {
+impl Object for GoStruct {
     fn type_name(&self) -> &str {
         self.type_name
     }

@@ -1,8 +1,7 @@
 //! YAML: no text makes a reader panic, and what was read is written and read as itself.
 #![no_main]
 
-use helm_template::yaml::{Duplicates, parse, parse_documents, parse_helm};
-use helm_template::yaml::to_string;
+use helm_template::yaml::{Duplicates, parse, parse_documents, parse_helm, to_string};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -1,8 +1,8 @@
 //! `eq ne lt le gt ge`.
 
-use super::exec::Slot;
-use super::format::printf;
-use super::value::Value;
+use super::super::format::printf;
+use super::super::value::Value;
+use super::Slot;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ fn basic(value: &Value) -> Option<Basic<'_>> {
     })
 }
 
-/// The order of two basic values, which not-a-number has not; `Err` means kinds that cannot be compared.
+/// The order of two basic values, `None` for NaN; `Err` means kinds that cannot be compared.
 fn order(a: Basic<'_>, b: Basic<'_>) -> Result<Option<Ordering>, ()> {
     Ok(match (a, b) {
         (Basic::Bool(a), Basic::Bool(b)) => Some(a.cmp(&b)),

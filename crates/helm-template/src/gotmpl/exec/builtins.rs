@@ -1,11 +1,10 @@
 //! The functions of Go's `text/template` itself, except `slice`, which Helm replaces.
 
+use super::super::signature::{Signature, Type};
+use super::super::value::{List, ListKind, Value};
+use super::super::{escape, format};
+use super::Slot;
 use super::compare;
-use super::escape;
-use super::exec::Slot;
-use super::format;
-use super::function::{Signature, Type};
-use super::value::{ListKind, Value};
 
 /// How a builtin is called.
 #[derive(Clone, Copy)]
@@ -147,7 +146,7 @@ fn element(item: &Slot, key: &Slot) -> Result<Slot, String> {
 
 /// The zero value of `[]uint8`, which a missing key of a map of files gives.
 pub(super) fn no_bytes() -> Value {
-    Value::List(super::value::List::new(ListKind::Bytes, Vec::new()))
+    Value::List(List::new(ListKind::Bytes, Vec::new()))
 }
 
 fn position(key: &Slot, length: usize) -> Result<usize, String> {
@@ -171,11 +170,12 @@ fn name(key: &Slot) -> Result<&[u8], String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::value::{Map, MapKind};
     use super::*;
 
     #[test]
     fn a_missing_key_gives_the_zero_value_of_the_element_type() {
-        let strings = Value::Map(super::super::Map::new(super::super::MapKind::Strings));
+        let strings = Value::Map(Map::new(MapKind::Strings));
         let slot = element(&Slot::bare(strings), &Slot::bare(Value::string("x"))).unwrap();
         assert!(matches!(slot.value, Value::String(s) if s.as_bytes().is_empty()));
         let any = element(&Slot::bare(Value::map::<&str>([])), &Slot::bare(Value::string("x"))).unwrap();

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -eu
+echo "starting ${SERVICE} at ${POD_IP}"
+exec /usr/local/bin/service --config /etc/shop
