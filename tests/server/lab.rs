@@ -59,16 +59,36 @@ impl Lab {
         lab
     }
 
+    /// The same with an IstioOperator resource `main` of this spec, which is HEALTHY.
+    pub fn installed(spec: &str) -> Self {
+        let lab = Self::start();
+        lab.apply_spec(spec);
+        lab.wait_for_status("HEALTHY", &[]);
+        lab
+    }
+
     /// The same, without the operator.
     pub fn without_operator() -> Self {
-        let plane = pool::take(&Options { audited_user: Some(OPERATOR), ..Options::default() }, prepare).unwrap();
+        let lab = Self::on(pool::take(&options(), prepare).unwrap());
+        if !lab.account.exists() {
+            lab.log_in_as_operator();
+        }
+        lab
+    }
+
+    /// A control plane in which there is nothing.
+    pub fn empty() -> Self {
+        Self::on(pool::alone(&options()).unwrap())
+    }
+
+    fn on(plane: Lent) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(plane.client()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let kept = plane.dir().unwrap_or(folder.path());
         let account = kept.join("operator.kubeconfig");
         let _ = std::fs::remove_file(kept.join("operator.log"));
-        let lab = Self {
+        Self {
             runtime,
             client,
             operator: RefCell::default(),
@@ -76,11 +96,7 @@ impl Lab {
             folder,
             plane,
             may_be_forbidden: Cell::default(),
-        };
-        if !lab.account.exists() {
-            lab.log_in_as_operator();
         }
-        lab
     }
 
     /// A kubeconfig with the operator's service account instead of the administrator.
@@ -401,6 +417,10 @@ impl Drop for Lab {
         let forbidden: BTreeSet<_> = self.audit(0).0.iter().filter(forbids).map(said).collect();
         assert!(forbidden.is_empty(), "config/rbac does not allow {forbidden:#?}");
     }
+}
+
+fn options() -> Options {
+    Options { audited_user: Some(OPERATOR), ..Options::default() }
 }
 
 /// What every test finds.
