@@ -33,7 +33,9 @@ const ISTIO_SYSTEM: &str = "istio-system";
 pub struct Stamp {
     pub uid: String,
     pub generation: Option<i64>,
-    pub resource_version: String,
+    /// Another one after every write. That of an autoscaler's status is none: its controller writes it first a quarter of a
+    /// minute after the autoscaler was made.
+    pub written: String,
     pub component: String,
 }
 
@@ -362,7 +364,7 @@ impl Lab {
         let lists = futures::future::try_join_all(lists).await?;
         let objects = lists.iter().flat_map(|(kind, list)| list.items.iter().map(move |object| (kind, object)));
         let made_by_nobody = objects.filter(|(_, object)| object.owner_references().is_empty());
-        Ok(made_by_nobody.map(|(kind, object)| (format!("{kind} {}", place(object)), stamp(object))).collect())
+        Ok(made_by_nobody.map(|(kind, object)| (format!("{kind} {}", place(object)), stamp(kind, object))).collect())
     }
 
     /// The same, once two looks a while apart see the same: Kubernetes' own controllers have come to rest.
@@ -459,11 +461,16 @@ fn place(object: &PartialObjectMeta<DynamicObject>) -> String {
     object.namespace().map(|n| n + "/").unwrap_or_default() + &object.name_any()
 }
 
-fn stamp(object: &PartialObjectMeta<DynamicObject>) -> Stamp {
+fn stamp(kind: &str, object: &PartialObjectMeta<DynamicObject>) -> Stamp {
+    let of_spec = || object.managed_fields().iter().filter(|entry| entry.subresource.as_deref() != Some("status"));
+    let written = match kind {
+        "HorizontalPodAutoscaler" => serde_json::to_string(&of_spec().collect::<Vec<_>>()).unwrap(),
+        _ => object.resource_version().unwrap_or_default(),
+    };
     Stamp {
         uid: object.uid().unwrap_or_default(),
         generation: object.metadata.generation,
-        resource_version: object.resource_version().unwrap_or_default(),
+        written,
         component: object.labels().get(labels::COMPONENT).cloned().unwrap_or_default(),
     }
 }
