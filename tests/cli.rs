@@ -82,22 +82,6 @@ fn texts_among_the_templates_of_a_package_are_no_objects() {
     assert_eq!(output.stdout, run(&["manifest", "generate"]).stdout, "{}", stderr(&output));
 }
 
-/// `chart template` was `chart template template` once.
-#[test]
-fn every_command_that_the_readme_shows_is_one() {
-    let readme = include_str!("../README.md");
-    let shown = readme.lines().filter_map(|line| line.strip_prefix("    istio-operator "));
-    let shown: Vec<&str> = shown.map(|line| line.split(['#', '|']).next().unwrap().trim()).collect();
-    assert!(shown.len() >= 10, "{shown:?}");
-    for command in shown {
-        // Whatever the command is, it says how it is used only where all before this is right.
-        let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
-        let output = run(&args);
-        let usage = format!("Usage: istio-operator {}", args[0]);
-        assert!(output.status.success() && stdout(&output).contains(&usage), "{command}: {}", stderr(&output));
-    }
-}
-
 #[test]
 fn a_chart_is_rendered_as_helm_does() {
     let dir = tempfile::tempdir().unwrap();
@@ -224,16 +208,22 @@ fn profiles_that_differ_exit_with_1_and_equal_ones_with_0() {
     assert_eq!((same.status.code(), stdout(&same).as_str()), (Some(0), "Profiles are identical\n"));
 }
 
+/// That a command prints what a file has, which `make` writes.
+fn assert_is_committed(command: &str, path: &str, target: &str) {
+    let (committed, printed) = (std::fs::read_to_string(path).unwrap(), stdout(&run(&[command])));
+    let difference =
+        similar::TextDiff::from_lines(&committed, &printed).unified_diff().header(path, command).to_string();
+    assert!(difference.is_empty(), "{path} is out of date: run `make {target}`\n{difference}");
+}
+
 #[test]
 fn the_crd_is_the_committed_one() {
-    let committed = std::fs::read_to_string("crds/istiooperators.install.istio.io.yaml").unwrap();
-    assert_eq!(stdout(&run(&["crd"])), committed, "run `make crds`");
+    assert_is_committed("crd", "crds/istiooperators.install.istio.io.yaml", "crds");
 }
 
 #[test]
 fn the_role_is_the_committed_one() {
-    let committed = std::fs::read_to_string("config/rbac/role.yaml").unwrap();
-    assert_eq!(stdout(&run(&["role"])), committed, "run `make role`");
+    assert_is_committed("role", "config/rbac/role.yaml", "role");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The operator as a process against a real API server, with real controllers.
 //!
-//! Each test has a control plane of its own, three at a time. The operator runs with the service account and the role of
+//! Each test has a control plane for itself, four at a time, which is then brought back to what it was (see
+//! [`controlplane::pool`]); one that a test breaks is another test's no more. The operator runs with the service account and the role of
 //! `config/default`, so a permission that is missing there fails a test.
 
 // Functions beside the tests may fail as tests do.
@@ -74,6 +75,8 @@ mod outage;
 mod process;
 #[path = "server/proxy.rs"]
 mod proxy;
+#[path = "server/readme.rs"]
+mod readme;
 #[path = "server/restart.rs"]
 mod restart;
 #[path = "server/revisions.rs"]

@@ -116,7 +116,8 @@ pub fn is_of_name(c: char) -> bool {
 pub fn words(code: &str, word: &str) -> Vec<usize> {
     let ends_in_name = word.ends_with(is_of_name);
     let is_alone = |at: &usize| {
-        !code[..*at].ends_with(is_of_name) && !(ends_in_name && code[at + word.len()..].starts_with(is_of_name))
+        let goes_on = ends_in_name && code[at + word.len()..].starts_with(is_of_name);
+        !goes_on && !code[..*at].ends_with(is_of_name)
     };
     code.match_indices(word).map(|(at, _)| at).filter(is_alone).collect()
 }

@@ -5,6 +5,7 @@
 use super::snapshot::{self, Snapshot};
 use super::{ControlPlane, Options, turn};
 use anyhow::Result;
+use std::ffi::OsString;
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
@@ -13,8 +14,8 @@ static IDLE: Mutex<Vec<(ControlPlane, Snapshot)>> = Mutex::new(vec![]);
 
 /// A control plane for one test. It is given back when it is dropped, unless the test failed, or broke it.
 pub struct Lent {
-    /// Empty only while it is given back.
-    plane: Option<ControlPlane>,
+    plane: ControlPlane,
+    /// None of a control plane that is not given back.
     beginning: Option<Snapshot>,
 }
 
@@ -28,33 +29,39 @@ pub fn take(options: &Options, prepare: impl FnOnce(&ControlPlane) -> Result<()>
         match plane.begin_again(&mut beginning) {
             Ok(()) => {
                 plane.turn = Some(turn);
-                return Ok(Lent { plane: Some(plane), beginning: Some(beginning) });
+                return Ok(Lent { plane, beginning: Some(beginning) });
             }
             Err(e) => {
-                eprintln!("another control plane is started, for that of an earlier test is no more as it was: {e:#}")
+                eprintln!("another control plane is started, for that of an earlier test is no more as it was: {e:#}");
             }
         }
     }
     let plane = ControlPlane::start_in(turn, options)?;
     prepare(&plane)?;
     let beginning = plane.store.as_ref().map(snapshot::Store::snapshot).transpose()?;
-    Ok(Lent { plane: Some(plane), beginning })
+    Ok(Lent { plane, beginning })
+}
+
+/// A new control plane that nobody uses later.
+pub fn alone(options: &Options) -> Result<Lent> {
+    Ok(Lent { plane: ControlPlane::start_with(options)?, beginning: None })
 }
 
 impl Deref for Lent {
     type Target = ControlPlane;
 
     fn deref(&self) -> &ControlPlane {
-        self.plane.as_ref().unwrap()
+        &self.plane
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let (Some(mut plane), Some(beginning)) = (self.plane.take(), self.beginning.take()) else { return };
-        if std::thread::panicking() || plane.is_broken.get() {
+        let Some(beginning) = self.beginning.take() else { return };
+        if std::thread::panicking() || self.plane.is_broken.get() {
             return;
         }
+        let mut plane = std::mem::replace(&mut self.plane, ControlPlane::existing(OsString::new()));
         // Whoever has the turn next is to find it.
         let turn = plane.turn.take();
         IDLE.lock().unwrap_or_else(PoisonError::into_inner).push((plane, beginning));

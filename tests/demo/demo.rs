@@ -60,13 +60,13 @@ fn run() -> Result<()> {
     stay(&plane)
 }
 
-/// The release binary of the target folder that this program was built into.
+/// The operator that was built together with this program.
 fn operator_binary() -> Result<PathBuf> {
     let this = std::env::current_exe()?;
-    let target = this.ancestors().nth(3).context("this program is not in a target folder")?;
-    let binary = target.join("release/istio-operator");
+    let built = this.ancestors().nth(2).context("this program is not in a target folder")?;
+    let binary = built.join("istio-operator");
     if !binary.exists() {
-        bail!("{} is not built: run 'make demo', or 'cargo build --release' first", binary.display());
+        bail!("{} is not built: run 'make demo', or 'cargo build' first", binary.display());
     }
     Ok(binary)
 }

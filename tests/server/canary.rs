@@ -72,10 +72,8 @@ fn injectors(lab: &Lab, label: &str) -> BTreeSet<String> {
 /// Complaint: a canary upgrade took a resource, and at first an operator, per revision (istio#28967); the revision edited in
 /// one resource took the control plane away under the proxies.
 #[test]
-fn editing_the_revision_is_a_canary_upgrade_of_one_namespace_after_another() {
-    let lab = Lab::start();
-    lab.apply_spec(OLD);
-    lab.wait_for_status("HEALTHY", &[]);
+fn an_edited_revision_stands_beside_the_old_one_while_that_is_in_use() {
+    let lab = Lab::installed(OLD);
     for namespace in ["shop", "bank"] {
         namespace_with_pod(&lab, namespace);
     }
@@ -92,9 +90,16 @@ fn editing_the_revision_is_a_canary_upgrade_of_one_namespace_after_another() {
     assert!(left.is_empty(), "of the old control plane {left:?} went");
     assert_eq!(injectors(&lab, "istio-injection=enabled"), BTreeSet::from([ACTIVE[0].to_owned()]));
     assert_eq!(injectors(&lab, "istio.io/rev=canary"), BTreeSet::from([ACTIVE[1].to_owned()]));
+}
 
-    what_is_kept_is_repaired(&lab);
-
+#[test]
+fn one_namespace_after_another_moves_to_the_edited_revision() {
+    let lab = Lab::installed(OLD);
+    for namespace in ["shop", "bank"] {
+        namespace_with_pod(&lab, namespace);
+    }
+    lab.apply_spec(NEW);
+    wait_held(&lab, "default", &["Pod shop/cart", "Pod bank/cart", "Namespace shop", "Namespace bank"]);
     // One namespace moves, then the other one goes back, for a while.
     move_to_canary(&lab, "shop");
     wait_held(&lab, "default", &["Pod bank/cart", "Namespace bank"]);
@@ -126,7 +131,14 @@ fn move_to_canary(lab: &Lab, namespace: &str) {
     lab.run_with_sidecar(namespace, "cart", "canary");
 }
 
-fn what_is_kept_is_repaired(lab: &Lab) {
+#[test]
+fn what_is_kept_of_an_old_revision_is_repaired() {
+    let lab = Lab::installed(OLD);
+    namespace_with_pod(&lab, "shop");
+    lab.apply_spec(NEW);
+    wait_held(&lab, "default", &["Pod shop/cart", "Namespace shop"]);
+    lab.wait_for_status("HEALTHY", &[]);
+    lab.owned_at_rest();
     lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
     lab.kubectl(&["delete", "mutatingwebhookconfiguration", ACTIVE[0]]);
     lab.kubectl(&[
@@ -141,7 +153,7 @@ fn what_is_kept_is_repaired(lab: &Lab) {
     ]);
     lab.wait("the old control plane to be repaired", || {
         let services = lab.get("/api/v1/namespaces/istio-system/services/istiod").is_some();
-        let webhook = injectors(lab, "istio-injection=enabled").contains(ACTIVE[0]);
+        let webhook = injectors(&lab, "istio-injection=enabled").contains(ACTIVE[0]);
         let surge = lab.deployment("istiod").unwrap()["spec"]["strategy"]["rollingUpdate"]["maxSurge"].clone();
         if services && webhook && surge != 7 { Ok(()) } else { Err(format!("{services} {webhook} {surge}")) }
     });
@@ -157,9 +169,7 @@ fn what_is_kept_is_repaired(lab: &Lab) {
 
 #[test]
 fn a_control_plane_in_use_goes_by_no_edit_but_when_somebody_insists() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal, components: {cni: {enabled: true}}}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal, components: {cni: {enabled: true}}}");
     namespace_with_pod(&lab, "shop");
     let before = lab.owned_at_rest();
     for spec in [
@@ -203,9 +213,7 @@ fn a_control_plane_in_use_goes_by_no_edit_but_when_somebody_insists() {
 
 #[test]
 fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
-    let lab = Lab::start();
-    lab.apply_spec(OLD);
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed(OLD);
     namespace_with_pod(&lab, "shop");
     let old = injectors(&lab, "istio-injection=enabled");
     lab.apply_spec("{profile: minimal, namespace: mesh, values: {global: {istioNamespace: mesh}}}");
@@ -248,9 +256,7 @@ fn a_control_plane_moves_to_another_namespace_without_injecting_twice() {
 
 #[test]
 fn a_control_plane_whose_deletion_is_held_is_still_repaired() {
-    let lab = Lab::start();
-    lab.apply_spec(OLD);
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed(OLD);
     namespace_with_pod(&lab, "shop");
     lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--wait=false"]);
     lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop", "install.istio.io/ignoreReconcile"]);
@@ -269,10 +275,8 @@ fn a_control_plane_whose_deletion_is_held_is_still_repaired() {
 
 #[test]
 fn while_it_cannot_be_told_who_uses_a_control_plane_it_stays() {
-    let lab = Lab::start();
+    let lab = Lab::installed(OLD);
     lab.expect_forbidden();
-    lab.apply_spec(OLD);
-    lab.wait_for_status("HEALTHY", &[]);
     let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/istio-operator";
     let whole = lab.get(path).unwrap();
     let mut cut = whole.clone();

@@ -8,7 +8,7 @@ use std::path::Path;
 const OPERATORS: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system/istiooperators";
 
 #[test]
-fn the_definition_of_istio_operator_accepts_and_keeps_whatever_upstreams_did() {
+fn the_definition_of_istio_operator_keeps_whatever_upstreams_did() {
     let lab = Lab::without_operator();
     for (name, spec) in [
         (

@@ -91,12 +91,12 @@ fn whatever_happens_in_a_day_the_cluster_comes_to_rest_as_it_should() {
     let mut life = Life::begin(&lab, seed);
     let (begun, mut steps) = (Instant::now(), 0);
     let possible = possible_steps();
-    while begun.elapsed() < long {
+    // A busy machine takes longer for the few that show something.
+    while begun.elapsed() < long || steps < 4 {
         steps += 1;
         life.live_through(&format!("seed {seed}, step {steps} at {:.0?}", begun.elapsed()), &possible);
     }
     println!("{steps} steps");
-    assert!(steps > 3, "too slow to show anything");
 }
 
 /// Those that are on, or that `STEPS` names.

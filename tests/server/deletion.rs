@@ -25,10 +25,8 @@ pub fn shop_with_sidecar(lab: &Lab) {
 /// Complaints: the end of a control plane in use was held back by asking istiod, which had to run and to answer (istio#27499,
 /// #35016, #40796), and nothing in the status said so.
 #[test]
-fn a_control_plane_in_use_is_held_back_until_it_is_not_or_until_somebody_insists() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: default}");
-    lab.wait_for_status("HEALTHY", &[]);
+fn a_control_plane_in_use_is_held_back_until_somebody_insists() {
+    let lab = Lab::installed("{profile: default}");
     shop_with_sidecar(&lab);
     lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
     ask_to_delete(&lab, "iop", "main");
@@ -45,14 +43,17 @@ fn a_control_plane_in_use_is_held_back_until_it_is_not_or_until_somebody_insists
     lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-delete=true"]);
     gone(&lab, "main");
     assert_eq!(lab.deployment("istiod"), None);
+}
 
-    // Another revision is not in use, so it goes at once.
+#[test]
+fn a_revision_that_is_not_in_use_goes_although_another_one_is() {
+    let lab = Lab::installed("{profile: default}");
+    shop_with_sidecar(&lab);
     lab.apply_named("canary", "{profile: minimal, revision: canary}");
     lab.wait_for_status_of("canary", "HEALTHY", &[]);
     ask_to_delete(&lab, "iop", "canary");
     gone(&lab, "canary");
-
-    resources_end_where_permissions_are_missing_and_where_the_namespace_ends(&lab);
+    assert!(lab.deployment("istiod").is_some());
 }
 
 fn may_delete(lab: &Lab) -> bool {
@@ -64,54 +65,50 @@ fn may_delete(lab: &Lab) -> bool {
 }
 
 /// Complaints: finalizers that never went (istio#18815, #24038, #24197, #25947, #29451, #32082).
-fn resources_end_where_permissions_are_missing_and_where_the_namespace_ends(lab: &Lab) {
-    lab.expect_forbidden();
+#[test]
+fn a_resource_ends_where_permissions_are_missing() {
     // Of a revision that nobody uses, so that nothing else holds it up.
-    lab.apply_spec("{profile: minimal, revision: other, components: {base: {enabled: false}}}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal, revision: other}");
+    lab.expect_forbidden();
     let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/istio-operator";
-    let whole = lab.get(role).unwrap();
-    let mut cut = whole.clone();
+    let mut cut = lab.get(role).unwrap();
     for rule in cut["rules"].as_array_mut().unwrap().iter_mut().filter(|rule| rule["apiGroups"] == json!(["apps"])) {
         rule["verbs"].as_array_mut().unwrap().retain(|verb| verb != "delete");
     }
     lab.request("PUT", role, &cut).unwrap();
-    lab.wait("the permission to be gone", || if may_delete(lab) { Err("still there".into()) } else { Ok(()) });
-    ask_to_delete(lab, "iop", "main");
+    lab.wait("the permission to be gone", || if may_delete(&lab) { Err("still there".into()) } else { Ok(()) });
+    ask_to_delete(&lab, "iop", "main");
     lab.wait_for_status("ERROR", &["cannot delete", "deployments.apps", "forbidden", "force-delete"]);
     let begun = std::time::Instant::now();
     lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-delete=true"]);
-    gone(lab, "main");
+    gone(&lab, "main");
     assert!(begun.elapsed() < Duration::from_mins(1));
     assert!(lab.deployment("istiod-other").is_some(), "nobody may delete it");
     let left = lab.events("LeftBehind");
     assert_eq!(left.len(), 1, "{left:#?}");
     assert!(left[0]["message"].as_str().unwrap().contains("Deployment istio-system/istiod-other"), "{left:#?}");
-    let mut restored = lab.get(role).unwrap();
-    restored["rules"] = whole["rules"].clone();
-    lab.request("PUT", role, &restored).unwrap();
-    lab.wait("the permission to be back", || if may_delete(lab) { Ok(()) } else { Err("not yet".into()) });
+}
 
-    a_resource_ends_though_a_definition_of_its_objects_has_gone(lab);
-
-    // The namespace ends with the resource and everything else in it; the sidecar does not hold that up.
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+/// And everything else in it; a sidecar does not hold that up.
+#[test]
+fn a_resource_ends_with_its_namespace() {
+    let lab = Lab::installed("{profile: minimal}");
+    shop_with_sidecar(&lab);
     lab.kubectl(&["delete", "namespace", "istio-system", "--timeout=60s"]);
     let left: Vec<_> = lab.owned().into_keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 /// The admin who deletes the definitions first takes nothing from the operator that it needs.
-fn a_resource_ends_though_a_definition_of_its_objects_has_gone(lab: &Lab) {
-    lab.apply_spec("{profile: minimal, revision: other}");
-    lab.wait_for_status("HEALTHY", &[]);
+#[test]
+fn a_resource_ends_though_a_definition_of_its_objects_has_gone() {
+    let lab = Lab::installed("{profile: minimal, revision: other}");
     assert_eq!(lab.terminate_operator(), Some(0));
     let filters = "/apis/networking.istio.io/v1alpha3/namespaces/istio-system/envoyfilters";
     assert!(!lab.get(filters).unwrap()["items"].as_array().unwrap().is_empty(), "nothing of ours would go with it");
-    ask_to_delete(lab, "iop", "main");
+    ask_to_delete(&lab, "iop", "main");
     lab.kubectl(&["delete", "crd", "envoyfilters.networking.istio.io", "--timeout=60s"]);
     lab.start_operator();
-    gone(lab, "main");
+    gone(&lab, "main");
     assert_eq!(lab.deployment("istiod-other"), None);
 }

@@ -41,10 +41,8 @@ fn is_whole(lab: &Lab, before: &crate::lab::Inventory) {
 /// Complaint: where Deployments could not be listed, the Services, webhooks and accounts of a control plane in use went.
 #[test]
 fn what_cannot_be_found_out_counts_as_in_use() {
-    let lab = Lab::start();
+    let lab = Lab::installed("{profile: minimal}");
     lab.expect_forbidden();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
     shop_with_sidecar(&lab);
     let before = lab.owned_at_rest();
     let rules = lab.get(ROLE).unwrap()["rules"].clone();
@@ -77,9 +75,7 @@ fn what_cannot_be_found_out_counts_as_in_use() {
 /// Complaint: only the first istiod that was found was asked for.
 #[test]
 fn every_control_plane_of_a_resource_is_asked_for() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal, revision: first}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal, revision: first}");
     // Another one each time, so that it is seen that it was looked again.
     let used_by = |namespace: &str, revision: &str| {
         lab.kubectl(&["label", "namespace", "--all", "istio.io/rev-"]);
@@ -135,9 +131,7 @@ fn every_control_plane_of_a_resource_is_asked_for() {
 /// Complaint: the webhook by which a cluster is injected from another one went while pods needed it.
 #[test]
 fn a_control_plane_elsewhere_is_not_cut_off_while_pods_use_it() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: remote, values: {global: {remotePilotAddress: 192.0.2.1}}}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: remote, values: {global: {remotePilotAddress: 192.0.2.1}}}");
     shop_with_sidecar(&lab);
     let before = lab.owned_at_rest();
     ask_to_delete(&lab, "iop", "main");

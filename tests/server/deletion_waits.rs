@@ -34,9 +34,7 @@ fn spend(lab: &Lab, time: Duration, mut act: impl FnMut(u64)) {
 /// hundred times a second, and said nothing of it.
 #[test]
 fn a_deletion_that_waits_says_for_what_and_asks_little() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: default}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: default}");
     set_finalizers(&lab, SERVICE, &[HELD_BY]);
     let begun = lab.mark();
     ask_to_delete(&lab, "iop", "main");
@@ -61,32 +59,27 @@ fn a_deletion_that_waits_says_for_what_and_asks_little() {
     gone(&lab, "main");
     assert!(released.elapsed() < Duration::from_secs(20), "it took {:?} to be noticed", released.elapsed());
     assert!(lab.events("LeftBehind").is_empty());
-
-    whoever_insists_does_not_wait(&lab);
 }
 
-fn whoever_insists_does_not_wait(lab: &Lab) {
-    lab.apply_spec("{profile: default}");
-    lab.wait_for_status("HEALTHY", &[]);
-    set_finalizers(lab, SERVICE, &[HELD_BY]);
-    ask_to_delete(lab, "iop", "main");
+#[test]
+fn whoever_insists_does_not_wait() {
+    let lab = Lab::installed("{profile: default}");
+    set_finalizers(&lab, SERVICE, &[HELD_BY]);
+    ask_to_delete(&lab, "iop", "main");
     lab.wait_for_status("RECONCILING", &[HELD_BY]);
     let insisted = Instant::now();
-    force(lab, "main");
-    gone(lab, "main");
+    force(&lab, "main");
+    gone(&lab, "main");
     assert!(insisted.elapsed() < Duration::from_secs(20), "it took {:?}", insisted.elapsed());
     let left = lab.events("LeftBehind");
     assert_eq!(left.len(), 1, "{left:#?}");
     let text = left[0]["message"].as_str().unwrap();
     assert!(text.contains("Service istio-system/istio-ingressgateway") && text.contains(HELD_BY), "{text}");
-    set_finalizers(lab, SERVICE, &[]);
 }
 
 #[test]
 fn a_deletion_that_orphans_leaves_everything() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     let before = lab.owned_at_rest();
     lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--cascade=orphan", "--timeout=60s"]);
     let after = lab.owned_at_rest();
@@ -95,11 +88,9 @@ fn a_deletion_that_orphans_leaves_everything() {
     assert_eq!(told.len(), 1, "{told:#?}");
 }
 
-/// Complaint: a list by a label that cannot exist was refused for every kind, for five minutes.
 #[test]
-fn a_resource_whose_name_is_no_label_value_ends() {
+fn a_resource_that_no_operator_has_ever_worked_on_ends() {
     let lab = Lab::without_operator();
-    // Nor does one hang that no operator has ever worked on.
     lab.apply_spec("{profile: minimal}");
     let patch = json!({"metadata": {"finalizers": [FINALIZER]}}).to_string();
     lab.kubectl(&["patch", "iop", "main", "-n", "istio-system", "--type=merge", "-p", &patch]);
@@ -107,7 +98,12 @@ fn a_resource_whose_name_is_no_label_value_ends() {
     lab.start_operator();
     gone(&lab, "main");
     assert!(lab.events("LeftBehind").is_empty());
+}
 
+/// Complaint: a list by a label that cannot exist was refused for every kind, for five minutes.
+#[test]
+fn a_resource_whose_name_is_no_label_value_ends() {
+    let lab = Lab::start();
     let name = format!("long.{}", "x".repeat(240));
     lab.apply_named(&name, "{profile: minimal}");
     lab.wait("the finalizer", || {

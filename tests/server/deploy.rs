@@ -5,7 +5,7 @@ use crate::lab::{Lab, binary, file};
 use serde_json::{Value, json};
 use std::process::Command;
 
-const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/istio-operator/deployments/istio-operator";
+pub const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/istio-operator/deployments/istio-operator";
 
 /// What upstream's command line leaves in the cluster, but for its roles.
 fn upstreams() -> Value {
@@ -42,7 +42,7 @@ fn upstreams() -> Value {
 }
 
 /// Starts the operator as the kubelet would for this Deployment.
-fn run_as_deployed(lab: &Lab, deployment: &Value, round: usize) -> Operator {
+pub fn run_as_deployed(lab: &Lab, deployment: &Value, round: usize) -> Operator {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["command"], json!(["/istio-operator"]), "the image has nothing else");
     let mut variables: Vec<(String, String)> = vec![];
@@ -104,9 +104,7 @@ fn it_is_applied_over_upstreams_operator_in_any_way() {
 /// Issue: removed all at once, resources and their definition stay for ever, for nobody is left to let go of them.
 #[test]
 fn it_is_removed_as_the_readme_says() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/istiooperators.install.istio.io";
     let annotations = lab.get(path).unwrap()["metadata"]["annotations"].clone();
     assert_eq!(annotations["argocd.argoproj.io/sync-options"], "Prune=false,Delete=false");

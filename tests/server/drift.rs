@@ -9,9 +9,7 @@ const VALIDATOR: &str =
 
 #[test]
 fn what_was_deleted_or_edited_comes_back_and_what_others_added_stays() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     lab.owned_at_rest();
     let mark = lab.mark();
     let (old, config) = (lab.deployment("istiod").unwrap(), lab.get(&format!("{NAMESPACE}/configmaps/istio")).unwrap());
@@ -52,10 +50,6 @@ fn what_was_deleted_or_edited_comes_back_and_what_others_added_stays() {
     assert_eq!(lab.metric("istio_install_operator_resources{ready=\"true\"}"), 1);
     assert_eq!(lab.metric("istio_install_operator_owned_resource_total{kind=\"apps/Deployment\"}"), 1);
     assert!(lab.metric("istio_install_operator_api_request_total{verb=\"PATCH\"}") > 3);
-    an_edit_of_any_kind_of_object_is_repaired(&lab);
-    what_is_annotated_to_be_ignored_is_left_as_it_is(&lab);
-    replicas_that_an_autoscaler_set_stay(&lab);
-    a_fight_is_slowed_down_and_names_the_other(&lab);
 }
 
 /// At most an event a repair, one that istiod is away and one that it is back. One that was seen before is refused and then
@@ -97,7 +91,10 @@ const EDITS: &[(&str, &str, &str)] = &[
 
 /// Complaints: an edit of an installed object stayed for ever (istio#23603, #23238, #27355, #32800, #21019), or that of a
 /// kind without generations did (in Sail).
-fn an_edit_of_any_kind_of_object_is_repaired(lab: &Lab) {
+#[test]
+fn an_edit_of_any_kind_of_object_is_repaired() {
+    let lab = Lab::installed("{profile: minimal}");
+    lab.owned_at_rest();
     for (path, field, edited) in EDITS {
         let before = lab.get(path).unwrap();
         let right = before.pointer(field).unwrap_or_else(|| panic!("{path} has no {field}")).clone();
@@ -112,7 +109,10 @@ fn an_edit_of_any_kind_of_object_is_repaired(lab: &Lab) {
     lab.wait_for_status("HEALTHY", &[]);
 }
 
-fn what_is_annotated_to_be_ignored_is_left_as_it_is(lab: &Lab) {
+#[test]
+fn what_is_annotated_to_be_ignored_is_left_as_it_is() {
+    let lab = Lab::installed("{profile: minimal}");
+    lab.owned_at_rest();
     let service = || lab.get(&format!("{NAMESPACE}/services/istiod")).unwrap();
     let edit = |args: &[&str]| lab.kubectl(&[args, &["-n", "istio-system"]].concat());
     edit(&["annotate", "service", "istiod", "install.istio.io/ignore=true"]);
@@ -140,7 +140,10 @@ fn what_is_annotated_to_be_ignored_is_left_as_it_is(lab: &Lab) {
 }
 
 /// As the autoscaler's controller sets them; metrics, by which it would, there are none here.
-fn replicas_that_an_autoscaler_set_stay(lab: &Lab) {
+#[test]
+fn replicas_that_an_autoscaler_set_stay() {
+    let lab = Lab::installed("{profile: minimal}");
+    lab.owned_at_rest();
     let path = "/apis/apps/v1/namespaces/istio-system/deployments/istiod/scale?fieldManager=kube-controller-manager";
     let mut scale = lab.get(path).unwrap();
     scale["spec"]["replicas"] = json!(3);
@@ -156,7 +159,10 @@ fn replicas_that_an_autoscaler_set_stay(lab: &Lab) {
     assert!(writes.is_empty(), "{writes:?}");
 }
 
-fn a_fight_is_slowed_down_and_names_the_other(lab: &Lab) {
+#[test]
+fn a_fight_is_slowed_down_and_names_the_other() {
+    let lab = Lab::installed("{profile: minimal}");
+    lab.owned_at_rest();
     let path = format!("{NAMESPACE}/configmaps/istio");
     let mesh = || lab.get(&path).unwrap()["data"]["mesh"].clone();
     let right = mesh();

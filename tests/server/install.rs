@@ -26,7 +26,7 @@ fn keys(inventory: &Inventory) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_demo_becomes_healthy_and_a_smaller_profile_prunes_the_gateways_and_deletion_leaves_the_definitions() {
+fn the_demo_becomes_healthy_with_few_writes() {
     let lab = Lab::start();
     lab.apply_spec("{profile: demo}");
     let status = lab.wait_for_status("HEALTHY", &[]);
@@ -37,10 +37,15 @@ fn the_demo_becomes_healthy_and_a_smaller_profile_prunes_the_gateways_and_deleti
     let writes = lab.writes_since(0);
     println!("{} writes for the demo", writes.len());
     assert!(writes.len() <= 70, "{} writes: {writes:#?}", writes.len());
-    let demo = lab.owned_at_rest();
-    assert_eq!(keys(&demo), lab.generated("{profile: demo}"));
+    assert_eq!(keys(&lab.owned_at_rest()), lab.generated("{profile: demo}"));
     assert_eq!(recorded_profile(&lab), "demo");
+}
 
+#[test]
+fn a_smaller_profile_prunes_the_gateways_and_nothing_else() {
+    let lab = Lab::installed("{profile: demo}");
+    let demo = lab.owned_at_rest();
+    assert_eq!(recorded_profile(&lab), "demo");
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
     let minimal = lab.owned_at_rest();
@@ -54,7 +59,12 @@ fn the_demo_becomes_healthy_and_a_smaller_profile_prunes_the_gateways_and_deleti
     let may_change = ["Deployment istio-system/istiod", "PodDisruptionBudget istio-system/istiod"];
     let changed: Vec<_> = touched(&demo, &minimal).into_iter().filter(|k| !may_change.contains(k)).collect();
     assert!(changed.is_empty(), "nothing in {changed:?} depends on the profile");
+}
 
+#[test]
+fn a_deletion_leaves_the_definitions_and_nothing_else() {
+    let lab = Lab::installed("{profile: minimal}");
+    recorded_profile(&lab);
     lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
     assert_eq!(lab.iop("main"), None, "the finalizer is not removed");
     assert_eq!(lab.iop(RECORD), None, "the record is left");
@@ -89,25 +99,32 @@ fn definitions(lab: &Lab) -> usize {
     all["items"].as_array().unwrap().iter().filter(established).count()
 }
 
-fn gateways_wait_for_istiod_and_the_status_says_why_it_is_not_ready(lab: &Lab) {
+#[test]
+fn gateways_wait_for_istiod_and_the_status_says_why_it_is_not_ready() {
+    let lab = Lab::start();
     lab.apply_spec("{profile: demo, components: {pilot: {k8s: {nodeSelector: {disk: none-such}}}}}");
     let status = lab.wait_for_status("RECONCILING", &["Deployment istio-system/istiod", "node affinity/selector"]);
     assert_eq!(status["componentStatus"]["IngressGateways"]["error"], "waits for Istiod", "{status:#}");
     for gateway in ["istio-ingressgateway", "istio-egressgateway"] {
         assert_eq!(lab.deployment(gateway), None, "{gateway} did not wait");
     }
+    lab.apply_spec("{profile: demo}");
+    lab.wait_for_status("HEALTHY", &[]);
 }
 
 #[test]
-fn gateways_wait_for_istiod_a_bare_spec_installs_the_default_profile_and_one_more_gateway_adds_only_that() {
+fn a_bare_spec_installs_the_default_profile() {
     let lab = Lab::start();
-    gateways_wait_for_istiod_and_the_status_says_why_it_is_not_ready(&lab);
     lab.apply_spec("");
     let status = lab.wait_for_status("HEALTHY", &[]);
     assert_eq!(status["profile"], "default");
-    let before = lab.owned_at_rest();
-    assert_eq!(keys(&before), lab.generated("{profile: default}"));
+    assert_eq!(keys(&lab.owned_at_rest()), lab.generated("{profile: default}"));
+}
 
+#[test]
+fn one_more_gateway_adds_only_that() {
+    let lab = Lab::installed("");
+    let before = lab.owned_at_rest();
     lab.apply_spec("{components: {egressGateways: [{name: istio-egressgateway, enabled: true}]}}");
     lab.wait_for_status("HEALTHY", &[]);
     let after = lab.owned_at_rest();
@@ -117,11 +134,13 @@ fn gateways_wait_for_istiod_a_bare_spec_installs_the_default_profile_and_one_mor
     assert!(added.contains("Deployment istio-system/istio-egressgateway"), "{added:?}");
     let others: Vec<_> = added.iter().filter(|k| after[**k].component != "EgressGateways").collect();
     assert!(others.is_empty(), "{others:?} are not of the gateway");
-    a_resource_with_one_gateway_takes_few_writes(&lab);
 }
 
 /// Complaint: hundreds of resources, each with a gateway, took hours (istio#37489).
-fn a_resource_with_one_gateway_takes_few_writes(lab: &Lab) {
+#[test]
+fn a_resource_with_one_gateway_takes_few_writes() {
+    let lab = Lab::installed("{profile: minimal}");
+    lab.owned_at_rest();
     let mark = lab.mark();
     lab.apply_named("gateway", "{profile: empty, components: {ingressGateways: [{name: extra, enabled: true}]}}");
     lab.wait_for_status_of("gateway", "HEALTHY", &[]);

@@ -12,10 +12,7 @@ const INVALID: &[(&str, &str)] = &[
 
 #[test]
 fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
-    let lab = Lab::start();
-    a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_alone(&lab);
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     let before = lab.owned_at_rest();
     for (spec, named) in INVALID {
         lab.apply_spec(spec);
@@ -29,7 +26,18 @@ fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
     assert!(touched(&before, &after).is_empty());
 }
 
-fn a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_alone(lab: &Lab) {
+#[test]
+fn a_resource_that_was_never_valid_can_be_deleted() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: minimol}");
+    lab.wait_for_status("ERROR", &["minimol"]);
+    lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
+    assert!(lab.owned().is_empty());
+}
+
+#[test]
+fn a_resource_to_be_ignored_and_a_record_are_left_alone() {
+    let lab = Lab::start();
     for (name, annotations) in
         [("ignored", r#"{install.istio.io/ignoreReconcile: "true"}"#), ("installed-state-x", "{}")]
     {
@@ -49,6 +57,5 @@ fn a_resource_that_was_never_valid_can_be_deleted_and_one_to_be_ignored_is_left_
         assert_eq!(told.collect::<Vec<_>>(), conditions, "{resource:#}");
         assert!(resource["status"]["status"].is_null() && resource["status"]["inventory"].is_null(), "{resource:#}");
     }
-    lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
     assert!(lab.owned().is_empty());
 }

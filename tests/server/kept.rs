@@ -15,9 +15,7 @@ fn wait_for_service(lab: &Lab) {
 
 #[test]
 fn a_control_plane_kept_without_a_new_one_is_repaired() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     lab.kubectl(&["create", "namespace", "shop"]);
     lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
     for spec in ["{profile: minimal, components: {pilot: {enabled: false}}}", "{profile: empty}"] {

@@ -33,7 +33,9 @@ const ISTIO_SYSTEM: &str = "istio-system";
 pub struct Stamp {
     pub uid: String,
     pub generation: Option<i64>,
-    pub resource_version: String,
+    /// Another one after every write. That of an autoscaler's status is none: its controller writes it first a quarter of a
+    /// minute after the autoscaler was made.
+    pub written: String,
     pub component: String,
 }
 
@@ -59,16 +61,36 @@ impl Lab {
         lab
     }
 
+    /// The same with an IstioOperator resource `main` of this spec, which is HEALTHY.
+    pub fn installed(spec: &str) -> Self {
+        let lab = Self::start();
+        lab.apply_spec(spec);
+        lab.wait_for_status("HEALTHY", &[]);
+        lab
+    }
+
     /// The same, without the operator.
     pub fn without_operator() -> Self {
-        let plane = pool::take(&Options { audited_user: Some(OPERATOR), ..Options::default() }, prepare).unwrap();
+        let lab = Self::on(pool::take(&options(), prepare).unwrap());
+        if !lab.account.exists() {
+            lab.log_in_as_operator();
+        }
+        lab
+    }
+
+    /// A control plane in which there is nothing.
+    pub fn empty() -> Self {
+        Self::on(pool::alone(&options()).unwrap())
+    }
+
+    fn on(plane: Lent) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(plane.client()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let kept = plane.dir().unwrap_or(folder.path());
         let account = kept.join("operator.kubeconfig");
         let _ = std::fs::remove_file(kept.join("operator.log"));
-        let lab = Self {
+        Self {
             runtime,
             client,
             operator: RefCell::default(),
@@ -76,11 +98,7 @@ impl Lab {
             folder,
             plane,
             may_be_forbidden: Cell::default(),
-        };
-        if !lab.account.exists() {
-            lab.log_in_as_operator();
         }
-        lab
     }
 
     /// A kubeconfig with the operator's service account instead of the administrator.
@@ -346,7 +364,7 @@ impl Lab {
         let lists = futures::future::try_join_all(lists).await?;
         let objects = lists.iter().flat_map(|(kind, list)| list.items.iter().map(move |object| (kind, object)));
         let made_by_nobody = objects.filter(|(_, object)| object.owner_references().is_empty());
-        Ok(made_by_nobody.map(|(kind, object)| (format!("{kind} {}", place(object)), stamp(object))).collect())
+        Ok(made_by_nobody.map(|(kind, object)| (format!("{kind} {}", place(object)), stamp(kind, object))).collect())
     }
 
     /// The same, once two looks a while apart see the same: Kubernetes' own controllers have come to rest.
@@ -403,6 +421,10 @@ impl Drop for Lab {
     }
 }
 
+fn options() -> Options {
+    Options { audited_user: Some(OPERATOR), ..Options::default() }
+}
+
 /// What every test finds.
 fn prepare(plane: &ControlPlane) -> anyhow::Result<()> {
     plane.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")])?;
@@ -439,11 +461,16 @@ fn place(object: &PartialObjectMeta<DynamicObject>) -> String {
     object.namespace().map(|n| n + "/").unwrap_or_default() + &object.name_any()
 }
 
-fn stamp(object: &PartialObjectMeta<DynamicObject>) -> Stamp {
+fn stamp(kind: &str, object: &PartialObjectMeta<DynamicObject>) -> Stamp {
+    let of_spec = || object.managed_fields().iter().filter(|entry| entry.subresource.as_deref() != Some("status"));
+    let written = match kind {
+        "HorizontalPodAutoscaler" => serde_json::to_string(&of_spec().collect::<Vec<_>>()).unwrap(),
+        _ => object.resource_version().unwrap_or_default(),
+    };
     Stamp {
         uid: object.uid().unwrap_or_default(),
         generation: object.metadata.generation,
-        resource_version: object.resource_version().unwrap_or_default(),
+        written,
         component: object.labels().get(labels::COMPONENT).cloned().unwrap_or_default(),
     }
 }

@@ -107,7 +107,7 @@ fn a_kind_that_may_not_be_listed_keeps_no_operator_from_work() {
 }
 
 #[test]
-fn names_are_told_when_too_long_and_share_no_record() {
+fn a_name_that_is_too_long_is_told_so() {
     let lab = Lab::start();
     let long = "x".repeat(64);
     lab.apply_named(&long, "{profile: minimal}");
@@ -115,7 +115,11 @@ fn names_are_told_when_too_long_and_share_no_record() {
     assert!(status["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "Stalled"), "{status:#}");
     assert!(lab.owned().is_empty(), "{:?}", lab.owned());
     lab.delete(&long);
+}
 
+#[test]
+fn resources_whose_names_and_revisions_join_to_the_same_share_no_record() {
+    let lab = Lab::start();
     lab.apply_named("a", "{profile: minimal, revision: b}");
     lab.apply_named("a-b", "{profile: empty, components: {ingressGateways: [{name: other, enabled: true}]}}");
     for name in ["a", "a-b"] {

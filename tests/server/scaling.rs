@@ -28,9 +28,7 @@ fn wait_for_replicas(lab: &Lab, wanted: i64) {
 
 #[test]
 fn replicas_are_the_autoscalers_while_there_is_one_and_no_longer() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     scale(&lab, 3);
     lab.wait_for_status("HEALTHY", &[]);
     lab.owned_at_rest();

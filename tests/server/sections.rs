@@ -15,9 +15,7 @@ const EMPTIED: [&str; 6] = [
 
 #[test]
 fn a_patch_that_empties_a_section_of_a_resource_removes_nothing() {
-    let lab = Lab::start();
-    lab.apply_spec("{components: {pilot: {}, ingressGateways: [{name: istio-ingressgateway}]}}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{components: {pilot: {}, ingressGateways: [{name: istio-ingressgateway}]}}");
     let before = lab.owned_at_rest();
     for path in EMPTIED {
         let patch = json!([{"op": "add", "path": path, "value": null}]).to_string();

@@ -14,7 +14,7 @@ fn gateway(name: &str, namespace: &str) -> String {
 
 /// Complaints: an operator that found no definition at its start ended (gitops-istio#34).
 #[test]
-fn an_operator_may_start_before_its_definition_and_for_some_namespaces_only() {
+fn an_operator_may_start_before_its_definition() {
     let lab = Lab::without_operator();
     lab.kubectl(&["delete", "crd", "istiooperators.install.istio.io"]);
     let mut operator = lab.begin_operator();
@@ -34,15 +34,13 @@ fn an_operator_may_start_before_its_definition_and_for_some_namespaces_only() {
     lab.watch_over(operator);
     lab.apply_spec(&gateway("first", "istio-system"));
     lab.wait_for_status("HEALTHY", &[]);
-    what_argo_cd_writes_on_a_resource_stays_there_and_goes_no_further(&lab);
-
-    assert_eq!(lab.terminate_operator(), Some(0));
-    resources_of_other_namespaces_are_left_alone(&lab);
 }
 
 /// Complaint: operators that copied labels of their resource had what they installed pruned (falco-operator#349), and a
 /// spec that a controller writes is never in sync (argo-cd#28724).
-fn what_argo_cd_writes_on_a_resource_stays_there_and_goes_no_further(lab: &Lab) {
+#[test]
+fn what_argo_cd_writes_on_a_resource_stays_there_and_goes_no_further() {
+    let lab = Lab::installed(&gateway("first", "istio-system"));
     let spec = lab.iop("main").unwrap()["spec"].clone();
     let (label, annotation) = ("app.kubernetes.io/instance=mesh", "argocd.argoproj.io/tracking-id=mesh");
     lab.kubectl(&["label", "iop", "main", "-n", "istio-system", label]);
@@ -60,7 +58,9 @@ fn what_argo_cd_writes_on_a_resource_stays_there_and_goes_no_further(lab: &Lab) 
 }
 
 /// Complaints: namespaces to be watched were not, or others were (istio#24682, #24696, #25208, #26317, #24222, #31235).
-fn resources_of_other_namespaces_are_left_alone(lab: &Lab) {
+#[test]
+fn resources_of_other_namespaces_are_left_alone() {
+    let lab = Lab::without_operator();
     for namespace in ["team", "other"] {
         lab.kubectl(&["create", "namespace", namespace]);
     }

@@ -20,9 +20,7 @@ fn condition(lab: &Lab, kind: &str) -> Option<Value> {
 /// Issue: a resource that was left alone went on saying HEALTHY and was counted as ready.
 #[test]
 fn a_resource_that_is_left_alone_says_so_and_is_not_counted_as_ready() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     let ready = "istio_install_operator_resources{ready=\"true\"}";
     assert_eq!(lab.metric(ready), 1);
     annotate(&lab, "install.istio.io/ignoreReconcile=true");
@@ -52,9 +50,7 @@ fn a_resource_that_is_left_alone_says_so_and_is_not_counted_as_ready() {
 /// everything read.
 #[test]
 fn a_request_to_read_everything_anew_is_obeyed_once_and_acknowledged() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     let before = lab.owned_at_rest();
     for request in ["1", "2"] {
         let mark = lab.mark();
@@ -75,14 +71,16 @@ fn a_request_to_read_everything_anew_is_obeyed_once_and_acknowledged() {
     assert!(reads < before.len(), "a request that was obeyed is none any more: {reads} reads");
 }
 
-/// Issue: nobody could see what the operator held, and objects whose resource was gone were in no metric.
+const ORPHANS: &str = "istio_install_operator_orphaned_objects ";
+
+fn state(lab: &Lab) -> Value {
+    serde_json::from_str(&lab.page("/debug/state")).unwrap()
+}
+
+/// Issue: nobody could see what the operator held.
 #[test]
-fn what_is_held_is_shown_and_orphans_are_counted() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
-    let orphans = "istio_install_operator_orphaned_objects ";
-    let state = |lab: &Lab| -> Value { serde_json::from_str(&lab.page("/debug/state")).unwrap() };
+fn what_the_operator_holds_is_shown() {
+    let lab = Lab::installed("{profile: minimal}");
     let shown = state(&lab);
     let resource = &shown["resources"][0];
     assert_eq!((&resource["name"], &resource["isRead"]), (&"main".into(), &true.into()), "{shown:#}");
@@ -100,19 +98,26 @@ fn what_is_held_is_shown_and_orphans_are_counted() {
     });
     assert!(shown["objects"].as_array().unwrap().iter().all(|object| object["ownerExists"] == true));
     assert!(shown["watches"].as_array().unwrap().iter().all(|watch| watch["isCurrent"] == true), "{shown:#}");
-    assert_eq!(lab.metric(orphans), 0);
+    assert_eq!(lab.metric(ORPHANS), 0);
+}
+
+/// Issue: objects whose resource was gone were in no metric.
+#[test]
+fn objects_whose_resource_is_gone_are_counted() {
+    let lab = Lab::installed("{profile: minimal}");
+    assert_eq!(lab.metric(ORPHANS), 0);
     // Somebody takes the finalizer away, and the resource.
     annotate(&lab, "install.istio.io/ignoreReconcile=true");
     lab.wait("the resource to be left alone", || condition(&lab, "Paused").ok_or_else(String::new));
     let none = r#"{"metadata": {"finalizers": null}}"#;
     lab.kubectl(&[&["patch", "--type=merge", "-p", none], &RESOURCE[..]].concat());
     lab.kubectl(&[&["delete"], &RESOURCE[..]].concat());
-    lab.wait("the orphans to be counted", || match lab.metric(orphans) {
+    lab.wait("the orphans to be counted", || match lab.metric(ORPHANS) {
         0 => Err(String::new()),
         some => Ok(some),
     });
     assert!(state(&lab)["objects"].as_array().unwrap().iter().all(|object| object["ownerExists"] == false));
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
-    assert_eq!(lab.metric(orphans), 0);
+    assert_eq!(lab.metric(ORPHANS), 0);
 }

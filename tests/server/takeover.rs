@@ -1,5 +1,6 @@
 //! A cluster that another operator has installed, and operators that follow each other.
 
+use crate::controlplane::operator::Operator;
 use crate::lab::{Lab, touched};
 use istio_operator::release::Package;
 use istio_operator::render::{self, ClusterFacts};
@@ -42,7 +43,7 @@ fn edit_config(lab: &Lab, manager: &str, data: &Value) {
 /// Complaints: fields that nobody wants any more stayed for ever (istio#31028, #42068), and what an older version had
 /// installed was never pruned (istio#20329).
 #[test]
-fn what_upstreams_operator_installed_is_adopted_in_place_and_operators_follow_each_other_without_a_gap() {
+fn what_upstreams_operator_installed_is_adopted_in_place() {
     let lab = Lab::without_operator();
     as_upstream_left_it(&lab);
     let left_over = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "of-1-16", "namespace": "istio-system", "labels": {
@@ -72,24 +73,29 @@ fn what_upstreams_operator_installed_is_adopted_in_place_and_operators_follow_ea
     let about_objects = |w: &String| !w.contains("istiooperators") && !w.contains("events");
     let writes: Vec<_> = lab.writes_since(mark).into_iter().filter(about_objects).collect();
     assert_eq!(writes.len(), 3, "the hand-over, its application, and the left-over: {writes:#?}");
-    lab.terminate_operator();
-    operators_follow_each_other(&lab);
 }
 
-/// Complaints: a leader that lost its lock crashed (istio#27509, #23569), and every change of leader rewrote what was there.
-fn operators_follow_each_other(lab: &Lab) {
-    let elected = |name: &str| {
-        let pod = format!("--pod-name={name}");
-        lab.start_another(name, &["--leader-election-namespace=istio-operator", &pod, "--renew-deadline=3s"])
-    };
-    let lease = "/apis/coordination.k8s.io/v1/namespaces/istio-operator/leases/istio-operator-lock";
-    let leads = |name: &str| match lab.get(lease) {
+fn elected(lab: &Lab, name: &str) -> Operator {
+    let pod = format!("--pod-name={name}");
+    lab.start_another(name, &["--leader-election-namespace=istio-operator", &pod, "--renew-deadline=3s"])
+}
+
+fn leads(lab: &Lab, name: &str) -> Result<(), String> {
+    match lab.get("/apis/coordination.k8s.io/v1/namespaces/istio-operator/leases/istio-operator-lock") {
         Some(lease) if lease["spec"]["holderIdentity"] == name => Ok(()),
         other => Err(other.map(|l| l["spec"].to_string()).unwrap_or_default()),
-    };
-    let mut first = elected("first");
-    lab.wait("the first to lead", || leads("first"));
-    let mut second = elected("second");
+    }
+}
+
+/// Complaint: every change of leader rewrote what was there.
+#[test]
+fn operators_follow_each_other_without_a_gap_and_without_a_write() {
+    let lab = Lab::installed("{profile: default}");
+    lab.owned_at_rest();
+    lab.terminate_operator();
+    let mut first = elected(&lab, "first");
+    lab.wait("the first to lead", || leads(&lab, "first"));
+    let mut second = elected(&lab, "second");
     lab.wait("the first one's pass", || match first.metric("istio_install_operator_reconcile_total").unwrap() {
         0 => Err("none".into()),
         _ => Ok(()),
@@ -98,18 +104,25 @@ fn operators_follow_each_other(lab: &Lab) {
     let (mark, begun) = (lab.mark(), Instant::now());
     assert_eq!(first.terminate().unwrap().code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(2), "stepped down after {:?}", begun.elapsed());
-    lab.wait("the second to lead", || leads("second"));
+    lab.wait("the second to lead", || leads(&lab, "second"));
     assert!(begun.elapsed() < Duration::from_secs(4), "followed after {:?}", begun.elapsed());
     lab.wait("the second one's pass", || match second.metric("istio_install_operator_reconcile_total").unwrap() {
         0 => Err("none".into()),
         _ => Ok(()),
     });
     assert_eq!(lab.writes_since(mark), Vec::<String>::new(), "nothing but the Lease");
+}
 
-    // Whoever finds the Lease another's stops at once, and leaves all work to that one.
+/// Complaint: a leader that lost its lock crashed (istio#27509, #23569).
+#[test]
+fn a_leader_who_finds_the_lease_anothers_stops_at_once() {
+    let lab = Lab::without_operator();
+    let mut leader = elected(&lab, "first");
+    lab.wait("it to lead", || leads(&lab, "first"));
+    // And leaves all work to that one.
     let stolen = r#"{"spec": {"holderIdentity": "thief"}}"#;
     lab.kubectl(&["patch", "lease", "istio-operator-lock", "-n", "istio-operator", "--type=merge", "-p", stolen]);
-    let ended = lab.wait("the second to end", || second.ended().unwrap().ok_or_else(|| "it runs".into()));
+    let ended = lab.wait("it to end", || leader.ended().unwrap().ok_or_else(|| "it runs".into()));
     assert_eq!(ended.code(), Some(0));
-    assert!(leads("thief").is_ok(), "it took the Lease back before its time");
+    assert!(leads(&lab, "thief").is_ok(), "it took the Lease back before its time");
 }

@@ -140,9 +140,7 @@ fn what_may_pass_is_work_at_first_and_an_error_once_it_lasts() {
 
 #[test]
 fn two_meshes_of_one_revision_contradict_each_other_by_name() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}");
     lab.apply_named("younger", "{profile: minimal, meshConfig: {accessLogFile: /dev/stderr}}");
     let status = lab.wait_for_status_of("younger", "ERROR", &["ConfigMap istio-system/istio", "istio-system/main"]);
     assert_eq!(condition(&status, "Conflict")["status"], "True", "{status:#}");

@@ -80,10 +80,8 @@ fn make_deep_filter(lab: &Lab) {
 /// after the next start.
 #[test]
 fn a_kind_that_may_not_be_listed_and_a_deep_object_stop_nothing() {
-    let lab = Lab::start();
+    let lab = Lab::installed("{profile: minimal}");
     lab.expect_forbidden();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
     make_deep_filter(&lab);
     lab.terminate_operator();
     forbid(&lab, "resourcequotas", &["list", "watch"]);
@@ -104,10 +102,8 @@ fn a_kind_that_may_not_be_listed_and_a_deep_object_stop_nothing() {
 /// Complaint of reviewers: after a right was taken away the operator saw nothing any more, and all was HEALTHY for ever.
 #[test]
 fn what_a_blind_watch_does_not_see_is_repaired_all_the_same() {
-    let lab = Lab::start();
+    let lab = Lab::installed("{profile: minimal}");
     lab.expect_forbidden();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
     lab.owned_at_rest();
     let (path, series) =
         (format!("{SYSTEM}/configmaps/istio"), "istio_install_operator_watch_errors_total{kind=\"ConfigMap\"}");
@@ -139,9 +135,7 @@ fn what_a_blind_watch_does_not_see_is_repaired_all_the_same() {
 /// Complaint of reviewers: what the autoscaler's controller tells every few seconds cost a rendering and a read each.
 #[test]
 fn what_a_controller_tells_of_an_autoscaler_costs_nothing() {
-    let lab = Lab::start();
-    lab.apply_spec("{profile: minimal}");
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed("{profile: minimal}");
     lab.owned_at_rest();
     let path = "/apis/autoscaling/v2/namespaces/istio-system/horizontalpodautoscalers/istiod";
     let tell = |replicas: u32| {

@@ -26,9 +26,7 @@ fn wait_for_service(lab: &Lab) {
 
 #[test]
 fn a_gateway_is_repaired_while_istiod_is_away_and_not_changed() {
-    let lab = Lab::start();
-    lab.apply_spec(DEFAULT);
-    lab.wait_for_status("HEALTHY", &[]);
+    let lab = Lab::installed(DEFAULT);
     stop_istiod(&lab);
     lab.kubectl(&["delete", "service", "istio-ingressgateway", "-n", "istio-system"]);
     wait_for_service(&lab);
