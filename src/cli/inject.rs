@@ -1,7 +1,7 @@
 //! `kube-inject`: pods with their proxies, without a webhook.
 
+use super::input::{Outcome, read_input};
 use super::manifest::SpecArgs;
-use super::{Outcome, read_input};
 use crate::cluster::Cluster;
 use crate::inject::{InjectError, Installation, stream};
 use crate::object::{Object, ObjectKey};

@@ -1,6 +1,6 @@
 //! `manifest generate`: what a spec comes to, without a cluster.
 
-use super::{Outcome, read_input};
+use super::input::{Outcome, read_input};
 use crate::api::component::{ALL, Component};
 use crate::object::{Object, order};
 use crate::release::Package;

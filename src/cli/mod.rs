@@ -5,6 +5,7 @@ mod attendant;
 mod chart;
 mod duration;
 mod inject;
+mod input;
 mod manifest;
 mod profile;
 mod run;
@@ -14,6 +15,7 @@ use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
 use clap::{Parser, Subcommand};
 use helm_template::threads;
+use input::Outcome;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -51,9 +53,6 @@ enum Command {
     #[command(subcommand)]
     Chart(chart::ChartCommand),
 }
-
-/// What a command ends with: an exit code, or an error to print.
-type Outcome = anyhow::Result<u8>;
 
 fn role(out: &mut impl Write) -> Outcome {
     let package = Package::embedded()?;
@@ -119,15 +118,4 @@ fn end(outcome: Outcome) -> ExitCode {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// A file's text; `-` is stdin.
-fn read_input(name: &str) -> anyhow::Result<(String, String)> {
-    use anyhow::Context;
-    let text = if name == "-" {
-        std::io::read_to_string(std::io::stdin()).context("read stdin")?
-    } else {
-        std::fs::read_to_string(name).with_context(|| format!("read {name}"))?
-    };
-    Ok((if name == "-" { "stdin".into() } else { name.into() }, text))
 }

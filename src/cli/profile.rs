@@ -1,6 +1,7 @@
 //! `profile`: list, dump, diff.
 
-use super::{Outcome, manifest::SpecArgs};
+use super::input::Outcome;
+use super::manifest::SpecArgs;
 use crate::release::Package;
 use crate::render;
 use crate::spec::path;

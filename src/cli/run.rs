@@ -3,7 +3,8 @@
 //! It begins with the [`Attendant`], on whom every way to its end depends, and only then does what may wait.
 
 use super::attendant::Attendant;
-use super::{Outcome, duration};
+use super::duration;
+use super::input::Outcome;
 use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::{Outage, is_unreachable};

@@ -132,7 +132,7 @@ fn ports(containers: &Value, proxy_too: bool) -> String {
     let mut found = vec![];
     for container in containers.snapshot() {
         let Value::List(ports) = field(&container, "Ports") else { continue };
-        if !proxy_too && shown(&field(&container, "Name")) == super::PROXY {
+        if !proxy_too && shown(&field(&container, "Name")) == super::pod::PROXY {
             continue;
         }
         let tcp = |port: &Value| !["UDP", "SCTP"].contains(&shown(&field(port, "Protocol")).as_str());

@@ -1,6 +1,6 @@
 //! What an installation says of injection: the content of its two ConfigMaps.
 
-use super::InjectError;
+use super::error::InjectError;
 use super::functions::Environment;
 use super::mesh::Mesh;
 use super::templates::Templates;

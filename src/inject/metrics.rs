@@ -1,8 +1,8 @@
 //! Metrics of the application and of its proxy come from one place: the agent, which asks both.
 
-use super::PROXY;
 use super::annotations::{self, MERGE_METRICS};
 use super::mesh::Mesh;
+use super::pod::PROXY;
 use super::pod::{self, CONTAINERS, Pod};
 use super::types;
 use serde_json::json;

@@ -2,10 +2,11 @@
 //! the pod is injected again.
 
 use super::annotations::{OVERRIDES, STATUS};
+use super::error::InjectError;
 use super::mesh::Mesh;
 use super::metrics;
 use super::pod::{CONTAINERS, INIT_CONTAINERS, Pod, name_of};
-use super::{InjectError, types};
+use super::types;
 use crate::spec::strategic::{WorkloadSchema, strategic_merge};
 use serde_json::{Map, Value, json};
 

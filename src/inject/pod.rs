@@ -3,6 +3,9 @@
 use super::types::{self, Misfit};
 use serde_json::{Map, Value, json};
 
+/// The name of the proxy's container.
+pub(super) const PROXY: &str = "istio-proxy";
+
 /// The list of containers.
 pub(super) const CONTAINERS: &str = "containers";
 /// The list of containers that run before them.

@@ -1,8 +1,8 @@
 //! Probes of the application go to the agent, which asks the application itself: the kubelet has no certificate for
 //! mutual TLS, and a redirected TCP connection always succeeds.
 
-use super::PROXY;
 use super::annotations::STATUS_PORT;
+use super::pod::PROXY;
 use super::pod::{self, CONTAINERS, Pod, name_of};
 use super::types;
 use crate::api::schema::Type;

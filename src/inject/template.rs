@@ -1,10 +1,11 @@
 //! Runs the injection templates of an installation.
 
+use super::error::InjectError;
 use super::functions::Environment;
 use super::installation::Installation;
 use super::pod::Pod;
 use super::workload::Owner;
-use super::{InjectError, annotations, view};
+use super::{annotations, view};
 use crate::api::quantity;
 use helm_template::gotmpl::{self, Budgets, ExecContext, Host, Object, TemplateSet, Usage, Value};
 use helm_template::sprig::encoding;

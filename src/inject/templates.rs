@@ -1,6 +1,7 @@
 //! The injection templates of an installation, parsed.
 
-use super::{InjectError, functions};
+use super::error::InjectError;
+use super::functions;
 use helm_template::gotmpl::TemplateSet;
 use std::collections::BTreeMap;
 

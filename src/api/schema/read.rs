@@ -1,6 +1,6 @@
 //! From the text of a table to its messages. What is read stays for good: each table is read once.
 
-use super::{Field, Merge, Message, Messages, Presence, Table, Type};
+use super::types::{Field, Merge, Message, Messages, Presence, Table, Type};
 use std::collections::BTreeMap;
 
 /// A message as it stands in the text.

@@ -2,7 +2,7 @@
 //!
 //! Settings whose object is not installed are told where they are laid over objects ([`k8s`](super::k8s)).
 
-use super::{Notice, place};
+use super::outcome::{Notice, place};
 use crate::api::component::Component;
 use crate::api::schema::{self, Type};
 use crate::spec::path::join;

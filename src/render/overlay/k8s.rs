@@ -1,6 +1,7 @@
 //! The `k8s` settings: each field goes to one path of one object, by the table of release 1.17.
 
-use super::{Notice, Outcome, OverlayError, exclusive, place, ports};
+use super::outcome::{Notice, Outcome, OverlayError, place};
+use super::{exclusive, ports};
 use crate::api::component::Component;
 use crate::object::Object;
 use crate::spec::resolve::Enabled;

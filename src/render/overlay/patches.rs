@@ -3,8 +3,8 @@
 //! Each has its effect, or is an error that names its place in the spec and the reason. A value that stands there already is
 //! an effect that is reached.
 
+use super::outcome::{Notice, Outcome, OverlayError, place};
 use super::undone::Trail;
-use super::{Notice, Outcome, OverlayError, place};
 use crate::api::suggest;
 use crate::object::Object;
 use crate::spec::patch;

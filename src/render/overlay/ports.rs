@@ -1,7 +1,7 @@
 //! Ports of a Service, merged by port and protocol: the API's own merge key is the port alone, which would mix up TCP and
 //! UDP.
 
-use super::Notice;
+use super::outcome::Notice;
 use crate::object::Object;
 use serde_json::{Map, Value, json};
 

@@ -8,6 +8,7 @@
 //! Directives in the patch: `$patch: delete|replace|merge` (in maps and, as an item, in lists), `$retainKeys`,
 //! `$deleteFromPrimitiveList/field`, `$setElementOrder/field`. They never reach the result.
 
+use named::PATCH;
 use serde_json::{Map, Value};
 
 use super::path::scalar_text;
@@ -65,7 +66,6 @@ pub enum MergeError {
     },
 }
 
-const PATCH: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 const ELEMENT_ORDER: &str = "$setElementOrder/";

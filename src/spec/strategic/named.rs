@@ -4,8 +4,9 @@
 //! its name and namespace; else to one of its name, if one of both says no namespace: a profile's gateway is moved to the
 //! namespace that a user gives it. No two items of the upper layer go to one of the lower in this second way.
 
-use super::PATCH;
 use serde_json::Value;
+
+pub(super) const PATCH: &str = "$patch";
 
 /// The entry that says which item it is; no field begins like this.
 pub(super) const ITEM: &str = "$item";

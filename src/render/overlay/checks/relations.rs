@@ -1,6 +1,6 @@
 //! What an API server wants of several places of an object together.
 
-use super::{Found, Path, each};
+use super::place::{Found, Path, each};
 use crate::spec::path::scalar_text;
 use serde_json::Value;
 use std::collections::BTreeMap;

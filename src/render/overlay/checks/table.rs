@@ -1,7 +1,7 @@
 //! The kinds, and what must stand where in their objects.
 
-use super::Found;
-use super::Want::{self, Bool, Map, Maps, Port, Quantity, Scalar, Strings, Text, Texts, Whole, Word};
+use super::place::Found;
+use super::place::Want::{self, Bool, Map, Maps, Port, Quantity, Scalar, Strings, Text, Texts, Whole, Word};
 use super::relations;
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::quantity::is_quantity;
 use serde_json::json;
 
 fn found(value: &Value) -> Vec<String> {

@@ -1,0 +1,141 @@
+//! What the tables are read into.
+
+use std::collections::BTreeMap;
+
+/// The tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Table {
+    /// What a spec holds, but for what other tables describe.
+    Spec,
+    /// Helm values of release 1.17.
+    Values,
+    /// The mesh configuration of release 1.17.
+    Mesh,
+    /// Kubernetes' workloads and their pods.
+    Kubernetes,
+}
+
+/// A message with its fields, in the order of the table.
+#[derive(Debug, Default)]
+pub struct Message {
+    /// Its name.
+    pub name: &'static str,
+    /// The table it stands in; none for the message that stands for one that is not there.
+    pub table: Option<Table>,
+    /// What it is, line by line; none where the table does not say.
+    pub description: Vec<&'static str>,
+    /// Its fields.
+    pub fields: Vec<Field>,
+    /// Fields that it had once; only merges know them.
+    pub removed: Vec<Field>,
+}
+
+/// A field of a message.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// Its name.
+    pub name: &'static str,
+    /// Another spelling of it.
+    pub alias: Option<&'static str>,
+    /// Its type.
+    pub kind: Type,
+    /// What it is for, line by line; none where the table does not say.
+    pub description: Vec<&'static str>,
+    /// The group of which only one field may be set.
+    pub oneof: Option<&'static str>,
+    /// How two layers of it are merged.
+    pub merge: Merge,
+    /// Whether unset is another thing than empty.
+    pub presence: Presence,
+    /// Whether Go writes it also when it is empty.
+    pub always: bool,
+    /// Whether its content is not checked.
+    pub unchecked: bool,
+}
+
+/// The type of a field.
+#[derive(Clone, Debug)]
+pub enum Type {
+    /// True or false.
+    Bool,
+    /// Text.
+    String,
+    /// A whole number between two others, quoted or not.
+    Integer(i64, i64),
+    /// A whole number that is not quoted.
+    Int,
+    /// Any number.
+    Double,
+    /// A duration in Go's form.
+    Duration,
+    /// A whole number or text.
+    IntOrString,
+    /// Any number or text.
+    NumberOrString,
+    /// An amount of a resource.
+    Quantity,
+    /// A time.
+    Time,
+    /// A map with any content.
+    Struct,
+    /// Anything.
+    Any,
+    /// A list.
+    List(Box<Type>),
+    /// A map with any keys.
+    Map(Box<Type>),
+    /// A message.
+    Message(&'static Message),
+    /// An enumeration.
+    Enum(&'static [&'static str]),
+}
+
+/// Whether a field that is unset is another thing than an empty one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is the same.
+    Implicit,
+    /// It is another thing.
+    Explicit,
+    /// It is another thing, as the field is a message around one scalar.
+    Wrapped,
+}
+
+/// How a field of one layer meets the same field of the layer below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Merge {
+    /// Maps merge entry by entry, lists are replaced.
+    #[default]
+    Merge,
+    /// Maps and lists are replaced as a whole.
+    Replace,
+    /// The list's maps are told apart by this entry and merged one by one.
+    Key(&'static str),
+    /// The list's maps are told apart by their name, and by their namespace where both have one.
+    Named,
+    /// The list's scalars are united.
+    Set,
+}
+
+pub(super) type Messages = BTreeMap<&'static str, &'static Message>;
+
+impl Type {
+    /// What is wanted, as the object of "must be".
+    #[must_use]
+    pub fn wanted(&self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::String => "a string",
+            Self::Integer(..) | Self::Int => "a whole number",
+            Self::Double => "a number",
+            Self::Duration => "a duration such as \"10s\" or \"1m30s\"",
+            Self::IntOrString => "a whole number or a string",
+            Self::NumberOrString => "a number or a string",
+            Self::Quantity => "a quantity such as 100m or 1Gi",
+            Self::Time => "a time",
+            Self::Struct | Self::Map(_) | Self::Message(_) => "a map",
+            Self::List(_) => "a list",
+            Self::Any | Self::Enum(_) => "another value",
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Why something cannot be injected.
+
+use super::annotation_names::TEMPLATES;
+use super::types::Misfit;
+use crate::spec::strategic::MergeError;
+use helm_template::gotmpl::ParseError;
+
+/// Why something cannot be injected.
+#[derive(Debug, thiserror::Error)]
+pub enum InjectError {
+    /// A part of the installation's configuration cannot be read.
+    #[error("{what}: {message}")]
+    Configuration {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        message: String,
+    },
+    /// A template cannot be parsed.
+    #[error("{0}")]
+    Parse(ParseError),
+    /// The text of objects is no YAML.
+    #[error("{message}")]
+    Document {
+        /// Why.
+        message: String,
+    },
+    /// The object has a field that does not fit its kind.
+    #[error("{} {}", .0.path, .0.message)]
+    Object(Misfit),
+    /// The object has no pod.
+    #[error("{0} is missing; a {1} without it makes no pods")]
+    NoPod(&'static str, &'static str),
+    /// An annotation has a value that means nothing.
+    #[error("{message}")]
+    Annotation {
+        /// Its name.
+        name: &'static str,
+        /// What it has and what it should.
+        message: String,
+    },
+    /// What an earlier injection left cannot be read.
+    #[error("annotation '{annotation}': {why}; remove it, or restore what was injected")]
+    Remembered {
+        /// The annotation.
+        annotation: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// A pod asks for a template that is not there.
+    #[error("requested template {name:?} not found; have {known}")]
+    UnknownTemplate {
+        /// Its name.
+        name: String,
+        /// The names of those that are there.
+        known: String,
+    },
+    /// A template fails; Go's words, with file, line and column.
+    #[error("{message}")]
+    Execute {
+        /// Why.
+        message: String,
+    },
+    /// A template writes what is no YAML.
+    #[error("template {template}: what it wrote cannot be read: {message}")]
+    Yaml {
+        /// Its name.
+        template: String,
+        /// Why.
+        message: String,
+    },
+    /// What a template writes cannot be merged.
+    #[error("what the templates wrote cannot be merged into the pod: {0}")]
+    Merge(#[from] MergeError),
+    /// The pod that comes out is none.
+    #[error("what the templates made is no pod: {}", words(.0))]
+    Result(Vec<Misfit>),
+    /// A problem and the object it is in.
+    #[error("{place}: {source}")]
+    At {
+        /// File, line, kind and name.
+        place: String,
+        /// The problem.
+        source: Box<InjectError>,
+    },
+}
+
+impl InjectError {
+    /// The annotation that is to blame.
+    pub(super) fn annotation(&self) -> Option<&'static str> {
+        match self {
+            Self::Annotation { name, .. } => Some(name),
+            Self::Remembered { annotation, .. } => Some(annotation),
+            Self::UnknownTemplate { .. } => Some(TEMPLATES),
+            _ => None,
+        }
+    }
+}
+
+fn words(misfits: &[Misfit]) -> String {
+    misfits.iter().map(|m| format!("{} {}", m.path, m.message)).collect::<Vec<_>>().join("; ")
+}
