@@ -19,34 +19,34 @@ use std::io::Write;
 /// the cluster.
 #[derive(Args)]
 pub(super) struct InjectArgs {
-    /// The file with the objects; `-` is stdin.
+    /// File with the Kubernetes objects; `-` is stdin.
     #[arg(short, long, value_name = "FILE")]
     filename: String,
-    /// Write the result to this file instead of stdout.
+    /// File to write the result to, instead of stdout.
     #[arg(short, long, value_name = "FILE")]
     output: Option<String>,
-    /// The revision of the control plane whose injection it is.
+    /// Revision of the control plane to inject for.
     #[arg(short, long, value_name = "REV")]
     revision: Option<String>,
-    /// A file with the IstioOperator resource of the installation; nothing is asked of a cluster then.
+    /// File with the IstioOperator resource of the installation; no cluster is needed then.
     #[arg(long = "operatorFileName", visible_alias = "operator-file", value_name = "FILE")]
     operator_file: Option<String>,
-    /// A file with the templates: the key `config` of the injector's ConfigMap.
+    /// File with the injection templates: the key `config` of the injector's ConfigMap.
     #[arg(long = "injectConfigFile", visible_alias = "inject-config-file", value_name = "FILE")]
     config_file: Option<String>,
-    /// A file with the mesh configuration: the key `mesh` of the mesh's ConfigMap.
+    /// File with the mesh configuration: the key `mesh` of the mesh's ConfigMap.
     #[arg(long = "meshConfigFile", visible_alias = "mesh-config-file", value_name = "FILE")]
     mesh_file: Option<String>,
-    /// A file with the injector's values: the key `values` of its ConfigMap.
+    /// File with the injector's values: the key `values` of its ConfigMap.
     #[arg(long = "valuesFile", visible_alias = "values-file", value_name = "FILE")]
     values_file: Option<String>,
-    /// The injector's ConfigMap, without the revision.
+    /// Name of the injector's ConfigMap, without the revision.
     #[arg(long = "injectConfigMapName", value_name = "NAME", default_value = "istio-sidecar-injector")]
     config_map: String,
-    /// The mesh's ConfigMap, without the revision.
+    /// Name of the mesh's ConfigMap, without the revision.
     #[arg(long = "meshConfigMapName", value_name = "NAME", default_value = "istio")]
     mesh_map: String,
-    /// The namespace of the control plane.
+    /// Namespace of the control plane.
     #[arg(
         short = 'i',
         long = "istioNamespace",
@@ -55,7 +55,7 @@ pub(super) struct InjectArgs {
         default_value = "istio-system"
     )]
     namespace: String,
-    /// Refuse what is only warned of otherwise: a key that stands twice in a file.
+    /// Treat warnings about duplicate keys in files as errors.
     #[arg(long)]
     strict: bool,
 }

@@ -16,29 +16,29 @@ use std::path::Path;
 
 #[derive(Subcommand)]
 pub(super) enum ManifestCommand {
-    /// Print the objects that a spec comes to.
+    /// Print the Kubernetes objects that a spec installs.
     Generate(GenerateArgs),
 }
 
 /// What a spec is made from.
 #[derive(Args, Clone, Default)]
 pub(super) struct SpecArgs {
-    /// A file with an IstioOperator resource; later ones are laid over earlier ones; `-` is stdin.
+    /// File with an IstioOperator resource; `-` is stdin. May be repeated: later files are merged onto earlier ones.
     #[arg(short, long, value_name = "FILE", value_delimiter = ',')]
     pub(super) filename: Vec<String>,
-    /// Set a field: `--set profile=demo`, `--set values.global.proxy.logLevel=debug`.
+    /// Set a field of the spec: `--set profile=demo`, `--set values.global.proxy.logLevel=debug`. May be repeated.
     #[arg(short, long, value_name = "PATH=VALUE")]
     pub(super) set: Vec<String>,
-    /// The revision.
+    /// Revision of the control plane.
     #[arg(short, long)]
     pub(super) revision: Option<String>,
-    /// A directory with charts/ and profiles/ to use instead of the built-in release.
+    /// Directory with charts/ and profiles/ to use instead of the built-in release.
     #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
     pub(super) manifests: Option<String>,
-    /// Let problems pass that do not prevent rendering.
+    /// Continue despite validation errors that do not prevent rendering.
     #[arg(long)]
     pub(super) force: bool,
-    /// Refuse what is only warned of otherwise: a key that stands twice in a file.
+    /// Treat warnings about duplicate keys in files as errors.
     #[arg(long)]
     pub(super) strict: bool,
 }
@@ -47,10 +47,10 @@ pub(super) struct SpecArgs {
 pub(super) struct GenerateArgs {
     #[command(flatten)]
     spec: SpecArgs,
-    /// Write one file per component into this directory instead.
+    /// Directory to write one file per component to, instead of printing.
     #[arg(short, long, value_name = "DIR")]
     output: Option<String>,
-    /// Only this component; may be repeated.
+    /// Print only this component. May be repeated.
     #[arg(long)]
     component: Vec<String>,
 }

@@ -32,24 +32,24 @@ enum Command {
     /// Run the controller.
     #[command(visible_alias = "server")]
     Run(run::RunArgs),
-    /// Work on manifests.
+    /// Generate manifests.
     #[command(subcommand)]
     Manifest(manifest::ManifestCommand),
-    /// Look at profiles.
+    /// List, print and compare profiles.
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
-    /// Add proxies to workloads in a file, as an installation's webhook would.
+    /// Inject the sidecar proxy into the workloads of a file, as the injection webhook would.
     KubeInject(inject::InjectArgs),
     /// Print the CustomResourceDefinition of IstioOperator.
     Crd,
     /// Print the ClusterRole that the operator needs.
     Role,
-    /// Write the built-in profiles and charts to a new directory, to be changed and used with --manifests.
+    /// Write the built-in profiles and charts to a new directory, for use with --manifests.
     Package {
         /// The directory.
         directory: std::path::PathBuf,
     },
-    /// Work on Helm charts.
+    /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
 }

@@ -27,33 +27,33 @@ pub(super) enum Format {
 pub(super) enum ProfileCommand {
     /// List the profiles.
     List {
-        /// A directory with charts/ and profiles/ to use instead of the built-in release.
+        /// Directory with charts/ and profiles/ to use instead of the built-in release.
         #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
         manifests: Option<String>,
     },
-    /// Print a profile as it is resolved.
+    /// Print a profile merged onto the default profile.
     Dump {
-        /// The profile's name; by default `default`.
+        /// Name of the profile (default: `default`).
         profile: Option<String>,
         #[command(flatten)]
         spec: SpecArgs,
-        /// Only the part at this path below the spec, such as components.pilot.
+        /// Print only the part of the spec at this path, such as components.pilot.
         #[arg(short = 'p', long, value_name = "PATH")]
         config_path: Option<String>,
-        /// The format.
+        /// Output format.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Compare two profiles; exits with 1 when they differ.
+    /// Compare two profiles; the exit code is 1 if they differ.
     Diff {
-        /// A profile's name, or a file.
+        /// Name of a profile, or a file.
         a: String,
-        /// Another.
+        /// Name of the profile to compare it with, or a file.
         b: String,
-        /// A directory with charts/ and profiles/ to use instead of the built-in release.
+        /// Directory with charts/ and profiles/ to use instead of the built-in release.
         #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
         manifests: Option<String>,
-        /// Refuse a key that stands twice in a file.
+        /// Treat warnings about duplicate keys in files as errors.
         #[arg(long)]
         strict: bool,
     },

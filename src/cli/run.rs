@@ -40,68 +40,67 @@ const TICK: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(
 
 #[derive(Args)]
 pub(super) struct RunArgs {
-    /// Watch IstioOperator resources of these namespaces, separated by commas; empty, or *, for all. Whoever may write one
-    /// of these installs with the rights of the operator.
+    /// Namespaces to watch for IstioOperator resources, separated by commas; empty or * for all. Whoever may write an
+    /// IstioOperator resource there installs with the permissions of the operator.
     #[arg(long, env = "WATCH_NAMESPACE", default_value = "istio-system")]
     watch_namespace: String,
-    /// Resources of these namespaces, separated by commas, may install anything anywhere; * for all. Those of others only
-    /// what stays in their own namespace.
+    /// Namespaces whose resources may install anything anywhere, separated by commas; * for all. Resources of other
+    /// namespaces may install only into their own namespace.
     #[arg(long, env = "PRIVILEGED_NAMESPACES", default_value = "istio-system")]
     privileged_namespaces: String,
-    /// Work on resources of this revision only.
+    /// Reconcile only resources of this revision.
     #[arg(long, env = "REVISION", default_value = "")]
     revision: String,
-    /// Elect a leader by a Lease in this namespace; empty for none.
+    /// Namespace of the Lease for leader election; empty for no leader election.
     #[arg(long, env = "LEADER_ELECTION_NAMESPACE", default_value = "")]
     leader_election_namespace: String,
-    /// What tells this operator from others in the election; made up where it is empty.
+    /// Identity of this operator in the leader election; generated if empty.
     #[arg(long, env = "POD_NAME", default_value = "")]
     pod_name: String,
-    /// How long a leader may fail to renew its Lease, such as 10s; others wait twice as long.
+    /// How long the leader may fail to renew its Lease before it gives up, such as 10s; the others wait twice as long.
     #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = renew_deadline)]
     renew_deadline: Duration,
-    /// How soon what a resource waits for is looked at again, where no watch tells.
+    /// How often to check again what a resource waits for and no watch reports.
     #[arg(long, env = "RECHECK_INTERVAL", default_value = "10s", value_parser = duration::parse)]
     recheck_interval: Duration,
-    /// How long the deletion of a resource is held back whose control plane is in use; then it is deleted all the same.
+    /// How long the deletion of a resource waits while its control plane is in use; after that it is deleted anyway.
     #[arg(long, env = "DELETION_HOLD", default_value = "24h", value_parser = duration::parse)]
     deletion_hold: Duration,
-    /// How many times the same fields of an object are repaired at once, before each repair waits for
+    /// How many times the same fields of an object are repaired without delay, before repairs are limited to one per
     /// --drift-repair-interval.
     #[arg(long, env = "DRIFT_REPAIR_BURST", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     drift_repair_burst: u32,
-    /// How long a repair of the same fields waits for the one before, once there were --drift-repair-burst.
+    /// Time between two repairs of the same fields of an object, after --drift-repair-burst repairs.
     #[arg(long, env = "DRIFT_REPAIR_INTERVAL", default_value = "5s", value_parser = duration::parse)]
     drift_repair_interval: Duration,
-    /// How many resources are worked on at once.
+    /// Maximum number of resources that are reconciled at the same time.
     #[arg(long, default_value_t = 8)]
     max_concurrent_reconciles: u16,
-    /// How many requests a second the API server is asked at most.
+    /// Maximum number of requests to the API server per second.
     #[arg(long, default_value_t = 200)]
     kube_api_qps: u32,
-    /// How many reads, and how many writes, are under way at once at most; a watch that has begun does not count.
+    /// Maximum number of reads, and of writes, that are in flight at the same time; established watches do not count.
     #[arg(long, default_value_t = 32)]
     kube_api_in_flight: u16,
-    /// How long a connection to the API server may be silent before it counts as lost.
+    /// How long a connection to the API server may be silent before it is considered lost.
     #[arg(long, default_value = "90s", value_parser = duration::parse)]
     max_silence: Duration,
-    /// Where /healthz, /readyz, /metrics, /log-level and /debug/state listen.
+    /// Address to listen on for /healthz, /readyz, /metrics, /log-level and /debug/state.
     #[arg(long, default_value = "0.0.0.0")]
     monitoring_host: IpAddr,
-    /// The port of the same; 0 for any.
+    /// Port to listen on for these; 0 for any free port.
     #[arg(long, default_value_t = 8383)]
     monitoring_port: u16,
-    /// error, warn, info, debug, trace, or a filter such as info,istio_operator=debug.
+    /// Log level: error, warn, info, debug, trace, or a filter such as info,istio_operator=debug.
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     log_level: String,
-    /// How logs are written.
+    /// Log format.
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-    /// The OpenTelemetry collector that traces are sent to (OTLP over HTTP), such as
-    /// http://collector:4318; empty for none.
+    /// OpenTelemetry collector to send traces to (OTLP over HTTP), such as http://collector:4318; empty for none.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "")]
     otlp_endpoint: String,
-    /// The same with its path, where that is not /v1/traces.
+    /// The collector's URL with its path, if that is not /v1/traces.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default_value = "")]
     otlp_traces_endpoint: String,
 }
