@@ -4,7 +4,6 @@
 //! the modulus with a modular power, without trying small factors first. That takes 2.7 s on average and now and then
 //! more than 10 s, too long to be bounded by the price of a call; the search here takes 0.5 s on average.
 
-use super::key::text;
 use crate::sprig::random::Source;
 use ::dsa::{Components, SigningKey};
 use crypto_bigint::modular::{BoxedMontyForm, BoxedMontyParams};
@@ -29,7 +28,7 @@ pub(super) fn generate(source: &mut Source<'_>) -> Result<Vec<u8>, String> {
     let group = public.components();
     let numbers: [&BoxedUint; 6] = [&version, group.p(), group.q(), group.g(), public.y(), key.x()];
     let document = numbers.iter().map(|n| Uint::new(&n.to_be_bytes())).collect::<Result<Vec<_>, _>>();
-    document.and_then(|numbers| numbers.to_der()).map_err(text)
+    document.and_then(|numbers| numbers.to_der()).map_err(|e| e.to_string())
 }
 
 /// Whether this is a key in OpenSSL's form. What follows it is ignored, as in Go.
