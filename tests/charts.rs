@@ -155,7 +155,7 @@ fn helm_makes_the_operators_objects_of_a_components_values() {
     let used: BTreeSet<_> = enabled.iter().map(|enabled| enabled.component).collect();
     assert_eq!(used, BTreeSet::from(component::ALL));
     for enabled in enabled {
-        let name = enabled.component.facts().chart;
+        let name = enabled.component.info().chart;
         let values = directory.path().join("values.json");
         fs::write(&values, enabled.values.to_string()).unwrap();
         let mut command = helm();

@@ -5,7 +5,7 @@
 use istio_operator::inject::{Installation, Outcome, inject};
 use istio_operator::object::Object;
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use istio_operator::spec::request::{self, Request};
 use istio_operator::spec::resolve::Strictness;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn resolved(request: &Request) -> Value {
 
 fn built(request: &Request) -> Vec<Object> {
     let package = Package::embedded().unwrap();
-    let manifests = render::build(request, &ClusterFacts::default(), &package, Strictness::Full);
+    let manifests = render::build(request, &ClusterInfo::default(), &package, Strictness::Full);
     manifests.unwrap_or_else(|e| panic!("{e}")).parts.into_iter().flat_map(|p| p.objects).collect()
 }
 
@@ -266,7 +266,7 @@ fn a_gateway_does_not_vanish_in_another_of_its_name_and_namespace() {
     ] {
         let request = request::from_resource(&json!({"spec": {"components": lists}}));
         for strictness in [Strictness::Full, Strictness::Forced, Strictness::TakenOver] {
-            let refused = render::build(&request, &ClusterFacts::default(), &package, strictness);
+            let refused = render::build(&request, &ClusterInfo::default(), &package, strictness);
             let message = refused.err().unwrap().to_string();
             assert!(message.contains("give them different names or namespaces"), "{message}");
             assert_eq!(message.matches("spec.components.").count(), 2, "{message}");

@@ -7,7 +7,7 @@ mod shapes;
 
 use istio_operator::object::manifests::Manifests;
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use istio_operator::spec::request;
 use istio_operator::spec::resolve::Strictness;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use shapes::{CONTAINER, istiod, patch};
 fn build(spec: &Value, strictness: Strictness) -> Result<Manifests, String> {
     let request = request::from_resource(&json!({ "spec": spec }));
     let package = Package::embedded().unwrap();
-    render::build(&request, &ClusterFacts::default(), &package, strictness).map_err(|e| e.to_string())
+    render::build(&request, &ClusterInfo::default(), &package, strictness).map_err(|e| e.to_string())
 }
 
 fn overlaid(overlays: &Value, strictness: Strictness) -> Result<Manifests, String> {

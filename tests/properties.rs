@@ -14,7 +14,7 @@ mod trees;
 
 use check::check;
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts, RenderError};
+use istio_operator::render::{self, ClusterInfo, RenderError};
 use istio_operator::spec::merge::{merge_patch, overlay_iop};
 use istio_operator::spec::patch;
 use istio_operator::spec::path::{self, Path};
@@ -187,7 +187,7 @@ fn no_path_makes_a_patch_panic() {
 /// What a request comes to, as text; an error as its message.
 fn output(spec: &Value, package: &Package) -> Result<String, RenderError> {
     let request = request::from_resource(&json!({ "spec": spec }));
-    let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::TakenOver)?;
+    let manifests = render::build(&request, &ClusterInfo::default(), package, Strictness::TakenOver)?;
     let objects = manifests.parts.iter().flat_map(|part| &part.objects);
     Ok(objects.map(|object| object.value().to_string()).collect::<Vec<_>>().join("\n"))
 }

@@ -6,7 +6,7 @@ use istio_operator::api::schema::{self, Message, Table};
 use istio_operator::object::Object;
 use istio_operator::object::manifests::Manifests;
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use istio_operator::spec::merge::merge_patch;
 use istio_operator::spec::request;
 use istio_operator::spec::resolve::Strictness;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 fn build(spec: &Value) -> Result<Manifests, String> {
     let request = request::from_resource(&json!({ "spec": spec }));
     let package = Package::embedded().unwrap();
-    render::build(&request, &ClusterFacts::default(), &package, Strictness::TakenOver).map_err(|e| e.to_string())
+    render::build(&request, &ClusterInfo::default(), &package, Strictness::TakenOver).map_err(|e| e.to_string())
 }
 
 fn objects(spec: &Value) -> Vec<Object> {
@@ -328,7 +328,7 @@ fn keys_with(package: &Package) -> Vec<String> {
     let request = request::from_resource(
         &json!({"spec": {"namespace": "elsewhere", "values": {"global": {"istioNamespace": "elsewhere"}}}}),
     );
-    let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::Full).unwrap();
+    let manifests = render::build(&request, &ClusterInfo::default(), package, Strictness::Full).unwrap();
     manifests.keys().iter().map(ToString::to_string).collect()
 }
 
@@ -363,7 +363,7 @@ fn a_setting_without_its_container_is_refused() {
     for field in ["env", "imagePullPolicy", "readinessProbe", "resources", "volumeMounts"] {
         let spec = json!({"components": {"pilot": {"k8s": {field: sample(field)}}}});
         let request = request::from_resource(&json!({ "spec": spec }));
-        let error = render::build(&request, &ClusterFacts::default(), &package, Strictness::TakenOver).unwrap_err();
+        let error = render::build(&request, &ClusterInfo::default(), &package, Strictness::TakenOver).unwrap_err();
         let error = error.to_string();
         assert!(error.contains(&format!("spec.components.pilot.k8s.{field}: Deployment")), "{error}");
         assert!(error.contains("no container discovery") && error.contains("other"), "{error}");

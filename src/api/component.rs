@@ -18,7 +18,7 @@ pub enum Component {
 }
 
 /// What is known of a component.
-pub struct Facts {
+pub struct ComponentInfo {
     /// Upstream's name, in `componentStatus`, in the label `operator.istio.io/component` and in `--component`.
     pub name: &'static str,
     /// What a person reads.
@@ -47,7 +47,7 @@ pub const ALL: [Component; 6] = [
     Component::EgressGateways,
 ];
 
-const BASE: Facts = Facts {
+const BASE: ComponentInfo = ComponentInfo {
     name: "Base",
     title: "Istio core",
     field: "base",
@@ -58,7 +58,7 @@ const BASE: Facts = Facts {
     values: "global",
 };
 
-const PILOT: Facts = Facts {
+const PILOT: ComponentInfo = ComponentInfo {
     name: "Pilot",
     title: "Istiod",
     field: "pilot",
@@ -69,7 +69,7 @@ const PILOT: Facts = Facts {
     values: "pilot",
 };
 
-const CNI: Facts = Facts {
+const CNI: ComponentInfo = ComponentInfo {
     name: "Cni",
     title: "CNI",
     field: "cni",
@@ -80,7 +80,7 @@ const CNI: Facts = Facts {
     values: "cni",
 };
 
-const ISTIOD_REMOTE: Facts = Facts {
+const ISTIOD_REMOTE: ComponentInfo = ComponentInfo {
     name: "IstiodRemote",
     title: "Istiod remote",
     field: "istiodRemote",
@@ -91,7 +91,7 @@ const ISTIOD_REMOTE: Facts = Facts {
     values: "global",
 };
 
-const INGRESS_GATEWAYS: Facts = Facts {
+const INGRESS_GATEWAYS: ComponentInfo = ComponentInfo {
     name: "IngressGateways",
     title: "Ingress gateways",
     field: "ingressGateways",
@@ -102,7 +102,7 @@ const INGRESS_GATEWAYS: Facts = Facts {
     values: "gateways.istio-ingressgateway",
 };
 
-const EGRESS_GATEWAYS: Facts = Facts {
+const EGRESS_GATEWAYS: ComponentInfo = ComponentInfo {
     name: "EgressGateways",
     title: "Egress gateways",
     field: "egressGateways",
@@ -116,7 +116,7 @@ const EGRESS_GATEWAYS: Facts = Facts {
 impl Component {
     /// The row of the table.
     #[must_use]
-    pub const fn facts(self) -> Facts {
+    pub const fn info(self) -> ComponentInfo {
         match self {
             Self::Base => BASE,
             Self::Pilot => PILOT,
@@ -130,7 +130,7 @@ impl Component {
     /// Upstream's name.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        self.facts().name
+        self.info().name
     }
 
     /// Whether it is a list of gateways.
@@ -148,7 +148,7 @@ impl Component {
     /// How many components have to be ready one after another before it is applied.
     #[must_use]
     pub fn depth(self) -> usize {
-        self.facts().parents.iter().map(|parent| parent.depth() + 1).max().unwrap_or(0)
+        self.info().parents.iter().map(|parent| parent.depth() + 1).max().unwrap_or(0)
     }
 
     /// The component of this name.
@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn no_component_waits_for_itself() {
         for component in ALL {
-            let mut open = component.facts().parents.to_vec();
+            let mut open = component.info().parents.to_vec();
             for _ in 0..ALL.len() {
-                open = open.iter().flat_map(|c| c.facts().parents.iter().copied()).collect();
+                open = open.iter().flat_map(|c| c.info().parents.iter().copied()).collect();
             }
             assert!(open.is_empty(), "{component} waits in a circle");
         }

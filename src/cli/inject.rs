@@ -6,7 +6,7 @@ use crate::cluster::Cluster;
 use crate::inject::{InjectError, Installation, stream};
 use crate::object::{Object, ObjectKey};
 use crate::release::Package;
-use crate::render::{self, ClusterFacts};
+use crate::render::{self, ClusterInfo};
 use crate::spec::request::Duplicate;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -152,7 +152,7 @@ impl InjectArgs {
             ..SpecArgs::default()
         };
         let (request, strictness) = spec.request()?;
-        let manifests = render::build(&request, &ClusterFacts::default(), &Package::embedded()?, strictness)?;
+        let manifests = render::build(&request, &ClusterInfo::default(), &Package::embedded()?, strictness)?;
         for warning in &manifests.warnings {
             eprintln!("Warning: {warning}");
         }

@@ -4,7 +4,7 @@ use super::input::{Outcome, read_input};
 use crate::api::component::{ALL, Component};
 use crate::object::{Object, order};
 use crate::release::Package;
-use crate::render::{self, ClusterFacts};
+use crate::render::{self, ClusterInfo};
 use crate::spec::request::{self, Override};
 use crate::spec::resolve::Strictness;
 use anyhow::{Context, bail};
@@ -77,7 +77,7 @@ pub(super) fn run(command: &ManifestCommand, out: &mut dyn Write) -> Outcome {
     let (request, strictness) = args.spec.request()?;
     // The process ends with this: to take apart what it has read and made would take a thirtieth of its time.
     let (request, package) = (ManuallyDrop::new(request), ManuallyDrop::new(Package::embedded()?));
-    let manifests = render::build(&request, &ClusterFacts::default(), &package, strictness)?;
+    let manifests = render::build(&request, &ClusterInfo::default(), &package, strictness)?;
     for warning in &manifests.warnings {
         eprintln!("Warning: {warning}");
     }
@@ -110,10 +110,10 @@ fn components(names: &[String]) -> anyhow::Result<Vec<Component>> {
 /// Upstream's tree: each component's file lies in the folder of its parent.
 fn output_file(component: Component) -> String {
     let mut path = format!("{component}/{component}.yaml");
-    let mut parent = component.facts().parents.first();
+    let mut parent = component.info().parents.first();
     while let Some(above) = parent {
         path = format!("{above}/{path}");
-        parent = above.facts().parents.first();
+        parent = above.info().parents.first();
     }
     path
 }

@@ -1,7 +1,6 @@
 //! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
 //! wrong use.
 
-mod attendant;
 mod chart;
 mod duration;
 mod inject;
@@ -9,6 +8,7 @@ mod input;
 mod manifest;
 mod profile;
 mod run;
+mod signals;
 
 use crate::release::Package;
 use crate::render::RenderError;

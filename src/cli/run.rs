@@ -1,10 +1,10 @@
 //! `run`: the controller as a process.
 //!
-//! It begins with the [`Attendant`], on whom every way to its end depends, and only then does what may wait.
+//! It begins with the [`SignalThread`], on whom every way to its end depends, and only then does what may wait.
 
-use super::attendant::Attendant;
 use super::duration;
 use super::input::Outcome;
+use super::signals::SignalThread;
 use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::{Outage, is_unreachable};
@@ -117,7 +117,7 @@ impl RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Outcome {
-    let attendant = Attendant::start().context("handle signals")?;
+    let signals = SignalThread::start().context("handle signals")?;
     // Few threads that stay, so that what one has freed is used again: rendering is all that computes for long.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -128,7 +128,7 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
     let traces = args.traces_endpoint().map(|endpoint| Traces::begin(&endpoint, runtime.handle()));
     let traces = traces.transpose().context("send traces (see --otlp-endpoint)")?;
     let level = telemetry::start(&args.log_level, args.log_format, traces.as_ref());
-    let served = runtime.block_on(serve(args, &attendant, level));
+    let served = runtime.block_on(serve(args, &signals, level));
     // After the Lease has been released, so that who follows does not wait.
     if let Some(traces) = traces {
         traces.end();
@@ -136,7 +136,7 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
     runtime.shutdown_timeout(THREADS_WITHIN);
     match served {
         // What failed because it was to stop has not failed.
-        Err(error) if attendant.stop().is_cancelled() => tracing::debug!(%error, "stopped"),
+        Err(error) if signals.stop().is_cancelled() => tracing::debug!(%error, "stopped"),
         Err(error) => return Err(error),
         Ok(()) => {}
     }
@@ -152,7 +152,7 @@ struct Own {
     work: Arc<OnceLock<Weak<controller::Context>>>,
 }
 
-async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow::Result<()> {
+async fn serve(args: &RunArgs, signals: &SignalThread, level: LogLevel) -> anyhow::Result<()> {
     let config = Config {
         namespaces: list(&args.watch_namespace),
         revision: Some(args.revision.clone()).filter(|r| !r.is_empty()),
@@ -165,9 +165,9 @@ async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let metrics = Arc::new(Metrics::new(RELEASE, &args.revision));
     let own = Own { ready: Ready::default(), metrics, health: Arc::default(), work: Arc::default() };
-    show(args, attendant, &own, level).await?;
+    show(args, signals, &own, level).await?;
     tokio::spawn(tick(Arc::clone(&own.health)));
-    let stop = attendant.stop();
+    let stop = signals.stop();
     let fence = Fence::default();
     own.ready.clear("looking for the API server");
     let Some(clients) = stop.run_until_cancelled(connect(args, &own, fence.clone())).await else {
@@ -201,7 +201,7 @@ async fn serve(args: &RunArgs, attendant: &Attendant, level: LogLevel) -> anyhow
 }
 
 /// Serves the monitoring port, beside the work.
-async fn show(args: &RunArgs, attendant: &Attendant, own: &Own, level: LogLevel) -> anyhow::Result<()> {
+async fn show(args: &RunArgs, signals: &SignalThread, own: &Own, level: LogLevel) -> anyhow::Result<()> {
     let log_level = Arc::new(move |new: Option<&str>| {
         if let Some(new) = new {
             level.set(new)?;
@@ -218,13 +218,13 @@ async fn show(args: &RunArgs, attendant: &Attendant, own: &Own, level: LogLevel)
         state: Arc::new(move || Some(work.get()?.upgrade()?.state())),
     };
     let address = SocketAddr::new(args.monitoring_host, args.monitoring_port);
-    let (address, serving) = attendant
+    let (address, serving) = signals
         .handle()
         .spawn(server::listen(address, shown))
         .await?
         .with_context(|| format!("listen on {address} (see --monitoring-port)"))?;
     tracing::info!(%address, "serving /healthz, /readyz and /metrics");
-    attendant.handle().spawn(serving);
+    signals.handle().spawn(serving);
     Ok(())
 }
 

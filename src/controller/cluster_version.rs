@@ -3,7 +3,7 @@
 
 use super::index::Index;
 use crate::cluster::Cluster;
-use crate::render::ClusterFacts;
+use crate::render::ClusterInfo;
 use k8s_openapi::apimachinery::pkg::version::Info;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,22 +16,22 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// See the module; clones share it.
 #[derive(Clone, Default)]
-pub(super) struct ClusterVersion(Arc<Mutex<ClusterFacts>>);
+pub(super) struct ClusterVersion(Arc<Mutex<ClusterInfo>>);
 
 impl ClusterVersion {
     /// As the API server says it is.
     pub fn new(version: Info) -> Self {
-        Self(Arc::new(Mutex::new(facts(version))))
+        Self(Arc::new(Mutex::new(cluster_info(version))))
     }
 
     /// As they were last read.
-    pub fn get(&self) -> ClusterFacts {
+    pub fn get(&self) -> ClusterInfo {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Takes over what was read; says whether it is something new.
     fn set(&self, version: Info) -> bool {
-        let now = facts(version);
+        let now = cluster_info(version);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = known.version != now.version;
         *known = now;
@@ -61,8 +61,8 @@ impl ClusterVersion {
     }
 }
 
-fn facts(version: Info) -> ClusterFacts {
-    ClusterFacts { version: Some((version.git_version, version.major, version.minor)) }
+fn cluster_info(version: Info) -> ClusterInfo {
+    ClusterInfo { version: Some((version.git_version, version.major, version.minor)) }
 }
 
 #[cfg(test)]
@@ -75,11 +75,11 @@ mod tests {
 
     #[test]
     fn another_version_of_the_api_server_is_taken_over_once() {
-        let facts = ClusterVersion::new(version("32"));
-        let shared = facts.clone();
-        assert!(!facts.set(version("32")), "the same");
-        assert!(facts.set(version("33")));
-        assert!(!facts.set(version("33")), "known already");
+        let cluster_info = ClusterVersion::new(version("32"));
+        let shared = cluster_info.clone();
+        assert!(!cluster_info.set(version("32")), "the same");
+        assert!(cluster_info.set(version("33")));
+        assert!(!cluster_info.set(version("33")), "known already");
         assert_eq!(shared.get().version, Some(("v1.33.0".into(), "1".into(), "33".into())));
     }
 }

@@ -51,7 +51,7 @@ pub struct Context {
     pub(super) index: Index,
     pub(super) users: Users,
     pub(super) ownership: Arc<Ownership>,
-    pub(super) facts: ClusterVersion,
+    pub(super) cluster_info: ClusterVersion,
     pub(super) package: Arc<Package>,
     pub(super) config: Config,
     pub(super) metrics: Arc<Metrics>,

@@ -327,8 +327,8 @@ async fn render(
         return Ok(Err("its record is of another operator".to_owned()));
     };
     let resource = json!({"metadata": {"namespace": id.namespace, "name": id.name}, "spec": spec});
-    let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
-    let work = move || threads::single_threaded(|| render::from_record(&resource, &facts, &package));
+    let (cluster_info, package) = (context.cluster_info.get(), Arc::clone(&context.package));
+    let work = move || threads::single_threaded(|| render::from_record(&resource, &cluster_info, &package));
     let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)? {
         Ok(manifests) => manifests,
         Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),
@@ -351,7 +351,7 @@ mod tests {
     use super::*;
     use crate::object::inventory::Entry;
     use crate::release::Package;
-    use crate::render::ClusterFacts;
+    use crate::render::ClusterInfo;
     use serde_json::Value;
 
     fn unwanted(kind: &str, place: &str, component: Component, revision: &str) -> Candidate {
@@ -363,7 +363,7 @@ mod tests {
 
     fn wanted(spec: &Value) -> Manifests {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
-        render::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
+        render::from_resource(&resource, &ClusterInfo::default(), &Package::embedded().unwrap()).unwrap()
     }
 
     fn found(unwanted: &[Candidate], spec: &Value) -> Vec<(String, String, usize)> {
@@ -472,7 +472,7 @@ mod tests {
             let (spec, digest) = record::read(&record);
             let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
             let package = Package::embedded().unwrap();
-            let again = render::from_record(&resource, &ClusterFacts::default(), &package).unwrap();
+            let again = render::from_record(&resource, &ClusterInfo::default(), &package).unwrap();
             assert_eq!(digest, Some(&*record::digest(&again)));
             let after: Vec<_> = again.parts.into_iter().flat_map(|p| p.objects).collect();
             assert!(before == after, "{spec}");

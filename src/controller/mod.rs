@@ -101,7 +101,7 @@ pub async fn run(
         index,
         users,
         ownership,
-        facts: version,
+        cluster_info: version,
         package: Arc::new(package),
         config,
         queue: Queue::new(Arc::clone(&metrics), health),

@@ -1,10 +1,10 @@
-//! What came of a plan, in the terms of the status: a verdict, the state of each component, conditions beside it, and events.
+//! What came of a plan, in the terms of the status: a conclusion, the state of each component, conditions beside it, and events.
 
 use super::events::EventMessage;
 use super::held::Told;
 use super::index::FailingWatch;
 use super::reconcile_state::ReconcileState;
-use super::status::{ExtraCondition, ReconcileOutcome, Verdict};
+use super::status::{Conclusion, ExtraCondition, ReconcileOutcome};
 use crate::api::component::Component;
 use crate::api::status::{ComponentStatus, HeldRevision, Phase, Preview};
 use crate::install::{ComponentOutcome, Outcome, Plan, Repair, summary};
@@ -32,7 +32,7 @@ pub(super) fn findings(
         held: Some(held.iter().map(|held| held.told.clone()).collect()),
         ignored: Some(outcome.ignored.iter().map(ToString::to_string).collect()),
         components: components.collect(),
-        ..ReconcileOutcome::of(verdict(state, plan, held, outcome), generation)
+        ..ReconcileOutcome::of(conclusion(state, plan, held, outcome), generation)
     }
 }
 
@@ -57,14 +57,14 @@ fn component_status(outcome: &ComponentOutcome, version: Option<String>, known: 
 }
 
 /// What the whole comes to.
-fn verdict(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &Outcome) -> Verdict {
+fn conclusion(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &Outcome) -> Conclusion {
     if let Some(passing) = outcome.failed(false) {
         let text = outcome.failed(true).map_or(passing.clone(), |others| format!("{passing}; {others}"));
         return state.failed(text);
     }
     state.failing_since = None;
     if let Some(rejected) = outcome.failed(true) {
-        return Verdict::Rejected(rejected);
+        return Conclusion::Rejected(rejected);
     }
     let of = |is_it: fn(&ComponentOutcome) -> bool, named: bool| -> Vec<String> {
         let found = outcome.components.iter().filter(|(_, outcome)| is_it(outcome));
@@ -74,12 +74,12 @@ fn verdict(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &Out
     let stuck = of(|o| matches!(o, ComponentOutcome::NotProgressing(_)), true);
     let waits = of(|o| matches!(o, ComponentOutcome::Waiting(_) | ComponentOutcome::Establishing(_)), false);
     match () {
-        () if !conflicts.is_empty() => Verdict::Conflict(conflicts.join("; ")),
-        () if !stuck.is_empty() => Verdict::NotProgressing(stuck.join("; ")),
-        () if !waits.is_empty() => Verdict::Waiting(waits.join("; ")),
+        () if !conflicts.is_empty() => Conclusion::Conflict(conflicts.join("; ")),
+        () if !stuck.is_empty() => Conclusion::NotProgressing(stuck.join("; ")),
+        () if !waits.is_empty() => Conclusion::Waiting(waits.join("; ")),
         // One revision beside another is nothing that waits for a person.
-        () if !plan.manifests().has_control_plane() && !held.is_empty() => Verdict::Kept(kept(held)),
-        () => Verdict::Healthy,
+        () if !plan.manifests().has_control_plane() && !held.is_empty() => Conclusion::Kept(kept(held)),
+        () => Conclusion::Healthy,
     }
 }
 
@@ -141,7 +141,7 @@ pub(super) fn previewed(preview: Preview, generation: i64) -> ReconcileOutcome {
     ReconcileOutcome {
         extra_conditions: vec![remark],
         plan: Some(preview),
-        ..ReconcileOutcome::of(Verdict::Planned(text), generation)
+        ..ReconcileOutcome::of(Conclusion::Planned(text), generation)
     }
 }
 
@@ -164,9 +164,9 @@ mod tests {
     #[test]
     fn a_preview_says_how_much_would_be_done() {
         let preview = Preview { create: vec!["a".into(), "b".into()], prune: vec!["c".into()], ..Preview::default() };
-        let message = previewed(preview, 1).verdict.message();
+        let message = previewed(preview, 1).conclusion.message();
         assert_eq!(message, "dry run: 2 to create, 1 to delete; nothing is applied");
-        assert!(previewed(Preview::default(), 1).verdict.message().contains("nothing would change"));
+        assert!(previewed(Preview::default(), 1).conclusion.message().contains("nothing would change"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::install::{INITIAL_KINDS, is_never_deleted};
 use crate::object::Object;
 use crate::object::inventory::group_of;
 use crate::release::Package;
-use crate::render::{self, ClusterFacts, RenderError};
+use crate::render::{self, ClusterInfo, RenderError};
 use crate::spec::request;
 use crate::spec::resolve::Strictness;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
     for spec in specs(&package.profiles().names().collect::<Vec<_>>()) {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
         let request = request::from_resource(&resource);
-        let manifests = render::build(&request, &ClusterFacts::default(), package, Strictness::Full)?;
+        let manifests = render::build(&request, &ClusterInfo::default(), package, Strictness::Full)?;
         for object in manifests.objects() {
             let verbs: &[&str] = if is_never_deleted(object.kind()) {
                 &["get", "list", "watch", "create", "patch"]
@@ -183,7 +183,7 @@ mod tests {
         let spec = json!({"profile": "empty", "components": {"cni": {"enabled": true}},
             "values": {"cni": {"taint": {"enabled": true}}}});
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
-        let manifests = render::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
+        let manifests = render::from_resource(&resource, &ClusterInfo::default(), &package).unwrap();
         let mut granted = Rules::new();
         manifests.objects().for_each(|o| allow_what_is_granted(&mut granted, o));
         assert!(granted.keys().any(|(group, ..)| group == "coordination.k8s.io"), "the chart grants none");

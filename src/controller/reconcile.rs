@@ -13,7 +13,7 @@ use crate::api::{ALLOW_DOWNGRADE, DRY_RUN, FINALIZER, IGNORE_RECONCILE, INSTALLE
 use crate::cluster::ClusterError;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{ReconcileOutcome, Verdict};
+use crate::controller::status::{Conclusion, ReconcileOutcome};
 use crate::failure::Retry;
 use crate::install::{Draft, Kept, Plan, downgrade, installed_state};
 use crate::object::manifests::Manifests;
@@ -121,7 +121,7 @@ async fn reconcile_once(
     match prepare(resource, context, id, &mut state).await {
         Ok(Ok(prepared)) if is_dry_run => preview(resource, context, id, &mut state, &prepared).await,
         Ok(Ok(prepared)) => install(resource, context, id, &mut state, prepared).await,
-        Ok(Err(verdict)) => refuse(resource, context, id, &mut state, verdict).await,
+        Ok(Err(conclusion)) => refuse(resource, context, id, &mut state, conclusion).await,
         Err(error) => {
             let failed = state.failed(error.to_string());
             let findings = ReconcileOutcome::of(failed, resource.generation());
@@ -142,7 +142,7 @@ async fn tell_start(
     if seen != Some(generation) {
         let trigger = if seen.is_none() { Trigger::Create } else { Trigger::Update };
         context.metrics.reconciles.requests.inc(trigger);
-        write_status(resource, context, state, &ReconcileOutcome::of(Verdict::Started, generation)).await?;
+        write_status(resource, context, state, &ReconcileOutcome::of(Conclusion::Started, generation)).await?;
     }
     Ok(())
 }
@@ -198,16 +198,16 @@ async fn prepare(
     context: &Context,
     id: &OwnerId,
     state: &mut ReconcileState,
-) -> Result<Result<Prepared, Verdict>, ReconcileError> {
+) -> Result<Result<Prepared, Conclusion>, ReconcileError> {
     let engine = context.engine();
     let Built { manifests, record, control_plane } = match build(resource, context).await? {
         Ok(built) => built,
-        Err(verdict) => return Ok(Err(verdict)),
+        Err(conclusion) => return Ok(Err(conclusion)),
     };
     let draft = Draft::new(&engine, manifests, record).await;
     let allowed = resource.annotations().get(ALLOW_DOWNGRADE).map(String::as_str);
     if let Some(downgrade) = downgrade::forbid(&engine, &state.install, draft.manifests(), allowed).await? {
-        return Ok(Err(Verdict::Blocked("Downgrade", downgrade.to_string())));
+        return Ok(Err(Conclusion::Blocked("Downgrade", downgrade.to_string())));
     }
     let candidates = draft.candidates(&engine, id, &mut state.install).await?;
     let mut held = held::held(context, resource, id, state, draft.manifests(), &candidates).await?;
@@ -240,13 +240,13 @@ async fn refuse(
     context: &Context,
     id: &OwnerId,
     state: &mut ReconcileState,
-    verdict: Verdict,
+    conclusion: Conclusion,
 ) -> Result<Action, ReconcileError> {
     let generation = resource.generation();
     context.wake(context.ownership.mark_stale(id));
     context.mark_read(id);
     context.metrics.reconciles.results.inc(ReconcileResult::Invalid);
-    write_status(resource, context, state, &ReconcileOutcome::of(verdict, generation)).await?;
+    write_status(resource, context, state, &ReconcileOutcome::of(conclusion, generation)).await?;
     Ok(Action::await_change())
 }
 
@@ -296,7 +296,7 @@ async fn install(
     if !failures.is_empty() {
         return Err(ReconcileError::Install(failures));
     }
-    let look = (findings.verdict != Verdict::Healthy).then_some(context.config.recheck_interval);
+    let look = (findings.conclusion != Conclusion::Healthy).then_some(context.config.recheck_interval);
     let held = held.iter().filter_map(|held| held.again).min();
     let next = [look, untold, settled, outcome.again, held].into_iter().flatten().min();
     Ok(next.map_or_else(Action::await_change, Action::requeue))
@@ -353,24 +353,24 @@ struct Built {
 /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing may
 /// be installed.
 #[tracing::instrument(level = "debug", skip_all, fields(generation = resource.metadata.generation))]
-async fn build(resource: &ObservedResource, context: &Context) -> Result<Result<Built, Verdict>, ReconcileError> {
+async fn build(resource: &ObservedResource, context: &Context) -> Result<Result<Built, Conclusion>, ReconcileError> {
     if let Some(why) = unreadable(resource) {
-        return Ok(Err(Verdict::Invalid(why)));
+        return Ok(Err(Conclusion::Invalid(why)));
     }
     let id = OwnerId::of(&resource.metadata);
     let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
-    let (facts, package) = (context.facts.get(), Arc::clone(&context.package));
-    let work = move || threads::single_threaded(|| render::from_resource(&input, &facts, &package));
+    let (cluster_info, package) = (context.cluster_info.get(), Arc::clone(&context.package));
+    let work = move || threads::single_threaded(|| render::from_resource(&input, &cluster_info, &package));
     let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
     build_metrics::count_build(&context.metrics, resource, rendered.as_ref());
     let mut manifests = match rendered {
         Ok(manifests) => manifests,
         Err(error) if error.retry() == Retry::Backoff => return Err(error.into()),
-        Err(error) => return Ok(Err(Verdict::Invalid(error.to_string()))),
+        Err(error) => return Ok(Err(Conclusion::Invalid(error.to_string()))),
     };
     // Why a resource of this namespace may not have it.
     if let Some(why) = context.config.privileged.refusal(&id.namespace, &manifests) {
-        return Ok(Err(Verdict::Invalid(why)));
+        return Ok(Err(Conclusion::Invalid(why)));
     }
     let control_plane = usage::control_plane(&manifests);
     let is_taken = context.ownership.is_record_name_taken(&id, &manifests.revision);
@@ -404,7 +404,7 @@ mod tests {
         let cluster = Cluster::new(kube::Client::try_from(config).unwrap());
         let (ownership, metrics) = (Arc::new(Ownership::default()), Arc::new(Metrics::new("", "")));
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&ownership), Arc::clone(&metrics));
-        let (facts, package) = (ClusterVersion::default(), Arc::new(Package::embedded().unwrap()));
+        let (cluster_info, package) = (ClusterVersion::default(), Arc::new(Package::embedded().unwrap()));
         let privileged = crate::controller::reach::Privileged::All;
         let config = Config {
             namespaces: vec![],
@@ -424,7 +424,7 @@ mod tests {
             index,
             users,
             ownership,
-            facts,
+            cluster_info,
             package,
             config,
             metrics,
@@ -468,7 +468,7 @@ mod tests {
         assert_eq!(collected.fields("build")["generation"], "2");
         let component = collected.fields("component");
         assert_eq!((component["component"].as_str(), component["result"].as_str()), ("Cni", "failed"));
-        assert_eq!(collected.fields("write_status")["verdict"], "Retrying");
+        assert_eq!(collected.fields("write_status")["conclusion"], "Retrying");
         let status = collected.span("reconcile").status.as_ref().unwrap();
         assert_eq!(status.code, 2, "an error");
         assert!(status.message.starts_with("write the status of main"), "{}", status.message);

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// What a reconcile found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Conclusion {
     /// The spec is new; work has begun.
     Started,
     /// Something is still on its way; what.
@@ -42,14 +42,14 @@ pub enum Verdict {
     Held(String),
 }
 
-/// How a verdict shows: upstream's phase, the reason of `Ready`, and the condition of kstatus that goes with it.
+/// How a conclusion shows: upstream's phase, the reason of `Ready`, and the condition of kstatus that goes with it.
 struct Row {
     phase: Phase,
     ready: (&'static str, &'static str),
     beside: Option<(&'static str, &'static str)>,
 }
 
-impl Verdict {
+impl Conclusion {
     fn row(&self) -> Row {
         type Words = (&'static str, &'static str);
         let (phase, ready, beside): (Phase, Words, Option<Words>) = match self {
@@ -154,7 +154,7 @@ fn bounded_list(list: &[String]) -> Vec<String> {
     kept
 }
 
-/// Something beside the verdict that a person should know, as a condition that is there only while it is true.
+/// Something beside the conclusion that a person should know, as a condition that is there only while it is true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtraCondition {
     /// The condition's type.
@@ -183,7 +183,7 @@ pub enum Usage {
 #[derive(Clone, Debug)]
 pub struct ReconcileOutcome {
     /// Of the whole.
-    pub verdict: Verdict,
+    pub conclusion: Conclusion,
     /// Of each component that is installed; empty leaves the last known ones.
     pub components: BTreeMap<Component, ComponentStatus>,
     /// The generation of the spec that was worked on.
@@ -192,7 +192,7 @@ pub struct ReconcileOutcome {
     pub profile: Option<String>,
     /// The version, where it is known.
     pub version: Option<String>,
-    /// What is true beside the verdict.
+    /// What is true beside the conclusion.
     pub extra_conditions: Vec<ExtraCondition>,
     /// Whether it is in use.
     pub usage: Usage,
@@ -205,11 +205,11 @@ pub struct ReconcileOutcome {
 }
 
 impl ReconcileOutcome {
-    /// A verdict without details.
+    /// A conclusion without details.
     #[must_use]
-    pub fn of(verdict: Verdict, generation: i64) -> Self {
+    pub fn of(conclusion: Conclusion, generation: i64) -> Self {
         Self {
-            verdict,
+            conclusion,
             components: BTreeMap::new(),
             generation,
             profile: None,
@@ -237,8 +237,8 @@ pub fn compute(old: &InstallStatus, findings: &ReconcileOutcome, inventory: Vec<
         new.clone().or_else(|| old.clone()).filter(|list| !list.is_empty())
     };
     InstallStatus {
-        status: Some(findings.verdict.row().phase),
-        message: Some(findings.verdict.message()).filter(|_| findings.verdict != Verdict::Healthy),
+        status: Some(findings.conclusion.row().phase),
+        message: Some(findings.conclusion.message()).filter(|_| findings.conclusion != Conclusion::Healthy),
         component_status: components,
         observed_generation: Some(findings.generation),
         last_handled_reconcile_at: old.last_handled_reconcile_at.clone(),
@@ -285,8 +285,8 @@ pub fn paused(old: &InstallStatus, generation: i64, now: &str) -> InstallStatus 
 
 /// Ready always, and InUse of a control plane; everything else only while true, as kstatus wants it.
 fn conditions(old: &InstallStatus, findings: &ReconcileOutcome, now: &str) -> Vec<Condition> {
-    let Row { ready, beside, .. } = findings.verdict.row();
-    let message = findings.verdict.message();
+    let Row { ready, beside, .. } = findings.conclusion.row();
+    let message = findings.conclusion.message();
     let mut rows = vec![("Ready", ready.0, ready.1, message.clone())];
     rows.extend(beside.map(|(kind, reason)| (kind, "True", reason, message)));
     rows.extend(
@@ -400,8 +400,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn findings(verdict: Verdict) -> ReconcileOutcome {
-        ReconcileOutcome::of(verdict, 2)
+    fn findings(conclusion: Conclusion) -> ReconcileOutcome {
+        ReconcileOutcome::of(conclusion, 2)
     }
 
     /// Argo CD's `health.lua` for IstioOperator: it reads `status.status` and nothing else.
@@ -427,48 +427,48 @@ mod tests {
     }
 
     #[test]
-    fn argo_cd_and_kstatus_agree_with_every_verdict() {
+    fn argo_cd_and_kstatus_agree_with_every_conclusion() {
         let x = || "x".to_owned();
         let table = [
-            (Verdict::Started, "Progressing", "InProgress"),
-            (Verdict::Waiting(x()), "Progressing", "InProgress"),
-            (Verdict::Healthy, "Healthy", "Current"),
-            (Verdict::Invalid(x()), "Degraded", "Failed"),
-            (Verdict::Conflict(x()), "Degraded", "Failed"),
-            (Verdict::Retrying(x()), "Progressing", "InProgress"),
-            (Verdict::Failed(x()), "Degraded", "InProgress"),
-            (Verdict::Rejected(x()), "Degraded", "Failed"),
-            (Verdict::NotProgressing(x()), "Degraded", "Failed"),
-            (Verdict::Blocked("Downgrade", x()), "Progressing", "Failed"),
-            (Verdict::Kept(x()), "Progressing", "InProgress"),
-            (Verdict::Planned(x()), "Progressing", "InProgress"),
-            (Verdict::Deleting(x()), "Progressing", "InProgress"),
-            (Verdict::Held(x()), "Progressing", "InProgress"),
+            (Conclusion::Started, "Progressing", "InProgress"),
+            (Conclusion::Waiting(x()), "Progressing", "InProgress"),
+            (Conclusion::Healthy, "Healthy", "Current"),
+            (Conclusion::Invalid(x()), "Degraded", "Failed"),
+            (Conclusion::Conflict(x()), "Degraded", "Failed"),
+            (Conclusion::Retrying(x()), "Progressing", "InProgress"),
+            (Conclusion::Failed(x()), "Degraded", "InProgress"),
+            (Conclusion::Rejected(x()), "Degraded", "Failed"),
+            (Conclusion::NotProgressing(x()), "Degraded", "Failed"),
+            (Conclusion::Blocked("Downgrade", x()), "Progressing", "Failed"),
+            (Conclusion::Kept(x()), "Progressing", "InProgress"),
+            (Conclusion::Planned(x()), "Progressing", "InProgress"),
+            (Conclusion::Deleting(x()), "Progressing", "InProgress"),
+            (Conclusion::Held(x()), "Progressing", "InProgress"),
         ];
-        for (verdict, argo, flux) in table {
-            let status = compute(&InstallStatus::default(), &findings(verdict.clone()), vec![], "now");
-            assert_eq!((health_of_argo_cd(&status), kstatus(&status, 2)), (argo, flux), "{verdict:?}");
+        for (conclusion, argo, flux) in table {
+            let status = compute(&InstallStatus::default(), &findings(conclusion.clone()), vec![], "now");
+            assert_eq!((health_of_argo_cd(&status), kstatus(&status, 2)), (argo, flux), "{conclusion:?}");
             assert_eq!(kstatus(&status, 3), "InProgress", "an old answer must not count for a new spec");
-            assert!(status.message.is_some() || verdict == Verdict::Healthy, "{verdict:?} says nothing");
+            assert!(status.message.is_some() || conclusion == Conclusion::Healthy, "{conclusion:?} says nothing");
         }
     }
 
     #[test]
     fn a_remark_is_a_condition_while_it_is_true_and_spoils_no_health() {
         let remark = ExtraCondition { kind: "Contested", reason: "Reverted", message: "m".into() };
-        let contested = ReconcileOutcome { extra_conditions: vec![remark], ..findings(Verdict::Healthy) };
+        let contested = ReconcileOutcome { extra_conditions: vec![remark], ..findings(Conclusion::Healthy) };
         let first = compute(&InstallStatus::default(), &contested, vec![], "1");
         let kinds = |s: &InstallStatus| s.conditions.iter().flatten().map(|c| c.r#type.clone()).collect::<Vec<_>>();
         assert_eq!(kinds(&first), ["Ready", "Contested"]);
         assert_eq!((health_of_argo_cd(&first), kstatus(&first, 2)), ("Healthy", "Current"));
-        assert_eq!(kinds(&compute(&first, &findings(Verdict::Healthy), vec![], "2")), ["Ready"]);
+        assert_eq!(kinds(&compute(&first, &findings(Conclusion::Healthy), vec![], "2")), ["Ready"]);
     }
 
     #[test]
     fn what_other_writers_have_in_a_status_stays() {
         let before = json!({"theirs": 1, "plan": {"create": ["x"]}, "message": "m",
             "conditions": [{"type": "Theirs", "status": "True"}, {"type": "Stalled", "status": "True"}]});
-        let new = compute(&InstallStatus::read(&before), &findings(Verdict::Healthy), vec!["a".into()], "1");
+        let new = compute(&InstallStatus::read(&before), &findings(Conclusion::Healthy), vec!["a".into()], "1");
         let whole = with_fields_of_others(&new, &before);
         assert_eq!((&whole["theirs"], &whole["inventory"]), (&json!(1), &json!(["a"])));
         assert!(whole.get("plan").is_none() && whole.get("message").is_none());
@@ -479,7 +479,7 @@ mod tests {
     #[test]
     fn a_message_is_bounded_and_says_how_much_is_left_out() {
         let problems: Vec<_> = (0..20_000).map(|i| format!("spec.x{i}: unknown field")).collect();
-        let message = Verdict::Invalid(problems.join("; ")).message();
+        let message = Conclusion::Invalid(problems.join("; ")).message();
         assert!(message.len() <= LONGEST_MESSAGE && message.starts_with("spec.x0: unknown field; spec.x1:"));
         let (shown, more) = message.rsplit_once("; and ").unwrap();
         let more: usize = more.strip_suffix(" more").unwrap().parse().unwrap();
@@ -490,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_resource_that_is_left_alone_says_so_beside_what_was_known() {
-        let healthy = compute(&InstallStatus::default(), &findings(Verdict::Healthy), vec![], "1");
+        let healthy = compute(&InstallStatus::default(), &findings(Conclusion::Healthy), vec![], "1");
         let kinds = |s: &InstallStatus| {
             let of = |c: &Condition| format!("{}={}", c.r#type, c.status);
             s.conditions.iter().flatten().map(of).collect::<Vec<_>>()
@@ -500,16 +500,16 @@ mod tests {
         assert_eq!((health_of_argo_cd(&left), kstatus(&left, 2)), ("Healthy", "Current"));
         assert_eq!(kstatus(&left, 3), "InProgress", "a spec that nobody looked at");
         assert_eq!(paused(&left, 3, "3"), left, "said once");
-        assert_eq!(kinds(&compute(&left, &findings(Verdict::Healthy), vec![], "4")), ["Ready=True"]);
+        assert_eq!(kinds(&compute(&left, &findings(Conclusion::Healthy), vec![], "4")), ["Ready=True"]);
         let new = paused(&InstallStatus::default(), 1, "1");
         assert_eq!((kinds(&new), kstatus(&new, 1)), (vec!["Ready=Unknown".into(), "Paused=True".into()], "InProgress"));
     }
 
     #[test]
     fn a_condition_keeps_its_time_while_its_status_stays() {
-        let first = compute(&InstallStatus::default(), &findings(Verdict::Waiting("a".into())), vec![], "1");
-        let second = compute(&first, &findings(Verdict::Waiting("b".into())), vec![], "2");
-        let third = compute(&second, &findings(Verdict::Healthy), vec![], "3");
+        let first = compute(&InstallStatus::default(), &findings(Conclusion::Waiting("a".into())), vec![], "1");
+        let second = compute(&first, &findings(Conclusion::Waiting("b".into())), vec![], "2");
+        let third = compute(&second, &findings(Conclusion::Healthy), vec![], "3");
         let time = |s: &InstallStatus| s.conditions.as_ref().unwrap()[0].last_transition_time.clone();
         assert_eq!((time(&first), time(&second), time(&third)), ("1".into(), "1".into(), "3".into()));
     }
@@ -518,7 +518,7 @@ mod tests {
     fn an_error_keeps_what_is_known_of_the_components() {
         let known = BTreeMap::from([("Pilot".to_owned(), ComponentStatus::default())]);
         let old = InstallStatus { component_status: Some(known.clone()), ..InstallStatus::default() };
-        let new = compute(&old, &findings(Verdict::Invalid("x".into())), vec![], "now");
+        let new = compute(&old, &findings(Conclusion::Invalid("x".into())), vec![], "now");
         assert_eq!(new.component_status, Some(known));
     }
 

@@ -9,7 +9,7 @@ use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{self, ReconcileOutcome, Verdict};
+use crate::controller::status::{self, Conclusion, ReconcileOutcome};
 use crate::object::OwnerId;
 use crate::object::inventory;
 use serde_json::Value;
@@ -31,7 +31,7 @@ fn pause(context: &Context) -> Duration {
 
 /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
 /// for has changed too soon to be told.
-#[tracing::instrument(level = "debug", skip_all, fields(verdict = findings.verdict.reason()))]
+#[tracing::instrument(level = "debug", skip_all, fields(conclusion = findings.conclusion.reason()))]
 pub(super) async fn write_status(
     resource: &ObservedResource,
     context: &Context,
@@ -40,12 +40,12 @@ pub(super) async fn write_status(
 ) -> Result<Option<Duration>, ClusterError> {
     let (before, old) = known(resource, context, state).await?;
     let mut new = status::compute(&old, findings, inventory::to_lines(&state.install.inventory), &now());
-    if findings.verdict != Verdict::Started {
+    if findings.conclusion != Conclusion::Started {
         new.last_handled_reconcile_at = request_of(resource).or(new.last_handled_reconcile_at);
     }
     let id = OwnerId::of(&resource.metadata);
     let info = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
-    let is_ready = findings.verdict == Verdict::Healthy;
+    let is_ready = findings.conclusion == Conclusion::Healthy;
     context.unready.set(&id, is_ready);
     context.metrics.resources.set_info(&id, Some(info));
     context.metrics.resources.set_ready(&id, Some(is_ready));
@@ -59,7 +59,7 @@ pub(super) async fn write_status(
     if !write(resource, context, state, (&before, &new)).await? {
         return Ok(None);
     }
-    if old.status != new.status || findings.verdict.is_bad() {
+    if old.status != new.status || findings.conclusion.is_bad() {
         let (status, message) = (new.status.map(Phase::name), new.message.as_deref().unwrap_or_default());
         tracing::info!(status, message, "status");
     }
@@ -149,28 +149,29 @@ fn too_soon(
     pause: Duration,
 ) -> Option<Duration> {
     let ready = old.conditions.iter().flatten().find(|c| c.r#type == "Ready");
-    let known = [findings.verdict.reason(), Verdict::Started.reason()];
-    let is_same_wait = matches!(findings.verdict, Verdict::Waiting(_))
+    let known = [findings.conclusion.reason(), Conclusion::Started.reason()];
+    let is_same_wait = matches!(findings.conclusion, Conclusion::Waiting(_))
         && ready.is_some_and(|c| known.contains(&c.reason.as_str()))
         && old.observed_generation == Some(findings.generation);
     pause.checked_sub(told.filter(|_| is_same_wait)?)
 }
 
-/// What is to be said of the step from one status to the next: once when the verdict becomes another, and again when a bad
+/// What is to be said of the step from one status to the next: once when the conclusion becomes another, and again when a bad
 /// one has another reason. The beginning of work, and its waits, are followed by its result and not worth an event; that
 /// something is no longer ready is.
 fn transitions(old: &InstallStatus, findings: &ReconcileOutcome) -> Vec<EventMessage> {
     let before = |kind: &str| old.conditions.iter().flatten().find(|c| c.r#type == kind);
-    let (reason, text) = (findings.verdict.reason(), findings.verdict.message());
-    let is_new = before("Ready").is_none_or(|c| c.reason != reason || (findings.verdict.is_bad() && c.message != text));
+    let (reason, text) = (findings.conclusion.reason(), findings.conclusion.message());
+    let is_new =
+        before("Ready").is_none_or(|c| c.reason != reason || (findings.conclusion.is_bad() && c.message != text));
     let mut notes = vec![];
-    let is_work = match findings.verdict {
-        Verdict::Started => true,
-        Verdict::Waiting(_) => before("Ready").is_none_or(|c| c.reason != Verdict::Healthy.reason()),
+    let is_work = match findings.conclusion {
+        Conclusion::Started => true,
+        Conclusion::Waiting(_) => before("Ready").is_none_or(|c| c.reason != Conclusion::Healthy.reason()),
         _ => false,
     };
     if is_new && !is_work {
-        notes.push(EventMessage { is_warning: findings.verdict.is_bad(), reason, text });
+        notes.push(EventMessage { is_warning: findings.conclusion.is_bad(), reason, text });
     }
     for remark in findings.extra_conditions.iter().filter(|r| before(r.kind).is_none() && r.reason != reason) {
         notes.push(EventMessage { is_warning: true, reason: remark.reason, text: remark.message.clone() });
@@ -197,18 +198,18 @@ mod tests {
     #[test]
     fn every_transition_is_told_once() {
         let row = [
-            Verdict::Started,
-            Verdict::Waiting("a".into()),
-            Verdict::Waiting("b".into()),
-            Verdict::Healthy,
-            Verdict::Healthy,
-            Verdict::Waiting("a".into()),
-            Verdict::Invalid("x".into()),
-            Verdict::Invalid("x".into()),
-            Verdict::Invalid("y".into()),
-            Verdict::Healthy,
+            Conclusion::Started,
+            Conclusion::Waiting("a".into()),
+            Conclusion::Waiting("b".into()),
+            Conclusion::Healthy,
+            Conclusion::Healthy,
+            Conclusion::Waiting("a".into()),
+            Conclusion::Invalid("x".into()),
+            Conclusion::Invalid("x".into()),
+            Conclusion::Invalid("y".into()),
+            Conclusion::Healthy,
         ];
-        let told = told(&row.map(|verdict| ReconcileOutcome::of(verdict, 1)));
+        let told = told(&row.map(|conclusion| ReconcileOutcome::of(conclusion, 1)));
         let expected: [&[&str]; 10] =
             [&[], &[], &[], &["Healthy"], &[], &["Waiting"], &["InvalidSpec"], &[], &["InvalidSpec"], &["Healthy"]];
         assert_eq!(told, expected);
@@ -217,15 +218,15 @@ mod tests {
     #[test]
     fn another_wait_is_told_after_a_while_and_everything_else_at_once() {
         let too_soon = |old: &InstallStatus, findings: &ReconcileOutcome, told| too_soon(old, findings, told, PAUSE);
-        let waiting = |generation| ReconcileOutcome::of(Verdict::Waiting("b".into()), generation);
+        let waiting = |generation| ReconcileOutcome::of(Conclusion::Waiting("b".into()), generation);
         let old = status::compute(&InstallStatus::default(), &waiting(1), vec![], "now");
         let (soon, late) = (Some(PAUSE.mul_f64(0.3)), Some(PAUSE * 2));
         assert_eq!(too_soon(&old, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(1), late), None);
-        let started = status::compute(&old, &ReconcileOutcome::of(Verdict::Started, 1), vec![], "now");
+        let started = status::compute(&old, &ReconcileOutcome::of(Conclusion::Started, 1), vec![], "now");
         assert_eq!(too_soon(&started, &waiting(1), soon), Some(PAUSE.mul_f64(0.7)));
         assert_eq!(too_soon(&old, &waiting(2), soon), None, "another spec");
-        assert_eq!(too_soon(&old, &ReconcileOutcome::of(Verdict::Healthy, 1), soon), None);
+        assert_eq!(too_soon(&old, &ReconcileOutcome::of(Conclusion::Healthy, 1), soon), None);
         assert_eq!(too_soon(&InstallStatus::default(), &waiting(1), soon), None, "nothing is known");
         assert_eq!(too_soon(&old, &waiting(1), None), None, "nothing was told by this process");
     }
@@ -234,8 +235,8 @@ mod tests {
     fn a_remark_is_told_when_it_begins() {
         let remark = ExtraCondition { kind: "Contested", reason: "Contested", message: "m".into() };
         let contested =
-            ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(Verdict::Healthy, 1) };
-        let healthy = ReconcileOutcome::of(Verdict::Healthy, 1);
+            ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(Conclusion::Healthy, 1) };
+        let healthy = ReconcileOutcome::of(Conclusion::Healthy, 1);
         let expected: [&[&str]; 4] = [&["Healthy"], &["Contested"], &[], &[]];
         assert_eq!(told(&[healthy.clone(), contested.clone(), contested, healthy]), expected);
     }

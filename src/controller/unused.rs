@@ -10,7 +10,7 @@ use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{ExtraCondition, IN_USE, ReconcileOutcome, Usage, Verdict};
+use crate::controller::status::{Conclusion, ExtraCondition, IN_USE, ReconcileOutcome, Usage};
 use crate::object::OwnerId;
 use helm_template::sprig::go_duration;
 use k8s_openapi::jiff::Timestamp;
@@ -59,7 +59,7 @@ pub(super) async fn apply_unused_policy(
     findings.usage = told(usage.by, &plane);
     let is_unused = findings.held.as_ref().is_none_or(Vec::is_empty)
         && matches!(findings.usage, Usage::Of(Some(false), ..))
-        && findings.verdict == Verdict::Healthy;
+        && findings.conclusion == Conclusion::Healthy;
     let (kind, message, again) = match due(resource, is_unused, known, Timestamp::now()) {
         Due::Never => return None,
         Due::Started => return Some(Duration::ZERO),

@@ -220,7 +220,7 @@ impl Run<'_> {
         let is_ready = |component| outcome_of(component).is_none_or(|o| matches!(o, ComponentOutcome::Ready));
         match object.component {
             Some(component) if component.is_gateways() || component == Component::Cni => match outcome_of(component) {
-                None => component.facts().parents.iter().all(|parent| is_ready(*parent)),
+                None => component.info().parents.iter().all(|parent| is_ready(*parent)),
                 Some(ComponentOutcome::Ready) => true,
                 Some(outcome) => {
                     let since = self.state.waiting_since.get(&component);

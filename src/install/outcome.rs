@@ -176,7 +176,7 @@ impl fmt::Display for ComponentOutcome {
                 // They come and go within a second; naming them would be a write of the status each.
                 _ => f.write_str("CRDs to be established"),
             },
-            Self::Blocked(parent) => write!(f, "waits for {}", parent.facts().title),
+            Self::Blocked(parent) => write!(f, "waits for {}", parent.info().title),
             Self::Conflict(conflicts) => f.write_str(&summary(&strings(conflicts))),
             Self::Failed(failures) => {
                 let texts: Vec<_> = failures.iter().map(|failure| failure.error.to_string()).collect();
@@ -236,7 +236,7 @@ impl Outcome {
         let is_ready = |parent: &Component| {
             self.components.get(parent).is_none_or(|outcome| matches!(outcome, ComponentOutcome::Ready))
         };
-        component.facts().parents.iter().copied().find(|parent| !is_ready(parent))
+        component.info().parents.iter().copied().find(|parent| !is_ready(parent))
     }
 
     /// Whether everything is as the plan has it, and ready.

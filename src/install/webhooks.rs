@@ -244,11 +244,11 @@ fn selector(value: Option<&Value>) -> Selector {
 mod tests {
     use super::*;
     use crate::release::Package;
-    use crate::render::{self, ClusterFacts};
+    use crate::render::{self, ClusterInfo};
 
     fn manifests(spec: &Value) -> Manifests {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
-        render::from_resource(&resource, &ClusterFacts::default(), &Package::embedded().unwrap()).unwrap()
+        render::from_resource(&resource, &ClusterInfo::default(), &Package::embedded().unwrap()).unwrap()
     }
 
     fn configs(manifests: &Manifests) -> Vec<Value> {

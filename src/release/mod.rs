@@ -179,7 +179,7 @@ impl Package {
         if let Some(chart) = slot.and_then(OnceLock::get) {
             return Ok(Arc::clone(chart));
         }
-        let name = component.facts().chart;
+        let name = component.info().chart;
         let broken = |source: ChartError| ReleaseError::Chart { name, cause: Box::new(source) };
         let chart = match &self.directory {
             Some(directory) => Chart::load(&directory.join("charts").join(name)),

@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of the cluster.
 #[derive(Clone, Debug, Default)]
-pub struct ClusterFacts {
+pub struct ClusterInfo {
     /// Git version, major and minor of Kubernetes; `None` without a cluster.
     pub version: Option<(String, String, String)>,
 }
@@ -111,29 +111,29 @@ pub fn resolve(request: &Request, package: &Package, strictness: Strictness) -> 
 /// See [`RenderError`]; problems of all components at once.
 pub fn build(
     request: &Request,
-    facts: &ClusterFacts,
+    cluster_info: &ClusterInfo,
     package: &Package,
     strictness: Strictness,
 ) -> Result<Manifests, RenderError> {
     let named = named_package(request)?;
     let package = named.as_ref().unwrap_or(package);
     let resolved = resolve::resolve(request, package.profiles(), strictness)?;
-    if let Some((_, _, minor)) = facts.version.as_ref().filter(|_| package.profiles().is_described())
+    if let Some((_, _, minor)) = cluster_info.version.as_ref().filter(|_| package.profiles().is_described())
         && let Some(problem) = resolve::validate::check_cluster(resolved.spec(), minor, &request.origin)
     {
         return Err(ResolveError::Invalid(vec![problem]).into());
     }
-    build_resolved(resolved, request, facts, package)
+    build_resolved(resolved, request, cluster_info, package)
 }
 
 /// Everything a resolved request comes to, without owner labels.
 fn build_resolved(
     resolved: Resolved,
     request: &Request,
-    facts: &ClusterFacts,
+    cluster_info: &ClusterInfo,
     package: &Package,
 ) -> Result<Manifests, RenderError> {
-    let capabilities = chart::capabilities(facts.version.as_ref());
+    let capabilities = chart::capabilities(cluster_info.version.as_ref());
     let made = threads::map(resolved.components(), |enabled| {
         let loaded = package.chart(enabled.component)?;
         let mut objects =
@@ -168,7 +168,7 @@ fn build_resolved(
 
 /// Whether the user's own spec has `k8s` settings or overlays of a component, beside those of its profile.
 fn is_set_by_user(spec: &Value, enabled: &Enabled) -> bool {
-    let settings = spec.get("components").and_then(|components| components.get(enabled.component.facts().field));
+    let settings = spec.get("components").and_then(|components| components.get(enabled.component.info().field));
     let has_k8s = |settings: &Value| settings.get("k8s").is_some_and(|k8s| !k8s.is_null());
     match settings {
         Some(Value::Array(gateways)) => {
@@ -250,9 +250,13 @@ fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, RenderError> {
 ///
 /// # Errors
 /// See [`RenderError`].
-pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, RenderError> {
+pub fn from_resource(
+    resource: &Value,
+    cluster_info: &ClusterInfo,
+    package: &Package,
+) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
-    let manifests = build(&request, facts, package, Strictness::TakenOver)?;
+    let manifests = build(&request, cluster_info, package, Strictness::TakenOver)?;
     Ok(labelled(manifests, resource))
 }
 
@@ -261,11 +265,11 @@ pub fn from_resource(resource: &Value, facts: &ClusterFacts, package: &Package) 
 ///
 /// # Errors
 /// See [`RenderError`].
-pub fn from_record(resource: &Value, facts: &ClusterFacts, package: &Package) -> Result<Manifests, RenderError> {
+pub fn from_record(resource: &Value, cluster_info: &ClusterInfo, package: &Package) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
     let named = named_package(&request)?;
     let resolved = Resolved::of_record(serde_json::json!({"spec": resource.get("spec")}));
-    let manifests = build_resolved(resolved, &request, facts, named.as_ref().unwrap_or(package))?;
+    let manifests = build_resolved(resolved, &request, cluster_info, named.as_ref().unwrap_or(package))?;
     Ok(labelled(manifests, resource))
 }
 

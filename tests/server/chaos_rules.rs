@@ -8,7 +8,7 @@ use istio_operator::api::component::Component;
 use istio_operator::object::manifests::Manifests;
 use istio_operator::object::{Object, ObjectKey};
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,7 +59,7 @@ impl<'a> Rules<'a> {
     pub fn of(lab: &'a Lab, other: &str) -> Self {
         let resource = lab.iop(other).unwrap();
         let package = Package::embedded().unwrap();
-        let others_manifests = render::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
+        let others_manifests = render::from_resource(&resource, &ClusterInfo::default(), &package).unwrap();
         let keys: BTreeSet<String> = others_manifests.keys().iter().map(ToString::to_string).collect();
         let mut others = lab.owned_at_rest();
         others.retain(|key, _| keys.contains(key) && !key.starts_with("CustomResourceDefinition "));
@@ -119,7 +119,7 @@ impl<'a> Rules<'a> {
     fn of_main(&self, world: &World) -> Result<(), String> {
         let resource = self.lab.iop("main").ok_or("main is not there")?;
         tells_the_truth(&resource, world)?;
-        let manifests = render::from_resource(&resource, &ClusterFacts::default(), &self.package);
+        let manifests = render::from_resource(&resource, &ClusterInfo::default(), &self.package);
         let manifests = manifests.map_err(|e| e.to_string())?;
         let keys = manifests.keys();
         let (held, shared) = world.of_held(&keys);

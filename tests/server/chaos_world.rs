@@ -4,7 +4,7 @@ use istio_operator::api::component::Component;
 use istio_operator::object::manifests::Manifests;
 use istio_operator::object::{Object, ObjectKey};
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -155,7 +155,7 @@ impl World {
     /// What the spec comes to.
     pub fn manifests(&self) -> Manifests {
         let resource = json!({"metadata": {"name": "main", "namespace": SYSTEM}, "spec": self.spec()});
-        render::from_resource(&resource, &ClusterFacts::default(), &self.package)
+        render::from_resource(&resource, &ClusterInfo::default(), &self.package)
             .unwrap_or_else(|e| panic!("{}: {e}", self.spec()))
     }
 

@@ -8,7 +8,7 @@ use istio_operator::install::{
 };
 use istio_operator::object::OwnerId;
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use serde_json::{Value, json};
 use std::sync::Mutex;
 
@@ -38,8 +38,8 @@ impl Heard {
 /// One run: from a spec to what came of it.
 async fn run(engine: &Engine<'_>, owner: &OwnerId, spec: &Value, state: &mut State) -> Outcome {
     let resource = json!({"metadata": {"name": owner.name, "namespace": owner.namespace}, "spec": spec});
-    let facts = ClusterFacts { version: Some(("v1.33.0".into(), "1".into(), "33".into())) };
-    let mut manifests = render::from_resource(&resource, &facts, &Package::embedded().unwrap()).unwrap();
+    let cluster_info = ClusterInfo { version: Some(("v1.33.0".into(), "1".into(), "33".into())) };
+    let mut manifests = render::from_resource(&resource, &cluster_info, &Package::embedded().unwrap()).unwrap();
     let name = installed_state::name(&owner.name, &manifests.revision);
     let record = installed_state::record((&owner.namespace, &owner.name), &name, &mut manifests).unwrap();
     let draft = Draft::new(engine, manifests, record).await;

@@ -5,7 +5,7 @@ use futures::{StreamExt, stream};
 use istio_operator::cluster::Cluster;
 use istio_operator::object::Object;
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -39,7 +39,7 @@ impl<'a> Invariants<'a> {
         for name in names {
             let resource = self.lab.iop(name).ok_or_else(|| format!("{name} is not there"))?;
             phase_is(&resource, "HEALTHY")?;
-            let manifests = render::from_resource(&resource, &ClusterFacts::default(), &self.package);
+            let manifests = render::from_resource(&resource, &ClusterInfo::default(), &self.package);
             let manifests = manifests.map_err(|e| e.to_string())?;
             wanted.extend(manifests.keys().iter().map(ToString::to_string));
             objects.extend(manifests.parts.into_iter().flat_map(|part| part.objects));

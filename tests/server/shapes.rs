@@ -4,7 +4,7 @@ use crate::lab::Lab;
 use crate::wrong_shapes;
 use istio_operator::object::Object;
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use istio_operator::spec::patch::{self, Mode};
 use istio_operator::spec::path::Path;
 use istio_operator::spec::request;
@@ -16,8 +16,8 @@ fn objects(spec: &Value) -> Vec<Object> {
     let request = request::from_resource(&json!({ "spec": spec }));
     let package = Package::embedded().unwrap();
     // The API versions of a server of today.
-    let facts = ClusterFacts { version: Some(("v1.33.0".into(), "1".into(), "33".into())) };
-    let manifests = render::build(&request, &facts, &package, Strictness::Full).unwrap();
+    let cluster_info = ClusterInfo { version: Some(("v1.33.0".into(), "1".into(), "33".into())) };
+    let manifests = render::build(&request, &cluster_info, &package, Strictness::Full).unwrap();
     manifests.parts.into_iter().flat_map(|p| p.objects).collect()
 }
 

@@ -3,7 +3,7 @@
 use crate::controlplane::operator::Operator;
 use crate::lab::{Lab, touched};
 use istio_operator::release::Package;
-use istio_operator::render::{self, ClusterFacts};
+use istio_operator::render::{self, ClusterInfo};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ const CONFIG: &str = "/api/v1/namespaces/istio-system/configmaps/istio";
 pub fn as_upstream_left_it(lab: &Lab) {
     let version = lab.get("/version").unwrap();
     let text = |field: &str| version[field].as_str().unwrap().to_owned();
-    let facts = ClusterFacts { version: Some((text("gitVersion"), text("major"), text("minor"))) };
+    let cluster_info = ClusterInfo { version: Some((text("gitVersion"), text("major"), text("minor"))) };
     let resource = json!({"metadata": {"name": "main", "namespace": "istio-system"}, "spec": {"profile": "default"}});
-    let manifests = render::from_resource(&resource, &facts, &Package::embedded().unwrap()).unwrap();
+    let manifests = render::from_resource(&resource, &cluster_info, &Package::embedded().unwrap()).unwrap();
     let objects = manifests.parts.into_iter().flat_map(|part| part.objects).map(|object| {
         let mut value = object.value().into_owned();
         let whole = value.to_string();

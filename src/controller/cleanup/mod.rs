@@ -26,7 +26,7 @@ use crate::api::status::InstallStatus;
 use crate::api::{FINALIZER, FORCE_DELETE, IGNORE_RECONCILE};
 use crate::cluster::ClusterError;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{ExtraCondition, ReconcileOutcome, Verdict};
+use crate::controller::status::{Conclusion, ExtraCondition, ReconcileOutcome};
 use crate::install::remains::{Fate, Remaining, Remains};
 use crate::install::{InstallError, summary};
 use crate::object::ObjectKey;
@@ -189,9 +189,10 @@ struct End<'a> {
 
 impl End<'_> {
     /// Tells it in the status. Where that is refused the deletion goes on all the same.
-    async fn tell(&self, state: &mut ReconcileState, verdict: Verdict, remark: ExtraCondition) {
+    async fn tell(&self, state: &mut ReconcileState, conclusion: Conclusion, remark: ExtraCondition) {
         let generation = self.resource.generation();
-        let findings = ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(verdict, generation) };
+        let findings =
+            ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(conclusion, generation) };
         if let Err(error) = write_status(self.resource, self.context, state, &findings).await {
             tracing::warn!(namespace = self.id.namespace, name = self.id.name, %error, "cannot tell how the deletion goes");
         }
@@ -222,7 +223,7 @@ impl End<'_> {
         };
         let message = held_message(&why, asked_at(self.resource), self.context.config.deletion_hold);
         let remark = ExtraCondition { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
-        self.tell(state, Verdict::Held(message), remark).await;
+        self.tell(state, Conclusion::Held(message), remark).await;
         Action::requeue(state.deletion.pause(requests, least))
     }
 
@@ -249,7 +250,7 @@ impl End<'_> {
         if !failures.is_empty() {
             let text = format!("cannot delete what the resource installed: {}", said(&failures));
             let told = format!("{text}; it is tried again until {until}; {INSIST}");
-            self.tell(state, Verdict::Failed(told.clone()), deleting(told)).await;
+            self.tell(state, Conclusion::Failed(told.clone()), deleting(told)).await;
             return Err(ReconcileError::Delete(text));
         }
         let waiting: Vec<String> = found.doomed().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();
@@ -260,9 +261,9 @@ impl End<'_> {
     }
 
     async fn tell_deleting(&self, state: &mut ReconcileState, what: String) {
-        let verdict = Verdict::Deleting(what);
-        let remark = deleting(verdict.message());
-        self.tell(state, verdict, remark).await;
+        let conclusion = Conclusion::Deleting(what);
+        let remark = deleting(conclusion.message());
+        self.tell(state, conclusion, remark).await;
     }
 
     /// Asks for the end of each object that is not asked to go already. Returns what was refused, and why.

@@ -1,13 +1,13 @@
 use super::*;
 use crate::release::Package;
-use crate::render::{self, ClusterFacts};
+use crate::render::{self, ClusterInfo};
 use serde_json::json;
 
 /// Why a resource of namespace `team` with this spec is refused.
 fn refusal(privileged: &str, spec: &Value) -> Option<String> {
     let resource = json!({"metadata": {"name": "x", "namespace": "team"}, "spec": spec});
     let package = Package::embedded().unwrap();
-    let manifests = render::from_resource(&resource, &ClusterFacts::default(), &package).unwrap();
+    let manifests = render::from_resource(&resource, &ClusterInfo::default(), &package).unwrap();
     Privileged::new(privileged).refusal("team", &manifests)
 }
 

@@ -81,7 +81,7 @@ fn of_component(enabled: &Enabled, spec: &Value, notices: &mut Vec<Notice>) {
 
 /// The settings of a component as they stand in the spec.
 fn settings_of<'s>(enabled: &Enabled, spec: &'s Value) -> Option<&'s Value> {
-    let settings = spec.get("components")?.get(enabled.component.facts().field)?;
+    let settings = spec.get("components")?.get(enabled.component.info().field)?;
     match settings.as_array() {
         Some(gateways) => gateways.iter().find(|g| g.get("name").and_then(Value::as_str) == Some(&enabled.name)),
         None => Some(settings),

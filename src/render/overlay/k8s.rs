@@ -70,16 +70,16 @@ const DAEMON_SET_STRATEGY: Row = row("strategy", Workload, false, &[Field("spec"
 /// Lays the settings over the objects they belong to.
 pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Outcome {
     let mut outcome = Outcome::default();
-    let facts = enabled.component.facts();
+    let info = enabled.component.info();
     for row in &TABLE {
         let Some(value) = enabled.k8s.get(row.field) else { continue };
         let path = format!("{}.k8s.{}", place(enabled), row.field);
-        if facts.workload.0.is_empty() {
+        if info.workload.0.is_empty() {
             outcome.problems.push(OverlayError::NoWorkload { path, component: enabled.component });
             continue;
         }
         let kind = match row.target {
-            Target::Workload => facts.workload.0,
+            Target::Workload => info.workload.0,
             Target::Kind(kind) => kind,
         };
         let row = match (kind, row.field) {
@@ -93,7 +93,7 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Outcome {
         match objects.iter().rposition(|o| o.kind() == kind && o.name() == enabled.name) {
             Some(at) => {
                 if let Some(object) = objects.get_mut(at) {
-                    lay_over(object, row, facts.container, value, &path, &mut outcome);
+                    lay_over(object, row, info.container, value, &path, &mut outcome);
                 }
             }
             None => outcome.notices.push(Notice::new(path, missing(enabled, kind, row.field, objects))),
@@ -104,7 +104,7 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Outcome {
 
 /// Why a setting has no effect whose object is not there.
 fn missing(enabled: &Enabled, kind: &str, field: &str, objects: &[Object]) -> String {
-    let values = enabled.component.facts().values;
+    let values = enabled.component.info().values;
     let others: Vec<&str> = objects.iter().filter(|o| o.kind() == kind).map(Object::name).collect();
     let why = match field {
         _ if !others.is_empty() => format!("; there is {}", others.join(", ")),

@@ -95,7 +95,7 @@ impl Notice {
 /// Where a component's settings are written.
 #[must_use]
 pub fn place(enabled: &Enabled) -> String {
-    let field = enabled.component.facts().field;
+    let field = enabled.component.info().field;
     if enabled.component.is_gateways() {
         format!("spec.components.{field}[name:{}]", enabled.name)
     } else {

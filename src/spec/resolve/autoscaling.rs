@@ -85,7 +85,7 @@ pub(super) fn misfits(spec: &Value) -> Vec<(String, Misfit)> {
     }
     let mut found = vec![];
     for component in ALL {
-        let field = component.facts().field;
+        let field = component.info().field;
         let settings = spec.pointer(&format!("/components/{field}"));
         let items = match settings {
             Some(Value::Array(items)) => items.iter().enumerate().map(|(i, item)| (format!("[{i}]"), item)).collect(),

@@ -57,7 +57,7 @@ pub fn enabled(spec: &Value) -> Vec<Enabled> {
 
 /// The name that `k8s` settings go to; istiod's follows `spec.revision`, not `values.revision`, as in 1.17.
 fn resource_name(spec: &Value, component: Component) -> String {
-    let name = component.facts().workload.1;
+    let name = component.info().workload.1;
     match text(spec, "/revision").filter(|r| !r.is_empty()) {
         Some(revision) if component == Component::Pilot => format!("{name}-{revision}"),
         _ => name.to_owned(),

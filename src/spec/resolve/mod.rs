@@ -1,6 +1,6 @@
 //! From a request to what is installed: profile < hub and tag < detected settings < the user's spec.
 //!
-//! Pure but for reading a profile that is a file: the same request, profiles and facts give the same result. Every problem of a spec is found in one go; nothing is
+//! Pure but for reading a profile that is a file: the same request, profiles and cluster give the same result. Every problem of a spec is found in one go; nothing is
 //! resolved from a spec with problems.
 
 mod autoscaling;

@@ -25,7 +25,7 @@ pub(super) fn namespace_of(spec: &Value, settings: Option<&Value>) -> String {
 
 /// The settings of a component that is no gateway.
 pub(super) fn settings_of(spec: &Value, component: Component) -> Option<&Value> {
-    spec.get("components")?.get(component.facts().field)
+    spec.get("components")?.get(component.info().field)
 }
 
 pub(super) fn is_enabled(settings: Option<&Value>) -> bool {

@@ -27,7 +27,7 @@ pub(super) fn of(spec: &Value, component: Component, settings: &Value) -> Value 
 
 /// As in 1.17 it is `values` alone that decides, and the setting of the default gateway for every gateway.
 fn is_autoscaled(spec: &Value, component: Component) -> bool {
-    let path = format!("/values/{}/autoscaleEnabled", component.facts().values.replace('.', "/"));
+    let path = format!("/values/{}/autoscaleEnabled", component.info().values.replace('.', "/"));
     spec.pointer(&path) == Some(&Value::Bool(true))
 }
 

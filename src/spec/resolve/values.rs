@@ -62,7 +62,7 @@ pub(super) fn text_of(value: &Value) -> String {
 #[must_use]
 pub fn of_gateway(shared: &Value, component: Component, gateway: &Value, k8s: &Value) -> Value {
     let mut values = shared.clone();
-    let root = component.facts().values.trim_start_matches("gateways.");
+    let root = component.info().values.trim_start_matches("gateways.");
     let Some(target) = values.get_mut("gateways").and_then(|g| g.get_mut(root)).and_then(Value::as_object_mut) else {
         return values;
     };

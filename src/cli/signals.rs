@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 const AT_MOST: Duration = Duration::from_secs(4);
 
 /// See the module.
-pub(super) struct Attendant {
+pub(super) struct SignalThread {
     stop: CancellationToken,
     handle: Handle,
 }
 
-impl Attendant {
+impl SignalThread {
     /// From now on SIGTERM and SIGINT are orders to stop.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Attendant {
             tracing::warn!("something does not end in {AT_MOST:?}, leaving it");
             std::process::exit(0);
         };
-        thread::Builder::new().name("attendant".to_owned()).spawn(move || runtime.block_on(attend))?;
+        thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(attend))?;
         Ok(Self { stop, handle })
     }
 
