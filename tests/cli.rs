@@ -98,7 +98,9 @@ fn only_the_components_asked_for_are_printed() {
     assert!(found.iter().all(|(_, name)| name.starts_with("istio-ingressgateway")), "{found:?}");
     let wrong = run(&["manifest", "generate", "--component", "X"]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(stderr(&wrong).contains("Valid options: [Base Pilot Cni IstiodRemote IngressGateways EgressGateways]"));
+    assert!(
+        stderr(&wrong).contains("Valid options: [Base Pilot Cni IstiodRemote Ztunnel IngressGateways EgressGateways]")
+    );
 }
 
 #[test]

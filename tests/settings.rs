@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
-use istio_operator::api::schema::{self, Message, Table};
+use istio_operator::api::schema::{self, Message, OLDEST, Table};
 use istio_operator::object::Object;
 use istio_operator::object::manifests::Manifests;
 use istio_operator::release::Package;
@@ -33,7 +33,7 @@ fn named<'v>(list: &'v Value, name: &str) -> &'v Value {
 }
 
 fn fields(message: &Message) -> Vec<&'static str> {
-    message.fields.iter().map(|f| f.name).collect()
+    message.fields_in(OLDEST).map(|f| f.name).collect()
 }
 
 /// Every component: its field, its workload, and a spec in which it is installed.

@@ -11,6 +11,8 @@ pub enum Component {
     Cni,
     /// What a cluster needs whose control plane runs elsewhere.
     IstiodRemote,
+    /// The node proxy of ambient mode, from release 1.18 on.
+    Ztunnel,
     /// Ingress gateways.
     IngressGateways,
     /// Egress gateways.
@@ -38,11 +40,12 @@ pub struct ComponentInfo {
 }
 
 /// All components, in the order upstream builds them.
-pub const ALL: [Component; 6] = [
+pub const ALL: [Component; 7] = [
     Component::Base,
     Component::Pilot,
     Component::Cni,
     Component::IstiodRemote,
+    Component::Ztunnel,
     Component::IngressGateways,
     Component::EgressGateways,
 ];
@@ -91,6 +94,17 @@ const ISTIOD_REMOTE: ComponentInfo = ComponentInfo {
     values: "global",
 };
 
+const ZTUNNEL: ComponentInfo = ComponentInfo {
+    name: "Ztunnel",
+    title: "Ztunnel",
+    field: "ztunnel",
+    chart: "ztunnel",
+    parents: &[Component::Cni],
+    workload: ("DaemonSet", "ztunnel"),
+    container: "istio-proxy",
+    values: "ztunnel",
+};
+
 const INGRESS_GATEWAYS: ComponentInfo = ComponentInfo {
     name: "IngressGateways",
     title: "Ingress gateways",
@@ -122,6 +136,7 @@ impl Component {
             Self::Pilot => PILOT,
             Self::Cni => CNI,
             Self::IstiodRemote => ISTIOD_REMOTE,
+            Self::Ztunnel => ZTUNNEL,
             Self::IngressGateways => INGRESS_GATEWAYS,
             Self::EgressGateways => EGRESS_GATEWAYS,
         }

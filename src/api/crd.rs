@@ -7,6 +7,7 @@
 use super::schema::{self, Message, Table, Type};
 use super::status::InstallStatus;
 use super::{GROUP, KIND, PLURAL, VERSION};
+use serde_json::map::Entry;
 use serde_json::{Map, Value, json};
 
 /// Printer columns: name, type, path, priority. The first three are upstream's.
@@ -83,15 +84,21 @@ const K8S_DEPTH: usize = 2;
 /// The form of a message, described by itself, or by the field that holds it. Fields of messages more than `depth` levels
 /// below are left out.
 fn message(message: &Message, depth: usize) -> Value {
-    let properties = message.fields.iter().map(|field| {
+    let mut properties = Map::new();
+    for field in &message.fields {
         let below = if matches!(field.name, "k8s" | "addonComponents") { K8S_DEPTH } else { depth.saturating_sub(1) };
         let mut property = form(&field.kind, below);
         describe(&mut property, &field.description);
-        (field.name.to_owned(), property)
-    });
+        match properties.entry(field.name) {
+            Entry::Vacant(free) => drop(free.insert(property)),
+            // Releases disagree about its type: what any of them takes is stored.
+            Entry::Occupied(mut other) if other.get() != &property => drop(other.insert(form(&Type::Any, below))),
+            Entry::Occupied(_) => {}
+        }
+    }
     let mut schema = free_map();
     if let (Some(map), true) = (schema.as_object_mut(), depth > 0) {
-        map.insert("properties".into(), Value::Object(properties.collect()));
+        map.insert("properties".into(), Value::Object(properties));
     }
     describe(&mut schema, &message.description);
     schema

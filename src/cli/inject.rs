@@ -5,7 +5,6 @@ use super::manifest::SpecArgs;
 use crate::cluster::Cluster;
 use crate::inject::{InjectError, Installation, stream};
 use crate::object::{Object, ObjectKey};
-use crate::release::Package;
 use crate::render::{self, ClusterInfo};
 use crate::spec::request::Duplicate;
 use anyhow::{Context, anyhow, bail};
@@ -151,8 +150,8 @@ impl InjectArgs {
             strict: self.strict,
             ..SpecArgs::default()
         };
-        let (request, strictness) = spec.request()?;
-        let manifests = render::build(&request, &ClusterInfo::default(), &Package::embedded()?, strictness)?;
+        let (request, package, strictness) = spec.request()?;
+        let manifests = render::build(&request, &ClusterInfo::default(), &package, strictness)?;
         for warning in &manifests.warnings {
             eprintln!("Warning: {warning}");
         }

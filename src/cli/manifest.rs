@@ -38,6 +38,9 @@ pub(super) struct SpecArgs {
     /// Continue despite validation errors that do not prevent rendering.
     #[arg(long)]
     pub(super) force: bool,
+    /// Behave exactly as the release's own command line, also where it loses what the spec says (see docs/differences.md).
+    #[arg(long)]
+    pub(super) upstream_behavior: bool,
     /// Treat warnings about duplicate keys in files as errors.
     #[arg(long)]
     pub(super) strict: bool,
@@ -56,27 +59,29 @@ pub(super) struct GenerateArgs {
 }
 
 impl SpecArgs {
-    /// The request and how strictly it is checked.
-    pub(super) fn request(&self) -> anyhow::Result<(request::Request, Strictness)> {
+    /// The request, the release package that it is for, and how strictly it is checked.
+    pub(super) fn request(&self) -> anyhow::Result<(request::Request, Package, Strictness)> {
         let files = self.filename.iter().map(|f| read_input(f.trim())).collect::<anyhow::Result<Vec<_>>>()?;
         let strictness = if self.force { Strictness::Forced } else { Strictness::Full };
-        let mut request = request::from_files(&files, &self.set)?;
+        let path = self.manifests.clone().or_else(|| request::package_path(&files, &self.set));
+        let package = Package::open(path.as_deref())?.as_upstream(self.upstream_behavior);
+        let mut request = request::from_files_for(&files, &self.set, package.switches())?;
         if let Some(dir) = &self.manifests {
             request.set(Override::text(&["installPackagePath"], "--manifests", dir));
         }
         if let Some(revision) = self.revision.as_ref().filter(|r| !r.is_empty() && *r != "default") {
             request.set(Override::text(&["revision"], "--revision", revision));
         }
-        Ok((request::Request { is_strict: self.strict, ..request }, strictness))
+        Ok((request::Request { is_strict: self.strict, ..request }, package, strictness))
     }
 }
 
 pub(super) fn run(command: &ManifestCommand, out: &mut dyn Write) -> Outcome {
     let ManifestCommand::Generate(args) = command;
     let wanted = components(&args.component)?;
-    let (request, strictness) = args.spec.request()?;
+    let (request, package, strictness) = args.spec.request()?;
     // The process ends with this: to take apart what it has read and made would take a thirtieth of its time.
-    let (request, package) = (ManuallyDrop::new(request), ManuallyDrop::new(Package::embedded()?));
+    let (request, package) = (ManuallyDrop::new(request), ManuallyDrop::new(package));
     let manifests = render::build(&request, &ClusterInfo::default(), &package, strictness)?;
     for warning in &manifests.warnings {
         eprintln!("Warning: {warning}");

@@ -102,11 +102,11 @@ fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
     if profile.is_some() && spec.filename.iter().any(|f| !f.is_empty()) {
         bail!("give a profile or a file (-f), not both");
     }
-    let (mut request, strictness) = spec.request()?;
+    let (mut request, package, strictness) = spec.request()?;
     if let Some(profile) = profile {
         request.set(Override::text(&["profile"], "profile", profile));
     }
-    let resolved = render::resolve(&request, &Package::embedded()?, strictness)?;
+    let resolved = render::resolve(&request, &package, strictness)?;
     for warning in resolved.warnings() {
         eprintln!("Warning: {warning}");
     }

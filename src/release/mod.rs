@@ -9,6 +9,7 @@ use crate::api::component::{ALL, Component};
 use crate::failure::Retry;
 use crate::object::{self, Object, ReadError};
 use crate::spec::resolve::profile::Profiles;
+use crate::spec::switches::{self, Switches};
 use helm_template::helm::ParsedChart;
 use helm_template::helm::chart::{Chart, ChartError};
 use std::collections::BTreeMap;
@@ -100,6 +101,20 @@ fn read_crds(component: Component, chart: &Chart, written: bool) -> Result<Vec<O
     Ok(crds)
 }
 
+/// What differs in the release of a package in a directory.
+fn detect(root: &Path, tag: Option<&str>) -> Switches {
+    let mut paths: Vec<String> = switches::FOLDERS
+        .iter()
+        .filter(|folder| root.join(folder).is_dir())
+        .map(|folder| (*folder).to_owned())
+        .collect();
+    for folder in switches::folders_of_numbered() {
+        let names = std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+        paths.extend(names.filter_map(|entry| Some(format!("{folder}/{}", entry.file_name().to_str()?))));
+    }
+    Switches::of_package(tag, &paths.iter().map(String::as_str))
+}
+
 /// Profiles and charts of one release; charts are parsed when they are first needed.
 pub struct Package {
     profiles: Profiles,
@@ -138,15 +153,35 @@ impl Package {
     pub fn open(path: Option<&str>) -> Result<Self, ReleaseError> {
         let Some(path) = path.filter(|p| !p.is_empty()) else { return Self::embedded() };
         let wrong = |e: std::io::Error| ReleaseError::Read { path: path.into(), cause: e };
+        let mut root = PathBuf::from(path);
+        // The root of a release archive has them one level down.
+        if !root.join("profiles").is_dir() && root.join("manifests/profiles").is_dir() {
+            root.push("manifests");
+        }
         let mut texts = BTreeMap::new();
-        for entry in std::fs::read_dir(Path::new(path).join("profiles")).map_err(wrong)? {
+        for entry in std::fs::read_dir(root.join("profiles")).map_err(wrong)? {
             let file = entry.map_err(wrong)?.path();
             if let Some(name) = embedded::profile_name(&file) {
                 texts.insert(name, std::fs::read_to_string(&file).map_err(wrong)?);
             }
         }
-        let profiles = Profiles::new(texts, path);
-        Ok(Self { profiles, directory: Some(path.into()), charts: Default::default() })
+        let profiles = Profiles::new(texts, &root.display().to_string());
+        let switches = detect(&root, profiles.tag().as_deref());
+        let profiles = profiles.with_switches(switches);
+        Ok(Self { profiles, directory: Some(root), charts: Default::default() })
+    }
+
+    /// The same, exactly as the release's own command line behaves, also where it loses what a user wrote.
+    #[must_use]
+    pub fn as_upstream(self, is_upstream: bool) -> Self {
+        let switches = Switches { is_upstream, ..*self.switches() };
+        Self { profiles: self.profiles.with_switches(switches), ..self }
+    }
+
+    /// What differs in this release.
+    #[must_use]
+    pub fn switches(&self) -> &Switches {
+        self.profiles.switches()
     }
 
     /// The profiles.
@@ -158,15 +193,7 @@ impl Package {
     /// The release: that of the built-in charts, or the tag that a release package stamps on its default profile.
     #[must_use]
     pub fn release(&self) -> String {
-        let stamped = || {
-            let default = self.profiles.load("default").ok()?;
-            default
-                .document
-                .pointer("/spec/tag")?
-                .as_str()
-                .filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()))
-                .map(str::to_owned)
-        };
+        let stamped = || self.profiles.tag().filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()));
         self.directory.as_ref().and_then(|_| stamped()).unwrap_or_else(|| RELEASE.to_owned())
     }
 

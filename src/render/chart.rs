@@ -4,8 +4,8 @@ use crate::api::component::Component;
 use crate::failure::Retry;
 use crate::object::{self, Object, ReadError};
 use crate::release::ComponentChart;
-use crate::render::overlay::home;
 use crate::spec::resolve::Enabled;
+use crate::spec::switches::Switches;
 use helm_template::helm::RenderFailed;
 use helm_template::number::to_floats;
 use helm_template::{Budgets, Capabilities, KubeVersion, ReleaseOptions, RenderOptions};
@@ -14,8 +14,6 @@ use std::time::Duration;
 
 /// The release name of every component (release 1.17).
 const RELEASE: &str = "istio";
-/// What charts see without a cluster: the oldest Kubernetes that release 1.17 supports.
-const OFFLINE_VERSION: (&str, &str, &str) = ("v1.23.0", "1", "23");
 
 /// How long a component may take. It takes some milliseconds; but an operator that gets a hundredth of a processor must not
 /// call a chart wrong because of that.
@@ -57,15 +55,15 @@ impl ComponentError {
 
 /// What charts may know of a cluster.
 #[must_use]
-pub fn capabilities(version: Option<&(String, String, String)>) -> Capabilities {
-    let (version, major, minor) = match version {
-        Some((version, major, minor)) => (version.clone(), major.clone(), minor.clone()),
-        None => (OFFLINE_VERSION.0.into(), OFFLINE_VERSION.1.into(), OFFLINE_VERSION.2.into()),
-    };
+pub fn capabilities(version: Option<&(String, String, String)>, switches: &Switches) -> Capabilities {
+    let (version, major, minor) = version.cloned().unwrap_or_else(|| switches.offline_kubernetes());
     Capabilities { kube_version: KubeVersion { version, major, minor }, ..Capabilities::default() }
 }
 
-/// The objects of one component, in the order of the chart's files, CRDs last.
+/// What begins a line of a chart's notes that a person should read.
+const WARNING: &str = "WARNING: ";
+
+/// The objects of one component, in the order of the chart's files, CRDs last; and what its notes warn of.
 ///
 /// # Errors
 /// See [`ComponentError`].
@@ -73,7 +71,7 @@ pub fn render(
     enabled: &Enabled,
     chart: &ComponentChart,
     capabilities: &Capabilities,
-) -> Result<Vec<Object>, ComponentError> {
+) -> Result<(Vec<Object>, Vec<String>), ComponentError> {
     let component = enabled.component;
     let mut values = enabled.values.clone();
     to_floats(&mut values);
@@ -87,17 +85,21 @@ pub fn render(
         .chart
         .render(&values, &release, capabilities, &options)
         .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
-    let mut objects = vec![];
-    for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {
+    let is_notes = |name: &str| name.rsplit('.').next() == Some("txt");
+    let (mut objects, mut warnings) = (vec![], vec![]);
+    for (_, text) in rendered.files.iter().filter(|(name, _)| is_notes(name)) {
+        warnings.extend(text.lines().filter_map(|line| line.strip_prefix(WARNING)).map(str::to_owned));
+    }
+    for (file, text) in rendered.files.iter().filter(|(name, _)| !is_notes(name)) {
         let read = object::read_all(text);
         objects.extend(read.map_err(|cause| ComponentError::Document { component, file: file.clone(), cause })?);
     }
     for object in &mut objects {
-        object.settle(home(enabled));
+        object.settle(enabled.home());
     }
     let wants_crds = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));
     if component != Component::Base || wants_crds {
         objects.extend(chart.crds.iter().cloned());
     }
-    Ok(objects)
+    Ok((objects, warnings))
 }

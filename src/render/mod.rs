@@ -88,7 +88,7 @@ fn join<T: ToString>(errors: &[T]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// The package that a spec or a flag names; `None` for the given one.
+/// The package that a spec names; `None` for the given one.
 fn named_package(request: &Request) -> Result<Option<Package>, RenderError> {
     match text(&request.spec, "/installPackagePath").filter(|p| !p.is_empty()) {
         Some(path) => Ok(Some(Package::open(Some(path))?)),
@@ -101,8 +101,7 @@ fn named_package(request: &Request) -> Result<Option<Package>, RenderError> {
 /// # Errors
 /// See [`RenderError`].
 pub fn resolve(request: &Request, package: &Package, strictness: Strictness) -> Result<Resolved, RenderError> {
-    let named = named_package(request)?;
-    Ok(resolve::resolve(request, named.as_ref().unwrap_or(package).profiles(), strictness)?)
+    Ok(resolve::resolve(request, package.profiles(), strictness)?)
 }
 
 /// Everything a request comes to, without owner labels.
@@ -115,10 +114,8 @@ pub fn build(
     package: &Package,
     strictness: Strictness,
 ) -> Result<Manifests, RenderError> {
-    let named = named_package(request)?;
-    let package = named.as_ref().unwrap_or(package);
     let resolved = resolve::resolve(request, package.profiles(), strictness)?;
-    if let Some((_, _, minor)) = cluster_info.version.as_ref().filter(|_| package.profiles().is_described())
+    if let Some((_, _, minor)) = cluster_info.version.as_ref().filter(|_| !package.switches().is_since_124())
         && let Some(problem) = resolve::validate::check_cluster(resolved.spec(), minor, &request.origin)
     {
         return Err(ResolveError::Invalid(vec![problem]).into());
@@ -133,19 +130,21 @@ fn build_resolved(
     cluster_info: &ClusterInfo,
     package: &Package,
 ) -> Result<Manifests, RenderError> {
-    let capabilities = chart::capabilities(cluster_info.version.as_ref());
+    let switches = resolved.switches();
+    let capabilities = chart::capabilities(cluster_info.version.as_ref(), switches);
     let made = threads::map(resolved.components(), |enabled| {
         let loaded = package.chart(enabled.component)?;
-        let mut objects =
+        let (mut objects, warnings) =
             chart::render(enabled, &loaded, &capabilities).map_err(|e| RenderError::Component(vec![e]))?;
         let before =
             if is_set_by_user(&request.spec, enabled) { objects.iter().map(Object::digest).collect() } else { vec![] };
-        let notices = overlay::apply(enabled, &mut objects).map_err(RenderError::Overlay)?;
+        let mut notices = overlay::apply(enabled, &mut objects, switches).map_err(RenderError::Overlay)?;
+        notices.extend(warnings.into_iter().map(|warning| Notice::new(overlay::place(enabled), warning)));
         let changed = objects.iter().zip(before).filter(|(object, before)| object.digest() != *before);
         let changed = changed.map(|(object, _)| object.key()).collect();
         Ok((objects, notices, changed))
     });
-    let mut notices = effects::without(resolved.spec(), resolved.components());
+    let mut notices = effects::without(resolved.spec(), resolved.components(), switches);
     let mut made = collect(resolved.components(), made, &request.origin)?;
     notices.extend(made.iter_mut().flat_map(|m| std::mem::take(&mut m.notices)));
     let mut warnings = resolved.warnings().to_vec();
@@ -256,7 +255,8 @@ pub fn from_resource(
     package: &Package,
 ) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
-    let manifests = build(&request, cluster_info, package, Strictness::TakenOver)?;
+    let named = named_package(&request)?;
+    let manifests = build(&request, cluster_info, named.as_ref().unwrap_or(package), Strictness::TakenOver)?;
     Ok(labelled(manifests, resource))
 }
 
@@ -268,8 +268,9 @@ pub fn from_resource(
 pub fn from_record(resource: &Value, cluster_info: &ClusterInfo, package: &Package) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
     let named = named_package(&request)?;
-    let resolved = Resolved::of_record(serde_json::json!({"spec": resource.get("spec")}));
-    let manifests = build_resolved(resolved, &request, cluster_info, named.as_ref().unwrap_or(package))?;
+    let package = named.as_ref().unwrap_or(package);
+    let resolved = Resolved::of_record(serde_json::json!({"spec": resource.get("spec")}), *package.switches());
+    let manifests = build_resolved(resolved, &request, cluster_info, package)?;
     Ok(labelled(manifests, resource))
 }
 

@@ -6,7 +6,10 @@
 
 use serde_json::{Map, Value};
 
-use super::strategic::{IstioOperatorSchema, strategic_merge};
+use super::request::gateways::LISTS;
+use super::strategic::{IstioOperatorSchema, PlainSchema, merge_lists, strategic_merge};
+use super::switches::Switches;
+use crate::api::schema::Merge;
 
 pub use super::strategic::MergeError;
 
@@ -49,6 +52,67 @@ pub fn remove_nulls(tree: &mut Value) {
 /// `$patch` and the other directives of strategic merge patches work in the overlay.
 pub fn overlay_iop(base: Value, overlay: &Value) -> Result<Value, MergeError> {
     strategic_merge(base, overlay, &IstioOperatorSchema)
+}
+
+/// Lays one `IstioOperator` layer over another as releases from 1.24 on do: maps merge, everything else takes the place of
+/// what was there, and a null reaches the charts.
+///
+/// Two things are as before 1.24 unless upstream's own behaviour is wanted: lists of gateways merge by name, and a null or
+/// empty section is an absent one.
+///
+/// # Errors
+/// A gateway without a name, or whose name alone does not say which is meant.
+pub fn overlay_maps(base: Value, layer: &Value, switches: &Switches) -> Result<Value, MergeError> {
+    let mut base = base;
+    let mut laying = Laying { is_upstream: switches.is_upstream, path: vec![] };
+    laying.over(&mut base, layer)?;
+    Ok(base)
+}
+
+struct Laying<'l> {
+    is_upstream: bool,
+    path: Vec<&'l str>,
+}
+
+impl<'l> Laying<'l> {
+    fn over(&mut self, base: &mut Value, layer: &'l Value) -> Result<(), MergeError> {
+        match (base, layer) {
+            (base, Value::Object(layer)) => {
+                if !base.is_object() {
+                    *base = Value::Object(Map::new());
+                }
+                let Value::Object(base) = base else { return Ok(()) };
+                for (key, value) in layer {
+                    self.path.push(key);
+                    if self.is_upstream || !(value.is_null() && self.is_absent()) {
+                        self.over(base.entry(key.as_str()).or_insert(Value::Null), value)?;
+                    }
+                    self.path.pop();
+                }
+            }
+            (Value::Array(base), Value::Array(layer)) if !self.is_upstream && self.is_gateways() => {
+                *base = merge_lists(base, layer, Merge::Named, &self.path, &PlainSchema)?;
+            }
+            (base, layer) => layer.clone_into(base),
+        }
+        Ok(())
+    }
+
+    fn is_gateways(&self) -> bool {
+        matches!(self.path.as_slice(), ["spec", "components", list] if LISTS.contains(list))
+    }
+
+    /// Whether a null at this place says nothing: all above the settings of a component, and above the values of a chart;
+    /// and wherever something is turned on or off.
+    fn is_absent(&self) -> bool {
+        match self.path.as_slice() {
+            [.., "enabled"] => true,
+            ["spec", "components", _, "k8s", _, _, ..]
+            | ["spec", "values" | "unvalidatedValues", _, _, ..]
+            | ["spec", "meshConfig", _, ..] => false,
+            _ => true,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! | [`patch`] | write or delete at a path |
 //! | [`set`] | a `path=value` line → path and typed value |
 //! | [`merge`] | two layers → one (JSON merge patch, `IstioOperator` overlay) |
+//! | [`switches`] | the files of a release package → what differs in that release |
 //! | [`strategic`] | two layers → one, with lists merged by key as a schema says |
 //!
 //! These have no input or output, no global state, and no panic on any input. Depth and size of what is read are limited
@@ -30,3 +31,4 @@ pub mod request;
 pub mod resolve;
 pub mod set;
 pub mod strategic;
+pub mod switches;

@@ -45,6 +45,27 @@ pub fn below_spec(path: Path) -> Path {
     if path.starts_with(&["spec"]) { path } else { path.below("spec") }
 }
 
+/// Places whose values are texts in releases from 1.24 on, whatever they look like: these paths, and those that begin so.
+const TEXTS_SINCE_124: [&str; 6] = [
+    "spec.values.compatibilityVersion",
+    "spec.tag",
+    "spec.values.global.tag",
+    "spec.meshConfig.defaultConfig.proxyMetadata.",
+    "spec.values.meshConfig.defaultConfig.proxyMetadata.",
+    "spec.compatibilityVersion",
+];
+
+/// The value of a line as releases from 1.24 on take it: `tag=1.10` is the text `1.10`.
+#[must_use]
+pub fn as_text_since_124(line: &str, path: &Path, value: Value) -> Value {
+    let path = path.to_string();
+    let is_text = TEXTS_SINCE_124.iter().any(|start| path.starts_with(start));
+    match line.split_once('=') {
+        Some((_, text)) if is_text && !value.is_string() => Value::String(text.trim().to_owned()),
+        _ => value,
+    }
+}
+
 /// A value with the type its text has.
 #[must_use]
 pub fn parse_value(text: &str) -> Value {

@@ -1,6 +1,6 @@
 //! Every section of a spec, by the API's own description: what a person can leave empty.
 
-use istio_operator::api::schema::{self, Table, Type};
+use istio_operator::api::schema::{self, OLDEST, Table, Type};
 use serde_json::{Value, json};
 
 /// The keys that lead to a section below the spec.
@@ -20,7 +20,7 @@ fn below(kind: &Type, at: &mut Section, found: &mut Vec<Section>) {
             if !at.is_empty() && !is_gateways {
                 found.push(at.clone());
             }
-            for field in &message.fields {
+            for field in message.fields_in(OLDEST) {
                 at.push(field.name.to_owned());
                 // What says that something is installed: in the values it is a value like others.
                 match field.kind {

@@ -1,7 +1,7 @@
 //! Random specs, made from the tables by which specs are checked.
 
 use super::trees;
-use istio_operator::api::schema::{self, Message, Type};
+use istio_operator::api::schema::{self, Message, OLDEST, Type};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -47,8 +47,7 @@ fn string() -> BoxedStrategy<Value> {
 /// A message with some of its fields.
 fn message(message: &'static Message) -> BoxedStrategy<Value> {
     let fields: Vec<_> = message
-        .fields
-        .iter()
+        .fields_in(OLDEST)
         .map(|field| {
             let often = if matches!(field.kind, Type::Message(_)) { 0.3 } else { 0.1 };
             prop::option::weighted(often, value(&field.kind).prop_map(move |value| (field.name, value)))

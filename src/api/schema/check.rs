@@ -1,6 +1,6 @@
 //! A value beside its message: everything that does not fit, each with its path.
 
-use super::{Message, Table, Type};
+use super::{Field, Message, Table, Type};
 use crate::api::quantity;
 use crate::api::suggest;
 use crate::api::text::{describe, push_key, scalar_text};
@@ -31,18 +31,27 @@ pub struct Finding<'v> {
     pub table: Option<Table>,
     /// What stands where a text is wanted.
     pub no_text: Option<&'v Value>,
+    /// Whether it is a key that is no field.
+    pub is_unknown: bool,
 }
 
-/// Everything in `value` that does not fit the message; paths begin with `path`.
+/// Everything in `value` that does not fit the message as it is in release 1.`minor`; paths begin with `path`.
 #[must_use]
-pub fn check<'v>(message: &'static Message, value: &'v Value, path: &str, reading: Reading) -> Vec<Finding<'v>> {
-    let mut walk = Walk { reading, path: path.to_owned(), table: message.table, findings: vec![] };
+pub fn check<'v>(
+    message: &'static Message,
+    value: &'v Value,
+    path: &str,
+    reading: Reading,
+    minor: u32,
+) -> Vec<Finding<'v>> {
+    let mut walk = Walk { reading, minor, path: path.to_owned(), table: message.table, findings: vec![] };
     walk.value(&Type::Message(message), value);
     walk.findings
 }
 
 struct Walk<'v> {
     reading: Reading,
+    minor: u32,
     path: String,
     table: Option<Table>,
     findings: Vec<Finding<'v>>,
@@ -71,7 +80,13 @@ impl<'v> Walk<'v> {
             (kind, value) => {
                 let message = format!("must be {}, not {}", wanted(kind, value), describe(value));
                 let no_text = matches!(kind, Type::String).then_some(value);
-                self.findings.push(Finding { path: self.path.clone(), message, table: self.table, no_text });
+                self.findings.push(Finding {
+                    path: self.path.clone(),
+                    message,
+                    table: self.table,
+                    no_text,
+                    is_unknown: false,
+                });
             }
         }
     }
@@ -80,13 +95,18 @@ impl<'v> Walk<'v> {
         let outer = std::mem::replace(&mut self.table, message.table);
         let mut chosen: Vec<(&str, &str)> = vec![];
         for (key, value) in fields(map, self.reading) {
-            let Some(field) = message.field(key) else {
-                if self.reading == Reading::Protobuf {
-                    let known = message.fields.iter().map(|f| f.name);
-                    let text = format!("unknown field {key:?}{}", suggest::hint(key, known));
-                    self.below(key, |walk| walk.add(text));
+            let field = match message.field_in(key, self.minor) {
+                Ok(field) => field,
+                Err(other) => {
+                    if self.reading == Reading::Protobuf {
+                        let text = unknown(message, key, other, self.minor);
+                        self.below(key, |walk| {
+                            walk.add(text);
+                            walk.findings.iter_mut().next_back().into_iter().for_each(|last| last.is_unknown = true);
+                        });
+                    }
+                    continue;
                 }
-                continue;
             };
             self.below(key, |walk| {
                 if let Some(group) = field.oneof.filter(|_| walk.reading == Reading::Protobuf && !value.is_null()) {
@@ -154,7 +174,28 @@ impl<'v> Walk<'v> {
     }
 
     fn add(&mut self, message: String) {
-        self.findings.push(Finding { path: self.path.clone(), message, table: self.table, no_text: None });
+        self.findings.push(Finding {
+            path: self.path.clone(),
+            message,
+            table: self.table,
+            no_text: None,
+            is_unknown: false,
+        });
+    }
+}
+
+/// What to say of a key that is no field of release 1.`minor`, given the field that another release has.
+fn unknown(message: &Message, key: &str, other: Option<&Field>, minor: u32) -> String {
+    let known = message.fields.iter().filter(|field| field.releases.contains(&minor)).map(|field| field.name);
+    match other {
+        Some(Field { releases, instead, .. }) if minor >= releases.end => {
+            let advice = if instead.is_empty() { "remove it".to_owned() } else { format!("use {instead}") };
+            format!("unknown field {key:?}: release 1.{} removed it; {advice}", releases.end)
+        }
+        Some(Field { releases, .. }) => {
+            format!("unknown field {key:?}: it came with release 1.{}, and this is 1.{minor}", releases.start)
+        }
+        None => format!("unknown field {key:?}{}", suggest::hint(key, known)),
     }
 }
 
@@ -197,7 +238,7 @@ mod tests {
     use serde_json::json;
 
     fn found(message: &'static Message, value: &Value) -> Vec<String> {
-        let findings = check(message, value, "v", Reading::Protobuf);
+        let findings = check(message, value, "v", Reading::Protobuf, 17);
         findings.into_iter().map(|f| format!("{}: {}", f.path, f.message)).collect()
     }
 

@@ -29,6 +29,8 @@
 //! | `unchecked` | a map whose content is not checked |
 //! | `merge KEY`, `named`, `set`, `replace` | how two layers are merged, see [`Merge`] |
 //! | `removed` | no field any more, but layers that have it are merged as it says |
+//! | `since N`, `until N` | the field is there from release 1.N on, and before it; without, in all from 1.17 on. One name may stand on several lines, each for other releases |
+//! | `use ...` | what takes its place, to the end of the line |
 //!
 //! Null is unset everywhere. Nothing here decides what a value means, only what it looks like.
 
@@ -49,6 +51,11 @@ static VALUES: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Values, 
 static MESH: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Mesh, include_str!("mesh.schema")));
 static KUBERNETES: LazyLock<Messages> =
     LazyLock::new(|| read::table(Table::Kubernetes, include_str!("kubernetes.schema")));
+
+/// The oldest minor release that is described.
+pub const OLDEST: u32 = 17;
+/// The newest.
+pub const NEWEST: u32 = 31;
 
 /// A spec.
 #[must_use]
@@ -109,6 +116,23 @@ impl Message {
             let name = snake.then(|| camel_case(key))?;
             self.fields.iter().find(|field| field.name == name)
         })
+    }
+
+    /// The fields that release 1.`minor` has.
+    pub fn fields_in(&self, minor: u32) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(move |field| field.releases.contains(&minor))
+    }
+
+    /// The field that a key stands for in release 1.`minor`.
+    ///
+    /// # Errors
+    /// There is none; with the one of another release, if there is one.
+    pub fn field_in(&self, key: &str, minor: u32) -> Result<&Field, Option<&Field>> {
+        let all = || self.fields.iter().filter(|field| field.name == key || field.alias == Some(key));
+        match all().find(|field| field.releases.contains(&minor)) {
+            Some(field) => Ok(field),
+            None => self.field(key).filter(|field| field.releases.contains(&minor)).ok_or_else(|| all().next_back()),
+        }
     }
 
     /// How two layers of the field of this name are merged, and its type; also of a field that is none any more.

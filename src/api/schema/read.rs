@@ -92,6 +92,8 @@ impl Reader<'_> {
             presence: if pointer { Presence::Explicit } else { Presence::Implicit },
             always: false,
             unchecked: false,
+            releases: 0..u32::MAX,
+            instead: "",
         };
         let mut is_removed = false;
         let mut said = said.iter().copied();
@@ -106,6 +108,9 @@ impl Reader<'_> {
                 "wrapped" => field.presence = Presence::Wrapped,
                 "unchecked" => field.unchecked = true,
                 "removed" => is_removed = true,
+                "since" => field.releases.start = said.next()?.parse().ok()?,
+                "until" => field.releases.end = said.next()?.parse().ok()?,
+                "use" => field.instead = said.by_ref().collect::<Vec<_>>().join(" ").leak(),
                 _ => return None,
             }
         }
@@ -150,6 +155,7 @@ impl Reader<'_> {
         match wanted.split_once('/') {
             Some(("values", name)) => return Table::Values.find(name).map(Type::Message),
             Some(("mesh", name)) => return Table::Mesh.find(name).map(Type::Message),
+            Some(("kubernetes", name)) => return Table::Kubernetes.find(name).map(Type::Message),
             Some(_) => return None,
             None => {}
         }

@@ -1,13 +1,14 @@
 //! What the tables are read into.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
     /// What a spec holds, but for what other tables describe.
     Spec,
-    /// Helm values of release 1.17.
+    /// Helm values, from release 1.17 on.
     Values,
     /// The mesh configuration of release 1.17.
     Mesh,
@@ -51,6 +52,10 @@ pub struct Field {
     pub always: bool,
     /// Whether its content is not checked.
     pub unchecked: bool,
+    /// The first minor release that has it, and the first that has it no more.
+    pub releases: Range<u32>,
+    /// What takes its place since then; empty where nothing does.
+    pub instead: &'static str,
 }
 
 /// The type of a field.

@@ -7,7 +7,7 @@
 
 use crate::api::quantity;
 use crate::api::schema::check::{Reading, check};
-use crate::api::schema::{self, Field, Message, Presence, Table, Type};
+use crate::api::schema::{self, Field, Message, NEWEST, Presence, Table, Type};
 use crate::api::text::scalar_text;
 use helm_template::json::{self, Html};
 use helm_template::sprig::go_duration;
@@ -50,7 +50,7 @@ pub(super) fn find(name: &str) -> &'static Message {
 /// Everything that does not fit.
 pub(super) fn shape(name: &str, value: &Value) -> Result<Map<String, Value>, Vec<Misfit>> {
     let message = find(name);
-    let found = check(message, value, "", Reading::Kubernetes);
+    let found = check(message, value, "", Reading::Kubernetes, NEWEST);
     let misfits: Vec<_> = found.into_iter().map(|f| Misfit { path: f.path, message: f.message }).collect();
     match value {
         Value::Object(map) if misfits.is_empty() => Ok(written(message, map)),

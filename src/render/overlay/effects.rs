@@ -7,6 +7,7 @@ use crate::api::component::Component;
 use crate::api::schema::{self, Type};
 use crate::spec::path::join;
 use crate::spec::resolve::Enabled;
+use crate::spec::switches::Switches;
 use serde_json::Value;
 
 /// Fields of the spec that nothing reads.
@@ -41,7 +42,7 @@ fn is_remote(component: Component) -> bool {
 
 /// Everything in a merged spec that is written and does nothing.
 #[must_use]
-pub fn without(spec: &Value, components: &[Enabled]) -> Vec<Notice> {
+pub fn without(spec: &Value, components: &[Enabled], switches: &Switches) -> Vec<Notice> {
     let mut notices = vec![];
     for (field, message) in SPEC {
         if spec.get(field).is_some_and(says_something) {
@@ -55,12 +56,12 @@ pub fn without(spec: &Value, components: &[Enabled]) -> Vec<Notice> {
         }
     }
     for enabled in components {
-        of_component(enabled, spec, &mut notices);
+        of_component(enabled, spec, switches, &mut notices);
     }
     notices
 }
 
-fn of_component(enabled: &Enabled, spec: &Value, notices: &mut Vec<Notice>) {
+fn of_component(enabled: &Enabled, spec: &Value, switches: &Switches, notices: &mut Vec<Notice>) {
     let Some(settings) = settings_of(enabled, spec) else { return };
     let path = place(enabled);
     for (field, message, applies) in COMPONENT {
@@ -68,7 +69,8 @@ fn of_component(enabled: &Enabled, spec: &Value, notices: &mut Vec<Notice>) {
             notices.push(Notice::new(format!("{path}.{field}"), message));
         }
     }
-    let Some(k8s) = settings.get("k8s") else { return };
+    // Since 1.24 everything that is written counts.
+    let Some(k8s) = settings.get("k8s").filter(|_| !switches.is_since_124()) else { return };
     let path = format!("{path}.k8s");
     zeros(&Type::Message(schema::settings()), k8s, &path, notices);
     // Other numbers are told when the spec is checked.

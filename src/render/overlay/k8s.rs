@@ -6,6 +6,7 @@ use crate::api::component::Component;
 use crate::object::Object;
 use crate::spec::resolve::Enabled;
 use crate::spec::strategic::{BudgetSchema, MergeSchema, WorkloadSchema, strategic_merge};
+use crate::spec::switches::{Pipeline, Switches};
 use serde_json::{Map, Value, json};
 
 /// Which object a setting goes to.
@@ -67,15 +68,28 @@ const TABLE: [Row; 18] = [
 /// What a DaemonSet calls its strategy.
 const DAEMON_SET_STRATEGY: Row = row("strategy", Workload, false, &[Field("spec"), Field("updateStrategy")]);
 
+/// Settings that upstream's own releases ignore from 1.24 on.
+const IGNORED_SINCE_124: [&str; 2] = ["volumes", "volumeMounts"];
+
+/// What is said of a setting that has no object to go to.
+const NO_WORKLOAD: &str = "has no effect: this component can only have k8s.overlays";
+
 /// Lays the settings over the objects they belong to.
-pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Outcome {
+pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> Outcome {
     let mut outcome = Outcome::default();
     let info = enabled.component.info();
     for row in &TABLE {
         let Some(value) = enabled.k8s.get(row.field) else { continue };
         let path = format!("{}.k8s.{}", place(enabled), row.field);
         if info.workload.0.is_empty() {
-            outcome.problems.push(OverlayError::NoWorkload { path, component: enabled.component });
+            let error = OverlayError::NoWorkload { path: path.clone(), component: enabled.component };
+            match switches.pipeline {
+                Pipeline::Until123 => outcome.problems.push(error),
+                Pipeline::Since124 => outcome.notices.push(Notice::new(path, NO_WORKLOAD)),
+            }
+            continue;
+        }
+        if switches.is_upstream && switches.is_since_124() && IGNORED_SINCE_124.contains(&row.field) {
             continue;
         }
         let kind = match row.target {
@@ -93,7 +107,7 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Outcome {
         match objects.iter().rposition(|o| o.kind() == kind && o.name() == enabled.name) {
             Some(at) => {
                 if let Some(object) = objects.get_mut(at) {
-                    lay_over(object, row, info.container, value, &path, &mut outcome);
+                    lay_over(object, row, enabled, value, &path, switches, &mut outcome);
                 }
             }
             None => outcome.notices.push(Notice::new(path, missing(enabled, kind, row.field, objects))),
@@ -123,7 +137,16 @@ fn missing(enabled: &Enabled, kind: &str, field: &str, objects: &[Object]) -> St
 }
 
 /// Lays one setting over its object.
-fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value, path: &str, outcome: &mut Outcome) {
+fn lay_over(
+    object: &mut Object,
+    row: &Row,
+    enabled: &Enabled,
+    value: &Value,
+    path: &str,
+    switches: &Switches,
+    outcome: &mut Outcome,
+) {
+    let container = enabled.component.info().container;
     let before = object.value().pointer("/spec/ports").cloned();
     let wrong = |object: &Object, message: String| OverlayError::Setting {
         path: path.to_owned(),
@@ -137,8 +160,10 @@ fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value, path
         return;
     }
     let mut value = exclusive::prepare(row.field, value);
+    // Since 1.24 those of gateways are the charts', and istiod's are merged as the API says.
+    let takes_ports = !switches.is_since_124() || enabled.component.is_gateways();
     let ports = match (row.field, value.as_object_mut()) {
-        ("service", Some(service)) => Some(service.remove("ports")),
+        ("service", Some(service)) if takes_ports => Some(service.remove("ports")),
         _ => None,
     };
     let layer = patch_of(row, container, value);
@@ -151,8 +176,8 @@ fn lay_over(object: &mut Object, row: &Row, container: &str, value: &Value, path
         Err(error) => return outcome.problems.push(wrong(object, error.to_string())),
     }
     match row.field {
-        "podDisruptionBudget" => choose_budget(object),
-        "service" => {
+        "podDisruptionBudget" => choose_budget(object, switches),
+        "service" if !switches.is_since_124() => {
             let base = before.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             let overlay = ports.flatten();
             let overlay = overlay.as_ref().and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -193,11 +218,12 @@ fn find_container(object: &Object, container: &str) -> Result<(), String> {
     Err(format!("there is no container {container} that this could go to, only {names}; use k8s.overlays"))
 }
 
-/// A budget can say only one of two; the maximum wins unless one of them is zero.
-fn choose_budget(object: &mut Object) {
+/// A budget can say only one of two; the maximum wins, until 1.23 unless one of them is zero.
+fn choose_budget(object: &mut Object, switches: &Switches) {
     let Some(spec) = object.value_mut().get_mut("spec").and_then(Value::as_object_mut) else { return };
     let counts = |field: &str, spec: &Map<String, Value>| {
         spec.get(field).is_some_and(|v| match v {
+            _ if switches.is_since_124() => true,
             Value::Number(n) => n.as_i64() != Some(0),
             Value::String(s) => s.trim_end_matches('%').parse::<i64>().is_ok_and(|n| n != 0),
             _ => false,
@@ -228,7 +254,7 @@ mod tests {
         };
         let mut objects =
             [object("PodDisruptionBudget", json!({"matchLabels": {"a": "b"}})), object("Service", json!({"a": "b"}))];
-        assert_eq!(apply(&enabled, &mut objects).problems, []);
+        assert_eq!(apply(&enabled, &mut objects, &Switches::default()).problems, []);
         let selectors = objects.map(|o| o.value().pointer("/spec/selector").cloned().unwrap());
         assert_eq!(selectors, [json!({"matchLabels": {"x": "y"}}), json!({"a": "b", "x": "y"})]);
     }

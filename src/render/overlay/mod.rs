@@ -15,28 +15,23 @@ mod undone;
 
 use crate::object::Object;
 use crate::spec::resolve::Enabled;
+use crate::spec::switches::Switches;
 
 pub use checks::Misfit;
 pub use outcome::{Notice, Outcome, OverlayError, place};
-
-/// The namespace of objects that name none, though their kind lives in one.
-#[must_use]
-pub fn home(enabled: &Enabled) -> &str {
-    if enabled.namespace.is_empty() { "istio-system" } else { &enabled.namespace }
-}
 
 /// Lays a component's settings and overlays over its objects.
 ///
 /// # Errors
 /// Every problem found.
-pub fn apply(enabled: &Enabled, objects: &mut [Object]) -> Result<Vec<Notice>, Vec<OverlayError>> {
+pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> Result<Vec<Notice>, Vec<OverlayError>> {
     objects.iter_mut().for_each(ports::join_equal);
     let before: Vec<_> = objects.iter().map(|o| (o.api_version().to_owned(), o.key())).collect();
-    let mut outcome = k8s::apply(enabled, objects);
-    let broken = patches::apply(enabled, objects, &mut outcome);
+    let mut outcome = k8s::apply(enabled, objects, switches);
+    let broken = patches::apply(enabled, objects, switches, &mut outcome);
     // An overlay may have taken a namespace away.
     for object in objects.iter_mut() {
-        object.settle(home(enabled));
+        object.settle(enabled.home());
     }
     for (i, (object, (version, key))) in objects.iter().zip(&before).enumerate() {
         // What is half done says nothing of what was meant.

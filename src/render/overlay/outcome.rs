@@ -77,7 +77,8 @@ pub struct Notice {
 }
 
 impl Notice {
-    pub(super) fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+    /// One at a path in the spec.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
         Self { path: path.into(), message: message.into() }
     }
 

@@ -10,6 +10,7 @@ use crate::object::Object;
 use crate::spec::patch;
 use crate::spec::path::{Path, look_up};
 use crate::spec::resolve::Enabled;
+use crate::spec::switches::{Pipeline, Switches};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,23 +18,29 @@ use std::collections::{BTreeMap, BTreeSet};
 const MOST_LISTED: usize = 5;
 
 /// Applies the overlays in order; two for one object combine. Returns the objects that a patch failed at.
-pub fn apply(enabled: &Enabled, objects: &mut [Object], outcome: &mut Outcome) -> BTreeSet<usize> {
+///
+/// What has no effect is an error until 1.23; later releases go on without it, and here it is told.
+pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches, outcome: &mut Outcome) -> BTreeSet<usize> {
+    let failed = |outcome: &mut Outcome, path: String, message: String| match switches.pipeline {
+        Pipeline::Until123 => outcome.problems.push(OverlayError::Overlay { path, message }),
+        Pipeline::Since124 => outcome.notices.push(Notice::new(path, format!("has no effect: {message}"))),
+    };
     let mut trails: BTreeMap<usize, Trail> = BTreeMap::new();
     let mut broken = BTreeSet::new();
     let overlays = enabled.k8s.get("overlays").and_then(Value::as_array);
     for (i, overlay) in overlays.into_iter().flatten().enumerate() {
         let path = format!("{}.k8s.overlays[{i}]", place(enabled));
-        let found = match find(enabled, overlay, objects) {
+        let found = match find(enabled, overlay, objects, switches) {
             Ok(found) => found,
             Err(message) => {
-                outcome.problems.push(OverlayError::Overlay { path, message });
+                failed(outcome, path, message);
                 continue;
             }
         };
         let patches = overlay.get("patches").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         if patches.is_empty() {
             let message = "has no patches; give at least one path and value, or remove the overlay".to_owned();
-            outcome.problems.push(OverlayError::Overlay { path: format!("{path}.patches"), message });
+            failed(outcome, format!("{path}.patches"), message);
         }
         for (j, one) in patches.iter().enumerate() {
             let path = format!("{path}.patches[{j}]");
@@ -42,8 +49,10 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object], outcome: &mut Outcome) -
                 match apply_one(object, one, trails.entry(*index).or_default(), &path) {
                     Ok(notices) => outcome.notices.extend(notices),
                     Err(message) => {
-                        broken.insert(*index);
-                        outcome.problems.push(OverlayError::Overlay { path: path.clone(), message });
+                        if !switches.is_since_124() {
+                            broken.insert(*index);
+                        }
+                        failed(outcome, path.clone(), message);
                         break;
                     }
                 }
@@ -54,7 +63,7 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object], outcome: &mut Outcome) -
 }
 
 /// The object that an overlay is for, and copies of it: a chart may give its definitions as files and as templates.
-fn find(enabled: &Enabled, overlay: &Value, objects: &[Object]) -> Result<Vec<usize>, String> {
+fn find(enabled: &Enabled, overlay: &Value, objects: &[Object], switches: &Switches) -> Result<Vec<usize>, String> {
     let said = |field: &str| overlay.get(field).and_then(Value::as_str).unwrap_or_default();
     let (kind, name) = (said("kind"), said("name"));
     if kind.is_empty() {
@@ -68,7 +77,8 @@ fn find(enabled: &Enabled, overlay: &Value, objects: &[Object]) -> Result<Vec<us
     }
     let is_meant = |o: &&(usize, &Object)| {
         let (_, o) = o;
-        o.kind() == kind && o.name() == name && (o.namespace().is_empty() || o.namespace() == enabled.namespace)
+        let is_there = o.namespace().is_empty() || o.namespace() == enabled.namespace;
+        o.kind() == kind && o.name() == name && (is_there || switches.is_since_124())
     };
     let all: Vec<_> = objects.iter().enumerate().collect();
     let found: Vec<_> = all.iter().filter(is_meant).collect();
@@ -80,7 +90,8 @@ fn find(enabled: &Enabled, overlay: &Value, objects: &[Object]) -> Result<Vec<us
             existing(kind, name, objects)
         ));
     };
-    if let Some((_, other)) = found.iter().find(|(_, o)| o != first) {
+    // Since 1.24 all of them are meant.
+    if let Some((_, other)) = found.iter().find(|(_, o)| o != first).filter(|_| !switches.is_since_124()) {
         let (a, b) = (first, other);
         return Err(format!(
             "{kind} {name} matches several objects: {} {a} and {} {b}",

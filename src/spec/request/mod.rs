@@ -8,12 +8,13 @@ mod overrides;
 
 use crate::api::suggest;
 use crate::api::text::describe;
-use crate::spec::merge::overlay_iop;
+use crate::spec::merge::{overlay_iop, overlay_maps};
 use crate::spec::patch;
 use crate::spec::path::Path;
 use crate::spec::place::{self, Place};
 use crate::spec::problem::{Kind, Problem};
 use crate::spec::set;
+use crate::spec::switches::{Pipeline, Switches};
 use crate::spec::{path, positions};
 use helm_template::yaml::{Document, Duplicates, Position, parse_documents};
 use serde_json::{Map, Value, json};
@@ -51,11 +52,42 @@ pub fn from_resource(resource: &Value) -> Request {
     Request { metadata, spec, ..Request::default() }
 }
 
-/// From files, as (name, text), laid over each other left to right, and then `--set` arguments in order.
+/// From files, as (name, text), laid over each other left to right, and then `--set` arguments in order, for the built-in
+/// release.
 ///
 /// # Errors
 /// The first problem of the input's form; its content is checked when it is resolved.
 pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request, RequestError> {
+    from_files_for(files, sets, &Switches::default())
+}
+
+/// The release package that files and `--set` arguments name, before anything else is known of them; the last one counts.
+#[must_use]
+pub fn package_path(files: &[(String, String)], sets: &[String]) -> Option<String> {
+    const FIELD: &str = "installPackagePath";
+    let in_file = |text: &str| {
+        let documents = parse_documents(text, Duplicates::LastWins).ok()?;
+        let found = documents.iter().rev().find_map(|d| path::text(&d.value, &format!("/spec/{FIELD}")));
+        found.map(str::to_owned)
+    };
+    let in_flag = |flag: &String| {
+        let (path, value) = flag.split_once('=')?;
+        let path = path.trim();
+        (path.strip_prefix("spec.").unwrap_or(path) == FIELD).then(|| value.trim().to_owned())
+    };
+    let found = sets.iter().rev().find_map(in_flag);
+    found.or_else(|| files.iter().rev().find_map(|(_, text)| in_file(text))).filter(|path| !path.is_empty())
+}
+
+/// The same for a release with these switches.
+///
+/// # Errors
+/// As above.
+pub fn from_files_for(
+    files: &[(String, String)],
+    sets: &[String],
+    switches: &Switches,
+) -> Result<Request, RequestError> {
     let mut merged = None;
     let mut origin = Origin::default();
     let mut duplicates = vec![];
@@ -69,7 +101,11 @@ pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request
         merged = Some(match merged {
             None => overlay,
             Some(below) => {
-                overlay_iop(below, &overlay).map_err(|cause| RequestError::Merge { file: name.clone(), cause })?
+                let merged = match switches.pipeline {
+                    Pipeline::Until123 => overlay_iop(below, &overlay),
+                    Pipeline::Since124 => overlay_maps(below, &overlay, switches),
+                };
+                merged.map_err(|cause| RequestError::Merge { file: name.clone(), cause })?
             }
         });
         origin.add_file(name, document);
@@ -79,6 +115,7 @@ pub fn from_files(files: &[(String, String)], sets: &[String]) -> Result<Request
         let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.into()))?;
         let path = set::below_spec(path);
+        let value = if switches.is_since_124() { set::as_text_since_124(flag, &path, value) } else { value };
         if is_no_section(flag, &path) {
             continue;
         }

@@ -4,6 +4,7 @@ use super::placement::{is_enabled, namespace_of, settings_of};
 use super::{settings, values};
 use crate::api::component::{ALL, Component};
 use crate::spec::path::text;
+use crate::spec::switches::Switches;
 use serde_json::Value;
 
 /// A component that is installed, with everything its rendering needs.
@@ -21,10 +22,18 @@ pub struct Enabled {
     pub k8s: Value,
 }
 
+impl Enabled {
+    /// The namespace of its objects that name none, though their kind lives in one.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        if self.namespace.is_empty() { "istio-system" } else { &self.namespace }
+    }
+}
+
 /// The enabled components, core ones first, then each gateway in the spec's order.
 #[must_use]
-pub fn enabled(spec: &Value) -> Vec<Enabled> {
-    let shared = values::of_spec(spec);
+pub fn enabled(spec: &Value, switches: &Switches) -> Vec<Enabled> {
+    let shared = values::of_spec(spec, switches);
     let mut found = vec![];
     for component in ALL {
         let chosen: Vec<&Value> = if component.is_gateways() {
@@ -42,10 +51,10 @@ pub fn enabled(spec: &Value) -> Vec<Enabled> {
             found.push(Enabled {
                 component,
                 namespace: namespace_of(spec, Some(one)),
-                values: if component.is_gateways() {
-                    values::of_gateway(&shared, component, one, &k8s)
-                } else {
-                    shared.clone()
+                values: match component {
+                    Component::Ztunnel => values::flattened(&shared, component),
+                    _ if component.is_gateways() => values::of_gateway(&shared, component, one, &k8s),
+                    _ => shared.clone(),
                 },
                 k8s,
                 name,

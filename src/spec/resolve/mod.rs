@@ -11,16 +11,18 @@ mod placement;
 pub mod profile;
 mod resolved;
 mod settings;
+mod since_124;
 mod texts;
 pub mod translate;
 pub mod validate;
 pub mod values;
 
 use crate::failure::Retry;
-use crate::spec::merge::overlay_iop;
+use crate::spec::merge::{merge_patch, overlay_iop};
 use crate::spec::path::text;
 use crate::spec::problem::{Kind, Problem};
 use crate::spec::request::{Duplicate, Request};
+use crate::spec::switches::Pipeline;
 use profile::Profiles;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -64,8 +66,8 @@ impl Strictness {
 /// See [`ResolveError`]; an invalid spec with all its problems.
 pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -> Result<Resolved, ResolveError> {
     let profile = text(&request.spec, "/profile").filter(|p| !p.is_empty()).unwrap_or("default").to_owned();
-    let is_described = profiles.is_described();
-    let mut problems = validate::check_spec(&request.spec, &request.origin, is_described);
+    let switches = profiles.switches();
+    let mut problems = validate::check_spec(&request.spec, &request.origin, switches);
     let mut spec = request.spec.clone();
     let misread = texts::settle(&mut spec, &|path| request.origin.written(path));
     let located = |p: Problem| texts::in_its_place(Problem { location: request.origin.locate(&p.path), ..p });
@@ -88,10 +90,12 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
         }
     };
     let spec = document.get("spec").cloned().unwrap_or_default();
-    // The form of what was merged: what the profile brought, and where old values were carried to. A profile of another
-    // release has fields that we do not know.
-    let merged = if is_described { validate::check_spec(&spec, &request.origin, true) } else { vec![] };
-    let content = validate::check_merged(&spec, &request.origin, is_described).into_iter();
+    // The form of what was merged: what the profile brought, and where old values were carried to.
+    let merged = match switches.pipeline {
+        Pipeline::Until123 => validate::check_spec(&spec, &request.origin, switches),
+        Pipeline::Since124 => vec![],
+    };
+    let content = validate::check_merged(&spec, &request.origin, switches).into_iter();
     // There may be thousands.
     let told: HashSet<_> = problems.iter().map(Problem::gist).collect();
     let new = |p: &Problem| !told.contains(&p.gist());
@@ -107,7 +111,7 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     }
     let warnings = tolerable.iter().map(ToString::to_string).collect();
 
-    Ok(Resolved::new(document, warnings))
+    Ok(Resolved::new(document, *switches, warnings))
 }
 
 /// A key that stands twice in a file, as a problem.
@@ -141,13 +145,30 @@ fn merge(
         let kind = if e.retry() == Retry::Backoff { Kind::Unreadable } else { Kind::Form };
         wrong(Problem { path: "spec.profile".into(), message: e.to_string(), location: None, kind })
     })?;
-    let reversed = translate::reverse_translate(spec).map_err(wrong)?;
-    let mut document = overlay_iop(base.document, &json!({ "spec": reversed }))
-        .map_err(|cause| ResolveError::Merge { profile: profile.to_owned(), cause })?;
-    if let Some(metadata) = request.metadata.as_object().filter(|m| !m.is_empty()) {
-        crate::spec::merge::merge_patch(&mut document, &json!({ "metadata": metadata }));
+    let merge_error = |cause| ResolveError::Merge { profile: profile.to_owned(), cause };
+    let mut document = match profiles.switches().pipeline {
+        Pipeline::Until123 => {
+            let reversed = translate::reverse_translate(spec).map_err(wrong)?;
+            overlay_iop(base.document, &json!({ "spec": reversed })).map_err(merge_error)?
+        }
+        Pipeline::Since124 => {
+            since_124::merge(base.document, &json!({ "spec": spec }), profiles.switches()).map_err(merge_error)?
+        }
+    };
+    let metadata = request.metadata.as_object().filter(|m| !m.is_empty());
+    match (metadata, profiles.switches().pipeline) {
+        (Some(metadata), Pipeline::Until123) => merge_patch(&mut document, &json!({ "metadata": metadata })),
+        // The namespace is that of the values.
+        (Some(metadata), Pipeline::Since124) => {
+            let mut whole = json!({ "metadata": metadata });
+            merge_patch(&mut whole, &json!({"metadata": document.get("metadata")}));
+            merge_patch(&mut document, &whole);
+        }
+        (None, _) => {}
     }
-    enablement::apply_legacy(&request.spec, &mut document).map_err(wrong)?;
+    if profiles.switches().pipeline == Pipeline::Until123 {
+        enablement::apply_legacy(&request.spec, &mut document).map_err(wrong)?;
+    }
     if let Some(spec) = document.get_mut("spec").and_then(Value::as_object_mut) {
         spec.insert("profile".into(), profile.into());
     }
@@ -158,6 +179,7 @@ fn merge(
 mod tests {
     use super::*;
     use crate::spec::request::{from_files, from_resource};
+    use crate::spec::switches::Switches;
     use std::collections::BTreeMap;
 
     const DEFAULT: &str =
@@ -242,12 +264,17 @@ mod tests {
     }
 
     #[test]
-    fn the_charts_of_another_release_are_the_judge_of_their_values() {
-        let spec = json!({"values": {"new": {"x": 1}}, "meshConfig": {"connectTimeout": "59s", "new": 1}});
+    fn values_are_judged_by_the_tables_of_the_release_of_the_package() {
+        let spec = json!({"values": {"pilot": {"env": {}, "traceSampling": 1, "trustedZtunnelNamespace": "a"}},
+            "meshConfig": {"new": 1}});
         let request = from_resource(&json!({ "spec": spec }));
-        let accepts = |profiles: &Profiles| resolve(&request, profiles, Strictness::Full).is_ok();
-        assert!(accepts(&profiles("spec: {tag: 1.23.6, components: {ztunnel: {enabled: true}}}", "dir")));
-        assert!(!accepts(&profiles(DEFAULT, "dir")));
-        assert!(!accepts(&profiles(DEFAULT, "")));
+        let refused = |tag: &str| {
+            let switches = Switches { has_ztunnel: true, ..Switches::of_package(Some(tag), &std::iter::empty()) };
+            let profiles = profiles(DEFAULT, "dir").with_switches(switches);
+            resolve(&request, &profiles, Strictness::Full).err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert!(refused("1.17.8").contains("trustedZtunnelNamespace"), "{}", refused("1.17.8"));
+        assert!(refused("1.17.8").contains("spec.meshConfig.new"), "{}", refused("1.17.8"));
+        assert_eq!(refused("1.23.6"), "");
     }
 }

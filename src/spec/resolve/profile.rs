@@ -7,6 +7,7 @@ use crate::spec::merge::{MergeError, overlay_iop, remove_nulls};
 use crate::spec::positions;
 use crate::spec::problem::Problem;
 use crate::spec::request::Duplicate;
+use crate::spec::switches::Switches;
 use helm_template::yaml::{self, YamlError};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,6 +20,8 @@ pub struct Profiles {
     texts: BTreeMap<String, String>,
     /// Where they come from, for messages; empty for the built-in ones.
     source: String,
+    /// What differs in their release.
+    switches: Switches,
     /// `default`, parsed: every other one is laid over it.
     default: OnceLock<Profile>,
 }
@@ -88,25 +91,31 @@ impl Profiles {
     /// From names and texts.
     #[must_use]
     pub fn new(texts: BTreeMap<String, String>, source: &str) -> Self {
-        Self { texts, source: source.into(), default: OnceLock::new() }
+        Self { texts, source: source.into(), switches: Switches::default(), default: OnceLock::new() }
+    }
+
+    /// The same, of a release with these switches.
+    #[must_use]
+    pub fn with_switches(self, switches: Switches) -> Self {
+        Self { switches, ..self }
+    }
+
+    /// What differs in their release.
+    #[must_use]
+    pub fn switches(&self) -> &Switches {
+        &self.switches
+    }
+
+    /// The tag of images that `default` has; none for one that is no text.
+    #[must_use]
+    pub fn tag(&self) -> Option<String> {
+        let default = self.load("default").ok()?.document;
+        default.pointer("/spec/tag")?.as_str().map(str::to_owned)
     }
 
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.texts.keys().map(String::as_str)
-    }
-
-    /// Whether the tables of `values` and `meshConfig` are those of this release: of the built-in one, and of a package whose
-    /// own default tag is one of 1.17.
-    #[must_use]
-    pub fn is_described(&self) -> bool {
-        self.source.is_empty() || self.minor() == Some(17)
-    }
-
-    /// The minor version of a package, by its own default tag.
-    fn minor(&self) -> Option<u32> {
-        let default = self.load("default").ok()?.document;
-        default.pointer("/spec/tag")?.as_str()?.strip_prefix("1.")?.split('.').next()?.parse().ok()
     }
 
     /// A profile laid over `default`, as a whole document without nulls. A name with `/` or `.` is the path of a file, whose

@@ -2,13 +2,16 @@
 
 use super::components::{self, Enabled};
 use super::placement::default_namespace;
+use super::since_124;
 use crate::spec::path::text;
+use crate::spec::switches::{Pipeline, Switches};
 use serde_json::Value;
 
 /// A resolved request: only [`resolve`](super::resolve) makes one, or the record of an installation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Resolved {
     document: Value,
+    switches: Switches,
     components: Vec<Enabled>,
     namespace: String,
     revision: String,
@@ -21,18 +24,31 @@ pub struct Resolved {
 
 impl Resolved {
     /// Of a document whose spec has everything that its profile adds.
-    pub(super) fn new(document: Value, warnings: Vec<String>) -> Self {
+    pub(super) fn new(document: Value, switches: Switches, warnings: Vec<String>) -> Self {
         let spec = document.get("spec").unwrap_or(&Value::Null);
         let filled = |pointer: &str| text(spec, pointer).filter(|t| !t.is_empty());
+        let (namespace, revision, components) = match switches.pipeline {
+            Pipeline::Until123 => {
+                let named = Some(default_namespace(spec)).filter(|n| !n.is_empty());
+                let revision = filled("/revision").unwrap_or_default();
+                (named.unwrap_or_else(|| "istio-system".into()), revision, components::enabled(spec, &switches))
+            }
+            Pipeline::Since124 => {
+                let namespace = since_124::namespace(spec, document.get("metadata"));
+                let components = since_124::enabled(spec, &namespace, &switches);
+                (namespace, since_124::revision(spec), components)
+            }
+        };
         Self {
-            components: components::enabled(spec),
-            namespace: Some(default_namespace(spec)).filter(|n| !n.is_empty()).unwrap_or_else(|| "istio-system".into()),
-            revision: filled("/revision").unwrap_or_default().to_owned(),
+            components,
+            namespace,
+            revision: revision.to_owned(),
             profile: filled("/profile").unwrap_or("default").to_owned(),
             version: version(spec),
             network: filled("/values/global/network").unwrap_or_default().to_owned(),
             is_external: spec.pointer("/values/global/externalIstiod") == Some(&Value::Bool(true)),
             warnings,
+            switches,
             document,
         }
     }
@@ -40,8 +56,14 @@ impl Resolved {
     /// Of a document whose spec has everything that its profile adds, as a record of an installation holds it: it is not laid
     /// over the profile again, for what somebody had removed from that would come back, and not checked again.
     #[must_use]
-    pub fn of_record(document: Value) -> Self {
-        Self::new(document, vec![])
+    pub fn of_record(document: Value, switches: Switches) -> Self {
+        Self::new(document, switches, vec![])
+    }
+
+    /// What differs in the release that it was resolved for.
+    #[must_use]
+    pub fn switches(&self) -> &Switches {
+        &self.switches
     }
 
     /// The resource with the fully merged spec, as `profile dump` shows it.

@@ -3,22 +3,35 @@
 use super::placement::{is_enabled, namespace_of, settings_of};
 use crate::api::component::Component;
 use crate::spec::merge::merge_patch;
+use crate::spec::switches::Switches;
 use helm_template::gotmpl::{self, format};
 use helm_template::number::to_floats;
 use serde_json::{Value, json};
 
 /// The components whose enablement and namespace become values, in the order upstream writes them: later ones win where two
 /// write to one path (release 1.17).
-const WRITTEN: [(Component, &str, &str); 4] = [
+const WRITTEN: [(Component, &str, &str); 5] = [
     (Component::Pilot, "pilot", "pilot"),
     (Component::IstiodRemote, "global", "global"),
+    (Component::Ztunnel, "ztunnel", "ztunnel"),
     (Component::Cni, "istio_cni", "cni"),
     (Component::Base, "global", "global"),
 ];
 
+/// The components whose hub and tag become values, and where.
+const IMAGES: [(Component, &str); 4] = [
+    (Component::Pilot, "pilot"),
+    (Component::Cni, "cni"),
+    (Component::IstiodRemote, "global"),
+    (Component::Ztunnel, "ztunnel"),
+];
+
+/// What a chart that reads its own values at the top sees of the others, besides `global` (releases 1.18 to 1.23).
+const SHARED: [&str; 4] = ["ownerName", "revision", "compatibilityVersion", "profile"];
+
 /// The values that all components share.
 #[must_use]
-pub fn of_spec(spec: &Value) -> Value {
+pub fn of_spec(spec: &Value, switches: &Switches) -> Value {
     let mut values = json!({});
     let filled = |v: Option<&Value>| v.filter(|v| !v.is_null() && v.as_str() != Some("")).cloned();
     let mut put = |path: &[&str], value: Option<Value>| {
@@ -30,14 +43,15 @@ pub fn of_spec(spec: &Value) -> Value {
     put(&["global", "hub"], filled(spec.get("hub")));
     put(&["global", "tag"], filled(spec.get("tag")));
     put(&["revision"], filled(spec.get("revision")));
+    put(&["compatibilityVersion"], filled(spec.get("compatibilityVersion")));
     put(&["meshConfig"], filled(spec.get("meshConfig")));
-    for (component, enabled_at, namespace_at) in WRITTEN {
+    let is_known = |component: &Component| *component != Component::Ztunnel || switches.has_ztunnel;
+    for (component, enabled_at, namespace_at) in WRITTEN.into_iter().filter(|(component, ..)| is_known(component)) {
         let settings = settings_of(spec, component);
         put(&[enabled_at, "enabled"], Some(is_enabled(settings).into()));
         put(&[namespace_at, "namespace"], Some(namespace_of(spec, settings).into()));
     }
-    for (component, root) in [(Component::Pilot, "pilot"), (Component::Cni, "cni"), (Component::IstiodRemote, "global")]
-    {
+    for (component, root) in IMAGES.into_iter().filter(|(component, _)| is_known(component)) {
         let settings = settings_of(spec, component);
         put(&[root, "hub"], filled(settings.and_then(|s| s.get("hub"))));
         put(&[root, "tag"], filled(settings.and_then(|s| s.get("tag"))).map(|t| text_of(&t).into()));
@@ -49,6 +63,14 @@ pub fn of_spec(spec: &Value) -> Value {
         }
     }
     values
+}
+
+/// The values of a chart that reads its own at the top.
+#[must_use]
+pub fn flattened(shared: &Value, component: Component) -> Value {
+    let taken = ["global"].into_iter().chain(SHARED).filter_map(|key| Some((key.to_owned(), shared.get(key)?.clone())));
+    let own = shared.get(component.info().values).and_then(Value::as_object).into_iter().flatten();
+    taken.chain(own.map(|(key, value)| (key.clone(), value.clone()))).collect()
 }
 
 /// A value as text where upstream prints it with Go's `%v`: numbers are floats (`1e+06`), a list is `[a b]`.
@@ -94,7 +116,7 @@ mod tests {
             (json!(["a", 1]), "[a 1]"),
         ] {
             let spec = json!({"components": {"pilot": {"tag": tag}, "cni": {"tag": tag}}});
-            let values = of_spec(&spec);
+            let values = of_spec(&spec, &Switches::default());
             assert_eq!(values.pointer("/pilot/tag"), Some(&json!(text)));
             assert_eq!(values.pointer("/cni/tag"), Some(&json!(text)));
         }

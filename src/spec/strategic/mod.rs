@@ -21,7 +21,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use schema::{BudgetSchema, IstioOperatorSchema, MergeSchema, WorkloadSchema};
+pub use schema::{BudgetSchema, IstioOperatorSchema, MergeSchema, PlainSchema, WorkloadSchema};
 
 /// Why two layers cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -53,6 +53,20 @@ impl MergeSchema for IstioOperatorSchema {
     }
 }
 
+/// Layers of maps without a schema: lists are replaced, and a null says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlainSchema;
+
+impl MergeSchema for PlainSchema {
+    fn rule(&self, _path: &[&str]) -> Merge {
+        Merge::Merge
+    }
+
+    fn null_removes(&self, _path: &[&str], _base: &Value) -> bool {
+        false
+    }
+}
+
 /// Kubernetes objects: workloads, services, autoscalers, webhooks, service accounts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WorkloadSchema;

@@ -25,6 +25,7 @@ use crate::api::schema::{self, Table};
 use crate::spec::path::text;
 use crate::spec::request::Origin;
 use crate::spec::request::gateways::LISTS;
+use crate::spec::switches::Switches;
 use checker::Checker;
 use serde_json::Value;
 
@@ -36,26 +37,27 @@ pub fn check_proxy(config: &Value) -> Vec<Problem> {
     const PLACE: &str = ".defaultConfig";
     let origin = Origin::default();
     let mut checker = Checker { origin: &origin, problems: vec![] };
-    checker.add_found(check(Table::Mesh.message("ProxyConfig"), config, PLACE, Reading::Protobuf));
+    let minor = Switches::default().described_minor();
+    checker.add_found(check(Table::Mesh.message("ProxyConfig"), config, PLACE, Reading::Protobuf, minor));
     mesh::check(&serde_json::json!({"defaultConfig": config}), "", &mut checker);
     let below = |path: &str| path.strip_prefix(PLACE).unwrap_or(path).trim_start_matches('.').to_owned();
     checker.problems.into_iter().map(|p| Problem { path: below(&p.path), ..p }).collect()
 }
 
-/// Problems of form in a spec as the user wrote it, or merged: unknown fields and wrong types. `is_described` says whether
-/// the tables of `values` and `meshConfig` are those of the release.
+/// Problems of form in a spec as the user wrote it, or merged: unknown fields and wrong types.
 #[must_use]
-pub fn check_spec(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Problem> {
+pub fn check_spec(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
-    let mut found = check(schema::spec(), spec, "spec", Reading::Protobuf);
+    let mut found = check(schema::spec(), spec, "spec", Reading::Protobuf, switches.described_minor());
+    if !switches.knows_mesh_fields() {
+        found.retain(|finding| finding.table != Some(Table::Mesh) || !finding.is_unknown);
+    }
     found.sort_by_key(|finding| finding.table);
     let content = found.split_off(found.partition_point(|finding| finding.table <= Some(Table::Spec)));
     checker.add_found(found);
     gateways::check_names(spec, &mut checker);
     gateways::check_twins(spec, &mut checker);
-    if is_described {
-        checker.add_found(content);
-    }
+    checker.add_found(content);
     checker.problems
 }
 
@@ -65,7 +67,7 @@ const MESH_CONFIGS: [(&str, &str); 2] =
 
 /// Problems of content in a merged spec.
 #[must_use]
-pub fn check_merged(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Problem> {
+pub fn check_merged(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
     for (field, rule, wanted) in RULES {
         if let Some(value) = text(spec, &format!("/{field}")).filter(|v| !v.is_empty() && !rule(v)) {
@@ -87,7 +89,8 @@ pub fn check_merged(spec: &Value, origin: &Origin, is_described: bool) -> Vec<Pr
         checker.add(&format!("{path}.{}", misfit.path), misfit.message, Kind::Form);
     }
     leaf::check(spec, &mut checker);
-    if is_described {
+    // Releases from 1.24 on do not look at what it means.
+    if !switches.is_since_124() {
         for (pointer, path) in MESH_CONFIGS {
             if let Some(config) = spec.pointer(pointer) {
                 mesh::check(config, path, &mut checker);
@@ -193,7 +196,8 @@ mod tests {
 
     fn problems(spec: &Value) -> Vec<String> {
         let origin = Origin::default();
-        let found = [check_spec(spec, &origin, true), check_merged(spec, &origin, true)];
+        let switches = Switches::default();
+        let found = [check_spec(spec, &origin, &switches), check_merged(spec, &origin, &switches)];
         found.iter().flatten().map(ToString::to_string).collect()
     }
 
@@ -252,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_mesh_config_are_checked_by_their_releases_tables_only() {
+    fn values_and_mesh_config_are_checked_by_the_tables_of_their_release() {
         let spec = json!({"values": {"pilot": {"nosuch": 1}, "meshConfig": {"accessLogEncoding": "XML"}},
             "meshConfig": {"nosuch": 1}});
         let expected = [
@@ -261,7 +265,10 @@ mod tests {
             "spec.values.meshConfig.accessLogEncoding: unknown value \"XML\": must be one of TEXT, JSON",
         ];
         assert_eq!(problems(&spec), expected);
-        assert_eq!(check_spec(&spec, &Origin::default(), false), []);
+        let later = Switches::of_package(Some("1.22.3"), &std::iter::empty());
+        let found: Vec<String> =
+            check_spec(&spec, &Origin::default(), &later).iter().map(ToString::to_string).collect();
+        assert_eq!(found, [expected[0], expected[2]], "fields of the mesh configuration are known of 1.17 alone");
         assert_eq!(problems(&json!({"values": {"meshConfig": 1}})).len(), 1);
     }
 
