@@ -24,7 +24,7 @@ const BUDGETS: Budgets = Budgets {
     output: 16 << 20,
     bytes: 64 << 20,
     work: 100_000_000,
-    time: Duration::from_secs(8),
+    time: Some(Duration::from_secs(8)),
 };
 
 /// What a template is run on.

@@ -80,7 +80,7 @@ pub fn render(
     let release =
         ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
     let values = values.as_object().cloned().unwrap_or_default();
-    let budgets = Budgets { time: PATIENCE, ..Budgets::default() };
+    let budgets = Budgets { time: Some(PATIENCE), ..Budgets::default() };
     // One spec always renders to the same bytes.
     let options = RenderOptions { budgets, ..RenderOptions::fixed() };
     let rendered = chart
