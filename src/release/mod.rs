@@ -59,7 +59,9 @@ pub enum ReleaseError {
 }
 
 impl ReleaseError {
-    /// When it is tried again: a disk may come back, and a package that is broken may be replaced by another of its name.
+    /// When it is tried again: always, also where [`ChartError::is_retryable`] says that only another chart helps. Nothing
+    /// tells the operator of a change of a package's files: a disk may come back, and a package that is missing or broken may be
+    /// replaced by another of its name.
     #[must_use]
     pub fn retry(&self) -> Retry {
         Retry::Backoff
