@@ -24,9 +24,6 @@ fn proxy_defaults() -> Value {
     })
 }
 
-/// Fields of which only one can be set.
-const EXCLUSIVE: [&str; 2] = ["serviceCluster", "tracingServiceName"];
-
 /// The mesh configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Mesh {
@@ -110,12 +107,14 @@ fn message(of: &Message, map: &Map<String, Value>) -> Map<String, Value> {
 
 /// Fields replace each other as a whole; only the environment of the proxy is united.
 fn overlay(mut base: Map<String, Value>, over: Map<String, Value>) -> Result<Map<String, Value>, Vec<Misfit>> {
-    let mut shaped = types::shape("ProxyConfig", &Value::Object(over.clone()))?;
+    let config = types::find("ProxyConfig");
+    let group = |name: &str| config.field(name).and_then(|field| field.oneof);
+    let mut shaped = types::shape(config.name, &Value::Object(over.clone()))?;
     for (key, value) in over.into_iter().filter(|(_, value)| !value.is_null()) {
         // What shaping leaves out is empty, and meant.
         let value = shaped.remove(&key).unwrap_or(value);
-        if EXCLUSIVE.contains(&key.as_str()) {
-            base.retain(|other, _| !EXCLUSIVE.contains(&other.as_str()));
+        if let Some(one) = group(&key) {
+            base.retain(|other, _| group(other) != Some(one));
         }
         match (base.get_mut(&key), value) {
             (Some(Value::Object(old)), Value::Object(new)) if key == "proxyMetadata" => old.extend(new),

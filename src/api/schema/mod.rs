@@ -90,6 +90,11 @@ impl Table {
         self.messages().get(name).copied()
     }
 
+    /// All its messages, in the order of their names.
+    pub fn all(self) -> impl Iterator<Item = &'static Message> {
+        self.messages().values().copied()
+    }
+
     /// A message by its name; one without fields if there is none.
     #[must_use]
     pub fn message(self, name: &str) -> &'static Message {
