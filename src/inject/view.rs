@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json};
 use std::any::Any;
 use std::rc::Rc;
 
-/// Where Go's name of a field is not its JSON name with a capital letter.
+/// How Go spells fields whose name there is not their JSON name with a capital letter: a rule of spelling, whatever message
+/// the field is in.
 const NAMES: &[(&str, &str)] = &[
     ("apiVersion", "APIVersion"),
     ("uid", "UID"),
@@ -212,6 +213,7 @@ impl Object for Wrapper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::schema::Table;
     use serde_json::json;
 
     fn pod() -> Value {
@@ -245,6 +247,13 @@ mod tests {
         assert_eq!(shown(&["Spec", "DnsPolicy"]), "none");
         assert_eq!(shown(&["Spec", "NewField"]), "1");
         assert!(matches!(get(&pod(), &["Spec", "SecurityContext"]), Some(Value::Nil)));
+    }
+
+    #[test]
+    fn every_name_that_go_spells_otherwise_is_a_described_field() {
+        let described = |name: &str| Table::Kubernetes.all().any(|message| message.field(name).is_some());
+        let unknown: Vec<_> = NAMES.iter().filter(|(json, _)| !described(json)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a person asks for: an IstioOperator resource, or files and `--set` flags that come to one.
+//! What a person asks for: an IstioOperator resource, or files and `--set` flags that are merged to one.
 
 mod duplicate;
 mod error;
@@ -6,6 +6,7 @@ pub mod gateways;
 mod origin;
 mod overrides;
 
+use crate::api::schema::Table;
 use crate::api::suggest;
 use crate::api::text::describe;
 use crate::spec::merge::overlay_iop;
@@ -143,7 +144,7 @@ fn problem(file: &str, place: Position, path: &str, message: String) -> Problem 
     Problem { path: path.to_owned(), message, location, kind: Kind::Form }
 }
 
-/// Gateways of one name and namespace, of which one would vanish in the other.
+/// Gateways of the same name and namespace, of which one would be lost in the merge.
 fn twins(file: &str, document: &Document) -> Vec<Problem> {
     let message = |twins: gateways::Twins| {
         let (first, second) =
@@ -156,25 +157,6 @@ fn twins(file: &str, document: &Document) -> Vec<Problem> {
 
 /// The fields of a resource.
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
-/// The fields of its metadata.
-const METADATA: &[&str] = &[
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-    "clusterName",
-];
 /// The fields that hold text, and those that hold a map of it.
 const TEXTS: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
 const TEXT_MAPS: [&str; 2] = ["/metadata/labels", "/metadata/annotations"];
@@ -208,6 +190,8 @@ fn wrong_fields(file: &str, document: &Document) -> Vec<Problem> {
 }
 
 fn unknown_fields(file: &str, document: &Document) -> Vec<Problem> {
+    let metadata = Table::Kubernetes.message("ObjectMeta");
+    let metadata: Vec<&str> = metadata.fields.iter().chain(&metadata.removed).map(|field| field.name).collect();
     let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<Problem> {
         let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
         let unknown = keys.filter(|key| !known.contains(&key.as_str()));
@@ -221,7 +205,7 @@ fn unknown_fields(file: &str, document: &Document) -> Vec<Problem> {
         unknown.map(message).collect()
     };
     let mut found = check(Some(&document.value), "", TOP);
-    found.extend(check(document.value.get("metadata"), "metadata", METADATA));
+    found.extend(check(document.value.get("metadata"), "metadata", &metadata));
     found
 }
 
@@ -243,8 +227,14 @@ mod tests {
                         f.yaml:4:18: metadata.labels.b\\.c: must be a string, not true; write it in quotes: \"true\"; \
                         f.yaml:5:3: metadata.annotations: must be a map, not a list";
         assert_eq!(refused(wrong), expected);
-        let right =
-            "kind: IstioOperator\nmetadata: {name: null, labels: {a: null, b: \"1\"}, creationTimestamp: null}\n";
-        assert_eq!(refused(right), "");
+        for right in [
+            "kind: IstioOperator\nmetadata: {name: null, labels: {a: null, b: \"1\"}, creationTimestamp: null}\n",
+            "kind: IstioOperator\nmetadata: {clusterName: c, managedFields: [], selfLink: /x, generation: 2}\n",
+        ] {
+            assert_eq!(refused(right), "");
+        }
+        let misspelt = "kind: IstioOperator\nmetadata:\n  anotations: {}\n";
+        let advice = "f.yaml:3:3: metadata.anotations: unknown field \"anotations\" (did you mean \"annotations\"?)";
+        assert_eq!(refused(misspelt), advice);
     }
 }
