@@ -122,11 +122,11 @@ impl Object for Struct {
         if let Some(field) = self.known(name) {
             return Some(self.content(field));
         }
-        // Newer fields than the table has.
+        // Fields that the description of the API does not have.
         self.tree.iter().find(|(key, _)| is_named(key, name)).map(|(_, v)| from_tree(v))
     }
 
-    // Messages have a method for each field, which is the field.
+    // Messages have a getter for each field, such as `GetTag`.
     fn has_method(&self, name: &str) -> bool {
         name.strip_prefix("Get").is_some_and(|field| self.known(field).is_some())
     }
@@ -137,7 +137,7 @@ impl Object for Struct {
 
     fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
         let field = self.known(name.strip_prefix("Get")?)?;
-        // On a message that is not there, they give what is in an empty one.
+        // The getter of an unset message gives an empty one.
         Some(Ok(match (self.content(field), &field.kind) {
             (Value::Nil, Type::Message(_)) => view(&field.kind, &Json::Null),
             (Value::Nil, kind) if field.presence == Presence::Wrapped => {

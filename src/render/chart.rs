@@ -14,11 +14,11 @@ use std::time::Duration;
 
 /// The release name of every component (release 1.17).
 const RELEASE: &str = "istio";
-/// What charts see without a cluster: the oldest Kubernetes that release 1.17 supports.
+/// The Kubernetes version that charts see without a cluster: the oldest that release 1.17 supports.
 const OFFLINE_VERSION: (&str, &str, &str) = ("v1.23.0", "1", "23");
 
-/// How long a component may take. It takes some milliseconds; but an operator that gets a hundredth of a processor must not
-/// call a chart wrong because of that.
+/// How long it may take to render a component. It takes milliseconds; but with a CPU limit of a hundredth of a core a good
+/// chart must not be reported as wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a component cannot be rendered.
@@ -32,20 +32,20 @@ pub enum ComponentError {
         /// What the engine says.
         cause: Box<RenderFailed>,
     },
-    /// What a template printed is no Kubernetes object.
+    /// What a template printed is not a Kubernetes object.
     #[error("component {component}: {file}: {cause}")]
     Document {
         /// The component.
         component: Component,
         /// The template.
         file: String,
-        /// What it is instead.
+        /// Why.
         cause: ReadError,
     },
 }
 
 impl ComponentError {
-    /// When it is tried again: a render that ran out of time may have more of it.
+    /// When it is tried again: after a while if rendering ran out of time, otherwise when something changes.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
@@ -55,7 +55,7 @@ impl ComponentError {
     }
 }
 
-/// What charts may know of a cluster.
+/// What charts see of a cluster as `.Capabilities`.
 #[must_use]
 pub fn capabilities(version: Option<&(String, String, String)>) -> Capabilities {
     let (version, major, minor) = match version {

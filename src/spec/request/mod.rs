@@ -24,7 +24,7 @@ pub use error::{FlagError, RequestError};
 pub use origin::Origin;
 pub use overrides::Override;
 
-/// A request.
+/// A spec as it was asked for, with where each field was written.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Name and namespace of the resource, and whatever else its metadata says.
@@ -33,7 +33,7 @@ pub struct Request {
     pub spec: Value,
     /// Where it came from.
     pub origin: Origin,
-    /// Keys that stand twice in a map of a file.
+    /// Keys that a file has twice in one map.
     pub duplicates: Vec<Duplicate>,
     /// Whether such keys are errors, and not only worth a warning.
     pub is_strict: bool,
@@ -52,7 +52,7 @@ pub fn from_resource(resource: &Value) -> Request {
     Request { metadata, spec, ..Request::default() }
 }
 
-/// From files, as (name, text), laid over each other left to right, and then `--set` arguments in order.
+/// From files, as (name, text), merged from left to right, and then `--set` arguments in order.
 ///
 /// # Errors
 /// The first problem of the input's form; its content is checked when it is resolved.
@@ -101,7 +101,7 @@ fn is_no_section(flag: &str, path: &Path) -> bool {
     is_null && matches!(place::at(path), Place::Section | Place::Enabled)
 }
 
-/// The one IstioOperator resource of a file; other objects around it do not matter.
+/// The one IstioOperator resource of a file; other objects in it are ignored.
 fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
     let documents =
         parse_documents(text, Duplicates::LastWins).map_err(|cause| RequestError::Yaml { file: name.into(), cause })?;
@@ -157,12 +157,12 @@ fn twins(file: &str, document: &Document) -> Vec<Problem> {
 
 /// The fields of a resource.
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
-/// The fields that hold text, and those that hold a map of it.
+/// The fields that hold a string, and those that hold a map of strings.
 const TEXTS: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
 const TEXT_MAPS: [&str; 2] = ["/metadata/labels", "/metadata/annotations"];
 
-/// Fields beside the spec that no resource has, and those of another type, each with its place. A spec's field that was
-/// indented too little is one of them.
+/// Unknown fields beside the spec, and those of a wrong type, each with its position. A field of the spec that is indented
+/// too little is one of them.
 fn wrong_fields(file: &str, document: &Document) -> Vec<Problem> {
     let mut found = unknown_fields(file, document);
     let mut check = |path: &str, fits: bool, wanted: &str, value: &Value| {

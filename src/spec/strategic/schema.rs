@@ -19,7 +19,7 @@ pub trait MergeSchema {
 /// Layers of an `IstioOperator`: profile, files, flags.
 ///
 /// Keys that the description does not know merge like any map, also where upstream Istio fails because its schema lacks them.
-/// A null where the base has a map or a list is an emptied section (`components:`), and means nothing; so does a null where
+/// A null where the base has a map or a list is an emptied section (`components:`), and is ignored; so is a null where
 /// the base says whether something is installed. Otherwise a forgotten line would remove a control plane.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IstioOperatorSchema;
@@ -37,7 +37,7 @@ impl MergeSchema for IstioOperatorSchema {
 
 /// Kubernetes objects: workloads, their pods, services, autoscalers, webhooks, service accounts.
 ///
-/// A path has the same rule in every kind of object that has it, but for budgets; so the kind need not be known.
+/// A path has the same rule in every kind of object that has it, except disruption budgets; so the kind need not be known.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WorkloadSchema;
 
@@ -47,7 +47,7 @@ pub struct BudgetSchema;
 
 const BUDGET: &str = "PodDisruptionBudget";
 
-/// The objects of the description, but for budgets.
+/// The kinds of objects that are described, except disruption budgets.
 static OBJECTS: LazyLock<Vec<&'static Message>> = LazyLock::new(|| {
     let is_object = |message: &Message| ["kind", "metadata"].iter().all(|field| message.field(field).is_some());
     Table::Kubernetes.all().filter(|message| is_object(message) && message.name != BUDGET).collect()
