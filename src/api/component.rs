@@ -9,7 +9,7 @@ pub enum Component {
     Pilot,
     /// The CNI node agent.
     Cni,
-    /// What a cluster needs whose control plane runs elsewhere.
+    /// What a cluster needs whose control plane runs in another cluster.
     IstiodRemote,
     /// The node proxy of ambient mode, from release 1.18 on.
     Ztunnel,
@@ -19,11 +19,11 @@ pub enum Component {
     EgressGateways,
 }
 
-/// What is known of a component.
+/// The names, chart and parents of a component.
 pub struct ComponentInfo {
     /// Upstream's name, in `componentStatus`, in the label `operator.istio.io/component` and in `--component`.
     pub name: &'static str,
-    /// What a person reads.
+    /// Its name in messages.
     pub title: &'static str,
     /// The field below `spec.components`.
     pub field: &'static str,
@@ -128,7 +128,7 @@ const EGRESS_GATEWAYS: ComponentInfo = ComponentInfo {
 };
 
 impl Component {
-    /// The row of the table.
+    /// Its names, chart and parents.
     #[must_use]
     pub const fn info(self) -> ComponentInfo {
         match self {
@@ -166,7 +166,7 @@ impl Component {
         self.info().parents.iter().map(|parent| parent.depth() + 1).max().unwrap_or(0)
     }
 
-    /// The component of this name.
+    /// The component that upstream calls so, if there is one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         ALL.into_iter().find(|c| c.name() == name)

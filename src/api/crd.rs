@@ -65,7 +65,7 @@ fn open_schema() -> Value {
     let spec = form(&Type::Message(schema::spec()), usize::MAX);
     json!({
         "type": "object",
-        "description": "An installation of Istio: a profile, what differs from it, and how it stands.",
+        "description": "An installation of Istio: a profile, what differs from it, and its state.",
         "x-kubernetes-preserve-unknown-fields": true,
         "properties": {
             "apiVersion": {"type": "string", "description": "install.istio.io/v1alpha1"},
@@ -81,8 +81,7 @@ fn open_schema() -> Value {
 /// deeper ones are checked by the controller all the same.
 const K8S_DEPTH: usize = 2;
 
-/// The form of a message, described by itself, or by the field that holds it. Fields of messages more than `depth` levels
-/// below are left out.
+/// The schema of a message, with its own description. The fields of messages more than `depth` levels below are left out.
 fn message(message: &Message, depth: usize) -> Value {
     let mut properties = Map::new();
     for field in &message.fields {
@@ -115,7 +114,7 @@ fn form(kind: &Type, depth: usize) -> Value {
         Type::List(item) => json!({"type": "array", "items": form(item, depth)}),
         Type::Map(value) => json!({"type": "object", "additionalProperties": form(value, depth)}),
         Type::Message(inner) if inner.table == Some(Table::Spec) => message(inner, depth),
-        // Whatever release it is of.
+        // Open, so that fields of every release of Istio and Kubernetes are kept.
         Type::Struct | Type::Message(_) => free_map(),
     };
     if let Some(map) = schema.as_object_mut() {
@@ -134,7 +133,7 @@ fn describe(schema: &mut Value, lines: &[&str]) {
     }
 }
 
-/// The form of the status, which its type describes.
+/// The schema of the status, made from its type and the doc comments there.
 fn status() -> Value {
     let settings = schemars::generate::SchemaSettings::openapi3().with(|s| {
         s.inline_subschemas = true;
@@ -145,7 +144,7 @@ fn status() -> Value {
     schema
 }
 
-/// Opens a schema of a type up: unknown fields are kept, null is allowed, and what CRDs do not take is left out.
+/// Loosens the schema of a type: unknown fields are kept, null is allowed, and keywords that CRDs do not have are left out.
 fn open(schema: &mut Value) {
     let Some(map) = schema.as_object_mut() else { return };
     for key in ["title", "default", "required", "$schema", "enum"] {

@@ -1,8 +1,8 @@
-//! The `IstioOperator` API (install.istio.io/v1alpha1): its description, and the CRD that is made of it.
+//! The `IstioOperator` API (install.istio.io/v1alpha1): its description, and the CRD that is made from it.
 //!
 //! [`schema`] is the one description of the API: what a spec, its values and mesh configuration, and injected pods look like.
-//! The CRD is made of it, opened up so that the API server keeps every field that upstream's schemaless CRD kept; a spec is
-//! checked by it strictly, so that every unknown field and wrong type is named. The status is described by its type.
+//! The CRD is made from it, but the API server still keeps every field, as with upstream's CRD, which had no schema. A spec is
+//! checked against it strictly, so that every unknown field and wrong type is named. The status is described by its type.
 
 pub mod component;
 pub mod crd;
@@ -22,28 +22,28 @@ pub const API_VERSION: &str = "install.istio.io/v1alpha1";
 pub const KIND: &str = "IstioOperator";
 /// The plural, as in URLs.
 pub const PLURAL: &str = "istiooperators";
-/// The finalizer, upstream's, so that resources finalized by it can be taken over.
+/// The finalizer. It is upstream's, so that resources of upstream's operator can be taken over.
 pub const FINALIZER: &str = "istio-finalizer.install.istio.io";
-/// A resource annotated so with `"true"` is not reconciled.
+/// Annotation of a resource: with `"true"` it is not reconciled.
 pub const IGNORE_RECONCILE: &str = "install.istio.io/ignoreReconcile";
-/// A resource annotated so with `"true"` is planned, and nothing of it is applied.
+/// Annotation of a resource: with `"true"` its status says what would be done, and nothing is applied.
 pub const DRY_RUN: &str = "install.istio.io/dryRun";
-/// A resource annotated so with `"true"` is deleted although its control plane is in use, or although not everything it
-/// installed can be deleted.
+/// Annotation of a resource: with `"true"` it can be deleted although its control plane is in use, or although not everything
+/// it installed can be deleted.
 pub const FORCE_DELETE: &str = "install.istio.io/force-delete";
-/// A resource annotated so with another value than before has everything that it installed read anew, whatever is known of
-/// it. The value that was obeyed is `status.lastHandledReconcileAt`, as Flux has it.
+/// Annotation of a resource: whenever its value changes, everything that the resource installed is read from the API server
+/// again and reconciled. The value that was handled last is `status.lastHandledReconcileAt`, as in Flux.
 pub const RECONCILE_AT: &str = "install.istio.io/reconcile-requested-at";
-/// An object annotated so with `"true"` is left as it is.
+/// Annotation of an object: with `"true"` it is left as it is.
 pub const IGNORE: &str = "install.istio.io/ignore";
-/// An object annotated so with `"false"` is never deleted.
+/// Annotation of an object: with `"false"` it is never deleted.
 pub const PRUNE: &str = "install.istio.io/prune";
-/// A resource annotated so with a duration like `24h` is deleted once its revision has not been in use for so long.
+/// Annotation of a resource: it is deleted once its revision has not been in use for this duration, such as `24h`.
 pub const PRUNE_UNUSED_AFTER: &str = "install.istio.io/prune-unused-after";
-/// A resource annotated so with revisions (`default` for the unnamed one), separated by commas, gives up their control planes
-/// that its spec no longer wants, although they are in use.
+/// Annotation of a resource: revisions (`default` for the unnamed one), separated by commas, whose control planes are deleted
+/// once the spec no longer wants them, although they are in use.
 pub const FORCE_PRUNE: &str = "install.istio.io/force-prune";
-/// A resource annotated so with a release like `1.17.8` may be moved to it from a newer one.
+/// Annotation of a resource: the release, such as `1.17.8`, that it may be moved to from a newer one.
 pub const ALLOW_DOWNGRADE: &str = "install.istio.io/allow-downgrade-to";
-/// Resources whose name starts so are records of installations, not requests.
+/// Resources whose name begins with this are records of installations, not requests.
 pub const INSTALLED_STATE: &str = "installed-state";

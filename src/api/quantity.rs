@@ -1,7 +1,7 @@
 //! Kubernetes quantities, exactly: `1024Mi` is `1Gi`, `2000m` is `2`.
 //!
-//! Nothing is rounded but what is finer than a billionth, which Kubernetes rounds away from zero too. An amount of more than
-//! 29 digits is a quantity whose size is not known.
+//! Only what is finer than a billionth is rounded: away from zero, as Kubernetes does. An amount of more than 29 digits is
+//! valid, but its size is not known.
 
 /// What a suffix multiplies by, as (suffix, power of ten) and (suffix, power of two).
 const DECIMAL: &[(&str, i32)] =
@@ -29,7 +29,7 @@ struct Parts<'t> {
 }
 
 impl<'t> Parts<'t> {
-    /// `None` for what is no quantity.
+    /// `None` if the text is not a quantity.
     fn of(text: &'t str) -> Option<Self> {
         let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
         let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
@@ -57,7 +57,7 @@ impl<'t> Parts<'t> {
         let base: i128 = if self.form == Form::Binary { 2 } else { 10 };
         let factor = base.checked_pow(self.power.unsigned_abs());
         if self.power < 0 {
-            // What is divided by more than can be counted is the least there is.
+            // A divisor that overflows leaves the smallest amount.
             denominator = factor.and_then(|factor| denominator.checked_mul(factor)).unwrap_or(i128::MAX);
         } else {
             numerator = if digits == 0 { 0 } else { numerator.checked_mul(factor?)? };
@@ -67,7 +67,7 @@ impl<'t> Parts<'t> {
     }
 }
 
-/// Billionths, and the form. `None` for what is no quantity, or too large a one.
+/// Billionths, and the form. `None` if the text is not a quantity, or is too large.
 fn parse(text: &str) -> Option<(i128, Form)> {
     let parts = Parts::of(text.trim())?;
     Some((parts.nanos()?, parts.form))
@@ -79,7 +79,7 @@ pub fn is_quantity(text: &str) -> bool {
     Parts::of(text).is_some()
 }
 
-/// The amount in billionths; `None` for what is no quantity, or too large a one.
+/// The amount in billionths; `None` if the text is not a quantity, or is too large.
 #[must_use]
 pub fn amount(text: &str) -> Option<i128> {
     parse(text).map(|(nanos, _)| nanos)

@@ -7,15 +7,15 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// How an installation, or one component, stands. The names are upstream's `InstallStatus_Status`.
+/// The state of an installation or of one component. The names are upstream's `InstallStatus_Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Phase {
     /// Not installed.
     None,
-    /// Being brought to another version.
+    /// Being updated to another version.
     Updating,
-    /// Being brought to what the spec says.
+    /// Being changed to what the spec says.
     Reconciling,
     /// As the spec says, and ready.
     Healthy,
@@ -55,7 +55,7 @@ impl JsonSchema for Anything {
     }
 }
 
-/// How the installation stands.
+/// The state of the installation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InstallStatus {
@@ -67,13 +67,13 @@ pub struct InstallStatus {
     /// What is being waited for, or what is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// How each component stands: Base, Pilot, Cni, IngressGateways, EgressGateways, IstiodRemote.
+    /// The state of each component: Base, Pilot, Cni, IngressGateways, EgressGateways, IstiodRemote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component_status: Option<BTreeMap<String, ComponentStatus>>,
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The value of the annotation install.istio.io/reconcile-requested-at that was last obeyed.
+    /// The value of the annotation install.istio.io/reconcile-requested-at that was handled last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
     /// The profile the installation is made from.
@@ -104,8 +104,8 @@ pub struct InstallStatus {
 }
 
 impl InstallStatus {
-    /// A status as somebody wrote it: fields that cannot be read, from another version or by another controller, are as good
-    /// as absent, and spoil none of the others.
+    /// Reads a status, whoever wrote it. A field that cannot be read, from another version or another controller, counts as
+    /// absent; the others are kept.
     #[must_use]
     pub fn read(status: &Value) -> Self {
         let Value::Object(fields) = status else { return Self::default() };
@@ -133,7 +133,7 @@ pub struct HeldRevision {
     /// The version (image tag) that it was installed with, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Some of those who use it: namespaces, tags and pods.
+    /// Some of the namespaces, tags and pods that use it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub used_by: Vec<String>,
     /// Since when nobody uses it, while it is kept for a while all the same.
@@ -174,7 +174,7 @@ pub struct Change {
     pub fields: Vec<String>,
 }
 
-/// How a component stands.
+/// The state of a component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ComponentStatus {
@@ -206,7 +206,7 @@ pub struct Condition {
     pub message: String,
     /// When `status` last changed.
     pub last_transition_time: String,
-    /// The generation it speaks of.
+    /// The generation that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }

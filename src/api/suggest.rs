@@ -1,6 +1,6 @@
-//! The known names an unknown one may stand for, by edit distance.
+//! The known names that a misspelt one may mean, by edit distance.
 
-/// Most names that are suggested.
+/// The most names that are suggested.
 const MOST: usize = 3;
 
 /// Known names near `name`, nearest first, at most three. Case does not count; a swap of neighbours counts as one edit;

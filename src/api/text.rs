@@ -15,7 +15,7 @@ pub fn join(path: &str, key: &str) -> String {
     format!("{path}.{}", escape(key))
 }
 
-/// Puts a key behind a path in text form; an empty path has no dot behind it.
+/// Appends a key to a path in text form, after a dot unless the path is empty.
 pub fn push_key(path: &mut String, key: &str) {
     if !path.is_empty() {
         path.push('.');

@@ -76,7 +76,6 @@ fn tell(error: &anyhow::Error) {
 #[must_use]
 pub fn main() -> ExitCode {
     let command = Args::parse().command;
-    helm_template::gotmpl::usage::use_clock();
     if matches!(command, Command::Run(_)) {
         return end(perform(command));
     }

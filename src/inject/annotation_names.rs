@@ -1,24 +1,24 @@
 //! The names of the annotations that injection reads and writes.
 
-/// Whether a pod is injected; a label of the same name has precedence.
+/// Whether the pod is injected; a label of the same name has precedence.
 pub(super) const INJECT: &str = "sidecar.istio.io/inject";
-/// The templates, instead of the default ones.
+/// The injection templates of the pod, instead of the default ones.
 pub(super) const TEMPLATES: &str = "inject.istio.io/templates";
-/// A layer over the proxies' configuration.
+/// Proxy configuration of the pod, merged over that of the mesh.
 pub(super) const PROXY_CONFIG: &str = "proxy.istio.io/config";
-/// The author's own containers of names that templates have, for the next injection.
+/// Containers of the pod's author that templates have too, kept so that the pod can be injected again.
 pub(super) const OVERRIDES: &str = "proxy.istio.io/overrides";
-/// What was injected.
+/// What was injected, as JSON.
 pub(super) const STATUS: &str = "sidecar.istio.io/status";
-/// The flavour of the proxy's image.
+/// The type of the proxy's image: `default`, `debug` or `distroless`.
 pub(super) const IMAGE_TYPE: &str = "sidecar.istio.io/proxyImageType";
-/// The processors the proxy may use, and those it asks for.
+/// The CPU limit of the proxy.
 pub(super) const CPU_LIMIT: &str = "sidecar.istio.io/proxyCPULimit";
-/// See [`CPU_LIMIT`].
+/// The CPU request of the proxy.
 pub(super) const CPU: &str = "sidecar.istio.io/proxyCPU";
-/// Whether probes go through the agent.
+/// Whether the agent answers the probes of the application.
 pub(super) const REWRITE_PROBES: &str = "sidecar.istio.io/rewriteAppHTTPProbers";
-/// The agent's port.
+/// The port of the agent for probes and merged metrics.
 pub(super) const STATUS_PORT: &str = "status.sidecar.istio.io/port";
-/// Whether metrics are merged.
+/// Whether the agent serves the metrics of application and proxy together.
 pub(super) const MERGE_METRICS: &str = "prometheus.istio.io/merge-metrics";

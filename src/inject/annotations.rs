@@ -1,11 +1,11 @@
-//! The annotations that injection reads, and what may stand in them.
+//! The annotations that injection reads, and their valid values.
 
 pub(super) use super::annotation_names::*;
 use super::error::InjectError;
 use super::pod::Pod;
 use crate::api::quantity;
 
-/// Says what is wrong with a text.
+/// Checks a value; the error says what is wrong with it.
 type Check = fn(&str) -> Result<(), String>;
 
 /// The annotations that are checked. `proxy.istio.io/config` is read by [`mesh`](super::mesh), which checks it.
@@ -34,12 +34,12 @@ const QUANTITIES: &[(&str, Check)] = &[
     ("sidecar.istio.io/proxyMemoryLimit", amount),
 ];
 
-/// Every annotation that has no valid value.
+/// An error for every annotation with an invalid value.
 pub(super) fn problems(pod: &Pod) -> Vec<InjectError> {
     wrong(CHECKED, pod)
 }
 
-/// Every annotation that had to be a quantity and is none.
+/// An error for every annotation that must be a quantity and is not.
 pub(super) fn wrong_quantities(pod: &Pod) -> Vec<InjectError> {
     wrong(QUANTITIES, pod)
 }
@@ -52,12 +52,12 @@ fn wrong(table: &[(&'static str, Check)], pod: &Pod) -> Vec<InjectError> {
     wrong.collect()
 }
 
-/// An annotation with a value that does not do.
+/// An annotation with an invalid value.
 pub(super) fn invalid(name: &'static str, value: &str, why: &str) -> InjectError {
     InjectError::Annotation { name, message: format!("invalid value '{value}' for annotation '{name}': {why}") }
 }
 
-/// Go's idea of a boolean.
+/// A boolean as Go's `strconv.ParseBool` reads it.
 pub(super) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),

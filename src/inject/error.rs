@@ -11,7 +11,7 @@ pub enum InjectError {
     /// A part of the installation's configuration cannot be read.
     #[error("{what}: {message}")]
     Configuration {
-        /// Which.
+        /// Which part.
         what: &'static str,
         /// Why.
         message: String,
@@ -19,7 +19,7 @@ pub enum InjectError {
     /// A template cannot be parsed.
     #[error("{0}")]
     Parse(ParseError),
-    /// The text of objects is no YAML.
+    /// The text of objects is not YAML.
     #[error("{message}")]
     Document {
         /// Why.
@@ -31,12 +31,12 @@ pub enum InjectError {
     /// The object has no pod.
     #[error("{0} is missing; a {1} without it makes no pods")]
     NoPod(&'static str, &'static str),
-    /// An annotation has a value that means nothing.
+    /// An annotation has an invalid value.
     #[error("{message}")]
     Annotation {
         /// Its name.
         name: &'static str,
-        /// What it has and what it should.
+        /// Its value, and what would be valid.
         message: String,
     },
     /// What an earlier injection left cannot be read.
@@ -47,7 +47,7 @@ pub enum InjectError {
         /// Why.
         why: String,
     },
-    /// A pod asks for a template that is not there.
+    /// A pod asks for a template that does not exist.
     #[error("requested template {name:?} not found; have {known}")]
     UnknownTemplate {
         /// Its name.
@@ -55,13 +55,13 @@ pub enum InjectError {
         /// The names of those that are there.
         known: String,
     },
-    /// A template fails; Go's words, with file, line and column.
+    /// A template fails; the message is as Go words it, with file, line and column.
     #[error("{message}")]
     Execute {
         /// Why.
         message: String,
     },
-    /// A template writes what is no YAML.
+    /// What a template writes is not YAML.
     #[error("template {template}: what it wrote cannot be read: {message}")]
     Yaml {
         /// Its name.
@@ -72,7 +72,7 @@ pub enum InjectError {
     /// What a template writes cannot be merged.
     #[error("what the templates wrote cannot be merged into the pod: {0}")]
     Merge(#[from] MergeError),
-    /// The pod that comes out is none.
+    /// The result is not a valid pod.
     #[error("what the templates made is no pod: {}", words(.0))]
     Result(Vec<Misfit>),
     /// A problem and the object it is in.
@@ -86,7 +86,7 @@ pub enum InjectError {
 }
 
 impl InjectError {
-    /// The annotation that is to blame.
+    /// The annotation that the error is about, if it is about one.
     pub(super) fn annotation(&self) -> Option<&'static str> {
         match self {
             Self::Annotation { name, .. } => Some(name),

@@ -13,7 +13,7 @@ use helm_template::yaml;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-/// What templates may ask of the environment of the injector.
+/// The environment variables of the injector that templates can read.
 pub(super) type Environment = BTreeMap<String, String>;
 
 /// All functions of an injection template.
@@ -67,7 +67,7 @@ const PLAIN: &[Function] = &[
     }),
     plain("contains", &[GoString, GoString], |_, a| Ok(Value::Bool(text(a, 1).contains(&text(a, 0))))),
     plain("toLower", &[GoString], |_, a| Ok(Value::string(text(a, 0).to_lowercase()))),
-    // Durations are text here already.
+    // Durations are strings here already.
     plain("formatDuration", &[Any], |_, a| Ok(Value::string(shown(at(a, 0))))),
 ];
 
@@ -83,7 +83,7 @@ fn at(args: &[Value], index: usize) -> &Value {
     args.get(index).unwrap_or(&Value::Nil)
 }
 
-/// An argument that the evaluator has checked to be a text.
+/// An argument that the evaluator has checked to be a string.
 fn text(args: &[Value], index: usize) -> String {
     match at(args, index) {
         Value::String(s) => s.to_str().into_owned(),
@@ -112,7 +112,7 @@ fn annotation(args: &[Value]) -> Value {
     entry(&annotations, &text(args, 1)).unwrap_or_else(|| Value::string(shown(at(args, 2))))
 }
 
-/// A list of ports with one more, unless there is none to add or it is there already.
+/// A comma-separated list of ports with one more; an empty one, `0`, and one that is listed already are not added.
 fn exclude_port(port: &str, list: &str) -> String {
     let port = port.trim();
     if port.is_empty() || port == "0" || list.split(',').any(|p| p == port) {
@@ -141,7 +141,7 @@ fn ports(containers: &Value, proxy_too: bool) -> String {
     found.join(",")
 }
 
-/// Adds a network to those that a pod asks Multus for, in the form they are written in; one that is there stays as it is.
+/// Adds a network to those that a pod asks Multus for, as JSON or as a comma-separated list, unless it is among them.
 fn append_network(existing: &str, name: &str) -> String {
     let known = existing.trim();
     let listed: Option<Vec<serde_json::Value>> = serde_json::from_str(known).ok();
@@ -163,7 +163,7 @@ fn append_network(existing: &str, name: &str) -> String {
     }
 }
 
-/// The form in which a message goes to the pod.
+/// The JSON of a message as it is written into the pod.
 fn message_json(value: &Value) -> Result<String, String> {
     let Value::Object(object) = value else { return to_json(value) };
     match object.as_any().downcast_ref::<Struct>() {

@@ -1,4 +1,4 @@
-//! What an installation says of injection: the content of its two ConfigMaps.
+//! The configuration of injection in an installation: the content of its two ConfigMaps.
 
 use super::error::InjectError;
 use super::functions::Environment;
@@ -23,7 +23,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Of the texts `config` and `values` of the ConfigMap `istio-sidecar-injector`, the text `mesh` of the ConfigMap
+    /// From the texts `config` and `values` of the ConfigMap `istio-sidecar-injector`, the text `mesh` of the ConfigMap
     /// `istio`, and the revision, empty for the default one.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Installation {
         })
     }
 
-    /// The same with the environment of the injector, which templates may ask for.
+    /// Sets the environment variables of the injector, which templates can read; there are none otherwise.
     #[must_use]
     pub fn with_environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.environment = variables.into_iter().collect();

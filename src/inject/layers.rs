@@ -1,10 +1,10 @@
-//! Several templates over one pod: what a further one adds comes behind what is there.
+//! Several templates over one pod: what a later one adds comes after what is there.
 
 use super::pod::{CONTAINERS, INIT_CONTAINERS, Pod, name_of};
 use serde_json::Value;
 
-/// Puts the variables that a template adds to a container of an earlier template behind that one's: a variable may refer
-/// only to those before it. In the author's own containers the author's are last.
+/// Puts the variables that a template adds to a container of an earlier template after those of that one: a variable may
+/// refer only to those before it. In the author's own containers the author's are last.
 pub(super) fn append_variables(tree: &mut Value, before: &Value, original: &Pod) {
     for list in [CONTAINERS, INIT_CONTAINERS] {
         let path = format!("/spec/{list}");
@@ -22,7 +22,7 @@ pub(super) fn append_variables(tree: &mut Value, before: &Value, original: &Pod)
     }
 }
 
-/// A template's patch without annotations that say nothing and that the pod does not have.
+/// A template's patch without empty annotations that the pod does not have.
 pub(super) fn without_empty_annotations(patch: &Value, original: &Pod) -> Value {
     let mut patch = patch.clone();
     if let Some(annotations) = patch.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {

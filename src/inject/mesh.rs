@@ -6,7 +6,7 @@ use crate::spec::resolve::validate::check_proxy;
 use helm_template::yaml;
 use serde_json::{Map, Value, json};
 
-/// What a proxy's configuration is where nobody says otherwise.
+/// The default configuration of a proxy (release 1.17).
 fn proxy_defaults() -> Value {
     json!({
         "configPath": "./etc/istio/proxy",
@@ -24,9 +24,6 @@ fn proxy_defaults() -> Value {
     })
 }
 
-/// Fields of which only one can be set.
-const EXCLUSIVE: [&str; 2] = ["serviceCluster", "tracingServiceName"];
-
 /// The mesh configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Mesh {
@@ -35,7 +32,7 @@ pub(super) struct Mesh {
 }
 
 impl Mesh {
-    /// Of the text in the ConfigMap `istio`.
+    /// From the text in the ConfigMap `istio`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let given = read(text)?;
         let given = message(types::find("MeshConfig"), &given);
@@ -50,7 +47,7 @@ impl Mesh {
         Ok(Self { tree, proxy })
     }
 
-    /// Its tree, with the proxies' part.
+    /// All of it, with the whole configuration of proxies as `defaultConfig`.
     pub(super) fn tree(&self) -> Map<String, Value> {
         let mut tree = self.tree.clone();
         tree.insert("defaultConfig".to_owned(), Value::Object(self.proxy.clone()));
@@ -61,7 +58,7 @@ impl Mesh {
     pub(super) fn proxy_with(&self, annotation: Option<&str>) -> Result<Map<String, Value>, String> {
         let Some(text) = annotation else { return Ok(self.proxy.clone()) };
         let own = read(text)?;
-        // The agent refuses what it does not know, and its pod would never be ready.
+        // The agent refuses unknown fields, and the pod would never be ready.
         let problems = check_proxy(&Value::Object(own.clone()));
         if !problems.is_empty() {
             return Err(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
@@ -75,7 +72,7 @@ impl Mesh {
         self.proxy.get("statusPort").and_then(Value::as_i64).unwrap_or_default()
     }
 
-    /// Whether metrics of the application and of its proxy are to be merged, where the mesh says.
+    /// Whether metrics of the application and of its proxy are to be merged; none where the mesh does not say.
     pub(super) fn merges_metrics(&self) -> Option<bool> {
         self.tree.get("enablePrometheusMerge")?.as_bool()
     }
@@ -108,14 +105,16 @@ fn message(of: &Message, map: &Map<String, Value>) -> Map<String, Value> {
     out
 }
 
-/// Fields replace each other as a whole; only the environment of the proxy is united.
+/// A field replaces the one below as a whole; only `proxyMetadata`, the environment of the proxy, is merged.
 fn overlay(mut base: Map<String, Value>, over: Map<String, Value>) -> Result<Map<String, Value>, Vec<Misfit>> {
-    let mut shaped = types::shape("ProxyConfig", &Value::Object(over.clone()))?;
+    let config = types::find("ProxyConfig");
+    let group = |name: &str| config.field(name).and_then(|field| field.oneof);
+    let mut shaped = types::shape(config.name, &Value::Object(over.clone()))?;
     for (key, value) in over.into_iter().filter(|(_, value)| !value.is_null()) {
-        // What shaping leaves out is empty, and meant.
+        // A value that shaping leaves out is empty, and set on purpose.
         let value = shaped.remove(&key).unwrap_or(value);
-        if EXCLUSIVE.contains(&key.as_str()) {
-            base.retain(|other, _| !EXCLUSIVE.contains(&other.as_str()));
+        if let Some(one) = group(&key) {
+            base.retain(|other, _| group(other) != Some(one));
         }
         match (base.get_mut(&key), value) {
             (Some(Value::Object(old)), Value::Object(new)) if key == "proxyMetadata" => old.extend(new),
@@ -125,7 +124,7 @@ fn overlay(mut base: Map<String, Value>, over: Map<String, Value>) -> Result<Map
     Ok(base)
 }
 
-/// A proxy's configuration as the pod carries it: what the agent would take anyway is left out.
+/// A proxy's configuration as the pod carries it: what the agent takes by default is left out.
 pub(super) fn proxy_json(config: &Map<String, Value>) -> String {
     let defaults = proxy_defaults();
     let own = config.iter().filter(|(key, value)| defaults.get(key.as_str()) != Some(value));

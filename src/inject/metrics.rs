@@ -7,14 +7,14 @@ use super::pod::{self, CONTAINERS, Pod};
 use super::types;
 use serde_json::json;
 
-/// The variable that tells the agent where the application's metrics are.
+/// The environment variable that tells the agent where the application's metrics are.
 const SCRAPE: &str = "ISTIO_PROMETHEUS_ANNOTATIONS";
 
-/// The annotations that Prometheus' usual configuration reads, all punctuation as one character, since it reads them so.
+/// The annotations that Prometheus' usual configuration reads, with `_` for all punctuation, as Prometheus has it.
 const WORDS: [(&str, &str); 3] =
     [("prometheus_io_scrape", "scrape"), ("prometheus_io_path", "path"), ("prometheus_io_port", "port")];
 
-/// What an annotation says of scraping.
+/// Which setting of Prometheus an annotation holds: `scrape`, `path` or `port`.
 fn word(annotation: &str) -> Option<&'static str> {
     let plain: String = annotation.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     WORDS.iter().find(|(name, _)| *name == plain).map(|(_, word)| *word)
@@ -33,7 +33,7 @@ pub(super) fn forget(pod: &mut Pod, mesh: &Mesh) {
     }
 }
 
-/// Points the pod's annotations to the agent, unless the pod or the mesh wants none of it.
+/// Points the pod's annotations to the agent, unless the pod or the mesh turns that off.
 pub(super) fn merge(pod: &mut Pod, mesh: &Mesh) {
     let scraped = setting(pod, "scrape").and_then(|v| annotations::parse_bool(&v)).unwrap_or(true);
     let own = pod.annotation(MERGE_METRICS).and_then(annotations::parse_bool);

@@ -1,13 +1,13 @@
 //! Injection: a pod, or what makes pods, becomes the pod that the injector of an installation would make of it.
 //!
 //! In: an object, or a text of objects, and an [`Installation`]. Out: the same with a proxy, as the Go types of
-//! Kubernetes are written ([`inject`], [`stream`]). Pure: no client, no clock, no randomness; the same input gives the
-//! same bytes.
+//! Kubernetes are written ([`inject`], [`stream`]). Pure: no client and no randomness; the same input gives the same
+//! bytes. A clock is read only to end templates that take too long.
 //!
 //! object → its pod (`workload`) → as the author wrote it (`overrides`) → templates (`template`, on views of typed trees)
 //! merged over it → the author's containers over that → metrics, probes, annotations, order.
 //!
-//! A pod is left alone when it is on the host's network, in a namespace of the cluster's own, or says so by
+//! A pod is left alone when it is on the host's network, in a system namespace such as `kube-system`, or says so by
 //! `sidecar.istio.io/inject`. The installation's policy and its selectors are about pods that nobody asked to inject, and
 //! are not read.
 
@@ -42,15 +42,15 @@ use serde_json::{Map, Value, json};
 use template::Subject;
 use workload::Owner;
 
-/// Namespaces of the cluster's own.
+/// System namespaces, whose pods are never injected.
 const IGNORED_NAMESPACES: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", "local-path-storage"];
 
-/// What becomes of an object.
+/// The result for an object.
 #[derive(Debug)]
 pub enum Outcome {
     /// It has no pods.
     Untouched,
-    /// It is not injected, for this reason; written as its kind is written.
+    /// It is not injected, for this reason; the object is in the form that Go writes.
     Skipped(Value, String),
     /// It is injected.
     Injected(Value),
@@ -78,7 +78,7 @@ pub fn inject(object: &Value, installation: &Installation) -> Result<Outcome, Ve
         return Err(problems);
     }
     let injected = inject_pod(&pod, &owner, installation).map_err(|error| match error {
-        // What was written is named rather than what became of it.
+        // An annotation that is wrong is named rather than the field that a template made of it.
         InjectError::Result(misfits) => match annotations::wrong_quantities(&pod) {
             none if none.is_empty() => vec![InjectError::Result(misfits)],
             wrong => wrong,
@@ -104,7 +104,7 @@ fn reason_to_skip(object: &Value, pod: &Pod, owner: &Owner) -> Option<String> {
     if IGNORED_NAMESPACES.contains(&namespace) {
         return Some(format!("{} is in a namespace of the cluster's own", owner.words()));
     }
-    // The labels of a cron job's pods stand deeper than what else is read of it; that a pod wants no proxy counts there, too.
+    // A cron job has the labels of its pods deeper than the metadata that is read otherwise; a refusal there counts, too.
     let inner = ["labels", "annotations"].map(|map| {
         let metadata = object.pointer("/spec/jobTemplate/spec/template/metadata")?;
         metadata.get(map)?.get(annotations::INJECT)?.as_str()
@@ -165,7 +165,7 @@ fn finish(
     let first = proxy.get("holdApplicationUntilProxyStarts") == Some(&Value::Bool(true))
         || installation.is_set("/global/proxy/holdApplicationUntilProxyStarts");
     pod.move_to(CONTAINERS, PROXY, first);
-    // What checks the network comes before what uses it; what changes it comes last.
+    // The container that checks the network goes before those that use it; the ones that change it go last.
     pod.move_to(INIT_CONTAINERS, "istio-validation", true);
     pod.move_to(INIT_CONTAINERS, "istio-init", false);
     pod.move_to(INIT_CONTAINERS, "enable-core-dump", false);
@@ -174,7 +174,7 @@ fn finish(
 
 const NETWORK_LABEL: &str = "topology.istio.io/network";
 
-/// Gives the proxy these variables, instead of others of their names; those without value are left as they are.
+/// Sets these environment variables of the proxy; those without value are left as they are.
 fn set_variables(pod: &mut Pod, variables: [(&str, &String); 2]) {
     let Some(proxy) = pod.find_mut(CONTAINERS, PROXY) else { return };
     let set = || variables.into_iter().filter(|(_, value)| !value.is_empty());

@@ -10,7 +10,7 @@ use super::types;
 use crate::spec::strategic::{WorkloadSchema, strategic_merge};
 use serde_json::{Map, Value, json};
 
-/// The image of a container whose image is the template's business.
+/// The image of a container that takes its image from the template.
 const AUTO: &str = "auto";
 
 fn remembered(pod: &Pod, annotation: &'static str) -> Result<Option<Value>, InjectError> {
@@ -32,7 +32,7 @@ fn items<'v>(map: &'v Map<String, Value>, list: &str) -> &'v [Value] {
     map.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// The pod as its author wrote it: without what an earlier injection added, with what it took over.
+/// The pod as its author wrote it: without what an earlier injection added, and with the containers that it replaced.
 pub(super) fn as_written(pod: &Pod, mesh: &Mesh) -> Result<Pod, InjectError> {
     let mut written = pod.clone();
     if let Some(status) = remembered(pod, STATUS)? {
@@ -57,7 +57,7 @@ pub(super) fn as_written(pod: &Pod, mesh: &Mesh) -> Result<Pod, InjectError> {
     Ok(written)
 }
 
-/// Lays the author's containers over those of the same names in the injected pod, and remembers them there.
+/// Merges the author's containers over those of the same names in the injected pod, and keeps them in an annotation.
 pub(super) fn reapply(injected: &Pod, original: &Pod, templates: &Pod) -> Result<Pod, InjectError> {
     let known = overrides(original)?;
     let mut tree = injected.tree().clone();

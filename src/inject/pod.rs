@@ -16,12 +16,12 @@ pub(super) const INIT_CONTAINERS: &str = "initContainers";
 pub(super) struct Pod(Value);
 
 impl Pod {
-    /// Of its two parts.
+    /// From its metadata and its spec.
     pub(super) fn new(metadata: &Value, spec: &Value) -> Result<Self, Vec<Misfit>> {
         Self::shaped(&json!({"metadata": metadata, "spec": spec}))
     }
 
-    /// Of a tree, brought into the form that Go writes.
+    /// From a tree, in the form that Go writes.
     pub(super) fn shaped(tree: &Value) -> Result<Self, Vec<Misfit>> {
         types::shape("PodTemplateSpec", tree).map(|map| Self(Value::Object(map)))
     }
@@ -42,7 +42,7 @@ impl Pod {
         self.0.get(name).and_then(Value::as_object).cloned().unwrap_or_default()
     }
 
-    /// A text below the pod.
+    /// The string at a JSON pointer, empty if there is none.
     pub(super) fn text(&self, pointer: &str) -> &str {
         self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl Pod {
         }
     }
 
-    /// Removes the annotations that are meant.
+    /// Removes the annotations whose names are meant.
     pub(super) fn remove_annotations(&mut self, meant: impl Fn(&str) -> bool) {
         if let Some(map) = self.metadata_map("annotations") {
             map.retain(|name, _| !meant(name));

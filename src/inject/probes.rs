@@ -8,7 +8,7 @@ use super::types;
 use crate::api::schema::Type;
 use serde_json::{Map, Value, json};
 
-/// The variable that tells the agent what the probes were.
+/// The environment variable that tells the agent what the probes were.
 const ORIGINALS: &str = "ISTIO_KUBE_APP_PROBERS";
 
 /// A container's probe, and the last part of the path at which the agent answers for it.
@@ -20,8 +20,8 @@ const HANDLERS: [&str; 3] = ["httpGet", "tcpSocket", "grpc"];
 
 /// Rewrites the probes of all containers but the proxy; without a proxy, none.
 ///
-/// `agent` is the agent's port; what already goes there is not remembered as an original. Of a pod that was injected
-/// before, the originals remembered then stay.
+/// `agent` is the agent's port; probes that already go there are not noted as originals. Of a pod that was injected
+/// before, the originals noted then stay.
 pub(super) fn rewrite(pod: &mut Pod, agent: i64, injected_before: bool) {
     if pod.find(CONTAINERS, PROXY).is_none() {
         return;
@@ -93,7 +93,7 @@ fn remember(proxy: &mut Value, mut originals: Map<String, Value>, injected_befor
         let before: Option<Map<String, Value>> =
             known.get("value").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
         let mut all = before.unwrap_or_default();
-        // A probe that asks for its own answer went to the agent already, whatever port an annotation gave the agent.
+        // A probe with the path of its own answer goes to the agent already, whatever port an annotation gave the agent.
         let answers = |path: &str, prober: &Value| prober.pointer("/httpGet/path").is_some_and(|p| p == path);
         originals.retain(|path, prober| !all.contains_key(path) || !answers(path, prober));
         all.append(&mut originals);
@@ -105,7 +105,7 @@ fn remember(proxy: &mut Value, mut originals: Map<String, Value>, injected_befor
     }
 }
 
-/// Turns a probe to the agent, whatever it was; the agent speaks HTTP.
+/// Makes a probe, of whatever kind, an HTTP request to the agent.
 fn redirect(probe: &mut Map<String, Value>, path: &str, port: i64) {
     let Some(handler) = HANDLERS.into_iter().find(|h| probe.contains_key(*h)) else { return };
     let mut action = if handler == "httpGet" { probe.remove(handler).unwrap_or_default() } else { json!({}) };

@@ -1,4 +1,4 @@
-//! Injection of a text of objects: what has pods is injected and written anew, everything else stays as it is, byte for byte.
+//! Injection of a text of objects: what has pods is injected and written again, everything else stays as it is, byte for byte.
 
 use super::{InjectError, Installation, Outcome, inject, types, workload};
 use crate::spec::positions;
@@ -11,7 +11,7 @@ use serde_json::Value;
 pub struct Injected {
     /// The objects, each followed by `---`.
     pub text: String,
-    /// Which objects are not injected that could be, and why.
+    /// Which objects with pods are not injected, and why.
     pub warnings: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ pub fn inject_text(file: &str, text: &str, installation: &Installation) -> Resul
     if errors.is_empty() { Ok(injected) } else { Err(errors) }
 }
 
-/// The documents of a stream with the number of lines before each; text that is only white space is none.
+/// The documents of a stream with the number of lines before each; text that is only white space does not count.
 fn documents(text: &str) -> Vec<(usize, &str)> {
     let mut found = vec![];
     let (mut begin, mut at, mut first) = (0, 0, 0);
@@ -120,7 +120,7 @@ impl Work<'_> {
         if errors.is_empty() { Ok(Value::Object(shaped)) } else { Err(errors) }
     }
 
-    /// Errors with `file:line:column` of what is to blame in the object at a path, or nearest to it.
+    /// Errors with `file:line:column` of what is wrong in the object at a path, or of the nearest place to it.
     fn located(&self, errors: Vec<InjectError>, object: &Value, path: &str) -> Vec<InjectError> {
         let locate = |error: InjectError| {
             let inner = match &error {

@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// A template describes one pod: far less than a chart may need.
+/// Limits of a template: it describes one pod, and needs far less than a chart.
 const BUDGETS: Budgets = Budgets {
     depth: 200,
     nesting: 2000,
@@ -24,7 +24,7 @@ const BUDGETS: Budgets = Budgets {
     output: 16 << 20,
     bytes: 64 << 20,
     work: 100_000_000,
-    time: Duration::from_secs(8),
+    time: Some(Duration::from_secs(8)),
 };
 
 /// What a template is run on.
@@ -46,7 +46,7 @@ pub(super) fn run(subject: &Subject<'_>) -> Result<Vec<(String, Json)>, InjectEr
         let host = Host {
             now: || (0, 0),
             timezone: "UTC".into(),
-            // Which pod comes out must not change from one run to the next.
+            // The same input must give the same pod in every run.
             entropy: RefCell::new(Box::new(|bytes| {
                 bytes.iter_mut().zip(0_u8..=255).for_each(|(byte, i)| *byte = i.wrapping_mul(151).wrapping_add(17));
             })),
@@ -119,7 +119,7 @@ fn data(subject: &Subject<'_>) -> Value {
     Value::Object(Rc::new(Data(fields)))
 }
 
-/// Dot.
+/// The data that templates see as `.`.
 struct Data(Vec<(&'static str, Value)>);
 
 impl Object for Data {

@@ -5,7 +5,7 @@ use super::functions;
 use helm_template::gotmpl::TemplateSet;
 use std::collections::BTreeMap;
 
-/// Templates by name, each with name space of its own.
+/// Templates by name. What one of them defines, the others do not see.
 #[derive(Clone)]
 pub(super) struct Templates(BTreeMap<String, TemplateSet>);
 

@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json};
 use std::any::Any;
 use std::rc::Rc;
 
-/// Where Go's name of a field is not its JSON name with a capital letter.
+/// How Go spells fields whose name there is not their JSON name with a capital letter: a rule of spelling, whatever message
+/// the field is in.
 const NAMES: &[(&str, &str)] = &[
     ("apiVersion", "APIVersion"),
     ("uid", "UID"),
@@ -121,11 +122,11 @@ impl Object for Struct {
         if let Some(field) = self.known(name) {
             return Some(self.content(field));
         }
-        // Newer fields than the table has.
+        // Fields that the description of the API does not have.
         self.tree.iter().find(|(key, _)| is_named(key, name)).map(|(_, v)| from_tree(v))
     }
 
-    // Messages have a method for each field, which is the field.
+    // Messages have a getter for each field, such as `GetTag`.
     fn has_method(&self, name: &str) -> bool {
         name.strip_prefix("Get").is_some_and(|field| self.known(field).is_some())
     }
@@ -136,7 +137,7 @@ impl Object for Struct {
 
     fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
         let field = self.known(name.strip_prefix("Get")?)?;
-        // On a message that is not there, they give what is in an empty one.
+        // The getter of an unset message gives an empty one.
         Some(Ok(match (self.content(field), &field.kind) {
             (Value::Nil, Type::Message(_)) => view(&field.kind, &Json::Null),
             (Value::Nil, kind) if field.presence == Presence::Wrapped => {
@@ -212,6 +213,7 @@ impl Object for Wrapper {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::schema::Table;
     use serde_json::json;
 
     fn pod() -> Value {
@@ -245,6 +247,13 @@ mod tests {
         assert_eq!(shown(&["Spec", "DnsPolicy"]), "none");
         assert_eq!(shown(&["Spec", "NewField"]), "1");
         assert!(matches!(get(&pod(), &["Spec", "SecurityContext"]), Some(Value::Nil)));
+    }
+
+    #[test]
+    fn every_name_that_go_spells_otherwise_is_a_described_field() {
+        let described = |name: &str| Table::Kubernetes.all().any(|message| message.field(name).is_some());
+        let unknown: Vec<_> = NAMES.iter().filter(|(json, _)| !described(json)).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[test]

@@ -10,9 +10,9 @@ pub(super) struct Kind {
     api_version: &'static str,
     /// The kind, and the name of its type.
     pub(super) name: &'static str,
-    /// What labels and annotations are read from and written to.
+    /// The JSON pointer of the metadata whose labels and annotations are read and written.
     pub(super) metadata: &'static str,
-    /// The pod's spec.
+    /// The JSON pointer of the pod's spec.
     pub(super) spec: &'static str,
 }
 
@@ -86,7 +86,7 @@ impl Owner {
         }
     }
 
-    /// The workload behind a pod's controller, which may itself be the work of another.
+    /// The workload behind a pod's controller, which may itself belong to another workload.
     fn behind(self, controller: &Value, pod: &Pod) -> Self {
         let name = text(controller, "/name");
         let is = |api_version: &str, kind: &str, name: &str| Self {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 /// One object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// `group/version` it is addressed in.
+    /// The `group/version` of its API.
     pub api_version: String,
     /// Its identity; an object of the same name with another uid is another object.
     pub uid: String,
@@ -18,7 +18,7 @@ pub struct Entry {
 /// Objects by key.
 pub type Inventory = BTreeMap<ObjectKey, Entry>;
 
-/// Why a line is no entry.
+/// Why a line of a status cannot be read as an entry.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no inventory entry; it must be APIVERSION KIND [NAMESPACE/]NAME UID")]
 pub struct EntryError(String);
@@ -59,7 +59,7 @@ pub fn group_of(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
-/// From the lines of a status; what is no entry, from whoever wrote it, is left out.
+/// From the lines of a status. Lines that are not entries, whoever wrote them, are left out.
 #[must_use]
 pub fn from_lines(lines: &[String]) -> Inventory {
     lines.iter().filter_map(|l| l.parse::<Line>().ok()).map(|Line(key, entry)| (key, entry)).collect()

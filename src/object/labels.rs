@@ -1,5 +1,5 @@
-//! The labels that say which resource an object belongs to. Exactly upstream's (release 1.17), which has no owner
-//! references, so that objects installed by it are recognised, and ours by it.
+//! The labels that say which resource an object belongs to. They are upstream's (release 1.17, which sets no owner
+//! references), so that each operator recognises the objects that the other installed.
 
 use super::{Object, OwnerId};
 use crate::api::component::Component;
@@ -21,7 +21,7 @@ pub const OWNER_NAMESPACE: &str = "install.operator.istio.io/owning-resource-nam
 pub const REVISION: &str = "istio.io/rev";
 /// The tag that a webhook stands for.
 pub const TAG: &str = "istio.io/tag";
-/// Whether the pods of a namespace are injected by default.
+/// Label of a namespace: whether its pods are injected.
 pub const INJECTION: &str = "istio-injection";
 /// The tag that injects by default, and the name of the unnamed revision in labels.
 pub const DEFAULT: &str = "default";
@@ -60,18 +60,18 @@ pub fn owner_labels(owner: &Owner, component: Component) -> BTreeMap<&'static st
     labels
 }
 
-/// Puts the owner's labels on an object, over its own.
+/// Puts the owner's labels on an object, instead of any that it has of these names.
 pub fn label(object: &mut Object, owner: &Owner, component: Component) {
     if let Some(labels) = object.labels_mut() {
         labels.extend(owner_labels(owner, component).into_iter().map(|(k, v)| (k.to_owned(), v.into())));
     }
 }
 
-/// No label has a longer value.
+/// The longest value of a label that Kubernetes allows.
 const LONGEST_VALUE: usize = 63;
 
-/// The label selector of all that was installed for a resource; `None` where its name is no value of a label, and so on no
-/// object.
+/// The label selector of all that was installed for a resource; `None` where its name is too long for a label, so that no
+/// object can have it.
 #[must_use]
 pub fn selector_of(owner: &OwnerId) -> Option<String> {
     let selector = || format!("{OWNER_NAMESPACE}={},{OWNER_NAME}={}", owner.namespace, owner.name);

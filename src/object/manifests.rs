@@ -1,4 +1,4 @@
-//! What a spec comes to: the objects of each component, in a stable order.
+//! The objects that a spec renders to, by component and in a stable order.
 
 use super::labels::DEFAULT;
 use super::{Object, ObjectKey};
@@ -15,12 +15,12 @@ pub struct Part {
     pub objects: Vec<Object>,
 }
 
-/// Everything a spec comes to.
+/// Everything that a spec renders to.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Manifests {
     /// The enabled components, in the order of [`crate::api::component::ALL`].
     pub parts: Vec<Part>,
-    /// The namespace the control plane lives in; created when it is missing.
+    /// The namespace of the control plane; created when it is missing.
     pub namespace: String,
     /// `values.global.network`, which labels a namespace that is created.
     pub network: String,
@@ -34,9 +34,9 @@ pub struct Manifests {
     pub release: String,
     /// `spec.revision`, empty for none.
     pub revision: String,
-    /// The objects that the user's own `k8s` settings and overlays have changed: what nobody has tried before.
+    /// The objects that the user's own `k8s` settings and overlays have changed. The API server may refuse these.
     pub changed: BTreeSet<ObjectKey>,
-    /// What a person should know of the spec.
+    /// Warnings about the spec.
     pub warnings: Vec<String>,
     /// The spec with everything that its profile adds.
     pub spec: Value,

@@ -1,4 +1,4 @@
-//! Kubernetes objects as the pipeline makes them: JSON with a kind and a name.
+//! Kubernetes objects as they are rendered: JSON with a kind and a name.
 
 pub mod inventory;
 pub mod labels;
@@ -18,7 +18,7 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// What tells one object from another in a cluster; the version is left out on purpose.
+/// What identifies an object in a cluster. The API version is not part of it: an object is the same in all versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectKey {
     /// The API group, empty for the core.
@@ -49,24 +49,24 @@ impl fmt::Display for ObjectKey {
     }
 }
 
-/// Why a document is no Kubernetes object.
+/// Why a document is not a Kubernetes object.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ObjectError {
-    /// A map is needed.
+    /// It is not a map.
     #[error("is not an object but {0}")]
     NotAMap(&'static str),
-    /// A field every object has.
+    /// It lacks a field that every object has.
     #[error("has no {0}")]
     Missing(&'static str),
 }
 
-/// Why a text is no list of Kubernetes objects.
+/// Why Kubernetes objects cannot be read from a text.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ReadError {
-    /// It is no YAML.
+    /// It is not YAML.
     #[error("not YAML: {0}")]
     Yaml(String),
-    /// A document is something else.
+    /// A document is not a Kubernetes object.
     #[error("a document {0}")]
     Object(#[from] ObjectError),
 }
@@ -74,7 +74,7 @@ pub enum ReadError {
 /// The objects of a text with any number of YAML documents; empty ones are left out.
 ///
 /// # Errors
-/// The first document that is no object.
+/// The first document that is not an object.
 pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
     let mut objects = vec![];
     for document in manifest::split(text) {
@@ -86,9 +86,9 @@ pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
     Ok(objects)
 }
 
-/// A text with another head. What has become an object is YAML.
+/// The object in a text, with this head (`apiVersion`, `kind` and `metadata`) instead of the text's own.
 fn read(head: &Value, yaml: &str) -> Value {
-    // Without its body the API server refuses it; an empty object must never stand for one that cannot be read.
+    // If the text cannot be read, the head alone: the API server refuses it, so that it is never applied as an empty object.
     let mut value = yaml::parse(yaml).unwrap_or_else(|_| head.clone());
     if let (Some(all), Some(head)) = (value.as_object_mut(), head.as_object()) {
         all.extend(head.iter().map(|(key, value)| (key.clone(), value.clone())));
@@ -154,8 +154,8 @@ impl Object {
         Ok(Self(Form::Tree(value)))
     }
 
-    /// Takes YAML that is written as [`Object::to_yaml`] writes it, whose `spec` comes after what every object has. Only
-    /// what stands before is looked at now.
+    /// Takes YAML as [`Object::to_yaml`] writes it, in which `spec` comes after `apiVersion`, `kind` and `metadata`. Only
+    /// these are read now.
     ///
     /// # Errors
     /// What it lacks.
@@ -192,7 +192,7 @@ impl Object {
         }
     }
 
-    /// Tells objects apart; the same for equal objects of one run of one program, and no longer.
+    /// A hash to see changes of an object: equal objects have the same within one run of the program, but not across runs.
     #[must_use]
     pub fn digest(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -220,9 +220,9 @@ impl Object {
         }
     }
 
-    /// The text at a place of the head.
+    /// The string at a path in the head, empty if there is none.
     fn text(&self, place: &[&str]) -> &str {
-        // A pointer would make texts of its own.
+        // A JSON pointer would allocate strings.
         let found = place.iter().try_fold(self.head(), |value, name| value.get(name));
         found.and_then(Value::as_str).unwrap_or_default()
     }
@@ -268,14 +268,14 @@ impl Object {
         }
     }
 
-    /// Whether it defines a custom resource.
+    /// Whether it is a CRD.
     #[must_use]
     pub fn is_crd(&self) -> bool {
         self.kind() == "CustomResourceDefinition"
     }
 
-    /// Puts it where its kind lives: in its namespace, in this one if it names none, or in no namespace. A kind that is not
-    /// known here stays where it is.
+    /// Sets the namespace that its kind needs: this one for a namespaced object that names none, and none for a cluster-scoped
+    /// object. An object of a kind that is not known here stays as it is.
     pub fn settle(&mut self, namespace: &str) {
         let wanted = match scope::is_namespaced(self.group(), self.kind()) {
             Some(true) if self.namespace().is_empty() => Some(namespace),
@@ -290,7 +290,7 @@ impl Object {
         }
     }
 
-    /// The labels, made when absent.
+    /// The labels, created if absent; `None` if there is something else than a map.
     pub fn labels_mut(&mut self) -> Option<&mut Map<String, Value>> {
         let metadata = self.head_mut().get_mut("metadata")?.as_object_mut()?;
         let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));

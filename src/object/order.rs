@@ -18,7 +18,7 @@ fn score(group: &str, kind: &str) -> i32 {
     }
 }
 
-/// Sorts as `manifest generate` prints: by score, group, kind, name; equal ones stay as they came.
+/// Sorts as `manifest generate` prints: by score, group, kind, name; equal ones stay in their order.
 pub fn sort_for_output(objects: &mut [Object]) {
     objects.sort_by_cached_key(|o| {
         (score(o.group(), o.kind()), o.group().to_owned(), o.kind().to_owned(), o.name().to_owned())

@@ -1,4 +1,4 @@
-//! Whose an object is.
+//! The resource that an object belongs to.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::fmt;
@@ -18,7 +18,7 @@ impl OwnerId {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// That of the resource with this metadata.
+    /// The namespace and name in the metadata of a resource.
     #[must_use]
     pub fn of(metadata: &ObjectMeta) -> Self {
         Self::new(metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())

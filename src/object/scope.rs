@@ -1,6 +1,6 @@
-//! Which kinds live in a namespace.
+//! Which kinds are namespaced, and which are cluster-scoped.
 
-/// Kinds of the whole cluster, by group.
+/// Cluster-scoped kinds, by group; `*` stands for all of a group.
 const CLUSTER: &[(&str, &[&str])] = &[
     ("", &["Namespace", "Node", "PersistentVolume"]),
     ("admissionregistration.k8s.io", &["*"]),
@@ -18,7 +18,7 @@ const CLUSTER: &[(&str, &[&str])] = &[
     ("storage.k8s.io", &["StorageClass", "CSIDriver", "CSINode", "VolumeAttachment"]),
 ];
 
-/// Groups whose other kinds all live in a namespace.
+/// Groups whose other kinds are all namespaced.
 const NAMESPACED: &[&str] = &[
     "",
     "apps",
@@ -40,7 +40,7 @@ const NAMESPACED: &[&str] = &[
     "telemetry.istio.io",
 ];
 
-/// Whether a kind lives in a namespace; `None` for a kind that is not known here.
+/// Whether a kind is namespaced; `None` for a kind that is not known here.
 #[must_use]
 pub fn is_namespaced(group: &str, kind: &str) -> Option<bool> {
     let kinds = CLUSTER.iter().find(|(g, _)| *g == group).map_or(&[][..], |(_, kinds)| kinds);

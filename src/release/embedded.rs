@@ -1,6 +1,6 @@
 //! The profiles and charts that are built in: the repository's folders `profiles/` and `charts/`, links followed.
 //!
-//! Each chart is complete there, so that Helm renders it as it lies; what charts have in common stands in one of them, and is
+//! Each chart is complete there, so that Helm can render it from its folder; a file that charts share is in one of them, and
 //! a link in the others.
 
 use helm_template::helm::chart::{Chart, ChartError};
@@ -11,7 +11,7 @@ use std::path::Path;
 static CHARTS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/charts");
 static PROFILES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/profiles");
 
-/// What only Helm's users need of a chart: the operator judges values itself, and shows no notes.
+/// Files of a chart that only Helm needs: the operator checks values itself, and shows no notes.
 const FOR_HELM: &[&str] = &["README.md", "templates/NOTES.txt", "values.schema.json"];
 
 /// The chart in this folder below `charts/`, as the operator renders it.
@@ -21,7 +21,7 @@ pub(super) fn chart(name: &str) -> Result<Chart, ChartError> {
     Chart::from_memory(below.filter(|(path, _)| !FOR_HELM.contains(path)))
 }
 
-/// All files of a package in a directory, by path.
+/// All files of the built-in package, by their path in its directory.
 pub(super) fn package() -> BTreeMap<String, &'static [u8]> {
     let roots = [("profiles", &PROFILES), ("charts", &CHARTS)];
     let below = |(root, dir)| files(dir).into_iter().map(move |(path, text)| (format!("{root}/{path}"), text));
@@ -34,7 +34,7 @@ pub(super) fn profiles() -> BTreeMap<String, String> {
     texts.collect()
 }
 
-/// The files of a folder and of those in it, by their whole path.
+/// The files of a folder and of the folders in it, by their whole path.
 fn files(folder: &'static Dir<'static>) -> BTreeMap<&'static str, &'static [u8]> {
     let mut files = BTreeMap::new();
     let mut open = vec![folder];
@@ -45,7 +45,7 @@ fn files(folder: &'static Dir<'static>) -> BTreeMap<&'static str, &'static [u8]>
     files
 }
 
-/// The name of the profile in a file.
+/// The name of the profile in a file; `None` if the file is not a profile.
 pub(super) fn profile_name(path: &Path) -> Option<String> {
     path.file_name()?.to_str()?.strip_suffix(".yaml").map(str::to_owned)
 }

@@ -34,7 +34,7 @@ pub enum ReleaseError {
     /// It cannot be written.
     #[error("release package {}: {cause}", path.display())]
     Write {
-        /// Where it was to be.
+        /// Where it should be written.
         path: PathBuf,
         /// Why.
         cause: io::Error,
@@ -47,7 +47,7 @@ pub enum ReleaseError {
         /// Why.
         cause: Box<ChartError>,
     },
-    /// A CRD of a chart is no object.
+    /// A file in a chart's folder `crds/` does not hold Kubernetes objects.
     #[error("component {component}: {file}: {cause}")]
     Crd {
         /// The component.
@@ -60,13 +60,15 @@ pub enum ReleaseError {
 }
 
 impl ReleaseError {
-    /// When it is tried again: a disk may come back, and a package that is broken may be replaced by another of its name.
+    /// When it is tried again: always, also where [`ChartError::is_retryable`] says that only another chart helps. Nothing
+    /// tells the operator of a change of a package's files: a disk may come back, and a package that is missing or broken may be
+    /// replaced by another of its name.
     #[must_use]
     pub fn retry(&self) -> Retry {
         Retry::Backoff
     }
 
-    /// One word for it.
+    /// What is wrong, in one word.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -76,7 +78,7 @@ impl ReleaseError {
     }
 }
 
-/// The chart of a component: made once, rendered often.
+/// The chart of a component: read once, rendered many times.
 pub struct ComponentChart {
     /// The chart; its templates are parsed at the first render.
     pub chart: ParsedChart,
@@ -84,7 +86,8 @@ pub struct ComponentChart {
     pub crds: Vec<Object>,
 }
 
-/// Reads the CRDs of a chart, in the order of their files. Those that are `written` as objects are written stay text.
+/// Reads the CRDs of a chart, in the order of their files. With `written`, their YAML is
+/// as [`Object::to_yaml`] writes it, and stays text.
 fn read_crds(component: Component, chart: &Chart, written: bool) -> Result<Vec<Object>, ReleaseError> {
     let mut files: Vec<_> = chart.own_crds().map(|f| (f.name.clone(), f.data.clone())).collect();
     files.sort();
@@ -123,7 +126,7 @@ pub struct Package {
 }
 
 impl Package {
-    /// The built-in one.
+    /// The built-in package.
     ///
     /// # Errors
     /// Never with the files we ship.
@@ -131,10 +134,10 @@ impl Package {
         Ok(Self { profiles: Profiles::new(embedded::profiles(), ""), directory: None, charts: Default::default() })
     }
 
-    /// Writes the built-in one to a directory that is not there yet, to be changed and opened.
+    /// Writes the built-in package to a new directory, to be changed and then opened.
     ///
     /// # Errors
-    /// The directory is there, or cannot be written.
+    /// The directory exists already, or cannot be written.
     pub fn export(path: &Path) -> Result<(), ReleaseError> {
         let wrong = |e: std::io::Error| ReleaseError::Write { path: path.to_owned(), cause: e };
         std::fs::create_dir(path).map_err(wrong)?;
@@ -146,10 +149,10 @@ impl Package {
         Ok(())
     }
 
-    /// The one in a directory with `profiles/` and `charts/`; the built-in one for none.
+    /// The package in a directory with `profiles/` and `charts/`; the built-in one without a path.
     ///
     /// # Errors
-    /// The directory has no profiles.
+    /// The profiles in the directory cannot be read.
     pub fn open(path: Option<&str>) -> Result<Self, ReleaseError> {
         let Some(path) = path.filter(|p| !p.is_empty()) else { return Self::embedded() };
         let wrong = |e: std::io::Error| ReleaseError::Read { path: path.into(), cause: e };
@@ -190,7 +193,8 @@ impl Package {
         &self.profiles
     }
 
-    /// The release: that of the built-in charts, or the tag that a release package stamps on its default profile.
+    /// The release: `spec.tag` of the default profile if it begins with a digit, as release packages have it; otherwise, and
+    /// for the built-in package, that of the built-in charts.
     #[must_use]
     pub fn release(&self) -> String {
         let stamped = || self.profiles.tag().filter(|tag| tag.starts_with(|c: char| c.is_ascii_digit()));

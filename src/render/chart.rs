@@ -15,8 +15,8 @@ use std::time::Duration;
 /// The release name of every component (release 1.17).
 const RELEASE: &str = "istio";
 
-/// How long a component may take. It takes some milliseconds; but an operator that gets a hundredth of a processor must not
-/// call a chart wrong because of that.
+/// How long it may take to render a component. It takes milliseconds; but with a CPU limit of a hundredth of a core a good
+/// chart must not be reported as wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why a component cannot be rendered.
@@ -30,20 +30,20 @@ pub enum ComponentError {
         /// What the engine says.
         cause: Box<RenderFailed>,
     },
-    /// What a template printed is no Kubernetes object.
+    /// What a template printed is not a Kubernetes object.
     #[error("component {component}: {file}: {cause}")]
     Document {
         /// The component.
         component: Component,
         /// The template.
         file: String,
-        /// What it is instead.
+        /// Why.
         cause: ReadError,
     },
 }
 
 impl ComponentError {
-    /// When it is tried again: a render that ran out of time may have more of it.
+    /// When it is tried again: after a while if rendering ran out of time, otherwise when something changes.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
@@ -53,7 +53,7 @@ impl ComponentError {
     }
 }
 
-/// What charts may know of a cluster.
+/// What charts see of a cluster as `.Capabilities`.
 #[must_use]
 pub fn capabilities(version: Option<&(String, String, String)>, switches: &Switches) -> Capabilities {
     let (version, major, minor) = version.cloned().unwrap_or_else(|| switches.offline_kubernetes());
@@ -78,7 +78,7 @@ pub fn render(
     let release =
         ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
     let values = values.as_object().cloned().unwrap_or_default();
-    let budgets = Budgets { time: PATIENCE, ..Budgets::default() };
+    let budgets = Budgets { time: Some(PATIENCE), ..Budgets::default() };
     // One spec always renders to the same bytes.
     let options = RenderOptions { budgets, ..RenderOptions::fixed() };
     let rendered = chart

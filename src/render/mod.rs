@@ -1,7 +1,8 @@
-//! From a request to manifests: resolved, each component's chart rendered, `k8s` settings and overlays laid over it.
+//! From a request to manifests: it is resolved, each component's chart is rendered, and `k8s` settings and overlays are
+//! applied to the objects.
 //!
 //! In: a [`Request`], what is known of the cluster, a release [`Package`]. Out: [`Manifests`], or the problems of all components
-//! at once. Pure but for reading a package from disk when a spec names one.
+//! at once. Pure, except that a package that the spec names is read from disk.
 
 pub mod chart;
 pub mod overlay;
@@ -29,7 +30,7 @@ pub struct ClusterInfo {
     pub version: Option<(String, String, String)>,
 }
 
-/// Why a request comes to nothing.
+/// Why a request cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The release package cannot be used.
@@ -41,7 +42,7 @@ pub enum RenderError {
     /// Components cannot be rendered.
     #[error("{}", join(.0))]
     Component(Vec<ComponentError>),
-    /// Settings or overlays do not fit.
+    /// `k8s` settings or overlays do not fit the rendered objects.
     #[error("{}", join(.0))]
     Overlay(Vec<OverlayError>),
     /// Two components render the same objects.
@@ -61,7 +62,7 @@ impl RenderError {
         }
     }
 
-    /// One word for it.
+    /// What is wrong, in one word.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -74,7 +75,7 @@ impl RenderError {
     }
 }
 
-/// An object that is rendered twice and differently.
+/// An object that is rendered twice, with different content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} and {} both render {object}, and differently; give them different names or namespaces", .places[0], .places[1])]
 pub struct DuplicateObject {
@@ -104,7 +105,7 @@ pub fn resolve(request: &Request, package: &Package, strictness: Strictness) -> 
     Ok(resolve::resolve(request, package.profiles(), strictness)?)
 }
 
-/// Everything a request comes to, without owner labels.
+/// The manifests of a request, without owner labels.
 ///
 /// # Errors
 /// See [`RenderError`]; problems of all components at once.
@@ -123,7 +124,7 @@ pub fn build(
     build_resolved(resolved, request, cluster_info, package)
 }
 
-/// Everything a resolved request comes to, without owner labels.
+/// The manifests of a resolved request, without owner labels.
 fn build_resolved(
     resolved: Resolved,
     request: &Request,
@@ -178,7 +179,7 @@ fn is_set_by_user(spec: &Value, enabled: &Enabled) -> bool {
     }
 }
 
-/// What one component, or one gateway, comes to.
+/// The rendered objects of one component, or of one gateway.
 struct Made {
     component: Component,
     /// Where it is written.
@@ -189,10 +190,10 @@ struct Made {
     changed: BTreeSet<ObjectKey>,
 }
 
-/// The objects of a component, what there is to know of them, and which of them the user's settings have changed.
+/// The objects of a component, the notices about them, and which of them the user's settings have changed.
 type Rendered = Result<(Vec<Object>, Vec<Notice>, BTreeSet<ObjectKey>), RenderError>;
 
-/// What all components come to, or the problems of all.
+/// The rendered objects of all components, or the problems of all.
 fn collect(components: &[Enabled], results: Vec<Rendered>, origin: &Origin) -> Result<Vec<Made>, RenderError> {
     let (mut made, mut render_errors, mut overlay_errors) = (vec![], vec![], vec![]);
     for (enabled, result) in components.iter().zip(results) {
@@ -212,8 +213,8 @@ fn collect(components: &[Enabled], results: Vec<Rendered>, origin: &Origin) -> R
     if overlay_errors.is_empty() { Ok(made) } else { Err(RenderError::Overlay(overlay_errors)) }
 }
 
-/// Joins what belongs to one component, without objects that are rendered twice and alike (a chart may give its CRDs
-/// as files and as templates).
+/// Joins the objects of each component. Of objects that are rendered twice with the same content, one is kept (a chart
+/// may have its CRDs as files and as templates).
 fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, RenderError> {
     let mut first: BTreeMap<ObjectKey, (&str, &Object)> = BTreeMap::new();
     let mut twice = vec![];
@@ -245,7 +246,7 @@ fn join_parts(made: Vec<Made>) -> Result<Vec<Part>, RenderError> {
     Ok(parts.into_values().collect())
 }
 
-/// Everything a resource comes to, labelled as its.
+/// The manifests of a resource, with its owner labels.
 ///
 /// # Errors
 /// See [`RenderError`].
@@ -260,7 +261,7 @@ pub fn from_resource(
     Ok(labelled(manifests, resource))
 }
 
-/// Everything the spec of a record comes to, labelled as that of the resource it is the record of; see
+/// The manifests of the spec of a record, with the owner labels of the resource that it is the record of; see
 /// [`Resolved::of_record`]. `resource` has the resource's name and namespace, and the record's spec.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! One layer of configuration over another.
 //!
 //! [`merge_patch`] is RFC 7386: maps merge, everything else is replaced, null deletes. Helm values and the hub and tag of
-//! a build are laid over like that. [`overlay_iop`] is for `IstioOperator` layers (profile, files, flags), where some lists
-//! merge by name, and a null that would empty a whole section means nothing; see [`IstioOperatorSchema`].
+//! a build are merged like that. [`overlay_iop`] is for `IstioOperator` layers (profile, files, flags), where some lists
+//! merge by name, and a null that would empty a whole section is ignored; see [`IstioOperatorSchema`].
 
 use serde_json::{Map, Value};
 
@@ -13,8 +13,8 @@ use crate::api::schema::Merge;
 
 pub use super::strategic::MergeError;
 
-/// Lays `overlay` over `base` as a JSON merge patch. A null overlay is an empty layer and changes nothing. Nulls in parts
-/// that the base lacks leave no trace; nulls of the base stay.
+/// Merges `overlay` over `base` as a JSON merge patch. A null overlay is an empty layer and changes nothing. Nulls in the
+/// overlay's maps never get into the result; nulls of the base stay.
 pub fn merge_patch(base: &mut Value, overlay: &Value) {
     match overlay {
         Value::Null => {}
@@ -35,7 +35,7 @@ pub fn merge_patch(base: &mut Value, overlay: &Value) {
     }
 }
 
-/// Takes all nulls out of the maps of a tree. Null items of lists stay.
+/// Removes all nulls from the maps of a tree. Null items of lists stay.
 pub fn remove_nulls(tree: &mut Value) {
     match tree {
         Value::Object(map) => {
@@ -47,9 +47,12 @@ pub fn remove_nulls(tree: &mut Value) {
     }
 }
 
-/// Lays one `IstioOperator` layer over another; both are whole resources (`spec: …`). A null layer changes nothing.
+/// Merges one `IstioOperator` layer over another; both are whole resources (`spec: …`). A null layer changes nothing.
 ///
 /// `$patch` and the other directives of strategic merge patches work in the overlay.
+///
+/// # Errors
+/// See [`MergeError`].
 pub fn overlay_iop(base: Value, overlay: &Value) -> Result<Value, MergeError> {
     strategic_merge(base, overlay, &IstioOperatorSchema)
 }

@@ -9,7 +9,7 @@
 //! | `[key:value]` | the first map in a list whose entry has this text; `[port:443]` finds the number |
 //! | `[:regex]`, `[regex]` | the first scalar of a list that the expression matches anywhere |
 //!
-//! `name[x]` is `name.[x]`. A path is cleaned as a file path (`a//b` is `a/b`, a final `/` goes), one dot at either end
+//! `name[x]` is `name.[x]`. A path is cleaned as a file path (`a//b` is `a/b`, a final `/` is removed), one dot at either end
 //! is dropped, empty elements are skipped.
 //!
 //! Where upstream Istio refuses or misreads a path with one clear meaning, this module takes the meaning: dots in
@@ -61,7 +61,7 @@ pub struct Path {
     elements: Vec<Element>,
 }
 
-/// Why a path does not lead to where it should.
+/// Why there is nothing at a path, or nothing can be written there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("path {path}: {}{}", problem.describe(element), listed(candidates))]
 pub struct PathError {
@@ -86,7 +86,7 @@ pub enum PathProblem {
     OutOfRange(usize),
     /// A list of maps is addressed by something else than `[key:value]` or `[N]`.
     NotKeyValue,
-    /// No regular expression.
+    /// Not a valid regular expression.
     BadPattern,
     /// The path goes on below a scalar of this type.
     Leaf(&'static str),
@@ -117,7 +117,7 @@ fn listed(candidates: &[String]) -> String {
     if candidates.is_empty() { String::new() } else { format!("; there is {}", candidates.join(", ")) }
 }
 
-/// Most items named in an error.
+/// The most items that an error names.
 const MOST_CANDIDATES: usize = 10;
 
 impl Path {
@@ -202,7 +202,10 @@ pub fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
 
-/// The value at a path, or why there is none.
+/// The value at a path.
+///
+/// # Errors
+/// Why there is none.
 pub fn look_up<'a>(root: &'a Value, path: &Path) -> Result<&'a Value, PathError> {
     path.elements().iter().try_fold(root, |node, element| match (node, element) {
         (Value::Object(map), Element::Key(key)) => map.get(key).ok_or_else(|| {

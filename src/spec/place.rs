@@ -1,14 +1,14 @@
-//! What the API says of a place in a spec: whether a section stands there, or a single value and of which kind.
+//! What the API says of a place in a spec: whether it is a section or a single value, and of which kind.
 
 use super::path::{Element, Path};
 use crate::api::schema::{self, Message, Table, Type};
 
-/// What stands at a place.
+/// What a place in a spec holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A map or a list.
     Section,
-    /// Whether something is installed.
+    /// A field `enabled`, which says whether something is installed.
     Enabled,
     /// A string.
     Text,
@@ -16,11 +16,11 @@ pub enum Place {
     LooseText,
     /// A number or a boolean.
     Scalar,
-    /// Nothing that is known.
+    /// The API does not say.
     Unknown,
 }
 
-/// What stands at a path that begins with `spec`.
+/// What the API says of a path that begins with `spec`.
 #[must_use]
 pub fn at(path: &Path) -> Place {
     let Some((first, rest)) = path.elements().split_first() else { return Place::Unknown };

@@ -1,12 +1,12 @@
-//! Where a path leads to in the text of a document.
+//! The position of a path in the text of a document.
 //!
 //! In: the [`Spans`] of a document and a path in text form (`spec.list[0].name`, `spec.list[name:x]`). Out: a
-//! [`Position`], or the text that stands there. A regular expression leads nowhere, nor does what is no path.
+//! [`Position`], or the text there. A path with a regular expression has none, nor has a text that is not a path.
 
 use super::path::{Element, Path};
 use helm_template::yaml::{Position, Spans, Step};
 
-/// Where the last element of a path stands: the key in a map, the item in a list. `None` if the document has no such place.
+/// The position of the last element of a path: the key in a map, the item in a list. `None` if the document has no such place.
 #[must_use]
 pub fn find(spans: &Spans, path: &str) -> Option<Position> {
     let path = Path::parse(path).ok()?;
@@ -14,7 +14,7 @@ pub fn find(spans: &Spans, path: &str) -> Option<Position> {
     spans.find(steps?)
 }
 
-/// Where the deepest element of a path stands that the document has; for errors about what is missing.
+/// The position of the deepest element of a path that the document has; for errors about what is missing.
 #[must_use]
 pub fn nearest(spans: &Spans, path: &str) -> Position {
     let path = Path::parse(path).unwrap_or_default();

@@ -8,11 +8,11 @@ pub(in crate::spec) const QUOTE: &str = "; quote it: ";
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Nobody knows what is meant.
+    /// It cannot be understood, such as an unknown field or a wrong type.
     Form,
     /// It cannot work, as far as we know; `--force` lets it pass.
     Content,
-    /// It should not be used so. Upstream's command line refuses it, even with `--force`; its controller never looked.
+    /// A misuse. Upstream's command line refuses it, even with `--force`; its controller does not check it.
     Use,
     /// Worth a warning.
     Doubt,
@@ -48,9 +48,9 @@ pub(in crate::spec) fn list(problems: &[Problem]) -> String {
 }
 
 impl Problem {
-    /// What two problems share of which one repeats the other, to find it among thousands: what is wrong, and the last field
-    /// of the path without its numbers, for the items of a merged list have other indexes, and old values are carried to
-    /// another place.
+    /// What a problem and its repetition have in common, to find repetitions among thousands: what is wrong, and the last field
+    /// of the path without its numbers. The rest may differ: items of a merged list have other indexes, and old values are
+    /// copied to another place.
     #[must_use]
     pub fn gist(&self) -> (String, String) {
         let (_, last) = self.path.rsplit_once('.').unwrap_or_default();

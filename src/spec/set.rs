@@ -3,7 +3,7 @@
 //! In: the line. Out: the path and the typed value. The line is split at the first `=`, so that a value may hold more of
 //! them (upstream Istio refuses such a line); both sides are trimmed. Types are tried in this order: whole number in base
 //! 10 (`007` is 7), float (`1e3`, `1.10` is 1.1), boolean (`t`, `True`, `F` too), else text in which `\,` stands for `,`.
-//! Text in double quotes loses them and stays text, so that `tag="1.10"` can be said (upstream keeps the quotes). `inf`
+//! Text in double quotes loses them and stays text, so that `tag="1.10"` works (upstream keeps the quotes). `inf`
 //! and `nan` stay text, as no configuration can hold them.
 
 use serde_json::{Number, Value};
@@ -30,6 +30,9 @@ pub enum SetError {
 }
 
 /// Path and value of a line, the path as written.
+///
+/// # Errors
+/// See [`SetError`].
 pub fn parse_line(line: &str) -> Result<(Path, Value), SetError> {
     let (path, value) = line.split_once('=').ok_or_else(|| SetError::NoValue(line.to_owned()))?;
     let path = Path::parse(path.trim()).map_err(|error| SetError::Path { line: line.to_owned(), error })?;
@@ -75,7 +78,7 @@ pub fn parse_value(text: &str) -> Value {
     if let Ok(int) = text.parse::<i64>() {
         return Value::Number(int.into());
     }
-    // Rust reads what Go does but for hexadecimal floats.
+    // Rust reads the same floats as Go, except hexadecimal ones.
     if let Some(number) = text.parse::<f64>().ok().and_then(Number::from_f64) {
         return Value::Number(number);
     }

@@ -6,13 +6,14 @@
 use crate::helm::manifest::{self, Manifests, Printed};
 use crate::helm::strvals::Kind;
 use crate::helm::{
-    Capabilities, Chart, KubeVersion, ParsedChart, ReleaseOptions, RenderOptions, Rendered, merge_values, os_text,
+    Capabilities, Chart, ChartError, KubeVersion, KubeVersionError, ManifestError, ParsedChart, ReleaseOptions,
+    RenderError, RenderOptions, Rendered, SetError, ShowOnlyError, merge_values, os_text,
 };
-use crate::yaml;
+use crate::yaml::{self, HelmYamlError};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::fs;
-use std::io::{Read as _, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 /// The arguments of the command, named as Helm's; to be flattened into a program's own.
@@ -76,6 +77,38 @@ pub struct TemplateArgs {
     release_name: bool,
 }
 
+/// Why the command fails; the texts are Helm's.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error("expected at most two arguments, unexpected arguments: {0}")]
+    Arguments(String),
+    #[error("release name {name:?}: {problem}")]
+    ReleaseName { name: String, problem: &'static str },
+    #[error("invalid kube version '{text}': {cause}")]
+    KubeVersion { text: String, cause: KubeVersionError },
+    #[error("path {path:?} not found{advice}")]
+    NoChart { path: String, advice: &'static str },
+    #[error("open {}: {}", path.display(), os_text(cause))]
+    Open { path: PathBuf, cause: io::Error },
+    #[error("failed to parse {path}: {cause}")]
+    Values { path: String, cause: HelmYamlError },
+    #[error(transparent)]
+    Set(#[from] SetError),
+    #[error(transparent)]
+    Chart(#[from] ChartError),
+    #[error("{0}{hint}", hint = if .0.in_templates() { HINT } else { "" })]
+    Render(RenderError),
+    #[error("{0}{HINT}")]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    ShowOnly(#[from] ShowOnlyError),
+    #[error("cannot write the manifests: {}", os_text(.0))]
+    Write(io::Error),
+}
+
+/// What Helm adds to an error of a template.
+const HINT: &str = "\n\nUse --debug flag to render out invalid YAML";
+
 /// Runs the command and returns the exit code.
 pub fn run(args: &TemplateArgs, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
     match (Template { args, out, err }).run() {
@@ -96,11 +129,11 @@ struct Template<'a> {
 }
 
 impl Template<'_> {
-    fn run(&mut self) -> Result<(), String> {
+    fn run(&mut self) -> Result<(), CommandError> {
         let mut capabilities = Capabilities::default();
         if let Some(raw) = self.args.kube_version.as_ref().filter(|raw| !raw.is_empty()) {
-            let parsed = KubeVersion::parse(raw).map_err(|e| format!("invalid kube version '{raw}': {e}"))?;
-            capabilities.kube_version = parsed;
+            let wrong = |cause| CommandError::KubeVersion { text: raw.clone(), cause };
+            capabilities.kube_version = KubeVersion::parse(raw).map_err(wrong)?;
         }
         capabilities.api_versions.extend(self.args.api_versions.iter().cloned());
         let (name, path) = release_and_chart(&self.args.names)?;
@@ -112,16 +145,16 @@ impl Template<'_> {
         self.print(name, &rendered)
     }
 
-    fn load(&mut self, path: &Path) -> Result<Chart, String> {
+    fn load(&mut self, path: &Path) -> Result<Chart, CommandError> {
         // Helm names the absolute path in its messages.
-        let path = std::path::absolute(path).map_err(|e| os_text(&e))?;
-        let chart = Chart::load(&path).map_err(|e| e.to_string())?;
+        let path = std::path::absolute(path).map_err(|cause| CommandError::Open { path: path.to_owned(), cause })?;
+        let chart = Chart::load(&path)?;
         self.log(&chart.warnings);
-        chart.check_installable().map_err(|e| e.to_string())?;
+        chart.check_installable()?;
         if chart.metadata.deprecated {
             self.log(&["WARNING: This chart is deprecated".to_owned()]);
         }
-        chart.check_dependencies().map_err(|e| e.to_string())?;
+        chart.check_dependencies()?;
         Ok(chart)
     }
 
@@ -131,7 +164,7 @@ impl Template<'_> {
         name: &str,
         values: &Map<String, Value>,
         capabilities: &Capabilities,
-    ) -> Result<Rendered, String> {
+    ) -> Result<Rendered, CommandError> {
         let mut release = ReleaseOptions::install(name, self.args.namespace.as_str());
         release.is_upgrade = self.args.is_upgrade;
         release.is_install = !self.args.is_upgrade;
@@ -143,14 +176,13 @@ impl Template<'_> {
             }
             Err(failed) => {
                 self.log(&failed.warnings);
-                let problem = failed.problem.to_string();
-                Err(if failed.problem.in_templates() { with_hint(&problem) } else { problem })
+                Err(CommandError::Render(failed.problem))
             }
         }
     }
 
-    fn print(&mut self, name: &str, rendered: &Rendered) -> Result<(), String> {
-        let sorted = rendered.manifests().map_err(|e| with_hint(&e.to_string()))?;
+    fn print(&mut self, name: &str, rendered: &Rendered) -> Result<(), CommandError> {
+        let sorted = rendered.manifests()?;
         self.log(&sorted.warnings);
         let text = match &self.args.output_dir {
             Some(dir) => {
@@ -177,7 +209,13 @@ impl Template<'_> {
     }
 
     /// Writes every document to the file of its template; further documents of a file are appended.
-    fn write_files(&mut self, dir: &Path, name: &str, rendered: &Rendered, sorted: &Manifests) -> Result<(), String> {
+    fn write_files(
+        &mut self,
+        dir: &Path,
+        name: &str,
+        rendered: &Rendered,
+        sorted: &Manifests,
+    ) -> Result<(), CommandError> {
         let below = if self.args.release_name { dir.join(name) } else { dir.to_owned() };
         let mut written = Vec::new();
         for (path, data) in self.crds(rendered) {
@@ -199,9 +237,9 @@ impl Template<'_> {
         content: &str,
         written: &mut Vec<String>,
         keep: bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), CommandError> {
         let file = dir.join(path);
-        let failed = |e: std::io::Error| format!("open {}: {}", file.display(), os_text(&e));
+        let failed = |cause| CommandError::Open { path: file.clone(), cause };
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent).map_err(failed)?;
         }
@@ -214,9 +252,8 @@ impl Template<'_> {
         self.write(&format!("wrote {}/{path}\n", dir.display()))
     }
 
-    fn write(&mut self, text: &str) -> Result<(), String> {
-        let result = self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush());
-        result.map_err(|e| format!("cannot write the manifests: {}", os_text(&e)))
+    fn write(&mut self, text: &str) -> Result<(), CommandError> {
+        self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).map_err(CommandError::Write)
     }
 
     fn log(&mut self, lines: &[String]) {
@@ -227,34 +264,28 @@ impl Template<'_> {
     }
 }
 
-fn with_hint(problem: &str) -> String {
-    format!("{problem}\n\nUse --debug flag to render out invalid YAML")
-}
-
-fn release_and_chart(names: &[String]) -> Result<(&str, &str), String> {
+fn release_and_chart(names: &[String]) -> Result<(&str, &str), CommandError> {
     match names {
         [chart] => Ok(("release-name", chart)),
         [name, chart] => Ok((name, chart)),
         more => {
             let rest = more.get(2..).unwrap_or_default().join(", ");
-            Err(format!("expected at most two arguments, unexpected arguments: {rest}"))
+            Err(CommandError::Arguments(rest))
         }
     }
 }
 
 /// Checks that the chart exists; repositories and registries are not asked.
-fn locate(path: &str) -> Result<(), String> {
+fn locate(path: &str) -> Result<(), CommandError> {
     let path = path.trim();
     if Path::new(path).exists() {
-        Ok(())
-    } else if path.starts_with(['/', '.']) {
-        Err(format!("path {path:?} not found"))
-    } else {
-        Err(format!("path {path:?} not found; name a directory or a .tgz file"))
+        return Ok(());
     }
+    let advice = if path.starts_with(['/', '.']) { "" } else { "; name a directory or a .tgz file" };
+    Err(CommandError::NoChart { path: path.to_owned(), advice })
 }
 
-fn check_release_name(name: &str) -> Result<(), String> {
+fn check_release_name(name: &str) -> Result<(), CommandError> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let label =
         |part: &str| !part.is_empty() && part.chars().all(inner) && !part.starts_with('-') && !part.ends_with('-');
@@ -265,15 +296,16 @@ fn check_release_name(name: &str) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    Err(format!("release name {name:?}: {problem}"))
+    Err(CommandError::ReleaseName { name: name.to_owned(), problem })
 }
 
 /// The values of all files and `--set` options, in Helm's order, which is not that of the command line.
-fn user_values(args: &TemplateArgs) -> Result<Map<String, Value>, String> {
+fn user_values(args: &TemplateArgs) -> Result<Map<String, Value>, CommandError> {
     let mut values = Map::new();
     for path in &args.values {
-        let text = read_text(path)?;
-        let more = yaml::parse_helm_map(&text).map_err(|e| format!("failed to parse {path}: {e}"))?;
+        let text = read_text(path).map_err(|cause| CommandError::Open { path: path.into(), cause })?;
+        let wrong = |cause| CommandError::Values { path: path.clone(), cause };
+        let more = yaml::parse_helm_map(&text).map_err(wrong)?;
         merge_values(&mut values, more);
     }
     let kinds: [(Kind<'_>, &[String]); 5] = [
@@ -291,13 +323,12 @@ fn user_values(args: &TemplateArgs) -> Result<Map<String, Value>, String> {
     Ok(values)
 }
 
-fn read_text(path: &str) -> Result<String, String> {
+fn read_text(path: &str) -> io::Result<String> {
     let mut bytes = Vec::new();
-    let result = if path.trim() == "-" {
-        std::io::stdin().read_to_end(&mut bytes).map(drop)
+    if path.trim() == "-" {
+        io::stdin().read_to_end(&mut bytes)?;
     } else {
-        fs::read(path).map(|data| bytes = data)
-    };
-    result.map_err(|e| format!("open {path}: {}", os_text(&e)))?;
+        bytes = fs::read(path)?;
+    }
     Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }

@@ -15,7 +15,6 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    helm_template::gotmpl::usage::use_clock();
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let code = run(&args.template, &mut out, &mut std::io::stderr());
     if out.flush().is_err() { ExitCode::FAILURE } else { ExitCode::from(code) }

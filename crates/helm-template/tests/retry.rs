@@ -1,8 +1,8 @@
-//! Which failed renders are worth another try. A program of its own, since it makes the renders of the process timed.
+//! Which failed renders are worth another try.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
-use helm_template::gotmpl::{Exhausted, usage::use_clock};
+use helm_template::gotmpl::Exhausted;
 use helm_template::helm::{Lookup, LookupError};
 use helm_template::{Budgets, Capabilities, Chart, ParsedChart, ReleaseOptions, RenderError, RenderOptions};
 use serde_json::{Map, Value, json};
@@ -24,8 +24,7 @@ fn with(budgets: Budgets) -> RenderOptions {
 
 #[test]
 fn who_ran_out_of_time_may_try_again() {
-    use_clock();
-    let options = with(Budgets { time: Duration::ZERO, ..Budgets::default() });
+    let options = with(Budgets { time: Some(Duration::ZERO), ..Budgets::default() });
     let large: Vec<_> = (0..3000).map(|i| json!({"name": format!("n{i}"), "value": "x".repeat(100)})).collect();
     for (text, in_templates) in [
         ("{{ range 1000000 }}{{ end }}", true),
@@ -41,6 +40,16 @@ fn who_ran_out_of_time_may_try_again() {
     assert!(matches!(problem, RenderError::Preparation { .. }), "{problem}");
     assert!(problem.is_retryable() && !problem.in_templates());
     assert!(problem.to_string().ends_with("the render takes longer than 0 seconds; make the templates do less"));
+}
+
+#[test]
+fn two_renders_of_a_process_may_differ_in_their_time() {
+    let (hasty, patient) = (Budgets { time: Some(Duration::ZERO), ..Budgets::default() }, Budgets::default());
+    let files = [("templates/a", "{{ range 100000 }}{{ end }}{{ fail \"the end\" }}")];
+    assert!(failure(&files, &json!({}), &with(hasty)).is_retryable());
+    let problem = failure(&files, &json!({}), &with(patient));
+    assert!(matches!(problem, RenderError::Aborted { .. }), "{problem}");
+    assert!(RenderOptions::default().budgets.time.is_some() && RenderOptions::fixed().budgets.time.is_none());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A value beside its message: everything that does not fit, each with its path.
+//! Checks a value against its message: everything that does not fit, each with its path.
 
 use super::{Field, Message, Table, Type};
 use crate::api::quantity;
@@ -8,15 +8,15 @@ use helm_template::sprig::go_duration;
 use serde_json::{Map, Number, Value};
 use std::fmt::Write as _;
 
-/// Keys that direct a merge, such as `$patch`, are no fields.
+/// Keys that begin with this are directives of a merge, such as `$patch`, and no fields.
 const DIRECTIVE: char = '$';
 
 /// How a value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// As protobuf reads JSON, but that unknown fields are refused. Numbers may be quoted, texts must be texts.
+    /// As protobuf reads JSON, except that unknown fields are refused. Numbers may be quoted, strings must be strings.
     Protobuf,
-    /// As Go reads Kubernetes' objects: unknown fields are kept, and the text of a number or a boolean is taken.
+    /// As Go reads Kubernetes' objects: unknown fields are kept, and a number or a boolean is taken for a string.
     Kubernetes,
 }
 

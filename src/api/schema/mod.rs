@@ -1,8 +1,8 @@
 //! The one description of the API: a spec, its Helm values and mesh configuration, and the pods that are injected.
 //!
-//! In: the tables beside this file. Out: a [`Message`] with its fields, which everything reads that has to know the API:
-//! the check of a value ([`check`]), the CRD ([`crd`](super::crd)), the merge of two layers, `--set`, the form in which
-//! settings and pods are written.
+//! In: the tables beside this file. Out: a [`Message`] with its fields. Whatever has to know the API reads it: the check of a
+//! value ([`check`]), the CRD ([`crd`](super::crd)), the merge of two layers of a spec or of two Kubernetes objects, `--set`,
+//! and the form in which settings and pods are written.
 //!
 //! A table is lines of text. `message NAME` begins a message; below it stands `FIELD TYPE`, where `FIELD|ALIAS` is a field
 //! with two spellings. `enum NAME VALUE...` is an enumeration. The name of a type is looked up in the message itself first,
@@ -22,17 +22,17 @@
 //!
 //! | before or after a type | says |
 //! |---|---|
-//! | `*TYPE` | unset is another thing than empty: a pointer in Go |
+//! | `*TYPE` | unset differs from empty: a pointer in Go |
 //! | `always` | Go writes the field also when it is empty |
-//! | `wrapped` | a message around one scalar in protobuf, so that unset is another thing than empty |
+//! | `wrapped` | a message around one scalar in protobuf, so that unset differs from empty |
 //! | `oneof GROUP` | only one field of the group may be set |
 //! | `unchecked` | a map whose content is not checked |
 //! | `merge KEY`, `named`, `set`, `replace` | how two layers are merged, see [`Merge`] |
-//! | `removed` | no field any more, but layers that have it are merged as it says |
+//! | `removed` | a field of older releases: merged if a layer has it, unknown otherwise |
 //! | `since N`, `until N` | the field is there from release 1.N on, and before it; without, in all from 1.17 on. One name may stand on several lines, each for other releases |
 //! | `use ...` | what takes its place, to the end of the line |
 //!
-//! Null is unset everywhere. Nothing here decides what a value means, only what it looks like.
+//! Null is unset everywhere. What a value means is not said here, only what it looks like.
 
 pub mod check;
 mod read;
@@ -97,7 +97,12 @@ impl Table {
         self.messages().get(name).copied()
     }
 
-    /// A message by its name; one without fields if there is none.
+    /// All its messages, in the order of their names.
+    pub fn all(self) -> impl Iterator<Item = &'static Message> {
+        self.messages().values().copied()
+    }
+
+    /// A message by its name; an empty message if there is none.
     #[must_use]
     pub fn message(self, name: &str) -> &'static Message {
         static NONE: LazyLock<Message> = LazyLock::new(Message::default);
@@ -135,7 +140,7 @@ impl Message {
         }
     }
 
-    /// How two layers of the field of this name are merged, and its type; also of a field that is none any more.
+    /// The field of this name, for a merge: fields of older releases (`removed`) count too.
     #[must_use]
     pub fn layer(&self, name: &str) -> Option<&Field> {
         self.fields.iter().chain(&self.removed).find(|field| field.name == name)
@@ -218,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_none_any_more_is_known_to_a_merge_only() {
+    fn a_removed_field_is_known_to_a_merge_only() {
         let gateway = Table::Values.message("IngressGatewayConfig");
         assert!(gateway.field("meshExpansionPorts").is_none());
         assert_eq!(gateway.layer("meshExpansionPorts").unwrap().merge, Merge::Key("name"));

@@ -1,4 +1,4 @@
-//! From the text of a table to its messages. What is read stays for good: each table is read once.
+//! From the text of a table to its messages. Each table is read once and stays in memory.
 
 use super::types::{Field, Merge, Message, Messages, Presence, Table, Type};
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ struct Declared {
     fields: Vec<(Vec<&'static str>, Vec<&'static str>)>,
 }
 
-/// The messages of a table. Lines of no known form are left out; a test sees to it that there are none.
+/// The messages of a table. Lines that cannot be read are left out; a test checks that there are none.
 pub(super) fn table(table: Table, text: &'static str) -> Messages {
     let mut declared: Vec<Declared> = vec![];
     let mut enums = BTreeMap::new();
@@ -48,7 +48,7 @@ struct Reader<'d> {
     declared: &'d BTreeMap<&'static str, Declared>,
     enums: BTreeMap<&'static str, &'static [&'static str]>,
     known: Messages,
-    /// The messages that are being read: none may hold itself.
+    /// The messages that are being read: none may contain itself.
     open: Vec<&'static str>,
 }
 
@@ -77,7 +77,7 @@ impl Reader<'_> {
         Some(message)
     }
 
-    /// A field, and whether it is none any more.
+    /// A field, and whether it is `removed`.
     fn field(&mut self, within: &str, words: &[&'static str], description: &[&'static str]) -> Option<(Field, bool)> {
         let [names, kind, said @ ..] = words else { return None };
         let (name, alias) = names.split_once('|').map_or((*names, None), |(name, alias)| (name, Some(alias)));
@@ -174,7 +174,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a message of protobuf tells a field of this type that is unset from an empty one.
+/// Whether protobuf tells an unset field of this type from an empty one.
 fn has_presence(kind: &Type) -> bool {
     let is_long = matches!(kind, Type::Integer(_, most) if *most > u32::MAX.into());
     is_long || matches!(kind, Type::Any | Type::Struct | Type::Message(_) | Type::Duration | Type::IntOrString)

@@ -6,13 +6,13 @@ use std::ops::Range;
 /// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Table {
-    /// What a spec holds, but for what other tables describe.
+    /// The spec, except what the other tables describe.
     Spec,
     /// Helm values, from release 1.17 on.
     Values,
     /// The mesh configuration of release 1.17.
     Mesh,
-    /// Kubernetes' workloads and their pods.
+    /// Kubernetes' workloads, their pods, and what is merged in its own way in other objects.
     Kubernetes,
 }
 
@@ -21,13 +21,13 @@ pub enum Table {
 pub struct Message {
     /// Its name.
     pub name: &'static str,
-    /// The table it stands in; none for the message that stands for one that is not there.
+    /// Its table; none for the empty message that is given for an unknown name.
     pub table: Option<Table>,
     /// What it is, line by line; none where the table does not say.
     pub description: Vec<&'static str>,
     /// Its fields.
     pub fields: Vec<Field>,
-    /// Fields that it had once; only merges know them.
+    /// Fields of older releases, which only merges know.
     pub removed: Vec<Field>,
 }
 
@@ -46,7 +46,7 @@ pub struct Field {
     pub oneof: Option<&'static str>,
     /// How two layers of it are merged.
     pub merge: Merge,
-    /// Whether unset is another thing than empty.
+    /// Whether unset differs from empty.
     pub presence: Presence,
     /// Whether Go writes it also when it is empty.
     pub always: bool,
@@ -95,18 +95,18 @@ pub enum Type {
     Enum(&'static [&'static str]),
 }
 
-/// Whether a field that is unset is another thing than an empty one.
+/// Whether an unset field differs from an empty one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It is the same.
+    /// It does not.
     Implicit,
-    /// It is another thing.
+    /// It does.
     Explicit,
-    /// It is another thing, as the field is a message around one scalar.
+    /// It does, as the field is a message around one scalar.
     Wrapped,
 }
 
-/// How a field of one layer meets the same field of the layer below.
+/// How a field is merged over the same field of the layer below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Merge {
     /// Maps merge entry by entry, lists are replaced.
@@ -118,7 +118,7 @@ pub enum Merge {
     Key(&'static str),
     /// The list's maps are told apart by their name, and by their namespace where both have one.
     Named,
-    /// The list's scalars are united.
+    /// The list's scalars of both layers, each once.
     Set,
 }
 

@@ -1,4 +1,4 @@
-//! The form in which Go writes what injection handles: which fields stand first, and which are left out when they are empty.
+//! The form in which Go writes what injection handles: which fields come first, and which are left out when they are empty.
 //! Objects that go in as YAML come out as their Go types would be written.
 //!
 //! In: a message of the description of the API ([`find`]) and a tree. Out: the tree as Go writes it ([`shape`]), its JSON in
@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 #[cfg(test)]
 mod tests;
 
-/// What does not fit its type.
+/// A value that does not fit its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
     /// Where, from the object on: `spec.containers[0].name`.
@@ -26,7 +26,7 @@ pub struct Misfit {
     pub message: String,
 }
 
-/// What templates and injection itself read of the mesh configuration; the rest of it is left as it is.
+/// The fields of the mesh configuration that templates and injection itself read; all others are left as they are.
 const MESH: [&str; 5] = ["proxyListenPort", "rootNamespace", "trustDomain", "enablePrometheusMerge", "defaultConfig"];
 
 static MESH_CONFIG: LazyLock<Message> = LazyLock::new(|| {
@@ -36,7 +36,7 @@ static MESH_CONFIG: LazyLock<Message> = LazyLock::new(|| {
     Message { name: whole.name, table: whole.table, fields: fields.collect(), ..Message::default() }
 });
 
-/// A type by its name, of Kubernetes or of the mesh configuration; one without fields if there is none.
+/// A type by its name, of Kubernetes or of the mesh configuration; an empty one if there is none.
 pub(super) fn find(name: &str) -> &'static Message {
     if name == schema::mesh().name {
         return &MESH_CONFIG;
@@ -95,7 +95,7 @@ fn written_value(kind: &Type, value: &Value) -> Value {
     }
 }
 
-/// A scalar in the form its type is written in; none for one that is written as it stands.
+/// A scalar in the form its type is written in; none for one that is written unchanged.
 fn scalar(kind: &Type, value: &Value) -> Option<Value> {
     match kind {
         Type::String => scalar_text(value).map(Value::String),
@@ -111,7 +111,7 @@ fn scalar(kind: &Type, value: &Value) -> Option<Value> {
     }
 }
 
-/// Protobuf writes numbers of types with larger ones as text.
+/// Protobuf writes the numbers of a type that has larger ones than this as strings.
 const MOST_UNQUOTED: i64 = u32::MAX as i64;
 
 /// What an unset field of the type is.
@@ -148,7 +148,7 @@ fn canonical_duration(text: &str) -> Option<String> {
     Some(if digits.is_empty() { format!("{sign}{whole}s") } else { format!("{sign}{whole}.{digits}s") })
 }
 
-/// JSON with fields in the order of their type, as Go writes it; fields of no type come last.
+/// JSON with fields in the order of their type, as Go writes it; fields that the type does not have come last.
 pub(super) fn json(name: &str, value: &Value) -> String {
     json_of(&Type::Message(find(name)), value)
 }

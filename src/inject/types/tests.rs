@@ -15,6 +15,13 @@ fn every_type_that_is_named_is_there() {
 }
 
 #[test]
+fn what_is_read_of_the_mesh_configuration_is_described() {
+    for name in MESH {
+        assert!(schema::mesh().field(name).is_some(), "{name}");
+    }
+}
+
+#[test]
 fn empty_fields_are_left_out_where_go_leaves_them_out() {
     let given = json!({"name": "c", "image": "", "stdin": false, "ports": [], "env": [{"name": "A", "value": ""}],
         "securityContext": {"privileged": false, "capabilities": null}, "later": {"x": 1}, "unset": null});

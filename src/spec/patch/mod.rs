@@ -13,7 +13,7 @@
 //! | text that is a YAML map | becomes that map | its first entry takes the place of the key |
 //!
 //! Both: `[-1]` and indexes past the end append, `[key:value]` at the end replaces the whole item, null on the way becomes
-//! a map or list. Deleting what is not there is nothing in a map and an error in a list.
+//! a map or list. Deleting what is not there does nothing in a map and is an error in a list.
 //!
 //! Differences to upstream Istio, where its outcome is useless: `a.x[0]` on a missing or null `x` makes a list (there: a
 //! key `[0]`, or a failure); `[key:value]` makes an item in set trees (there: a key of that name); deleting past the end
@@ -39,11 +39,17 @@ pub enum Mode {
 }
 
 /// Writes `value` at `path`, or deletes what is there if the value is null.
+///
+/// # Errors
+/// See [`PathError`].
 pub fn apply(root: &mut Value, path: &Path, value: Value, mode: Mode) -> Result<(), PathError> {
     if value.is_null() { delete(root, path) } else { write(root, path, value, mode) }
 }
 
 /// Writes `value` at `path`, creating what is missing on the way.
+///
+/// # Errors
+/// See [`PathError`].
 pub fn write(root: &mut Value, path: &Path, value: Value, mode: Mode) -> Result<(), PathError> {
     let Some((last, way)) = path.elements().split_last() else { return Err(root_error(path)) };
     let mut node = root;
@@ -66,6 +72,9 @@ pub fn write(root: &mut Value, path: &Path, value: Value, mode: Mode) -> Result<
 }
 
 /// Deletes what is at `path`.
+///
+/// # Errors
+/// See [`PathError`].
 pub fn delete(root: &mut Value, path: &Path) -> Result<(), PathError> {
     let Some((last, way)) = path.elements().split_last() else { return Err(root_error(path)) };
     let mut node = root;
@@ -141,7 +150,7 @@ fn descend<'a>(
     }
 }
 
-/// Null takes the type that the element needs.
+/// Turns a null into what the element selects from: a map or a list.
 fn become_collection(node: &mut Value, element: &Element) {
     if node.is_null() {
         *node = empty_for(element);
@@ -155,7 +164,7 @@ fn empty_for(element: &Element) -> Value {
     }
 }
 
-/// In set trees `[key:value]` names an item that another layer may hold, so a new one is made; its index.
+/// With [`Mode::Set`], appends the item that `[key:value]` names, as another layer may have it; returns its index.
 fn append_named(items: &mut Vec<Value>, element: &Element, mode: Mode) -> Option<usize> {
     let Element::KeyValue { key, value } = element else { return None };
     if mode == Mode::Overlay || items.iter().any(|item| !item.is_object()) {

@@ -3,7 +3,7 @@
 use helm_template::yaml::DuplicateKey;
 use std::fmt;
 
-/// A key that stands twice in a file.
+/// A key that a file has twice in one map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
     /// The file.
@@ -13,19 +13,19 @@ pub struct Duplicate {
 }
 
 impl Duplicate {
-    /// All of a document.
+    /// The duplicate keys of a document.
     #[must_use]
     pub fn of(file: &str, found: &[DuplicateKey]) -> Vec<Self> {
         found.iter().map(|found| Self { file: file.to_owned(), found: found.clone() }).collect()
     }
 
-    /// `FILE:LINE:COLUMN` of where the key stands again.
+    /// `FILE:LINE:COLUMN` of the second occurrence.
     #[must_use]
     pub fn location(&self) -> String {
         format!("{}:{}:{}", self.file, self.found.again.line, self.found.again.column)
     }
 
-    /// What happens to it.
+    /// The message to the user, without the location and the key.
     #[must_use]
     pub fn message(&self) -> String {
         let line = self.found.first.line;

@@ -1,4 +1,4 @@
-//! Why there is no request.
+//! Why files and flags, or a resource, give no request.
 
 use crate::failure::Retry;
 use crate::spec::merge::MergeError;
@@ -7,10 +7,10 @@ use crate::spec::problem::{self, Problem};
 use crate::spec::set::SetError;
 use helm_template::yaml::YamlError;
 
-/// Why there is no request. Every message holds that of its cause.
+/// Why files and flags, or a resource, give no request. Every message contains that of its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// A file is no YAML.
+    /// A file is not YAML.
     #[error("{file}:{}:{}: {}", .cause.line, .cause.column, .cause.message)]
     Yaml {
         /// The file.
@@ -30,7 +30,7 @@ pub enum RequestError {
     /// A part of the resource is not a map.
     #[error("{0}: {1} must be a map")]
     NotAMap(String, &'static str),
-    /// There are fields beside the spec that no resource has, or of another type.
+    /// Fields beside the spec are unknown, or have a wrong type.
     #[error("{}", problem::list(.0))]
     Fields(Vec<Problem>),
     /// Files cannot be merged.
@@ -54,10 +54,10 @@ pub enum RequestError {
 /// What is wrong with a `--set` flag.
 #[derive(Debug, thiserror::Error)]
 pub enum FlagError {
-    /// It is no `path=value`.
+    /// It is not `path=value`.
     #[error(transparent)]
     Line(#[from] SetError),
-    /// Its path leads nowhere.
+    /// Nothing can be set at its path.
     #[error(transparent)]
     Path(#[from] PathError),
     /// Several gateways may be meant.
@@ -79,7 +79,7 @@ impl RequestError {
         }
     }
 
-    /// Whether the same request may come about another time.
+    /// When it is tried again: only another input helps.
     #[must_use]
     pub fn retry(&self) -> Retry {
         Retry::OnChange

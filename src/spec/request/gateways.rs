@@ -1,4 +1,4 @@
-//! Gateways of one layer: each is told apart by its name and namespace.
+//! Gateways of one layer: no two may have the same name and namespace.
 
 use crate::spec::path::{Element, Path};
 use serde_json::Value;
@@ -18,14 +18,14 @@ pub struct Twins {
 }
 
 impl Twins {
-    /// What is wrong with the second, given where the first stands.
+    /// What is wrong with the second, given where the first is.
     #[must_use]
     pub fn message(&self, first: &str) -> String {
         format!("there is another gateway {} at {first}; give them different names or namespaces", self.called)
     }
 }
 
-/// An item of a list of gateways without content, such as a dash alone, is none.
+/// Removes items without content, such as a dash alone, from the lists of gateways.
 pub fn remove_null_items(spec: &mut Value) {
     for list in LISTS {
         if let Some(Value::Array(items)) = spec.pointer_mut(&format!("/components/{list}")) {
@@ -34,7 +34,7 @@ pub fn remove_null_items(spec: &mut Value) {
     }
 }
 
-/// All twins of a spec; items that direct a merge (`$patch`) do not count.
+/// All gateways of a spec that have the same name and namespace; items with a merge directive (`$patch`) do not count.
 #[must_use]
 pub fn twins(spec: &Value) -> Vec<Twins> {
     let mut found = vec![];

@@ -1,4 +1,4 @@
-//! What a person asks for: an IstioOperator resource, or files and `--set` flags that come to one.
+//! What a person asks for: an IstioOperator resource, or files and `--set` flags that are merged to one.
 
 mod duplicate;
 mod error;
@@ -6,6 +6,7 @@ pub mod gateways;
 mod origin;
 mod overrides;
 
+use crate::api::schema::Table;
 use crate::api::suggest;
 use crate::api::text::describe;
 use crate::spec::merge::{overlay_iop, overlay_maps};
@@ -24,7 +25,7 @@ pub use error::{FlagError, RequestError};
 pub use origin::Origin;
 pub use overrides::Override;
 
-/// A request.
+/// A spec as it was asked for, with where each field was written.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Name and namespace of the resource, and whatever else its metadata says.
@@ -33,7 +34,7 @@ pub struct Request {
     pub spec: Value,
     /// Where it came from.
     pub origin: Origin,
-    /// Keys that stand twice in a map of a file.
+    /// Keys that a file has twice in one map.
     pub duplicates: Vec<Duplicate>,
     /// Whether such keys are errors, and not only worth a warning.
     pub is_strict: bool,
@@ -52,8 +53,7 @@ pub fn from_resource(resource: &Value) -> Request {
     Request { metadata, spec, ..Request::default() }
 }
 
-/// From files, as (name, text), laid over each other left to right, and then `--set` arguments in order, for the built-in
-/// release.
+/// From files, as (name, text), merged from left to right, and then `--set` arguments in order, for the built-in release.
 ///
 /// # Errors
 /// The first problem of the input's form; its content is checked when it is resolved.
@@ -137,7 +137,7 @@ fn is_no_section(flag: &str, path: &Path) -> bool {
     is_null && matches!(place::at(path), Place::Section | Place::Enabled)
 }
 
-/// The one IstioOperator resource of a file; other objects around it do not matter.
+/// The one IstioOperator resource of a file; other objects in it are ignored.
 fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
     let documents =
         parse_documents(text, Duplicates::LastWins).map_err(|cause| RequestError::Yaml { file: name.into(), cause })?;
@@ -180,7 +180,7 @@ fn problem(file: &str, place: Position, path: &str, message: String) -> Problem 
     Problem { path: path.to_owned(), message, location, kind: Kind::Form }
 }
 
-/// Gateways of one name and namespace, of which one would vanish in the other.
+/// Gateways of the same name and namespace, of which one would be lost in the merge.
 fn twins(file: &str, document: &Document) -> Vec<Problem> {
     let message = |twins: gateways::Twins| {
         let (first, second) =
@@ -193,31 +193,12 @@ fn twins(file: &str, document: &Document) -> Vec<Problem> {
 
 /// The fields of a resource.
 const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
-/// The fields of its metadata.
-const METADATA: &[&str] = &[
-    "name",
-    "generateName",
-    "namespace",
-    "selfLink",
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "labels",
-    "annotations",
-    "ownerReferences",
-    "finalizers",
-    "managedFields",
-    "clusterName",
-];
-/// The fields that hold text, and those that hold a map of it.
+/// The fields that hold a string, and those that hold a map of strings.
 const TEXTS: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
 const TEXT_MAPS: [&str; 2] = ["/metadata/labels", "/metadata/annotations"];
 
-/// Fields beside the spec that no resource has, and those of another type, each with its place. A spec's field that was
-/// indented too little is one of them.
+/// Unknown fields beside the spec, and those of a wrong type, each with its position. A field of the spec that is indented
+/// too little is one of them.
 fn wrong_fields(file: &str, document: &Document) -> Vec<Problem> {
     let mut found = unknown_fields(file, document);
     let mut check = |path: &str, fits: bool, wanted: &str, value: &Value| {
@@ -245,6 +226,8 @@ fn wrong_fields(file: &str, document: &Document) -> Vec<Problem> {
 }
 
 fn unknown_fields(file: &str, document: &Document) -> Vec<Problem> {
+    let metadata = Table::Kubernetes.message("ObjectMeta");
+    let metadata: Vec<&str> = metadata.fields.iter().chain(&metadata.removed).map(|field| field.name).collect();
     let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<Problem> {
         let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
         let unknown = keys.filter(|key| !known.contains(&key.as_str()));
@@ -258,7 +241,7 @@ fn unknown_fields(file: &str, document: &Document) -> Vec<Problem> {
         unknown.map(message).collect()
     };
     let mut found = check(Some(&document.value), "", TOP);
-    found.extend(check(document.value.get("metadata"), "metadata", METADATA));
+    found.extend(check(document.value.get("metadata"), "metadata", &metadata));
     found
 }
 
@@ -280,8 +263,14 @@ mod tests {
                         f.yaml:4:18: metadata.labels.b\\.c: must be a string, not true; write it in quotes: \"true\"; \
                         f.yaml:5:3: metadata.annotations: must be a map, not a list";
         assert_eq!(refused(wrong), expected);
-        let right =
-            "kind: IstioOperator\nmetadata: {name: null, labels: {a: null, b: \"1\"}, creationTimestamp: null}\n";
-        assert_eq!(refused(right), "");
+        for right in [
+            "kind: IstioOperator\nmetadata: {name: null, labels: {a: null, b: \"1\"}, creationTimestamp: null}\n",
+            "kind: IstioOperator\nmetadata: {clusterName: c, managedFields: [], selfLink: /x, generation: 2}\n",
+        ] {
+            assert_eq!(refused(right), "");
+        }
+        let misspelt = "kind: IstioOperator\nmetadata:\n  anotations: {}\n";
+        let advice = "f.yaml:3:3: metadata.anotations: unknown field \"anotations\" (did you mean \"annotations\"?)";
+        assert_eq!(refused(misspelt), advice);
     }
 }

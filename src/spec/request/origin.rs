@@ -11,7 +11,7 @@ use serde_json::Value;
 pub struct Origin {
     files: Vec<(String, Document)>,
     flags: Vec<Flag>,
-    /// The resource that files and flags came to, to tell which item of a list a flag meant.
+    /// The merged resource, which tells which item of a list a flag meant.
     result: Value,
 }
 
@@ -27,7 +27,7 @@ struct Flag {
 }
 
 impl Origin {
-    /// Adds a file, laid over those before it.
+    /// Adds a file, which is merged over those before it.
     pub(super) fn add_file(&mut self, name: &str, document: Document) {
         self.files.push((name.to_owned(), document));
     }
@@ -44,7 +44,7 @@ impl Origin {
         self.flags.push(Flag { text, value, path });
     }
 
-    /// Says what all of them came to.
+    /// Notes the resource that all of them were merged to.
     pub(super) fn finish(&mut self, result: &Value) {
         if !self.flags.is_empty() {
             self.result = result.clone();
@@ -52,7 +52,7 @@ impl Origin {
     }
 
     /// `FILE:LINE:COLUMN` of a path such as `spec.components.pilot` where it came from a file, the flag where it came from
-    /// one, such as `--set hub=x`. The last one that has it counts, as its value does.
+    /// one, such as `--set hub=x`. If several set it, the last one, as its value counts.
     #[must_use]
     pub fn locate(&self, path: &str) -> Option<String> {
         let wanted = Path::parse(path).ok().map(|p| self.concrete(&p)).unwrap_or_default();
@@ -66,11 +66,11 @@ impl Origin {
                 Some(format!("{name}:{}:{}", at.line, at.column))
             })
         };
-        // A flag that wrote this or what it is in, the file that has it, a flag that wrote something in it.
+        // First a flag that set this field or a parent of it, then a file that has it, then a flag that set something in it.
         flag(&|at| wanted.starts_with(at)).or_else(in_file).or_else(|| flag(&|at| at.starts_with(&wanted)))
     }
 
-    /// The text of the scalar at a path as it is written, in the last place that says something there.
+    /// The text of the scalar at a path as it is written, in the last flag or file that sets it.
     #[must_use]
     pub fn written(&self, path: &str) -> Option<String> {
         let wanted = Path::parse(path).ok().map(|p| self.concrete(&p)).unwrap_or_default();

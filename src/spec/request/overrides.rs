@@ -16,7 +16,7 @@ pub struct Override {
 }
 
 impl Override {
-    /// A text, by a flag such as `--revision`.
+    /// Sets a string field, by a flag such as `--revision`.
     #[must_use]
     pub fn text(path: &'static [&'static str], flag: &str, text: &str) -> Self {
         Self { path, value: Value::String(text.to_owned()), flag: format!("{flag} {text}") }
@@ -24,7 +24,7 @@ impl Override {
 }
 
 impl Request {
-    /// Sets a field, whatever files and `--set` arguments say of it and of what it is in.
+    /// Sets a field, whatever files and `--set` arguments say of it or of its parents.
     pub fn set(&mut self, field: Override) {
         let Override { path, value, flag } = field;
         let below_spec = path.iter().rev().fold(Path::default(), |path, key| path.below(key));

@@ -1,4 +1,4 @@
-//! Kubernetes strategic merge patch: one layer over another, with lists merged by key where a schema says so.
+//! Kubernetes strategic merge patch: one layer over another, with lists merged by key where the description of the API says so.
 //!
 //! In: a base, a patch and a [`MergeSchema`]. Out: the merged tree. Maps merge, scalars and lists are replaced, null
 //! deletes; the schema names the exceptions. Rules and order of list items are those of Kubernetes' `strategicpatch`:
@@ -31,7 +31,7 @@ pub enum MergeError {
     MissingKey {
         /// Where the list is.
         path: String,
-        /// The entry by which items are told apart.
+        /// The merge key.
         key: String,
         /// The item as JSON, shortened.
         item: String,
@@ -48,10 +48,10 @@ pub enum MergeError {
         /// The namespaces of those that it may mean.
         namespaces: String,
     },
-    /// A `$patch` with another text than `delete`, `replace` or `merge`, or where it cannot stand.
+    /// A `$patch` with another text than `delete`, `replace` or `merge`, or where none is allowed.
     #[error("{path}: {directive} is no valid patch directive")]
     Directive {
-        /// Where it stands.
+        /// Where it is.
         path: String,
         /// The directive.
         directive: String,
@@ -59,7 +59,7 @@ pub enum MergeError {
     /// `$retainKeys` does not list a key that the patch sets.
     #[error("{path}: $retainKeys does not list {key}, which the patch sets")]
     RetainKeys {
-        /// Where it stands.
+        /// Where it is.
         path: String,
         /// The key.
         key: String,
@@ -71,6 +71,9 @@ const DELETE_FROM: &str = "$deleteFromPrimitiveList/";
 const ELEMENT_ORDER: &str = "$setElementOrder/";
 
 /// Merges `patch` over `base`. A null patch leaves the base as it is.
+///
+/// # Errors
+/// See [`MergeError`].
 pub fn strategic_merge(base: Value, patch: &Value, schema: &dyn MergeSchema) -> Result<Value, MergeError> {
     let mut merger = Merger { schema, path: Vec::new() };
     match (base, patch) {
@@ -81,6 +84,9 @@ pub fn strategic_merge(base: Value, patch: &Value, schema: &dyn MergeSchema) -> 
 }
 
 /// Merges two lists by rule, as [`strategic_merge`] does for a field with this path.
+///
+/// # Errors
+/// See [`MergeError`].
 pub fn merge_lists(
     base: &[Value],
     patch: &[Value],
@@ -219,7 +225,7 @@ impl Merger<'_> {
         self.list(&base, &patch, Merge::Key(named::ITEM), order.as_deref()).map(named::unmark)
     }
 
-    /// What tells an item of a patch apart; an error if it lacks its merge key.
+    /// What identifies an item of a patch; an error if it lacks its merge key.
     fn identity(&self, item: &Value, key: Option<&str>) -> Result<String, MergeError> {
         identity(item, key).ok_or_else(|| MergeError::MissingKey {
             path: self.path.join("."),
@@ -246,7 +252,7 @@ impl Merger<'_> {
     }
 }
 
-/// The text that tells items of a list apart: that of the merge key, or of the scalar itself.
+/// The text that identifies an item of a list: that of the merge key, or of the scalar itself.
 fn identity(item: &Value, key: Option<&str>) -> Option<String> {
     match key {
         Some(key) => item.get(key).filter(|value| !value.is_null()).and_then(scalar_text),
@@ -260,7 +266,7 @@ fn remove_scalars(list: Option<&mut Value>, removed: &Value) {
     }
 }
 
-/// A patch value that meets nothing in the base: without nulls and directives.
+/// A value of the patch where the base has none: without nulls and directives.
 fn cleaned(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(cleaned_map(map)),

@@ -1,14 +1,14 @@
-//! Items that are told apart by their name, and by their namespace where both say one: gateways.
+//! Items that are identified by their name, and by their namespace where both have one: gateways.
 //!
-//! In: two layers of a list. Out: both with an entry that says which items are the same thing. An item goes to the one of
-//! its name and namespace; else to one of its name, if one of both says no namespace: a profile's gateway is moved to the
-//! namespace that a user gives it. No two items of the upper layer go to one of the lower in this second way.
+//! In: two layers of a list. Out: both with an entry that says which items are the same thing. An item is merged over
+//! the one with its name and namespace; else over one with its name, if one of the two has no namespace: a profile's gateway
+//! is moved to the namespace that a user gives it. In this second way, an item of the lower layer is taken only once.
 
 use serde_json::Value;
 
 pub(super) const PATCH: &str = "$patch";
 
-/// The entry that says which item it is; no field begins like this.
+/// The entry that says which item it is; no field begins with `$`.
 pub(super) const ITEM: &str = "$item";
 
 /// A name for which the lower layer has several items, when no namespace says which is meant.
@@ -24,7 +24,7 @@ fn key(item: &Value) -> Option<(&str, Option<&str>)> {
     Some((text("name")?, text("namespace").filter(|n| !n.is_empty())))
 }
 
-/// Whether an item is told apart at all; `$patch: replace` stands for the whole list.
+/// Whether it stands for one item; `$patch: replace` stands for the whole list.
 fn is_item(item: &Value) -> bool {
     item.get(PATCH).is_none_or(|directive| directive != "replace")
 }
@@ -55,7 +55,7 @@ pub(super) fn identify(base: &[Value], patch: &[Value]) -> Result<(Vec<Value>, V
     let marked_patch = patch.iter().zip(places).map(|(item, place)| match (place, is_item(item)) {
         (_, false) => item.clone(),
         (Some(place), true) => mark(item, &place.to_string()),
-        // Twice the same new one is one; whoever wrote it so is told elsewhere.
+        // A new item that is there twice counts once; validation reports it.
         (None, true) => mark(item, &format!("{:?}", key(item))),
     });
     Ok((marked_base, marked_patch.collect()))

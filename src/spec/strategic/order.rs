@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Orders merged items: those that `order` names in its order, those only in the base in theirs, and between the two the
-/// base's item first exactly if both stand in the base and it stands before the other there. Equal items count once.
+/// base's item first exactly if the base has both and has it before the other. Equal items count once.
 pub(super) fn interleave(
     merged: Vec<Value>,
     base: &[Value],

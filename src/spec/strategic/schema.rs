@@ -1,7 +1,8 @@
-//! Which fields merge in which way: tables for `IstioOperator` trees and for Kubernetes objects.
+//! Which fields merge in which way: read from the description of the API, for `IstioOperator` trees and for Kubernetes objects.
 
-use crate::api::schema::{self, Merge, Type};
+use crate::api::schema::{self, Merge, Message, Table, Type};
 use serde_json::Value;
+use std::sync::LazyLock;
 
 /// Says which rule holds for which field.
 pub trait MergeSchema {
@@ -15,13 +16,10 @@ pub trait MergeSchema {
     }
 }
 
-/// Path, rule; `*` stands for any one key.
-type Entry = (&'static [&'static str], Merge);
-
 /// Layers of an `IstioOperator`: profile, files, flags.
 ///
-/// Keys that this table does not know merge like any map, also where upstream Istio fails because its schema lacks them.
-/// A null where the base has a map or a list is an emptied section (`components:`), and means nothing; so does a null where
+/// Keys that the description does not know merge like any map, also where upstream Istio fails because its schema lacks them.
+/// A null where the base has a map or a list is an emptied section (`components:`), and is ignored; so is a null where
 /// the base says whether something is installed. Otherwise a forgotten line would remove a control plane.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IstioOperatorSchema;
@@ -29,23 +27,7 @@ pub struct IstioOperatorSchema;
 impl MergeSchema for IstioOperatorSchema {
     fn rule(&self, path: &[&str]) -> Merge {
         let Some((&"spec", path)) = path.split_first() else { return Merge::Merge };
-        let spec = Type::Message(schema::spec());
-        let mut at = Some(&spec);
-        let mut rule = Merge::Merge;
-        for key in path {
-            while let Some(Type::List(inner)) = at {
-                at = Some(inner);
-            }
-            (at, rule) = match at {
-                Some(Type::Message(message)) => match message.layer(key) {
-                    Some(field) => (Some(&field.kind).filter(|_| !field.unchecked), field.merge),
-                    None => return Merge::Merge,
-                },
-                Some(Type::Map(inner)) => (Some(&**inner), Merge::Merge),
-                _ => return Merge::Merge,
-            };
-        }
-        rule
+        rule_within(schema::spec(), path).unwrap_or_default()
     }
 
     fn null_removes(&self, path: &[&str], base: &Value) -> bool {
@@ -67,57 +49,87 @@ impl MergeSchema for PlainSchema {
     }
 }
 
-/// Kubernetes objects: workloads, services, autoscalers, webhooks, service accounts.
+/// Kubernetes objects: workloads, their pods, services, autoscalers, webhooks, service accounts.
+///
+/// A path has the same rule in every kind of object that has it, except disruption budgets; so the kind need not be known.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WorkloadSchema;
 
-/// Disruption budgets: what is no workload's own.
+/// Disruption budgets: their selector is replaced, not merged like that of a workload.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BudgetSchema;
 
-impl MergeSchema for BudgetSchema {
-    fn rule(&self, path: &[&str]) -> Merge {
-        if path == ["spec", "selector"] { Merge::Replace } else { WorkloadSchema.rule(path) }
-    }
-}
+const BUDGET: &str = "PodDisruptionBudget";
 
-/// Ends of paths; the first entry that fits holds. From the patch strategies of `k8s.io/api`.
-const KUBERNETES: &[Entry] = &[
-    (&["containers", "ports"], Merge::Key("containerPort")),
-    (&["initContainers", "ports"], Merge::Key("containerPort")),
-    (&["*", "env"], Merge::Key("name")),
-    (&["*", "volumeMounts"], Merge::Key("mountPath")),
-    (&["*", "volumeDevices"], Merge::Key("devicePath")),
-    (&["spec", "containers"], Merge::Key("name")),
-    (&["spec", "initContainers"], Merge::Key("name")),
-    (&["spec", "ephemeralContainers"], Merge::Key("name")),
-    (&["spec", "volumes"], Merge::Key("name")),
-    (&["spec", "imagePullSecrets"], Merge::Key("name")),
-    (&["spec", "topologySpreadConstraints"], Merge::Key("topologyKey")),
-    (&["spec", "hostAliases"], Merge::Key("ip")),
-    (&["spec", "schedulingGates"], Merge::Key("name")),
-    (&["spec", "resourceClaims"], Merge::Key("name")),
-    (&["status", "conditions"], Merge::Key("type")),
-    (&["metadata", "ownerReferences"], Merge::Key("uid")),
-    (&["metadata", "finalizers"], Merge::Set),
-];
-
-/// Whole paths.
-const KUBERNETES_TOP: &[Entry] = &[
-    // The Service; a container's ports stand deeper.
-    (&["spec", "ports"], Merge::Key("port")),
-    (&["webhooks"], Merge::Key("name")),
-    (&["secrets"], Merge::Key("name")),
-];
+/// The kinds of objects that are described, except disruption budgets.
+static OBJECTS: LazyLock<Vec<&'static Message>> = LazyLock::new(|| {
+    let is_object = |message: &Message| ["kind", "metadata"].iter().all(|field| message.field(field).is_some());
+    Table::Kubernetes.all().filter(|message| is_object(message) && message.name != BUDGET).collect()
+});
 
 impl MergeSchema for WorkloadSchema {
     fn rule(&self, path: &[&str]) -> Merge {
-        let ends = |end: &[&str]| {
-            path.len() >= end.len()
-                && path.iter().rev().zip(end.iter().rev()).all(|(part, end)| *end == "*" || part == end)
+        OBJECTS.iter().find_map(|object| rule_within(object, path)).unwrap_or_default()
+    }
+}
+
+impl MergeSchema for BudgetSchema {
+    fn rule(&self, path: &[&str]) -> Merge {
+        rule_within(Table::Kubernetes.message(BUDGET), path).unwrap_or_default()
+    }
+}
+
+/// The rule of the field at a path below a message; none for a field that the description does not know.
+fn rule_within(message: &'static Message, path: &[&str]) -> Option<Merge> {
+    let whole = Type::Message(message);
+    let (mut at, mut rule) = (Some(&whole), Merge::Merge);
+    for key in path {
+        while let Some(Type::List(inner)) = at {
+            at = Some(inner);
+        }
+        (at, rule) = match at? {
+            Type::Message(message) => {
+                let field = message.layer(key)?;
+                (Some(&field.kind).filter(|_| !field.unchecked), field.merge)
+            }
+            Type::Map(inner) => (Some(&**inner), Merge::Merge),
+            _ => return None,
         };
-        let whole = KUBERNETES_TOP.iter().find(|(entry, _)| *entry == path);
-        let end = || KUBERNETES.iter().find(|(entry, _)| ends(entry));
-        whole.or_else(end).map_or(Merge::Merge, |(_, rule)| *rule)
+    }
+    Some(rule)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every path below a message that has a rule of its own.
+    fn rules(message: &Message, above: &str, out: &mut Vec<(String, Merge)>) {
+        for field in &message.fields {
+            let path = format!("{above}{}", field.name);
+            let mut kind = &field.kind;
+            while let Type::List(inner) = kind {
+                kind = inner;
+            }
+            if let Type::Message(inner) = kind {
+                rules(inner, &format!("{path}."), out);
+            }
+            out.push((path, field.merge));
+        }
+    }
+
+    #[test]
+    fn a_path_has_the_same_rule_in_all_kinds_but_budgets() {
+        assert!(OBJECTS.len() > 10, "{}", OBJECTS.len());
+        for object in OBJECTS.iter() {
+            let mut own = vec![];
+            rules(object, "", &mut own);
+            for (path, rule) in own {
+                let found = WorkloadSchema.rule(&path.split('.').collect::<Vec<_>>());
+                assert_eq!(found, rule, "{}: {path}", object.name);
+            }
+        }
+        let selector = ["spec", "selector"];
+        assert_eq!((WorkloadSchema.rule(&selector), BudgetSchema.rule(&selector)), (Merge::Merge, Merge::Replace));
     }
 }

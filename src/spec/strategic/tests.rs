@@ -96,6 +96,15 @@ fn the_tables_know_their_fields() {
         ("imagePullSecrets", Merge::Merge),
         ("spec.metrics", Merge::Merge),
         ("webhooks", Merge::Key("name")),
+        ("secrets", Merge::Key("name")),
+        ("spec.volumes", Merge::Key("name")),
+        ("spec.jobTemplate.spec.template.spec.containers", Merge::Key("name")),
+        ("spec.template.spec.ephemeralContainers.volumeDevices", Merge::Key("devicePath")),
+        ("spec.template.spec.hostAliases", Merge::Key("ip")),
+        ("spec.template.spec.tolerations", Merge::Merge),
+        ("spec.template.metadata.finalizers", Merge::Set),
+        ("metadata.ownerReferences", Merge::Key("uid")),
+        ("status.conditions", Merge::Key("type")),
     ] {
         assert_eq!(WorkloadSchema.rule(&path.split('.').collect::<Vec<_>>()), rule, "{path}");
     }

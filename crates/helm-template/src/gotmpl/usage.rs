@@ -7,7 +7,7 @@
 //! | work | 400 million units | nodes, loop passes and calls, each function by its [`Price`](super::Price); a unit is about 10 ns of a build without optimisation, 1 ns of one with it |
 //! | bytes | 192 MiB | whatever functions, literals and actions make, kept or not |
 //! | output | 64 MiB | what templates write; what a nested execution returns counts again when it is printed |
-//! | time | 8 s | only once the program has called [`use_clock`] |
+//! | time | none | what has passed since the render began; without this budget no clock is read |
 //!
 //! A large chart (some 50 objects, 250 KiB of manifests) uses 2 million units, 1 MiB and 0.25 MiB of the first three; a
 //! test renders 2500 objects of 5 MiB with room to spare. With what a render holds besides (the chart's files, its syntax
@@ -17,7 +17,6 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What an execution may use up.
@@ -38,11 +37,17 @@ pub struct Budgets {
     pub bytes: u64,
     /// Units of work, see the prices of functions.
     pub work: u64,
-    /// Time since the render began; only in a program that has called [`use_clock`].
-    pub time: Duration,
+    /// Time since the render began. Without it no clock is read, and the same render always ends in the same way.
+    pub time: Option<Duration>,
 }
 
 impl Budgets {
+    /// The default budgets, and 8 seconds of time: for who renders with the clock of the system anyway.
+    #[must_use]
+    pub fn timed() -> Self {
+        Self { time: Some(Duration::from_secs(8)), ..Self::default() }
+    }
+
     /// The stack, in bytes, that a thread needs to execute templates within these budgets.
     #[must_use]
     pub const fn stack(&self) -> usize {
@@ -60,7 +65,7 @@ impl Default for Budgets {
             output: 64 << 20,
             bytes: 192 << 20,
             work: 400_000_000,
-            time: Duration::from_secs(8),
+            time: None,
         }
     }
 }
@@ -105,15 +110,6 @@ impl Exhausted {
     }
 }
 
-/// Whether [`use_clock`] was called.
-static TIMED: AtomicBool = AtomicBool::new(false);
-
-/// From now on every render of this process may run out of time. Rendering reads no clock unless the program has called
-/// this: until then [`Budgets::time`] limits nothing, and the same render always ends in the same way.
-pub fn use_clock() {
-    TIMED.store(true, Ordering::Relaxed);
-}
-
 /// What something costs: work at once, and the bytes it may take while it is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -130,9 +126,15 @@ const LOOK: u64 = 500_000;
 #[derive(Clone, Debug)]
 pub struct Usage {
     budgets: Budgets,
-    /// When time is up; never without a clock.
-    deadline: Option<Instant>,
+    /// When time is up.
+    deadline: Option<Deadline>,
     counts: Rc<Counts>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Instant,
+    budget: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -157,7 +159,8 @@ impl Usage {
     /// Nothing is used; time begins to run.
     #[must_use]
     pub fn new(budgets: Budgets) -> Self {
-        let deadline = TIMED.load(Ordering::Relaxed).then(|| Instant::now().checked_add(budgets.time)).flatten();
+        let deadline =
+            budgets.time.and_then(|budget| Some(Deadline { at: Instant::now().checked_add(budget)?, budget }));
         let look = Cell::new(LOOK.min(budgets.work));
         Self { budgets, deadline, counts: Rc::new(Counts { look, ..Counts::default() }) }
     }
@@ -212,10 +215,10 @@ impl Usage {
     /// # Errors
     /// The time is used up.
     pub fn tick(&self) -> Result<(), Exhausted> {
-        if self.deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            return self.end(Exhausted::Time(self.budgets.time));
+        match self.deadline {
+            Some(deadline) if Instant::now() > deadline.at => self.end(Exhausted::Time(deadline.budget)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Counts bytes that were made.

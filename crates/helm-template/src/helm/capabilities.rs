@@ -88,12 +88,43 @@ impl Default for KubeVersion {
     }
 }
 
+/// A text that is no Kubernetes version; the texts are those that Helm prints after `invalid kube version '…': `.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KubeVersionError {
+    /// No numbers stand at its beginning.
+    #[error("could not parse {} as version", text::quoted(.0))]
+    NoVersion(String),
+    /// It has no minor version.
+    #[error("illegal version string {}", text::quoted(.0))]
+    NoMinor(String),
+    /// Its major version begins with a zero.
+    #[error("illegal zero-prefixed version component {} in {}", text::quoted(part), text::quoted(version))]
+    LeadingZero {
+        /// The number.
+        part: String,
+        /// The text.
+        version: String,
+    },
+    /// A number has more than 64 bits.
+    #[error(
+        "illegal non-numeric version component {0} in {1}: strconv.ParseUint: parsing {0}: value out of range",
+        text::quoted(part),
+        text::quoted(version)
+    )]
+    TooLarge {
+        /// The number.
+        part: String,
+        /// The text.
+        version: String,
+    },
+}
+
 impl KubeVersion {
     /// Reads a version as `--kube-version` does: numbers with dots, a `v` in front and anything behind ignored.
     ///
     /// # Errors
-    /// Helm's text after `invalid kube version '…': `.
-    pub fn parse(raw: &str) -> Result<Self, String> {
+    /// The text is no version with at least two numbers.
+    pub fn parse(raw: &str) -> Result<Self, KubeVersionError> {
         let trimmed = raw.trim_start();
         let rest = trimmed.strip_prefix('v').unwrap_or(trimmed);
         let is_digit = |c: &char| c.is_ascii_digit();
@@ -111,21 +142,18 @@ impl KubeVersion {
         }
         // A line end cannot be part of what stands behind the numbers.
         if parts.is_empty() || chars.any(|c| c == '\n') {
-            return Err(format!("could not parse {} as version", text::quoted(raw)));
+            return Err(KubeVersionError::NoVersion(raw.to_owned()));
         }
         let (Some(major), Some(minor)) = (parts.first(), parts.get(1)) else {
-            return Err(format!("illegal version string {}", text::quoted(raw)));
+            return Err(KubeVersionError::NoMinor(raw.to_owned()));
         };
         if major.starts_with('0') && major != "0" {
-            let (part, whole) = (text::quoted(major), text::quoted(raw));
-            return Err(format!("illegal zero-prefixed version component {part} in {whole}"));
+            return Err(KubeVersionError::LeadingZero { part: major.clone(), version: raw.to_owned() });
         }
         let mut numbers = Vec::new();
         for part in &parts {
-            let number: u64 = part.parse().map_err(|_| {
-                let (part, whole) = (text::quoted(part), text::quoted(raw));
-                format!("illegal non-numeric version component {part} in {whole}: strconv.ParseUint: parsing {part}: value out of range")
-            })?;
+            let too_large = |_| KubeVersionError::TooLarge { part: part.clone(), version: raw.to_owned() };
+            let number: u64 = part.parse().map_err(too_large)?;
             numbers.push(number.to_string());
         }
         Ok(Self {
@@ -273,8 +301,14 @@ mod tests {
             ("1", Err("illegal version string \"1\"")),
             ("abc", Err("could not parse \"abc\" as version")),
             ("01.2", Err("illegal zero-prefixed version component \"01\" in \"01.2\"")),
+            (
+                "1.99999999999999999999",
+                Err("illegal non-numeric version component \"99999999999999999999\" in \"1.99999999999999999999\": \
+                     strconv.ParseUint: parsing \"99999999999999999999\": value out of range"),
+            ),
         ] {
-            assert_eq!(KubeVersion::parse(raw).map(|v| v.version), want.map(str::to_owned).map_err(str::to_owned));
+            let read = KubeVersion::parse(raw).map(|v| v.version).map_err(|error| error.to_string());
+            assert_eq!(read, want.map(str::to_owned).map_err(str::to_owned));
         }
     }
 }

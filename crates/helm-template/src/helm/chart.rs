@@ -53,6 +53,18 @@ pub enum ChartError {
     },
 }
 
+impl ChartError {
+    /// Whether loading the same chart again may succeed though nobody changes it: as [`SourceError::is_retryable`].
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_retryable(),
+            Self::Subchart { problem, .. } => problem.is_retryable(),
+            Self::File { .. } | Self::NoMetadata | Self::Invalid(_) | Self::SubchartArchive { .. } => false,
+        }
+    }
+}
+
 /// How deep subcharts may be nested.
 const DEEPEST: usize = 50;
 
@@ -320,6 +332,19 @@ mod tests {
         ] {
             assert_eq!(chart(files).unwrap_err().to_string(), want);
         }
+    }
+
+    #[test]
+    fn a_chart_that_could_not_be_read_may_be_read_again_and_a_broken_one_not() {
+        let unread =
+            || SourceError::Open { op: "open", path: "c".into(), error: std::io::ErrorKind::Interrupted.into() };
+        let within = |problem: ChartError| {
+            let (name, chart) = ("s".to_owned(), "c".to_owned());
+            ChartError::Subchart { name, chart, problem: Box::new(problem) }
+        };
+        assert!(ChartError::from(unread()).is_retryable() && within(unread().into()).is_retryable());
+        let missing = Chart::load(Path::new("/no/such/chart")).unwrap_err();
+        assert!(!missing.is_retryable() && !within(ChartError::NoMetadata).is_retryable());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 pub fn yaml(data: &[u8]) -> Result<Value, String> {
     let text = text(data)?;
     // Only the untyped reading words its errors as Helm does.
-    yaml::parse(text).or_else(|_| yaml::parse_helm(text))
+    yaml::parse(text).or_else(|_| yaml::parse_helm(text)).map_err(|error| error.to_string())
 }
 
 /// Parses the YAML of a values file into a map; `null` and an empty text give an empty one.
@@ -20,7 +20,7 @@ pub fn yaml(data: &[u8]) -> Result<Value, String> {
 /// # Errors
 /// Broken YAML, and anything but a map.
 pub fn yaml_map(data: &[u8]) -> Result<Map<String, Value>, String> {
-    yaml::parse_helm_map(text(data)?)
+    yaml::parse_helm_map(text(data)?).map_err(|error| error.to_string())
 }
 
 fn text(data: &[u8]) -> Result<&str, String> {

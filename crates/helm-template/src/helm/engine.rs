@@ -39,22 +39,18 @@ pub struct RenderOptions {
 }
 
 impl Default for RenderOptions {
-    /// As `helm template`: the clock and randomness of the system, no cluster, the default limits.
+    /// As `helm template`: the clock and randomness of the system, no cluster, the default limits with one for time.
     fn default() -> Self {
-        Self {
-            budgets: Budgets::default(),
-            host: Arc::new(Host::system),
-            lookup: Arc::new(Offline),
-            skip_schema: false,
-        }
+        Self { budgets: Budgets::timed(), host: Arc::new(Host::system), lookup: Arc::new(Offline), skip_schema: false }
     }
 }
 
 impl RenderOptions {
-    /// No cluster, the default limits, and [`Host::fixed`]: the same chart and values always give the same bytes.
+    /// No cluster, the default limits without one for time, and [`Host::fixed`]: no clock is read, and the same chart and
+    /// values always give the same bytes, or the same error.
     #[must_use]
     pub fn fixed() -> Self {
-        Self { host: Arc::new(Host::fixed), ..Self::default() }
+        Self { budgets: Budgets::default(), host: Arc::new(Host::fixed), ..Self::default() }
     }
 }
 

@@ -253,11 +253,19 @@ impl Printed<'_> {
     }
 }
 
+/// Why documents cannot be chosen by `--show-only`; the text is Helm's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ShowOnlyError {
+    /// A pattern matches no template, or only templates that print nothing.
+    #[error("could not find template {0} in chart")]
+    NoTemplate(String),
+}
+
 /// `--show-only`: the documents of a printed text whose path below the chart matches a pattern, pattern by pattern.
 ///
 /// # Errors
 /// A pattern that matches nothing.
-pub fn show_only(text: &str, patterns: &[String]) -> Result<String, String> {
+pub fn show_only(text: &str, patterns: &[String]) -> Result<String, ShowOnlyError> {
     let documents = split(text);
     let mut out = String::new();
     for pattern in patterns {
@@ -270,7 +278,7 @@ pub fn show_only(text: &str, patterns: &[String]) -> Result<String, String> {
             }
         }
         if missing {
-            return Err(format!("could not find template {pattern} in chart"));
+            return Err(ShowOnlyError::NoTemplate(pattern.clone()));
         }
     }
     Ok(out)
@@ -337,6 +345,6 @@ mod tests {
         let text = document("c/templates/a.yaml", "a: 1") + &document("c/templates/d/b.yaml", "b: 1");
         let only = |patterns: &[&str]| show_only(&text, &patterns.iter().map(|p| (*p).to_owned()).collect::<Vec<_>>());
         assert_eq!(only(&["templates/d/*", "templates/d/b.yaml"]).unwrap().matches("b: 1").count(), 2);
-        assert_eq!(only(&["templates/x"]).unwrap_err(), "could not find template templates/x in chart");
+        assert_eq!(only(&["templates/x"]).unwrap_err().to_string(), "could not find template templates/x in chart");
     }
 }

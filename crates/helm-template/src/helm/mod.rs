@@ -48,14 +48,16 @@ mod tables;
 mod text;
 mod values;
 
-pub use capabilities::{Capabilities, KubeVersion};
+pub use capabilities::{Capabilities, KubeVersion, KubeVersionError};
 pub use chart::{Chart, ChartError};
 pub use engine::{MakeHost, ParsedChart, RenderOptions, Rendered};
 pub use error::{RenderError, RenderFailed};
 pub use functions::{Lookup, LookupError, Offline};
 pub use glob::BadPattern;
 pub use ignore::IgnoreError;
-pub use manifest::{Hook, Manifest, ManifestError, Manifests};
+pub use manifest::{Hook, Manifest, ManifestError, Manifests, ShowOnlyError};
 pub use release::ReleaseOptions;
 pub use source::{ChartFile, MAX_ARCHIVE, MAX_FILE, SourceError, os_text};
+pub use strvals::SetError;
 pub use tables::merge_values;
+pub use text::NotInteger;

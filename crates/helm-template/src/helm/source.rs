@@ -6,7 +6,7 @@
 
 use super::ignore::Rules;
 use std::fs;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,6 +107,40 @@ pub enum SourceError {
     Archive(String),
 }
 
+impl SourceError {
+    /// Whether reading the same path again may succeed though nobody changes what is there: the system could not answer, for
+    /// want of descriptors or memory, or because a disk or a file server is away. For all else the files must change.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Open { error, .. } | Self::Link { error, .. } => !is_about_the_file(error.kind()),
+            Self::Ignore(_)
+            | Self::Irregular(_)
+            | Self::FileTooLarge(_)
+            | Self::TooLarge
+            | Self::TooManyFiles
+            | Self::TooManyRules
+            | Self::Archive(_) => false,
+        }
+    }
+}
+
+/// Whether the system says what the path is, and not that it cannot say.
+fn is_about_the_file(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::NotFound
+            | ErrorKind::PermissionDenied
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::FileTooLarge
+            | ErrorKind::InvalidFilename
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidData
+            | ErrorKind::Unsupported
+    )
+}
+
 /// A system error as Go words it: lower case, without the number.
 #[must_use]
 pub fn os_text(error: &std::io::Error) -> String {
@@ -161,16 +195,25 @@ fn content_type(bytes: &[u8]) -> &'static str {
 
 fn read_directory(path: &Path, room: &mut Room) -> Result<Loaded, SourceError> {
     let path = std::path::absolute(path).map_err(|error| SourceError::Open { op: "stat", path: path.into(), error })?;
-    let ignore = path.join(".helmignore");
-    if fs::metadata(&ignore).is_ok_and(|file| file.len() > MAX_FILE) {
-        return Err(SourceError::FileTooLarge(".helmignore".to_owned()));
-    }
-    let text = fs::read(&ignore).unwrap_or_default();
-    let rules = Rules::parse(&String::from_utf8_lossy(&text))?;
+    let rules = Rules::parse(&String::from_utf8_lossy(&read_ignore_file(path.join(".helmignore"))?))?;
     let mut loaded = Loaded::default();
     // Helm starts at `root/`, so a root that is itself a link is followed silently.
     walk(&path, "", &rules, &mut loaded, room)?;
     Ok(loaded)
+}
+
+/// The content of an ignore file, empty if there is none. One that cannot be read is an error, lest what it keeps out gets in.
+fn read_ignore_file(path: PathBuf) -> Result<Vec<u8>, SourceError> {
+    match fs::metadata(&path) {
+        Ok(file) if file.len() > MAX_FILE => Err(SourceError::FileTooLarge(".helmignore".to_owned())),
+        Ok(file) => {
+            // Go opens a directory, and fails when it reads.
+            let op = if file.is_dir() { "read" } else { "open" };
+            fs::read(&path).map_err(|error| SourceError::Open { op, path, error })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(SourceError::Open { op: "stat", path, error }),
+    }
 }
 
 /// Adds what lies in a directory, in name order, following links.
@@ -313,7 +356,7 @@ fn archive_text(bytes: &[u8], error: &std::io::Error) -> String {
     let text = error.to_string();
     if bytes.is_empty() {
         "EOF".to_owned()
-    } else if bytes.len() < 10 || error.kind() == std::io::ErrorKind::UnexpectedEof || text.contains("incomplete") {
+    } else if bytes.len() < 10 || error.kind() == ErrorKind::UnexpectedEof || text.contains("incomplete") {
         "unexpected EOF".to_owned()
     } else if !bytes.starts_with(b"\x1F\x8B") {
         "gzip: invalid header".to_owned()
@@ -386,6 +429,34 @@ mod tests {
             read_archive(&archive(&["c/Chart.yaml", "/values.yaml", "c\\templates\\a"]), &mut Room::default()).unwrap();
         let names: Vec<_> = files.iter().map(|f| f.name.as_str()).collect();
         assert_eq!(names, ["Chart.yaml", "values.yaml", "templates/a"]);
+    }
+
+    #[test]
+    fn what_the_system_could_not_answer_may_be_asked_again() {
+        for (kind, retryable) in [
+            (ErrorKind::Interrupted, true),
+            (ErrorKind::OutOfMemory, true),
+            (ErrorKind::StaleNetworkFileHandle, true),
+            (ErrorKind::Other, true),
+            (ErrorKind::NotFound, false),
+            (ErrorKind::PermissionDenied, false),
+            (ErrorKind::InvalidInput, false),
+        ] {
+            let open = SourceError::Open { op: "open", path: "c".into(), error: kind.into() };
+            let link = SourceError::Link { path: "c".into(), target: "d".into(), error: kind.into() };
+            assert_eq!([open, link].map(|e| e.is_retryable()), [retryable; 2], "{kind:?}");
+        }
+        assert!(!SourceError::TooManyFiles.is_retryable());
+    }
+
+    #[test]
+    fn an_ignore_file_that_cannot_be_read_is_no_empty_one() {
+        let chart = tempfile::tempdir().unwrap();
+        let ignore = chart.path().join(".helmignore");
+        assert!(read_ignore_file(ignore.clone()).unwrap().is_empty());
+        fs::create_dir(&ignore).unwrap();
+        let error = read_path(chart.path(), &mut Room::default()).unwrap_err();
+        assert_eq!(error.to_string(), format!("read {}: is a directory", ignore.display()));
     }
 
     #[test]

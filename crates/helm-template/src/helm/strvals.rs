@@ -1,6 +1,6 @@
 //! The `--set` language: `a.b[0].c=v,d={x,y}`.
 //!
-//! In: an argument and the values so far. Out: the values changed in place, or Helm's error text. Oddities are Helm's:
+//! In: an argument and the values so far. Out: the values changed in place, or a [`SetError`]. Oddities are Helm's:
 //! `=1` does nothing, `a[0]` alone gives an empty list, `a[0].b=` at the end is dropped.
 //!
 //! ```
@@ -10,11 +10,13 @@
 //! Kind::Typed.apply("image.tag=v2,replicas=3", &mut values)?;
 //! Kind::Text.apply("image.tag=7", &mut values)?;
 //! assert_eq!(serde_json::json!(values), serde_json::json!({"image": {"tag": "7"}, "replicas": 3}));
-//! # Ok::<(), String>(())
+//! # Ok::<(), helm_template::helm::strvals::SetError>(())
 //! ```
 
-use super::text;
+use super::source::os_text;
+use super::text::{self, NotInteger};
 use serde_json::{Map, Value};
+use std::io;
 
 const MAX_INDEX: usize = 65536;
 const MAX_DEPTH: usize = 30;
@@ -27,7 +29,7 @@ pub enum Kind<'a> {
     /// `--set-string`: always text.
     Text,
     /// `--set-file`: the value is a path, replaced by what the function reads.
-    File(&'a dyn Fn(&str) -> Result<String, String>),
+    File(&'a dyn Fn(&str) -> io::Result<String>),
     /// `--set-json`: values are JSON.
     Json,
     /// `--set-literal`: the value is the rest of the argument, no escapes.
@@ -35,35 +37,130 @@ pub enum Kind<'a> {
 }
 
 impl Kind<'_> {
+    /// The option's name.
+    #[must_use]
+    pub const fn option(self) -> &'static str {
+        match self {
+            Self::Typed => "--set",
+            Self::Text => "--set-string",
+            Self::File(_) => "--set-file",
+            Self::Json => "--set-json",
+            Self::Literal => "--set-literal",
+        }
+    }
+
     /// Applies the argument of such an option to the values.
     ///
     /// # Errors
-    /// `failed parsing --set data: …` and its likes.
-    pub fn apply(self, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
-        apply(self, argument, values).map_err(|problem| {
-            let option = match self {
-                Kind::Typed => "--set",
-                Kind::Text => "--set-string",
-                Kind::File(_) => "--set-file",
-                Kind::Json => return format!("failed parsing --set-json data {argument}"),
-                Kind::Literal => "--set-literal",
-            };
-            format!("failed parsing {option} data: {problem}")
+    /// The argument cannot be read, does not fit the values, or names a file that cannot be read.
+    pub fn apply(self, argument: &str, values: &mut Map<String, Value>) -> Result<(), SetError> {
+        apply(self, argument, values).map_err(|mistake| match self {
+            Kind::Json => SetError::Json { argument: argument.to_owned(), mistake },
+            _ => SetError::Argument { option: self.option(), mistake },
         })
     }
 }
 
+/// Why an argument cannot be applied to the values; the texts are Helm's.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// Of `--set-json`: Helm does not say what is wrong.
+    #[error("failed parsing --set-json data {argument}")]
+    Json {
+        /// The argument.
+        argument: String,
+        /// What is wrong with it.
+        mistake: Mistake,
+    },
+    /// Of the other options.
+    #[error("failed parsing {option} data: {mistake}")]
+    Argument {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with its argument.
+        mistake: Mistake,
+    },
+}
+
+impl SetError {
+    /// What is wrong with the argument.
+    #[must_use]
+    pub const fn mistake(&self) -> &Mistake {
+        match self {
+            Self::Json { mistake, .. } | Self::Argument { mistake, .. } => mistake,
+        }
+    }
+}
+
+/// What is wrong with an argument; the texts are Helm's.
+#[derive(Debug, thiserror::Error)]
+pub enum Mistake {
+    /// The argument ends with a key.
+    #[error("key {} has no value", text::quoted(.0))]
+    NoValue(String),
+    /// A comma follows a key.
+    #[error("key {} has no value (cannot end with ,)", text::quoted(.0))]
+    Comma(String),
+    /// Nothing follows the dot behind a key.
+    #[error("key map {} has no value", text::quoted(.0))]
+    NoKey(String),
+    /// More keys in keys than `MAX_DEPTH`.
+    #[error("value name nested level is greater than maximum supported nested level of {MAX_DEPTH}")]
+    TooDeep,
+    /// The values have something else in the place of a list or a map.
+    #[error("unable to parse key: interface conversion: interface {{}} is {found}, not {wanted}")]
+    Conversion {
+        /// Go's type of what is there.
+        found: &'static str,
+        /// Go's type of what the key asks for.
+        wanted: &'static str,
+    },
+    /// No bracket closes the index.
+    #[error("error parsing index: EOF")]
+    OpenIndex,
+    /// An index that is no number.
+    #[error("error parsing index: {0}")]
+    Index(#[from] NotInteger),
+    /// An index below zero.
+    #[error("negative {0} index not allowed")]
+    NegativeIndex(i64),
+    /// An index beyond `MAX_INDEX`.
+    #[error("index of {0} is greater than maximum supported index of {MAX_INDEX}")]
+    LargeIndex(usize),
+    /// Something stands between an index and what may follow it.
+    #[error("unexpected data at end of array index: [{}]", runes(.0))]
+    BehindIndex(String),
+    /// No brace closes the list.
+    #[error("list must terminate with '}}'")]
+    OpenList,
+    /// A value that is no JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Nothing stands where JSON should.
+    #[error("EOF")]
+    NoJson,
+    /// The file of a value cannot be read.
+    #[error("open {path}: {}", os_text(error))]
+    File {
+        /// Its path.
+        path: String,
+        /// The system's answer.
+        error: io::Error,
+    },
+}
+
+fn runes(text: &str) -> String {
+    text.chars().map(text::quoted_rune).collect::<Vec<_>>().join(" ")
+}
+
 /// Applies one argument to the values.
-///
-/// # Errors
-/// Helm's text for what cannot be read.
-fn apply(kind: Kind<'_>, argument: &str, values: &mut Map<String, Value>) -> Result<(), String> {
+fn apply(kind: Kind<'_>, argument: &str, values: &mut Map<String, Value>) -> Result<(), Mistake> {
     let mut parser = Parser { kind, rest: argument };
     loop {
         match parser.key(values, 0) {
             Ok(()) => {}
             Err(Stop::End) => return Ok(()),
-            Err(Stop::Error(problem)) => return Err(problem),
+            Err(Stop::Mistake(mistake)) => return Err(mistake),
         }
     }
 }
@@ -73,12 +170,12 @@ enum Stop {
     /// The argument is used up: success once at the top.
     End,
     /// A mistake.
-    Error(String),
+    Mistake(Mistake),
 }
 
-impl From<String> for Stop {
-    fn from(problem: String) -> Self {
-        Self::Error(problem)
+impl<M: Into<Mistake>> From<M> for Stop {
+    fn from(mistake: M) -> Self {
+        Self::Mistake(mistake.into())
     }
 }
 
@@ -120,10 +217,10 @@ impl Parser<'_> {
         let (key, stop) = self.until("=[,.");
         match stop {
             None if key.is_empty() => Err(Stop::End),
-            None => Err(format!("key {} has no value", text::quoted(&key)).into()),
+            None => Err(Mistake::NoValue(key).into()),
             Some('[') => self.indexed(key, data, depth),
             Some('.') => self.nested(key, data, depth + 1),
-            Some(',') => Err(format!("key {} has no value (cannot end with ,)", text::quoted(&key)).into()),
+            Some(',') => Err(Mistake::Comma(key).into()),
             Some(_) => {
                 let (value, end) = self.value()?;
                 set(data, key, value);
@@ -146,10 +243,7 @@ impl Parser<'_> {
 
     fn nested(&mut self, key: String, data: &mut Map<String, Value>, depth: usize) -> Result<(), Stop> {
         if depth > MAX_DEPTH {
-            return Err(format!(
-                "value name nested level is greater than maximum supported nested level of {MAX_DEPTH}"
-            )
-            .into());
+            return Err(Mistake::TooDeep.into());
         }
         let mut fresh = Map::new();
         let (inner, is_new) = match data.get_mut(&key) {
@@ -159,7 +253,7 @@ impl Parser<'_> {
         };
         let result = self.key(inner, depth);
         if result.is_ok() && inner.is_empty() {
-            return Err(format!("key map {} has no value", text::quoted(&key)).into());
+            return Err(Mistake::NoKey(key).into());
         }
         if is_new && !fresh.is_empty() {
             set(data, key, Value::Object(fresh));
@@ -171,20 +265,19 @@ impl Parser<'_> {
     fn index(&mut self) -> Result<i64, Stop> {
         let (digits, stop) = self.until("]");
         if stop.is_none() {
-            return Err("error parsing index: EOF".to_owned().into());
+            return Err(Mistake::OpenIndex.into());
         }
-        text::atoi(&digits).map_err(|problem| format!("error parsing index: {problem}").into())
+        Ok(text::atoi(&digits)?)
     }
 
     /// Reads what follows `[index]` into a list.
     fn item(&mut self, list: &mut Vec<Value>, index: i64, depth: usize) -> Result<(), Stop> {
         let Ok(at) = usize::try_from(index) else {
-            return Err(format!("negative {index} index not allowed").into());
+            return Err(Mistake::NegativeIndex(index).into());
         };
         let (extra, stop) = self.until("[.=");
         if !extra.is_empty() {
-            let runes: Vec<String> = extra.chars().map(text::quoted_rune).collect();
-            return Err(format!("unexpected data at end of array index: [{}]", runes.join(" ")).into());
+            return Err(Mistake::BehindIndex(extra).into());
         }
         match stop {
             None => Err(Stop::End),
@@ -240,7 +333,7 @@ impl Parser<'_> {
         loop {
             let (text, stop) = self.until(",}");
             match stop {
-                None => return Err("list must terminate with '}'".to_owned().into()),
+                None => return Err(Mistake::OpenList.into()),
                 Some('}') => {
                     self.rest = self.rest.strip_prefix(',').unwrap_or(self.rest);
                     items.push(self.convert(text)?);
@@ -254,7 +347,10 @@ impl Parser<'_> {
     fn convert(&self, text: String) -> Result<Value, Stop> {
         Ok(match self.kind {
             Kind::Typed => typed(text),
-            Kind::File(read) => Value::String(read(&text)?),
+            Kind::File(read) => {
+                let content = read(&text).map_err(|error| Mistake::File { path: text, error })?;
+                Value::String(content)
+            }
             _ => Value::String(text),
         })
     }
@@ -266,8 +362,8 @@ impl Parser<'_> {
         let mut stream = serde_json::Deserializer::from_str(self.rest).into_iter::<Value>();
         let value = match stream.next() {
             Some(Ok(value)) => value,
-            Some(Err(e)) => return Err(e.to_string().into()),
-            None => return Err("EOF".to_owned().into()),
+            Some(Err(e)) => return Err(e.into()),
+            None => return Err(Mistake::NoJson.into()),
         };
         self.rest = self.rest.get(stream.byte_offset()..).unwrap_or_default();
         self.blank();
@@ -316,7 +412,7 @@ fn set(data: &mut Map<String, Value>, key: String, value: Value) {
 
 fn set_index(list: &mut Vec<Value>, at: usize, value: Value) -> Result<(), Stop> {
     if at > MAX_INDEX {
-        return Err(format!("index of {at} is greater than maximum supported index of {MAX_INDEX}").into());
+        return Err(Mistake::LargeIndex(at).into());
     }
     if list.len() <= at {
         list.resize(at + 1, Value::Null);
@@ -328,8 +424,8 @@ fn set_index(list: &mut Vec<Value>, at: usize, value: Value) -> Result<(), Stop>
 }
 
 /// Go's complaint about a value of another type.
-fn unexpected(value: &Value, wanted: &str) -> String {
-    let got = match value {
+fn unexpected(value: &Value, wanted: &'static str) -> Mistake {
+    let found = match value {
         Value::Null => "nil",
         Value::Bool(_) => "bool",
         Value::Number(n) if n.is_f64() => "float64",
@@ -338,7 +434,7 @@ fn unexpected(value: &Value, wanted: &str) -> String {
         Value::Array(_) => "[]interface {}",
         Value::Object(_) => "map[string]interface {}",
     };
-    format!("unable to parse key: interface conversion: interface {{}} is {got}, not {wanted}")
+    Mistake::Conversion { found, wanted }
 }
 
 #[cfg(test)]
@@ -349,7 +445,7 @@ mod tests {
     fn parse(kind: Kind<'_>, arguments: &[&str]) -> Result<Value, String> {
         let mut values = Map::new();
         for argument in arguments {
-            apply(kind, argument, &mut values)?;
+            apply(kind, argument, &mut values).map_err(|mistake| mistake.to_string())?;
         }
         Ok(Value::Object(values))
     }
@@ -408,6 +504,16 @@ mod tests {
         let read = |path: &str| Ok(format!("<{path}>\n"));
         assert_eq!(parse(Kind::File(&read), &["a=p,b={q,r}"]), Ok(json!({"a": "<p>\n", "b": ["<q>\n", "<r>\n"]})));
         let mut values = Map::new();
-        assert_eq!(Kind::Json.apply("a={", &mut values).unwrap_err(), "failed parsing --set-json data a={");
+        let error = Kind::Json.apply("a={", &mut values).unwrap_err();
+        assert_eq!(error.to_string(), "failed parsing --set-json data a={");
+        assert!(matches!(error.mistake(), Mistake::Json(_)), "{error:?}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+        let away = |_: &str| Err(io::Error::from(io::ErrorKind::NotFound));
+        let error = Kind::File(&away).apply("a=b,c={p}", &mut Map::new()).unwrap_err();
+        assert_eq!(error.to_string(), "failed parsing --set-file data: open b: entity not found");
+        assert!(matches!(error.mistake(), Mistake::File { path, .. } if path == "b"), "{error:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Small pieces of Go's formatting that the texts of Helm need.
 
 use crate::gotmpl::{Value, format};
+use std::num::{IntErrorKind, ParseIntError};
 
 fn printf(verb: &str, value: Value) -> String {
     String::from_utf8_lossy(&format::printf(verb.as_bytes(), &[value])).into_owned()
@@ -36,17 +37,29 @@ pub fn as_boolean(value: &Value) -> String {
     printf("%t", value.clone())
 }
 
+/// A text that is no whole number, as Go's `strconv.Atoi` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("strconv.Atoi: parsing {}: {}", quoted(text), Self::go_text(*kind))]
+pub struct NotInteger {
+    /// The text.
+    pub text: String,
+    /// What is wrong with it.
+    pub kind: IntErrorKind,
+}
+
+impl NotInteger {
+    fn go_text(kind: IntErrorKind) -> &'static str {
+        match kind {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        }
+    }
+}
+
 /// Go's `strconv.Atoi`.
 ///
 /// # Errors
-/// Go's text.
-pub fn atoi(s: &str) -> Result<i64, String> {
-    s.parse().map_err(|e: std::num::ParseIntError| {
-        use std::num::IntErrorKind::{NegOverflow, PosOverflow};
-        let problem = match e.kind() {
-            PosOverflow | NegOverflow => "value out of range",
-            _ => "invalid syntax",
-        };
-        format!("strconv.Atoi: parsing {}: {problem}", quoted(s))
-    })
+/// The text is no whole number, or one of more than 64 bits.
+pub fn atoi(text: &str) -> Result<i64, NotInteger> {
+    text.parse().map_err(|e: ParseIntError| NotInteger { text: text.to_owned(), kind: *e.kind() })
 }

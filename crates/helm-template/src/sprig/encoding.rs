@@ -102,7 +102,7 @@ fn json_list(text: &[u8]) -> Value {
 fn parse_yaml(text: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(text)
         .map_err(|_| "error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned())?;
-    yaml::parse_helm(text).map(|tree| from_tree(&tree))
+    yaml::parse_helm(text).map(|tree| from_tree(&tree)).map_err(|error| error.to_string())
 }
 
 fn yaml_map(text: &[u8]) -> Value {

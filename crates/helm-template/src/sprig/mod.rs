@@ -39,6 +39,7 @@ mod wrap;
 
 use crate::gotmpl::Function;
 
+pub use dates::DurationError;
 pub use prices::PRICES;
 
 /// The tables of all modules.
@@ -86,8 +87,8 @@ pub fn pattern_size(pattern: &[u8]) -> u64 {
 /// A duration in Go's form (`1h30m`), in nanoseconds, as `time.ParseDuration` reads it.
 ///
 /// # Errors
-/// Go's texts, such as `time: invalid duration "x"`.
-pub fn go_duration(text: &str) -> Result<i64, String> {
+/// The text is no duration; the error's text is Go's, such as `time: invalid duration "x"`.
+pub fn go_duration(text: &str) -> Result<i64, DurationError> {
     dates::parse_duration(text)
 }
 

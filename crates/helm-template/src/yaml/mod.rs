@@ -11,7 +11,7 @@ pub mod scalar;
 pub mod write;
 
 pub use read::{
-    Document, DuplicateKey, Duplicates, Position, Spans, Step, YamlError, parse, parse_document, parse_documents,
-    parse_helm, parse_helm_map, parse_strict,
+    Document, DuplicateKey, Duplicates, HelmYamlError, Position, Spans, Step, YamlError, parse, parse_document,
+    parse_documents, parse_helm, parse_helm_map, parse_strict,
 };
 pub use write::{to_string, to_string_pretty};

@@ -21,12 +21,31 @@ const UNITS: &[(&str, i64)] = &[
 /// The largest magnitude, which only a negative duration reaches.
 const LIMIT: u64 = 1 << 63;
 
+/// A text that is no duration; the texts are Go's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DurationError {
+    /// It is no row of numbers with units, or more than 64 bits of nanoseconds.
+    #[error("time: invalid duration {}", quote(.0))]
+    Invalid(Vec<u8>),
+    /// A number has no unit.
+    #[error("time: missing unit in duration {}", quote(.0))]
+    NoUnit(Vec<u8>),
+    /// A number has a unit that there is not.
+    #[error("time: unknown unit {} in duration {}", quote(unit), quote(text))]
+    Unit {
+        /// The unit.
+        unit: Vec<u8>,
+        /// The whole text.
+        text: Vec<u8>,
+    },
+}
+
 /// `time.ParseDuration`.
 ///
 /// # Errors
-/// Go's texts: `time: invalid duration "x"` and its kind.
-pub(super) fn parse(text: &[u8]) -> Result<i64, String> {
-    let invalid = || format!("time: invalid duration {}", quote(text));
+/// The text is no duration.
+pub(super) fn parse(text: &[u8]) -> Result<i64, DurationError> {
+    let invalid = || DurationError::Invalid(text.to_owned());
     let (negative, mut rest) = match text.split_first() {
         Some((b'-', rest)) => (true, rest),
         Some((b'+', rest)) => (false, rest),
@@ -48,10 +67,10 @@ pub(super) fn parse(text: &[u8]) -> Result<i64, String> {
         let length = after.iter().position(|b| *b == b'.' || b.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(length);
         if unit.is_empty() {
-            return Err(format!("time: missing unit in duration {}", quote(text)));
+            return Err(DurationError::NoUnit(text.to_owned()));
         }
         let Some((_, size)) = UNITS.iter().find(|(name, _)| name.as_bytes() == unit) else {
-            return Err(format!("time: unknown unit {} in duration {}", quote(unit), quote(text)));
+            return Err(DurationError::Unit { unit: unit.to_owned(), text: text.to_owned() });
         };
         let amount = amount(whole, fraction, size.unsigned_abs()).ok_or_else(invalid)?;
         total = total.checked_add(amount).filter(|t| *t <= LIMIT).ok_or_else(invalid)?;

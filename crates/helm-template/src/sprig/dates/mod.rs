@@ -17,14 +17,15 @@ use super::args::{at, fixed, text};
 use super::cast::{IntError, parse_int};
 use crate::gotmpl::Type::{Any, String as GoString, Time as GoTime};
 use crate::gotmpl::{Function, Host, Value};
+pub use duration::DurationError;
 use object::Time;
 use zone::Zone;
 
 /// A duration in Go's form (`1h30m`), in nanoseconds.
 ///
 /// # Errors
-/// Go's texts, such as `time: invalid duration "x"`.
-pub(super) fn parse_duration(text: &str) -> Result<i64, String> {
+/// The text is no duration.
+pub(super) fn parse_duration(text: &str) -> Result<i64, DurationError> {
     duration::parse(text.as_bytes())
 }
 
@@ -93,7 +94,7 @@ fn format(host: &Host, layout: &[u8], value: &Value, zone: &[u8]) -> Value {
 
 /// The second argument, a time, moved by the first, a duration.
 fn modify(args: &[Value]) -> Result<Value, String> {
-    let nanoseconds = duration::parse(text(args, 0))?;
+    let nanoseconds = duration::parse(text(args, 0)).map_err(|error| error.to_string())?;
     Ok(Time::of(at(args, 1)).map_or(Value::Nil, |time| time.add(nanoseconds).into_value()))
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | function | documents | numbers | errors |
 //! |---|---|---|---|
-//! | [`parse_helm`] | first | all floats, as after a JSON step | in the words of Go |
+//! | [`parse_helm`] | first | all floats, as after a JSON step | [`HelmYamlError`] |
 //! | [`parse`] | first | integers stay integers | [`YamlError`] |
 //! | [`parse_document`] | first, with its source positions and duplicate keys | as `parse` | [`YamlError`] |
 //! | [`parse_documents`] | all, each like that | as `parse` | [`YamlError`] |
@@ -32,7 +32,7 @@ use serde_json::{Map, Value};
 
 use compose::{Composer, Graph};
 use decode::{Decoder, Numbers};
-pub use error::YamlError;
+pub use error::{HelmYamlError, YamlError};
 pub use spans::{Position, Spans, Step};
 
 /// Longest accepted text in bytes.
@@ -73,15 +73,12 @@ pub struct Document {
 }
 
 /// The first document as Helm reads it: every number a float, `Null` for an empty text.
-///
-/// The error is the full text that Helm prints after its own prefix, as
-/// `error converting YAML to JSON: yaml: line 3: mapping values are not allowed in this context`.
-pub fn parse_helm(text: &str) -> Result<Value, String> {
-    first(text, Numbers::Floats, Duplicates::LastWins).map_err(|error| error.go_text())
+pub fn parse_helm(text: &str) -> Result<Value, HelmYamlError> {
+    Ok(first(text, Numbers::Floats, Duplicates::LastWins)?)
 }
 
 /// [`parse_helm`] into a map, as Helm reads values files: an empty text is an empty map, anything but a map an error.
-pub fn parse_helm_map(text: &str) -> Result<Map<String, Value>, String> {
+pub fn parse_helm_map(text: &str) -> Result<Map<String, Value>, HelmYamlError> {
     let kind = match parse_helm(text)? {
         Value::Object(map) => return Ok(map),
         Value::Null => return Ok(Map::new()),
@@ -90,10 +87,7 @@ pub fn parse_helm_map(text: &str) -> Result<Map<String, Value>, String> {
         Value::String(_) => "string",
         Value::Array(_) => "array",
     };
-    Err(format!(
-        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {kind} into Go value of type \
-         map[string]interface {{}}"
-    ))
+    Err(HelmYamlError::NoMap(kind))
 }
 
 /// The first document with integers as integers; `Null` for an empty text.

@@ -13,7 +13,7 @@ fn every_text_is_read_as_helm_reads_it() {
     for (text, expected) in rows {
         let value = match parse_helm_map(&text) {
             Ok(map) => Value::Object(map),
-            Err(error) => json!({"Error": error}),
+            Err(error) => json!({"Error": error.to_string()}),
         };
         assert_eq!(to_string_with(&value, Html::Raw, None), expected, "{text:?}");
     }
