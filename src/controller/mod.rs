@@ -12,12 +12,14 @@
 //! | module | what it does |
 //! |---|---|
 //! | `start`, `worker` | what has to be known before the first reconcile; the queue of a namespace |
-//! | `reconcile` | from a resource to its status |
+//! | `reconciler`, `reconcile` | from a resource to its status; what one reconcile works with |
+//! | `preparation` | spec → manifests → plan |
+//! | `retry` | when a reconcile that failed is tried again |
 //! | `engine` | the install engine with the watches, other resources and metrics around it |
 //! | `outcome`, `status` | what came of a plan → the status |
 //! | `status_writer`, `events` | writes the status, and tells of its transitions |
 //! | `statuses` | notices a status that somebody else wrote |
-//! | `cleanup` | the deletion of a resource |
+//! | `cleanup`, `finalizer` | the deletion of a resource |
 //! | `held`, `tags` | control planes and revision tags that stay since they are in use |
 //! | `usage` | who still needs a revision |
 //! | `ownership` | which resources want which objects, and whose an object is |
@@ -39,16 +41,20 @@ mod deletion;
 mod engine;
 mod error;
 mod events;
+mod finalizer;
 mod held;
 pub mod index;
 mod orphans;
 mod outcome;
 pub mod ownership;
+mod preparation;
 mod queue;
 pub mod rbac;
 pub mod reach;
 mod reconcile;
 mod reconcile_state;
+mod reconciler;
+mod retry;
 mod start;
 pub mod status;
 mod status_writer;

@@ -6,7 +6,6 @@ use super::error::RunError;
 use super::index::{FailingWatch, Index};
 use super::ownership::{Ownership, Wants};
 use super::reach;
-use super::reconcile;
 use super::reconcile_state::inventory_of;
 use super::usage::Users;
 use crate::api::status::InstallStatus;
@@ -15,8 +14,8 @@ use crate::cluster::received::{ObservedResource, Received};
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
+use kube::Client;
 use kube::api::ListParams;
-use kube::{Client, ResourceExt};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,9 +125,9 @@ fn load_wants_of(
     privileged: &reach::Privileged,
 ) -> Option<OwnerId> {
     let status = serde_json::from_str(&resource.status).unwrap_or_default();
-    let namespace = resource.namespace().unwrap_or_default();
+    let id = resource.id();
     // Whoever may write a status must not thereby keep what is others' from being deleted.
-    let may_have = |key: &ObjectKey| privileged.includes(&namespace) || key.namespace == namespace;
+    let may_have = |key: &ObjectKey| privileged.includes(&id.namespace) || key.namespace == id.namespace;
     let claim = Wants {
         since: resource.created_at(),
         version: InstallStatus::read(&status).version.unwrap_or_default(),
@@ -136,8 +135,7 @@ fn load_wants_of(
         is_current: false,
         keys: inventory_of(&status).into_keys().filter(may_have).collect(),
     };
-    let id = OwnerId::of(&resource.metadata);
     ownership.set(&id, Some(claim));
-    let wants_something = resource.metadata.deletion_timestamp.is_none() && !reconcile::is_left_alone(resource);
+    let wants_something = !resource.is_being_deleted() && !resource.is_left_alone();
     wants_something.then_some(id)
 }
