@@ -23,6 +23,9 @@ use std::sync::Arc;
 /// its fields, can still be read by those who give up at 128 levels.
 pub const DEEPEST_SPEC: usize = 100;
 
+/// The longest name of a resource, since that is the value of a label.
+const LONGEST_NAME: usize = 63;
+
 /// Kubernetes' own finalizer of what is deleted with `--cascade=orphan`.
 const ORPHAN: &str = "orphan";
 
@@ -34,24 +37,30 @@ pub enum Spec {
     /// As it is.
     Readable(Value),
     /// It cannot be read; why.
-    Unreadable(Arc<SpecError>),
+    Unreadable(Arc<ResourceError>),
 }
 
-/// Why a spec cannot be read.
+/// Why nothing can be installed by a resource, whatever its spec says.
 #[derive(Debug, thiserror::Error)]
-pub enum SpecError {
-    /// It is nested deeper than [`DEEPEST_SPEC`].
+pub enum ResourceError {
+    /// The spec is nested deeper than [`DEEPEST_SPEC`].
     #[error("spec is nested {depth} levels deep; at most {DEEPEST_SPEC} are taken, so make it flatter")]
     TooDeep {
         /// How deep.
         depth: usize,
     },
-    /// It is no JSON that a tree can be made of.
+    /// The spec is no JSON that a tree can be made of.
     #[error("spec cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// Its name is no value of a label.
+    #[error(
+        "metadata.name: must be at most {LONGEST_NAME} characters long, since it is the value of a label of everything \
+         that is installed; give the resource a shorter name"
+    )]
+    NameTooLong,
 }
 
-impl SpecError {
+impl ResourceError {
     /// One word for it.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -86,12 +95,13 @@ impl ObservedResource {
         }
     }
 
-    /// Why the spec cannot be read, if it cannot.
+    /// Why nothing can be installed by it, before its spec is looked into.
     #[must_use]
-    pub fn unreadable(&self) -> Option<&SpecError> {
+    pub fn error(&self) -> Option<&ResourceError> {
+        let is_name_too_long = self.metadata.name.as_deref().is_some_and(|name| name.len() > LONGEST_NAME);
         match &self.spec {
             Spec::Unreadable(why) => Some(why),
-            Spec::None | Spec::Readable(_) => None,
+            Spec::None | Spec::Readable(_) => is_name_too_long.then_some(&ResourceError::NameTooLong),
         }
     }
 
@@ -253,10 +263,10 @@ impl Received {
     }
 }
 
-fn read(spec: &str) -> Result<Value, SpecError> {
+fn read(spec: &str) -> Result<Value, ResourceError> {
     let depth = depth(spec);
     if depth > DEEPEST_SPEC {
-        return Err(SpecError::TooDeep { depth });
+        return Err(ResourceError::TooDeep { depth });
     }
     Ok(serde_json::from_str(spec)?)
 }
@@ -344,7 +354,7 @@ mod tests {
             let object = read.into_observed();
             assert_eq!((object.metadata.name.as_deref(), object.metadata.generation), (Some("deep"), Some(3)));
             assert!(object.metadata.managed_fields.is_none() && !object.status.is_empty());
-            let why = object.unreadable();
+            let why = object.error();
             assert_eq!(why.is_some(), levels > DEEPEST_SPEC, "{levels}: {why:?}");
             assert_eq!(object.spec().is_some(), levels <= DEEPEST_SPEC);
         }
@@ -356,10 +366,14 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_that_cannot_be_read_says_why() {
+    fn a_resource_by_which_nothing_can_be_installed_says_why() {
         let why = |spec: &str| read(spec).unwrap_err().to_string();
         assert_eq!(why(&nested(200)), "spec is nested 200 levels deep; at most 100 are taken, so make it flatter");
         assert!(why("{").starts_with("spec cannot be read: "));
+        let named = |length| from_value(&json!({"metadata": {"name": "x".repeat(length)}})).unwrap();
+        assert!(named(63).error().is_none());
+        let why = named(64).error().map(ToString::to_string).unwrap_or_default();
+        assert!(why.starts_with("metadata.name: must be at most 63 characters long"), "{why}");
     }
 
     fn deleted(finalizers: &[&str]) -> ObservedResource {

@@ -38,7 +38,7 @@ impl Context {
                 "kind": kind,
                 "isCurrent": self.index.is_complete(&api_version, &kind),
                 "failingSince": failing.map(|blind| format!("{:.0}", blind.since)),
-                "error": failing.map(|blind| &blind.error),
+                "error": failing.map(|blind| blind.error.to_string()),
                 "objects": count,
             })
         });

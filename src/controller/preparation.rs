@@ -17,9 +17,6 @@ use helm_template::threads;
 use serde_json::json;
 use std::sync::Arc;
 
-/// The longest value of a label.
-const LONGEST_NAME: usize = 63;
-
 /// What is to be done for a resource.
 pub(super) struct Prepared {
     /// What is to be applied, to be deleted, and to stay.
@@ -68,8 +65,8 @@ impl Reconcile<'_> {
     #[tracing::instrument(level = "debug", skip_all, fields(generation = self.resource.metadata.generation))]
     async fn build(&self) -> Result<Result<Built, Conclusion>, ReconcileError> {
         let Self { resource, context, id, .. } = self;
-        if let Some(why) = self.unreadable() {
-            return Ok(Err(Conclusion::Invalid(why)));
+        if let Some(error) = resource.error() {
+            return Ok(Err(Conclusion::Invalid(error.to_string())));
         }
         let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
         let (cluster_info, package) = (context.cluster_info.get(), Arc::clone(&context.package));
@@ -81,9 +78,8 @@ impl Reconcile<'_> {
             Err(error) if error.retry() == Retry::Backoff => return Err(error.into()),
             Err(error) => return Ok(Err(Conclusion::Invalid(error.to_string()))),
         };
-        // Why a resource of this namespace may not have it.
-        if let Some(why) = context.config.privileged.refusal(&id.namespace, &manifests) {
-            return Ok(Err(Conclusion::Invalid(why)));
+        if let Err(error) = context.config.privileged.check(&id.namespace, &manifests) {
+            return Ok(Err(Conclusion::Invalid(error.to_string())));
         }
         let control_plane = usage::control_plane(&manifests);
         let is_taken = context.ownership.is_record_name_taken(id, &manifests.revision);
@@ -91,19 +87,5 @@ impl Reconcile<'_> {
         let record_name = name_of(&id.name, &manifests.revision);
         let record = installed_state::record((&id.namespace, &id.name), &record_name, &mut manifests)?;
         Ok(Ok(Built { manifests, record, control_plane }))
-    }
-
-    /// What is wrong with the resource before its spec is looked into.
-    fn unreadable(&self) -> Option<String> {
-        let why = self.resource.unreadable().map(ToString::to_string);
-        let is_too_long = self.id.name.len() > LONGEST_NAME;
-        why.or_else(|| {
-            is_too_long.then(|| {
-                format!(
-                    "metadata.name: must be at most {LONGEST_NAME} characters long, since it is the value of a label of \
-                     everything that is installed; give the resource a shorter name"
-                )
-            })
-        })
     }
 }

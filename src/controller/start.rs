@@ -61,7 +61,12 @@ pub(super) async fn start(
     let known = futures::future::join(index.complete(), users.tags_known());
     let (failing, ()) = stop.run_until_cancelled(known).await?;
     for FailingWatch { api_version, kind, error, .. } in failing {
-        tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
+        tracing::warn!(
+            api_version,
+            kind,
+            error = error.to_string(),
+            "beginning without knowing what there is of this kind"
+        );
     }
     Some(Started { cluster, version, ownership, unread, index, changes, users })
 }

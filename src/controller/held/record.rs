@@ -4,6 +4,7 @@ use crate::api::{INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
+use crate::controller::reach::OutOfReach;
 use crate::install::installed_state;
 use crate::object::manifests::Manifests;
 use crate::object::{ObjectKey, OwnerId};
@@ -27,9 +28,9 @@ pub(super) enum Unrepairable {
     /// The spec in the record is not accepted any more.
     #[error("its record cannot be rendered: {0}")]
     Render(#[from] RenderError),
-    /// It reaches beyond the namespace of the resource; what does, and what to do.
-    #[error("{0}")]
-    Unprivileged(String),
+    /// It reaches beyond the namespace of the resource.
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
     /// It is of an installation of gateways, say.
     #[error("its record is of an installation without a control plane")]
     NoControlPlane,
@@ -75,9 +76,7 @@ pub(super) async fn render(
 /// Whether what a record has come to may be installed, and is what was installed.
 fn check(context: &Context, id: &OwnerId, digest: &str, manifests: Manifests) -> Result<Manifests, Unrepairable> {
     // A record is a resource, and may be written by whoever may write those of its namespace.
-    if let Some(why) = context.config.privileged.refusal(&id.namespace, &manifests) {
-        return Err(Unrepairable::Unprivileged(why));
-    }
+    context.config.privileged.check(&id.namespace, &manifests)?;
     if !manifests.has_control_plane() {
         return Err(Unrepairable::NoControlPlane);
     }
