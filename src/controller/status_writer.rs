@@ -10,20 +10,10 @@ use crate::object::inventory;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// How long work or a wait goes on before what is waited for is told: most of it passes faster than it can be read.
-const PAUSE: Duration = Duration::from_secs(5);
-/// So much longer for each resource that is not ready: hundreds of them wait for one another, and nobody reads them all.
-const PAUSE_FOR_EACH: Duration = Duration::from_millis(100);
-
 impl Reconcile<'_> {
     /// Whether the last status was written long enough ago for a wait to be told.
     pub fn is_wait_worth_writing(&self) -> bool {
-        self.state.last_written.is_none_or(|told| told.elapsed() >= self.pause())
-    }
-
-    /// How long a wait lasts before it is told.
-    fn pause(&self) -> Duration {
-        PAUSE + PAUSE_FOR_EACH * self.context.unready.count()
+        self.state.last_written.is_none_or(|told| told.elapsed() >= self.context.unready.pause())
     }
 
     /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is
@@ -41,7 +31,8 @@ impl Reconcile<'_> {
         context.unready.set(id, is_ready);
         context.metrics.resources.set_info(id, Some(info));
         context.metrics.resources.set_ready(id, Some(is_ready));
-        if let Some(rest) = too_soon(&old, findings, self.state.last_written.map(|told| told.elapsed()), self.pause())
+        let told = self.state.last_written.map(|told| told.elapsed());
+        if let Some(rest) = too_soon(&old, findings, told, context.unready.pause())
             && status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
         {
             context.statuses.begin(id, self.resource.uid(), &before);
@@ -198,6 +189,7 @@ mod tests {
 
     #[test]
     fn another_wait_is_told_after_a_while_and_everything_else_at_once() {
+        const PAUSE: Duration = Duration::from_secs(5);
         let too_soon = |old: &InstallStatus, findings: &ReconcileOutcome, told| too_soon(old, findings, told, PAUSE);
         let waiting = |generation| ReconcileOutcome::of(Conclusion::Waiting("b".into()), generation);
         let old = status::compute(&InstallStatus::default(), &waiting(1), vec![], "now");

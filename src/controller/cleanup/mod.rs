@@ -33,7 +33,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::runtime::controller::Action;
 use look::Look;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::Span;
 use tracing::field::Empty;
 
@@ -43,6 +43,10 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_mins(5);
 /// The condition of a resource whose objects are being deleted. Its time tells an operator that starts since when.
 const DELETING: &str = "Deleting";
+/// The condition of a resource whose deletion is held up by a control plane that is in use.
+const HELD: &str = "DeletionHeld";
+/// How to end a deletion at once.
+const INSIST: &str = "annotate the resource install.istio.io/force-delete=true to end it at once";
 
 impl Reconcile<'_> {
     /// Deletes everything the resource has; removes the finalizer once nothing is left.
@@ -81,14 +85,9 @@ impl Reconcile<'_> {
         self.delete_remains(found).await
     }
 
-    /// Whether a person wants the deletion to end at once.
-    fn is_forced(&self) -> bool {
-        self.resource.is_annotated(FORCE_DELETE)
-    }
-
     /// What is to be looked at now.
     fn next_look(&mut self) -> Look {
-        let is_forced = self.is_forced();
+        let is_forced = self.resource.is_annotated(FORCE_DELETE);
         let deletion = &mut self.state.deletion;
         if is_forced && deletion.insist() { Look::All } else { look::due(self.context, self.id, deletion) }
     }
@@ -99,8 +98,10 @@ impl Reconcile<'_> {
     }
 
     /// Tells it in the status. Where that is refused the deletion goes on all the same.
-    async fn tell_deletion(&mut self, conclusion: Conclusion, remark: ExtraCondition) {
+    async fn tell_deletion(&mut self, conclusion: Conclusion) {
         let generation = self.resource.generation();
+        let kind = if matches!(conclusion, Conclusion::Held(_)) { HELD } else { DELETING };
+        let remark = ExtraCondition { kind, reason: kind, message: conclusion.message() };
         let findings =
             ReconcileOutcome { extra_conditions: vec![remark], ..ReconcileOutcome::of(conclusion, generation) };
         if let Err(error) = self.write_status(&findings).await {
@@ -108,20 +109,15 @@ impl Reconcile<'_> {
         }
     }
 
-    /// Tells that objects are being deleted.
-    async fn tell_deleting(&mut self, what: String) {
-        let conclusion = Conclusion::Deleting(what);
-        let remark = deleting(conclusion.message());
-        self.tell_deletion(conclusion, remark).await;
-    }
-
     /// Whether a control plane that is in use holds it up. What was begun is ended, unless a control plane still stands and
     /// only the status, which others may write, says that it was begun.
     fn may_be_held(&self, found: &Remains) -> bool {
         let stands = || found.doomed().any(|o| o.is_of_control_plane() && o.fate == Fate::Goes && o.pods.is_some());
-        let has_begun = self.state.deletion.began().is_some() || (self.deleting_since().is_some() && !stands());
-        let age = since(self.resource.deletion_asked_at());
-        !has_begun && is_held_for(age, self.context.config.deletion_hold, self.is_forced())
+        let asked = self.resource.deletion_asked_at();
+        let is_told = deleting_since(&self.state.known(), asked).is_some();
+        let has_begun = self.state.deletion.began().is_some() || (is_told && !stands());
+        let is_forced = self.resource.is_annotated(FORCE_DELETE);
+        !has_begun && is_held_for(since(asked), self.context.config.deletion_hold, is_forced)
     }
 
     /// Nothing is deleted.
@@ -140,8 +136,7 @@ impl Reconcile<'_> {
             }
         };
         let message = held_message(&why, self.resource.deletion_asked_at(), context.config.deletion_hold);
-        let remark = ExtraCondition { kind: "DeletionHeld", reason: "DeletionHeld", message: message.clone() };
-        self.tell_deletion(Conclusion::Held(message), remark).await;
+        self.tell_deletion(Conclusion::Held(message)).await;
         Action::requeue(self.state.deletion.pause(requests, least))
     }
 
@@ -154,24 +149,26 @@ impl Reconcile<'_> {
             return Ok(Action::await_change());
         }
         if self.state.deletion.is_first_look() {
-            self.tell_deleting("what the resource installed".to_owned()).await;
+            self.tell_deletion(Conclusion::Deleting("what the resource installed".to_owned())).await;
         }
         let refused = self.send(&found).await;
         let tried = u32::try_from(refused.len()).unwrap_or(u32::MAX);
         let pause = self.state.deletion.pause(found.requests.saturating_add(tried), Duration::ZERO);
-        if !is_waited_for(self.elapsed(), self.is_forced()) {
+        let told = deleting_since(&self.state.known(), self.resource.deletion_asked_at());
+        if !is_waited_for(elapsed(self.state.deletion.began(), told), self.resource.is_annotated(FORCE_DELETE)) {
             return self.give_up(&refused).await;
         }
-        let until = shown(self.end_of_patience());
+        let until = shown(end_of_patience(told.unwrap_or_else(Timestamp::now)));
         if !refused.is_empty() || !found.unread.is_empty() {
             let error = DeleteError { refused: refused.into_values().collect(), unread: found.unread };
             let told = format!("{error}; it is tried again until {until}; {INSIST}");
-            self.tell_deletion(Conclusion::Failed(told.clone()), deleting(told)).await;
+            self.tell_deletion(Conclusion::Failed(told)).await;
             return Err(error.into());
         }
         let waiting: Vec<String> = found.doomed().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();
         if !waiting.is_empty() {
-            self.tell_deleting(format!("waiting for {}, until {until}; {INSIST}", cut_summary(&waiting))).await;
+            let what = format!("waiting for {}, until {until}; {INSIST}", cut_summary(&waiting));
+            self.tell_deletion(Conclusion::Deleting(what)).await;
         }
         Ok(Action::requeue(pause))
     }
@@ -183,23 +180,6 @@ impl Reconcile<'_> {
             self.state.failures = 0;
         }
         results.into_iter().filter_map(|(key, result)| Some((key, result.err()?))).collect()
-    }
-
-    /// Since when the status says that objects are being deleted, if it does.
-    fn deleting_since(&self) -> Option<Timestamp> {
-        deleting_since(&self.state.known(), self.resource.deletion_asked_at())
-    }
-
-    /// How long objects have been being deleted, by whichever operator.
-    fn elapsed(&self) -> Duration {
-        let here = self.state.deletion.began().map(|began| began.elapsed()).unwrap_or_default();
-        here.max(self.deleting_since().map(since).unwrap_or_default())
-    }
-
-    /// Until when what does not go is waited for.
-    fn end_of_patience(&self) -> Timestamp {
-        let began = self.deleting_since().unwrap_or_else(Timestamp::now);
-        began.checked_add(PATIENCE).unwrap_or(began)
     }
 
     /// Lets go of the resource whatever is left, and says what is.
@@ -240,6 +220,16 @@ fn deleting_since(known: &InstallStatus, asked: Timestamp) -> Option<Timestamp> 
     condition.last_transition_time.parse().ok().filter(|time| *time >= asked)
 }
 
+/// How long objects have been being deleted, by whichever operator: since `here` by this one, since `told` by the status.
+fn elapsed(here: Option<Instant>, told: Option<Timestamp>) -> Duration {
+    here.map(|began| began.elapsed()).unwrap_or_default().max(told.map(since).unwrap_or_default())
+}
+
+/// Until when what does not go is waited for.
+fn end_of_patience(began: Timestamp) -> Timestamp {
+    began.checked_add(PATIENCE).unwrap_or(began)
+}
+
 /// Whether a control plane that may be in use holds the deletion up, so long after it was asked for.
 fn is_held_for(age: Duration, hold: Duration, is_forced: bool) -> bool {
     !is_forced && age < hold
@@ -248,13 +238,6 @@ fn is_held_for(age: Duration, hold: Duration, is_forced: bool) -> bool {
 /// Whether what does not go is waited for, so long after the first object was deleted.
 fn is_waited_for(elapsed: Duration, is_forced: bool) -> bool {
     !is_forced && elapsed < PATIENCE
-}
-
-/// How to end a deletion at once.
-const INSIST: &str = "annotate the resource install.istio.io/force-delete=true to end it at once";
-
-fn deleting(message: String) -> ExtraCondition {
-    ExtraCondition { kind: DELETING, reason: DELETING, message }
 }
 
 /// The deletion waits: why, until when, and how to go on at once or not at all.
