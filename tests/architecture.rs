@@ -69,6 +69,10 @@ const LONGEST_FUNCTION: usize = 60;
 const LONGEST_TEST: usize = 120;
 const LONGEST_NAME_OF_A_TEST: usize = 70;
 
+/// How many functions may be handed a whole resource. What needs only its name, or one thing that it says, takes that; what
+/// belongs to one reconcile is a method of `Reconcile`.
+const MOST_THAT_TAKE_A_RESOURCE: usize = 15;
+
 const EVERYTHING: &[&str] = &["src", "tests", "crates"];
 
 fn text_of(path: &str) -> String {
@@ -225,6 +229,17 @@ fn the_name_of_a_test_fits_on_a_line() {
 }
 
 #[test]
+fn few_functions_are_handed_a_whole_resource() {
+    let takes_one = |f: &Function| !f.is_for_tests && !words(&f.parameters, "ObservedResource").is_empty();
+    let of_file = |source: &Source| {
+        let found = source.functions().into_iter().filter(takes_one);
+        found.map(|f| format!("{}:{}: {}", source.path, f.line, f.name)).collect::<Vec<_>>()
+    };
+    let found: Vec<_> = sources(&["src"]).iter().flat_map(of_file).collect();
+    assert!((5..=MOST_THAT_TAKE_A_RESOURCE).contains(&found.len()), "{}:\n{}", found.len(), found.join("\n"));
+}
+
+#[test]
 fn comments_and_texts_are_no_code() {
     let text = r##"let a = "fn { \" }"; // fn x() {
 let (b, c) = ('{', '\''); /* /* } */ { */ let d: &'a str = r#"" } "#;
@@ -235,6 +250,7 @@ trait T { fn three(); }"##;
     assert_eq!(source.code.matches(['{', '}']).count(), 6, "{}", source.code);
     let found: Vec<_> = source.functions().into_iter().map(|f| (f.name, f.line, f.lines, f.is_test)).collect();
     assert_eq!(found, [("one".to_owned(), 4, 1, true)]);
+    assert_eq!(source.functions()[0].parameters, "x: [u8; 2]");
 }
 
 #[test]

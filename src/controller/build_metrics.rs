@@ -1,4 +1,4 @@
-//! What is counted of specs: what they came to, or what is wrong with them.
+//! Metrics of rendering: how many specs were rendered, and why the others were not.
 
 use crate::object::manifests::Manifests;
 use crate::process::metrics::labels::{ByRenderFailure, MergeError, RenderFailure};

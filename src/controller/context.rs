@@ -1,4 +1,4 @@
-//! What every reconcile needs, and what is known of each resource.
+//! What every reconcile needs: the client, the caches and the options; and the state that is kept for each resource.
 
 use super::cluster_version::ClusterVersion;
 use super::index::Index;

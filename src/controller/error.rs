@@ -1,4 +1,4 @@
-//! Why a reconcile could not finish, and why the controller cannot run.
+//! Why a reconcile failed, and why the controller cannot run.
 
 use crate::cluster::ClusterError;
 use crate::install::Failure;

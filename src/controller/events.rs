@@ -1,9 +1,9 @@
 //! Kubernetes events about a resource.
 //!
-//! The name of an event is a digest of what it says, so the same said again, even by another operator or after a restart or
-//! an upgrade, is the same event seen once more. (kube's own recorder knows only what its process has said within six
-//! minutes, and takes two messages of one reason for the same.) An event that cannot be written is no reason to stop: it is
-//! logged and left.
+//! The name of an event is a digest of its content, so the same event published again, even by another replica or after a
+//! restart or an upgrade, raises the count of the one that exists. (kube's own recorder knows only what its process has
+//! published within six minutes, and takes two messages of one reason for the same.) A failure to publish an event is logged,
+//! and no reconcile fails because of it.
 
 use super::reconcile::Reconcile;
 use crate::cluster::FIELD_MANAGER;

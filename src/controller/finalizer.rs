@@ -1,4 +1,4 @@
-//! The finalizer that keeps a deleted resource until what it installed has gone.
+//! Removes the finalizer, which keeps a deleted resource until everything it installed is gone.
 
 use super::context::Context;
 use crate::cluster::ClusterError;

@@ -1,10 +1,10 @@
-//! What exists in the cluster that says it is ours: the metadata of labelled objects, kept current by one watch per kind.
+//! The watch cache: the metadata of all objects with this operator's labels, kept current by one watch per kind.
 //!
-//! Only the few fields of [`CachedObject`] are held, so state grows with what we installed and nothing else.
+//! Only the few fields of [`CachedObject`] are kept, so memory grows with what is installed and with nothing else.
 //!
-//! Each kind is on its own: one that may not be listed, or whose API server is away, keeps no other waiting. Its watch is
-//! blind until it works again; meanwhile what is known of it counts for nothing, and the owners of its objects are woken now
-//! and then to look for themselves.
+//! Kinds do not depend on each other: one that may not be listed, or whose API server is unavailable, delays no other. While
+//! its watch fails, what the cache has of it is not relied on, and the owners of its objects are reconciled from time to time
+//! to read them from the API server.
 
 use super::ownership::Ownership;
 use super::watch_health::WatchHealth;

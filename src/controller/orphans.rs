@@ -1,5 +1,5 @@
-//! The resources that were deleted with `--cascade=orphan`, by uid. Kubernetes takes its finalizer away within a moment, so it
-//! has to be noted when it is seen.
+//! Resources deleted with `--cascade=orphan`, by uid. Kubernetes removes its finalizer `orphan` within a moment, so it is
+//! recorded as soon as the watch shows it.
 
 use crate::object::OwnerId;
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! From the spec of a resource to what is to be done: rendered, checked, and planned against what is installed. Nothing is
+//! From the spec of a resource to a plan: the spec is rendered, checked, and compared with what is installed. Nothing is
 //! written.
 
 use super::error::ReconcileError;

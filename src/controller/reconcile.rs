@@ -1,5 +1,5 @@
-//! What one reconcile works with. Its functions are methods of [`Reconcile`], each in the module of its theme; `reconciler` calls
-//! them in turn.
+//! The data of one reconcile. Its steps are methods of [`Reconcile`], each in the module of its topic; `reconciler` calls them
+//! in order.
 
 use super::context::Context;
 use super::reconcile_state::ReconcileState;

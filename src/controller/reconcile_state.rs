@@ -1,6 +1,6 @@
 //! What is remembered of a resource between reconciles.
 //!
-//! Guarantee: it saves requests, and no more. Losing it costs reads, never writes.
+//! Guarantee: it saves requests, and does nothing else. Losing it costs reads, never writes.
 
 use super::deletion::Deletion;
 use super::usage::Answers;

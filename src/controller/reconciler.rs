@@ -1,4 +1,4 @@
-//! Reconciles one resource: leaves it alone, installs it, says why not, or deletes what it has.
+//! Reconciles one resource: installs it, says why it cannot be installed, deletes what it installed, or leaves it alone.
 
 use super::context::Context;
 use super::error::ReconcileError;

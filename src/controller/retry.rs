@@ -1,4 +1,4 @@
-//! When a reconcile that failed is tried again.
+//! When a failed reconcile is tried again.
 
 use super::context::Context;
 use super::error::ReconcileError;

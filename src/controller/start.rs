@@ -1,4 +1,5 @@
-//! What has to be known before the first reconcile: the API server, what the resources want, and what there is.
+//! What has to be known before the first reconcile: the version of the API server, the objects each resource wants, and the
+//! objects that exist.
 
 use super::cluster_version::ClusterVersion;
 use super::context::Config;
@@ -61,12 +62,7 @@ pub(super) async fn start(
     let known = futures::future::join(index.complete(), users.tags_known());
     let (failing, ()) = stop.run_until_cancelled(known).await?;
     for FailingWatch { api_version, kind, error, .. } in failing {
-        tracing::warn!(
-            api_version,
-            kind,
-            error = error.to_string(),
-            "beginning without knowing what there is of this kind"
-        );
+        tracing::warn!(api_version, kind, %error, "beginning without knowing what there is of this kind");
     }
     Some(Started { cluster, version, ownership, unread, index, changes, users })
 }

@@ -1,4 +1,4 @@
-//! What a reconcile found, told: the status, only where it differs from the last one, and an event for every transition.
+//! Writes the status if it differs from the last one, and an event for every transition.
 
 use super::events::EventMessage;
 use super::reconcile::Reconcile;

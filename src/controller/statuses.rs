@@ -1,5 +1,5 @@
-//! The statuses that this operator has written, so that one that somebody else blanked or edited since is noticed in the
-//! watch and comes back.
+//! The statuses that this operator has written, so that the watch notices when somebody else has blanked or edited one, and it
+//! is written again.
 
 use crate::cluster::received::ObservedResource;
 use crate::object::OwnerId;

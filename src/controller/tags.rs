@@ -1,9 +1,9 @@
-//! Tags that a resource no longer wants and by which pods are still injected: without its webhook, the next pods of the
-//! namespaces that name the tag would have no proxy.
+//! Revision tags that a resource no longer wants and that still inject pods: without the webhook of such a tag, new pods in the
+//! namespaces that name it would have no proxy.
 //!
-//! Guarantee: a tag that is in use, or of which that cannot be told, stays until nobody names it, or a person insists
-//! (`install.istio.io/force-prune: TAG`). The tag `default` goes at once where the unnamed revision takes its place, and a tag
-//! of a control plane that goes is no use to anybody.
+//! Guarantee: a tag that is in use, or of which that cannot be found out, is kept until no namespace names it, or until a
+//! person has it removed (`install.istio.io/force-prune: TAG`). The tag `default` is removed at once if the unnamed revision
+//! takes its place, and a tag of a control plane that is removed goes with it.
 
 use super::context::Context;
 use super::held::{Held, is_insisted};

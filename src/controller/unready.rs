@@ -1,4 +1,4 @@
-//! Which resources are not ready: the more, the less often each says what it waits for.
+//! Counts the resources that are not ready: the more there are, the less often each of them reports what it waits for.
 
 use crate::object::OwnerId;
 use std::collections::HashSet;

@@ -1,7 +1,7 @@
-//! What is told of the use of a revision, and when a resource goes whose revision nobody uses, if it is annotated so.
+//! Reports whether a revision is in use, and deletes the resource of an unused revision if an annotation asks for it.
 //!
 //! `install.istio.io/prune-unused-after: 24h` on an IstioOperator resource has the operator delete that resource once its
-//! revision has not been in use for so long. Nothing is deleted while it cannot be told who uses it.
+//! revision has not been in use for so long. Nothing is deleted while it is unknown who uses the revision.
 
 use super::events::EventMessage;
 use super::reconcile::Reconcile;

@@ -1,7 +1,8 @@
-//! Whether what is known of a watched kind is current: it was listed once, and its watch has not been failing for long.
+//! Whether what is known of a watched kind is current: the kind has been listed once, and its watch has not been failing for
+//! long.
 //!
-//! A watch that is interrupted for a moment has missed nothing that it does not make up for. One that fails for longer is
-//! blind: what it does not know may be there, and what it knows may be another by now.
+//! A watch that was interrupted for a moment catches up on what it missed. While one fails for longer, objects may exist that
+//! it does not know, and those it knows may have changed.
 
 use crate::cluster::ClusterError;
 use k8s_openapi::jiff::Timestamp;

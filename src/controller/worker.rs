@@ -1,4 +1,4 @@
-//! The queue of one namespace, or of all: fed by the watch of IstioOperator resources, and by changes of what they own.
+//! The queue of one namespace, or of all: fed by the watch of IstioOperator resources, and by changes of the objects they own.
 
 use super::context::Context;
 use super::start::RESOURCES_PER_PAGE;

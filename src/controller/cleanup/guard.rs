@@ -1,7 +1,7 @@
-//! Whether a control plane has to stay although its resource is being deleted.
+//! Whether the deletion of a resource has to wait since its control plane is in use.
 //!
-//! Guarantee: what cannot be found out counts as in use. That nobody uses a control plane is said only after everything that
-//! could tell otherwise was read.
+//! Guarantee: what cannot be found out counts as in use. A control plane counts as unused only after everything has been read
+//! that could show a user.
 
 use crate::cluster::ClusterError;
 use crate::controller::context::Context;

@@ -1,4 +1,4 @@
-//! What of a deletion is looked at, and when.
+//! Which objects of a deletion are checked, and when.
 
 use super::guard;
 use crate::controller::context::Context;

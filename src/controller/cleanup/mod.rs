@@ -1,17 +1,17 @@
-//! The end of a resource: what it installed is deleted, children before parents, then the finalizer is removed.
+//! Deletes a resource: first everything it installed, children before parents, then the finalizer is removed.
 //!
-//! The spec is not looked at, so a resource that could never be installed can still be deleted. CRDs, namespaces,
-//! what is annotated to be kept and what another resource wants too stay.
+//! The spec is not read, so a resource that could never be installed can still be deleted. CRDs, namespaces, objects annotated
+//! to be kept and objects that another resource wants too stay.
 //!
-//! | what stands in the way | what happens | for at most |
+//! | obstacle | what happens | for at most |
 //! |---|---|---|
-//! | a control plane of it is in use, or that cannot be found out | nothing at all is deleted | `--deletion-hold` |
+//! | a control plane of the resource is in use, or that cannot be found out | nothing at all is deleted | `--deletion-hold` |
 //! | an object cannot be deleted or looked for: no permission, a webhook that refuses | it is tried again, less and less often | [`PATIENCE`] |
-//! | an object has a finalizer of somebody else's | it is waited for | [`PATIENCE`] |
+//! | an object has a finalizer of somebody else's | its end is waited for | [`PATIENCE`] |
 //!
-//! The status says all of this, with names and times; what is left in the end is left behind with a warning, so that nothing
-//! locks a resource or its namespace for ever. The annotation `install.istio.io/force-delete: "true"` ends all of it at once.
-//! `install.istio.io/ignoreReconcile: "true"`, or `kubectl delete --cascade=orphan`, leaves everything that is installed.
+//! The status says all of this, with names and times. Whatever is left in the end is left behind with a warning, so that nothing
+//! blocks the resource or its namespace for ever. The annotation `install.istio.io/force-delete: "true"` ends the deletion at
+//! once. `install.istio.io/ignoreReconcile: "true"`, or `kubectl delete --cascade=orphan`, keeps everything that is installed.
 
 mod guard;
 mod look;

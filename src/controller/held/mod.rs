@@ -1,9 +1,9 @@
-//! Control planes that a resource has and no longer wants, after its revision, profile or namespace was edited or istiod was
-//! disabled.
+//! Control planes that a resource has installed and no longer wants: its revision, profile or namespace was edited, or istiod
+//! was disabled.
 //!
-//! Guarantee: one that is in use, or of which that cannot be told, stays. Nothing of it is deleted, and it is repaired as
-//! long as the record of its installation comes to what was installed; the status says who uses it. It goes once nobody
-//! does, at once or after `install.istio.io/prune-unused-after`, or when a person insists
+//! Guarantee: a control plane that is in use, or of which that cannot be found out, is kept. Nothing of it is deleted; it is
+//! repaired as long as its record still renders to what was installed; and the status says who uses it. It is removed once
+//! nobody uses it, at once or after `install.istio.io/prune-unused-after`, or when a person forces it
 //! (`install.istio.io/force-prune: REVISION`).
 
 mod record;

@@ -1,4 +1,4 @@
-//! The record of the installation of a control plane that stays: what it is repaired by.
+//! The record of the installation of a kept control plane, which it is repaired from.
 
 use crate::api::{INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;

@@ -1,8 +1,9 @@
-//! What a resource may reach: all of the cluster from a privileged namespace, and its own namespace from any other.
+//! What a resource may install: anything in the cluster from a privileged namespace, and only objects of its own namespace from
+//! any other.
 //!
-//! The operator may write ClusterRoles, webhooks and Secrets. Whoever may create an IstioOperator resource uses these rights: an
-//! overlay on the ClusterRoleBinding of istiod gives a tenant all Secrets of the cluster. So of a resource outside the
-//! privileged namespaces everything is looked at that it comes to, however it came about (profile, values, overlays).
+//! The operator may write ClusterRoles, webhooks and Secrets, and whoever may create an IstioOperator resource uses these
+//! permissions: an overlay on istiod's ClusterRoleBinding would give a tenant all Secrets of the cluster. So everything that a
+//! resource outside the privileged namespaces renders to is checked, whether it comes from a profile, values or overlays.
 
 use crate::failure::Retry;
 use crate::object::Object;

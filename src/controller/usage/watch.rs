@@ -1,11 +1,11 @@
-//! Whether revisions are in use, and by whom, kept current by three watches of metadata: pods with proxies, namespaces, and
-//! the webhooks that stand for tags.
+//! Which revisions are in use, and by whom, kept current by three metadata watches: of pods with proxies, of namespaces, and of
+//! the webhooks of tags.
 //!
-//! Of a pod its revision is held, and a hash of its name: state grows by some forty bytes for a pod with a proxy, and not at
-//! all for one without. Of pods of installed gateways their labels are held too, and the names of namespaces that point to a
-//! revision and of tags.
+//! For each pod its revision and a hash of its name are kept: about forty bytes for a pod with a proxy, and nothing for one
+//! without. Labels are kept for the pods of installed gateways, and names for tags and for the namespaces that point to a
+//! revision.
 //!
-//! While one of the watches fails, nobody can tell that a revision is not in use.
+//! While one of the watches fails, no revision counts as unused.
 
 use super::super::index::Index;
 use super::super::watch_health::WatchHealth;
