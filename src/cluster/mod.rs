@@ -18,12 +18,13 @@ mod refusal;
 mod retry;
 pub mod watch_metadata;
 
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, OwnerId};
 pub use error::ClusterError;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
-use kube::{Client, ResourceExt};
-use received::{ObservedResource, Received};
+pub use received::owner_resource;
+use received::{ObservedResource, Received, version_of};
 pub use refusal::Refusal;
 use retry::{read, write};
 use serde_json::Value;
@@ -160,56 +161,50 @@ impl Cluster {
     ///
     /// # Errors
     /// What the API server says.
-    pub async fn patch_status(&self, owner: &ObservedResource, status: &Value) -> Result<String, ClusterError> {
-        let name = owner.name_any();
-        let api = self.owners(owner.namespace().as_deref());
+    pub async fn patch_status(&self, owner: &OwnerId, status: &Value) -> Result<u64, ClusterError> {
+        let api = self.owners(Some(&owner.namespace));
         let patch = serde_json::json!({ "status": status });
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let patch = Patch::Merge(&patch);
-        write(|| api.patch_status(&name, &params, &patch))
+        write(|| api.patch_status(&owner.name, &params, &patch))
             .await
-            .map(|written| written.into_metadata().resource_version.unwrap_or_default())
-            .map_err(|e| ClusterError::of("write the status of", &name, e))
+            .map(|written| version_of(written.into_metadata().resource_version.as_deref()))
+            .map_err(|e| ClusterError::of("write the status of", &owner.name, e))
     }
 
     /// Changes an IstioOperator resource by a JSON patch.
     ///
     /// # Errors
     /// What the API server says.
-    pub async fn patch_owner(&self, owner: &ObservedResource, patch: Value) -> Result<(), ClusterError> {
-        let name = owner.name_any();
+    pub async fn patch_owner(&self, owner: &OwnerId, patch: Value) -> Result<(), ClusterError> {
         let act = "change the finalizers of";
-        let patch: json_patch::Patch =
-            serde_json::from_value(patch).map_err(|e| ClusterError::of(act, &name, kube::Error::SerdeError(e)))?;
-        self.owners(owner.namespace().as_deref())
-            .patch(&name, &PatchParams::default(), &Patch::<()>::Json(patch))
-            .await
-            .map(drop)
-            .map_err(|e| ClusterError::of(act, &name, e))
+        let failed = |e| ClusterError::of(act, &owner.name, e);
+        let patch: json_patch::Patch = serde_json::from_value(patch).map_err(|e| failed(kube::Error::SerdeError(e)))?;
+        let api = self.owners(Some(&owner.namespace));
+        api.patch(&owner.name, &PatchParams::default(), &Patch::<()>::Json(patch)).await.map(drop).map_err(failed)
     }
 
     /// Deletes an IstioOperator resource, only while it has this uid. Absence is success.
     ///
     /// # Errors
     /// What the API server says.
-    pub async fn delete_owner(&self, owner: &ObservedResource) -> Result<(), ClusterError> {
+    pub async fn delete_owner(&self, owner: &OwnerId, uid: &str) -> Result<(), ClusterError> {
         let key = ObjectKey {
             group: crate::api::GROUP.into(),
             kind: crate::api::KIND.into(),
-            namespace: owner.namespace().unwrap_or_default(),
-            name: owner.name_any(),
+            namespace: owner.namespace.clone(),
+            name: owner.name.clone(),
         };
-        self.delete(crate::api::API_VERSION, &key, &owner.uid().unwrap_or_default()).await
+        self.delete(crate::api::API_VERSION, &key, uid).await
     }
 
     /// An IstioOperator resource as it is now, if it still exists; see [`Received::into_observed`].
     ///
     /// # Errors
     /// Anything but its absence.
-    pub async fn owner(&self, owner: &ObservedResource) -> Result<Option<ObservedResource>, ClusterError> {
-        let name = owner.name_any();
-        let api = self.owners(owner.namespace().as_deref());
-        let found = read(|| api.get_opt(&name)).await.map_err(|e| ClusterError::of("read", &name, e))?;
+    pub async fn owner(&self, owner: &OwnerId) -> Result<Option<ObservedResource>, ClusterError> {
+        let api = self.owners(Some(&owner.namespace));
+        let found = read(|| api.get_opt(&owner.name)).await.map_err(|e| ClusterError::of("read", &owner.name, e))?;
         Ok(found.map(Received::into_observed))
     }
 
@@ -234,17 +229,4 @@ pub const INSTALLERS: [&str; 4] = [FIELD_MANAGER, "operator", "istioctl", "istio
 pub fn is_ours(metadata: &ObjectMeta) -> bool {
     let mut managers = metadata.managed_fields.iter().flatten();
     managers.any(|entry| entry.manager.as_deref().is_some_and(|manager| INSTALLERS.contains(&manager)))
-}
-
-/// How IstioOperator resources are addressed.
-#[must_use]
-pub fn owner_resource() -> ApiResource {
-    use crate::api::{API_VERSION, GROUP, KIND, PLURAL, VERSION};
-    ApiResource {
-        group: GROUP.into(),
-        version: VERSION.into(),
-        api_version: API_VERSION.into(),
-        kind: KIND.into(),
-        plural: PLURAL.into(),
-    }
 }

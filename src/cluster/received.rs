@@ -6,24 +6,72 @@
 //! `managedFields`, which nobody needs, is skipped.
 
 use super::meta::{brief, resource_of_any_kind};
+use crate::api::{FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
+use crate::failure::Retry;
+use crate::object::OwnerId;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::ApiResource;
+use kube::{Resource, ResourceExt};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// How deep a spec may be nested: deeper than anybody writes by hand, and such that whatever is made of it, and the record of
 /// its fields, can still be read by those who give up at 128 levels.
 pub const DEEPEST_SPEC: usize = 100;
 
+/// The longest name of a resource, since that is the value of a label.
+const LONGEST_NAME: usize = 63;
+
+/// Kubernetes' own finalizer of what is deleted with `--cascade=orphan`.
+const ORPHAN: &str = "orphan";
+
 /// The spec of a resource.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Spec {
     /// There is none, or it was not kept since nobody needs it.
     None,
     /// As it is.
     Readable(Value),
     /// It cannot be read; why.
-    Unreadable(String),
+    Unreadable(Arc<ResourceError>),
+}
+
+/// Why nothing can be installed by a resource, whatever its spec says.
+#[derive(Debug, thiserror::Error)]
+pub enum ResourceError {
+    /// The spec is nested deeper than [`DEEPEST_SPEC`].
+    #[error("spec is nested {depth} levels deep; at most {DEEPEST_SPEC} are taken, so make it flatter")]
+    TooDeep {
+        /// How deep.
+        depth: usize,
+    },
+    /// The spec is no JSON that a tree can be made of.
+    #[error("spec cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Its name is no value of a label.
+    #[error(
+        "metadata.name: must be at most {LONGEST_NAME} characters long, since it is the value of a label of everything \
+         that is installed; give the resource a shorter name"
+    )]
+    NameTooLong,
+}
+
+impl ResourceError {
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        "InvalidSpec"
+    }
+
+    /// When it is tried again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::OnChange
+    }
 }
 
 /// An IstioOperator resource as it was observed.
@@ -47,12 +95,13 @@ impl ObservedResource {
         }
     }
 
-    /// Why the spec cannot be read, if it cannot.
+    /// Why nothing can be installed by it, before its spec is looked into.
     #[must_use]
-    pub fn unreadable(&self) -> Option<&str> {
+    pub fn error(&self) -> Option<&ResourceError> {
+        let is_name_too_long = self.metadata.name.as_deref().is_some_and(|name| name.len() > LONGEST_NAME);
         match &self.spec {
             Spec::Unreadable(why) => Some(why),
-            Spec::None | Spec::Readable(_) => None,
+            Spec::None | Spec::Readable(_) => is_name_too_long.then_some(&ResourceError::NameTooLong),
         }
     }
 
@@ -73,6 +122,114 @@ impl ObservedResource {
     pub fn generation(&self) -> i64 {
         self.metadata.generation.unwrap_or_default()
     }
+
+    /// Its namespace and name.
+    #[must_use]
+    pub fn id(&self) -> OwnerId {
+        OwnerId::of(&self.metadata)
+    }
+
+    /// Its uid; empty where the API server has not said it.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// Its `resourceVersion`, see [`version_of`].
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        version_of(self.metadata.resource_version.as_deref())
+    }
+
+    /// How an event names it.
+    #[must_use]
+    pub fn reference(&self) -> ObjectReference {
+        let reference = self.object_ref(&owner_resource());
+        ObjectReference { resource_version: self.metadata.resource_version.clone(), ..reference }
+    }
+
+    /// The value of an annotation, if it has it.
+    #[must_use]
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations().get(name).map(String::as_str)
+    }
+
+    /// Whether an annotation says `true`.
+    #[must_use]
+    pub fn is_annotated(&self, name: &str) -> bool {
+        self.annotation(name) == Some("true")
+    }
+
+    /// Whether it is the record of an installation.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        self.metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE))
+    }
+
+    /// Whether it is a record, or annotated to be left alone.
+    #[must_use]
+    pub fn is_left_alone(&self) -> bool {
+        self.is_record() || self.is_annotated(IGNORE_RECONCILE)
+    }
+
+    /// Whether its deletion was asked for.
+    #[must_use]
+    pub fn is_being_deleted(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// When its deletion was asked for.
+    #[must_use]
+    pub fn deletion_asked_at(&self) -> Timestamp {
+        self.metadata.deletion_timestamp.as_ref().map(|time| time.0).unwrap_or_default()
+    }
+
+    /// Whether it is being deleted with `--cascade=orphan`, as far as it still says so: Kubernetes takes its finalizer away
+    /// within a moment.
+    #[must_use]
+    pub fn is_being_orphaned(&self) -> bool {
+        self.is_being_deleted() && self.finalizers().iter().any(|finalizer| finalizer == ORPHAN)
+    }
+
+    /// Whether it has our finalizer.
+    #[must_use]
+    pub fn has_finalizer(&self) -> bool {
+        self.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+    }
+
+    /// The JSON patch that gives it our finalizer, unless it has it. The test makes sure that nobody else's is lost.
+    #[must_use]
+    pub fn patch_with_finalizer(&self) -> Option<Value> {
+        if self.has_finalizer() {
+            return None;
+        }
+        let version = json!({"op": "test", "path": "/metadata/resourceVersion", "value": self.resource_version()});
+        let add = if self.finalizers().is_empty() {
+            json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})
+        } else {
+            json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER})
+        };
+        Some(json!([version, add]))
+    }
+
+    /// The JSON patch that takes our finalizer away from this very resource, if it has it.
+    #[must_use]
+    pub fn patch_without_finalizer(&self) -> Option<Value> {
+        let position = self.finalizers().iter().position(|finalizer| finalizer == FINALIZER)?;
+        let pointer = format!("/metadata/finalizers/{position}");
+        Some(json!([
+            {"op": "test", "path": "/metadata/uid", "value": self.uid()},
+            {"op": "test", "path": pointer, "value": FINALIZER},
+            {"op": "remove", "path": pointer},
+        ]))
+    }
+}
+
+/// A `resourceVersion` as a number: versions grow, and can be compared (KEP-5504). One that is no number counts as newer than
+/// all.
+#[must_use]
+pub fn version_of(text: Option<&str>) -> u64 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }
 
 /// An IstioOperator resource, see the module.
@@ -92,7 +249,7 @@ impl Received {
     pub fn into_observed(self) -> ObservedResource {
         let spec = match self.spec.as_deref().map(RawValue::get).map(read) {
             Some(Ok(spec)) => Spec::Readable(spec),
-            Some(Err(why)) => Spec::Unreadable(why),
+            Some(Err(why)) => Spec::Unreadable(Arc::new(why)),
             None => Spec::None,
         };
         let status = self.status.map(|status| String::from(Box::<str>::from(status))).unwrap_or_default();
@@ -106,14 +263,12 @@ impl Received {
     }
 }
 
-fn read(spec: &str) -> Result<Value, String> {
+fn read(spec: &str) -> Result<Value, ResourceError> {
     let depth = depth(spec);
     if depth > DEEPEST_SPEC {
-        return Err(format!(
-            "spec is nested {depth} levels deep; at most {DEEPEST_SPEC} are taken, so make it flatter"
-        ));
+        return Err(ResourceError::TooDeep { depth });
     }
-    serde_json::from_str(spec).map_err(|e| format!("spec cannot be read: {e}"))
+    Ok(serde_json::from_str(spec)?)
 }
 
 /// How deep JSON is nested.
@@ -141,6 +296,19 @@ fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D:
 
 resource_of_any_kind!(Received, false);
 resource_of_any_kind!(ObservedResource, false);
+
+/// How IstioOperator resources are addressed.
+#[must_use]
+pub fn owner_resource() -> ApiResource {
+    use crate::api::{API_VERSION, GROUP, KIND, PLURAL, VERSION};
+    ApiResource {
+        group: GROUP.into(),
+        version: VERSION.into(),
+        api_version: API_VERSION.into(),
+        kind: KIND.into(),
+        plural: PLURAL.into(),
+    }
+}
 
 /// As if the API server had sent it.
 ///
@@ -186,7 +354,7 @@ mod tests {
             let object = read.into_observed();
             assert_eq!((object.metadata.name.as_deref(), object.metadata.generation), (Some("deep"), Some(3)));
             assert!(object.metadata.managed_fields.is_none() && !object.status.is_empty());
-            let why = object.unreadable();
+            let why = object.error();
             assert_eq!(why.is_some(), levels > DEEPEST_SPEC, "{levels}: {why:?}");
             assert_eq!(object.spec().is_some(), levels <= DEEPEST_SPEC);
         }
@@ -195,5 +363,60 @@ mod tests {
     #[test]
     fn brackets_in_texts_are_no_depth() {
         assert_eq!(depth(r#"{"a": "[[[[\"[[", "b": [1, {"c": "\\"}]}"#), 3);
+    }
+
+    #[test]
+    fn a_resource_by_which_nothing_can_be_installed_says_why() {
+        let why = |spec: &str| read(spec).unwrap_err().to_string();
+        assert_eq!(why(&nested(200)), "spec is nested 200 levels deep; at most 100 are taken, so make it flatter");
+        assert!(why("{").starts_with("spec cannot be read: "));
+        let named = |length| from_value(&json!({"metadata": {"name": "x".repeat(length)}})).unwrap();
+        assert!(named(63).error().is_none());
+        let why = named(64).error().map(ToString::to_string).unwrap_or_default();
+        assert!(why.starts_with("metadata.name: must be at most 63 characters long"), "{why}");
+    }
+
+    fn deleted(finalizers: &[&str]) -> ObservedResource {
+        let deleted = "2026-01-01T12:00:00Z";
+        let metadata = json!({"name": "main", "namespace": "ns", "uid": "u", "resourceVersion": "7",
+            "deletionTimestamp": deleted, "finalizers": finalizers});
+        from_value(&json!({ "metadata": metadata })).unwrap()
+    }
+
+    #[test]
+    fn only_the_finalizer_of_this_very_resource_is_removed() {
+        assert_eq!(deleted(&[]).patch_without_finalizer(), None);
+        let patch = deleted(&["other", FINALIZER]).patch_without_finalizer().unwrap();
+        assert_eq!(patch[0], json!({"op": "test", "path": "/metadata/uid", "value": "u"}));
+        assert_eq!(patch[1], json!({"op": "test", "path": "/metadata/finalizers/1", "value": FINALIZER}));
+        assert_eq!(patch[2], json!({"op": "remove", "path": "/metadata/finalizers/1"}));
+    }
+
+    #[test]
+    fn a_finalizer_is_added_to_those_of_others_once() {
+        let test = json!({"op": "test", "path": "/metadata/resourceVersion", "value": "7"});
+        let add = |finalizers: &[&str]| deleted(finalizers).patch_with_finalizer();
+        let first = json!({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]});
+        assert_eq!(add(&[]), Some(json!([test, first])));
+        let one_more = json!({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER});
+        assert_eq!(add(&["other"]), Some(json!([test, one_more])));
+        assert_eq!(add(&["other", FINALIZER]), None);
+    }
+
+    #[test]
+    fn what_is_deleted_with_cascade_orphan_says_so() {
+        let mut resource = deleted(&["other", ORPHAN]);
+        assert!(resource.is_being_orphaned() && !deleted(&["other"]).is_being_orphaned());
+        resource.metadata.deletion_timestamp = None;
+        assert!(!resource.is_being_orphaned());
+    }
+
+    #[test]
+    fn an_event_names_the_resource_with_its_uid_and_version() {
+        let reference = deleted(&[]).reference();
+        let named = [reference.api_version, reference.kind, reference.namespace, reference.name];
+        let expected = ["install.istio.io/v1alpha1", "IstioOperator", "ns", "main"];
+        assert_eq!(named.map(Option::unwrap), expected);
+        assert_eq!((reference.uid.as_deref(), reference.resource_version.as_deref()), (Some("u"), Some("7")));
     }
 }

@@ -1,6 +1,5 @@
-//! What is counted of specs: what they came to, or what is wrong with them.
+//! Metrics of rendering: how many specs were rendered, and why the others were not.
 
-use crate::cluster::received::ObservedResource;
 use crate::object::manifests::Manifests;
 use crate::process::metrics::labels::{ByRenderFailure, MergeError, RenderFailure};
 use crate::process::metrics::{BuildMetrics, Metrics};
@@ -11,10 +10,9 @@ use crate::spec::resolve::{ResolveError, translate};
 use serde_json::Value;
 
 /// Counts what came of a spec.
-pub(super) fn count_build(metrics: &Metrics, resource: &ObservedResource, built: Result<&Manifests, &RenderError>) {
+pub(super) fn count_build(metrics: &Metrics, spec: Option<&Value>, built: Result<&Manifests, &RenderError>) {
     let metrics = &metrics.builds;
-    let spec = resource.spec().unwrap_or(&Value::Null);
-    if translate::has_old_values(spec) {
+    if translate::has_old_values(spec.unwrap_or(&Value::Null)) {
         metrics.legacy_paths.inc();
     }
     match built {

@@ -1,5 +1,5 @@
-//! What the API server is, read again now and then: it may be upgraded while the operator runs, and what is rendered depends
-//! on its version.
+//! The version of the API server, read again from time to time: the cluster may be upgraded while the operator runs, and what
+//! is rendered depends on it.
 
 use super::index::Index;
 use crate::cluster::Cluster;

@@ -1,4 +1,4 @@
-//! What every reconcile needs, and what is known of each resource.
+//! What every reconcile needs: the client, the caches and the options; and the state that is kept for each resource.
 
 use super::cluster_version::ClusterVersion;
 use super::index::Index;
@@ -10,7 +10,6 @@ use super::reconcile_state::ReconcileState;
 use super::statuses::Statuses;
 use super::unready::Unready;
 use super::usage::Users;
-use crate::api::INSTALLED_STATE;
 use crate::cluster::received::ObservedResource;
 use crate::cluster::{Cluster, owner_resource};
 use crate::install::RepairLimits;
@@ -18,7 +17,6 @@ use crate::object::OwnerId;
 use crate::process::metrics::Metrics;
 use crate::process::metrics::labels::Trigger;
 use crate::release::Package;
-use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Store;
 use kube::runtime::watcher::Event;
@@ -43,6 +41,13 @@ pub struct Config {
     pub deletion_hold: Duration,
     /// How often the same fields of an object are repaired.
     pub repair_limits: RepairLimits,
+}
+
+impl Config {
+    /// Whether a resource of this revision is another operator's.
+    pub(super) fn is_of_another_operator(&self, revision: &str) -> bool {
+        self.revision.as_deref().is_some_and(|ours| ours != revision)
+    }
 }
 
 /// What every reconcile needs.
@@ -97,6 +102,13 @@ impl Context {
         self.wake(self.ownership.set(id, None));
     }
 
+    /// Remembers of a resource that it is being deleted with `--cascade=orphan`, while it says so.
+    pub(super) fn note_orphaned(&self, resource: &ObservedResource) {
+        if resource.is_being_orphaned() {
+            self.orphans.note(resource.id(), resource.uid());
+        }
+    }
+
     /// Has resources looked at that have gone, whoever let them: they change no more, and so no predicate lets them through.
     pub(super) fn wake_gone(
         &self,
@@ -106,11 +118,11 @@ impl Context {
     ) {
         match event {
             Event::Delete(resource) => {
-                if !resource.name_any().starts_with(INSTALLED_STATE) {
+                if !resource.is_record() {
                     self.metrics.reconciles.deletions.inc();
                     self.metrics.reconciles.requests.inc(Trigger::Delete);
                 }
-                self.index.wake(OwnerId::of(&resource.metadata));
+                self.index.wake(resource.id());
             }
             // They may have gone while nobody watched.
             Event::InitDone => {

@@ -1,5 +1,5 @@
-//! What the controller holds, for a person who wants to know why it does what it does: the kinds that it watches, the
-//! resources with what they want, and the objects with whose they are.
+//! A dump of the controller's state for troubleshooting: the kinds that are watched, the resources with the objects they want,
+//! and the owner of each object.
 
 use super::context::Context;
 use crate::api::component::Component;
@@ -38,7 +38,7 @@ impl Context {
                 "kind": kind,
                 "isCurrent": self.index.is_complete(&api_version, &kind),
                 "failingSince": failing.map(|blind| format!("{:.0}", blind.since)),
-                "error": failing.map(|blind| &blind.error),
+                "error": failing.map(|blind| blind.error.to_string()),
                 "objects": count,
             })
         });

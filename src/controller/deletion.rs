@@ -1,7 +1,8 @@
-//! How far the deletion of a resource is, and how often it is looked at.
+//! How far the deletion of a resource has got, and when it is checked again.
 //!
-//! Guarantee: however often a reconcile is woken, and however much there is to look at, looking costs less than two requests a
-//! second in the long run. What is waited for is watched, so that its end is noticed at once; that costs nothing.
+//! Guarantee: however often a reconcile is triggered, and however many objects are left, checking takes fewer than two requests
+//! a second on average. Objects that are being deleted are watched, so that their end is noticed at once; that takes no
+//! requests.
 
 use crate::install::remains::Remaining;
 use crate::object::ObjectKey;

@@ -1,4 +1,4 @@
-//! The install engine as the controller uses it: with the watches, the other resources and the metrics around it.
+//! Connects the install engine to the controller's watch cache, to the ownership of objects and to the metrics.
 
 use super::context::{Config, Context};
 use super::index::Index;

@@ -1,7 +1,8 @@
-//! Why a reconcile could not finish, and why the controller cannot run.
+//! Why a reconcile failed, and why the controller cannot run.
 
 use crate::cluster::ClusterError;
 use crate::install::Failure;
+use crate::install::remains::DeleteError;
 use crate::object::ObjectError;
 use crate::render::RenderError;
 
@@ -18,8 +19,8 @@ pub enum ReconcileError {
     #[error("{}", texts(.0))]
     Install(Vec<Failure>),
     /// What the resource installed could not be deleted.
-    #[error("{0}")]
-    Delete(String),
+    #[error(transparent)]
+    Delete(#[from] DeleteError),
     /// The record of the installation has no name.
     #[error("the record of the installation {0}")]
     Record(#[from] ObjectError),

@@ -1,14 +1,13 @@
 //! Kubernetes events about a resource.
 //!
-//! The name of an event is a digest of what it says, so the same said again, even by another operator or after a restart or
-//! an upgrade, is the same event seen once more. (kube's own recorder knows only what its process has said within six
-//! minutes, and takes two messages of one reason for the same.) An event that cannot be written is no reason to stop: it is
-//! logged and left.
+//! The name of an event is a digest of its content, so the same event published again, even by another replica or after a
+//! restart or an upgrade, raises the count of the one that exists. (kube's own recorder knows only what its process has
+//! published within six minutes, and takes two messages of one reason for the same.) A failure to publish an event is logged,
+//! and no reconcile fails because of it.
 
-use super::context::Context;
-use crate::api::{API_VERSION, KIND};
+use super::reconcile::Reconcile;
 use crate::cluster::FIELD_MANAGER;
-use crate::cluster::received::ObservedResource;
+use crate::install::cut;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
@@ -35,17 +34,20 @@ pub(super) struct EventMessage {
     pub text: String,
 }
 
-/// Tells it.
-pub(super) async fn publish(context: &Context, resource: &ObservedResource, note: &EventMessage) {
-    context.metrics.reconciles.events.inc(note.reason);
-    let event = event(resource, note, Timestamp::now());
-    let api: Api<Event> = Api::namespaced(context.cluster.client().clone(), &resource.namespace().unwrap_or_default());
-    let result = match api.create(&PostParams::default(), &event).await {
-        Err(kube::Error::Api(status)) if status.code == 409 => count_once_more(&api, &event).await,
-        other => other.map(drop),
-    };
-    if let Err(error) = result {
-        tracing::debug!(reason = note.reason, %error, "cannot write the event");
+impl Reconcile<'_> {
+    /// Writes the event of the resource, or counts it once more.
+    pub async fn publish(&self, note: &EventMessage) {
+        let Self { context, id, .. } = self;
+        context.metrics.reconciles.events.inc(note.reason);
+        let event = event(self.resource.reference(), note, Timestamp::now());
+        let api: Api<Event> = Api::namespaced(context.cluster.client().clone(), &id.namespace);
+        let result = match api.create(&PostParams::default(), &event).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => count_once_more(&api, &event).await,
+            other => other.map(drop),
+        };
+        if let Err(error) = result {
+            tracing::debug!(reason = note.reason, %error, "cannot write the event");
+        }
     }
 }
 
@@ -56,26 +58,17 @@ async fn count_once_more(api: &Api<Event>, event: &Event) -> Result<(), kube::Er
     api.patch(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.map(drop)
 }
 
-fn event(resource: &ObservedResource, note: &EventMessage, now: Timestamp) -> Event {
-    let uid = resource.uid();
+/// An event about an object.
+fn event(about: ObjectReference, note: &EventMessage, now: Timestamp) -> Event {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let digest = digest([&text(&about.uid), note.reason, &note.text]);
     Event {
         metadata: ObjectMeta {
-            name: Some(name(
-                &resource.name_any(),
-                &digest([uid.as_deref().unwrap_or_default(), note.reason, &note.text]),
-            )),
-            namespace: resource.namespace(),
+            name: Some(name(&text(&about.name), &digest)),
+            namespace: about.namespace.clone(),
             ..ObjectMeta::default()
         },
-        involved_object: ObjectReference {
-            api_version: Some(API_VERSION.into()),
-            kind: Some(KIND.into()),
-            name: Some(resource.name_any()),
-            namespace: resource.namespace(),
-            uid,
-            resource_version: resource.resource_version(),
-            ..ObjectReference::default()
-        },
+        involved_object: about,
         type_: Some(if note.is_warning { "Warning" } else { "Normal" }.into()),
         reason: Some(note.reason.into()),
         message: Some(cut(&note.text, LONGEST)),
@@ -101,15 +94,6 @@ fn name(resource: &str, digest: &str) -> String {
     format!("{}.{digest}", kept.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()))
 }
 
-/// A text of at most so many bytes.
-pub(super) fn cut(text: &str, longest: usize) -> String {
-    if text.len() <= longest {
-        return text.to_owned();
-    }
-    let (kept, _) = text.split_at(text.floor_char_boundary(longest.saturating_sub('…'.len_utf8())));
-    format!("{kept}…")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,7 +101,11 @@ mod tests {
     fn said(text: &str, reason: &'static str) -> Event {
         let metadata = json!({"name": "main", "namespace": "ns", "uid": "u"});
         let resource = crate::cluster::received::from_value(&json!({ "metadata": metadata })).unwrap();
-        event(&resource, &EventMessage { is_warning: true, reason, text: text.into() }, Timestamp::UNIX_EPOCH)
+        event(
+            resource.reference(),
+            &EventMessage { is_warning: true, reason, text: text.into() },
+            Timestamp::UNIX_EPOCH,
+        )
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! What exists in the cluster that says it is ours: the metadata of labelled objects, kept current by one watch per kind.
+//! The watch cache: the metadata of all objects with this operator's labels, kept current by one watch per kind.
 //!
-//! Only the few fields of [`CachedObject`] are held, so state grows with what we installed and nothing else.
+//! Only the few fields of [`CachedObject`] are kept, so memory grows with what is installed and with nothing else.
 //!
-//! Each kind is on its own: one that may not be listed, or whose API server is away, keeps no other waiting. Its watch is
-//! blind until it works again; meanwhile what is known of it counts for nothing, and the owners of its objects are woken now
-//! and then to look for themselves.
+//! Kinds do not depend on each other: one that may not be listed, or whose API server is unavailable, delays no other. While
+//! its watch fails, what the cache has of it is not relied on, and the owners of its objects are reconciled from time to time
+//! to read them from the API server.
 
 use super::ownership::Ownership;
 use super::watch_health::WatchHealth;
@@ -37,8 +37,19 @@ const BLIND_INTERVAL: Duration = Duration::from_mins(1);
 /// `group/version` and kind.
 type Kind = (String, String);
 
+/// Why nothing certain is known of a kind.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The API server has not said yet what there is.
+    #[error("not listed yet")]
+    NotListed,
+    /// The watch fails.
+    #[error(transparent)]
+    Failed(#[from] Arc<ClusterError>),
+}
+
 /// A kind that is watched, and of which nothing certain is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FailingWatch {
     /// `group/version`
     pub api_version: String,
@@ -47,7 +58,7 @@ pub struct FailingWatch {
     /// Since when.
     pub since: Timestamp,
     /// Why.
-    pub error: String,
+    pub error: WatchError,
 }
 
 #[derive(Default)]
@@ -134,8 +145,11 @@ impl Index {
         let (state, now) = (self.state(), Instant::now());
         let asked = state.kinds.iter().filter(|(_, sight)| is_asked(sight));
         let told = asked.map(|((api_version, kind), sight)| {
-            let (since, error) = sight.failing_since(now).unwrap_or((Timestamp::now(), "not listed yet"));
-            FailingWatch { api_version: api_version.clone(), kind: kind.clone(), since, error: error.to_owned() }
+            let (since, error) = match sight.failing_since(now) {
+                Some((since, error)) => (since, Arc::clone(error).into()),
+                None => (Timestamp::now(), WatchError::NotListed),
+            };
+            FailingWatch { api_version: api_version.clone(), kind: kind.clone(), since, error }
         });
         let mut told: Vec<_> = told.collect();
         told.sort_by(|a, b| (&a.kind, &a.api_version).cmp(&(&b.kind, &b.api_version)));
@@ -226,7 +240,7 @@ impl Index {
                     self.cluster.kinds().forget(&id.0, &id.1);
                 }
                 Err(error) if error.is_absent() => return self.drop_kind(&id),
-                Err(error) => self.fail(&id, &error),
+                Err(error) => self.fail(&id, error),
             }
             failures += 1;
             tokio::time::sleep(pause(failures)).await;
@@ -249,7 +263,7 @@ impl Index {
             Told::Heard => self.hear(id),
             Told::Failed(error) => {
                 let is_gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
-                self.fail(id, &ClusterError::of("watch", &id.1, error));
+                self.fail(id, ClusterError::of("watch", &id.1, error));
                 if is_gone {
                     return ControlFlow::Break(());
                 }
@@ -279,13 +293,13 @@ impl Index {
         self.synced.send_replace(());
     }
 
-    fn fail(&self, id: &Kind, error: &ClusterError) {
-        let now = Instant::now();
+    fn fail(&self, id: &Kind, error: ClusterError) {
+        let (now, error) = (Instant::now(), Arc::new(error));
         tracing::debug!(api_version = id.0, kind = id.1, %error, "watch interrupted, starting it again");
         self.metrics.client.watch_errors.inc(label_of(id));
         let (is_news, is_due) = {
             let mut state = self.state();
-            let is_news = state.kinds.get_mut(id).is_some_and(|sight| sight.fail(error.to_string(), now));
+            let is_news = state.kinds.get_mut(id).is_some_and(|sight| sight.fail(Arc::clone(&error), now));
             let is_blind = state.kinds.get(id).is_some_and(|sight| sight.failing_since(now).is_some());
             let is_due =
                 is_blind && state.looked.get(id).is_none_or(|last| now.duration_since(*last) >= BLIND_INTERVAL);
@@ -294,7 +308,7 @@ impl Index {
             }
             (is_news, is_due)
         };
-        if is_news && is_caused_by_outage(error) {
+        if is_news && is_caused_by_outage(&*error) {
             self.wake_all();
         } else if is_news {
             tracing::warn!(api_version = id.0, kind = id.1, %error, "objects of this kind cannot be watched; they are read from time to time");
@@ -467,8 +481,12 @@ mod tests {
         Instant::now().checked_sub(Duration::from_mins(1)).unwrap()
     }
 
+    fn failed(id: &Kind) -> ClusterError {
+        ClusterError::of("watch", &id.1, kube::Error::LinesCodecMaxLineLengthExceeded)
+    }
+
     fn fail(index: &Index, id: &Kind, when: Instant) {
-        index.state().kinds.get_mut(id).unwrap().fail("forbidden".into(), when);
+        index.state().kinds.get_mut(id).unwrap().fail(Arc::new(failed(id)), when);
     }
 
     #[test]
@@ -502,11 +520,10 @@ mod tests {
         assert!(!index.is_complete(&id.0, &id.1));
         assert!(!index.get(&key).unwrap().is_unchanged_since("1"));
         let blind = index.blind();
-        assert_eq!((blind[0].kind.as_str(), blind[0].error.as_str()), (id.1.as_str(), "forbidden"));
-        let error = ClusterError::of("watch", &id.1, kube::Error::LinesCodecMaxLineLengthExceeded);
-        index.fail(&id, &error);
+        assert_eq!((&blind[0].kind, blind[0].error.to_string()), (&id.1, failed(&id).to_string()));
+        index.fail(&id, failed(&id));
         assert!(changes.try_recv().is_ok(), "its owners look for themselves");
-        index.fail(&id, &error);
+        index.fail(&id, failed(&id));
         assert!(changes.try_recv().is_err(), "and not all the time");
 
         index.hear(&id);

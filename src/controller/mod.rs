@@ -1,34 +1,37 @@
-//! The controller: one queue of IstioOperator resources, fed by their own changes and by those of the objects they own.
+//! The controller: a queue of IstioOperator resources, fed by changes of the resources and of the objects they own.
 //!
 //! ```text
 //! watches → queue → reconcile: spec → manifests → plan → apply → status
 //!                              deleted: what is left → delete → finalizer removed
 //! ```
 //!
-//! Level-triggered: a reconcile looks at the resource and at the cluster, does what can be done now, and returns. It never
-//! sleeps and never waits for readiness; the watches bring it back. Any number of resources are worked on at once, each by one
-//! reconcile at a time. A crash at any point loses nothing but the reconcile.
+//! Level-triggered: a reconcile reads the resource and the cluster, does what can be done now, and returns. It never sleeps
+//! and never waits for readiness; the watches trigger the next one. Resources are reconciled concurrently, each by one
+//! reconcile at a time. A crash at any point loses nothing but the reconciles under way.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `start`, `worker` | what has to be known before the first reconcile; the queue of a namespace |
-//! | `reconcile` | from a resource to its status |
-//! | `engine` | the install engine with the watches, other resources and metrics around it |
-//! | `outcome`, `status` | what came of a plan → the status |
-//! | `status_writer`, `events` | writes the status, and tells of its transitions |
+//! | `reconciler`, `reconcile` | the steps of a reconcile in their order; the data they share |
+//! | `preparation` | spec → manifests → plan |
+//! | `retry` | when a failed reconcile is tried again |
+//! | `engine` | connects the install engine to the watch cache, ownership and metrics |
+//! | `outcome`, `status` | outcome of a plan → status |
+//! | `status_writer`, `events` | write the status, and events for its transitions |
 //! | `statuses` | notices a status that somebody else wrote |
-//! | `cleanup` | the deletion of a resource |
-//! | `held`, `tags` | control planes and revision tags that stay since they are in use |
-//! | `usage` | who still needs a revision |
-//! | `ownership` | which resources want which objects, and whose an object is |
-//! | `reconcile_state` | what is remembered of a resource between reconciles |
-//! | `index`, `watch_health` | the metadata of all managed objects, one watch per kind, and whether it can be relied on |
-//! | `queue`, `unready` | which resources wait to be reconciled, and which are not ready |
+//! | `cleanup`, `deletion`, `finalizer` | the deletion of a resource, how far it has got, and its end |
+//! | `orphans` | resources deleted with `--cascade=orphan` |
+//! | `held`, `tags` | control planes and revision tags that are kept since they are in use |
+//! | `usage`, `unused` | who uses a revision; what happens when nobody does |
+//! | `ownership` | which resources want which objects, and who owns an object |
+//! | `context`, `reconcile_state` | what every reconcile needs; what is remembered of a resource between reconciles |
+//! | `index`, `watch_health` | the watch cache: the metadata of all managed objects, and whether it can be relied on |
+//! | `queue`, `unready` | which resources wait to be reconciled, and how many are not ready |
 //! | `cluster_version` | the version of the API server |
-//! | `build_metrics` | what metrics count of specs |
-//! | `debug_state` | all that is held, as JSON, for whoever looks for a fault |
-//! | `rbac` | the ClusterRole that all this needs |
-//! | `reach` | what a resource may install where |
+//! | `build_metrics` | metrics of rendering |
+//! | `debug_state` | a dump of the state, as JSON, for troubleshooting |
+//! | `rbac` | the ClusterRole of the operator |
+//! | `reach` | what a resource may install, and where |
 
 mod build_metrics;
 mod cleanup;
@@ -39,16 +42,20 @@ mod deletion;
 mod engine;
 mod error;
 mod events;
+mod finalizer;
 mod held;
 pub mod index;
 mod orphans;
 mod outcome;
 pub mod ownership;
+mod preparation;
 mod queue;
 pub mod rbac;
 pub mod reach;
 mod reconcile;
 mod reconcile_state;
+mod reconciler;
+mod retry;
 mod start;
 pub mod status;
 mod status_writer;

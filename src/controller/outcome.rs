@@ -1,4 +1,4 @@
-//! What came of a plan, in the terms of the status: a conclusion, the state of each component, conditions beside it, and events.
+//! From the outcome of a plan to the status: the conclusion, the state of each component, further conditions, and events.
 
 use super::events::EventMessage;
 use super::held::Told;

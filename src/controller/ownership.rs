@@ -1,8 +1,9 @@
-//! Which resources want which objects, and whose an object is that several want.
+//! Which resources want which objects, and which of them owns an object that several want.
 //!
-//! One rule, no race: an object stays with the resource that its labels name, as long as that one wants it; else it is the
-//! oldest resource's. Of the base (CRDs, cluster-wide roles), which serves all revisions, it is the newest version's.
-//! The others leave it alone: they share it where they want the same, and say so where they do not.
+//! One rule, so that there is no race: an object stays with the owner that its labels name, as long as that resource wants it;
+//! otherwise the oldest resource owns it. Objects of the base (CRDs, cluster-wide roles), which serves all revisions, belong to
+//! the resource with the newest version. The other resources do not write the object: they share it if they want the same, and
+//! report a conflict if they do not.
 
 use crate::api::component::Component;
 use crate::install::installed_state as record;

@@ -1,7 +1,7 @@
-//! The resources that wait to be reconciled, each once.
+//! Which resources wait to be reconciled, each once.
 //!
-//! The queue itself is kube's; this one is told what enters and leaves it, for the metrics, for `/healthz` and for whoever has
-//! to know whether a resource waits.
+//! The queue itself is kube's. This one is told what enters and leaves it, for the metrics, for `/healthz`, and for code that
+//! has to know whether a resource waits.
 
 use crate::object::OwnerId;
 use crate::process::health::Health;

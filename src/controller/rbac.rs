@@ -1,6 +1,6 @@
-//! The ClusterRole of the operator: what the controller itself does, what the charts render, and what the roles among that
-//! allow, for Kubernetes lets nobody grant more than they have. Nothing is written by hand but the first, so that a chart
-//! that renders a new kind shows up here; `escalate` and `bind`, which would allow everything, are not needed.
+//! The ClusterRole of the operator: what the controller itself requests, what the charts render, and what the roles among that
+//! grant, since Kubernetes lets nobody grant permissions they do not have. Only the first part is written by hand, so that a
+//! chart that renders a new kind shows up here. `escalate` and `bind`, which would allow everything, are not needed.
 
 use crate::api::{GROUP, KIND, PLURAL};
 use crate::install::{INITIAL_KINDS, is_never_deleted};

@@ -1,17 +1,14 @@
 //! What is remembered of a resource between reconciles.
 //!
-//! Guarantee: it saves requests, and no more. Losing it costs reads, never writes.
+//! Guarantee: it saves requests, and does nothing else. Losing it costs reads, never writes.
 
 use super::deletion::Deletion;
-use super::statuses::version_of;
 use super::usage::Answers;
-use crate::api::RECONCILE_AT;
 use crate::api::status::InstallStatus;
 use crate::cluster::received::ObservedResource;
-use crate::controller::status::{Conclusion, bounded};
+use crate::controller::status::Conclusion;
 use crate::install;
 use crate::object::inventory::{self, Inventory};
-use kube::ResourceExt;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -46,12 +43,11 @@ pub(super) struct ReconcileState {
 impl ReconcileState {
     /// Starts anew where this is another resource than before, and takes in what is newer than what is remembered.
     pub fn begin(&mut self, resource: &ObservedResource) {
-        let uid = resource.uid().unwrap_or_default();
-        if self.uid != uid {
-            *self = Self { uid, ..Self::default() };
+        if self.uid != resource.uid() {
+            *self = Self { uid: resource.uid().to_owned(), ..Self::default() };
             self.take_status(resource);
             self.install = install::State::new(inventory_of(&self.status()));
-        } else if version_of(resource.resource_version().as_deref()) >= self.status_version {
+        } else if resource.version() >= self.status_version {
             // Also in the version that we have written: what somebody else wrote just before is still in it.
             self.take_status(resource);
         }
@@ -64,9 +60,9 @@ impl ReconcileState {
         }
     }
 
-    /// Forgets what saves reads, once for each request to.
-    pub fn obey(&mut self, resource: &ObservedResource) {
-        let Some(request) = request_of(resource).filter(|request| *request != self.asked) else { return };
+    /// Forgets what saves reads, once for each request to read everything anew.
+    pub fn obey(&mut self, request: Option<String>) {
+        let Some(request) = request.filter(|request| *request != self.asked) else { return };
         if self.known().last_handled_reconcile_at.as_ref() != Some(&request) {
             self.install.forget_objects();
             self.users.clear();
@@ -78,7 +74,7 @@ impl ReconcileState {
     /// Takes the status of the resource as it was read.
     pub fn take_status(&mut self, resource: &ObservedResource) {
         self.status.clone_from(&resource.status);
-        self.status_version = version_of(resource.resource_version().as_deref());
+        self.status_version = resource.version();
     }
 
     /// What is told of something that failed and is tried again: that it is being worked on, and an error once it lasts.
@@ -101,12 +97,6 @@ impl ReconcileState {
     pub fn known(&self) -> InstallStatus {
         InstallStatus::read(&self.status())
     }
-}
-
-/// The request of a resource to read everything anew, as its status repeats it.
-pub(super) fn request_of(resource: &ObservedResource) -> Option<String> {
-    const LONGEST: usize = 256;
-    resource.annotations().get(RECONCILE_AT).map(|request| bounded(request, LONGEST))
 }
 
 /// The inventory of a status.

@@ -1,4 +1,5 @@
-//! What has to be known before the first reconcile: the API server, what the resources want, and what there is.
+//! What has to be known before the first reconcile: the version of the API server, the objects each resource wants, and the
+//! objects that exist.
 
 use super::cluster_version::ClusterVersion;
 use super::context::Config;
@@ -6,7 +7,6 @@ use super::error::RunError;
 use super::index::{FailingWatch, Index};
 use super::ownership::{Ownership, Wants};
 use super::reach;
-use super::reconcile;
 use super::reconcile_state::inventory_of;
 use super::usage::Users;
 use crate::api::status::InstallStatus;
@@ -15,8 +15,8 @@ use crate::cluster::received::{ObservedResource, Received};
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
+use kube::Client;
 use kube::api::ListParams;
-use kube::{Client, ResourceExt};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +62,7 @@ pub(super) async fn start(
     let known = futures::future::join(index.complete(), users.tags_known());
     let (failing, ()) = stop.run_until_cancelled(known).await?;
     for FailingWatch { api_version, kind, error, .. } in failing {
-        tracing::warn!(api_version, kind, error, "beginning without knowing what there is of this kind");
+        tracing::warn!(api_version, kind, %error, "beginning without knowing what there is of this kind");
     }
     Some(Started { cluster, version, ownership, unread, index, changes, users })
 }
@@ -126,9 +126,9 @@ fn load_wants_of(
     privileged: &reach::Privileged,
 ) -> Option<OwnerId> {
     let status = serde_json::from_str(&resource.status).unwrap_or_default();
-    let namespace = resource.namespace().unwrap_or_default();
+    let id = resource.id();
     // Whoever may write a status must not thereby keep what is others' from being deleted.
-    let may_have = |key: &ObjectKey| privileged.includes(&namespace) || key.namespace == namespace;
+    let may_have = |key: &ObjectKey| privileged.includes(&id.namespace) || key.namespace == id.namespace;
     let claim = Wants {
         since: resource.created_at(),
         version: InstallStatus::read(&status).version.unwrap_or_default(),
@@ -136,8 +136,7 @@ fn load_wants_of(
         is_current: false,
         keys: inventory_of(&status).into_keys().filter(may_have).collect(),
     };
-    let id = OwnerId::of(&resource.metadata);
     ownership.set(&id, Some(claim));
-    let wants_something = resource.metadata.deletion_timestamp.is_none() && !reconcile::is_left_alone(resource);
+    let wants_something = !resource.is_being_deleted() && !resource.is_left_alone();
     wants_something.then_some(id)
 }

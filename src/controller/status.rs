@@ -1,7 +1,7 @@
-//! The status of an IstioOperator resource, computed from what a reconcile found.
+//! Computes the status of an IstioOperator resource from the findings of a reconcile.
 //!
-//! Argo CD reads `status.status` only, kstatus reads `observedGeneration` and the conditions; both must never see an old
-//! answer for a new spec, a blank status, or an error for what merely takes time.
+//! Argo CD reads `status.status` only, kstatus reads `observedGeneration` and the conditions. Neither may ever see the result
+//! of an old spec for a new one, a blank status, or an error for something that only takes time.
 
 use crate::api::IGNORE_RECONCILE;
 use crate::api::component::Component;

@@ -1,144 +1,116 @@
-//! What a reconcile found, told: the status, only where it differs from the last one, and an event for every transition.
+//! Writes the status if it differs from the last one, and an event for every transition.
 
-use super::context::Context;
-use super::events::{self, EventMessage};
-use super::reconcile_state::ReconcileState;
-use super::reconcile_state::request_of;
-use super::statuses::version_of;
+use super::events::EventMessage;
+use super::reconcile::Reconcile;
 use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
 use crate::cluster::ClusterError;
-use crate::cluster::received::ObservedResource;
 use crate::controller::status::{self, Conclusion, ReconcileOutcome};
-use crate::object::OwnerId;
 use crate::object::inventory;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
-/// How long work or a wait goes on before what is waited for is told: most of it passes faster than it can be read.
-const PAUSE: Duration = Duration::from_secs(5);
-/// So much longer for each resource that is not ready: hundreds of them wait for one another, and nobody reads them all.
-const PAUSE_FOR_EACH: Duration = Duration::from_millis(100);
+impl Reconcile<'_> {
+    /// Whether the last status was written long enough ago for a wait to be told.
+    pub fn is_wait_worth_writing(&self) -> bool {
+        self.state.last_written.is_none_or(|told| told.elapsed() >= self.context.unready.pause())
+    }
 
-/// Whether the last status was written long enough ago for a wait to be told.
-pub(super) fn is_wait_worth_writing(context: &Context, state: &ReconcileState) -> bool {
-    state.last_written.is_none_or(|told| told.elapsed() >= pause(context))
-}
+    /// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is
+    /// waited for has changed too soon to be told.
+    #[tracing::instrument(level = "debug", skip_all, fields(conclusion = findings.conclusion.reason()))]
+    pub async fn write_status(&mut self, findings: &ReconcileOutcome) -> Result<Option<Duration>, ClusterError> {
+        let (before, old) = self.read_status().await?;
+        let (context, id) = (self.context, self.id);
+        let mut new = status::compute(&old, findings, inventory::to_lines(&self.state.install.inventory), &now());
+        if findings.conclusion != Conclusion::Started {
+            new.last_handled_reconcile_at = self.request().or(new.last_handled_reconcile_at);
+        }
+        let info = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
+        let is_ready = findings.conclusion == Conclusion::Healthy;
+        context.unready.set(id, is_ready);
+        context.metrics.resources.set_info(id, Some(info));
+        context.metrics.resources.set_ready(id, Some(is_ready));
+        let told = self.state.last_written.map(|told| told.elapsed());
+        if let Some(rest) = too_soon(&old, findings, told, context.unready.pause())
+            && status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
+        {
+            context.statuses.begin(id, self.resource.uid(), &before);
+            context.statuses.end(id, self.state.status_version);
+            return Ok(Some(rest));
+        }
+        if !self.write(&before, &new).await? {
+            return Ok(None);
+        }
+        if old.status != new.status || findings.conclusion.is_bad() {
+            let (status, message) = (new.status.map(Phase::name), new.message.as_deref().unwrap_or_default());
+            tracing::info!(status, message, "status");
+        }
+        for note in transitions(&old, findings) {
+            self.publish(&note).await;
+        }
+        Ok(None)
+    }
 
-fn pause(context: &Context) -> Duration {
-    PAUSE + PAUSE_FOR_EACH * context.unready.count()
-}
+    /// Says of a resource that it is left alone.
+    pub async fn write_paused_status(&mut self) -> Result<(), ClusterError> {
+        let (before, old) = self.read_status().await?;
+        let (context, id) = (self.context, self.id);
+        let new = status::paused(&old, self.resource.generation(), &now());
+        // Whether it is ready is not known any more.
+        context.unready.set(id, true);
+        context.metrics.resources.set_ready(id, None);
+        context.metrics.resources.set_info(id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
+        if self.write(&before, &new).await? {
+            let text = format!("annotated {IGNORE_RECONCILE}, left alone");
+            self.publish(&EventMessage { is_warning: false, reason: "Paused", text }).await;
+        }
+        Ok(())
+    }
 
-/// Writes the status, if it differs, and tells what changed. Gives the time after which to come back where what is waited
-/// for has changed too soon to be told.
-#[tracing::instrument(level = "debug", skip_all, fields(conclusion = findings.conclusion.reason()))]
-pub(super) async fn write_status(
-    resource: &ObservedResource,
-    context: &Context,
-    state: &mut ReconcileState,
-    findings: &ReconcileOutcome,
-) -> Result<Option<Duration>, ClusterError> {
-    let (before, old) = known(resource, context, state).await?;
-    let mut new = status::compute(&old, findings, inventory::to_lines(&state.install.inventory), &now());
-    if findings.conclusion != Conclusion::Started {
-        new.last_handled_reconcile_at = request_of(resource).or(new.last_handled_reconcile_at);
+    /// The status as it is, whole and in our terms.
+    async fn read_status(&mut self) -> Result<(Value, InstallStatus), ClusterError> {
+        if self.state.is_status_lost {
+            if let Some(seen) = self.context.cluster.owner(self.id).await? {
+                self.state.take_status(&seen);
+            }
+            self.state.is_status_lost = false;
+        }
+        Ok((self.state.status(), self.state.known()))
     }
-    let id = OwnerId::of(&resource.metadata);
-    let info = (new.status.map(Phase::name).unwrap_or_default(), new.version.as_deref().unwrap_or_default());
-    let is_ready = findings.conclusion == Conclusion::Healthy;
-    context.unready.set(&id, is_ready);
-    context.metrics.resources.set_info(&id, Some(info));
-    context.metrics.resources.set_ready(&id, Some(is_ready));
-    if let Some(rest) = too_soon(&old, findings, state.last_written.map(|told| told.elapsed()), pause(context))
-        && status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
-    {
-        context.statuses.begin(resource, &before);
-        context.statuses.end(resource, &state.status_version.to_string());
-        return Ok(Some(rest));
-    }
-    if !write(resource, context, state, (&before, &new)).await? {
-        return Ok(None);
-    }
-    if old.status != new.status || findings.conclusion.is_bad() {
-        let (status, message) = (new.status.map(Phase::name), new.message.as_deref().unwrap_or_default());
-        tracing::info!(status, message, "status");
-    }
-    for note in transitions(&old, findings) {
-        events::publish(context, resource, &note).await;
-    }
-    Ok(None)
-}
 
-/// Says of a resource that it is left alone.
-pub(super) async fn write_paused_status(
-    resource: &ObservedResource,
-    context: &Context,
-    state: &mut ReconcileState,
-) -> Result<(), ClusterError> {
-    let (before, old) = known(resource, context, state).await?;
-    let new = status::paused(&old, resource.generation(), &now());
-    let id = OwnerId::of(&resource.metadata);
-    // Whether it is ready is not known any more.
-    context.unready.set(&id, true);
-    context.metrics.resources.set_ready(&id, None);
-    context.metrics.resources.set_info(&id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
-    if write(resource, context, state, (&before, &new)).await? {
-        let text = format!("annotated {IGNORE_RECONCILE}, left alone");
-        events::publish(context, resource, &EventMessage { is_warning: false, reason: "Paused", text }).await;
+    /// Writes a status over another one. Returns whether it was written: it need not be where they are equal, and cannot be
+    /// where the resource has gone.
+    async fn write(&mut self, before: &Value, new: &InstallStatus) -> Result<bool, ClusterError> {
+        let (context, id) = (self.context, self.id);
+        let value = status::with_fields_of_others(new, before);
+        context.statuses.begin(id, self.resource.uid(), &value);
+        let Some(patch) = status::merge_patch(before, &value) else {
+            context.statuses.end(id, self.state.status_version);
+            return Ok(false);
+        };
+        match context.cluster.patch_status(id, &patch).await {
+            Err(error) if error.is_absent() => return Ok(false),
+            Err(error) => {
+                // It may have been written all the same.
+                self.state.is_status_lost = true;
+                return Err(error);
+            }
+            Ok(version) => {
+                self.state.status_version = version;
+                if context.statuses.end(id, version) {
+                    context.index.wake(id.clone());
+                }
+            }
+        }
+        self.state.status = value.to_string();
+        self.state.last_written = Some(Instant::now());
+        Ok(true)
     }
-    Ok(())
 }
 
 fn now() -> String {
     k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-/// The status as it is, whole and in our terms.
-async fn known(
-    resource: &ObservedResource,
-    context: &Context,
-    state: &mut ReconcileState,
-) -> Result<(Value, InstallStatus), ClusterError> {
-    if state.is_status_lost {
-        if let Some(seen) = context.cluster.owner(resource).await? {
-            state.take_status(&seen);
-        }
-        state.is_status_lost = false;
-    }
-    Ok((state.status(), state.known()))
-}
-
-/// Writes a status over another one. Returns whether it was written: it need not be where they are equal, and cannot be
-/// where the resource has gone.
-async fn write(
-    resource: &ObservedResource,
-    context: &Context,
-    state: &mut ReconcileState,
-    (before, new): (&Value, &InstallStatus),
-) -> Result<bool, ClusterError> {
-    let value = status::with_fields_of_others(new, before);
-    context.statuses.begin(resource, &value);
-    let Some(patch) = status::merge_patch(before, &value) else {
-        context.statuses.end(resource, &state.status_version.to_string());
-        return Ok(false);
-    };
-    match context.cluster.patch_status(resource, &patch).await {
-        Err(error) if error.is_absent() => return Ok(false),
-        Err(error) => {
-            // It may have been written all the same.
-            state.is_status_lost = true;
-            return Err(error);
-        }
-        Ok(version) => {
-            state.status_version = version_of(Some(&version));
-            if context.statuses.end(resource, &version) {
-                context.index.wake(OwnerId::of(&resource.metadata));
-            }
-        }
-    }
-    state.status = value.to_string();
-    state.last_written = Some(Instant::now());
-    Ok(true)
 }
 
 /// How long to wait before another wait is told; `told` is how long ago the last status was written.
@@ -217,6 +189,7 @@ mod tests {
 
     #[test]
     fn another_wait_is_told_after_a_while_and_everything_else_at_once() {
+        const PAUSE: Duration = Duration::from_secs(5);
         let too_soon = |old: &InstallStatus, findings: &ReconcileOutcome, told| too_soon(old, findings, told, PAUSE);
         let waiting = |generation| ReconcileOutcome::of(Conclusion::Waiting("b".into()), generation);
         let old = status::compute(&InstallStatus::default(), &waiting(1), vec![], "now");

@@ -1,9 +1,8 @@
-//! The statuses that this operator has written, so that one that somebody else blanked or edited since is noticed in the
-//! watch and comes back.
+//! The statuses that this operator has written, so that the watch notices when somebody else has blanked or edited one, and it
+//! is written again.
 
 use crate::cluster::received::ObservedResource;
 use crate::object::OwnerId;
-use kube::ResourceExt;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -41,30 +40,29 @@ impl Statuses {
     /// whose status was never written here that is not known.
     pub fn is_overwritten(&self, resource: &ObservedResource) -> bool {
         let mut entries = self.entries();
-        let Some(entry) = entries.get_mut(&id_of(resource)).filter(|e| Some(&e.uid) == resource.uid().as_ref()) else {
+        let Some(entry) = entries.get_mut(&resource.id()).filter(|entry| entry.uid == resource.uid()) else {
             return false;
         };
-        let version = version_of(resource.resource_version().as_deref());
+        let version = resource.version();
         if entry.shown.is_none_or(|(shown, _)| version >= shown) {
             entry.shown = Some((version, hash_of_text(&resource.status)));
         }
         entry.is_overwritten()
     }
 
-    /// A status is about to be written.
-    pub fn begin(&self, resource: &ObservedResource, status: &Value) {
-        let uid = resource.uid().unwrap_or_default();
+    /// A status is about to be written to the resource of this name and uid.
+    pub fn begin(&self, id: &OwnerId, uid: &str, status: &Value) {
         let mut entries = self.entries();
-        let shown = entries.get(&id_of(resource)).filter(|e| e.uid == uid).and_then(|e| e.shown);
-        entries.insert(id_of(resource), Entry { uid, wanted: hash(status), version: None, shown });
+        let shown = entries.get(id).filter(|entry| entry.uid == uid).and_then(|entry| entry.shown);
+        entries.insert(id.clone(), Entry { uid: uid.to_owned(), wanted: hash(status), version: None, shown });
     }
 
     /// A status was written, or found to be as it should, in this version of the resource. Says whether somebody has written
     /// another one over it meanwhile.
-    pub fn end(&self, resource: &ObservedResource, version: &str) -> bool {
+    pub fn end(&self, id: &OwnerId, version: u64) -> bool {
         let mut entries = self.entries();
-        let Some(entry) = entries.get_mut(&id_of(resource)) else { return false };
-        entry.version = Some(version_of(Some(version)));
+        let Some(entry) = entries.get_mut(id) else { return false };
+        entry.version = Some(version);
         entry.is_overwritten()
     }
 
@@ -72,15 +70,6 @@ impl Statuses {
     pub fn forget(&self, id: &OwnerId) {
         self.entries().remove(id);
     }
-}
-
-fn id_of(resource: &ObservedResource) -> OwnerId {
-    OwnerId::of(&resource.metadata)
-}
-
-/// Versions grow, and can be compared as numbers (KEP-5504). One that is no number counts as newer than all.
-pub(super) fn version_of(text: Option<&str>) -> u64 {
-    text.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
 }
 
 fn hash(status: &Value) -> u64 {
@@ -107,18 +96,19 @@ mod tests {
     #[test]
     fn a_status_that_somebody_else_wrote_is_noticed_in_the_watch() {
         let (statuses, ours, theirs) = (Statuses::default(), json!({"a": 1, "b": 2}), json!({}));
+        let id = OwnerId::new("ns", "main");
         assert!(!statuses.is_overwritten(&resource("5", &theirs)), "nothing was written yet");
-        statuses.begin(&resource("5", &theirs), &ours);
+        statuses.begin(&id, "u", &ours);
         assert!(!statuses.is_overwritten(&resource("5", &theirs)), "it is older than what is being written");
-        assert!(!statuses.end(&resource("5", &theirs), "6"));
+        assert!(!statuses.end(&id, 6));
         assert!(!statuses.is_overwritten(&resource("6", &json!({"b": 2, "a": 1}))), "the same");
         assert!(!statuses.is_overwritten(&resource("5", &theirs)), "an old event");
         assert!(statuses.is_overwritten(&resource("7", &theirs)));
-        statuses.begin(&resource("7", &theirs), &ours);
+        statuses.begin(&id, "u", &ours);
         assert!(!statuses.is_overwritten(&resource("9", &theirs)), "which is newer is not known yet");
-        assert!(statuses.end(&resource("7", &theirs), "8"), "overwritten while it was written");
-        statuses.begin(&resource("9", &theirs), &ours);
-        assert!(!statuses.end(&resource("9", &theirs), "10"));
+        assert!(statuses.end(&id, 8), "overwritten while it was written");
+        statuses.begin(&id, "u", &ours);
+        assert!(!statuses.end(&id, 10));
         assert!(
             statuses.is_overwritten(&resource("10", &json!({"a": 1, "b": 2, "c": 3}))),
             "written together with ours"

@@ -1,9 +1,9 @@
-//! Tags that a resource no longer wants and by which pods are still injected: without its webhook, the next pods of the
-//! namespaces that name the tag would have no proxy.
+//! Revision tags that a resource no longer wants and that still inject pods: without the webhook of such a tag, new pods in the
+//! namespaces that name it would have no proxy.
 //!
-//! Guarantee: a tag that is in use, or of which that cannot be told, stays until nobody names it, or a person insists
-//! (`install.istio.io/force-prune: TAG`). The tag `default` goes at once where the unnamed revision takes its place, and a tag
-//! of a control plane that goes is no use to anybody.
+//! Guarantee: a tag that is in use, or of which that cannot be found out, is kept until no namespace names it, or until a
+//! person has it removed (`install.istio.io/force-prune: TAG`). The tag `default` is removed at once if the unnamed revision
+//! takes its place, and a tag of a control plane that is removed goes with it.
 
 use super::context::Context;
 use super::held::{Held, is_insisted};
@@ -11,7 +11,6 @@ use super::usage::{self, ASK_AGAIN};
 use crate::api::FORCE_PRUNE;
 use crate::api::status::HeldRevision;
 use crate::cluster::ClusterError;
-use crate::cluster::received::ObservedResource;
 use crate::controller::status::bounded;
 use crate::install::Candidate;
 use crate::install::webhooks;
@@ -20,13 +19,14 @@ use crate::object::manifests::Manifests;
 use kube::ResourceExt;
 use std::collections::BTreeSet;
 
-/// Finds the tags among what is not wanted that have to stay, but for those that stay anyway.
+/// Finds the tags among what is not wanted that have to stay, but for those that stay anyway. `insisted` are the revisions and
+/// tags that a person wants gone.
 ///
 /// # Errors
 /// The webhooks cannot be read.
 pub(super) async fn held(
     context: &Context,
-    resource: &ObservedResource,
+    insisted: &str,
     wanted: &Manifests,
     unwanted: &[Candidate],
     planes: &[Held],
@@ -40,7 +40,7 @@ pub(super) async fn held(
         let revision = label(REVISION);
         let is_served = (wanted.has_control_plane() && wanted.revision_label() == revision)
             || planes.iter().any(|plane| plane.told.revision == revision);
-        if tag.is_empty() || !is_served || is_insisted(resource, tag) {
+        if tag.is_empty() || !is_served || is_insisted(insisted, tag) {
             continue;
         }
         if tag == DEFAULT && webhooks::has_unnamed(&context.engine(), wanted).await? {

@@ -1,8 +1,14 @@
-//! Which resources are not ready: the more, the less often each says what it waits for.
+//! Counts the resources that are not ready: the more there are, the less often each of them reports what it waits for.
 
 use crate::object::OwnerId;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long work or a wait goes on before what is waited for is told: most of it passes faster than it can be read.
+const PAUSE: Duration = Duration::from_secs(5);
+/// So much longer for each resource that is not ready: hundreds of them wait for one another, and nobody reads them all.
+const PAUSE_FOR_EACH: Duration = Duration::from_millis(100);
 
 /// See the module.
 #[derive(Default)]
@@ -19,10 +25,10 @@ impl Unready {
         }
     }
 
-    /// How many are not.
-    pub fn count(&self) -> u32 {
+    /// How long a resource waits before its status says for what.
+    pub fn pause(&self) -> Duration {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        u32::try_from(all.len()).unwrap_or(u32::MAX)
+        PAUSE + PAUSE_FOR_EACH * u32::try_from(all.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -35,9 +41,9 @@ mod tests {
         let (unready, id) = (Unready::default(), OwnerId::new("ns", "x"));
         unready.set(&id, false);
         unready.set(&id, false);
-        assert_eq!(unready.count(), 1);
+        assert_eq!(unready.pause(), PAUSE + PAUSE_FOR_EACH);
         unready.set(&id, true);
         unready.set(&id, true);
-        assert_eq!(unready.count(), 0);
+        assert_eq!(unready.pause(), PAUSE);
     }
 }

@@ -1,32 +1,29 @@
-//! What is told of the use of a revision, and when a resource goes whose revision nobody uses, if it is annotated so.
+//! Reports whether a revision is in use, and deletes the resource of an unused revision if an annotation asks for it.
 //!
 //! `install.istio.io/prune-unused-after: 24h` on an IstioOperator resource has the operator delete that resource once its
-//! revision has not been in use for so long. Nothing is deleted while it cannot be told who uses it.
+//! revision has not been in use for so long. Nothing is deleted while it is unknown who uses the revision.
 
-use super::context::Context;
-use super::events;
+use super::events::EventMessage;
+use super::reconcile::Reconcile;
 use super::usage::{ControlPlane, Use, users_of};
 use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
-use crate::cluster::received::ObservedResource;
 use crate::controller::status::{Conclusion, ExtraCondition, IN_USE, ReconcileOutcome, Usage};
-use crate::object::OwnerId;
 use helm_template::sprig::go_duration;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use std::time::Duration;
 
 /// When what failed is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// What becomes of a resource whose revision may be unused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Due {
     /// It stays.
     Never,
     /// It stays, since the annotation is no duration; what is wrong with it.
-    InvalidAnnotation(String),
+    InvalidAnnotation(GraceError),
     /// It has only now been seen to be unused; its time begins when the status says so.
     Started,
     /// It goes after this time, at this moment (RFC 3339), unless it is used until then.
@@ -35,61 +32,76 @@ enum Due {
     Now,
 }
 
-/// Adds to the findings whether the control plane is in use, and what follows. Gives the time after which to come back; the
-/// resource is deleted when its time has come.
-pub(super) async fn apply_unused_policy(
-    context: &Context,
-    resource: &ObservedResource,
-    id: &OwnerId,
-    plane: Option<ControlPlane>,
-    known: &InstallStatus,
-    findings: &mut ReconcileOutcome,
-) -> Option<Duration> {
-    let Some(plane) = plane else {
-        let held: Vec<&str> = findings.held.iter().flatten().map(|held| held.revision.as_str()).collect();
-        context.users.keep(id, &held);
-        findings.usage = Usage::None;
-        return None;
-    };
-    let usage = context.users.ask(id, &plane.revision, plane.own.clone());
-    // Control planes that it keeps are asked for as well, and are a use of the resource.
-    let held: Vec<&str> = findings.held.iter().flatten().map(|held| held.revision.as_str()).collect();
-    context.users.keep(id, &[&[plane.revision.as_str()], &*held].concat());
-    tracing::debug!(revision = plane.revision, pods = usage.pods, pod = usage.pod, "asked who uses the control plane");
-    findings.usage = told(usage.by, &plane);
-    let is_unused = findings.held.as_ref().is_none_or(Vec::is_empty)
-        && matches!(findings.usage, Usage::Of(Some(false), ..))
-        && findings.conclusion == Conclusion::Healthy;
-    let (kind, message, again) = match due(resource, is_unused, known, Timestamp::now()) {
-        Due::Never => return None,
-        Due::Started => return Some(Duration::ZERO),
-        Due::InvalidAnnotation(why) => ("InvalidAnnotation", why, None),
-        Due::In(left, end) => {
-            let revision = &plane.revision;
-            (
-                "PruneScheduled",
-                format!("nothing uses revision {revision}; it is deleted at {end} unless something does"),
-                Some(left),
-            )
-        }
-        Due::Now => {
-            let failed = delete(context, resource, &plane).await.err()?;
-            tracing::warn!(error = %failed, "cannot delete an unused revision");
-            return Some(TRY_AGAIN);
-        }
-    };
-    findings.extra_conditions.push(ExtraCondition { kind, reason: kind, message });
-    again
+/// Why `install.istio.io/prune-unused-after` cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GraceError {
+    /// It is below zero.
+    #[error("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h")]
+    Negative,
+    /// It is no duration of Go.
+    #[error("{PRUNE_UNUSED_AFTER} is no duration like 24h: {0}")]
+    NoDuration(String),
 }
 
-/// Deletes a resource whose revision is not used even when it is asked for once more: the watches may be a moment behind.
-async fn delete(context: &Context, resource: &ObservedResource, plane: &ControlPlane) -> Result<(), ClusterError> {
-    if !users_of(&context.cluster, &plane.revision, &plane.own).await?.is_empty() {
-        return Ok(());
+impl Reconcile<'_> {
+    /// Adds to the findings whether the control plane is in use, and what follows. Gives the time after which to come back;
+    /// the resource is deleted when its time has come.
+    pub async fn apply_unused_policy(
+        &self,
+        plane: Option<ControlPlane>,
+        findings: &mut ReconcileOutcome,
+    ) -> Option<Duration> {
+        let Self { context, id, .. } = self;
+        let held: Vec<&str> = findings.held.iter().flatten().map(|held| held.revision.as_str()).collect();
+        let Some(plane) = plane else {
+            context.users.keep(id, &held);
+            findings.usage = Usage::None;
+            return None;
+        };
+        let usage = context.users.ask(id, &plane.revision, plane.own.clone());
+        // Control planes that it keeps are asked for as well, and are a use of the resource.
+        context.users.keep(id, &[&[plane.revision.as_str()], &*held].concat());
+        tracing::debug!(
+            revision = plane.revision,
+            pods = usage.pods,
+            pod = usage.pod,
+            "asked who uses the control plane"
+        );
+        findings.usage = told(usage.by, &plane);
+        let is_unused = findings.held.as_ref().is_none_or(Vec::is_empty)
+            && matches!(findings.usage, Usage::Of(Some(false), ..))
+            && findings.conclusion == Conclusion::Healthy;
+        let grace = grace(self.resource.annotation(PRUNE_UNUSED_AFTER));
+        let (kind, message, again) = match due(grace, is_unused, &self.state.known(), Timestamp::now()) {
+            Due::Never => return None,
+            Due::Started => return Some(Duration::ZERO),
+            Due::InvalidAnnotation(why) => ("InvalidAnnotation", why.to_string(), None),
+            Due::In(left, end) => {
+                let revision = &plane.revision;
+                let message = format!("nothing uses revision {revision}; it is deleted at {end} unless something does");
+                ("PruneScheduled", message, Some(left))
+            }
+            Due::Now => {
+                let failed = self.delete_unused(&plane).await.err()?;
+                tracing::warn!(error = %failed, "cannot delete an unused revision");
+                return Some(TRY_AGAIN);
+            }
+        };
+        findings.extra_conditions.push(ExtraCondition { kind, reason: kind, message });
+        again
     }
-    let text = format!("nothing has used revision {} for long enough, deleting it", plane.revision);
-    events::publish(context, resource, &events::EventMessage { is_warning: false, reason: "Unused", text }).await;
-    context.cluster.delete_owner(resource).await
+
+    /// Deletes the resource if its revision is not used even when it is asked for once more: the watches may be a moment
+    /// behind.
+    async fn delete_unused(&self, plane: &ControlPlane) -> Result<(), ClusterError> {
+        let cluster = &self.context.cluster;
+        if !users_of(cluster, &plane.revision, &plane.own).await?.is_empty() {
+            return Ok(());
+        }
+        let text = format!("nothing has used revision {} for long enough, deleting it", plane.revision);
+        self.publish(&EventMessage { is_warning: false, reason: "Unused", text }).await;
+        cluster.delete_owner(self.id, self.resource.uid()).await
+    }
 }
 
 fn told(usage: Use, plane: &ControlPlane) -> Usage {
@@ -107,19 +119,18 @@ fn told(usage: Use, plane: &ControlPlane) -> Usage {
     }
 }
 
-/// How long what nobody uses stays, by the annotation of a resource; what is wrong with that if it is no duration.
-pub(super) fn grace(resource: &ObservedResource) -> Option<Result<Duration, String>> {
-    let text = resource.annotations().get(PRUNE_UNUSED_AFTER)?;
-    Some(match go_duration(text).map(u64::try_from) {
+/// How long what nobody uses stays, by the value of the annotation; `None` without it.
+pub(super) fn grace(annotation: Option<&str>) -> Option<Result<Duration, GraceError>> {
+    Some(match go_duration(annotation?).map(u64::try_from) {
         Ok(Ok(nanoseconds)) => Ok(Duration::from_nanos(nanoseconds)),
-        Ok(Err(_)) => Err(format!("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h")),
-        Err(error) => Err(format!("{PRUNE_UNUSED_AFTER} is no duration like 24h: {error}")),
+        Ok(Err(_)) => Err(GraceError::Negative),
+        Err(error) => Err(GraceError::NoDuration(error)),
     })
 }
 
 /// What becomes of a resource, by its annotation, and since when its status says that its revision is unused.
-fn due(resource: &ObservedResource, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
-    let grace = match grace(resource) {
+fn due(grace: Option<Result<Duration, GraceError>>, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
+    let grace = match grace {
         None => return Due::Never,
         Some(Ok(grace)) => grace,
         Some(Err(why)) => return Due::InvalidAnnotation(why),
@@ -143,11 +154,6 @@ mod tests {
     use super::*;
     use serde_json::{from_value, json};
 
-    fn resource(grace: &str) -> ObservedResource {
-        let metadata = json!({"annotations": {PRUNE_UNUSED_AFTER: grace}});
-        crate::cluster::received::from_value(&json!({ "metadata": metadata })).unwrap()
-    }
-
     fn since(time: &str) -> InstallStatus {
         let condition = json!({"type": IN_USE, "status": "False", "lastTransitionTime": time});
         from_value(json!({"conditions": [condition]})).unwrap()
@@ -156,19 +162,23 @@ mod tests {
     #[test]
     fn a_revision_goes_when_unused_for_long_enough_and_never_before() {
         let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        let of = |grace: &str, is_unused, status: &InstallStatus| due(&resource(grace), is_unused, status, now);
-        assert_eq!(of("1h", true, &since("2026-01-01T10:00:00Z")), Due::Now);
-        let half = Due::In(Duration::from_mins(30), "2026-01-01T12:30:00Z".into());
-        assert_eq!(of("1h", true, &since("2026-01-01T11:30:00Z")), half);
-        assert_eq!(of("1h", true, &InstallStatus::default()), Due::Started, "only now seen to be unused");
-        assert_eq!(of("1h", false, &since("2026-01-01T10:00:00Z")), Due::Never);
-        assert!(
-            matches!(of("soon", true, &InstallStatus::default()), Due::InvalidAnnotation(why) if why.contains("24h"))
-        );
-        let negative = of("-1h", true, &since("2026-01-01T10:00:00Z"));
-        assert!(matches!(negative, Due::InvalidAnnotation(why) if why.contains("negative")));
-        let unasked = crate::cluster::received::from_value(&json!({"metadata": {}})).unwrap();
-        assert_eq!(due(&unasked, true, &since("2026-01-01T10:00:00Z"), now), Due::Never);
+        let of =
+            |grace: &str, is_unused, status: &InstallStatus| due(super::grace(Some(grace)), is_unused, status, now);
+        assert!(matches!(of("1h", true, &since("2026-01-01T10:00:00Z")), Due::Now));
+        let Due::In(left, end) = of("1h", true, &since("2026-01-01T11:30:00Z")) else { panic!("not scheduled") };
+        assert_eq!((left, end.as_str()), (Duration::from_mins(30), "2026-01-01T12:30:00Z"));
+        assert!(matches!(of("1h", true, &InstallStatus::default()), Due::Started), "only now seen to be unused");
+        assert!(matches!(of("1h", false, &since("2026-01-01T10:00:00Z")), Due::Never));
+        assert!(matches!(due(super::grace(None), true, &since("2026-01-01T10:00:00Z"), now), Due::Never));
+    }
+
+    #[test]
+    fn an_annotation_that_is_no_duration_says_what_is_wanted() {
+        let why = |text: &str| grace(Some(text)).unwrap().unwrap_err().to_string();
+        assert_eq!(why("-1h"), format!("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h"));
+        assert!(why("soon").starts_with(&format!("{PRUNE_UNUSED_AFTER} is no duration like 24h: ")), "{}", why("soon"));
+        let due = due(grace(Some("soon")), false, &InstallStatus::default(), Timestamp::UNIX_EPOCH);
+        assert!(matches!(due, Due::InvalidAnnotation(_)), "told whether or not it is used");
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! Whether what is known of a watched kind is current: it was listed once, and its watch has not been failing for long.
+//! Whether what is known of a watched kind is current: the kind has been listed once, and its watch has not been failing for
+//! long.
 //!
-//! A watch that is interrupted for a moment has missed nothing that it does not make up for. One that fails for longer is
-//! blind: what it does not know may be there, and what it knows may be another by now.
+//! A watch that was interrupted for a moment catches up on what it missed. While one fails for longer, objects may exist that
+//! it does not know, and those it knows may have changed.
 
+use crate::cluster::ClusterError;
 use k8s_openapi::jiff::Timestamp;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a watch may fail before what it knows counts for nothing.
@@ -23,7 +26,7 @@ pub(super) struct WatchHealth {
 struct Failing {
     began: Instant,
     since: Timestamp,
-    error: String,
+    error: Arc<ClusterError>,
     is_told: bool,
 }
 
@@ -39,11 +42,11 @@ impl WatchHealth {
     }
 
     /// The watch fails. Says whether it is blind from now on, once.
-    pub fn fail(&mut self, error: String, now: Instant) -> bool {
+    pub fn fail(&mut self, error: Arc<ClusterError>, now: Instant) -> bool {
         let failing = self.failing.get_or_insert_with(|| Failing {
             began: now,
             since: Timestamp::now(),
-            error: String::new(),
+            error: Arc::clone(&error),
             is_told: false,
         });
         failing.error = error;
@@ -68,10 +71,10 @@ impl WatchHealth {
     }
 
     /// Since when the watch fails, and why, if it has for long.
-    pub fn failing_since(&self, now: Instant) -> Option<(Timestamp, &str)> {
+    pub fn failing_since(&self, now: Instant) -> Option<(Timestamp, &Arc<ClusterError>)> {
         let failing = self.failing.as_ref()?;
         let is_blind = now.duration_since(failing.began) >= grace(self.is_listed);
-        is_blind.then_some((failing.since, failing.error.as_str()))
+        is_blind.then_some((failing.since, &failing.error))
     }
 }
 
@@ -83,18 +86,23 @@ fn grace(is_listed: bool) -> Duration {
 mod tests {
     use super::*;
 
+    fn failed(kind: &str) -> Arc<ClusterError> {
+        Arc::new(ClusterError::UnknownKind { api_version: "v1".into(), kind: kind.into() })
+    }
+
     #[test]
     fn a_watch_that_fails_for_a_moment_is_current_and_then_blind_once() {
         let (begun, mut sight) = (Instant::now(), WatchHealth::default());
         assert!(!sight.is_current(begun), "nothing is listed");
         sight.list();
         assert!(sight.is_current(begun));
-        assert!(!sight.fail("no".into(), begun));
+        assert!(!sight.fail(failed("A"), begun));
         assert!(sight.is_current(begun + GRACE / 2));
         let late = begun + GRACE;
         assert!(!sight.is_current(late), "even before it is tried again");
-        assert!(sight.fail("forbidden".into(), late) && !sight.fail("forbidden".into(), late), "told once");
-        assert_eq!(sight.failing_since(late).map(|(_, why)| why), Some("forbidden"));
+        assert!(sight.fail(failed("B"), late) && !sight.fail(failed("C"), late), "told once");
+        let why = sight.failing_since(late).map(|(_, why)| why.to_string());
+        assert_eq!(why.as_deref(), Some("the API server does not know kind C of v1"), "the last failure");
         assert!(sight.hear() && !sight.hear(), "told once that it is back");
         assert!(sight.is_current(late));
     }
@@ -102,10 +110,10 @@ mod tests {
     #[test]
     fn nobody_waits_for_long_for_a_kind_that_cannot_be_listed() {
         let (begun, mut sight) = (Instant::now(), WatchHealth::default());
-        sight.fail("forbidden".into(), begun);
+        sight.fail(failed("A"), begun);
         assert!(!sight.is_settled(begun) && sight.is_settled(begun + MOMENT));
         assert!(!sight.is_current(begun), "what was never listed is not known");
-        assert!(sight.fail("forbidden".into(), begun + MOMENT), "told");
+        assert!(sight.fail(failed("A"), begun + MOMENT), "told");
         sight.hear();
         assert!(!sight.is_settled(begun + MOMENT) && !sight.is_current(begun + MOMENT), "still to be listed");
     }

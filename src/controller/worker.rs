@@ -1,17 +1,14 @@
-//! The queue of one namespace, or of all: fed by the watch of IstioOperator resources, and by changes of what they own.
+//! The queue of one namespace, or of all: fed by the watch of IstioOperator resources, and by changes of the objects they own.
 
 use super::context::Context;
-use super::reconcile;
 use super::start::RESOURCES_PER_PAGE;
-use super::statuses::version_of;
-use crate::api::INSTALLED_STATE;
+use super::{reconciler, retry};
 use crate::cluster::outage::is_watch_unreachable;
 use crate::cluster::owner_resource;
 use crate::cluster::received::{ObservedResource, Received, Spec};
 use crate::object::OwnerId;
 use crate::process::metrics::labels::ReadError;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
-use kube::ResourceExt;
 use kube::runtime::controller;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::{Store, Writer};
@@ -38,7 +35,7 @@ pub(super) async fn distribute(
 fn read(event: Event<Received>) -> Event<ObservedResource> {
     let object = |received: Received| {
         let mut object = received.into_observed();
-        if object.metadata.name.as_deref().is_some_and(|name| name.starts_with(INSTALLED_STATE)) {
+        if object.is_record() {
             object.spec = Spec::None;
             object.status.clear();
         }
@@ -69,7 +66,7 @@ fn changed_resources(
     let watching = Arc::clone(context);
     let overwritten = move |resource: &ObservedResource| {
         let is_overwritten = watching.statuses.is_overwritten(resource);
-        Some(if is_overwritten { version_of(resource.resource_version().as_deref()) } else { 0 })
+        Some(if is_overwritten { resource.version() } else { 0 })
     };
     let changed =
         predicates::generation.combine(predicates::annotations).combine(predicates::finalizers).combine(overwritten);
@@ -81,7 +78,7 @@ fn changed_resources(
         .reflect(writer)
         .inspect_ok(move |event| watched.wake_gone(event, namespace.as_deref(), &known))
         .touched_objects()
-        .inspect_ok(move |resource| noting.orphans.note(resource))
+        .inspect_ok(move |resource| noting.note_orphaned(resource))
         .predicate_filter(changed, PredicateConfig::default())
         .map_ok(move |object| ObjectRef::from_obj_with(&object, resource.clone()));
     (store, resources)
@@ -104,8 +101,8 @@ pub(super) async fn work(
         .boxed();
     let config = controller::Config::default().concurrency(context.config.concurrency);
     controller::applier(
-        |object, context| reconcile::reconcile(object, context).boxed(),
-        reconcile::retry,
+        |object, context| reconciler::reconcile(object, context).boxed(),
+        retry::retry,
         Arc::clone(&context),
         store,
         queue,

@@ -51,7 +51,9 @@ pub mod webhooks;
 
 pub use candidate::{Candidate, in_order_of_deletion, is_never_deleted};
 pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, Listener, NoCache, NoOthers, Others, Silent};
-pub use outcome::{ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, summary};
+pub use outcome::{
+    ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, cut, cut_summary, summary,
+};
 pub use plan::{Draft, Kept, Plan};
 pub use repairs::RepairLimits;
 pub use run::Options;

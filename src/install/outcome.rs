@@ -276,6 +276,23 @@ pub fn summary<T: AsRef<str>>(all: &[T]) -> String {
     }
 }
 
+/// A text of at most so many bytes.
+#[must_use]
+pub fn cut(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let (kept, _) = text.split_at(text.floor_char_boundary(longest.saturating_sub('…'.len_utf8())));
+    format!("{kept}…")
+}
+
+/// The first few, none of them too long, and how many more.
+#[must_use]
+pub fn cut_summary(texts: &[String]) -> String {
+    const LONGEST: usize = 1024;
+    summary(&texts.iter().map(|text| cut(text, LONGEST)).collect::<Vec<_>>())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,5 +305,13 @@ mod tests {
         assert_eq!(outcome.blocked_by(Component::IngressGateways), Some(Component::Pilot));
         assert_eq!(outcome.blocked_by(Component::Pilot), None);
         assert_eq!(Outcome::default().blocked_by(Component::IngressGateways), None);
+    }
+
+    #[test]
+    fn messages_stay_short_whatever_is_refused() {
+        let many = vec!["x".repeat(1 << 20); 1000];
+        let text = cut_summary(&many);
+        assert!(text.len() < 4096 && text.ends_with("and 997 more"), "{}", text.len());
+        assert_eq!(cut("üü", 3), "…", "no half of a character");
     }
 }

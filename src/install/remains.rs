@@ -4,11 +4,12 @@
 use super::cached::is_managed;
 use super::candidate::{in_order_of_deletion, is_never_deleted};
 use super::engine::{Engine, Event};
-use super::outcome::InstallError;
+use super::outcome::{InstallError, cut_summary};
 use super::provenance::{component_of, is_installed, revision_of};
 use crate::api::PRUNE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
+use crate::failure::Retry;
 use crate::object::inventory::{Inventory, group_of};
 use crate::object::pods::{Pods, pods_of};
 use crate::object::{ObjectKey, OwnerId, labels};
@@ -16,6 +17,7 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A request that fails may have been sent so often.
 const TRIES: u32 = 3;
@@ -115,12 +117,13 @@ fn called(webhook: &Value) -> BTreeSet<String> {
     namespaces.map(str::to_owned).collect()
 }
 
-/// Something that cannot be read.
+/// Objects that cannot be read. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct Unread {
-    /// Its kind.
+    /// Their kind.
     pub kind: String,
     /// Why.
-    pub text: String,
+    pub error: Arc<ClusterError>,
 }
 
 /// What was found.
@@ -146,9 +149,40 @@ impl Remains {
         self.unread.is_empty() && self.doomed().next().is_none()
     }
 
-    fn failed(&mut self, kind: &str, error: &ClusterError) {
+    fn failed(&mut self, kind: &str, error: ClusterError) {
         self.requests = self.requests.saturating_add(TRIES - 1);
-        self.unread.push(Unread { kind: kind.to_owned(), text: error.to_string() });
+        self.unread.push(Unread { kind: kind.to_owned(), error: Arc::new(error) });
+    }
+}
+
+/// Why what a resource installed could not be deleted: at least one of these is not empty.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot delete what the resource installed: {}", self.failures())]
+pub struct DeleteError {
+    /// What the API server said to each deletion that it refused.
+    pub refused: Vec<InstallError>,
+    /// What could not be looked for.
+    pub unread: Vec<Unread>,
+}
+
+impl DeleteError {
+    /// The first few failures, and how many more.
+    fn failures(&self) -> String {
+        let refused = self.refused.iter().map(ToString::to_string);
+        let unread = self.unread.iter().map(|unread| unread.error.to_string());
+        cut_summary(&refused.chain(unread).collect::<Vec<_>>())
+    }
+
+    /// When it is tried again: in any case, for what refuses may be removed at any time.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::Backoff
+    }
+
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        "Failed"
     }
 }
 
@@ -179,7 +213,7 @@ async fn find(
             Err(error) if !engine.kinds().contains(&(entry.api_version.clone(), key.kind.clone())) => {
                 tracing::warn!(object = %key, %error, "cannot read what the inventory names; it is left as it is");
             }
-            Err(error) => remains.failed(&key.kind, &error),
+            Err(error) => remains.failed(&key.kind, error),
         }
     }
     for remaining in found.values_mut().filter(|found| engine.others.want(owner, &found.key)) {
@@ -209,7 +243,7 @@ async fn list(
             // Its CRD has gone, and all of its objects with it.
             Err(error) if error.is_absent() => continue,
             Err(error) => {
-                remains.failed(&kind, &error);
+                remains.failed(&kind, error);
                 continue;
             }
         };
@@ -290,5 +324,20 @@ mod tests {
         assert_eq!(of(&[]).told(), "Service a/b");
         assert_eq!(of(&["x.io/y"]).told(), "Service a/b (kept by its finalizer x.io/y)");
         assert_eq!(of(&["x", "y"]).told(), "Service a/b (kept by its finalizers x, y)");
+    }
+
+    #[test]
+    fn a_deletion_that_failed_says_what_was_refused_and_what_is_not_seen() {
+        let failed = |act, object: &str, code| {
+            let status = kube::core::Status::failure("no", "").with_code(code);
+            ClusterError::of(act, &object.to_owned(), kube::Error::Api(Box::new(status)))
+        };
+        let error = DeleteError {
+            refused: vec![failed("delete", "Service a/b", 403).into()],
+            unread: vec![Unread { kind: "Role".into(), error: Arc::new(failed("list", "Role", 403)) }],
+        };
+        let text = "cannot delete what the resource installed: delete Service a/b: no; list Role: no";
+        assert_eq!(error.to_string(), text);
+        assert_eq!((error.reason(), error.retry()), ("Failed", Retry::Backoff));
     }
 }

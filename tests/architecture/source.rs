@@ -14,6 +14,8 @@ pub struct Source {
 /// A function with a body.
 pub struct Function {
     pub name: String,
+    /// What stands in its parentheses.
+    pub parameters: String,
     pub line: usize,
     /// How many, from `fn` to the closing brace.
     pub lines: usize,
@@ -74,11 +76,12 @@ impl Source {
         let (from, to) = self.tests();
         let function = |at: usize| {
             let name: String = self.code[at + 3..].chars().take_while(|c| is_of_name(*c)).collect();
-            let (_, end) = self.body(at).filter(|_| !name.is_empty())?;
+            let (begin, end) = self.body(at).filter(|_| !name.is_empty())?;
             let before = &self.code[..at];
             let attributes = &before[before.rfind(['}', ';', '{']).map_or(0, |at| at + 1)..];
             Some(Function {
                 name,
+                parameters: in_parentheses(&self.code[at..begin]).to_owned(),
                 line: self.line(at),
                 lines: self.code[at..end].matches('\n').count() + 1,
                 is_test: ["#[test]", "#[tokio::test"].iter().any(|mark| attributes.contains(mark)),
@@ -106,6 +109,17 @@ impl Source {
         }
         None
     }
+}
+
+/// What stands between the first parenthesis and the one that closes it.
+fn in_parentheses(code: &str) -> &str {
+    let inside = code.split_once('(').map_or("", |(_, inside)| inside);
+    let mut open = 1;
+    let end = inside.find(|c| {
+        open += i32::from(c == '(') - i32::from(c == ')');
+        open == 0
+    });
+    &inside[..end.unwrap_or(inside.len())]
 }
 
 pub fn is_of_name(c: char) -> bool {

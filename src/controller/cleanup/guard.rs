@@ -1,7 +1,7 @@
-//! Whether a control plane has to stay although its resource is being deleted.
+//! Whether the deletion of a resource has to wait since its control plane is in use.
 //!
-//! Guarantee: what cannot be found out counts as in use. That nobody uses a control plane is said only after everything that
-//! could tell otherwise was read.
+//! Guarantee: what cannot be found out counts as in use. A control plane counts as unused only after everything has been read
+//! that could show a user.
 
 use crate::cluster::ClusterError;
 use crate::controller::context::Context;
@@ -11,6 +11,7 @@ use crate::object::ObjectKey;
 use crate::object::OwnerId;
 use crate::object::labels::DEFAULT;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Kinds that a control plane is made of, or that use one: where one of them cannot be read, there may be one.
 const TELLING: [&str; 5] =
@@ -32,14 +33,14 @@ pub(super) enum Held {
     /// It is in use; by whom. With the revision and the resource's own pods, so that it is noticed when that changes.
     InUse { by: Vec<String>, revision: String, own: Vec<Pods> },
     /// That cannot be found out; why.
-    Unknown(String),
+    Unknown(Arc<ClusterError>),
 }
 
 /// Finds out whether anything of a resource's control planes is in use, if it has any. `fallback` is the revision of what
 /// does not say its own. Also gives the number of requests.
 pub(super) async fn ask(context: &Context, id: &OwnerId, remains: &Remains, fallback: &str) -> (Option<Held>, u32) {
     if let Some(unread) = remains.unread.iter().find(|unread| TELLING.contains(&unread.kind.as_str())) {
-        return (Some(Held::Unknown(unread.text.clone())), 0);
+        return (Some(Held::Unknown(Arc::clone(&unread.error))), 0);
     }
     let own: Vec<Pods> = remains.objects.iter().filter_map(|object| object.pods.clone()).collect();
     let (mut requests, mut by, mut first) = (0, vec![], None);
@@ -55,7 +56,7 @@ pub(super) async fn ask(context: &Context, id: &OwnerId, remains: &Remains, fall
                 by.push(format!("the control plane{of} is in use by {users}"));
                 first.get_or_insert(revision);
             }
-            Err(error) => return (Some(Held::Unknown(error.to_string())), requests + 2),
+            Err(error) => return (Some(Held::Unknown(Arc::new(error))), requests + 2),
         }
     }
     (first.map(|revision| Held::InUse { by, revision, own }), requests)

@@ -1,9 +1,8 @@
-//! What of a deletion is looked at, and when.
+//! Which objects of a deletion are checked, and when.
 
 use super::guard;
 use crate::controller::context::Context;
-use crate::controller::deletion::{Awaited, Phase};
-use crate::controller::reconcile_state::ReconcileState;
+use crate::controller::deletion::{Awaited, Deletion, Phase};
 use crate::object::{ObjectKey, OwnerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,8 +19,7 @@ pub(super) enum Look {
 }
 
 /// What a reconcile that was woken is to look at.
-pub(super) fn due(context: &Context, id: &OwnerId, state: &mut ReconcileState) -> Look {
-    let deletion = &mut state.deletion;
+pub(super) fn due(context: &Context, id: &OwnerId, deletion: &mut Deletion) -> Look {
     let Some(next) = deletion.next else { return Look::All };
     let left = next.saturating_duration_since(Instant::now());
     let awaited = match &deletion.phase {

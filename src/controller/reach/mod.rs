@@ -1,9 +1,11 @@
-//! What a resource may reach: all of the cluster from a privileged namespace, and its own namespace from any other.
+//! What a resource may install: anything in the cluster from a privileged namespace, and only objects of its own namespace from
+//! any other.
 //!
-//! The operator may write ClusterRoles, webhooks and Secrets. Whoever may create an IstioOperator resource uses these rights: an
-//! overlay on the ClusterRoleBinding of istiod gives a tenant all Secrets of the cluster. So of a resource outside the
-//! privileged namespaces everything is looked at that it comes to, however it came about (profile, values, overlays).
+//! The operator may write ClusterRoles, webhooks and Secrets, and whoever may create an IstioOperator resource uses these
+//! permissions: an overlay on istiod's ClusterRoleBinding would give a tenant all Secrets of the cluster. So everything that a
+//! resource outside the privileged namespaces renders to is checked, whether it comes from a profile, values or overlays.
 
+use crate::failure::Retry;
 use crate::object::Object;
 use crate::object::manifests::Manifests;
 use serde_json::Value;
@@ -39,27 +41,53 @@ impl Privileged {
         }
     }
 
-    /// Why a resource of this namespace may not have these manifests, if so.
-    #[must_use]
-    pub fn refusal(&self, namespace: &str, manifests: &Manifests) -> Option<String> {
+    /// Whether a resource of this namespace may have these manifests.
+    ///
+    /// # Errors
+    /// They reach beyond it, and it is none of the privileged ones.
+    pub fn check(&self, namespace: &str, manifests: &Manifests) -> Result<(), OutOfReach> {
         if self.includes(namespace) {
-            return None;
+            return Ok(());
         }
-        let mut findings = beyond(namespace, manifests);
-        if findings.is_empty() {
-            return None;
+        let findings = beyond(namespace, manifests);
+        if findings.is_empty() { Ok(()) } else { Err(OutOfReach { namespace: namespace.to_owned(), findings }) }
+    }
+}
+
+/// What a resource of a namespace that is not privileged wants, and may not have.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "namespace {namespace} is not privileged, so its resources may install into {namespace} only, and nothing that reaches \
+     beyond it: {}. Move the resource to a privileged namespace, such as istio-system, or have an administrator \
+     start the operator with --privileged-namespaces",
+    self.found()
+)]
+pub struct OutOfReach {
+    /// The namespace of the resource.
+    pub namespace: String,
+    /// Each object, or field of the spec, that reaches beyond it, and how.
+    pub findings: Vec<String>,
+}
+
+impl OutOfReach {
+    fn found(&self) -> String {
+        let told = self.findings.iter().take(TOLD).cloned().collect::<Vec<_>>().join("; ");
+        match self.findings.len().saturating_sub(TOLD) {
+            0 => told,
+            more => format!("{told}; and {more} more"),
         }
-        let more = findings.len().saturating_sub(TOLD);
-        findings.truncate(TOLD);
-        let mut found = findings.join("; ");
-        if more > 0 {
-            found = format!("{found}; and {more} more");
-        }
-        Some(format!(
-            "namespace {namespace} is not privileged, so its resources may install into {namespace} only, and nothing that reaches \
-             beyond it: {found}. Move the resource to a privileged namespace, such as istio-system, or have an administrator \
-             start the operator with --privileged-namespaces"
-        ))
+    }
+
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        "InvalidSpec"
+    }
+
+    /// When it is tried again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        Retry::OnChange
     }
 }
 

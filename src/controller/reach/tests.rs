@@ -8,7 +8,7 @@ fn refusal(privileged: &str, spec: &Value) -> Option<String> {
     let resource = json!({"metadata": {"name": "x", "namespace": "team"}, "spec": spec});
     let package = Package::embedded().unwrap();
     let manifests = render::from_resource(&resource, &ClusterInfo::default(), &package).unwrap();
-    Privileged::new(privileged).refusal("team", &manifests)
+    Privileged::new(privileged).check("team", &manifests).err().map(|refused| refused.to_string())
 }
 
 /// A gateway of namespace `team`, with these settings.

@@ -1,4 +1,4 @@
-//! Who was found to use control planes: finding out reads every pod with a proxy.
+//! The users found of each control plane, remembered for a while, since finding them means reading every pod with a proxy.
 
 use super::asked::InUse;
 use super::watch::Usage;

@@ -1,7 +1,8 @@
-//! Who uses a revision, asked for at this moment: what is about to be deleted is not left to watches that may be behind.
+//! Asks the API server who uses a revision at this moment: before anything is deleted, watches that may be behind are not
+//! enough.
 //!
-//! Guarantee: "nobody" is said only after every pod and every namespace was looked at. Memory does not grow with their
-//! number.
+//! Guarantee: a revision counts as unused only after every pod and every namespace has been read. Memory does not grow with
+//! their number.
 
 use super::metadata::{INJECTED, PROXY_LABEL, RUNNING, injected_by, is_of, label, points_to};
 use crate::api::component::Component;

@@ -1,4 +1,4 @@
-//! What the metadata of pods and namespaces tells of the revision that they use.
+//! Which revision a pod or a namespace uses, by its labels and annotations.
 
 use crate::object::labels::{self, DEFAULT, INJECTION};
 use crate::object::pods::Pods;

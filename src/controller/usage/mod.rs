@@ -1,8 +1,8 @@
-//! Who still needs a revision of the control plane: the pods whose proxies were made for it, and the namespaces whose new
-//! pods would be. Only metadata is read.
+//! Who uses a revision of the control plane: the pods that have a proxy of it, and the namespaces whose new pods it would
+//! inject. Only metadata is read.
 //!
-//! The status says whether anybody does, from watches ([`watch`]) that may be a moment behind; what is about to be deleted
-//! is asked for once more ([`users_of`]).
+//! The status is computed from watches ([`watch`]) that may be a moment behind; before something is deleted, the API server is
+//! asked again ([`users_of`]).
 
 mod answers;
 mod asked;

@@ -1,17 +1,18 @@
-//! Whether revisions are in use, and by whom, kept current by three watches of metadata: pods with proxies, namespaces, and
-//! the webhooks that stand for tags.
+//! Which revisions are in use, and by whom, kept current by three metadata watches: of pods with proxies, of namespaces, and of
+//! the webhooks of tags.
 //!
-//! Of a pod its revision is held, and a hash of its name: state grows by some forty bytes for a pod with a proxy, and not at
-//! all for one without. Of pods of installed gateways their labels are held too, and the names of namespaces that point to a
-//! revision and of tags.
+//! For each pod its revision and a hash of its name are kept: about forty bytes for a pod with a proxy, and nothing for one
+//! without. Labels are kept for the pods of installed gateways, and names for tags and for the namespaces that point to a
+//! revision.
 //!
-//! While one of the watches fails, nobody can tell that a revision is not in use.
+//! While one of the watches fails, no revision counts as unused.
 
 use super::super::index::Index;
 use super::super::watch_health::WatchHealth;
 use super::metadata::{PROXY_LABEL, RUNNING, is_of, label, points_to, revision_of};
+use crate::cluster::ClusterError;
 use crate::cluster::meta::Meta;
-use crate::cluster::outage::is_unreachable;
+use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::watch_metadata::{Selection, Told, watch_metadata};
 use crate::object::OwnerId;
 use crate::object::labels::{self, TAG};
@@ -211,7 +212,7 @@ impl Users {
             let is_news = match told {
                 Told::Event(event) => self.state().take_in(source, &mut listed, event),
                 Told::Heard => self.hear(source),
-                Told::Failed(error) => self.fail(source, &error),
+                Told::Failed(error) => self.fail(source, error),
             };
             if is_news {
                 self.announce(source);
@@ -231,12 +232,13 @@ impl Users {
         is_back
     }
 
-    fn fail(&self, source: Source, error: &kube::Error) -> bool {
+    fn fail(&self, source: Source, error: kube::Error) -> bool {
         tracing::debug!(what = source.name(), %error, "watch interrupted, starting it again");
         self.index.metrics().client.watch_errors.inc(source.name().to_owned());
-        let is_blind = self.state().sights.entry(source).or_default().fail(error.to_string(), Instant::now());
+        let error = Arc::new(ClusterError::of("watch", &source.name(), error));
+        let is_blind = self.state().sights.entry(source).or_default().fail(Arc::clone(&error), Instant::now());
         // That the API server is away is said elsewhere, once.
-        if is_blind && !is_unreachable(error) {
+        if is_blind && !is_caused_by_outage(&*error) {
             tracing::warn!(what = source.name(), %error, "cannot be watched, so it is not known which revisions are in use");
         }
         is_blind
@@ -473,12 +475,16 @@ mod tests {
         assert_eq!(by(&known(), "canary"), Use::Unused);
     }
 
+    fn failed() -> Arc<ClusterError> {
+        Arc::new(ClusterError::of("watch", &"pods", kube::Error::LinesCodecMaxLineLengthExceeded))
+    }
+
     #[test]
     fn while_a_watch_is_blind_nothing_is_unused_and_no_tag_is_missing() {
         let long_ago = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
         for blind in SOURCES {
             let mut state = known();
-            state.sights.get_mut(&blind).unwrap().fail("forbidden".into(), long_ago);
+            state.sights.get_mut(&blind).unwrap().fail(failed(), long_ago);
             assert_eq!(by(&state, "canary"), Use::Unknown, "{blind:?}");
             assert_eq!(state.is_known(Source::Tags), blind != Source::Tags);
             state.sights.get_mut(&blind).unwrap().hear();

@@ -1,37 +1,34 @@
-//! Control planes that a resource has and no longer wants, after its revision, profile or namespace was edited or istiod was
-//! disabled.
+//! Control planes that a resource has installed and no longer wants: its revision, profile or namespace was edited, or istiod
+//! was disabled.
 //!
-//! Guarantee: one that is in use, or of which that cannot be told, stays. Nothing of it is deleted, and it is repaired as
-//! long as the record of its installation comes to what was installed; the status says who uses it. It goes once nobody
-//! does, at once or after `install.istio.io/prune-unused-after`, or when a person insists
+//! Guarantee: a control plane that is in use, or of which that cannot be found out, is kept. Nothing of it is deleted; it is
+//! repaired as long as its record still renders to what was installed; and the status says who uses it. It is removed once
+//! nobody uses it, at once or after `install.istio.io/prune-unused-after`, or when a person forces it
 //! (`install.istio.io/force-prune: REVISION`).
+
+mod record;
 
 use super::context::Context;
 use super::error::ReconcileError;
+use super::reconcile::Reconcile;
 use super::reconcile_state::ReconcileState;
+use super::status::bounded;
 use super::unused;
 use super::usage::{self, ASK_AGAIN, Answer, InUse, Pods};
 use crate::api::component::Component;
 use crate::api::status::HeldRevision;
-use crate::api::{FORCE_PRUNE, INSTALLED_STATE, KIND};
+use crate::api::{FORCE_PRUNE, KIND, PRUNE_UNUSED_AFTER};
 use crate::cluster::ClusterError;
-use crate::cluster::received::ObservedResource;
-use crate::controller::status::bounded;
-use crate::install::Candidate;
-use crate::install::{Kept, installed_state as record, webhooks};
-use crate::object::ObjectKey;
-use crate::object::OwnerId;
+use crate::install::{Candidate, Kept, installed_state, webhooks};
 use crate::object::labels::DEFAULT;
 use crate::object::manifests::Manifests;
-use crate::render;
-use helm_template::threads;
+use crate::object::{ObjectKey, OwnerId};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use serde_json::json;
+use record::Unrepairable;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What is told of a control plane, or a tag, that stays.
@@ -77,43 +74,48 @@ struct Plane {
     keys: BTreeSet<ObjectKey>,
 }
 
-/// Finds the control planes among what is not wanted that have to stay.
-///
-/// # Errors
-/// Records cannot be read.
-pub(super) async fn held(
-    context: &Context,
-    resource: &ObservedResource,
-    id: &OwnerId,
-    state: &mut ReconcileState,
-    wanted: &Manifests,
-    unwanted: &[Candidate],
-) -> Result<Vec<Held>, ReconcileError> {
-    let mut held = vec![];
-    let mut answers = std::mem::take(&mut state.users);
-    for plane in planes(unwanted, wanted).into_iter().filter(|plane| !is_insisted(resource, &plane.revision)) {
-        let was = record_of(context, id, &plane.revision).await?;
-        let rendered = match &was {
-            Some(record) => render(context, id, record).await?,
-            None => Err("no record says how it was installed".to_owned()),
-        };
-        let own = own_pods(wanted, rendered.as_ref().ok());
-        // Woken when it changes.
-        let seen = context.users.ask(id, &plane.revision, own.clone());
-        let place = (plane.revision.clone(), plane.namespace.clone());
-        // The watches do not tell what was made before a control plane moved.
-        let last = answers.remove(&place).filter(|last| !plane.has_moved && last.holds(&seen));
-        let answer = match last {
-            Some(last) => Ok(last),
-            None => users(context, &plane, wanted, &own).await.map(|users| Answer { at: Instant::now(), seen, users }),
-        };
-        let stays = stay(resource, state, &plane, answer.as_ref());
-        state.users.extend(answer.ok().map(|answer| (place, answer)));
-        let Some((told, again)) = stays else { continue };
-        held.push(hold(plane, told, again, rendered, was.as_ref(), (id, wanted, unwanted)));
+impl Reconcile<'_> {
+    /// Finds the control planes among what is not wanted that have to stay. `insisted` are the revisions and tags that a person
+    /// wants gone.
+    ///
+    /// # Errors
+    /// Records cannot be read.
+    pub async fn held(
+        &mut self,
+        insisted: &str,
+        wanted: &Manifests,
+        unwanted: &[Candidate],
+    ) -> Result<Vec<Held>, ReconcileError> {
+        let (context, id) = (self.context, self.id);
+        let grace = unused::grace(self.resource.annotation(PRUNE_UNUSED_AFTER)).and_then(Result::ok);
+        let mut held = vec![];
+        let mut answers = std::mem::take(&mut self.state.users);
+        for plane in planes(unwanted, wanted).into_iter().filter(|plane| !is_insisted(insisted, &plane.revision)) {
+            let was = record::find(context, id, &plane.revision).await?;
+            let rendered = match &was {
+                Some(record) => record::render(context, id, record).await?,
+                None => Err(Unrepairable::NoRecord),
+            };
+            let own = own_pods(wanted, rendered.as_ref().ok());
+            // Woken when it changes.
+            let seen = context.users.ask(id, &plane.revision, own.clone());
+            let place = (plane.revision.clone(), plane.namespace.clone());
+            // The watches do not tell what was made before a control plane moved.
+            let last = answers.remove(&place).filter(|last| !plane.has_moved && last.holds(&seen));
+            let answer = match last {
+                Some(last) => Ok(last),
+                None => {
+                    users(context, &plane, wanted, &own).await.map(|users| Answer { at: Instant::now(), seen, users })
+                }
+            };
+            let stays = stay(grace, self.state, &plane, answer.as_ref());
+            self.state.users.extend(answer.ok().map(|answer| (place, answer)));
+            let Some((told, again)) = stays else { continue };
+            held.push(hold(plane, told, again, rendered, was.as_ref(), (id, wanted, unwanted)));
+        }
+        share_out(&mut held, unwanted, wanted);
+        Ok(held)
     }
-    share_out(&mut held, unwanted, wanted);
-    Ok(held)
 }
 
 /// Has one control plane only repair what several of those that stay had, such as a tag: the one that the object is of now, else
@@ -156,14 +158,8 @@ fn share_out(held: &mut [Held], unwanted: &[Candidate], wanted: &Manifests) {
     }
 }
 
-/// When a record was last written.
-fn written(record: &DynamicObject) -> Option<Timestamp> {
-    record.managed_fields().iter().filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max()
-}
-
-/// Whether a person wants the control plane of a revision, or a tag, gone, whoever uses it.
-pub(super) fn is_insisted(resource: &ObservedResource, revision: &str) -> bool {
-    let insisted = resource.annotations().get(FORCE_PRUNE).map(String::as_str).unwrap_or_default();
+/// Whether a person wants the control plane of a revision, or a tag, gone, whoever uses it, by the value of the annotation.
+pub(super) fn is_insisted(insisted: &str, revision: &str) -> bool {
     insisted.split(',').any(|insisted| insisted.trim() == revision)
 }
 
@@ -177,7 +173,7 @@ fn hold(
     plane: Plane,
     mut told: HeldRevision,
     again: Option<Duration>,
-    rendered: Result<Manifests, String>,
+    rendered: Result<Manifests, Unrepairable>,
     record: Option<&DynamicObject>,
     (id, wanted, unwanted): (&OwnerId, &Manifests, &[Candidate]),
 ) -> Held {
@@ -200,7 +196,8 @@ fn hold(
     let manifests = match rendered {
         Ok(mut manifests) => {
             manifests.parts.retain(|p| {
-                record::is_of_control_plane(p.component) && (p.component != Component::Cni || !has(p.component))
+                installed_state::is_of_control_plane(p.component)
+                    && (p.component != Component::Cni || !has(p.component))
             });
             for part in &mut manifests.parts {
                 part.objects.retain(|object| !wanted_keys.contains(&object.key()) && !object.is_crd());
@@ -215,7 +212,7 @@ fn hold(
             None
         }
     };
-    Held { told, kept: Kept { keys, manifests }, again, written: record.and_then(written) }
+    Held { told, kept: Kept { keys, manifests }, again, written: record.and_then(record::written) }
 }
 
 /// The control planes among what is not wanted. Of the revision that is wanted there is one only if it is in another
@@ -266,7 +263,7 @@ async fn users(context: &Context, plane: &Plane, wanted: &Manifests, own: &[Pods
 
 /// Whether a control plane with these users stays, and what is said of it.
 fn stay(
-    resource: &ObservedResource,
+    grace: Option<Duration>,
     state: &ReconcileState,
     plane: &Plane,
     answer: Result<&Answer, &ClusterError>,
@@ -289,7 +286,7 @@ fn stay(
         let again = ASK_AGAIN.saturating_sub(at.elapsed());
         return Some((HeldRevision { used_by: users.names.clone(), message, ..told }, Some(again)));
     }
-    let grace = unused::grace(resource).and_then(Result::ok)?;
+    let grace = grace?;
     let now = Timestamp::now();
     let known = state.known();
     let before = known
@@ -306,53 +303,13 @@ fn stay(
     Some((HeldRevision { unused_since, message, ..told }, Some(left.min(ASK_AGAIN))))
 }
 
-/// The record of the installation of a revision.
-async fn record_of(context: &Context, id: &OwnerId, revision: &str) -> Result<Option<DynamicObject>, ClusterError> {
-    let is_record = |key: &ObjectKey| key.kind == KIND && key.name.starts_with(INSTALLED_STATE);
-    let owned = context.index.owned_by(id);
-    let Some((key, known)) = owned.into_iter().find(|(key, known)| is_record(key) && known.revision == revision) else {
-        return Ok(None);
-    };
-    context.cluster.get(&known.api_version, &key).await
-}
-
-/// What a record comes to now, if that is what it came to when it was written; else why not.
-async fn render(
-    context: &Context,
-    id: &OwnerId,
-    record: &DynamicObject,
-) -> Result<Result<Manifests, String>, ReconcileError> {
-    let (spec, digest) = record::read(record);
-    let Some(digest) = digest.map(str::to_owned) else {
-        return Ok(Err("its record is of another operator".to_owned()));
-    };
-    let resource = json!({"metadata": {"namespace": id.namespace, "name": id.name}, "spec": spec});
-    let (cluster_info, package) = (context.cluster_info.get(), Arc::clone(&context.package));
-    let work = move || threads::single_threaded(|| render::from_record(&resource, &cluster_info, &package));
-    let manifests = match tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)? {
-        Ok(manifests) => manifests,
-        Err(error) => return Ok(Err(format!("its record cannot be rendered: {error}"))),
-    };
-    // A record is a resource, and may be written by whoever may write those of its namespace.
-    if let Some(why) = context.config.privileged.refusal(&id.namespace, &manifests) {
-        return Ok(Err(why));
-    }
-    if !manifests.has_control_plane() {
-        return Ok(Err("its record is of an installation without a control plane".to_owned()));
-    }
-    if record::digest(&manifests) != digest {
-        return Ok(Err("another version of the operator, or of its package, installed it".to_owned()));
-    }
-    Ok(Ok(manifests))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::object::inventory::Entry;
     use crate::release::Package;
-    use crate::render::ClusterInfo;
-    use serde_json::Value;
+    use crate::render::{self, ClusterInfo};
+    use serde_json::{Value, json};
 
     fn unwanted(kind: &str, place: &str, component: Component, revision: &str) -> Candidate {
         let (namespace, name) = place.split_once('/').unwrap_or(("", place));
@@ -467,13 +424,13 @@ mod tests {
         for spec in specs {
             let mut manifests = wanted(&spec);
             let before: Vec<_> = manifests.parts.iter().flat_map(|p| p.objects.clone()).collect();
-            let record = record::record(("istio-system", "x"), "installed-state-x", &mut manifests).unwrap();
+            let record = installed_state::record(("istio-system", "x"), "installed-state-x", &mut manifests).unwrap();
             let record = serde_json::from_value(record.value().into_owned()).unwrap();
-            let (spec, digest) = record::read(&record);
+            let (spec, digest) = installed_state::read(&record);
             let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
             let package = Package::embedded().unwrap();
             let again = render::from_record(&resource, &ClusterInfo::default(), &package).unwrap();
-            assert_eq!(digest, Some(&*record::digest(&again)));
+            assert_eq!(digest, Some(&*installed_state::digest(&again)));
             let after: Vec<_> = again.parts.into_iter().flat_map(|p| p.objects).collect();
             assert!(before == after, "{spec}");
         }

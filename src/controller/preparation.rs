@@ -1,0 +1,91 @@
+//! From the spec of a resource to a plan: the spec is rendered, checked, and compared with what is installed. Nothing is
+//! written.
+
+use super::error::ReconcileError;
+use super::held::{Held, Told};
+use super::reconcile::Reconcile;
+use super::status::Conclusion;
+use super::usage::{self, ControlPlane};
+use super::{build_metrics, tags};
+use crate::api::{ALLOW_DOWNGRADE, FORCE_PRUNE};
+use crate::failure::Retry;
+use crate::install::{Draft, Kept, Plan, downgrade, installed_state};
+use crate::object::Object;
+use crate::object::manifests::Manifests;
+use crate::render;
+use helm_template::threads;
+use serde_json::json;
+use std::sync::Arc;
+
+/// What is to be done for a resource.
+pub(super) struct Prepared {
+    /// What is to be applied, to be deleted, and to stay.
+    pub plan: Plan,
+    /// What stays although the spec does not want it.
+    pub held: Vec<Told>,
+    /// The control plane that the spec wants, if it wants one.
+    pub control_plane: Option<ControlPlane>,
+}
+
+/// What a spec comes to. The resolved spec, which is as large as all the rest, is in the record only.
+struct Built {
+    manifests: Manifests,
+    record: Object,
+    control_plane: Option<ControlPlane>,
+}
+
+impl Reconcile<'_> {
+    /// Reads what has to be known before anything is written: what the spec comes to, whether it may be written, and what
+    /// stays of what the resource has. Else gives what there is to say of a spec of which nothing is written.
+    pub async fn prepare(&mut self) -> Result<Result<Prepared, Conclusion>, ReconcileError> {
+        let engine = self.context.engine();
+        let Built { manifests, record, control_plane } = match self.build().await? {
+            Ok(built) => built,
+            Err(conclusion) => return Ok(Err(conclusion)),
+        };
+        let draft = Draft::new(&engine, manifests, record).await;
+        let allowed = self.resource.annotation(ALLOW_DOWNGRADE);
+        if let Some(downgrade) = downgrade::forbid(&engine, &self.state.install, draft.manifests(), allowed).await? {
+            return Ok(Err(Conclusion::Blocked("Downgrade", downgrade.to_string())));
+        }
+        let candidates = draft.candidates(&engine, self.id, &mut self.state.install).await?;
+        let insisted = self.resource.annotation(FORCE_PRUNE).unwrap_or_default();
+        let mut held = self.held(insisted, draft.manifests(), &candidates).await?;
+        let tags = tags::held(self.context, insisted, draft.manifests(), &candidates, &held).await?;
+        held.extend(tags);
+        let (held, kept): (Vec<Told>, Vec<Kept>) = held.into_iter().map(Held::split).unzip();
+        let plan = draft.plan(&engine, candidates, kept).await?;
+        let stays = held.into_iter().zip(plan.kept()).filter(|(_, kept)| !kept.keys.is_empty());
+        let held = stays.map(|(held, _)| held).collect();
+        Ok(Ok(Prepared { plan, held, control_plane }))
+    }
+
+    /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing
+    /// may be installed.
+    #[tracing::instrument(level = "debug", skip_all, fields(generation = self.resource.metadata.generation))]
+    async fn build(&self) -> Result<Result<Built, Conclusion>, ReconcileError> {
+        let Self { resource, context, id, .. } = self;
+        if let Some(error) = resource.error() {
+            return Ok(Err(Conclusion::Invalid(error.to_string())));
+        }
+        let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
+        let (cluster_info, package) = (context.cluster_info.get(), Arc::clone(&context.package));
+        let work = move || threads::single_threaded(|| render::from_resource(&input, &cluster_info, &package));
+        let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
+        build_metrics::count_build(&context.metrics, resource.spec(), rendered.as_ref());
+        let mut manifests = match rendered {
+            Ok(manifests) => manifests,
+            Err(error) if error.retry() == Retry::Backoff => return Err(error.into()),
+            Err(error) => return Ok(Err(Conclusion::Invalid(error.to_string()))),
+        };
+        if let Err(error) = context.config.privileged.check(&id.namespace, &manifests) {
+            return Ok(Err(Conclusion::Invalid(error.to_string())));
+        }
+        let control_plane = usage::control_plane(&manifests);
+        let is_taken = context.ownership.is_record_name_taken(id, &manifests.revision);
+        let name_of = if is_taken { installed_state::distinct_name } else { installed_state::name };
+        let record_name = name_of(&id.name, &manifests.revision);
+        let record = installed_state::record((&id.namespace, &id.name), &record_name, &mut manifests)?;
+        Ok(Ok(Built { manifests, record, control_plane }))
+    }
+}
