@@ -10,7 +10,7 @@ use crate::api::PRUNE_UNUSED_AFTER;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
 use crate::controller::status::{Conclusion, ExtraCondition, IN_USE, ReconcileOutcome, Usage};
-use helm_template::sprig::go_duration;
+use helm_template::sprig::{DurationError, go_duration};
 use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) enum GraceError {
     Negative,
     /// It is no duration of Go.
     #[error("{PRUNE_UNUSED_AFTER} is no duration like 24h: {0}")]
-    NoDuration(String),
+    NoDuration(DurationError),
 }
 
 impl Reconcile<'_> {
