@@ -50,7 +50,7 @@ enum Command {
         /// The directory.
         directory: std::path::PathBuf,
     },
-    /// Fetch release packages into the cache, and list those in it.
+    /// Fetch release packages, and list those at hand.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
     /// Render Helm charts.

@@ -1,9 +1,11 @@
-//! `release`: fetch release packages, list the cache.
+//! `release`: fetch release packages, list those at hand.
 
 use super::input::Outcome;
+use crate::release::RELEASE;
 use crate::source::cache::CachedPackage;
+use crate::source::releases::{Releases, Template, UPSTREAM, is_version};
 use crate::source::{Cache, Credentials, Fetched, Location, Origin, Policy, Progress, Refresh, Settings, Source};
-use crate::source::{SourceError, index};
+use crate::source::{SourceError, index, progress::Silent};
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use helm_template::{json, yaml};
@@ -23,30 +25,41 @@ const BAR: usize = 30;
 pub(super) enum ReleaseCommand {
     /// Fetch a release package, check it, and keep it in the cache.
     Fetch(FetchArgs),
-    /// List the release packages in the cache.
-    List {
-        #[command(flatten)]
-        cache: CacheArgs,
-        /// Output format.
-        #[arg(short, long, value_enum, default_value_t)]
-        output: Format,
-    },
+    /// List the release packages at hand: the built-in one, those in --package-dir, those in the cache.
+    List(ListArgs),
 }
 
 #[derive(Args)]
-pub(super) struct CacheArgs {
+pub(super) struct PlaceArgs {
     /// Directory of the cache (default: istio-operator in $XDG_CACHE_HOME, or in ~/.cache).
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
+    /// Directory with a release package per version, such as DIR/1.30.3. May be repeated.
+    #[arg(long, value_name = "DIR")]
+    package_dir: Vec<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    places: PlaceArgs,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
 }
 
 #[derive(Args)]
 pub(super) struct FetchArgs {
-    /// A directory, a .tar.gz file, an https:// address, or oci://REGISTRY/REPOSITORY[:TAG][@sha256:DIGEST].
-    /// `#sha256=DIGEST` after a file or an https:// address pins the archive.
-    location: String,
+    /// A version such as 1.30.3; or a directory, a .tar.gz file, an https:// address, or
+    /// oci://REGISTRY/REPOSITORY[:TAG][@sha256:DIGEST]. `#sha256=DIGEST` after a file or an https:// address pins the
+    /// archive.
+    #[arg(value_name = "VERSION|LOCATION")]
+    release: String,
     #[command(flatten)]
-    cache: CacheArgs,
+    places: PlaceArgs,
+    /// Where a version that no --package-dir has is fetched from: a location with {version} in it.
+    #[arg(long, value_name = "TEMPLATE", default_value = UPSTREAM)]
+    source: Template,
     /// Ask the server whether it has something newer, even if the package is in the cache.
     #[arg(long)]
     refresh: bool,
@@ -69,8 +82,8 @@ pub(super) enum Format {
     Yaml,
 }
 
-impl CacheArgs {
-    fn directory(&self) -> anyhow::Result<PathBuf> {
+impl PlaceArgs {
+    fn cache_dir(&self) -> anyhow::Result<PathBuf> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let default = || {
             let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
@@ -84,12 +97,19 @@ impl CacheArgs {
 pub(super) fn run(command: &ReleaseCommand, out: &mut dyn Write) -> Outcome {
     match command {
         ReleaseCommand::Fetch(args) => fetch(args, out),
-        ReleaseCommand::List { cache, output } => list(&Cache::new(cache.directory()?), *output, out),
+        ReleaseCommand::List(args) => list(args, out),
     }
 }
 
 fn fetch(args: &FetchArgs, out: &mut dyn Write) -> Outcome {
-    let location: Location = args.location.parse()?;
+    let version = Some(args.release.as_str()).filter(|text| is_version(text));
+    let location = match version {
+        Some(version) => {
+            let package_dirs = args.places.package_dir.clone();
+            Releases { package_dirs, template: Some(args.source.clone()) }.locate(version)?
+        }
+        None => args.release.parse()?,
+    };
     let credentials = match &args.registry_config {
         Some(path) => {
             let document = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
@@ -98,24 +118,25 @@ fn fetch(args: &FetchArgs, out: &mut dyn Write) -> Outcome {
         None => Credentials::default(),
     };
     let settings = Settings {
-        cache_dir: args.cache.directory()?,
+        cache_dir: args.places.cache_dir()?,
         policy: Policy::unrestricted(),
         ca_bundle: args.ca_bundle.clone(),
         ..Settings::default()
     };
     let refresh = if args.refresh { Refresh::Always } else { Refresh::IfAbsent };
     let progress: Arc<dyn Progress> = match (args.quiet, std::io::stderr().is_terminal()) {
-        (true, _) => Arc::new(crate::source::progress::Silent),
+        (true, _) => Arc::new(Silent),
         (false, true) => Arc::new(Bar::default()),
         (false, false) => Arc::new(Lines::default()),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let source = Source::new(settings);
-    let fetched = runtime.block_on(source.fetch(&location, refresh, &credentials, &progress));
+    let fetched = Source::new(settings).fetch_blocking(&location, refresh, &credentials, &progress);
     drop(progress);
     let fetched = fetched?;
     if let Some(error) = &fetched.stale {
         eprintln!("Warning: {error}; using what was fetched before");
+    }
+    if let Some(version) = version {
+        fetched.check_release(&location, version)?;
     }
     show(&location, &fetched, out)?;
     Ok(0)
@@ -143,7 +164,44 @@ fn show(location: &Location, fetched: &Fetched, out: &mut dyn Write) -> std::io:
     Ok(())
 }
 
-fn list(cache: &Cache, format: Format, out: &mut dyn Write) -> Outcome {
+fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
+    let mut rows = vec![json!({"version": RELEASE, "from": "built-in", "locations": []})];
+    rows.extend(in_folders(&args.places.package_dir)?);
+    rows.extend(in_cache(&Cache::new(args.places.cache_dir()?))?);
+    match args.output {
+        Format::Json => writeln!(out, "{}", json::to_string_pretty(&Value::Array(rows)))?,
+        Format::Yaml => {
+            write!(out, "{}", yaml::to_string(&Value::Array(rows)).context("the list cannot be written as YAML")?)?;
+        }
+        Format::Table => table(&rows, out)?,
+    }
+    Ok(0)
+}
+
+/// A row for each package in the folders for packages. One that cannot be used is a warning: the others can.
+fn in_folders(dirs: &[PathBuf]) -> anyhow::Result<Vec<Value>> {
+    let source = Source::new(Settings { policy: Policy::unrestricted(), ..Settings::default() });
+    let (credentials, progress) = (Credentials::default(), Arc::new(Silent) as Arc<dyn Progress>);
+    let mut rows = vec![];
+    for folder in (Releases { package_dirs: dirs.to_owned(), template: None }).folders()? {
+        let location = Location::directory(folder.clone());
+        match source.fetch_blocking(&location, Refresh::IfAbsent, &credentials, &progress) {
+            Ok(package) => rows.push(json!({
+                "version": package.version,
+                "from": "directory",
+                "locations": [folder],
+                "files": package.files,
+                "bytes": package.bytes,
+                "directory": package.directory,
+            })),
+            Err(error) => eprintln!("Warning: {error}"),
+        }
+    }
+    Ok(rows)
+}
+
+/// A row for each package in the cache.
+fn in_cache(cache: &Cache) -> anyhow::Result<Vec<Value>> {
     let known = index::all_known(cache)?;
     let locations = |package: &CachedPackage| {
         let of_package = known.iter().filter(|known| known.digest == package.record.digest);
@@ -159,48 +217,44 @@ fn list(cache: &Cache, format: Format, out: &mut dyn Write) -> Outcome {
         let time = package.used.and_then(|time| Timestamp::try_from(time).ok());
         time.and_then(|time| time.round(jiff::Unit::Second).ok()).map(|time| time.to_string())
     };
-    let packages = cache.list()?;
-    let rows: Vec<Value> = packages
-        .iter()
-        .map(|package| {
-            json!({
-                "version": package.record.version,
-                "locations": locations(package),
-                "digest": package.record.digest,
-                "files": package.record.files.len(),
-                "bytes": package.record.bytes(),
-                "lastUsed": used(package),
-                "directory": package.directory,
-            })
+    let row = |package: CachedPackage| {
+        json!({
+            "version": package.record.version,
+            "from": "cache",
+            "locations": locations(&package),
+            "digest": package.record.digest,
+            "files": package.record.files.len(),
+            "bytes": package.record.bytes(),
+            "lastUsed": used(&package),
+            "directory": package.directory,
         })
-        .collect();
-    match format {
-        Format::Json => writeln!(out, "{}", json::to_string_pretty(&Value::Array(rows)))?,
-        Format::Yaml => {
-            write!(out, "{}", yaml::to_string(&Value::Array(rows)).context("the list cannot be written as YAML")?)?;
-        }
-        Format::Table => table(&rows, out)?,
-    }
-    Ok(0)
+    };
+    Ok(cache.list()?.into_iter().map(row).collect())
 }
+
+/// The columns of the table, and what they show of a row.
+const COLUMNS: [(&str, &str); 6] = [
+    ("VERSION", "version"),
+    ("FROM", "from"),
+    ("LAST USED", "lastUsed"),
+    ("BYTES", "bytes"),
+    ("LOCATION", "locations"),
+    ("DIGEST", "digest"),
+];
 
 fn table(rows: &[Value], out: &mut dyn Write) -> std::io::Result<()> {
     let text = |row: &Value, name: &str| match row.get(name) {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        Some(Value::Array(all)) if !all.is_empty() => {
+            all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+        }
         Some(Value::Number(number)) => number.to_string(),
-        _ => "unknown".to_owned(),
+        Some(Value::Null) => "unknown".to_owned(),
+        _ => "-".to_owned(),
     };
-    let columns = [
-        ("VERSION", "version"),
-        ("LOCATION", "locations"),
-        ("DIGEST", "digest"),
-        ("BYTES", "bytes"),
-        ("LAST USED", "lastUsed"),
-    ];
-    let mut lines = vec![columns.map(|(title, _)| title.to_owned())];
-    lines.extend(rows.iter().map(|row| columns.map(|(_, name)| text(row, name))));
-    let mut widths = [0; 5];
+    let mut lines = vec![COLUMNS.map(|(title, _)| title.to_owned())];
+    lines.extend(rows.iter().map(|row| COLUMNS.map(|(_, name)| text(row, name))));
+    let mut widths = [0; COLUMNS.len()];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.chars().count().max(*width);

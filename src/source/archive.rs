@@ -6,7 +6,7 @@
 
 use super::archive_error::ArchiveError;
 use super::digest::Digest;
-use super::entry::{Entry, EntryKind, Headers, package_path};
+use super::entry::{Entry, EntryKind, Headers, package_path, removed_path};
 use super::limits::Limits;
 use super::stream::{Bounded, Fault};
 use flate2::bufread::MultiGzDecoder;
@@ -58,8 +58,7 @@ impl Unpacker {
             other => return Err(ArchiveError::NoArchive(what_it_is(other))),
         };
         let left = self.limits.stream_bytes.saturating_sub(self.stream_bytes);
-        let excess = ArchiveError::TooMuch { what: "bytes when decompressed", limit: self.limits.stream_bytes };
-        let mut bounded = Bounded::new(&mut whole, left, fault.clone(), excess);
+        let mut bounded = Bounded::new(&mut whole, left, fault.clone(), self.too_long());
         let unpacked = self.entries(&mut bounded, fault);
         // What comes after the last entry counts, and is checked, like all else.
         let rest = unpacked.and_then(|()| {
@@ -68,6 +67,10 @@ impl Unpacker {
         });
         self.stream_bytes += bounded.come();
         rest
+    }
+
+    fn too_long(&self) -> ArchiveError {
+        ArchiveError::TooMuch { what: "bytes when decompressed", limit: self.limits.stream_bytes }
     }
 
     fn entries(&mut self, tar: &mut impl Read, fault: &Fault) -> Result<(), ArchiveError> {
@@ -79,6 +82,10 @@ impl Unpacker {
             self.entries += 1;
             if self.entries > self.limits.entries {
                 return Err(ArchiveError::TooMuch { what: "entries", limit: self.limits.entries });
+            }
+            // What is too long is not read to find that out.
+            if raw.size() > self.limits.stream_bytes {
+                return Err(self.too_long());
             }
             if let Some(entry) = headers.entry(&mut raw, fault)? {
                 self.entry(&entry, &mut raw, &mut seen, fault)?;
@@ -95,17 +102,15 @@ impl Unpacker {
         seen: &mut BTreeSet<String>,
         fault: &Fault,
     ) -> Result<(), ArchiveError> {
+        if let Some(removed) = removed_path(&entry.segments) {
+            return self.remove(&removed, seen);
+        }
         let Some((package, path)) = package_path(&entry.segments) else { return Ok(()) };
         let shown = || entry.segments.join("/");
         match entry.kind {
             EntryKind::Directory => return Ok(()),
             EntryKind::Other(kind) => return Err(ArchiveError::Kind { path: shown(), kind }),
             EntryKind::File => {}
-        }
-        let name = path.last().map_or("", String::as_str);
-        // A layer of an image removes a file of an earlier one so; nothing here depends on that.
-        if name.starts_with(".wh.") {
-            return Ok(());
         }
         let first = self.package.get_or_insert_with(|| package.join("/"));
         if *first != package.join("/") {
@@ -120,6 +125,30 @@ impl Unpacker {
         }
         let written = self.write(&path, entry.size, data, fault)?;
         self.files.insert(path, written);
+        Ok(())
+    }
+
+    /// Removes what earlier layers have written at or below a path of the archive.
+    fn remove(&mut self, removed: &str, seen: &BTreeSet<String>) -> Result<(), ArchiveError> {
+        let Some(package) = self.package.clone() else { return Ok(()) };
+        let is_removed = |path: &String| {
+            let whole = if package.is_empty() { path.clone() } else { format!("{package}/{path}") };
+            let rest = whole.strip_prefix(removed);
+            !seen.contains(path)
+                && rest.is_some_and(|rest| removed.is_empty() || rest.is_empty() || rest.starts_with('/'))
+        };
+        let gone: Vec<String> = self.files.keys().filter(|path| is_removed(path)).cloned().collect();
+        for path in gone {
+            let file = self.folder.join(&path);
+            fs::remove_file(&file).map_err(|cause| ArchiveError::Write { path: file.clone(), cause })?;
+            // A file may come where a folder was; one that is not empty stays.
+            let above = file.ancestors().skip(1).take_while(|folder| **folder != self.folder);
+            above.take_while(|folder| fs::remove_dir(folder).is_ok()).for_each(drop);
+            self.kept_bytes -= self.files.remove(&path).map_or(0, |written| written.size);
+        }
+        if self.files.is_empty() {
+            self.package = None;
+        }
         Ok(())
     }
 

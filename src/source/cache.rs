@@ -202,32 +202,6 @@ impl Cache {
         Ok(found)
     }
 
-    /// Removes packages that nobody has used since `before` and that no process uses now; gives their digests.
-    ///
-    /// # Errors
-    /// The cache cannot be changed.
-    pub fn remove_unused(&self, before: SystemTime) -> io::Result<Vec<Digest>> {
-        let mut removed = vec![];
-        if !self.packages().is_dir() {
-            return Ok(removed);
-        }
-        let _changing = self.lock()?;
-        for name in names(&self.packages())? {
-            let Some(digest) = name.strip_prefix("sha256-").and_then(|hex| Digest::from_hex(hex).ok()) else {
-                continue;
-            };
-            let place = self.place(&digest);
-            let Ok(file) = File::open(place.join(RECORD)) else { continue };
-            let is_old = file.metadata()?.modified().is_ok_and(|used| used < before);
-            if is_old && is_free(&file)? {
-                self.take_away(&place)?;
-                removed.push(digest);
-            }
-        }
-        self.sweep()?;
-        Ok(removed)
-    }
-
     /// Makes a place free: in one step, whatever then becomes of what was there.
     fn take_away(&self, place: &Path) -> io::Result<()> {
         let away = self.packages().join(format!("old-{}", random_name()?));
@@ -236,7 +210,7 @@ impl Cache {
     }
 
     /// Held for moments only, around what changes which folders there are.
-    fn lock(&self) -> io::Result<File> {
+    pub(super) fn lock(&self) -> io::Result<File> {
         let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.packages().join(".lock"))?;
         file.lock()?;
         Ok(file)

@@ -8,6 +8,9 @@ use super::stream::Fault;
 use std::io::Read;
 use tar::EntryType;
 
+/// Bytes of a pax header, which says of a file whatever somebody has thought of.
+const LONGEST_EXTENSION: u64 = 64 << 10;
+
 /// An entry.
 pub(super) struct Entry {
     /// Its path, checked.
@@ -49,16 +52,13 @@ impl Headers {
         let size = header.entry_size().map_err(|error| ArchiveError::Broken(error.to_string()))?;
         match header.entry_type() {
             EntryType::GNULongName => {
-                let name = self.read(raw, size, fault)?;
+                let name = read(raw, size, ("bytes in a path", self.longest + 1), fault)?;
                 self.path = Some(until_nul(&name).to_vec());
                 return Ok(None);
             }
             EntryType::XHeader => {
-                // Room for what else is said of a file.
-                self.longest += 64 << 10;
-                let text = self.read(raw, size, fault);
-                self.longest -= 64 << 10;
-                self.extend(&text?)?;
+                let text = read(raw, size, ("bytes in a pax header", LONGEST_EXTENSION), fault)?;
+                self.extend(&text)?;
                 return Ok(None);
             }
             // A link's target, which nobody follows; what holds for all entries, such as a comment.
@@ -77,15 +77,6 @@ impl Headers {
         let segments = segments(&path).map_err(|problem| ArchiveError::Path { path: shown, problem })?;
         let kind = if is_sparse { EntryKind::Other("a sparse file") } else { kind(header.entry_type(), &path) };
         Ok(Some(Entry { segments, kind, size }))
-    }
-
-    fn read(&self, raw: &mut impl Read, size: u64, fault: &Fault) -> Result<Vec<u8>, ArchiveError> {
-        if size > self.longest + 1 {
-            return Err(ArchiveError::TooMuch { what: "bytes in a path", limit: self.longest });
-        }
-        let mut bytes = vec![];
-        raw.take(size).read_to_end(&mut bytes).map_err(|error| fault.explain(&error))?;
-        if bytes.len() as u64 == size { Ok(bytes) } else { Err(ArchiveError::Truncated) }
     }
 
     /// Takes what a pax header says: records of length, key and value.
@@ -113,6 +104,21 @@ impl Headers {
         }
         Ok(())
     }
+}
+
+/// Reads what extends a header: so many bytes, of at most so many of these.
+fn read(
+    raw: &mut impl Read,
+    size: u64,
+    (what, limit): (&'static str, u64),
+    fault: &Fault,
+) -> Result<Vec<u8>, ArchiveError> {
+    if size > limit {
+        return Err(ArchiveError::TooMuch { what, limit });
+    }
+    let mut bytes = vec![];
+    raw.take(size).read_to_end(&mut bytes).map_err(|error| fault.explain(&error))?;
+    if bytes.len() as u64 == size { Ok(bytes) } else { Err(ArchiveError::Truncated) }
 }
 
 fn kind(kind: EntryType, path: &[u8]) -> EntryKind {
@@ -154,6 +160,16 @@ fn segments(path: &[u8]) -> Result<Vec<String>, &'static str> {
         }
     }
     Ok(segments)
+}
+
+/// The path that an entry of a later layer of an image removes from the earlier ones: its own with `.wh.` before the name, or
+/// all of the folder with `.wh..wh..opq` in it (OCI image specification, "Whiteouts").
+pub(super) fn removed_path(segments: &[String]) -> Option<String> {
+    let (name, folder) = segments.split_last()?;
+    match name.strip_prefix(".wh.")? {
+        ".wh..opq" => Some(folder.join("/")),
+        name => Some([folder, &[name.to_owned()]].concat().join("/")),
+    }
 }
 
 /// Where the package of a path lies, and the path in it: below `profiles` or `charts`, in `manifests` or at most one folder

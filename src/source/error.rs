@@ -132,6 +132,24 @@ pub enum SourceError {
         /// Why.
         cause: io::Error,
     },
+    /// A release that nobody has.
+    #[error("release {version:?}: {problem}")]
+    Release {
+        /// As it was asked for.
+        version: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Another release than was asked for.
+    #[error("release package {address}: it is of release {found}, not {expected}; check the location")]
+    OtherRelease {
+        /// Where it came from.
+        address: String,
+        /// As it was asked for.
+        expected: String,
+        /// As its default profile says.
+        found: String,
+    },
     /// The cache cannot be used.
     #[error("release package cache {}: {cause}; it must be a folder that can be written (see --cache-dir)", path.display())]
     Cache {
@@ -173,6 +191,12 @@ impl SourceError {
         }
     }
 
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.retry() == Retry::Backoff
+    }
+
     /// Whether the same may work in a moment.
     pub(super) fn is_transient(&self) -> bool {
         match self {
@@ -202,7 +226,8 @@ impl SourceError {
             | Self::Redirect { .. }
             | Self::Certificates { .. }
             | Self::Proxy { .. } => "ReleaseUnreachable",
-            Self::Absent { .. } => "ReleaseNotFound",
+            Self::Absent { .. } | Self::Release { .. } => "ReleaseNotFound",
+            Self::OtherRelease { .. } => "ReleaseVersionMismatch",
             Self::Denied { .. } | Self::Credentials { .. } => "ReleaseAccessDenied",
             Self::Digest { .. } => "ReleaseDigestMismatch",
             Self::Archive { .. } | Self::Registry { .. } => "ReleaseBroken",

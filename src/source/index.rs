@@ -4,6 +4,7 @@ use super::cache::{Cache, names, read_bounded, replace};
 use super::digest::Digest;
 use super::location::Location;
 use serde::{Deserialize, Serialize};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,11 @@ pub(super) fn note(cache: &Cache, location: &Location, digest: Digest, validator
     let new = Known { location: location.redacted(), digest, validators };
     if known(cache, location).as_ref() == Some(&new) {
         return Ok(());
+    }
+    let _changing = cache.lock()?;
+    for left in names(&folder(cache))?.iter().filter(|name| name.starts_with('.')) {
+        // What an interrupted process has left: whoever writes has the lock.
+        let _ = fs::remove_file(folder(cache).join(left));
     }
     replace(&place(cache, location), &serde_json::to_vec_pretty(&new)?)
 }

@@ -81,6 +81,12 @@ pub enum LocationProblem {
 }
 
 impl Location {
+    /// A directory, whatever its name looks like.
+    #[must_use]
+    pub fn directory(path: PathBuf) -> Self {
+        Self(Kind::Directory(path))
+    }
+
     pub(super) fn kind(&self) -> &Kind {
         &self.0
     }

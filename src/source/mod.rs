@@ -21,6 +21,7 @@ pub mod policy;
 pub mod progress;
 mod reference;
 mod registry;
+pub mod releases;
 mod resolve;
 mod stream;
 mod thread;
@@ -38,6 +39,7 @@ pub use self::location::Location;
 pub use self::policy::{AllowedPrefix, Policy};
 pub use self::progress::Progress;
 pub use self::reference::ReferenceError;
+pub use self::releases::Releases;
 
 use self::cache::{CachedPackage, PackageKind};
 use self::digest::Digest;
@@ -114,6 +116,22 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// Whether it is of the release that was asked for. One that does not say, and a build of that release (`1.30.3-x` for
+    /// `1.30.3`), will do.
+    ///
+    /// # Errors
+    /// It is of another one.
+    pub fn check_release(&self, location: &Location, expected: &str) -> Result<(), SourceError> {
+        let is_other = |found: &&String| {
+            let rest = found.strip_prefix(expected);
+            let is_pre = |rest: &str| ["-alpha", "-beta", "-rc"].iter().any(|pre| rest.starts_with(pre));
+            !rest.is_some_and(|rest| rest.is_empty() || (rest.starts_with(['-', '+']) && !is_pre(rest)))
+        };
+        let Some(found) = self.version.as_ref().filter(is_other) else { return Ok(()) };
+        let (address, expected, found) = (location.redacted(), expected.to_owned(), found.clone());
+        Err(SourceError::OtherRelease { address, expected, found })
+    }
+
     fn cached(package: CachedPackage, origin: Origin, stale: Option<SourceError>) -> Self {
         Self {
             directory: package.directory.clone(),
@@ -196,12 +214,36 @@ impl Source {
         }
     }
 
+    /// The same for whoever may wait. It may be called anywhere, in a runtime too.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    pub fn fetch_blocking(
+        &self,
+        location: &Location,
+        refresh: Refresh,
+        credentials: &Credentials,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Fetched, SourceError> {
+        let failed = |cause: String| SourceError::Unreachable { address: location.redacted(), cause };
+        let work = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+            runtime.block_on(self.fetch(location, refresh, credentials, progress))
+        };
+        let done = std::thread::scope(|scope| scope.spawn(work).join());
+        done.unwrap_or_else(|_| Err(failed("the thread that fetches it has ended before its work".to_owned())))
+    }
+
     /// The package of a location, if the cache has it. Talks to nobody; reads the disk at once.
     ///
     /// # Errors
     /// The policy refuses it, or the cache cannot be read.
     pub fn cached(&self, location: &Location) -> Result<Option<Fetched>, SourceError> {
         self.settings.policy.check(location)?;
+        if let Kind::Archive(path, _) = location.kind() {
+            self.settings.policy.check_real_path(path)?;
+        }
         let found = look_up(&self.cache, location, Refresh::IfAbsent).map_err(|cause| self.broken_cache(cause))?;
         let package = found.package.filter(|_| found.is_settled);
         Ok(package.map(|package| self.used(package, Origin::Cache, None)))

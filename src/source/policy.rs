@@ -179,7 +179,8 @@ impl Policy {
         Self { is_unrestricted: true, ..Self::default() }
     }
 
-    /// Whether a location may be fetched, as far as its text says. Touches neither network nor disk.
+    /// Whether a location may be fetched, as far as its text says. Asks no server, and looks at nothing but the folders for
+    /// packages.
     ///
     /// # Errors
     /// It may not.

@@ -112,8 +112,15 @@ impl Workspace {
         let (sent, unpacked) = tokio::join!(pump(&mut answer, sender, &watch), unpacking);
         let (workspace, unpacked) = unpacked
             .map_err(|cause| broken(ArchiveError::Write { path: std::path::PathBuf::from("a thread"), cause }))?;
-        sent?;
-        Ok((workspace, unpacked.map_err(broken)?))
+        let bytes = sent?;
+        match unpacked {
+            // Who did not say how long it is may have been cut off.
+            Err(ArchiveError::Truncated) if answer.length().is_none() => {
+                let cause = "the archive ends too early".to_owned();
+                Err(SourceError::Interrupted { address, bytes, cause })
+            }
+            unpacked => Ok((workspace, unpacked.map_err(broken)?)),
+        }
     }
 
     /// Puts what was unpacked in its place.
@@ -139,19 +146,19 @@ impl Workspace {
     }
 }
 
-/// Sends on what comes, until it ends or nobody wants more.
-async fn pump(answer: &mut Answer, sender: mpsc::Sender<Piece>, watch: &Watch<'_>) -> Result<(), SourceError> {
+/// Sends on what comes, until it ends or nobody wants more; gives how much has come.
+async fn pump(answer: &mut Answer, sender: mpsc::Sender<Piece>, watch: &Watch<'_>) -> Result<u64, SourceError> {
     let mut come = 0;
     watch.progress.bytes(watch.before, watch.total.or(answer.length()));
     while let Some(piece) = answer.next(watch.patience, come).await? {
         come += piece.len() as u64;
         watch.progress.bytes(watch.before + come, watch.total.or(answer.length()));
         if sender.send(Piece::Bytes(piece)).await.is_err() {
-            return Ok(());
+            return Ok(come);
         }
     }
     let _ = sender.send(Piece::End).await;
-    Ok(())
+    Ok(come)
 }
 
 /// Tells how far the reading has come.
