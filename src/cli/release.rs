@@ -1,10 +1,13 @@
 //! `release`: fetch release packages, list those at hand.
 
+use super::duration;
 use super::input::Outcome;
 use crate::release::RELEASE;
 use crate::source::cache::CachedPackage;
 use crate::source::releases::{Releases, Template, UPSTREAM, is_version};
-use crate::source::{Cache, Credentials, Fetched, Location, Origin, Policy, Progress, Refresh, Settings, Source};
+use crate::source::{
+    Cache, Credentials, Fetched, Location, Origin, Policy, Progress, Refresh, Settings, Source, Timeouts,
+};
 use crate::source::{SourceError, index, progress::Silent};
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
@@ -63,6 +66,9 @@ pub(super) struct FetchArgs {
     /// Ask the server whether it has something newer, even if the package is in the cache.
     #[arg(long)]
     refresh: bool,
+    /// How long all of it may take, retries included.
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
+    timeout: Duration,
     /// File with CA certificates in PEM to trust in addition to those of the system.
     #[arg(long, value_name = "FILE")]
     ca_bundle: Option<PathBuf>,
@@ -121,6 +127,7 @@ fn fetch(args: &FetchArgs, out: &mut dyn Write) -> Outcome {
         cache_dir: args.places.cache_dir()?,
         policy: Policy::unrestricted(),
         ca_bundle: args.ca_bundle.clone(),
+        timeouts: Timeouts { total: args.timeout, ..Timeouts::default() },
         ..Settings::default()
     };
     let refresh = if args.refresh { Refresh::Always } else { Refresh::IfAbsent };

@@ -241,7 +241,7 @@ impl Source {
     /// The policy refuses it, or the cache cannot be read.
     pub fn cached(&self, location: &Location) -> Result<Option<Fetched>, SourceError> {
         self.settings.policy.check(location)?;
-        if let Kind::Archive(path, _) = location.kind() {
+        if let Kind::Archive(path, _) | Kind::Directory(path) = location.kind() {
             self.settings.policy.check_real_path(path)?;
         }
         let found = look_up(&self.cache, location, Refresh::IfAbsent).map_err(|cause| self.broken_cache(cause))?;

@@ -201,12 +201,14 @@ fn failure(url: &Url, error: &(dyn Error + 'static)) -> SourceError {
 fn tls_error(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let found = cause.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref());
-        if let Some(found) = found {
+        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
             return Some(found.to_string());
         }
-        next = cause.source();
+        // The source of an error of reading and writing is that of the one in it, which is thus left out.
+        next = match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
     }
     None
 }

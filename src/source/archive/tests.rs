@@ -50,12 +50,12 @@ fn unpack(layers: &[Vec<u8>], limits: Limits) -> Result<Vec<String>, ArchiveErro
         }
         Ok(())
     };
-    let unpacked = unpack();
+    let result = unpack();
     let outside = [dir.path().to_owned(), dir.path().join("a"), dir.path().join("a/b")];
     for above in outside {
         assert_eq!(fs::read_dir(&above).unwrap().count(), 1, "something was written to {}", above.display());
     }
-    unpacked?;
+    result?;
     let files = unpacker.finish()?;
     for (path, written) in &files {
         let text = fs::read(folder.join(path)).unwrap();
@@ -125,17 +125,15 @@ fn links_and_devices_among_profiles_and_charts_are_refused() {
 
 #[test]
 fn nothing_is_written_that_is_more_than_the_limits_allow() {
-    let limits: [(&str, fn(&mut Limits)); 6] = [
-        ("more than 1 files", |limits| limits.files = 1),
-        ("more than 1 entries", |limits| limits.entries = 1),
-        ("more than 10 bytes in a file", |limits| limits.file_bytes = 10),
-        ("more than 15 bytes in profiles/ and charts/", |limits| limits.kept_bytes = 15),
-        ("more than 2 folders in one another", |limits| limits.depth = 2),
-        ("more than 44 bytes in a path", |limits| limits.path_bytes = 44),
-    ];
-    for (word, set) in limits {
-        let mut limits = Limits::default();
-        set(&mut limits);
+    let default = Limits::default;
+    for (word, limits) in [
+        ("more than 1 files", Limits { files: 1, ..default() }),
+        ("more than 1 entries", Limits { entries: 1, ..default() }),
+        ("more than 10 bytes in a file", Limits { file_bytes: 10, ..default() }),
+        ("more than 15 bytes in profiles/ and charts/", Limits { kept_bytes: 15, ..default() }),
+        ("more than 2 folders in one another", Limits { depth: 2, ..default() }),
+        ("more than 44 bytes in a path", Limits { path_bytes: 44, ..default() }),
+    ] {
         let found = unpack(&[zipped(&archive(&package()))], limits).unwrap_err().to_string();
         assert!(found.contains(word), "{found}");
     }
