@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 /// How often a terminal is drawn on.
 const FRAME: Duration = Duration::from_millis(100);
 const BAR: usize = 30;
+/// How many bytes a line is worth.
+const LINE: u64 = 5_000_000;
 
 #[derive(Subcommand)]
 pub(super) enum ReleaseCommand {
@@ -274,19 +276,16 @@ fn table(rows: &[Value], out: &mut dyn Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Progress as lines: the beginning, each tenth, what is tried again.
+/// Progress as lines: the beginning, each tenth of what is long, what is tried again.
 #[derive(Default)]
 struct Lines {
-    /// One more than the last tenth told of, or megabytes if there is no total.
+    /// One more than the last step told of.
     told: AtomicU64,
 }
 
 impl Progress for Lines {
     fn bytes(&self, come: u64, total: Option<u64>) {
-        let step = match total.filter(|total| *total > 0) {
-            Some(total) => come.saturating_mul(10) / total,
-            None => come / (10 << 20),
-        };
+        let step = come / total.map_or(LINE, |total| LINE.max(total / 10));
         if come == 0 {
             self.told.store(0, Ordering::Relaxed);
         }

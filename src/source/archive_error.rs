@@ -1,6 +1,5 @@
 //! Why an archive is no release package.
 
-use crate::failure::Retry;
 use std::io;
 use std::path::PathBuf;
 
@@ -68,14 +67,4 @@ pub enum ArchiveError {
     /// Nobody waits for it any more.
     #[error("it was given up")]
     GivenUp,
-}
-
-impl ArchiveError {
-    /// When it is tried again.
-    pub(super) fn retry(&self) -> Retry {
-        match self {
-            Self::Truncated | Self::Write { .. } | Self::GivenUp => Retry::Backoff,
-            _ => Retry::OnChange,
-        }
-    }
 }

@@ -19,7 +19,7 @@ pub enum SourceError {
     #[error("release package {0}")]
     Refused(#[from] Refusal),
     /// There is no connection.
-    #[error("release package {address}: cannot be reached: {cause}")]
+    #[error("release package {address}: cannot be reached: {cause}; check the address, the network and HTTPS_PROXY")]
     Unreachable {
         /// What was asked.
         address: String,
@@ -179,14 +179,12 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// When it is tried again. What somebody else can change without a trace here is looked at again later.
+    /// When it is tried again. What somebody else can change without a trace here is looked at again later: servers, folders,
+    /// and archives that are not what they should be.
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Location(_) | Self::Refused(_) | Self::Credentials { .. } => Retry::OnChange,
-            // Nobody should put it there again and again what is dangerous, or fetch it for nothing.
-            Self::Digest { is_pin, .. } if *is_pin => Retry::OnChange,
-            Self::Archive { cause, .. } => cause.retry(),
+            Self::Location(_) | Self::Refused(_) => Retry::OnChange,
             _ => Retry::Backoff,
         }
     }
@@ -197,7 +195,7 @@ impl SourceError {
         self.retry() == Retry::Backoff
     }
 
-    /// Whether the same may work in a moment.
+    /// Whether the same may work in a moment, so that it is tried again at once.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Interrupted { .. } => true,
