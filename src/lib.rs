@@ -5,8 +5,8 @@
 //! files or resource → [`spec::request`] → [`spec::resolve`] → [`render`] → [`install`] → [`controller::status`]
 //!
 //! Left of `install` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `failure`, `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `install`,
-//! `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
+//! order (a test holds them to it): `failure`, `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `source`,
+//! `install`, `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
 
 pub mod api;
 pub mod cli;
@@ -19,4 +19,5 @@ pub mod object;
 pub mod process;
 pub mod release;
 pub mod render;
+pub mod source;
 pub mod spec;

@@ -27,6 +27,8 @@ const ORDER: &[&str] = &[
     "inject",
     // The cluster.
     "cluster",
+    // Where release packages come from: the network, and a cache on disk.
+    "source",
     "install",
     // What a process shows of itself.
     "process",

@@ -7,6 +7,7 @@ mod inject;
 mod input;
 mod manifest;
 mod profile;
+mod release;
 mod run;
 mod signals;
 
@@ -49,6 +50,9 @@ enum Command {
         /// The directory.
         directory: std::path::PathBuf,
     },
+    /// Fetch release packages, and list those at hand.
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
@@ -96,6 +100,7 @@ fn perform(command: Command) -> Outcome {
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
         Command::Role => role(&mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
+        Command::Release(command) => release::run(&command, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
     }?;
     out.flush()?;

@@ -19,10 +19,15 @@ const LAST: &str = "Remove it";
 const CODES: [(&str, i32); 1] = [("istio-operator profile diff", 1)];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 5] = [
+const OTHERWISE: [(&str, Instead, &str); 6] = [
     ("kubectl port-forward", Instead::Nothing, "kwok's pods have no ports; the operator runs on this host"),
     ("kubectl delete --cascade=orphan", Instead::Nothing, "a part of one: `a_deletion_that_orphans_leaves_everything`"),
     ("kubectl delete", Instead::InTime, "a deletion that is held back waits for a day"),
+    (
+        "istio-operator release fetch",
+        Instead::Nothing,
+        "it needs a network; `tests/source.rs` fetches from servers of its own",
+    ),
     ("make", Instead::DryRun, "it would run this test"),
     ("curl", Instead::OperatorsAddress, "port 8383 of this host may be taken"),
 ];

@@ -1,0 +1,235 @@
+//! Why a release package cannot be had.
+
+use super::archive_error::ArchiveError;
+use super::digest::Digest;
+use super::location::LocationError;
+use super::policy::Refusal;
+use crate::failure::Retry;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a release package cannot be had. Addresses in it have neither user nor query.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The text is no location.
+    #[error(transparent)]
+    Location(#[from] LocationError),
+    /// Nobody has allowed it.
+    #[error("release package {0}")]
+    Refused(#[from] Refusal),
+    /// There is no connection.
+    #[error("release package {address}: cannot be reached: {cause}; check the address, the network and HTTPS_PROXY")]
+    Unreachable {
+        /// What was asked.
+        address: String,
+        /// Why.
+        cause: String,
+    },
+    /// The server cannot be trusted.
+    #[error("release package {address}: no trusted connection: {cause}; give the server's CA with --ca-bundle")]
+    Tls {
+        /// What was asked.
+        address: String,
+        /// Why.
+        cause: String,
+    },
+    /// It took too long.
+    #[error("release package {address}: {what} took longer than {limit:?}")]
+    TimedOut {
+        /// What was asked.
+        address: String,
+        /// What was waited for.
+        what: &'static str,
+        /// How long at most.
+        limit: Duration,
+    },
+    /// It came to an end before its end.
+    #[error("release package {address}: the connection was lost after {bytes} bytes: {cause}")]
+    Interrupted {
+        /// What was asked.
+        address: String,
+        /// How much had come.
+        bytes: u64,
+        /// Why.
+        cause: String,
+    },
+    /// The server will not say.
+    #[error("release package {address}: the server answered {status}")]
+    Status {
+        /// What was asked.
+        address: String,
+        /// What it answered.
+        status: u16,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// The server knows of no such thing.
+    #[error("release package {address}: there is none (the server answered {status}); check the address")]
+    Absent {
+        /// What was asked.
+        address: String,
+        /// What it answered.
+        status: u16,
+    },
+    /// The server wants to know who asks, or does not want this one to have it.
+    #[error("release package {address}: access denied: {cause}; check the pull credentials")]
+    Denied {
+        /// What was asked.
+        address: String,
+        /// What it answered.
+        cause: String,
+    },
+    /// A redirect that is not followed.
+    #[error("release package {address}: {problem}")]
+    Redirect {
+        /// What was asked.
+        address: String,
+        /// What is wrong with where it leads.
+        problem: String,
+    },
+    /// A registry that does not do what registries do, or has something else.
+    #[error("release package {address}: {problem}")]
+    Registry {
+        /// What was asked.
+        address: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+    /// Something else than was wanted.
+    #[error("release package {address}: its digest is {found}, not {expected}{}", if *is_pin { "; check who changed it, then change the pin" } else { "" })]
+    Digest {
+        /// What was asked.
+        address: String,
+        /// What it should be.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+        /// Whether the location says what it should be; otherwise the registry does.
+        is_pin: bool,
+    },
+    /// The archive is broken, dangerous, or another's.
+    #[error("release package {address}: {cause}")]
+    Archive {
+        /// Where it came from.
+        address: String,
+        /// Why.
+        cause: ArchiveError,
+    },
+    /// A folder that is none.
+    #[error("release package {}: {problem}; it must be a directory with profiles/ and charts/, or with manifests/ that has them", path.display())]
+    Directory {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An archive on disk that cannot be read.
+    #[error("release package {}: {cause}", path.display())]
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A release that nobody has.
+    #[error("release {version:?}: {problem}")]
+    Release {
+        /// As it was asked for.
+        version: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Another release than was asked for.
+    #[error("release package {address}: it is of release {found}, not {expected}; check the location")]
+    OtherRelease {
+        /// Where it came from.
+        address: String,
+        /// As it was asked for.
+        expected: String,
+        /// As its default profile says.
+        found: String,
+    },
+    /// The cache cannot be used.
+    #[error("release package cache {}: {cause}; it must be a folder that can be written (see --cache-dir)", path.display())]
+    Cache {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// No certificates to check servers with.
+    #[error("certificates to check servers with: {problem}")]
+    Certificates {
+        /// What is wrong.
+        problem: String,
+    },
+    /// A proxy that cannot be used.
+    #[error("proxy of HTTPS_PROXY or ALL_PROXY: {problem}")]
+    Proxy {
+        /// What is wrong.
+        problem: String,
+    },
+    /// Credentials that cannot be read.
+    #[error("pull credentials: {problem}; they must be a kubernetes.io/dockerconfigjson document")]
+    Credentials {
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl SourceError {
+    /// When it is tried again. What somebody else can change without a trace here is looked at again later: servers, folders,
+    /// and archives that are not what they should be.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Location(_) | Self::Refused(_) => Retry::OnChange,
+            _ => Retry::Backoff,
+        }
+    }
+
+    /// Whether it may pass by itself.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.retry() == Retry::Backoff
+    }
+
+    /// Whether the same may work in a moment, so that it is tried again at once.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Interrupted { .. } => true,
+            Self::Digest { is_pin, .. } => !is_pin,
+            Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            _ => false,
+        }
+    }
+
+    /// Whether what was there before will do meanwhile.
+    pub(super) fn is_outage(&self) -> bool {
+        self.is_transient() || matches!(self, Self::Tls { .. } | Self::Proxy { .. } | Self::Certificates { .. })
+    }
+
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Location(_) => "ReleaseLocationInvalid",
+            Self::Refused(_) => "ReleaseRefused",
+            Self::Unreachable { .. }
+            | Self::Tls { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. }
+            | Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::Certificates { .. }
+            | Self::Proxy { .. } => "ReleaseUnreachable",
+            Self::Absent { .. } | Self::Release { .. } => "ReleaseNotFound",
+            Self::OtherRelease { .. } => "ReleaseVersionMismatch",
+            Self::Denied { .. } | Self::Credentials { .. } => "ReleaseAccessDenied",
+            Self::Digest { .. } => "ReleaseDigestMismatch",
+            Self::Archive { .. } | Self::Registry { .. } => "ReleaseBroken",
+            Self::Directory { .. } | Self::File { .. } | Self::Cache { .. } => "ReleaseUnreadable",
+        }
+    }
+}
