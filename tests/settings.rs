@@ -320,7 +320,7 @@ fn package_with(file: &str, old: &str, new: &str) -> (tempfile::TempDir, Package
     let text = std::fs::read_to_string(path.join(file)).unwrap();
     assert!(text.contains(old), "{file}: {text}");
     std::fs::write(path.join(file), text.replace(old, new)).unwrap();
-    let package = Package::open(path.to_str()).unwrap();
+    let package = Package::open(&path).unwrap();
     (folder, package)
 }
 

@@ -43,6 +43,8 @@ pub const PRUNE_UNUSED_AFTER: &str = "install.istio.io/prune-unused-after";
 /// Annotation of a resource: revisions (`default` for the unnamed one), separated by commas, whose control planes are deleted
 /// once the spec no longer wants them, although they are in use.
 pub const FORCE_PRUNE: &str = "install.istio.io/force-prune";
+/// Annotation of a resource: the release of Istio, such as `1.30.3`, that it gets.
+pub const RELEASE: &str = "install.istio.io/release";
 /// Annotation of a resource: the release, such as `1.17.8`, that it may be moved to from a newer one.
 pub const ALLOW_DOWNGRADE: &str = "install.istio.io/allow-downgrade-to";
 /// Resources whose name begins with this are records of installations, not requests.

@@ -1,6 +1,7 @@
 //! `manifest generate`: what a spec comes to, without a cluster.
 
 use super::input::{Outcome, read_input};
+use super::package::PackageArgs;
 use crate::api::component::{ALL, Component};
 use crate::object::{Object, order};
 use crate::release::Package;
@@ -32,9 +33,6 @@ pub(super) struct SpecArgs {
     /// Revision of the control plane.
     #[arg(short, long)]
     pub(super) revision: Option<String>,
-    /// Directory with charts/ and profiles/ to use instead of the built-in release.
-    #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
-    pub(super) manifests: Option<String>,
     /// Continue despite validation errors that do not prevent rendering.
     #[arg(long)]
     pub(super) force: bool,
@@ -44,6 +42,8 @@ pub(super) struct SpecArgs {
     /// Treat warnings about duplicate keys in files as errors.
     #[arg(long)]
     pub(super) strict: bool,
+    #[command(flatten)]
+    pub(super) package: PackageArgs,
 }
 
 #[derive(Args)]
@@ -63,10 +63,10 @@ impl SpecArgs {
     pub(super) fn request(&self) -> anyhow::Result<(request::Request, Package, Strictness)> {
         let files = self.filename.iter().map(|f| read_input(f.trim())).collect::<anyhow::Result<Vec<_>>>()?;
         let strictness = if self.force { Strictness::Forced } else { Strictness::Full };
-        let path = self.manifests.clone().or_else(|| request::package_path(&files, &self.set));
-        let package = Package::open(path.as_deref())?.as_upstream(self.upstream_behavior);
+        let named = request::named_package(&files, &self.set);
+        let package = self.package.open(named)?.as_upstream(self.upstream_behavior);
         let mut request = request::from_files_for(&files, &self.set, package.switches())?;
-        if let Some(dir) = &self.manifests {
+        if let Some(dir) = &self.package.manifests {
             request.set(Override::text(&["installPackagePath"], "--manifests", dir));
         }
         if let Some(revision) = self.revision.as_ref().filter(|r| !r.is_empty() && *r != "default") {

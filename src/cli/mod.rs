@@ -6,9 +6,12 @@ mod duration;
 mod inject;
 mod input;
 mod manifest;
+mod package;
 mod profile;
+mod progress;
 mod release;
 mod run;
+mod run_packages;
 mod signals;
 
 use crate::release::Package;

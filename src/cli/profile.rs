@@ -2,7 +2,7 @@
 
 use super::input::Outcome;
 use super::manifest::SpecArgs;
-use crate::release::Package;
+use super::package::PackageArgs;
 use crate::render;
 use crate::spec::path;
 use crate::spec::request::Override;
@@ -27,9 +27,8 @@ pub(super) enum Format {
 pub(super) enum ProfileCommand {
     /// List the profiles.
     List {
-        /// Directory with charts/ and profiles/ to use instead of the built-in release.
-        #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
-        manifests: Option<String>,
+        #[command(flatten)]
+        package: PackageArgs,
     },
     /// Print a profile merged onto the default profile.
     Dump {
@@ -50,9 +49,8 @@ pub(super) enum ProfileCommand {
         a: String,
         /// Name of the profile to compare it with, or a file.
         b: String,
-        /// Directory with charts/ and profiles/ to use instead of the built-in release.
-        #[arg(short = 'd', long, visible_alias = "charts", value_name = "DIR")]
-        manifests: Option<String>,
+        #[command(flatten)]
+        package: PackageArgs,
         /// Treat warnings about duplicate keys in files as errors.
         #[arg(long)]
         strict: bool,
@@ -61,8 +59,8 @@ pub(super) enum ProfileCommand {
 
 pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
     match command {
-        ProfileCommand::List { manifests } => {
-            let package = Package::open(manifests.as_deref())?;
+        ProfileCommand::List { package } => {
+            let package = package.open(None)?;
             writeln!(out, "Istio configuration profiles:")?;
             for name in package.profiles().names() {
                 writeln!(out, "    {name}")?;
@@ -82,8 +80,8 @@ pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
             write!(out, "{}", format(&part, *output)?)?;
             Ok(0)
         }
-        ProfileCommand::Diff { a, b, manifests, strict } => {
-            let spec = SpecArgs { manifests: manifests.clone(), strict: *strict, ..SpecArgs::default() };
+        ProfileCommand::Diff { a, b, package, strict } => {
+            let spec = SpecArgs { package: package.clone(), strict: *strict, ..SpecArgs::default() };
             let text = |name: &str| -> anyhow::Result<String> { format(&resolve(Some(name), &spec)?, Format::Yaml) };
             let (left, right) = (text(a)?, text(b)?);
             if left == right {

@@ -1,47 +1,29 @@
 //! `release`: fetch release packages, list those at hand.
 
-use super::duration;
 use super::input::Outcome;
+use super::package::{FetchArgs, PlaceArgs};
 use crate::release::RELEASE;
 use crate::source::cache::CachedPackage;
-use crate::source::releases::{Releases, Template, UPSTREAM, is_version};
+use crate::source::progress::Silent;
+use crate::source::releases::{Releases, is_version};
 use crate::source::{
-    Cache, Credentials, Fetched, Location, Origin, Policy, Progress, Refresh, Settings, Source, Timeouts,
+    Cache, Credentials, Fetched, Location, Origin, Policy, Progress, Refresh, Settings, Source, index,
 };
-use crate::source::{SourceError, index, progress::Silent};
 use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use helm_template::{json, yaml};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-/// How often a terminal is drawn on.
-const FRAME: Duration = Duration::from_millis(100);
-const BAR: usize = 30;
-/// How many bytes a line is worth.
-const LINE: u64 = 5_000_000;
+use std::sync::Arc;
 
 #[derive(Subcommand)]
 pub(super) enum ReleaseCommand {
     /// Fetch a release package, check it, and keep it in the cache.
-    Fetch(FetchArgs),
+    Fetch(ReleaseArgs),
     /// List the release packages at hand: the built-in one, those in --package-dir, those in the cache.
     List(ListArgs),
-}
-
-#[derive(Args)]
-pub(super) struct PlaceArgs {
-    /// Directory of the cache (default: istio-operator in $XDG_CACHE_HOME, or in ~/.cache).
-    #[arg(long, value_name = "DIR")]
-    cache_dir: Option<PathBuf>,
-    /// Directory with a release package per version, such as DIR/1.30.3. May be repeated.
-    #[arg(long, value_name = "DIR")]
-    package_dir: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -54,32 +36,17 @@ pub(super) struct ListArgs {
 }
 
 #[derive(Args)]
-pub(super) struct FetchArgs {
+pub(super) struct ReleaseArgs {
     /// A version such as 1.30.3; or a directory, a .tar.gz file, an https:// address, or
     /// oci://REGISTRY/REPOSITORY[:TAG][@sha256:DIGEST]. `#sha256=DIGEST` after a file or an https:// address pins the
     /// archive.
     #[arg(value_name = "VERSION|LOCATION")]
     release: String,
     #[command(flatten)]
-    places: PlaceArgs,
-    /// Where a version that no --package-dir has is fetched from: a location with {version} in it.
-    #[arg(long, value_name = "TEMPLATE", default_value = UPSTREAM)]
-    source: Template,
+    fetch: FetchArgs,
     /// Ask the server whether it has something newer, even if the package is in the cache.
     #[arg(long)]
     refresh: bool,
-    /// How long all of it may take, retries included.
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration::parse)]
-    timeout: Duration,
-    /// File with CA certificates in PEM to trust in addition to those of the system.
-    #[arg(long, value_name = "FILE")]
-    ca_bundle: Option<PathBuf>,
-    /// File with pull credentials for registries, such as ~/.docker/config.json.
-    #[arg(long, value_name = "FILE")]
-    registry_config: Option<PathBuf>,
-    /// Do not show progress.
-    #[arg(short, long)]
-    quiet: bool,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -90,18 +57,6 @@ pub(super) enum Format {
     Yaml,
 }
 
-impl PlaceArgs {
-    fn cache_dir(&self) -> anyhow::Result<PathBuf> {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let default = || {
-            let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
-            cache.map(|cache| cache.join("istio-operator"))
-        };
-        let directory = self.cache_dir.clone().or_else(default);
-        directory.context("neither XDG_CACHE_HOME nor HOME is set; name a directory with --cache-dir")
-    }
-}
-
 pub(super) fn run(command: &ReleaseCommand, out: &mut dyn Write) -> Outcome {
     match command {
         ReleaseCommand::Fetch(args) => fetch(args, out),
@@ -109,45 +64,14 @@ pub(super) fn run(command: &ReleaseCommand, out: &mut dyn Write) -> Outcome {
     }
 }
 
-fn fetch(args: &FetchArgs, out: &mut dyn Write) -> Outcome {
+fn fetch(args: &ReleaseArgs, out: &mut dyn Write) -> Outcome {
     let version = Some(args.release.as_str()).filter(|text| is_version(text));
     let location = match version {
-        Some(version) => {
-            let package_dirs = args.places.package_dir.clone();
-            Releases { package_dirs, template: Some(args.source.clone()) }.locate(version)?
-        }
+        Some(version) => args.fetch.locate(version)?,
         None => args.release.parse()?,
     };
-    let credentials = match &args.registry_config {
-        Some(path) => {
-            let document = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
-            Credentials::from_docker_config(&document)?
-        }
-        None => Credentials::default(),
-    };
-    let settings = Settings {
-        cache_dir: args.places.cache_dir()?,
-        policy: Policy::unrestricted(),
-        ca_bundle: args.ca_bundle.clone(),
-        timeouts: Timeouts { total: args.timeout, ..Timeouts::default() },
-        ..Settings::default()
-    };
     let refresh = if args.refresh { Refresh::Always } else { Refresh::IfAbsent };
-    let progress: Arc<dyn Progress> = match (args.quiet, std::io::stderr().is_terminal()) {
-        (true, _) => Arc::new(Silent),
-        (false, true) => Arc::new(Bar::default()),
-        (false, false) => Arc::new(Lines::default()),
-    };
-    let fetched = Source::new(settings).fetch_blocking(&location, refresh, &credentials, &progress);
-    drop(progress);
-    let fetched = fetched?;
-    if let Some(error) = &fetched.stale {
-        eprintln!("Warning: {error}; using what was fetched before");
-    }
-    if let Some(version) = version {
-        fetched.check_release(&location, version)?;
-    }
-    show(&location, &fetched, out)?;
+    show(&location, &args.fetch.fetch(&location, version, refresh)?, out)?;
     Ok(0)
 }
 
@@ -274,64 +198,4 @@ fn table(rows: &[Value], out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{}", cells.collect::<Vec<_>>().join("   ").trim_end())?;
     }
     Ok(())
-}
-
-/// Progress as lines: the beginning, each tenth of what is long, what is tried again.
-#[derive(Default)]
-struct Lines {
-    /// One more than the last step told of.
-    told: AtomicU64,
-}
-
-impl Progress for Lines {
-    fn bytes(&self, come: u64, total: Option<u64>) {
-        let step = come / total.map_or(LINE, |total| LINE.max(total / 10));
-        if come == 0 {
-            self.told.store(0, Ordering::Relaxed);
-        }
-        if self.told.fetch_max(step + 1, Ordering::Relaxed) <= step {
-            eprintln!("fetching: {}", amount(come, total));
-        }
-    }
-
-    fn retry(&self, error: &SourceError, after: Duration) {
-        eprintln!("Warning: {error}; trying again in {after:?}");
-    }
-}
-
-/// Progress as a bar on a terminal, which goes in the end.
-#[derive(Default)]
-struct Bar {
-    drawn: Mutex<Option<Instant>>,
-}
-
-impl Progress for Bar {
-    fn bytes(&self, come: u64, total: Option<u64>) {
-        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
-        if drawn.is_some_and(|at| at.elapsed() < FRAME) {
-            return;
-        }
-        *drawn = Some(Instant::now());
-        let part =
-            total.filter(|total| *total > 0).map_or(0, |total| come.min(total).saturating_mul(BAR as u64) / total);
-        let full = usize::try_from(part).unwrap_or(BAR).min(BAR);
-        eprint!("\r\x1b[K[{}{}] {}", "#".repeat(full), " ".repeat(BAR - full), amount(come, total));
-    }
-
-    fn retry(&self, error: &SourceError, after: Duration) {
-        eprintln!("\r\x1b[KWarning: {error}; trying again in {after:?}");
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if self.drawn.get_mut().is_ok_and(|drawn| drawn.is_some()) {
-            eprint!("\r\x1b[K");
-        }
-    }
-}
-
-fn amount(come: u64, total: Option<u64>) -> String {
-    let mega = |bytes: u64| format!("{}.{}", bytes / 1_000_000, bytes % 1_000_000 / 100_000);
-    total.map_or_else(|| format!("{} MB", mega(come)), |total| format!("{} of {} MB", mega(come), mega(total)))
 }

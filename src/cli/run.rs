@@ -4,6 +4,7 @@
 
 use super::duration;
 use super::input::Outcome;
+use super::run_packages::RunPackageArgs;
 use super::signals::SignalThread;
 use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
@@ -103,6 +104,8 @@ pub(super) struct RunArgs {
     /// The collector's URL with its path, if that is not /v1/traces.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default_value = "")]
     otlp_traces_endpoint: String,
+    #[command(flatten)]
+    packages: RunPackageArgs,
 }
 
 impl RunArgs {
@@ -158,6 +161,7 @@ async fn serve(args: &RunArgs, signals: &SignalThread, level: LogLevel) -> anyho
         revision: Some(args.revision.clone()).filter(|r| !r.is_empty()),
         concurrency: args.max_concurrent_reconciles,
         privileged: Privileged::new(&args.privileged_namespaces),
+        packages: args.packages.config()?,
         recheck_interval: args.recheck_interval,
         deletion_hold: args.deletion_hold,
         repair_limits: RepairLimits { burst: args.drift_repair_burst, interval: args.drift_repair_interval },

@@ -4,6 +4,7 @@ use super::cluster_version::ClusterVersion;
 use super::index::Index;
 use super::orphans::Orphans;
 use super::ownership::Ownership;
+use super::packages::{PackageConfig, Packages};
 use super::queue::Queue;
 use super::reach;
 use super::reconcile_state::ReconcileState;
@@ -16,7 +17,6 @@ use crate::install::RepairLimits;
 use crate::object::OwnerId;
 use crate::process::metrics::Metrics;
 use crate::process::metrics::labels::Trigger;
-use crate::release::Package;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Store;
 use kube::runtime::watcher::Event;
@@ -39,6 +39,8 @@ pub struct Config {
     pub recheck_interval: Duration,
     /// How long the deletion of a resource is held back whose control plane is in use.
     pub deletion_hold: Duration,
+    /// Where release packages come from.
+    pub packages: PackageConfig,
     /// How often the same fields of an object are repaired.
     pub repair_limits: RepairLimits,
 }
@@ -57,7 +59,7 @@ pub struct Context {
     pub(super) users: Users,
     pub(super) ownership: Arc<Ownership>,
     pub(super) cluster_info: ClusterVersion,
-    pub(super) package: Arc<Package>,
+    pub(super) packages: Packages,
     pub(super) config: Config,
     pub(super) metrics: Arc<Metrics>,
     pub(super) memories: Mutex<HashMap<OwnerId, Arc<tokio::sync::Mutex<ReconcileState>>>>,

@@ -1,6 +1,7 @@
 //! Why a reconcile failed, and why the controller cannot run.
 
 use crate::cluster::ClusterError;
+use crate::controller::packages::PackageError;
 use crate::install::Failure;
 use crate::install::remains::DeleteError;
 use crate::object::ObjectError;
@@ -12,6 +13,9 @@ pub enum ReconcileError {
     /// A request failed.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// The release package cannot be had.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// The release package cannot be read, or rendering ran out of time.
     #[error(transparent)]
     Render(#[from] RenderError),

@@ -48,6 +48,7 @@ pub mod index;
 mod orphans;
 mod outcome;
 pub mod ownership;
+pub mod packages;
 mod preparation;
 mod queue;
 pub mod rbac;
@@ -75,6 +76,7 @@ use crate::process::metrics::Metrics;
 use crate::release::Package;
 use kube::Client;
 use orphans::Orphans;
+use packages::Packages;
 use queue::Queue;
 use start::Started;
 use statuses::Statuses;
@@ -109,7 +111,7 @@ pub async fn run(
         users,
         ownership,
         cluster_info: version,
-        package: Arc::new(package),
+        packages: Packages::new(package, config.packages.clone()),
         config,
         queue: Queue::new(Arc::clone(&metrics), health),
         metrics,

@@ -15,7 +15,6 @@ use crate::object::manifests::Manifests;
 use crate::render;
 use helm_template::threads;
 use serde_json::json;
-use std::sync::Arc;
 
 /// What is to be done for a resource.
 pub(super) struct Prepared {
@@ -63,13 +62,17 @@ impl Reconcile<'_> {
     /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing
     /// may be installed.
     #[tracing::instrument(level = "debug", skip_all, fields(generation = self.resource.metadata.generation))]
-    async fn build(&self) -> Result<Result<Built, Conclusion>, ReconcileError> {
-        let Self { resource, context, id, .. } = self;
-        if let Some(error) = resource.error() {
+    async fn build(&mut self) -> Result<Result<Built, Conclusion>, ReconcileError> {
+        if let Some(error) = self.resource.error() {
             return Ok(Err(Conclusion::Invalid(error.to_string())));
         }
+        let package = match self.package().await? {
+            Ok(package) => package,
+            Err(conclusion) => return Ok(Err(conclusion)),
+        };
+        let Self { resource, context, id, .. } = self;
         let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
-        let (cluster_info, package) = (context.cluster_info.get(), Arc::clone(&context.package));
+        let cluster_info = context.cluster_info.get();
         let work = move || threads::single_threaded(|| render::from_resource(&input, &cluster_info, &package));
         let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
         build_metrics::count_build(&context.metrics, resource.spec(), rendered.as_ref());

@@ -3,6 +3,7 @@
 //! Guarantee: it saves requests, and does nothing else. Losing it costs reads, never writes.
 
 use super::deletion::Deletion;
+use super::packages::installed::Installed;
 use super::usage::Answers;
 use crate::api::status::InstallStatus;
 use crate::cluster::received::ObservedResource;
@@ -36,6 +37,8 @@ pub(super) struct ReconcileState {
     /// Who uses the control planes that stay.
     pub users: Answers,
     pub deletion: Deletion,
+    /// What tells the release that is installed.
+    pub installed: Option<Installed>,
     /// The last value of the annotation that asks for a reconcile which reads everything anew.
     asked: String,
 }
@@ -66,6 +69,7 @@ impl ReconcileState {
         if self.known().last_handled_reconcile_at.as_ref() != Some(&request) {
             self.install.forget_objects();
             self.users.clear();
+            self.installed = None;
             self.failures = 0;
         }
         self.asked = request;

@@ -206,12 +206,13 @@ impl Reconcile<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::FINALIZER;
+    use crate::api::{FINALIZER, RELEASE};
     use crate::cluster::Cluster;
     use crate::controller::cluster_version::ClusterVersion;
     use crate::controller::context::Config;
     use crate::controller::index::Index;
     use crate::controller::ownership::Ownership;
+    use crate::controller::packages::{PackageConfig, Packages};
     use crate::controller::queue::Queue;
     use crate::controller::usage::Users;
     use crate::install::RepairLimits;
@@ -229,13 +230,14 @@ mod tests {
         let cluster = Cluster::new(kube::Client::try_from(config).unwrap());
         let (ownership, metrics) = (Arc::new(Ownership::default()), Arc::new(Metrics::new("", "")));
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&ownership), Arc::clone(&metrics));
-        let (cluster_info, package) = (ClusterVersion::default(), Arc::new(Package::embedded().unwrap()));
+        let packages = Packages::new(Package::embedded().unwrap(), PackageConfig::default());
         let privileged = crate::controller::reach::Privileged::All;
         let config = Config {
             namespaces: vec![],
             revision: None,
             concurrency: 1,
             privileged,
+            packages: PackageConfig::default(),
             recheck_interval: Duration::from_secs(10),
             deletion_hold: Duration::from_hours(24),
             repair_limits: RepairLimits::default(),
@@ -249,8 +251,8 @@ mod tests {
             index,
             users,
             ownership,
-            cluster_info,
-            package,
+            cluster_info: ClusterVersion::default(),
+            packages,
             config,
             metrics,
             memories,
@@ -268,7 +270,8 @@ mod tests {
         let resource = json!({
             "apiVersion": "install.istio.io/v1alpha1",
             "kind": "IstioOperator",
-            "metadata": {"name": "main", "namespace": "ns", "generation": 2, "uid": "u", "finalizers": [FINALIZER]},
+            "metadata": {"name": "main", "namespace": "ns", "generation": 2, "uid": "u", "finalizers": [FINALIZER],
+                "annotations": {RELEASE: "1.17.8"}},
             // Nothing of a control plane, of which the release would have to be read first.
             "spec": {"profile": "empty", "components": {"cni": {"enabled": true}}},
             "status": {"observedGeneration": 2},

@@ -4,25 +4,16 @@
 //! What is live decides: the labels that installers put on istiod and on the CRDs, and istiod's image.
 
 use super::engine::Engine;
+use super::installed_release::{Numbers, by_label, image_tag, numbers};
 use super::state::State;
-use crate::api::ALLOW_DOWNGRADE;
 use crate::api::component::Component;
+use crate::api::{ALLOW_DOWNGRADE, RELEASE};
 use crate::cluster::ClusterError;
-use crate::object::labels::VERSION;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey};
-use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::fmt;
-
-/// Where installers say the release, the most exact first: the operator, and Helm's charts.
-const LABELS: [&str; 3] = [VERSION, "app.kubernetes.io/version", "helm.sh/chart"];
-/// The container of istiod.
-const CONTAINER: &str = "discovery";
-
-/// Major, minor, patch.
-type Release = (u64, u64, u64);
 
 /// A control plane that would be moved to an older release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,9 +31,9 @@ impl fmt::Display for Downgrade {
         let Self { key, live, at_hand } = self;
         write!(
             f,
-            "{key} is of release {live}, and only release {at_hand} is at hand: nothing is written, for a control plane is not \
-             moved to an older release; have spec.installPackagePath name a package of {live} or newer, or annotate the \
-             resource {ALLOW_DOWNGRADE}={at_hand}"
+            "{key} is of release {live}, and the resource gets release {at_hand}: nothing is written, for a control plane is not \
+             moved to an older release; have the annotation {RELEASE} name {live} or newer, or annotate the resource \
+             {ALLOW_DOWNGRADE}={at_hand}"
         )
     }
 }
@@ -58,7 +49,7 @@ pub async fn forbid(
     allowed: Option<&str>,
 ) -> Result<Option<Downgrade>, ClusterError> {
     let at_hand = manifests.release.as_str();
-    let Some(wanted) = release(at_hand) else { return Ok(None) };
+    let Some(wanted) = numbers(at_hand) else { return Ok(None) };
     if allowed.map(str::trim) == Some(at_hand) {
         return Ok(None);
     }
@@ -90,43 +81,22 @@ fn witnesses(manifests: &Manifests) -> impl Iterator<Item = &Object> {
 }
 
 /// The release of a live object where it is newer than the wanted one.
-fn newer_release(live: &DynamicObject, desired: &Value, wanted: Release) -> Option<String> {
-    let said = LABELS.iter().find_map(|name| live.labels().get(*name).filter(|text| release(text).is_some()));
-    if let Some(text) = said.filter(|text| release(text).is_some_and(|live| live > wanted)) {
-        return Some(text.clone());
+fn newer_release(live: &DynamicObject, desired: &Value, wanted: Numbers) -> Option<String> {
+    if let Some(text) = by_label(live).filter(|text| numbers(text).is_some_and(|live| live > wanted)) {
+        return Some(text.to_owned());
     }
     // An image alone tells of a minor release: patches of images are the spec's.
-    let minor = |(major, minor, _): Release| (major, minor);
-    let live_tag = tag(live.data.pointer("/spec/template/spec/containers"))?;
-    let live_release = release(live_tag).filter(|live| minor(*live) > minor(wanted))?;
-    let same_image = tag(desired.pointer("/spec/template/spec/containers")).and_then(release);
+    let minor = |(major, minor, _): Numbers| (major, minor);
+    let live_tag = image_tag(&live.data)?;
+    let live_release = numbers(live_tag).filter(|live| minor(*live) > minor(wanted))?;
+    let same_image = image_tag(desired).and_then(numbers);
     same_image.is_none_or(|desired| minor(live_release) > minor(desired)).then(|| live_tag.to_owned())
-}
-
-/// The tag of istiod's image.
-fn tag(containers: Option<&Value>) -> Option<&str> {
-    let container = containers?.as_array()?.iter().find(|c| c.get("name").is_some_and(|name| name == CONTAINER))?;
-    let image = container.get("image")?.as_str()?;
-    let name = image.split('@').next()?.rsplit('/').next()?;
-    name.split_once(':').map(|(_, tag)| tag)
-}
-
-/// The first three numbers with dots in a text, such as those of `1.23.6-distroless` and `istiod-1.23.6`.
-fn release(text: &str) -> Option<Release> {
-    let begin = text.char_indices().find(|(at, c)| {
-        let before = text.get(..*at).and_then(|before| before.chars().next_back());
-        c.is_ascii_digit() && before.is_none_or(|before| matches!(before, '-' | 'v'))
-    });
-    let numbers = text.get(begin?.0..)?.split(['-', '+', '_']).next()?;
-    let mut parts = numbers.split('.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?.parse().ok()?;
-    Some((major, minor, parts.next().and_then(|patch| patch.parse().ok()).unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::labels::VERSION;
     use serde_json::json;
 
     fn istiod(label: (&str, &str), image: &str) -> DynamicObject {
@@ -163,21 +133,5 @@ mod tests {
             json!({"spec": {"template": {"spec": {"containers": [{"name": "discovery", "image": "pilot:1.18.2"}]}}}});
         let live = istiod((VERSION, "1.17.8"), "istio/pilot:1.18.2");
         assert_eq!(newer_release(&live, &desired, (1, 17, 8)), None);
-    }
-
-    #[test]
-    fn the_release_is_the_first_numbers_with_dots() {
-        let table = [
-            ("1.17.8", Some((1, 17, 8))),
-            ("v1.9", Some((1, 9, 0))),
-            ("istiod-1.23.6", Some((1, 23, 6))),
-            ("1.30-alpha.abc", Some((1, 30, 0))),
-            ("latest", None),
-            ("1643215493", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(release(text), expected, "{text}");
-        }
     }
 }

@@ -33,6 +33,7 @@ mod candidate;
 pub mod downgrade;
 mod engine;
 pub mod fields;
+pub mod installed_release;
 pub mod installed_state;
 mod object;
 mod outcome;

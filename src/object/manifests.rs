@@ -42,11 +42,17 @@ pub struct Manifests {
     pub spec: Value,
 }
 
+/// A revision as labels name it.
+#[must_use]
+pub fn revision_label(revision: &str) -> &str {
+    if revision.is_empty() { DEFAULT } else { revision }
+}
+
 impl Manifests {
     /// The revision as labels name it.
     #[must_use]
     pub fn revision_label(&self) -> &str {
-        if self.revision.is_empty() { DEFAULT } else { &self.revision }
+        revision_label(&self.revision)
     }
 
     /// Whether there is a control plane in it.

@@ -12,6 +12,7 @@ use crate::spec::resolve::profile::Profiles;
 use crate::spec::switches::{self, Switches};
 use helm_template::helm::ParsedChart;
 use helm_template::helm::chart::{Chart, ChartError};
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,11 +119,16 @@ fn detect(root: &Path, tag: Option<&str>) -> Switches {
     Switches::of_package(tag, &paths.iter().map(String::as_str))
 }
 
+/// The folders of a package.
+pub const FOLDERS: [&str; 2] = ["profiles", "charts"];
+
 /// Profiles and charts of one release; charts are parsed when they are first needed.
 pub struct Package {
     profiles: Profiles,
     directory: Option<PathBuf>,
     charts: [OnceLock<Arc<ComponentChart>>; ALL.len()],
+    #[expect(dead_code, reason = "its end is what counts")]
+    holder: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl Package {
@@ -131,7 +137,8 @@ impl Package {
     /// # Errors
     /// Never with the files we ship.
     pub fn embedded() -> Result<Self, ReleaseError> {
-        Ok(Self { profiles: Profiles::new(embedded::profiles(), ""), directory: None, charts: Default::default() })
+        let profiles = Profiles::new(embedded::profiles(), "");
+        Ok(Self { profiles, directory: None, charts: Default::default(), holder: None })
     }
 
     /// Writes the built-in package to a new directory, to be changed and then opened.
@@ -149,18 +156,13 @@ impl Package {
         Ok(())
     }
 
-    /// The package in a directory with `profiles/` and `charts/`; the built-in one without a path.
+    /// The package in a directory with `profiles/` and `charts/`, or with `manifests/` that has them.
     ///
     /// # Errors
     /// The profiles in the directory cannot be read.
-    pub fn open(path: Option<&str>) -> Result<Self, ReleaseError> {
-        let Some(path) = path.filter(|p| !p.is_empty()) else { return Self::embedded() };
+    pub fn open(path: &Path) -> Result<Self, ReleaseError> {
         let wrong = |e: std::io::Error| ReleaseError::Read { path: path.into(), cause: e };
-        let mut root = PathBuf::from(path);
-        // The root of a release archive has them one level down.
-        if !root.join("profiles").is_dir() && root.join("manifests/profiles").is_dir() {
-            root.push("manifests");
-        }
+        let root = Self::root(path);
         let mut texts = BTreeMap::new();
         for entry in std::fs::read_dir(root.join("profiles")).map_err(wrong)? {
             let file = entry.map_err(wrong)?.path();
@@ -171,7 +173,21 @@ impl Package {
         let profiles = Profiles::new(texts, &root.display().to_string());
         let switches = detect(&root, profiles.tag().as_deref());
         let profiles = profiles.with_switches(switches);
-        Ok(Self { profiles, directory: Some(root), charts: Default::default() })
+        Ok(Self { profiles, directory: Some(root), charts: Default::default(), holder: None })
+    }
+
+    /// The folder with `profiles/` and `charts/`: of an unpacked release that is its `manifests/`.
+    #[must_use]
+    pub fn root(path: &Path) -> PathBuf {
+        let below = path.join("manifests");
+        let is_release = !path.join("profiles").is_dir() && below.join("profiles").is_dir();
+        if is_release { below } else { path.to_owned() }
+    }
+
+    /// The same, which keeps `holder` as long as it lives: what keeps its directory from being removed.
+    #[must_use]
+    pub fn holding(self, holder: impl Any + Send + Sync) -> Self {
+        Self { holder: Some(Box::new(holder)), ..self }
     }
 
     /// The same, exactly as the release's own command line behaves, also where it loses what a user wrote.

@@ -2,7 +2,8 @@
 //! applied to the objects.
 //!
 //! In: a [`Request`], what is known of the cluster, a release [`Package`]. Out: [`Manifests`], or the problems of all components
-//! at once. Pure, except that a package that the spec names is read from disk.
+//! at once. Pure. Which package a spec gets is for the caller to find
+//! out ([`NamedPackage`](crate::spec::request::NamedPackage)).
 
 pub mod chart;
 pub mod overlay;
@@ -87,14 +88,6 @@ pub struct DuplicateObject {
 
 fn join<T: ToString>(errors: &[T]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}
-
-/// The package that a spec names; `None` for the given one.
-fn named_package(request: &Request) -> Result<Option<Package>, RenderError> {
-    match text(&request.spec, "/installPackagePath").filter(|p| !p.is_empty()) {
-        Some(path) => Ok(Some(Package::open(Some(path))?)),
-        None => Ok(None),
-    }
 }
 
 /// Resolves a request.
@@ -256,8 +249,7 @@ pub fn from_resource(
     package: &Package,
 ) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
-    let named = named_package(&request)?;
-    let manifests = build(&request, cluster_info, named.as_ref().unwrap_or(package), Strictness::TakenOver)?;
+    let manifests = build(&request, cluster_info, package, Strictness::TakenOver)?;
     Ok(labelled(manifests, resource))
 }
 
@@ -268,8 +260,6 @@ pub fn from_resource(
 /// See [`RenderError`].
 pub fn from_record(resource: &Value, cluster_info: &ClusterInfo, package: &Package) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
-    let named = named_package(&request)?;
-    let package = named.as_ref().unwrap_or(package);
     let resolved = Resolved::of_record(serde_json::json!({"spec": resource.get("spec")}), *package.switches());
     let manifests = build_resolved(resolved, &request, cluster_info, package)?;
     Ok(labelled(manifests, resource))

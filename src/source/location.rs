@@ -87,6 +87,15 @@ impl Location {
         Self(Kind::Directory(path))
     }
 
+    /// The path, where it is a directory.
+    #[must_use]
+    pub fn as_directory(&self) -> Option<&Path> {
+        match &self.0 {
+            Kind::Directory(path) => Some(path),
+            _ => None,
+        }
+    }
+
     pub(super) fn kind(&self) -> &Kind {
         &self.0
     }

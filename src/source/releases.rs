@@ -2,6 +2,7 @@
 
 use super::error::SourceError;
 use super::location::Location;
+use super::policy::{Policy, PrefixError};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,26 @@ impl FromStr for Template {
         }
         text.replace(VERSION, "1.30.3").parse::<Location>()?;
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl Template {
+    /// Allows what it may come to.
+    ///
+    /// # Errors
+    /// The version is in it where no prefix can end: in the name of a host.
+    pub fn allow(&self, policy: &mut Policy) -> Result<(), PrefixError> {
+        let before = self.0.split(VERSION).next().unwrap_or_default();
+        let prefix = match before.strip_suffix(':') {
+            Some(repository) => repository,
+            None => before.rsplit_once('/').map_or("", |(folder, _)| folder),
+        };
+        if self.0.contains("://") {
+            policy.allowed_prefixes.push(prefix.parse()?);
+        } else {
+            policy.package_dirs.push(PathBuf::from(prefix));
+        }
+        Ok(())
     }
 }
 
@@ -125,6 +146,24 @@ fn folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_template_allows_what_it_may_come_to_and_no_more() {
+        for (template, prefix) in [
+            ("https://h.example/a/istio-{version}.tgz", Some("https://h.example:443/a")),
+            ("https://h.example/a/{version}/istio-{version}.tgz", Some("https://h.example:443/a")),
+            ("oci://h.example:5000/a/istio:{version}", Some("oci://h.example:5000/a/istio")),
+            ("https://{version}.example/istio.tgz", None),
+        ] {
+            let mut policy = Policy::default();
+            let allowed = template.parse::<Template>().unwrap().allow(&mut policy).map(|()| policy);
+            let found = allowed.ok().map(|policy| policy.allowed_prefixes[0].to_string());
+            assert_eq!(found.as_deref(), prefix, "{template}");
+        }
+        let mut policy = Policy::default();
+        "/packages/istio-{version}".parse::<Template>().unwrap().allow(&mut policy).unwrap();
+        assert_eq!(policy.package_dirs, [PathBuf::from("/packages")]);
+    }
 
     #[test]
     fn a_version_is_told_from_a_location() {

@@ -25,12 +25,16 @@ fn a_newer_control_plane_is_left_alone_until_somebody_allows_it() {
         "ACTION_REQUIRED",
         &[
             "Deployment istio-system/istiod is of release 1.23.6",
-            "installPackagePath",
+            "--release-source",
             "install.istio.io/allow-downgrade-to=1.17.8",
         ],
     );
     assert!(
-        status["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "Stalled" && c["reason"] == "Downgrade")
+        status["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["type"] == "Stalled" && c["reason"] == "ReleaseMissing")
     );
     assert_eq!(lab.owned_at_rest(), before, "something was written");
     let annotate = |version: &str| {

@@ -4,17 +4,18 @@ use crate::api::{INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
 use crate::controller::context::Context;
 use crate::controller::error::ReconcileError;
+use crate::controller::packages::PackageError;
 use crate::controller::reach::OutOfReach;
-use crate::install::installed_state;
+use crate::install::{installed_release, installed_state};
 use crate::object::manifests::Manifests;
 use crate::object::{ObjectKey, OwnerId};
 use crate::render::{self, RenderError};
+use crate::spec::request::NamedPackage;
 use helm_template::threads;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::json;
-use std::sync::Arc;
 
 /// Why a control plane that stays is not repaired, though it may be later.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub(super) enum Unrepairable {
     /// The record does not say what it came to.
     #[error("its record is of another operator")]
     OfAnotherOperator,
+    /// The package that it was installed from cannot be had.
+    #[error("its record cannot be rendered: {0}")]
+    Package(#[from] PackageError),
     /// The spec in the record is not accepted any more.
     #[error("its record cannot be rendered: {0}")]
     Render(#[from] RenderError),
@@ -67,7 +71,14 @@ pub(super) async fn render(
     let (spec, digest) = installed_state::read(record);
     let Some(digest) = digest.map(str::to_owned) else { return Ok(Err(Unrepairable::OfAnotherOperator)) };
     let resource = json!({"metadata": {"namespace": id.namespace, "name": id.name}, "spec": spec});
-    let (cluster_info, package) = (context.cluster_info.get(), Arc::clone(&context.package));
+    let named =
+        NamedPackage::of(None, Some(&spec)).or_else(|| installed_release::of_record(record).map(NamedPackage::Release));
+    let named = named.unwrap_or_else(|| context.packages.default_release());
+    let package = match context.packages.open(&context.cluster, &named).await {
+        Ok(package) => package,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let cluster_info = context.cluster_info.get();
     let work = move || threads::single_threaded(|| render::from_record(&resource, &cluster_info, &package));
     let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
     Ok(rendered.map_err(Unrepairable::from).and_then(|manifests| check(context, id, &digest, manifests)))

@@ -1,0 +1,202 @@
+//! The release packages of resources: which one a resource gets ([`choice`]), and opening it.
+//!
+//! Guarantees: nothing is fetched, and no folder read, that the flags of the operator do not allow; a fetch holds up its
+//! resource for some seconds at most; few packages are held in memory; one that has changed on disk is read again.
+
+mod choice;
+mod error;
+pub(super) mod installed;
+
+pub use error::PackageError;
+
+use crate::cluster::Cluster;
+use crate::object::ObjectKey;
+use crate::release::{FOLDERS, Package, RELEASE, ReleaseError};
+use crate::source::progress::Silent;
+use crate::source::releases::Releases;
+use crate::source::{self, Credentials, Fetched, Location, Progress, Refresh, Source, SourceError};
+use crate::spec::request::NamedPackage;
+use k8s_openapi::ByteString;
+use kube::api::DynamicObject;
+use std::fs::Metadata;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a reconcile waits for a fetch. One that takes longer goes on, and is found in the cache by a later reconcile.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many packages stay open beside the built-in one: the two between which an upgrade moves.
+const OPEN: usize = 2;
+
+/// Where packages come from.
+#[derive(Clone, Debug, Default)]
+pub struct PackageConfig {
+    /// The cache, what may be fetched, and how.
+    pub source: source::Settings,
+    /// Where the package of a version is.
+    pub releases: Releases,
+    /// The release of resources that do not say one and have nothing installed; `None` for the built-in one.
+    pub default_release: Option<String>,
+    /// Namespace and name of the Secret with credentials for registries.
+    pub pull_secret: Option<(String, String)>,
+}
+
+/// A package that was opened, and what its folder was like then.
+struct Opened {
+    location: Location,
+    /// The release that it was opened as.
+    release: Option<String>,
+    fingerprint: Option<u64>,
+    package: Arc<Package>,
+}
+
+/// Opens packages.
+pub struct Packages {
+    builtin: Arc<Package>,
+    source: Arc<Source>,
+    config: PackageConfig,
+    /// The one that was used last is the last.
+    opened: Mutex<Vec<Opened>>,
+}
+
+impl Packages {
+    /// Those that `config` allows, beside the built-in one.
+    #[must_use]
+    pub fn new(builtin: Package, config: PackageConfig) -> Self {
+        let source = Arc::new(Source::new(config.source.clone()));
+        Self { builtin: Arc::new(builtin), source, config, opened: Mutex::default() }
+    }
+
+    /// The package of that name.
+    ///
+    /// # Errors
+    /// It may not be fetched, cannot be, or is broken.
+    pub async fn open(&self, cluster: &Cluster, named: &NamedPackage) -> Result<Arc<Package>, PackageError> {
+        let (location, release) = match named {
+            NamedPackage::Release(version) if version == RELEASE => return Ok(Arc::clone(&self.builtin)),
+            NamedPackage::Release(version) => (self.config.releases.locate(version)?, Some(version.as_str())),
+            NamedPackage::Location(text) => (text.parse::<Location>().map_err(SourceError::from)?, None),
+        };
+        let fingerprint = match location.as_directory() {
+            Some(path) => Some(self.fingerprint(&location, path).await?),
+            None => None,
+        };
+        if let Some(package) = self.opened(&location, release, fingerprint) {
+            return Ok(package);
+        }
+        let fetched = self.fetch(cluster, &location).await?;
+        if let Some(release) = release {
+            fetched.check_release(&location, release)?;
+        }
+        let open = move || Package::open(&fetched.directory.clone()).map(|package| package.holding(fetched));
+        let package = tokio::task::spawn_blocking(open).await.map_err(|_| PackageError::Interrupted)??;
+        let (package, release) = (Arc::new(package), release.map(str::to_owned));
+        self.keep(Opened { location, release, fingerprint, package: Arc::clone(&package) });
+        Ok(package)
+    }
+
+    /// The package of resources that do not say one and have nothing installed.
+    #[must_use]
+    pub fn default_release(&self) -> NamedPackage {
+        NamedPackage::Release(self.config.default_release.clone().unwrap_or_else(|| RELEASE.to_owned()))
+    }
+
+    fn opened(&self, location: &Location, release: Option<&str>, fingerprint: Option<u64>) -> Option<Arc<Package>> {
+        let mut all = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|opened| {
+            let is_same = opened.location == *location && opened.release.as_deref() == release;
+            is_same && opened.fingerprint == fingerprint
+        })?;
+        let found = all.remove(at);
+        let package = Arc::clone(&found.package);
+        all.push(found);
+        Some(package)
+    }
+
+    fn keep(&self, opened: Opened) {
+        let mut all = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| other.location != opened.location);
+        if all.len() >= OPEN {
+            all.remove(0);
+        }
+        all.push(opened);
+    }
+
+    async fn fetch(&self, cluster: &Cluster, location: &Location) -> Result<Fetched, PackageError> {
+        let cached = {
+            let (source, location) = (Arc::clone(&self.source), location.clone());
+            let look = move || source.cached(&location);
+            tokio::task::spawn_blocking(look).await.map_err(|_| PackageError::Interrupted)??
+        };
+        if let Some(cached) = cached {
+            return Ok(cached);
+        }
+        let credentials = self.credentials(cluster).await?;
+        let (source, owned) = (Arc::clone(&self.source), location.clone());
+        let (done, fetch) = tokio::sync::oneshot::channel();
+        // On a thread of its own: it may take minutes, and the runtime has few.
+        let work = move || {
+            let silent: Arc<dyn Progress> = Arc::new(Silent);
+            let _ = done.send(source.fetch_blocking(&owned, Refresh::IfAbsent, &credentials, &silent));
+        };
+        std::thread::Builder::new().name("fetch".to_owned()).spawn(work).map_err(|_| PackageError::Interrupted)?;
+        match tokio::time::timeout(PATIENCE, fetch).await {
+            Ok(fetched) => Ok(fetched.map_err(|_| PackageError::Interrupted)??),
+            Err(_) => Err(PackageError::Fetching(location.redacted())),
+        }
+    }
+
+    /// What is shown to registries.
+    async fn credentials(&self, cluster: &Cluster) -> Result<Credentials, PackageError> {
+        const KEY: &str = ".dockerconfigjson";
+        let Some((namespace, name)) = &self.config.pull_secret else { return Ok(Credentials::default()) };
+        let key = ObjectKey {
+            group: String::new(),
+            kind: "Secret".to_owned(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        let missing = |what: &'static str| PackageError::PullSecret { secret: format!("{namespace}/{name}"), what };
+        let secret: DynamicObject = cluster.get("v1", &key).await?.ok_or_else(|| missing("it does not exist"))?;
+        let document = secret.data.pointer(&format!("/data/{KEY}")).cloned().unwrap_or_default();
+        let document: ByteString = serde_json::from_value(document)
+            .map_err(|_| missing("it has no .dockerconfigjson; its type must be kubernetes.io/dockerconfigjson"))?;
+        Ok(Credentials::from_docker_config(&document.0)?)
+    }
+
+    /// What a directory is like now.
+    async fn fingerprint(&self, location: &Location, path: &Path) -> Result<u64, PackageError> {
+        // Before anything is read.
+        self.config.source.policy.check(location).map_err(SourceError::from)?;
+        let root = path.to_owned();
+        let read = move || {
+            let (root, mut hasher) = (Package::root(&root), DefaultHasher::new());
+            FOLDERS.iter().try_for_each(|folder| look_at(&root.join(folder), &mut hasher, 0))?;
+            Ok(hasher.finish())
+        };
+        let read = tokio::task::spawn_blocking(read).await.map_err(|_| PackageError::Interrupted)?;
+        Ok(read.map_err(|cause| ReleaseError::Read { path: path.to_owned(), cause })?)
+    }
+}
+
+/// Names, sizes and times of all below a folder.
+fn look_at(folder: &Path, hasher: &mut DefaultHasher, depth: u32) -> io::Result<()> {
+    /// Deeper than any chart.
+    const DEEPEST: u32 = 16;
+    let mut entries: Vec<(PathBuf, Metadata)> = vec![];
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        let metadata = path.metadata()?;
+        entries.push((path, metadata));
+    }
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    for (path, metadata) in entries {
+        (&path, metadata.len(), metadata.modified().ok()).hash(hasher);
+        if metadata.is_dir() && depth < DEEPEST {
+            look_at(&path, hasher, depth + 1)?;
+        }
+    }
+    Ok(())
+}
