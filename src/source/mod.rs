@@ -47,7 +47,7 @@ use self::index::Validators;
 use self::location::Kind;
 use self::reference::Reference;
 use self::registry::Registry;
-use self::transport::{Transport, within};
+use self::transport::{Transport, in_time, within};
 use self::web::{Get, Web};
 use self::workspace::{Watch, Workspace};
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
@@ -189,7 +189,8 @@ impl Source {
     ) -> Result<Fetched, SourceError> {
         self.settings.policy.check(location)?;
         if let Kind::Directory(path) = location.kind() {
-            return self.directory(path).await;
+            let limit = self.settings.timeouts.total;
+            return in_time(limit, location.redacted(), "reading it", self.directory(path)).await?;
         }
         let turn = self.turn(location);
         let _turn = turn.lock().await;
@@ -320,12 +321,15 @@ impl Source {
             Kind::Directory(path) => {
                 Err(SourceError::Directory { path: path.clone(), problem: "it is a directory".to_owned() })
             }
-            Kind::Archive(path, pin) => self.archive(location, path, *pin, progress).await,
+            Kind::Archive(path, pin) => {
+                let work = self.archive(location, path, *pin, progress);
+                in_time(timeouts.total, location.redacted(), "reading it", work).await?
+            }
             Kind::Web(url, pin) => {
                 let work = web.retry(&**progress, async || {
                     self.download(&web, location, (url, *pin), &validators, &**progress).await
                 });
-                within(timeouts.total, url, "all of it", work).await?
+                within(timeouts.total, url, "all of it", Box::pin(work)).await?
             }
             Kind::Image(reference) => {
                 let wrong = |error: url::ParseError| SourceError::Registry {
@@ -339,7 +343,7 @@ impl Source {
                     let registry = Registry::new(&web, reference, api.clone(), basic.clone());
                     self.pull(registry, location, reference, known, &**progress).await
                 });
-                within(timeouts.total, &api, "all of it", work).await?
+                within(timeouts.total, &api, "all of it", Box::pin(work)).await?
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::address::redact;
 use super::archive::Unpacker;
 use super::archive_error::ArchiveError;
-use super::cache::{Cache, CachedPackage, PackageKind, Record, Staging};
+use super::cache::{Cache, CachedPackage, PackageKind, Record, Staging, open_file};
 use super::digest::Digest;
 use super::directory;
 use super::error::SourceError;
@@ -12,7 +12,6 @@ use super::progress::Progress;
 use super::stream::{Bounded, Fault, Hashing, Incoming, Piece};
 use super::thread;
 use super::web::Answer;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -86,7 +85,7 @@ impl Workspace {
         let file = path.to_owned();
         let read = thread::run("unpack", move || {
             let wrong = |cause| SourceError::File { path: file.clone(), cause };
-            let opened = File::open(&file).map_err(wrong)?;
+            let opened = open_file(&file).map_err(wrong)?;
             let total = opened.metadata().map_err(wrong)?.len();
             let broken = |cause| SourceError::Archive { address: file.display().to_string(), cause };
             self.admit(Some(total)).map_err(broken)?;
