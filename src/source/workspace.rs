@@ -28,6 +28,8 @@ pub(super) struct Workspace {
     staging: Staging,
     archive_bytes: u64,
     limit: u64,
+    // Until the folder is gone, or kept.
+    _work: thread::Work,
 }
 
 /// How a layer that comes over the network is told of.
@@ -44,13 +46,18 @@ pub(super) struct Watch<'a> {
 
 impl Workspace {
     /// An empty one.
-    pub(super) async fn open(cache: &Cache, limits: &Limits) -> Result<Self, SourceError> {
-        let (cache, limits) = (cache.clone(), limits.clone());
+    pub(super) async fn open(
+        cache: &Cache,
+        limits: &Limits,
+        unfinished: &thread::Unfinished,
+    ) -> Result<Self, SourceError> {
+        let (cache, limits, work) = (cache.clone(), limits.clone(), unfinished.begin());
         let root = cache.root().to_owned();
         let opened = thread::run("stage", move || {
             let staging = cache.stage()?;
             let limit = limits.archive_bytes;
-            Ok(Self { unpacker: Unpacker::new(staging.folder.clone(), limits), staging, archive_bytes: 0, limit })
+            let unpacker = Unpacker::new(staging.folder.clone(), limits);
+            Ok(Self { unpacker, staging, archive_bytes: 0, limit, _work: work })
         });
         opened.await.and_then(|opened| opened).map_err(|cause| SourceError::Cache { path: root, cause })
     }
