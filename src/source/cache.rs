@@ -248,11 +248,16 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written.and_then(|()| sync_folders(folder))
 }
 
+/// Opens a file, and nothing that never ends or that waits for somebody, such as a named pipe.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    if fs::metadata(path)?.is_file() { File::open(path) } else { Err(io::Error::other("it is not a file")) }
+}
+
 /// Reads a file that is not longer than this.
 pub(super) fn read_bounded(path: &Path, longest: u64) -> io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = vec![];
-    File::open(path)?.take(longest + 1).read_to_end(&mut bytes)?;
+    open_file(path)?.take(longest + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > longest {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {longest} bytes")));
     }

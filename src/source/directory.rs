@@ -78,9 +78,12 @@ fn count(folder: &Path, policy: &Policy, found: &mut Found) -> Result<(), Unread
             };
             if metadata.is_dir() {
                 open.push(entry.path());
-            } else {
+            } else if metadata.is_file() {
                 found.files += 1;
                 found.bytes += metadata.len();
+            } else {
+                let problem = format!("{} is neither a file nor a folder", entry.path().display());
+                return Err(io::Error::other(problem).into());
             }
         }
     }

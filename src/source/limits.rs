@@ -32,7 +32,7 @@ impl Default for Limits {
             kept_bytes: 64 << 20,
             file_bytes: 8 << 20,
             files: 5000,
-            entries: 500_000,
+            entries: 200_000,
             depth: 24,
             path_bytes: 1024,
         }

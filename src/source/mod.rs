@@ -47,7 +47,7 @@ use self::index::Validators;
 use self::location::Kind;
 use self::reference::Reference;
 use self::registry::Registry;
-use self::transport::{Transport, within};
+use self::transport::{Transport, in_time, within};
 use self::web::{Get, Web};
 use self::workspace::{Watch, Workspace};
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
@@ -55,8 +55,11 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 use url::Url;
+
+/// How long is waited for what was given up: moments, unless the disk hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How packages are fetched.
 #[derive(Clone, Debug, Default)]
@@ -160,6 +163,7 @@ pub struct Source {
     cache: Cache,
     /// One fetch of a location at a time: the others find what it brings.
     under_way: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    unfinished: thread::Unfinished,
 }
 
 impl Source {
@@ -167,7 +171,7 @@ impl Source {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let cache = Cache::new(settings.cache_dir.clone());
-        Self { settings, cache, under_way: Mutex::default() }
+        Self { settings, cache, under_way: Mutex::default(), unfinished: thread::Unfinished::default() }
     }
 
     /// The cache.
@@ -189,7 +193,8 @@ impl Source {
     ) -> Result<Fetched, SourceError> {
         self.settings.policy.check(location)?;
         if let Kind::Directory(path) = location.kind() {
-            return self.directory(path).await;
+            let limit = self.settings.timeouts.total;
+            return in_time(limit, location.redacted(), "reading it", self.directory(path)).await?;
         }
         let turn = self.turn(location);
         let _turn = turn.lock().await;
@@ -232,6 +237,8 @@ impl Source {
             runtime.block_on(self.fetch(location, refresh, credentials, progress))
         };
         let done = std::thread::scope(|scope| scope.spawn(work).join());
+        // What was given up in the middle removes what it has unpacked; a process may end after this.
+        self.unfinished.wait(PATIENCE);
         done.unwrap_or_else(|_| Err(failed("the thread that fetches it has ended before its work".to_owned())))
     }
 
@@ -320,12 +327,15 @@ impl Source {
             Kind::Directory(path) => {
                 Err(SourceError::Directory { path: path.clone(), problem: "it is a directory".to_owned() })
             }
-            Kind::Archive(path, pin) => self.archive(location, path, *pin, progress).await,
+            Kind::Archive(path, pin) => {
+                let work = self.archive(location, path, *pin, progress);
+                in_time(timeouts.total, location.redacted(), "reading it", work).await?
+            }
             Kind::Web(url, pin) => {
                 let work = web.retry(&**progress, async || {
                     self.download(&web, location, (url, *pin), &validators, &**progress).await
                 });
-                within(timeouts.total, url, "all of it", work).await?
+                within(timeouts.total, url, "all of it", Box::pin(work)).await?
             }
             Kind::Image(reference) => {
                 let wrong = |error: url::ParseError| SourceError::Registry {
@@ -339,7 +349,7 @@ impl Source {
                     let registry = Registry::new(&web, reference, api.clone(), basic.clone());
                     self.pull(registry, location, reference, known, &**progress).await
                 });
-                within(timeouts.total, &api, "all of it", work).await?
+                within(timeouts.total, &api, "all of it", Box::pin(work)).await?
             }
         }
     }
@@ -354,7 +364,7 @@ impl Source {
     ) -> Result<Update, SourceError> {
         // Before it is read: what changes meanwhile is read once more the next time.
         let validators = Validators { file: stamp(path), ..Validators::default() };
-        let workspace = Workspace::open(&self.cache, &self.settings.limits).await?;
+        let workspace = Workspace::open(&self.cache, &self.settings.limits, &self.unfinished).await?;
         let (workspace, found) = workspace.read(path, Arc::clone(progress)).await?;
         check_pin(location, pin, found)?;
         let package = workspace.keep(&self.cache, found, PackageKind::Archive, location.redacted()).await?;
@@ -382,7 +392,7 @@ impl Source {
         }
         let header = |name| answer.header(name).filter(|text| text.len() < 1024);
         let validators = Validators { etag: header(&ETAG), last_modified: header(&LAST_MODIFIED), file: None };
-        let workspace = Workspace::open(&self.cache, &self.settings.limits).await?;
+        let workspace = Workspace::open(&self.cache, &self.settings.limits, &self.unfinished).await?;
         let watch = Watch { patience: web.timeouts.read, progress, before: 0, total: None };
         let (workspace, found) = workspace.receive(answer, watch).await?;
         check_pin(location, pin, found)?;
@@ -404,7 +414,7 @@ impl Source {
             return Ok(Update::Same);
         }
         let address = || format!("oci://{reference}");
-        let mut workspace = Workspace::open(&self.cache, &self.settings.limits).await?;
+        let mut workspace = Workspace::open(&self.cache, &self.settings.limits, &self.unfinished).await?;
         let total = artifact.layers.iter().fold(0, |sum: u64, layer| sum.saturating_add(layer.size));
         workspace.admit(Some(total)).map_err(|cause| SourceError::Archive { address: address(), cause })?;
         let mut before = 0;

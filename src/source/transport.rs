@@ -168,8 +168,17 @@ pub(super) async fn within<T>(
     what: &'static str,
     work: impl Future<Output = T>,
 ) -> Result<T, SourceError> {
-    let late = |_| SourceError::TimedOut { address: redact(url), what, limit };
-    tokio::time::timeout(limit, work).await.map_err(late)
+    in_time(limit, redact(url), what, work).await
+}
+
+/// The same of whatever has an address.
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    address: String,
+    what: &'static str,
+    work: impl Future<Output = T>,
+) -> Result<T, SourceError> {
+    tokio::time::timeout(limit, work).await.map_err(|_| SourceError::TimedOut { address, what, limit })
 }
 
 fn unreachable(url: &Url, error: &dyn Error) -> SourceError {
@@ -201,7 +210,7 @@ fn failure(url: &Url, error: &(dyn Error + 'static)) -> SourceError {
 fn tls_error(error: &(dyn Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(cause) = next {
-        if let Some(found) = cause.downcast_ref::<rustls::Error>() {
+        if let Some(found @ rustls::Error::InvalidCertificate(_)) = cause.downcast_ref::<rustls::Error>() {
             return Some(found.to_string());
         }
         // The source of an error of reading and writing is that of the one in it, which is thus left out.

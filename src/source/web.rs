@@ -10,7 +10,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, LOCAT
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 const REDIRECTS: usize = 10;
@@ -180,7 +180,7 @@ impl Web<'_> {
         progress: &dyn Progress,
         mut attempt: impl AsyncFnMut() -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        let (mut wait, mut left) = (self.timeouts.backoff, self.timeouts.attempts.max(1));
+        let (mut wait, mut left, begun) = (self.timeouts.backoff, self.timeouts.attempts.max(1), Instant::now());
         loop {
             left -= 1;
             let error = match attempt().await {
@@ -191,10 +191,11 @@ impl Web<'_> {
                 SourceError::Status { retry_after: Some(after), .. } => *after,
                 _ => Duration::ZERO,
             };
-            if wanted > LONGEST_WAIT {
+            let after = wait.max(wanted);
+            // What is known says more than that there was no time.
+            if wanted > LONGEST_WAIT || begun.elapsed() + after >= self.timeouts.total {
                 return Err(error);
             }
-            let after = wait.max(wanted);
             progress.retry(&error, after);
             tokio::time::sleep(after).await;
             wait *= 2;

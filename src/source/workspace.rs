@@ -3,7 +3,7 @@
 use super::address::redact;
 use super::archive::Unpacker;
 use super::archive_error::ArchiveError;
-use super::cache::{Cache, CachedPackage, PackageKind, Record, Staging};
+use super::cache::{Cache, CachedPackage, PackageKind, Record, Staging, open_file};
 use super::digest::Digest;
 use super::directory;
 use super::error::SourceError;
@@ -12,7 +12,6 @@ use super::progress::Progress;
 use super::stream::{Bounded, Fault, Hashing, Incoming, Piece};
 use super::thread;
 use super::web::Answer;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +28,8 @@ pub(super) struct Workspace {
     staging: Staging,
     archive_bytes: u64,
     limit: u64,
+    // Until the folder is gone, or kept.
+    _work: thread::Work,
 }
 
 /// How a layer that comes over the network is told of.
@@ -45,13 +46,18 @@ pub(super) struct Watch<'a> {
 
 impl Workspace {
     /// An empty one.
-    pub(super) async fn open(cache: &Cache, limits: &Limits) -> Result<Self, SourceError> {
-        let (cache, limits) = (cache.clone(), limits.clone());
+    pub(super) async fn open(
+        cache: &Cache,
+        limits: &Limits,
+        unfinished: &thread::Unfinished,
+    ) -> Result<Self, SourceError> {
+        let (cache, limits, work) = (cache.clone(), limits.clone(), unfinished.begin());
         let root = cache.root().to_owned();
         let opened = thread::run("stage", move || {
             let staging = cache.stage()?;
             let limit = limits.archive_bytes;
-            Ok(Self { unpacker: Unpacker::new(staging.folder.clone(), limits), staging, archive_bytes: 0, limit })
+            let unpacker = Unpacker::new(staging.folder.clone(), limits);
+            Ok(Self { unpacker, staging, archive_bytes: 0, limit, _work: work })
         });
         opened.await.and_then(|opened| opened).map_err(|cause| SourceError::Cache { path: root, cause })
     }
@@ -86,7 +92,7 @@ impl Workspace {
         let file = path.to_owned();
         let read = thread::run("unpack", move || {
             let wrong = |cause| SourceError::File { path: file.clone(), cause };
-            let opened = File::open(&file).map_err(wrong)?;
+            let opened = open_file(&file).map_err(wrong)?;
             let total = opened.metadata().map_err(wrong)?.len();
             let broken = |cause| SourceError::Archive { address: file.display().to_string(), cause };
             self.admit(Some(total)).map_err(broken)?;

@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 const PROGRAMS: [&str; 4] = ["istio-operator", "kubectl", "curl", "make"];
 
 /// Documents whose commands are run, one after the other.
-const DOCUMENTS: [&str; 3] = ["README.md", "docs/safety.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "docs/safety.md", "docs/releases.md", "CONTRIBUTING.md"];
 /// Run after everything else.
 const LAST: &str = "Remove it";
 
@@ -136,6 +136,7 @@ impl Reader {
         let mut shell = Command::new("sh");
         shell.current_dir(self.folder.path()).args(["-c", command]).env("PATH", std::env::join_paths(paths).unwrap());
         shell.env("KUBECONFIG", self.lab.plane().kubeconfig()).env("KUBECACHEDIR", self.folder.path().join("cache"));
+        shell.env("XDG_CACHE_HOME", self.folder.path().join("cache"));
         shell.output().unwrap()
     }
 

@@ -106,7 +106,7 @@ fn files_without_end_are_refused_by_their_number() {
         endless(|n| format!("a/manifests/charts/{n}/x")),
         "the archive has more than 5000 files in profiles/ and charts/",
     );
-    too_long(endless(|n| format!("a/samples/{n}/x")), "the archive has more than 500000 entries");
+    too_long(endless(|n| format!("a/samples/{n}/x")), "the archive has more than 200000 entries");
 }
 
 #[test]
@@ -149,4 +149,20 @@ fn an_archive_of_the_disk_is_held_to_the_same_rules() {
     home.fetch(&pinned).succeeded();
     let wrong = format!("{}#sha256={}", path("good.tgz"), "0".repeat(64));
     home.fetch(&wrong).failed_with("check who changed it, then change the pin");
+}
+
+#[test]
+fn a_named_pipe_is_neither_an_archive_nor_part_of_a_package() {
+    let (home, dir) = (Home::new(), tempfile::tempdir().unwrap());
+    let pipe = |path: &str| {
+        let path = dir.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path.to_str().unwrap().to_owned()
+    };
+    home.fetch(&pipe("a.tgz")).failed_with("a.tgz: it is not a file");
+    pipe("package/profiles/default.yaml");
+    std::fs::create_dir(dir.path().join("package/charts")).unwrap();
+    let ended = home.fetch(dir.path().join("package").to_str().unwrap());
+    ended.failed_with("profiles/default.yaml is neither a file nor a folder");
 }

@@ -88,3 +88,12 @@ fn a_host_that_is_no_proxys_is_asked_itself() {
     home.fetch(&location)
         .failed_with("proxy of HTTPS_PROXY or ALL_PROXY: socks5:// is not supported; use http:// or https://");
 }
+
+#[test]
+fn a_server_without_tls_is_told_from_one_that_is_not_trusted() {
+    let server = Server::with(release("1.30.3"));
+    let location = server.url("/a.tgz").replace("http://", "https://");
+    let ended = Home::new().run(&["release", "fetch", "-q", "--timeout", "10s", &location]);
+    ended.failed_with("cannot be reached");
+    assert!(!ended.stderr.contains("--ca-bundle"), "{}", ended.stderr);
+}

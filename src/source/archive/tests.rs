@@ -1,6 +1,7 @@
 use super::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
 use tar::EntryType;
 
 /// An entry of an archive, with a path that no honest tool writes.
@@ -261,4 +262,42 @@ fn what_a_later_layer_removes_is_gone() {
     let found = unpack(&[first.clone(), removal, moved.clone()], Limits::default()).unwrap();
     assert_eq!(found, ["charts/base", KEPT[1]]);
     assert!(unpack(&[first, moved], Limits::default()).unwrap_err().to_string().contains("two release packages"));
+}
+
+/// A path made of what has a meaning somewhere.
+fn any_path() -> impl Strategy<Value = String> {
+    const PARTS: [&str; 12] =
+        ["profiles", "charts", "manifests", "..", ".", "", "a", "b.yaml", ".wh.a", ".wh.charts", ".wh..wh..opq", "\\"];
+    prop::collection::vec(prop::sample::select(&PARTS[..]), 0..6).prop_map(|parts| parts.join("/"))
+}
+
+fn any_archive() -> impl Strategy<Value = Vec<u8>> {
+    let kind = prop::sample::select(&b"0\x0012345670LKxgSZ"[..]);
+    let data = prop::sample::select(vec![&b""[..], b"text", b"18 path=charts/ab\n", b"11 size=12\n", b"../../x\0"]);
+    let entries = prop::collection::vec((kind, any_path(), data), 0..8);
+    entries.prop_map(|entries| {
+        let raw = |(kind, path, data): &(u8, String, &'static [u8])| (EntryType::new(*kind), path.clone(), *data);
+        let all: Vec<_> = entries.iter().map(raw).collect();
+        archive(&all.iter().map(|(kind, path, data)| Raw(*kind, path, data)).collect::<Vec<_>>())
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_archives_have_nothing_is_written_elsewhere(layers in prop::collection::vec(any_archive(), 1..4)) {
+        if let Ok(files) = unpack(&layers, Limits::default()) {
+            prop_assert!(files.iter().all(|path| path.starts_with("profiles/") || path.starts_with("charts/")), "{files:?}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_archive_is_an_error_or_a_package(at in 0_usize..4096, byte: u8, is_zipped: bool) {
+        let mut bytes = archive(&package());
+        if is_zipped {
+            bytes = zipped(&bytes);
+        }
+        let at = at % bytes.len();
+        bytes[at] ^= byte;
+        drop(unpack(&[bytes], Limits::default()));
+    }
 }
