@@ -7,7 +7,7 @@ BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-featur
 # Most tests wait for a control plane rather than for the processor.
 THREADS := 6
 CRD := crds/istiooperators.install.istio.io.yaml
-ROLE := config/rbac/role.yaml
+ROLES := config/rbac
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -37,8 +37,12 @@ check: ## formatting, lints, generated files, documentation, dependencies
 crds: ## write the CRD from the Rust types
 	cargo run --locked --quiet -- crd > $(CRD).new && mv $(CRD).new $(CRD)
 
-role: ## write the ClusterRole from what the charts render
-	cargo run --locked --quiet -- role > $(ROLE).new && mv $(ROLE).new $(ROLE)
+role: ## write the ClusterRoles: the operator's own, and one for each line of releases in RELEASES=FOLDER (and the built-in one)
+	cargo run --locked --quiet -- role > $(ROLES)/role.yaml.new && mv $(ROLES)/role.yaml.new $(ROLES)/role.yaml
+	@for package in 1.17.8 $(wildcard $(RELEASES)/*); do \
+	  line=$$(basename $$package | cut -d. -f1,2); file=$(ROLES)/releases/$$line.yaml; echo $$file; \
+	  cargo run --locked --quiet -- role -d $$package > $$file.new && mv $$file.new $$file || exit 1; \
+	done
 
 goldens: ## write what tests/parity and tests/crds expect, where it is what RECORDED=FOLDER has of release 1.17.8
 	@test -d "$(RECORDED)" || { echo "usage: make goldens RECORDED=FOLDER (CONTRIBUTING.md, Goldens)"; exit 1; }

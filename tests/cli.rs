@@ -211,21 +211,47 @@ fn profiles_that_differ_exit_with_1_and_equal_ones_with_0() {
 }
 
 /// That a command prints what a file has, which `make` writes.
-fn assert_is_committed(command: &str, path: &str, target: &str) {
-    let (committed, printed) = (std::fs::read_to_string(path).unwrap(), stdout(&run(&[command])));
+fn assert_is_committed(command: &[&str], path: &str, target: &str) {
+    let output = run(command);
+    let (committed, printed) = (std::fs::read_to_string(path).unwrap(), stdout(&output));
+    let header = command.join(" ");
     let difference =
-        similar::TextDiff::from_lines(&committed, &printed).unified_diff().header(path, command).to_string();
+        similar::TextDiff::from_lines(&committed, &printed).unified_diff().header(path, &header).to_string();
     assert!(difference.is_empty(), "{path} is out of date: run `make {target}`\n{difference}");
 }
 
 #[test]
 fn the_crd_is_the_committed_one() {
-    assert_is_committed("crd", "crds/istiooperators.install.istio.io.yaml", "crds");
+    assert_is_committed(&["crd"], "crds/istiooperators.install.istio.io.yaml", "crds");
 }
 
 #[test]
 fn the_role_is_the_committed_one() {
-    assert_is_committed("role", "config/rbac/role.yaml", "role");
+    assert_is_committed(&["role"], "config/rbac/role.yaml", "role");
+    assert_is_committed(&["role", "-d", "1.17.8"], "config/rbac/releases/1.17.yaml", "role");
+}
+
+/// The role of each line of releases, where a package of that line is at hand: in the folder that CONTRIBUTING.md names.
+#[test]
+fn the_roles_of_other_releases_are_the_committed_ones() {
+    let cache =
+        std::env::var("XDG_CACHE_HOME").or_else(|_| std::env::var("HOME").map(|home| home + "/.cache")).unwrap();
+    let folder = std::path::Path::new(&cache).join("istio-operator/releases");
+    let packages: Vec<_> =
+        std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    if packages.is_empty() {
+        eprintln!("no release packages in {}: only the role of the built-in release is compared", folder.display());
+    }
+    for package in packages {
+        let version = package.file_name().unwrap().to_str().unwrap();
+        let line = version.split('.').take(2).collect::<Vec<_>>().join(".");
+        // A few of them: each takes seconds.
+        if !["1.20", "1.23", "1.26", "1.30"].contains(&line.as_str()) {
+            continue;
+        }
+        let path = format!("config/rbac/releases/{line}.yaml");
+        assert_is_committed(&["role", "-d", package.to_str().unwrap()], &path, "role RELEASES=FOLDER");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod run;
 mod run_packages;
 mod signals;
 
+use crate::controller::rbac;
 use crate::release::Package;
 use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
@@ -46,8 +47,8 @@ enum Command {
     KubeInject(inject::InjectArgs),
     /// Print the CustomResourceDefinition of IstioOperator.
     Crd,
-    /// Print the ClusterRole that the operator needs.
-    Role,
+    /// Print the ClusterRoles that the operator needs: its own, or with -d the one for a release.
+    Role(package::PackageArgs),
     /// Write the built-in profiles and charts to a new directory, for use with --manifests.
     Package {
         /// The directory.
@@ -61,9 +62,12 @@ enum Command {
     Chart(chart::ChartCommand),
 }
 
-fn role(out: &mut impl Write) -> Outcome {
-    let package = Package::embedded()?;
-    write!(out, "{}", crate::controller::rbac::to_yaml(&package)?)?;
+fn role(args: &package::PackageArgs, out: &mut impl Write) -> Outcome {
+    let text = match args.manifests {
+        Some(_) => rbac::release_yaml(&args.open(None)?)?,
+        None => rbac::own_yaml(),
+    };
+    write!(out, "{text}")?;
     Ok(0)
 }
 
@@ -101,7 +105,7 @@ fn perform(command: Command) -> Outcome {
         Command::Profile(command) => profile::run(&command, &mut out),
         Command::KubeInject(args) => inject::run(&args, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),
-        Command::Role => role(&mut out),
+        Command::Role(args) => role(&args, &mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
         Command::Release(command) => release::run(&command, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),

@@ -1,5 +1,6 @@
 //! What can go wrong with a request.
 
+use super::permissions;
 use super::refusal::{self, Refusal};
 
 /// What can go wrong with a request.
@@ -44,6 +45,18 @@ impl ClusterError {
         match self {
             Self::Request { source, .. } => match source.as_ref() {
                 kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::UnknownKind { .. } => None,
+        }
+    }
+
+    /// The permissions that were missing, such as `patch leases.coordination.k8s.io`; `None` if it failed otherwise.
+    #[must_use]
+    pub fn missing_permissions(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Request { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if status.code == 403 => permissions::missing(&status.message),
                 _ => None,
             },
             Self::UnknownKind { .. } => None,

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod meta;
 pub mod outage;
 mod pages;
+mod permissions;
 pub mod received;
 mod refusal;
 mod retry;

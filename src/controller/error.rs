@@ -33,6 +33,27 @@ pub enum ReconcileError {
     Interrupted,
 }
 
+impl ReconcileError {
+    /// What the status says of it, of a resource that is rendered from this release.
+    #[must_use]
+    pub fn told(&self, release: &str) -> String {
+        match self {
+            Self::Cluster(error) => match error.missing_permissions() {
+                Some(missing) => {
+                    with_grant(&format!("the operator lacks permissions: {}", missing.join("; ")), release)
+                }
+                None => error.to_string(),
+            },
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// What is missing, and the command that grants it.
+pub(super) fn with_grant(missing: &str, release: &str) -> String {
+    format!("{missing}; grant them: istio-operator role -d {release} | kubectl apply -f -")
+}
+
 fn texts(failures: &[Failure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

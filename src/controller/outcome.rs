@@ -1,5 +1,6 @@
 //! From the outcome of a plan to the status: the conclusion, the state of each component, further conditions, and events.
 
+use super::error::with_grant;
 use super::events::EventMessage;
 use super::held::Told;
 use super::index::FailingWatch;
@@ -58,7 +59,10 @@ fn component_status(outcome: &ComponentOutcome, version: Option<String>, known: 
 
 /// What the whole comes to.
 fn conclusion(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &Outcome) -> Conclusion {
-    if let Some(passing) = outcome.failed(false) {
+    if let Some(mut passing) = outcome.failed(false) {
+        if outcome.is_forbidden() {
+            passing = with_grant(&passing, &plan.manifests().release);
+        }
         let text = outcome.failed(true).map_or(passing.clone(), |others| format!("{passing}; {others}"));
         return state.failed(text);
     }

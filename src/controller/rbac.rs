@@ -8,8 +8,10 @@ use crate::object::Object;
 use crate::object::inventory::group_of;
 use crate::release::Package;
 use crate::render::{self, ClusterInfo, RenderError};
+use crate::spec::merge::merge_patch;
 use crate::spec::request;
 use crate::spec::resolve::Strictness;
+use helm_template::yaml;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,27 +30,69 @@ const OWN: &[(&str, &[&str], &[&str])] = &[
     // The Lease of the election is in a Role of the operator's own namespace.
 ];
 
-/// Specs that between them render every kind of object that the charts have.
-fn specs(profiles: &[&str]) -> Vec<Value> {
+/// Specs that between them render every kind of object that the charts of a release have. Values stand in
+/// `unvalidatedValues`, since each release knows others.
+fn specs(package: &Package) -> Vec<Value> {
     // Everything that a template asks for before it renders another kind, or allows more; but for `cni.taint`, whose role
     // allows to write all Leases, and which has a role of its own (config/rbac/cni-taint).
-    let values = json!({
+    let common = json!({
         "defaultRevision": "default",
-        "cni": {"repair": {"enabled": true}, "resourceQuotas": {"enabled": true}},
-        "global": {"istiod": {"enableAnalysis": true}, "externalIstiod": true, "remotePilotAddress": "10.0.0.1"},
+        "revisionTags": ["canary"],
+        "base": {"enableIstioConfigCRDs": true},
+        "cni": {"repair": {"enabled": true}, "resourceQuotas": {"enabled": true}, "ambient": {"enabled": true}},
+        "experimental": {"stableValidationPolicy": true},
+        "global": {"istiod": {"enableAnalysis": true}, "externalIstiod": true, "networkPolicy": {"enabled": true}},
+        "pilot": {"taint": {"enabled": true}, "env": {"ENABLE_CLUSTER_TRUST_BUNDLE_API": true}},
     });
-    let with = |profile: &str, values: &Value| json!({"profile": profile, "values": values, "components": {"cni": {"enabled": true}}});
-    profiles.iter().flat_map(|profile| [with(profile, &json!({})), with(profile, &values)]).collect()
+    let variants = [
+        json!({}),
+        json!({"global": {"remotePilotAddress": "10.0.0.1"}}),
+        json!({"global": {"platform": "openshift"}, "pilot": {"cni": {"enabled": true}}}),
+        json!({"global": {"platform": "gke", "remotePilotAddress": "10.0.0.1"}, "istiodRemote": {"enabled": true}}),
+    ];
+    let with_ztunnel = json!({"cni": {"enabled": true}, "ztunnel": {"enabled": true}});
+    let without = json!({"cni": {"enabled": true}});
+    let components = if package.switches().has_ztunnel { with_ztunnel } else { without };
+    let mut specs = vec![];
+    for profile in package.profiles().names() {
+        specs.push(json!({"profile": profile, "components": components}));
+        // Between them these two have all that variants depend on.
+        for variant in variants.iter().filter(|_| matches!(profile, "default" | "remote")) {
+            let mut values = common.clone();
+            merge_patch(&mut values, variant);
+            specs.push(json!({"profile": profile, "unvalidatedValues": values, "components": components}));
+        }
+    }
+    specs
 }
 
 /// Verbs by group, resource, and the names they are limited to.
 type Rules = BTreeMap<(String, String, Vec<String>), BTreeSet<String>>;
 
-/// The role, as an object.
-///
-/// # Errors
-/// The charts of the package are broken.
-pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
+/// The label of the roles that the operator's role is made of.
+const AGGREGATE: &str = "install.istio.io/aggregate-to-operator";
+
+fn role(name: &str, rules: &Rules) -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name, "labels": {AGGREGATE: "true"}},
+        "rules": to_list(rules),
+    })
+}
+
+/// The role that the operator has: all roles with the label [`AGGREGATE`]. Its rules are left to Kubernetes.
+fn operator_role() -> Value {
+    json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "istio-operator"},
+        "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {AGGREGATE: "true"}}]},
+    })
+}
+
+/// The role for what the controller does itself, whatever release it installs.
+fn own_role() -> Value {
     let mut rules = Rules::new();
     for (group, resources, verbs) in OWN {
         resources.iter().for_each(|resource| allow(&mut rules, group, resource, &[], verbs));
@@ -56,10 +100,29 @@ pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
     for (api_version, kind) in INITIAL_KINDS.iter().filter(|(_, kind)| !is_never_deleted(kind)) {
         allow(&mut rules, group_of(api_version), &plural(kind), &[], &["get", "list", "watch", "delete"]);
     }
-    for spec in specs(&package.profiles().names().collect::<Vec<_>>()) {
+    role("istio-operator-own", &rules)
+}
+
+/// The minor release of a package, as names of roles have it: `1.30`.
+#[must_use]
+pub fn line(package: &Package) -> String {
+    format!("1.{}", package.switches().release.minor)
+}
+
+/// The role for what a release takes: to write what its charts render, and to hold what the roles among that grant.
+///
+/// # Errors
+/// The charts of the package are broken.
+pub fn release_role(package: &Package) -> Result<Value, RenderError> {
+    let mut rules = Rules::new();
+    for spec in specs(package) {
         let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": spec});
         let request = request::from_resource(&resource);
-        let manifests = render::build(&request, &ClusterInfo::default(), package, Strictness::Full)?;
+        let manifests = match render::build(&request, &ClusterInfo::default(), package, Strictness::Forced) {
+            // Not every release knows every platform, nor takes all of this together.
+            Err(_) if spec.get("unvalidatedValues").is_some() => continue,
+            other => other?,
+        };
         for object in manifests.objects() {
             let verbs: &[&str] = if is_never_deleted(object.kind()) {
                 &["get", "list", "watch", "create", "patch"]
@@ -70,24 +133,39 @@ pub fn cluster_role(package: &Package) -> Result<Value, RenderError> {
             allow_what_is_granted(&mut rules, object);
         }
     }
-    Ok(json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "istio-operator"},
-        "rules": to_list(&rules),
-    }))
+    Ok(role(&format!("istio-operator-release-{}", line(package)), &rules))
 }
 
-/// The same as YAML, with what it is.
+/// A role as YAML, with a rule on each line: a release has some sixty.
+fn to_yaml(mut role: Value) -> String {
+    let rules = role.as_object_mut().and_then(|role| role.remove("rules"));
+    let rules: Vec<String> =
+        rules.iter().filter_map(Value::as_array).flatten().map(|rule| format!("- {rule}\n")).collect();
+    let head = yaml::to_string(&role).unwrap_or_default();
+    if rules.is_empty() { head } else { format!("{head}rules:\n{}", rules.concat()) }
+}
+
+/// The operator's role and the one for what it does itself, as YAML.
+#[must_use]
+pub fn own_yaml() -> String {
+    format!(
+        "# Made by `make role`. The operator's role is made of all roles with the label {AGGREGATE}: the second one here, for\n\
+         # what the controller does itself, and one for each line of releases (releases/).\n{}---\n{}",
+        to_yaml(operator_role()),
+        to_yaml(own_role())
+    )
+}
+
+/// The role for a release, as YAML.
 ///
 /// # Errors
 /// The charts of the package are broken.
-pub fn to_yaml(package: &Package) -> Result<String, RenderError> {
-    let role = cluster_role(package)?;
-    let text = helm_template::yaml::to_string(&role).unwrap_or_default();
+pub fn release_yaml(package: &Package) -> Result<String, RenderError> {
     Ok(format!(
-        "# Made by `make role` from what the controller does, what the charts render, and what the roles among that allow:\n\
-         # Kubernetes lets nobody grant more than they have. Wildcards are those of istiod's own role.\n{text}"
+        "# Made by `istio-operator role -d {}` from what the charts of that release render, and what the roles among that allow:\n\
+         # Kubernetes lets nobody grant more than they have. Wildcards are those of istiod's own role.\n{}",
+        package.release(),
+        to_yaml(release_role(package)?)
     ))
 }
 
@@ -151,6 +229,13 @@ fn plural(kind: &str) -> String {
 mod tests {
     use super::*;
 
+    /// What the operator has for the built-in release.
+    fn of_builtin() -> Value {
+        let (mut own, release) = (own_role(), release_role(&Package::embedded().unwrap()).unwrap());
+        own["rules"].as_array_mut().unwrap().extend(release["rules"].as_array().unwrap().clone());
+        own
+    }
+
     fn verbs(role: &Value, group: &str, resource: &str) -> BTreeSet<String> {
         let has = |rule: &&Value, field: &str, value: &str| rule[field].as_array().unwrap().iter().any(|v| v == value);
         let rules = role["rules"].as_array().unwrap().iter();
@@ -160,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_role_allows_to_install_and_never_to_escalate_or_to_delete_crds() {
-        let role = cluster_role(&Package::embedded().unwrap()).unwrap();
+        let role = of_builtin();
         let all = ["create", "delete", "get", "list", "patch", "watch"].map(str::to_owned);
         assert_eq!(verbs(&role, "apps", "daemonsets"), BTreeSet::from(all.clone()));
         assert!(verbs(&role, "networking.istio.io", "envoyfilters").is_superset(&BTreeSet::from(all)));
@@ -176,7 +261,7 @@ mod tests {
     #[test]
     fn leases_are_only_in_the_role_that_few_need() {
         let package = Package::embedded().unwrap();
-        let role = cluster_role(&package).unwrap();
+        let role = of_builtin();
         assert_eq!(verbs(&role, "coordination.k8s.io", "leases"), BTreeSet::new());
         let text = std::fs::read_to_string("config/rbac/cni-taint/role.yaml").unwrap();
         let extra = helm_template::yaml::parse(&text).unwrap();

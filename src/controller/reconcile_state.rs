@@ -37,6 +37,8 @@ pub(super) struct ReconcileState {
     /// Who uses the control planes that stay.
     pub users: Answers,
     pub deletion: Deletion,
+    /// The release of the package that it was last rendered from.
+    pub release: String,
     /// What tells the release that is installed.
     pub installed: Option<Installed>,
     /// The last value of the annotation that asks for a reconcile which reads everything anew.

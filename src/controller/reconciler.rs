@@ -94,7 +94,8 @@ impl Reconcile<'_> {
             Ok(Ok(prepared)) => self.install(prepared).await,
             Ok(Err(conclusion)) => self.refuse(conclusion).await,
             Err(error) => {
-                let failed = self.state.failed(error.to_string());
+                let told = error.told(&self.state.release);
+                let failed = self.state.failed(told);
                 self.conclude(failed).await?;
                 Err(error)
             }

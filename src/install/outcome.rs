@@ -4,7 +4,7 @@ use crate::api::component::Component;
 use crate::cluster::{ClusterError, Refusal};
 use crate::failure::Retry;
 use crate::object::{ObjectKey, OwnerId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,19 @@ pub struct Failure {
 impl Failure {
     pub(super) fn of(error: impl Into<InstallError>) -> Self {
         Self { component: None, error: Arc::new(error.into()) }
+    }
+
+    /// Whether the operator lacks a permission for it.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.missing_permissions().is_some()
+    }
+
+    fn missing_permissions(&self) -> Option<Vec<String>> {
+        match self.error.as_ref() {
+            InstallError::Cluster(error) => error.missing_permissions(),
+            InstallError::Conflict(_) => None,
+        }
     }
 
     /// Whether it fails until something changes, so that trying again cannot help.
@@ -179,8 +192,7 @@ impl fmt::Display for ComponentOutcome {
             Self::Blocked(parent) => write!(f, "waits for {}", parent.info().title),
             Self::Conflict(conflicts) => f.write_str(&summary(&strings(conflicts))),
             Self::Failed(failures) => {
-                let texts: Vec<_> = failures.iter().map(|failure| failure.error.to_string()).collect();
-                f.write_str(&texts.join("; "))
+                f.write_str(&texts_of(failures.iter(), |failure| failure.error.to_string()).join("; "))
             }
         }
     }
@@ -249,13 +261,39 @@ impl Outcome {
     #[must_use]
     pub fn failed(&self, is_final: bool) -> Option<String> {
         let failed = self.failures.iter().filter(|failure| failure.is_final() == is_final);
-        let texts: Vec<String> = failed.map(ToString::to_string).collect();
+        let texts = texts_of(failed, ToString::to_string);
         (!texts.is_empty()).then(|| texts.join("; "))
+    }
+
+    /// Whether the operator lacks permissions.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.failures.iter().any(Failure::is_forbidden)
     }
 
     pub(super) fn come_back(&mut self, after: Option<Duration>) {
         self.again = self.again.into_iter().chain(after).min();
     }
+}
+
+/// A text for each failure; but one for all for which permissions are missing, since the same few are missing for many objects.
+fn texts_of<'f>(failures: impl Iterator<Item = &'f Failure>, text: fn(&Failure) -> String) -> Vec<String> {
+    let (mut texts, mut objects, mut missing) = (vec![], 0, BTreeSet::new());
+    for failure in failures {
+        match failure.missing_permissions() {
+            None => texts.push(text(failure)),
+            Some(permissions) => {
+                objects += 1;
+                missing.extend(permissions);
+            }
+        }
+    }
+    if objects > 0 {
+        let noun = if objects == 1 { "object" } else { "objects" };
+        let missing: Vec<String> = missing.into_iter().collect();
+        texts.push(format!("the operator lacks permissions for {objects} {noun}: {}", summary(&missing)));
+    }
+    texts
 }
 
 fn strings<T: ToString>(all: &[T]) -> Vec<String> {

@@ -138,12 +138,6 @@ impl Switches {
         asks || (minor >= 28 && !self.is_upstream)
     }
 
-    /// Whether a gateway without labels gets an empty map of them (from 1.26 on), or null.
-    #[must_use]
-    pub fn gives_gateways_empty_labels(&self) -> bool {
-        self.release.minor >= 26
-    }
-
     /// The version of Kubernetes that charts see without a cluster: full, major, minor.
     #[must_use]
     pub fn offline_kubernetes(&self) -> (String, String, String) {

@@ -34,3 +34,35 @@ fn a_client_certificate_of_version_1_is_as_good_as_any() {
     lab.apply_spec("{profile: empty}");
     lab.wait_for_status("HEALTHY", &[]);
 }
+
+#[test]
+fn missing_permissions_are_told_once_with_the_command_that_grants_them() {
+    let lab = Lab::start();
+    lab.expect_forbidden();
+    lab.kubectl(&[
+        "delete",
+        "clusterrole",
+        "-l",
+        "install.istio.io/aggregate-to-operator",
+        "--field-selector=metadata.name!=istio-operator-own",
+    ]);
+    lab.apply_spec("{profile: default}");
+    let grant = "istio-operator role -d 1.17.8 | kubectl apply -f -";
+    let told = |what: &str| {
+        let message = lab.wait(what, || {
+            let message = lab.iop("main").unwrap()["status"]["message"].as_str().unwrap_or_default().to_owned();
+            if message.contains(what) && message.ends_with(grant) { Ok(message) } else { Err(message) }
+        });
+        assert!(message.len() < 500 && message.matches("permissions").count() == 1, "{message}");
+    };
+    told("lacks permissions: get customresourcedefinitions.apiextensions.k8s.io");
+    let role = Command::new(binary()).args(["role", "-d", "1.17.8"]).output().unwrap();
+    let role = String::from_utf8(role.stdout).unwrap();
+    // Of what istiod's role grants, one permission is missing: a rule stands on a line.
+    let less: Vec<&str> = role.lines().filter(|line| !line.contains("tokenreviews")).collect();
+    lab.apply_with(&[], &less.join("\n"));
+    told("lacks permissions for ");
+    told("create tokenreviews.authentication.k8s.io");
+    lab.apply_with(&[], &role);
+    lab.wait_for_status("HEALTHY", &[]);
+}

@@ -429,6 +429,8 @@ fn options() -> Options {
 fn prepare(plane: &ControlPlane) -> anyhow::Result<()> {
     plane.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")])?;
     plane.kubectl(&["create", "namespace", ISTIO_SYSTEM])?;
+    // The role of the operator is made of others by a controller.
+    plane.kubectl(&["wait", "--for=jsonpath={.rules[40]}", "--timeout=30s", "clusterrole/istio-operator"])?;
     plane.wait_established(&["crd/istiooperators.install.istio.io"])
 }
 

@@ -34,7 +34,10 @@ impl Reconcile<'_> {
             },
         };
         match (self.context.packages.open(&self.context.cluster, &named).await, installed) {
-            (Ok(package), _) => Ok(Ok(package)),
+            (Ok(package), _) => {
+                self.state.release = package.release();
+                Ok(Ok(package))
+            }
             (Err(error), Some((key, release))) if error.is_absent() => {
                 Ok(Err(Conclusion::Blocked("ReleaseMissing", self.missing(&key, &release, &error))))
             }

@@ -179,8 +179,7 @@ fn values_of(shared: &Value, component: Component, settings: &Value, k8s: &Value
     };
     if component.is_gateways() {
         set("name", settings.get("name").cloned().unwrap_or_else(|| "".into()));
-        let none = if switches.gives_gateways_empty_labels() { json!({}) } else { Value::Null };
-        set("labels", settings.get("label").filter(|l| l.is_object()).cloned().unwrap_or(none));
+        set("labels", settings.get("label").filter(|l| l.is_object()).cloned().unwrap_or_else(|| json!({})));
         if let Some(ports) = k8s.pointer("/service/ports").and_then(Value::as_array).filter(|p| !p.is_empty()) {
             set("ports", ports.iter().map(port).collect());
         }
