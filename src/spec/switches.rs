@@ -122,11 +122,10 @@ impl Switches {
         self.pipeline == Pipeline::Since124
     }
 
-    /// Whether unknown fields of the mesh configuration are errors: the tables are those of 1.17, and releases from 1.24 on
-    /// take any.
+    /// Whether unknown fields of the mesh configuration are errors: releases from 1.24 on take any.
     #[must_use]
     pub fn knows_mesh_fields(&self) -> bool {
-        self.release.minor == OLDEST
+        !self.is_since_124()
     }
 
     /// Whether `hpaSpec` reaches the values from which a chart decides about a disruption budget: releases from 1.28 on

@@ -266,15 +266,16 @@ mod tests {
     #[test]
     fn values_are_judged_by_the_tables_of_the_release_of_the_package() {
         let spec = json!({"values": {"pilot": {"env": {}, "traceSampling": 1, "trustedZtunnelNamespace": "a"}},
-            "meshConfig": {"new": 1}});
+            "meshConfig": {"inboundTrafficPolicy": {"mode": "LOCALHOST"}}});
         let request = from_resource(&json!({ "spec": spec }));
         let refused = |tag: &str| {
-            let switches = Switches { has_ztunnel: true, ..Switches::of_package(Some(tag), &std::iter::empty()) };
+            let folders = ["charts/base/crds", "charts/ztunnel"];
+            let switches = Switches::of_package(Some(tag), &folders.into_iter());
             let profiles = profiles(DEFAULT, "dir").with_switches(switches);
             resolve(&request, &profiles, Strictness::Full).err().map(|e| e.to_string()).unwrap_or_default()
         };
         assert!(refused("1.17.8").contains("trustedZtunnelNamespace"), "{}", refused("1.17.8"));
-        assert!(refused("1.17.8").contains("spec.meshConfig.new"), "{}", refused("1.17.8"));
+        assert!(refused("1.17.8").contains("spec.meshConfig.inboundTrafficPolicy"), "{}", refused("1.17.8"));
         assert_eq!(refused("1.23.6"), "");
     }
 }

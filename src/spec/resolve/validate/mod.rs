@@ -39,7 +39,7 @@ pub fn check_proxy(config: &Value) -> Vec<Problem> {
     let mut checker = Checker { origin: &origin, problems: vec![] };
     let minor = Switches::default().described_minor();
     checker.add_found(check(Table::Mesh.message("ProxyConfig"), config, PLACE, Reading::Protobuf, minor));
-    mesh::check(&serde_json::json!({"defaultConfig": config}), "", &mut checker);
+    mesh::check(&serde_json::json!({"defaultConfig": config}), "", minor, &mut checker);
     let below = |path: &str| path.strip_prefix(PLACE).unwrap_or(path).trim_start_matches('.').to_owned();
     checker.problems.into_iter().map(|p| Problem { path: below(&p.path), ..p }).collect()
 }
@@ -89,12 +89,9 @@ pub fn check_merged(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<P
         checker.add(&format!("{path}.{}", misfit.path), misfit.message, Kind::Form);
     }
     leaf::check(spec, &mut checker);
-    // Releases from 1.24 on do not look at what it means.
-    if !switches.is_since_124() {
-        for (pointer, path) in MESH_CONFIGS {
-            if let Some(config) = spec.pointer(pointer) {
-                mesh::check(config, path, &mut checker);
-            }
+    for (pointer, path) in MESH_CONFIGS {
+        if let Some(config) = spec.pointer(pointer) {
+            mesh::check(config, path, switches.described_minor(), &mut checker);
         }
     }
     checker.problems
@@ -192,6 +189,7 @@ fn is_path_part(s: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::switches::Pipeline;
     use serde_json::json;
 
     fn problems(spec: &Value) -> Vec<String> {
@@ -265,10 +263,11 @@ mod tests {
             "spec.values.meshConfig.accessLogEncoding: unknown value \"XML\": must be one of TEXT, JSON",
         ];
         assert_eq!(problems(&spec), expected);
-        let later = Switches::of_package(Some("1.22.3"), &std::iter::empty());
+        let later =
+            Switches { pipeline: Pipeline::Since124, ..Switches::of_package(Some("1.26.3"), &std::iter::empty()) };
         let found: Vec<String> =
             check_spec(&spec, &Origin::default(), &later).iter().map(ToString::to_string).collect();
-        assert_eq!(found, [expected[0], expected[2]], "fields of the mesh configuration are known of 1.17 alone");
+        assert_eq!(found, [expected[0], expected[2]], "releases from 1.24 on take any field of the mesh configuration");
         assert_eq!(problems(&json!({"values": {"meshConfig": 1}})).len(), 1);
     }
 
