@@ -93,14 +93,18 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     // The form of what was merged: what the profile brought, and where old values were carried to.
     let merged = match switches.pipeline {
         Pipeline::Until123 => validate::check_spec(&spec, &request.origin, switches),
-        Pipeline::Since124 => vec![],
+        Pipeline::Since124 => validate::check_decoded(&document, &request.origin, switches),
     };
     let content = validate::check_merged(&spec, &request.origin, switches).into_iter();
     // There may be thousands.
     let told: HashSet<_> = problems.iter().map(Problem::gist).collect();
     let new = |p: &Problem| !told.contains(&p.gist());
-    let more: Vec<_> =
-        merged.into_iter().filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
+    let more: Vec<_> = merged
+        .into_iter()
+        .filter(new)
+        .chain(content)
+        .chain(validate::check_usage(&spec, &request.origin, switches))
+        .collect();
     problems.extend(more);
     problems.extend(in_profile.problems);
     let duplicates = request.duplicates.iter().chain(&in_profile.duplicates);

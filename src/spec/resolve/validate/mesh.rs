@@ -62,7 +62,8 @@ const RULES: &[(&str, Range<u32>, Rule)] = &[
 
 /// Checks a mesh configuration of release 1.`minor` that stands at `path`.
 pub(super) fn check(config: &Value, path: &str, minor: u32, checker: &mut Checker<'_>) {
-    for (at, _, rule) in RULES.iter().filter(|(_, minors, _)| minors.contains(&minor)) {
+    let holds = |at: &str, minors: &Range<u32>| minors.contains(&minor) && !is_overruled(config, at);
+    for (at, _, rule) in RULES.iter().filter(|(at, minors, _)| holds(at, minors)) {
         each(config, at, path, &mut |value, path| {
             if let Some(message) = rule(value) {
                 checker.add(path, message, Kind::Content);
@@ -76,6 +77,17 @@ pub(super) fn check(config: &Value, path: &str, minor: u32, checker: &mut Checke
             checker.add(path, message, Kind::Doubt);
         }
     });
+}
+
+/// The kinds of tracers, of which protobuf takes the last one that is there.
+const TRACERS: [&str; 5] = ["zipkin", "lightstep", "datadog", "stackdriver", "openCensusAgent"];
+
+/// Whether a path of [`RULES`] is that of a tracer whose place another one takes.
+fn is_overruled(config: &Value, at: &str) -> bool {
+    let tracing = entry(config, "defaultConfig").and_then(|(_, of_proxies)| entry(of_proxies, "tracing"));
+    let is_set = |name: &str| tracing.and_then(|(_, t)| entry(t, name)).is_some_and(|(_, tracer)| !tracer.is_null());
+    at.strip_prefix("defaultConfig.tracing.")
+        .is_some_and(|tracer| TRACERS.iter().skip_while(|name| **name != tracer).skip(1).any(|name| is_set(name)))
 }
 
 /// Calls `visit` with every value at a path of [`RULES`] and the path it has, null left out.
@@ -165,7 +177,7 @@ fn filled(value: &Value) -> Option<String> {
 }
 
 /// A label of a domain name, as istiod reads it: upper case counts too.
-fn is_label(label: &str) -> bool {
+pub(super) fn is_label(label: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric();
     label.len() <= 63
         && label.starts_with(inner)
@@ -545,6 +557,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn of_several_tracers_the_one_that_counts_is_checked() {
+        let tracing = json!({"zipkin": {"address": ""}, "datadog": {"address": "d:1"}, "stackdriver": null});
+        assert_eq!(problems(&json!({"defaultConfig": {"tracing": tracing}})), []);
+        assert_eq!(problems(&json!({"defaultConfig": {"tracing": {"zipkin": {"address": ""}}}})).len(), 1);
     }
 
     #[test]
