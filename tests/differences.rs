@@ -10,6 +10,8 @@ use istio_operator::spec::request::{self, Request};
 use istio_operator::spec::resolve::Strictness;
 use serde_json::{Value, json};
 
+#[path = "differences/checks.rs"]
+mod checks;
 #[path = "differences/sections.rs"]
 mod sections;
 

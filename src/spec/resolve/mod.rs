@@ -7,6 +7,7 @@ mod autoscaling;
 pub mod components;
 pub mod enablement;
 mod error;
+mod forms;
 mod placement;
 pub mod profile;
 mod resolved;

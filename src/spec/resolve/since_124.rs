@@ -144,7 +144,10 @@ fn of_component(
     namespace: &str,
     switches: &Switches,
 ) -> Enabled {
-    let k8s = settings.get("k8s").filter(|k8s| k8s.is_object()).cloned().unwrap_or_default();
+    let mut k8s = settings.get("k8s").filter(|k8s| k8s.is_object()).cloned().unwrap_or_default();
+    if !switches.is_upstream {
+        super::forms::unquote(&mut k8s);
+    }
     let name = match component {
         _ if component.is_gateways() => text(settings, "/name").unwrap_or_default().to_owned(),
         Component::Pilot => match revision(spec) {

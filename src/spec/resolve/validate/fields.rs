@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_judged_by_its_release_and_by_whether_more_than_that_is_wanted() {
+    fn a_field_is_judged_as_its_release_judges_it_and_by_our_own_rules() {
         let refused = |tag: &str, is_upstream: bool, spec: Value| {
             let switches = Switches { is_upstream, ..Switches::of_package(Some(tag), &std::iter::empty()) };
             let origin = Origin::default();
