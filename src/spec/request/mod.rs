@@ -9,13 +9,14 @@ mod overrides;
 use crate::api::schema::Table;
 use crate::api::suggest;
 use crate::api::text::describe;
-use crate::spec::merge::{overlay_iop, overlay_maps};
+use crate::spec::exact;
+use crate::spec::merge::overlay_layer;
 use crate::spec::patch;
 use crate::spec::path::Path;
 use crate::spec::place::{self, Place};
 use crate::spec::problem::{Kind, Problem};
 use crate::spec::set;
-use crate::spec::switches::{Pipeline, Switches};
+use crate::spec::switches::Switches;
 use crate::spec::{path, positions};
 use helm_template::yaml::{Document, Duplicates, Position, parse_documents};
 use serde_json::{Map, Value, json};
@@ -92,7 +93,10 @@ pub fn from_files_for(
     let mut origin = Origin::default();
     let mut duplicates = vec![];
     for (name, text) in files {
-        let document = read_resource(name, text)?;
+        if switches.is_upstream && is_empty(text) {
+            continue;
+        }
+        let document = read_resource(name, text, switches)?;
         duplicates.extend(Duplicate::of(name, &document.duplicates));
         let overlay = json!({
             "metadata": document.value.get("metadata").cloned().unwrap_or_else(|| json!({})),
@@ -101,17 +105,21 @@ pub fn from_files_for(
         merged = Some(match merged {
             None => overlay,
             Some(below) => {
-                let merged = match switches.pipeline {
-                    Pipeline::Until123 => overlay_iop(below, &overlay),
-                    Pipeline::Since124 => overlay_maps(below, &overlay, switches),
-                };
+                let merged = overlay_layer(below, &overlay, switches);
                 merged.map_err(|cause| RequestError::Merge { file: name.clone(), cause })?
             }
         });
         origin.add_file(name, document);
     }
     let mut merged = merged.unwrap_or_else(|| json!({"spec": {}}));
-    for flag in sets {
+    for flag in sets.iter().filter(|_| switches.is_upstream) {
+        let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
+        exact::flags::set(&mut merged, flag, switches).map_err(|e| wrong(e.into()))?;
+        if let Ok((path, _)) = set::parse_line(flag) {
+            origin.add_flag(flag, set::below_spec(path));
+        }
+    }
+    for flag in sets.iter().filter(|_| !switches.is_upstream) {
         let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.into()))?;
         let path = set::below_spec(path);
@@ -137,16 +145,31 @@ fn is_no_section(flag: &str, path: &Path) -> bool {
     is_null && matches!(place::at(path), Place::Section | Place::Enabled)
 }
 
+/// Whether a file has nothing but comments.
+fn is_empty(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line == "---" || line.starts_with('#'))
+}
+
 /// The one IstioOperator resource of a file; other objects in it are ignored.
-fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
+fn read_resource(name: &str, text: &str, switches: &Switches) -> Result<Document, RequestError> {
     let documents =
         parse_documents(text, Duplicates::LastWins).map_err(|cause| RequestError::Yaml { file: name.into(), cause })?;
     let mut found = None;
     let mut other = None;
+    let mut counted = 0;
     for document in documents.into_iter().filter(|d| !d.value.is_null()) {
         let Some(kind) = document.value.get("kind").and_then(Value::as_str) else {
             return Err(RequestError::NoKind(name.into(), document.line));
         };
+        if switches.is_upstream {
+            counted += usize::from(kind == crate::api::KIND || switches.is_since_124());
+            if counted > 1 {
+                return Err(RequestError::Several(name.into()));
+            }
+            // It reads the first one, whatever it is.
+            found = found.or(Some(document));
+            continue;
+        }
         match kind {
             crate::api::KIND if found.is_some() => return Err(RequestError::Several(name.into())),
             crate::api::KIND => found = Some(document),
