@@ -76,12 +76,37 @@ pub enum ReadError {
 /// # Errors
 /// The first document that is not an object.
 pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
+    read_as(text, Reading::default())
+}
+
+/// How the text of a chart is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Whether a document ends with a newline, which belongs to a block of text that stands there.
+    pub keeps_newline: bool,
+    /// Whether an object may lack its name, which no API server takes.
+    pub takes_nameless: bool,
+}
+
+/// The same, read in this way.
+///
+/// # Errors
+/// As above.
+pub fn read_as(text: &str, reading: Reading) -> Result<Vec<Object>, ReadError> {
     let mut objects = vec![];
-    for document in manifest::split(text) {
-        let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
-        if !value.is_null() {
-            objects.push(Object::new(value)?);
+    for mut document in manifest::split(text) {
+        if reading.keeps_newline {
+            document.push('\n');
         }
+        let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
+        if value.is_null() {
+            continue;
+        }
+        match check(&value) {
+            Err(ObjectError::Missing(NAME)) if reading.takes_nameless => {}
+            checked => checked?,
+        }
+        objects.push(Object(Form::Tree(value)));
     }
     Ok(objects)
 }
@@ -96,6 +121,8 @@ fn read(head: &Value, yaml: &str) -> Value {
     value
 }
 
+const NAME: &str = "metadata.name";
+
 /// Whether JSON is an object with a kind and a name.
 fn check(value: &Value) -> Result<(), ObjectError> {
     let Value::Object(map) = value else {
@@ -108,7 +135,7 @@ fn check(value: &Value) -> Result<(), ObjectError> {
     for (field, found) in [
         ("apiVersion", map.get("apiVersion")),
         ("kind", map.get("kind")),
-        ("metadata.name", map.get("metadata").and_then(|m| m.get("name"))),
+        (NAME, map.get("metadata").and_then(|m| m.get("name"))),
     ] {
         if found.and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(ObjectError::Missing(field));

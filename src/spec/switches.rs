@@ -137,6 +137,26 @@ impl Switches {
         asks || (minor >= 28 && !self.is_upstream)
     }
 
+    /// Whether metrics in the form of autoscaling/v2beta1 make charts render all autoscalers in that version, as upstream's
+    /// own releases until 1.21 do. Kubernetes has not had it since 1.25.
+    #[must_use]
+    pub fn chooses_version_of_autoscalers(&self) -> bool {
+        self.is_upstream && self.release.minor <= 21
+    }
+
+    /// Whether a document ends with a newline when it is read, and not before it (until 1.23): it counts where a block of text
+    /// stands at the end.
+    #[must_use]
+    pub fn documents_end_with_newline(&self) -> bool {
+        !self.is_since_124()
+    }
+
+    /// Whether charts that read their own values at the top read `global` there, too (until 1.21).
+    #[must_use]
+    pub fn flattens_globals(&self) -> bool {
+        self.release.minor <= 21
+    }
+
     /// Whether a gateway without labels gets an empty map of them (from 1.26 on), or null.
     #[must_use]
     pub fn gives_gateways_empty_labels(&self) -> bool {

@@ -93,7 +93,7 @@ fn the_mesh_configuration_is_that_of_the_release() {
 
 #[test]
 fn settings_that_older_releases_took_are_taken_by_newer_ones() {
-    let k8s = [
+    let cases = [
         ("{components: {pilot: {k8s: {replicaCount: '3'}}}}", "replicaCount"),
         (
             "{components: {pilot: {k8s: {hpaSpec: {metrics: [{type: Resource, resource: {name: cpu, targetAverageUtilization: 8}}]}}}}}",
@@ -104,8 +104,10 @@ fn settings_that_older_releases_took_are_taken_by_newer_ones() {
             "localObjectReference",
         ),
         ("{components: {pilot: {k8s: {volumes: [{name: a, volumeSource: {emptyDir: {}}}]}}}}", "volumeSource"),
+        ("{hub: '1'}", "1"),
+        ("{revision: '118'}", "118"),
     ];
-    for (spec, named) in k8s {
+    for (spec, named) in cases {
         check(&[(spec, named, NONE, SINCE_124)]);
     }
 }

@@ -35,12 +35,20 @@ fn objects(name: &str, text: &str, switches: &Switches) -> Result<Vec<Document>,
         let documents = parse_documents(text, Duplicates::LastWins);
         documents.map_err(|cause| RequestError::Yaml { file: name.into(), cause })
     };
-    let objects: Vec<_> = parse(text)?.into_iter().filter(|d| !d.value.is_null()).collect();
-    match objects.len() {
-        0 if switches.is_upstream => parse(EMPTY),
-        2.. if OTHER_OBJECTS.holds(switches) => Err(RequestError::Several(name.into())),
-        _ => Ok(objects),
+    let mut objects: Vec<_> = parse(text)?.into_iter().filter(|d| !d.value.is_null()).collect();
+    if switches.is_upstream {
+        let resources =
+            objects.iter().filter(|d| d.value.get("kind").is_some_and(|kind| kind == crate::api::KIND)).count();
+        if resources > 1 || (objects.len() > 1 && OTHER_OBJECTS.holds(switches)) {
+            return Err(RequestError::Several(name.into()));
+        }
+        // The first one is read, whatever it is.
+        objects.truncate(1);
+        if objects.is_empty() {
+            return parse(EMPTY);
+        }
     }
+    Ok(objects)
 }
 
 /// A resource that says nothing.

@@ -7,13 +7,14 @@ pub mod gateways;
 mod origin;
 mod overrides;
 
-use crate::spec::merge::{overlay_iop, overlay_maps};
+use crate::spec::exact;
+use crate::spec::merge::overlay_layer;
 use crate::spec::patch;
 use crate::spec::path;
 use crate::spec::path::Path;
 use crate::spec::place::{self, Place};
 use crate::spec::set;
-use crate::spec::switches::{Pipeline, Switches};
+use crate::spec::switches::Switches;
 use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::{Map, Value, json};
 
@@ -98,17 +99,21 @@ pub fn from_files_for(
         merged = Some(match merged {
             None => overlay,
             Some(below) => {
-                let merged = match switches.pipeline {
-                    Pipeline::Until123 => overlay_iop(below, &overlay),
-                    Pipeline::Since124 => overlay_maps(below, &overlay, switches),
-                };
+                let merged = overlay_layer(below, &overlay, switches);
                 merged.map_err(|cause| RequestError::Merge { file: name.clone(), cause })?
             }
         });
         origin.add_file(name, document);
     }
     let mut merged = merged.unwrap_or_else(|| json!({"spec": {}}));
-    for flag in sets {
+    for flag in sets.iter().filter(|_| switches.is_upstream) {
+        let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
+        exact::flags::set(&mut merged, flag, switches).map_err(|e| wrong(e.into()))?;
+        if let Ok((path, _)) = set::parse_line(flag) {
+            origin.add_flag(flag, set::below_spec(path));
+        }
+    }
+    for flag in sets.iter().filter(|_| !switches.is_upstream) {
         let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.into()))?;
         let path = set::below_spec(path);

@@ -19,7 +19,7 @@ pub mod validate;
 pub mod values;
 
 use crate::failure::Retry;
-use crate::spec::merge::{merge_patch, overlay_iop};
+use crate::spec::merge::{merge_patch, overlay_layer, remove_nulls};
 use crate::spec::path::text;
 use crate::spec::problem::{Kind, Problem};
 use crate::spec::request::{Duplicate, Request};
@@ -70,7 +70,9 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let switches = profiles.switches();
     let mut problems = validate::check_spec(&request.spec, &request.origin, switches);
     let mut spec = request.spec.clone();
-    let misread = texts::settle(&mut spec, &|path| request.origin.written(path));
+    // Upstream prints numbers as Go does, whatever was written.
+    let written = |path: &str| request.origin.written(path);
+    let misread = if switches.is_upstream { vec![] } else { texts::settle(&mut spec, &written) };
     let located = |p: Problem| texts::in_its_place(Problem { location: request.origin.locate(&p.path), ..p });
     problems.extend(misread.into_iter().map(located));
     let (document, in_profile) = match merge(request, &spec, &profile, profiles) {
@@ -153,8 +155,12 @@ fn merge(
     let merge_error = |cause| ResolveError::Merge { profile: profile.to_owned(), cause };
     let mut document = match profiles.switches().pipeline {
         Pipeline::Until123 => {
-            let reversed = translate::reverse_translate(spec).map_err(wrong)?;
-            overlay_iop(base.document, &json!({ "spec": reversed })).map_err(merge_error)?
+            let mut reversed = translate::reverse_translate(spec).map_err(wrong)?;
+            if profiles.switches().is_upstream {
+                // Its nulls get lost before they meet the profile.
+                remove_nulls(&mut reversed);
+            }
+            overlay_layer(base.document, &json!({ "spec": reversed }), profiles.switches()).map_err(merge_error)?
         }
         Pipeline::Since124 => {
             since_124::merge(base.document, &json!({ "spec": spec }), profiles.switches()).map_err(merge_error)?

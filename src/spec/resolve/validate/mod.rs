@@ -126,7 +126,7 @@ pub fn check_merged(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<P
     if !switches.is_upstream {
         gateways::check_places(spec, &mut checker);
     }
-    for (path, misfit) in autoscaling::misfits(spec) {
+    for (path, misfit) in autoscaling::misfits(spec, switches) {
         checker.add(&format!("{path}.{}", misfit.path), misfit.message, Kind::Form);
     }
     leaf::check(spec, switches.described_minor(), &mut checker);
