@@ -37,16 +37,16 @@ fn objects(name: &str, text: &str, switches: &Switches) -> Result<Vec<Document>,
     };
     let mut objects: Vec<_> = parse(text)?.into_iter().filter(|d| !d.value.is_null()).collect();
     if switches.is_upstream {
-        let resources =
-            objects.iter().filter(|d| d.value.get("kind").is_some_and(|kind| kind == crate::api::KIND)).count();
-        if resources > 1 || (objects.len() > 1 && OTHER_OBJECTS.holds(switches)) {
+        let is_resource = |object: &Document| object.value.get("kind").is_some_and(|kind| kind == crate::api::KIND);
+        if objects.iter().filter(|o| is_resource(o)).count() > 1 || (objects.len() > 1 && OTHER_OBJECTS.holds(switches))
+        {
             return Err(RequestError::Several(name.into()));
         }
-        // The first one is read, whatever it is.
-        objects.truncate(1);
-        if objects.is_empty() {
+        // What stands behind another object is not found.
+        if objects.is_empty() || (objects.len() > 1 && !objects.first().is_some_and(is_resource)) {
             return parse(EMPTY);
         }
+        objects.truncate(1);
     }
     Ok(objects)
 }

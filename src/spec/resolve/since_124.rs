@@ -95,6 +95,7 @@ fn lay_over_own(values: &mut Value, of_profile: &Value, of_user: &Value) {
     for (key, value) in of_user {
         match (value.is_object(), of_profile.get(key), values.get_mut(key)) {
             (true, Some(of_profile @ Value::Object(_)), Some(merged)) => lay_over_own(merged, of_profile, value),
+            (true, _, Some(merged)) if !merged.is_object() => value.clone_into(merged),
             (true, ..) => {}
             (false, ..) => drop(values.insert(key.clone(), value.clone())),
         }
