@@ -193,7 +193,9 @@ fn read_resource(name: &str, text: &str, switches: &Switches) -> Result<Document
         gateways::remove_null_items(spec);
     }
     let mut wrong = wrong_fields(name, &document);
-    wrong.extend(twins(name, &document));
+    if !switches.is_upstream {
+        wrong.extend(twins(name, &document));
+    }
     if wrong.is_empty() { Ok(document) } else { Err(RequestError::Fields(wrong)) }
 }
 
