@@ -98,6 +98,10 @@ pub fn read_as(text: &str, reading: Reading) -> Result<Vec<Object>, ReadError> {
         if reading.keeps_newline {
             document.push('\n');
         }
+        if let Some(definition) = definition(&document) {
+            objects.push(definition);
+            continue;
+        }
         let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
         if value.is_null() {
             continue;
@@ -111,6 +115,17 @@ pub fn read_as(text: &str, reading: Reading) -> Result<Vec<Object>, ReadError> {
     Ok(objects)
 }
 
+/// The CRD that a document is, as text: CRDs are most of what a release has, and nobody looks into them. None for what is to be
+/// read as a whole.
+fn definition(document: &str) -> Option<Object> {
+    let is_comment = |line: &&str| line.trim().is_empty() || line.starts_with('#');
+    let comments: usize = document.split_inclusive('\n').take_while(is_comment).map(str::len).sum();
+    let text = document.get(comments..)?;
+    let (head, _) = text.split_once("\nspec:")?;
+    let is_meant = head.lines().any(|line| line.strip_prefix("kind:").is_some_and(|kind| kind.trim() == DEFINITION));
+    if is_meant { Object::from_written(&format!("{}\n", text.trim_end())).ok() } else { None }
+}
+
 /// The object in a text, with this head (`apiVersion`, `kind` and `metadata`) instead of the text's own.
 fn read(head: &Value, yaml: &str) -> Value {
     // If the text cannot be read, the head alone: the API server refuses it, so that it is never applied as an empty object.
@@ -122,6 +137,7 @@ fn read(head: &Value, yaml: &str) -> Value {
 }
 
 const NAME: &str = "metadata.name";
+const DEFINITION: &str = "CustomResourceDefinition";
 
 /// Whether JSON is an object with a kind and a name.
 fn check(value: &Value) -> Result<(), ObjectError> {
@@ -181,8 +197,8 @@ impl Object {
         Ok(Self(Form::Tree(value)))
     }
 
-    /// Takes YAML as [`Object::to_yaml`] writes it, in which `spec` comes after `apiVersion`, `kind` and `metadata`. Only
-    /// these are read now.
+    /// Takes YAML in which `spec` comes after `apiVersion`, `kind` and `metadata`. Only these are read now, and [`Object::to_yaml`]
+    /// gives the text as it is.
     ///
     /// # Errors
     /// What it lacks.
@@ -298,7 +314,7 @@ impl Object {
     /// Whether it is a CRD.
     #[must_use]
     pub fn is_crd(&self) -> bool {
-        self.kind() == "CustomResourceDefinition"
+        self.kind() == DEFINITION
     }
 
     /// Sets the namespace that its kind needs: this one for a namespaced object that names none, and none for a cluster-scoped

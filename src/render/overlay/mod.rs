@@ -26,7 +26,9 @@ pub use outcome::{Notice, Outcome, OverlayError, place};
 /// # Errors
 /// Every problem found.
 pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> Result<Vec<Notice>, Vec<OverlayError>> {
-    objects.iter_mut().for_each(ports::join_equal);
+    if !switches.is_upstream {
+        objects.iter_mut().for_each(ports::join_equal);
+    }
     let before: Vec<_> = objects.iter().map(|o| (o.api_version().to_owned(), o.key())).collect();
     let mut outcome = k8s::apply(enabled, objects, switches);
     let patch = if switches.is_upstream { exact::apply } else { patches::apply };

@@ -155,7 +155,7 @@ fn merge(
     let merge_error = |cause| ResolveError::Merge { profile: profile.to_owned(), cause };
     let mut document = match profiles.switches().pipeline {
         Pipeline::Until123 => {
-            let mut reversed = translate::reverse_translate(spec).map_err(wrong)?;
+            let mut reversed = translate::reverse_translate(spec, profiles.switches()).map_err(wrong)?;
             if profiles.switches().is_upstream {
                 // Its nulls get lost before they meet the profile.
                 remove_nulls(&mut reversed);
