@@ -168,7 +168,9 @@ fn helm_makes_the_operators_objects_of_a_components_values() {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{name}: {}", text(&output.stderr));
         let theirs = by_key(object::read_all(text(&output.stdout)).unwrap(), &enabled.namespace);
-        let (ours, _) = chart::render(&enabled, &package.chart(enabled.component).unwrap(), &capabilities).unwrap();
+        let (ours, _) =
+            chart::render(&enabled, &package.chart(enabled.component).unwrap(), &capabilities, package.switches())
+                .unwrap();
         let ours = by_key(ours, &enabled.namespace);
         assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>(), "{name}");
         let other = ours.iter().find(|(key, object)| theirs[*key] != **object);

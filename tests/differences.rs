@@ -10,8 +10,12 @@ use istio_operator::spec::request::{self, Request};
 use istio_operator::spec::resolve::Strictness;
 use serde_json::{Value, json};
 
+#[path = "differences/checks.rs"]
+mod checks;
 #[path = "differences/sections.rs"]
 mod sections;
+#[path = "differences/since_124.rs"]
+mod since_124;
 
 /// A request from specs in YAML's flow form, one file each, and flags.
 fn request(specs: &[&str], sets: &[&str]) -> Request {
@@ -310,4 +314,70 @@ fn a_number_that_is_no_longer_as_it_was_written_is_no_tag() {
         found.contains("must be a string, not the number 1.1; quote it: tag: \"1.1\", or as it was meant"),
         "{found}"
     );
+}
+
+/// What the built-in package comes to here, and with upstream's own behaviour.
+fn both(specs: &[&str], sets: &[&str]) -> [Result<Value, String>; 2] {
+    [false, true].map(|is_upstream| {
+        let package = Package::embedded().unwrap().as_upstream(is_upstream);
+        let file = |(i, spec): (usize, &&str)| (format!("{i}.yaml"), format!("kind: IstioOperator\nspec: {spec}\n"));
+        let files: Vec<_> = specs.iter().enumerate().map(file).collect();
+        let sets: Vec<String> = sets.iter().map(|&s| s.to_owned()).collect();
+        let request = request::from_files_for(&files, &sets, package.switches()).map_err(|e| e.to_string())?;
+        let manifests = render::build(&request, &ClusterInfo::default(), &package, Strictness::Full);
+        let manifests = manifests.map_err(|e| e.to_string())?;
+        let objects: Vec<Object> = manifests.parts.into_iter().flat_map(|p| p.objects).collect();
+        let istiod = object(&objects, "Deployment", "istiod");
+        let gateways = objects.iter().filter(|o| o.kind() == "Deployment" && o.name() != "istiod");
+        let gateways: Vec<_> = gateways.map(|o| format!("{}/{}", o.namespace(), o.name())).collect();
+        Ok(json!({"istiod": istiod, "gateways": gateways, "warnings": manifests.warnings, "profile": manifests.profile, "spec": manifests.spec}))
+    })
+}
+
+/// The same, looked at.
+fn looked(specs: &[&str], sets: &[&str], pointer: &str) -> [Value; 2] {
+    both(specs, sets).map(|found| match found {
+        Ok(found) => found.pointer(pointer).cloned().unwrap_or_default(),
+        Err(error) => error.into(),
+    })
+}
+
+#[test]
+fn a_null_undoes_a_single_value_of_the_profile() {
+    let spec = "{profile: demo, meshConfig: {accessLogFile: null}}";
+    assert_eq!(looked(&[spec], &[], "/spec/meshConfig/accessLogFile"), [json!(null), json!("/dev/stdout")]);
+}
+
+#[test]
+fn upstreams_own_behaviour_may_be_had_where_it_loses_something() {
+    let overlay = |patches: &str| format!("{{components: {{pilot: {{k8s: {{overlays: [{patches}]}}}}}}}}");
+    let first = "{kind: Deployment, name: istiod, patches: [{path: spec.minReadySeconds, value: 1}]}";
+    let second = "{kind: Deployment, name: istiod, patches: [{path: 'spec.list[0]', value: 1}]}";
+    let spec = overlay(&format!("{first}, {second}"));
+    assert_eq!(looked(&[&spec], &[], "/istiod/spec/minReadySeconds"), [json!(1), json!(null)]);
+    assert_eq!(looked(&[&spec], &[], "/istiod/spec/list"), [json!([1]), json!({"[0]": 1})]);
+    let gateways = "{components: {ingressGateways: [{name: x, enabled: true, namespace: a}, {name: x, namespace: b}]}}";
+    let own = "istio-system/istio-ingressgateway";
+    assert_eq!(looked(&[gateways], &[], "/gateways"), [json!(["a/x", own]), json!(["b/x", own])]);
+    assert_eq!(looked(&[], &["spec.profile=demo"], "/profile"), [json!("demo"), json!("default")]);
+    let number = "{values: {pilot: {env: {A: 1000000, B: null}}}}";
+    let written = |found: Value| {
+        let env = found.as_array().unwrap().iter().filter(|v| ["A", "B"].contains(&v["name"].as_str().unwrap()));
+        env.map(|v| v["value"].clone()).collect::<Value>()
+    };
+    let env = looked(&[number], &[], "/istiod/spec/template/spec/containers/0/env").map(written);
+    assert_eq!(env, [json!(["1000000"]), json!(["1e+06", "<nil>"])]);
+    let [here, upstream] = looked(&[], &["meshConfig.accessLogFile=a=b"], "/profile");
+    assert_eq!(here, "default");
+    assert!(upstream.as_str().unwrap().contains("incorrect format"), "{upstream}");
+}
+
+#[test]
+fn upstreams_own_behaviour_prints_what_no_server_takes_with_a_warning() {
+    let spec = "{components: {pilot: {k8s: {readinessProbe: {exec: {command: [a]}}, strategy: {type: Recreate}}}}}";
+    let [here, upstream] = looked(&[spec], &[], "/istiod/spec/template/spec/containers/0/readinessProbe");
+    assert_eq!((here.get("httpGet"), upstream.get("httpGet").is_some()), (None, true));
+    let [_, warnings] = looked(&[spec], &[], "/warnings");
+    let warned = |text: &str| warnings.as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains(text));
+    assert!(warned("readinessProbe: must have one of"), "{warnings}");
 }

@@ -91,7 +91,11 @@ fn message(message: &Message, depth: usize) -> Value {
         match properties.entry(field.name) {
             Entry::Vacant(free) => drop(free.insert(property)),
             // Releases disagree about its type: what any of them takes is stored.
-            Entry::Occupied(mut other) if other.get() != &property => drop(other.insert(form(&Type::Any, below))),
+            Entry::Occupied(mut other) if other.get() != &property => {
+                let mut any = form(&Type::Any, below);
+                describe(&mut any, &field.description);
+                other.insert(any);
+            }
             Entry::Occupied(_) => {}
         }
     }

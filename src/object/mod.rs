@@ -76,14 +76,54 @@ pub enum ReadError {
 /// # Errors
 /// The first document that is not an object.
 pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
+    read_as(text, Reading::default())
+}
+
+/// How the text of a chart is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Whether a document ends with a newline, which belongs to a block of text that stands there.
+    pub keeps_newline: bool,
+    /// Whether an object may lack its name, which no API server takes.
+    pub takes_nameless: bool,
+}
+
+/// The same, read in this way.
+///
+/// # Errors
+/// As above.
+pub fn read_as(text: &str, reading: Reading) -> Result<Vec<Object>, ReadError> {
     let mut objects = vec![];
-    for document in manifest::split(text) {
-        let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
-        if !value.is_null() {
-            objects.push(Object::new(value)?);
+    for mut document in manifest::split(text) {
+        if reading.keeps_newline {
+            document.push('\n');
         }
+        if let Some(definition) = definition(&document) {
+            objects.push(definition);
+            continue;
+        }
+        let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
+        if value.is_null() {
+            continue;
+        }
+        match check(&value) {
+            Err(ObjectError::Missing(NAME)) if reading.takes_nameless => {}
+            checked => checked?,
+        }
+        objects.push(Object(Form::Tree(value)));
     }
     Ok(objects)
+}
+
+/// The CRD that a document is, as text: CRDs are most of what a release has, and nobody looks into them. None for what is to be
+/// read as a whole.
+fn definition(document: &str) -> Option<Object> {
+    let is_comment = |line: &&str| line.trim().is_empty() || line.starts_with('#');
+    let comments: usize = document.split_inclusive('\n').take_while(is_comment).map(str::len).sum();
+    let text = document.get(comments..)?;
+    let (head, _) = text.split_once("\nspec:")?;
+    let is_meant = head.lines().any(|line| line.strip_prefix("kind:").is_some_and(|kind| kind.trim() == DEFINITION));
+    if is_meant { Object::from_written(&format!("{}\n", text.trim_end())).ok() } else { None }
 }
 
 /// The object in a text, with this head (`apiVersion`, `kind` and `metadata`) instead of the text's own.
@@ -95,6 +135,9 @@ fn read(head: &Value, yaml: &str) -> Value {
     }
     value
 }
+
+const NAME: &str = "metadata.name";
+const DEFINITION: &str = "CustomResourceDefinition";
 
 /// Whether JSON is an object with a kind and a name.
 fn check(value: &Value) -> Result<(), ObjectError> {
@@ -108,7 +151,7 @@ fn check(value: &Value) -> Result<(), ObjectError> {
     for (field, found) in [
         ("apiVersion", map.get("apiVersion")),
         ("kind", map.get("kind")),
-        ("metadata.name", map.get("metadata").and_then(|m| m.get("name"))),
+        (NAME, map.get("metadata").and_then(|m| m.get("name"))),
     ] {
         if found.and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(ObjectError::Missing(field));
@@ -154,8 +197,8 @@ impl Object {
         Ok(Self(Form::Tree(value)))
     }
 
-    /// Takes YAML as [`Object::to_yaml`] writes it, in which `spec` comes after `apiVersion`, `kind` and `metadata`. Only
-    /// these are read now.
+    /// Takes YAML in which `spec` comes after `apiVersion`, `kind` and `metadata`. Only these are read now, and [`Object::to_yaml`]
+    /// gives the text as it is.
     ///
     /// # Errors
     /// What it lacks.
@@ -271,7 +314,7 @@ impl Object {
     /// Whether it is a CRD.
     #[must_use]
     pub fn is_crd(&self) -> bool {
-        self.kind() == "CustomResourceDefinition"
+        self.kind() == DEFINITION
     }
 
     /// Sets the namespace that its kind needs: this one for a namespaced object that names none, and none for a cluster-scoped

@@ -2,7 +2,7 @@
 
 use crate::api::component::Component;
 use crate::failure::Retry;
-use crate::object::{self, Object, ReadError};
+use crate::object::{self, Object, ReadError, Reading};
 use crate::release::ComponentChart;
 use crate::spec::resolve::Enabled;
 use crate::spec::switches::Switches;
@@ -71,6 +71,7 @@ pub fn render(
     enabled: &Enabled,
     chart: &ComponentChart,
     capabilities: &Capabilities,
+    switches: &Switches,
 ) -> Result<(Vec<Object>, Vec<String>), ComponentError> {
     let component = enabled.component;
     let mut values = enabled.values.clone();
@@ -86,15 +87,17 @@ pub fn render(
         .render(&values, &release, capabilities, &options)
         .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
     let is_notes = |name: &str| name.rsplit('.').next() == Some("txt");
+    let reading =
+        Reading { keeps_newline: switches.documents_end_with_newline(), takes_nameless: switches.is_upstream };
     let (mut objects, mut warnings) = (vec![], vec![]);
     for (_, text) in rendered.files.iter().filter(|(name, _)| is_notes(name)) {
         warnings.extend(text.lines().filter_map(|line| line.strip_prefix(WARNING)).map(str::to_owned));
     }
     for (file, text) in rendered.files.iter().filter(|(name, _)| !is_notes(name)) {
-        let read = object::read_all(text);
+        let read = object::read_as(text, reading);
         objects.extend(read.map_err(|cause| ComponentError::Document { component, file: file.clone(), cause })?);
     }
-    for object in &mut objects {
+    for object in objects.iter_mut().filter(|_| !switches.is_upstream) {
         object.settle(enabled.home());
     }
     let wants_crds = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));

@@ -129,7 +129,7 @@ fn build_resolved(
     let made = threads::map(resolved.components(), |enabled| {
         let loaded = package.chart(enabled.component)?;
         let (mut objects, warnings) =
-            chart::render(enabled, &loaded, &capabilities).map_err(|e| RenderError::Component(vec![e]))?;
+            chart::render(enabled, &loaded, &capabilities, switches).map_err(|e| RenderError::Component(vec![e]))?;
         let before =
             if is_set_by_user(&request.spec, enabled) { objects.iter().map(Object::digest).collect() } else { vec![] };
         let mut notices = overlay::apply(enabled, &mut objects, switches).map_err(RenderError::Overlay)?;

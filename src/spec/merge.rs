@@ -7,8 +7,8 @@
 use serde_json::{Map, Value};
 
 use super::request::gateways::LISTS;
-use super::strategic::{IstioOperatorSchema, PlainSchema, merge_lists, strategic_merge};
-use super::switches::Switches;
+use super::strategic::{ExactSchema, IstioOperatorSchema, PlainSchema, merge_lists, strategic_merge};
+use super::switches::{Pipeline, Switches};
 use crate::api::schema::Merge;
 
 pub use super::strategic::MergeError;
@@ -55,6 +55,18 @@ pub fn remove_nulls(tree: &mut Value) {
 /// See [`MergeError`].
 pub fn overlay_iop(base: Value, overlay: &Value) -> Result<Value, MergeError> {
     strategic_merge(base, overlay, &IstioOperatorSchema)
+}
+
+/// Merges one layer over another as a release with these switches does.
+///
+/// # Errors
+/// See [`MergeError`].
+pub fn overlay_layer(base: Value, layer: &Value, switches: &Switches) -> Result<Value, MergeError> {
+    match switches.pipeline {
+        Pipeline::Until123 if switches.is_upstream => strategic_merge(base, layer, &ExactSchema(&IstioOperatorSchema)),
+        Pipeline::Until123 => overlay_iop(base, layer),
+        Pipeline::Since124 => overlay_maps(base, layer, switches),
+    }
 }
 
 /// Lays one `IstioOperator` layer over another as releases from 1.24 on do: maps merge, everything else takes the place of

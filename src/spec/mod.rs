@@ -15,6 +15,7 @@
 //! | [`positions`] | a path → its position in a document's text |
 //! | [`patch`] | write or delete at a path |
 //! | [`set`] | a `path=value` line → path and typed value |
+//! | [`exact`] | paths and `--set` lines as a release's own command line takes them |
 //! | [`merge`] | two layers → one (JSON merge patch, `IstioOperator` overlay) |
 //! | [`switches`] | the files of a release package → what differs in that release |
 //! | [`strategic`] | two layers → one, with lists merged by key as the description of the API says |
@@ -22,6 +23,7 @@
 //! These have no input or output, no global state, and no panic on any input. Depth and size of what is read are limited
 //! (see [`helm_template::yaml::read`]), so that functions that recurse over a tree are safe on trees that came from there.
 
+pub mod exact;
 pub mod merge;
 pub mod patch;
 pub mod path;

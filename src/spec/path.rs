@@ -383,7 +383,7 @@ fn element(inner: &str) -> Element {
 }
 
 /// A path cleaned as Go's `filepath.Clean` does; the empty text becomes `.`.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let rooted = text.starts_with('/');
     let mut kept: Vec<&str> = Vec::new();
     for part in text.split('/') {

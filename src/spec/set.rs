@@ -61,20 +61,32 @@ const TEXTS_SINCE_124: [&str; 6] = [
 /// The value of a line as releases from 1.24 on take it: `tag=1.10` is the text `1.10`.
 #[must_use]
 pub fn as_text_since_124(line: &str, path: &Path, value: Value) -> Value {
-    let path = path.to_string();
-    let is_text = TEXTS_SINCE_124.iter().any(|start| path.starts_with(start));
     match line.split_once('=') {
-        Some((_, text)) if is_text && !value.is_string() => Value::String(text.trim().to_owned()),
+        Some((_, text)) if is_text_since_124(&path.to_string()) && !value.is_string() => {
+            Value::String(text.trim().to_owned())
+        }
         _ => value,
     }
 }
 
-/// A value with the type its text has.
+/// Whether releases from 1.24 on take what stands at a path for a text.
+#[must_use]
+pub fn is_text_since_124(path: &str) -> bool {
+    TEXTS_SINCE_124.iter().any(|start| path.starts_with(start))
+}
+
+/// A value with the type its text has; in quotes it is a text.
 #[must_use]
 pub fn parse_value(text: &str) -> Value {
-    if let Some(inner) = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        return Value::String(inner.replace("\\,", ","));
+    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) => Value::String(inner.replace("\\,", ",")),
+        None => value_of_type(text),
     }
+}
+
+/// A value with the type its text has, quotes and all.
+#[must_use]
+pub fn value_of_type(text: &str) -> Value {
     if let Ok(int) = text.parse::<i64>() {
         return Value::Number(int.into());
     }

@@ -122,11 +122,10 @@ impl Switches {
         self.pipeline == Pipeline::Since124
     }
 
-    /// Whether unknown fields of the mesh configuration are errors: the tables are those of 1.17, and releases from 1.24 on
-    /// take any.
+    /// Whether unknown fields of the mesh configuration are errors: releases from 1.24 on take any.
     #[must_use]
     pub fn knows_mesh_fields(&self) -> bool {
-        self.release.minor == OLDEST
+        !self.is_since_124()
     }
 
     /// Whether `hpaSpec` reaches the values from which a chart decides about a disruption budget: releases from 1.28 on
@@ -136,6 +135,26 @@ impl Switches {
         let Release { minor, patch } = self.release;
         let asks = minor == 28 && patch >= 8;
         asks || (minor >= 28 && !self.is_upstream)
+    }
+
+    /// Whether metrics in the form of autoscaling/v2beta1 make charts render all autoscalers in that version, as upstream's
+    /// own releases until 1.21 do. Kubernetes has not had it since 1.25.
+    #[must_use]
+    pub fn chooses_version_of_autoscalers(&self) -> bool {
+        self.is_upstream && self.release.minor <= 21
+    }
+
+    /// Whether a document ends with a newline when it is read, and not before it (until 1.23): it counts where a block of text
+    /// stands at the end.
+    #[must_use]
+    pub fn documents_end_with_newline(&self) -> bool {
+        !self.is_since_124()
+    }
+
+    /// Whether charts that read their own values at the top read `global` there, too (until 1.21).
+    #[must_use]
+    pub fn flattens_globals(&self) -> bool {
+        self.release.minor <= 21
     }
 
     /// The version of Kubernetes that charts see without a cluster: full, major, minor.

@@ -16,8 +16,34 @@ const DIRECTIVE: char = '$';
 pub enum Reading {
     /// As protobuf reads JSON, except that unknown fields are refused. Numbers may be quoted, strings must be strings.
     Protobuf,
+    /// The same, and nothing that releases themselves do not read: `$patch`, fields of our own, types wider than theirs. Of a
+    /// group several fields may be set, of which protobuf takes one.
+    Exact,
+    /// As Go decodes JSON into types that are known in full: numbers are not quoted, the case of fields does not matter.
+    Go,
     /// As Go reads Kubernetes' objects: unknown fields are kept, and a number or a boolean is taken for a string.
     Kubernetes,
+}
+
+impl Reading {
+    fn is_of_protobuf(self) -> bool {
+        matches!(self, Self::Protobuf | Self::Exact)
+    }
+
+    fn takes_what_releases_read(self) -> bool {
+        matches!(self, Self::Exact | Self::Go)
+    }
+}
+
+/// In what something does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// A key that is no field.
+    Unknown,
+    /// A value of another type.
+    Type,
+    /// A second field of a group of which only one may be set.
+    Choice,
 }
 
 /// Something that does not fit its message.
@@ -31,8 +57,8 @@ pub struct Finding<'v> {
     pub table: Option<Table>,
     /// What stands where a text is wanted.
     pub no_text: Option<&'v Value>,
-    /// Whether it is a key that is no field.
-    pub is_unknown: bool,
+    /// In what it does not fit.
+    pub misfit: Misfit,
 }
 
 /// Everything in `value` that does not fit the message as it is in release 1.`minor`; paths begin with `path`.
@@ -85,25 +111,31 @@ impl<'v> Walk<'v> {
                     message,
                     table: self.table,
                     no_text,
-                    is_unknown: false,
+                    misfit: Misfit::Type,
                 });
             }
         }
+    }
+
+    /// The field that a key stands for.
+    fn field(&self, message: &'static Message, key: &str) -> Result<&'static Field, Option<&'static Field>> {
+        let named = |field: &&Field| self.reading == Reading::Go && field.name.eq_ignore_ascii_case(key);
+        let key = message.fields_in(self.minor).find(named).map_or(key, |field| field.name);
+        let found = message.field_in(key, self.minor)?;
+        let is_read = !(found.is_ours && self.reading.takes_what_releases_read());
+        if is_read { Ok(found) } else { Err(None) }
     }
 
     fn message(&mut self, message: &'static Message, map: &'v Map<String, Value>) {
         let outer = std::mem::replace(&mut self.table, message.table);
         let mut chosen: Vec<(&str, &str)> = vec![];
         for (key, value) in fields(map, self.reading) {
-            let field = match message.field_in(key, self.minor) {
+            let field = match self.field(message, key) {
                 Ok(field) => field,
                 Err(other) => {
-                    if self.reading == Reading::Protobuf {
+                    if self.reading != Reading::Kubernetes {
                         let text = unknown(message, key, other, self.minor);
-                        self.below(key, |walk| {
-                            walk.add(text);
-                            walk.findings.iter_mut().next_back().into_iter().for_each(|last| last.is_unknown = true);
-                        });
+                        self.below(key, |walk| walk.add(text, Misfit::Unknown));
                     }
                     continue;
                 }
@@ -111,11 +143,15 @@ impl<'v> Walk<'v> {
             self.below(key, |walk| {
                 if let Some(group) = field.oneof.filter(|_| walk.reading == Reading::Protobuf && !value.is_null()) {
                     match chosen.iter().find(|(other, _)| *other == group) {
-                        Some((_, first)) => walk.add(format!("cannot be set together with {first}; choose one")),
+                        Some((_, first)) => {
+                            walk.add(format!("cannot be set together with {first}; choose one"), Misfit::Choice);
+                        }
                         None => chosen.push((group, key)),
                     }
                 }
-                walk.value(if field.unchecked { &Type::Struct } else { &field.kind }, value);
+                let exact = field.exact.as_ref().filter(|_| walk.reading.takes_what_releases_read());
+                let kind = if field.unchecked { &Type::Struct } else { exact.unwrap_or(&field.kind) };
+                walk.value(kind, value);
             });
         }
         self.table = outer;
@@ -131,27 +167,30 @@ impl<'v> Walk<'v> {
             }
             other => format!("must be one of {}, not {}", names.join(", "), describe(other)),
         };
-        self.add(message);
+        self.add(message, Misfit::Type);
     }
 
     /// Whether a number stands for a value of an enumeration. Protobuf takes those of newer releases, too.
     fn is_numbered(&self, number: &Number, names: &[&str]) -> bool {
         match self.reading {
-            Reading::Protobuf => number.is_i64(),
-            Reading::Kubernetes => number.as_u64().is_some_and(|n| usize::try_from(n).is_ok_and(|n| n < names.len())),
+            Reading::Protobuf | Reading::Exact => number.is_i64(),
+            Reading::Go | Reading::Kubernetes => {
+                number.as_u64().is_some_and(|n| usize::try_from(n).is_ok_and(|n| n < names.len()))
+            }
         }
     }
 
     /// Whether a value that is neither a message nor a collection has its type.
     fn fits(&self, kind: &Type, value: &Value) -> bool {
-        let is_protobuf = self.reading == Reading::Protobuf;
+        let is_protobuf = self.reading.is_of_protobuf();
         match (kind, value) {
             (Type::Bool, Value::Bool(_))
             | (Type::String | Type::IntOrString | Type::NumberOrString | Type::Time, Value::String(_))
             | (Type::Double | Type::NumberOrString, Value::Number(_))
             | (Type::Struct, Value::Object(_)) => true,
-            (Type::String, Value::Number(_) | Value::Bool(_)) => !is_protobuf,
-            (Type::Integer(least, most), value) if is_protobuf => {
+            (Type::String, Value::Number(_) | Value::Bool(_)) => self.reading == Reading::Kubernetes,
+            (Type::Integer(..), Value::String(_)) if self.reading == Reading::Go => false,
+            (Type::Integer(least, most), value) if self.reading != Reading::Kubernetes => {
                 whole(value).is_some_and(|n| (*least..=*most).contains(&n))
             }
             // Protobuf writes those of 64 bits as text.
@@ -173,14 +212,8 @@ impl<'v> Walk<'v> {
         self.path.truncate(length);
     }
 
-    fn add(&mut self, message: String) {
-        self.findings.push(Finding {
-            path: self.path.clone(),
-            message,
-            table: self.table,
-            no_text: None,
-            is_unknown: false,
-        });
+    fn add(&mut self, message: String, misfit: Misfit) {
+        self.findings.push(Finding { path: self.path.clone(), message, table: self.table, no_text: None, misfit });
     }
 }
 
@@ -201,7 +234,7 @@ fn unknown(message: &Message, key: &str, other: Option<&Field>, minor: u32) -> S
 
 /// The entries of a map that are fields.
 fn fields(map: &Map<String, Value>, reading: Reading) -> impl Iterator<Item = (&String, &Value)> {
-    map.iter().filter(move |(key, _)| reading == Reading::Kubernetes || !key.starts_with(DIRECTIVE))
+    map.iter().filter(move |(key, _)| reading != Reading::Protobuf || !key.starts_with(DIRECTIVE))
 }
 
 /// What is wanted instead of a value, as the object of "must be".
@@ -288,6 +321,46 @@ mod tests {
             "extensionProviders": [{"name": "x", "envoyFileAccessLog": {"logFormat": {"labels": {"a": {"b": 1}}}}}],
             "discoverySelectors": [{"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}]});
         assert_eq!(found(mesh(), &value), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_releases_read_themselves_is_less_than_what_is_meant() {
+        let exactly = |value: &Value, minor: u32| {
+            let findings = check(values(), value, "v", Reading::Exact, minor);
+            findings.into_iter().map(|f| f.path).collect::<Vec<_>>()
+        };
+        let value = json!({"pilot": {"volumes": [{"name": "a", "emptyDir": {}}], "extraContainerArgs": ["-x", {}]},
+            "global": {"waypoint": {"nodeSelector": {"a": "b"}}}, "revisionTags": ["$patch"], "$patch": "merge"});
+        assert_eq!(check(values(), &value, "v", Reading::Protobuf, 26), []);
+        let always = ["v.$patch", "v.global.waypoint.nodeSelector.a", "v.pilot.extraContainerArgs[0]"];
+        assert_eq!(exactly(&value, 30), always);
+        assert_eq!(exactly(&value, 26), [&always[..], &["v.pilot.volumes[0].emptyDir"]].concat());
+    }
+
+    #[test]
+    fn go_decodes_types_strictly_and_the_case_of_fields_does_not_matter() {
+        let settings = Table::Strict.message("KubernetesResources");
+        let findings = |value: &Value| {
+            let findings = check(settings, value, "k8s", Reading::Go, 30);
+            findings.into_iter().map(|f| f.path.trim_start_matches("k8s.").to_owned()).collect::<Vec<_>>()
+        };
+        let right = json!({"ReplicaCount": 3, "resources": {"limits": {"cpu": 5}}, "hpaSpec": {"minReplicas": 1e0},
+            "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+            "volumes": [{"name": "v", "emptyDir": {}}], "service": {"ports": [{"port": 80, "targetPort": "http"}]}});
+        assert_eq!(findings(&right), Vec::<String>::new());
+        let wrong = json!({"replicaCount": "3", "hpaSpec": {"metrics": [{"resource": {"targetAverageUtilization": 1}}]},
+            "env": [{"name": "A", "$patch": "delete", "valueFrom": {"secretKeyRef": {"localObjectReference": {}}}}],
+            "volumes": [{"volumeSource": {}}], "service": {"ports": [{"port": "80"}]}, "podAnnotations": {"a": 1}});
+        let expected = [
+            "env[0].$patch",
+            "env[0].valueFrom.secretKeyRef.localObjectReference",
+            "hpaSpec.metrics[0].resource.targetAverageUtilization",
+            "podAnnotations.a",
+            "replicaCount",
+            "service.ports[0].port",
+            "volumes[0].volumeSource",
+        ];
+        assert_eq!(findings(&wrong), expected);
     }
 
     #[test]

@@ -29,6 +29,8 @@
 //! | `unchecked` | a map whose content is not checked |
 //! | `merge KEY`, `named`, `set`, `replace` | how two layers are merged, see [`Merge`] |
 //! | `removed` | a field of older releases: merged if a layer has it, unknown otherwise |
+//! | `exactly TYPE` | releases themselves read this narrower type, see [`Reading::Exact`](check::Reading::Exact) |
+//! | `ours` | a field that releases themselves do not know, and whose meaning is clear |
 //! | `since N`, `until N` | the field is there from release 1.N on, and before it; without, in all from 1.17 on. One name may stand on several lines, each for other releases |
 //! | `use ...` | what takes its place, to the end of the line |
 //!
@@ -51,6 +53,7 @@ static VALUES: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Values, 
 static MESH: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Mesh, include_str!("mesh.schema")));
 static KUBERNETES: LazyLock<Messages> =
     LazyLock::new(|| read::table(Table::Kubernetes, include_str!("kubernetes.schema")));
+static STRICT: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Strict, include_str!("strict.schema")));
 
 /// The oldest minor release that is described.
 pub const OLDEST: u32 = 17;
@@ -88,6 +91,7 @@ impl Table {
             Self::Values => &VALUES,
             Self::Mesh => &MESH,
             Self::Kubernetes => &KUBERNETES,
+            Self::Strict => &STRICT,
         }
     }
 
@@ -171,6 +175,7 @@ mod tests {
             (Table::Values, include_str!("values.schema")),
             (Table::Mesh, include_str!("mesh.schema")),
             (Table::Kubernetes, include_str!("kubernetes.schema")),
+            (Table::Strict, include_str!("strict.schema")),
         ] {
             let messages = table.messages();
             let lines = |is_meant: &dyn Fn(&str) -> bool| text.lines().filter(|l| is_meant(l)).count();

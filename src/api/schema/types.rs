@@ -10,10 +10,12 @@ pub enum Table {
     Spec,
     /// Helm values, from release 1.17 on.
     Values,
-    /// The mesh configuration of release 1.17.
+    /// The mesh configuration, from release 1.17 on.
     Mesh,
     /// Kubernetes' workloads, their pods, and what is merged in its own way in other objects.
     Kubernetes,
+    /// The spec as releases from 1.24 on decode it.
+    Strict,
 }
 
 /// A message with its fields, in the order of the table.
@@ -40,6 +42,10 @@ pub struct Field {
     pub alias: Option<&'static str>,
     /// Its type.
     pub kind: Type,
+    /// The narrower type that releases themselves read.
+    pub exact: Option<Type>,
+    /// Whether no release reads the field: it is taken here alone.
+    pub is_ours: bool,
     /// What it is for, line by line; none where the table does not say.
     pub description: Vec<&'static str>,
     /// The group of which only one field may be set.

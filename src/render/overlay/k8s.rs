@@ -5,7 +5,7 @@ use super::{exclusive, ports};
 use crate::api::component::Component;
 use crate::object::Object;
 use crate::spec::resolve::Enabled;
-use crate::spec::strategic::{BudgetSchema, MergeSchema, WorkloadSchema, strategic_merge};
+use crate::spec::strategic::{BudgetSchema, ExactSchema, MergeSchema, WorkloadSchema, strategic_merge};
 use crate::spec::switches::{Pipeline, Switches};
 use serde_json::{Map, Value, json};
 
@@ -68,8 +68,8 @@ const TABLE: [Row; 18] = [
 /// What a DaemonSet calls its strategy.
 const DAEMON_SET_STRATEGY: Row = row("strategy", Workload, false, &[Field("spec"), Field("updateStrategy")]);
 
-/// Settings that upstream's own releases ignore from 1.24 on.
-const IGNORED_SINCE_124: [&str; 2] = ["volumes", "volumeMounts"];
+/// Settings that upstream's own releases ignore.
+const IGNORED: [&str; 2] = ["volumes", "volumeMounts"];
 
 /// What is said of a setting that has no object to go to.
 const NO_WORKLOAD: &str = "has no effect: this component can only have k8s.overlays";
@@ -89,7 +89,7 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> 
             }
             continue;
         }
-        if switches.is_upstream && switches.is_since_124() && IGNORED_SINCE_124.contains(&row.field) {
+        if switches.is_upstream && IGNORED.contains(&row.field) {
             continue;
         }
         let kind = match row.target {
@@ -97,6 +97,8 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> 
             Target::Kind(kind) => kind,
         };
         let row = match (kind, row.field) {
+            // Upstream writes what a DaemonSet does not have.
+            _ if switches.is_upstream => row,
             ("DaemonSet", "replicaCount") => {
                 outcome.notices.push(Notice::new(path, "has no effect: a DaemonSet has a pod on every node"));
                 continue;
@@ -153,13 +155,14 @@ fn lay_over(
         object: object.key().to_string(),
         message,
     };
-    if row.path.iter().any(|step| matches!(step, Container))
+    if !switches.is_upstream
+        && row.path.iter().any(|step| matches!(step, Container))
         && let Err(message) = find_container(object, container)
     {
         outcome.problems.push(wrong(object, message));
         return;
     }
-    let mut value = exclusive::prepare(row.field, value);
+    let mut value = if switches.is_upstream { value.clone() } else { exclusive::prepare(row.field, value) };
     // Since 1.24 those of gateways are the charts', and istiod's are merged as the API says.
     let takes_ports = !switches.is_since_124() || enabled.component.is_gateways();
     let ports = match (row.field, value.as_object_mut()) {
@@ -171,6 +174,8 @@ fn lay_over(
         "podDisruptionBudget" => &BudgetSchema,
         _ => &WorkloadSchema,
     };
+    let exact = ExactSchema(schema);
+    let schema = if switches.is_upstream { &exact } else { schema };
     match strategic_merge(object.value().into_owned(), &layer, schema) {
         Ok(merged) => *object.value_mut() = merged,
         Err(error) => return outcome.problems.push(wrong(object, error.to_string())),

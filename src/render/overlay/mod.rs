@@ -5,6 +5,7 @@
 
 mod checks;
 pub mod effects;
+mod exact;
 mod exclusive;
 pub mod k8s;
 mod outcome;
@@ -25,21 +26,29 @@ pub use outcome::{Notice, Outcome, OverlayError, place};
 /// # Errors
 /// Every problem found.
 pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> Result<Vec<Notice>, Vec<OverlayError>> {
-    objects.iter_mut().for_each(ports::join_equal);
+    if !switches.is_upstream {
+        objects.iter_mut().for_each(ports::join_equal);
+    }
     let before: Vec<_> = objects.iter().map(|o| (o.api_version().to_owned(), o.key())).collect();
     let mut outcome = k8s::apply(enabled, objects, switches);
-    let broken = patches::apply(enabled, objects, switches, &mut outcome);
+    let patch = if switches.is_upstream { exact::apply } else { patches::apply };
+    let broken = patch(enabled, objects, switches, &mut outcome);
     // An overlay may have taken a namespace away.
-    for object in objects.iter_mut() {
+    for object in objects.iter_mut().filter(|_| !switches.is_upstream) {
         object.settle(enabled.home());
     }
     for (i, (object, (version, key))) in objects.iter().zip(&before).enumerate() {
         // What is half done says nothing of what was meant.
         if !broken.contains(&i) {
-            let misfits = checks::check(object, version, key).into_iter();
-            outcome
-                .problems
-                .extend(misfits.map(|misfit| OverlayError::Object { component: enabled.component, misfit }));
+            for misfit in checks::check(object, version, key) {
+                let error = OverlayError::Object { component: enabled.component, misfit };
+                if switches.is_upstream {
+                    // Upstream prints it, and no server takes it.
+                    outcome.notices.push(Notice::new(place(enabled), error.to_string()));
+                } else {
+                    outcome.problems.push(error);
+                }
+            }
         }
     }
     if outcome.problems.is_empty() { Ok(outcome.notices) } else { Err(outcome.problems) }

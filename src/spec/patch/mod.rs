@@ -215,7 +215,7 @@ fn write_entry(map: &mut Map<String, Value>, key: &str, value: Value, mode: Mode
 }
 
 /// The map that a string is the YAML text of: one line with `: `, or several lines with `:`, but no JSON object.
-fn map_from_text(value: &Value) -> Option<Map<String, Value>> {
+pub(super) fn map_from_text(value: &Value) -> Option<Map<String, Value>> {
     let text = value.as_str()?;
     let looks_like_map = if text.contains('\n') { text.contains(':') } else { text.contains(": ") };
     if !looks_like_map || serde_json::from_str::<Map<String, Value>>(text).is_ok() {

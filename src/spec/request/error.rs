@@ -1,6 +1,7 @@
 //! Why files and flags, or a resource, give no request.
 
 use crate::failure::Retry;
+use crate::spec::exact::ExactError;
 use crate::spec::merge::MergeError;
 use crate::spec::path::PathError;
 use crate::spec::problem::{self, Problem};
@@ -60,6 +61,9 @@ pub enum FlagError {
     /// Nothing can be set at its path.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// The release's own command line sets nothing there.
+    #[error(transparent)]
+    Exact(#[from] ExactError),
     /// Several gateways may be meant.
     #[error("{0}")]
     Ambiguous(String),

@@ -2,23 +2,21 @@
 
 mod duplicate;
 mod error;
+mod file;
 pub mod gateways;
 mod origin;
 mod overrides;
 
 use crate::api::RELEASE;
-use crate::api::schema::Table;
-use crate::api::suggest;
-use crate::api::text::describe;
-use crate::spec::merge::{overlay_iop, overlay_maps};
+use crate::spec::exact;
+use crate::spec::merge::overlay_layer;
 use crate::spec::patch;
+use crate::spec::path;
 use crate::spec::path::Path;
 use crate::spec::place::{self, Place};
-use crate::spec::problem::{Kind, Problem};
 use crate::spec::set;
-use crate::spec::switches::{Pipeline, Switches};
-use crate::spec::{path, positions};
-use helm_template::yaml::{Document, Duplicates, Position, parse_documents};
+use crate::spec::switches::Switches;
+use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::{Map, Value, json};
 
 pub use duplicate::Duplicate;
@@ -120,7 +118,7 @@ pub fn from_files_for(
     let mut origin = Origin::default();
     let mut duplicates = vec![];
     for (name, text) in files {
-        let document = read_resource(name, text)?;
+        let document = file::read(name, text, switches)?;
         duplicates.extend(Duplicate::of(name, &document.duplicates));
         let overlay = json!({
             "metadata": document.value.get("metadata").cloned().unwrap_or_else(|| json!({})),
@@ -129,17 +127,21 @@ pub fn from_files_for(
         merged = Some(match merged {
             None => overlay,
             Some(below) => {
-                let merged = match switches.pipeline {
-                    Pipeline::Until123 => overlay_iop(below, &overlay),
-                    Pipeline::Since124 => overlay_maps(below, &overlay, switches),
-                };
+                let merged = overlay_layer(below, &overlay, switches);
                 merged.map_err(|cause| RequestError::Merge { file: name.clone(), cause })?
             }
         });
         origin.add_file(name, document);
     }
     let mut merged = merged.unwrap_or_else(|| json!({"spec": {}}));
-    for flag in sets {
+    for flag in sets.iter().filter(|_| switches.is_upstream) {
+        let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
+        exact::flags::set(&mut merged, flag, switches).map_err(|e| wrong(e.into()))?;
+        if let Ok((path, _)) = set::parse_line(flag) {
+            origin.add_flag(flag, set::below_spec(path));
+        }
+    }
+    for flag in sets.iter().filter(|_| !switches.is_upstream) {
         let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.into()))?;
         let path = set::below_spec(path);
@@ -163,142 +165,4 @@ pub fn from_files_for(
 fn is_no_section(flag: &str, path: &Path) -> bool {
     let is_null = flag.split_once('=').is_some_and(|(_, value)| value.trim() == "null");
     is_null && matches!(place::at(path), Place::Section | Place::Enabled)
-}
-
-/// The one IstioOperator resource of a file; other objects in it are ignored.
-fn read_resource(name: &str, text: &str) -> Result<Document, RequestError> {
-    let documents =
-        parse_documents(text, Duplicates::LastWins).map_err(|cause| RequestError::Yaml { file: name.into(), cause })?;
-    let mut found = None;
-    let mut other = None;
-    for document in documents.into_iter().filter(|d| !d.value.is_null()) {
-        let Some(kind) = document.value.get("kind").and_then(Value::as_str) else {
-            return Err(RequestError::NoKind(name.into(), document.line));
-        };
-        match kind {
-            crate::api::KIND if found.is_some() => return Err(RequestError::Several(name.into())),
-            crate::api::KIND => found = Some(document),
-            // Upstream takes any kind; so do we where nothing else can be meant.
-            _ if document.value.get("spec").is_some() => other = other.or(Some(document)),
-            _ => {}
-        }
-    }
-    let mut document = found.or(other).ok_or_else(|| RequestError::NoResource(name.into()))?;
-    for field in ["spec", "metadata"] {
-        let part = document.value.get(field).cloned().unwrap_or_default();
-        if part.is_null() {
-            if let Some(map) = document.value.as_object_mut() {
-                map.insert(field.into(), json!({}));
-            }
-        } else if !part.is_object() {
-            return Err(RequestError::NotAMap(name.into(), field));
-        }
-    }
-    if let Some(spec) = document.value.get_mut("spec") {
-        gateways::remove_null_items(spec);
-    }
-    let mut wrong = wrong_fields(name, &document);
-    wrong.extend(twins(name, &document));
-    if wrong.is_empty() { Ok(document) } else { Err(RequestError::Fields(wrong)) }
-}
-
-/// A problem with its place.
-fn problem(file: &str, place: Position, path: &str, message: String) -> Problem {
-    let location = Some(format!("{file}:{}:{}", place.line, place.column));
-    Problem { path: path.to_owned(), message, location, kind: Kind::Form }
-}
-
-/// Gateways of the same name and namespace, of which one would be lost in the merge.
-fn twins(file: &str, document: &Document) -> Vec<Problem> {
-    let message = |twins: gateways::Twins| {
-        let (first, second) =
-            (positions::nearest(&document.spans, &twins.first), positions::nearest(&document.spans, &twins.second));
-        let there = format!("{file}:{}:{}", first.line, first.column);
-        problem(file, second, &twins.second, twins.message(&there))
-    };
-    document.value.get("spec").map(gateways::twins).unwrap_or_default().into_iter().map(message).collect()
-}
-
-/// The fields of a resource.
-const TOP: &[&str] = &["apiVersion", "kind", "metadata", "spec", "status"];
-/// The fields that hold a string, and those that hold a map of strings.
-const TEXTS: [&str; 4] = ["/apiVersion", "/kind", "/metadata/name", "/metadata/namespace"];
-const TEXT_MAPS: [&str; 2] = ["/metadata/labels", "/metadata/annotations"];
-
-/// Unknown fields beside the spec, and those of a wrong type, each with its position. A field of the spec that is indented
-/// too little is one of them.
-fn wrong_fields(file: &str, document: &Document) -> Vec<Problem> {
-    let mut found = unknown_fields(file, document);
-    let mut check = |path: &str, fits: bool, wanted: &str, value: &Value| {
-        if !fits && !value.is_null() {
-            let place = positions::nearest(&document.spans, path);
-            let described = describe(value);
-            let quoted = positions::text(&document.spans, path).filter(|_| wanted == "a string" && !value.is_object());
-            let advice = quoted.map(|text| format!("; write it in quotes: {text:?}")).unwrap_or_default();
-            found.push(problem(file, place, path, format!("must be {wanted}, not {described}{advice}")));
-        }
-    };
-    let fields = |pointers: &'static [&str]| {
-        pointers.iter().filter_map(|p| Some((p.trim_start_matches('/').replace('/', "."), document.value.pointer(p)?)))
-    };
-    for (path, value) in fields(&TEXTS) {
-        check(&path, value.is_string(), "a string", value);
-    }
-    for (path, value) in fields(&TEXT_MAPS) {
-        check(&path, value.is_object(), "a map", value);
-        for (key, inner) in value.as_object().into_iter().flatten() {
-            check(&path::join(&path, key), inner.is_string(), "a string", inner);
-        }
-    }
-    found
-}
-
-fn unknown_fields(file: &str, document: &Document) -> Vec<Problem> {
-    let metadata = Table::Kubernetes.message("ObjectMeta");
-    let metadata: Vec<&str> = metadata.fields.iter().chain(&metadata.removed).map(|field| field.name).collect();
-    let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<Problem> {
-        let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        let unknown = keys.filter(|key| !known.contains(&key.as_str()));
-        let message = |key: &String| {
-            let path = path::join(at, key);
-            let path = path.strip_prefix('.').unwrap_or(&path);
-            let place = positions::nearest(&document.spans, path);
-            let hint = suggest::hint(key, known.iter().copied());
-            problem(file, place, path, format!("unknown field {key:?}{hint}"))
-        };
-        unknown.map(message).collect()
-    };
-    let mut found = check(Some(&document.value), "", TOP);
-    found.extend(check(document.value.get("metadata"), "metadata", &metadata));
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_surrounds_the_spec_is_checked_with_its_place() {
-        let refused = |text: &str| match from_files(&[("f.yaml".into(), text.into())], &[]) {
-            Ok(_) => String::new(),
-            Err(error) => error.to_string(),
-        };
-        let wrong =
-            "apiVersion: 2\nkind: IstioOperator\nmetadata:\n  labels: {a: 1, b.c: true}\n  annotations: []\n  foo: x\n";
-        let expected = "f.yaml:6:3: metadata.foo: unknown field \"foo\"; \
-                        f.yaml:1:1: apiVersion: must be a string, not the number 2; write it in quotes: \"2\"; \
-                        f.yaml:4:12: metadata.labels.a: must be a string, not the number 1; write it in quotes: \"1\"; \
-                        f.yaml:4:18: metadata.labels.b\\.c: must be a string, not true; write it in quotes: \"true\"; \
-                        f.yaml:5:3: metadata.annotations: must be a map, not a list";
-        assert_eq!(refused(wrong), expected);
-        for right in [
-            "kind: IstioOperator\nmetadata: {name: null, labels: {a: null, b: \"1\"}, creationTimestamp: null}\n",
-            "kind: IstioOperator\nmetadata: {clusterName: c, managedFields: [], selfLink: /x, generation: 2}\n",
-        ] {
-            assert_eq!(refused(right), "");
-        }
-        let misspelt = "kind: IstioOperator\nmetadata:\n  anotations: {}\n";
-        let advice = "f.yaml:3:3: metadata.anotations: unknown field \"anotations\" (did you mean \"annotations\"?)";
-        assert_eq!(refused(misspelt), advice);
-    }
 }

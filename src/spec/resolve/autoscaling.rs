@@ -5,6 +5,8 @@
 //! wants autoscalers of the old version (`values.global.autoscalingv2API: false`) nothing is changed.
 
 use crate::api::component::ALL;
+use crate::spec::path::text;
+use crate::spec::switches::Switches;
 use serde_json::{Map, Value, json};
 
 /// The fields of one source of metrics in the old form, and where they go.
@@ -52,10 +54,38 @@ pub(super) struct Misfit {
     pub(super) message: String,
 }
 
-/// Whether autoscalers keep the old version.
-pub(super) fn keeps_old_version(spec: &Value) -> bool {
+/// Whether metrics stay as they are written: where autoscalers keep the old version, and where upstream's own behaviour is
+/// wanted.
+pub(super) fn keeps_form(spec: &Value, switches: &Switches) -> bool {
+    switches.is_upstream || keeps_old_version(spec)
+}
+
+fn keeps_old_version(spec: &Value) -> bool {
     let chosen = |part: &str| spec.pointer(&format!("/{part}/global/autoscalingv2API")).filter(|v| !v.is_null());
     chosen("unvalidatedValues").or_else(|| chosen("values")) == Some(&Value::Bool(false))
+}
+
+/// Whether istiod or a gateway of the default name has metrics in the old form, which makes charts until 1.21 render all
+/// autoscalers in the old version.
+pub(super) fn uses_old_form(spec: &Value) -> bool {
+    const NAMES: [&str; 3] = ["pilot", "istio-ingressgateway", "istio-egressgateway"];
+    let components = ALL.iter().filter_map(|component| {
+        let field = component.info().field;
+        Some((field, spec.pointer(&format!("/components/{field}"))?))
+    });
+    let items = components.flat_map(|(field, settings)| match settings {
+        Value::Array(items) => items.iter().map(|item| (text(item, "/name").unwrap_or_default(), item)).collect(),
+        one => vec![(field, one)],
+    });
+    let hpas =
+        items.filter(|(name, _)| NAMES.contains(name)).filter_map(|(_, item)| item.pointer("/k8s/hpaSpec/metrics"));
+    hpas.filter_map(Value::as_array).flatten().any(|metric| {
+        SOURCES.iter().filter_map(|source| Some((source, metric.get(source.field)?))).any(|(source, old)| {
+            let (name, selector) = source.metric.unzip();
+            let olds = name.into_iter().chain(selector).chain(source.targets.iter().map(|(old, ..)| *old));
+            olds.into_iter().any(|field| is_set(old.get(field)))
+        })
+    })
 }
 
 /// An `hpaSpec` in the new form, and everything that does not fit, which stays as it is.
@@ -79,8 +109,8 @@ pub(super) fn translate(hpa: &Value) -> (Value, Vec<Misfit>) {
 }
 
 /// Every misfit of a merged spec: the path of its `k8s` settings, and what is wrong.
-pub(super) fn misfits(spec: &Value) -> Vec<(String, Misfit)> {
-    if keeps_old_version(spec) {
+pub(super) fn misfits(spec: &Value, switches: &Switches) -> Vec<(String, Misfit)> {
+    if keeps_form(spec, switches) {
         return vec![];
     }
     let mut found = vec![];
@@ -307,9 +337,10 @@ mod tests {
             let gateway = json!({"name": "gw", "k8s": {"hpaSpec": {"metrics": metrics}}});
             json!({"values": {"global": {"autoscalingv2API": flag}}, "components": {"ingressGateways": [gateway]}})
         };
-        let paths: Vec<_> = misfits(&spec(json!(true))).into_iter().map(|(path, _)| path).collect();
+        let paths: Vec<_> =
+            misfits(&spec(json!(true)), &Switches::default()).into_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, ["spec.components.ingressGateways[name:gw].k8s"]);
-        assert_eq!(misfits(&spec(json!(null))).len(), 1);
-        assert_eq!(misfits(&spec(json!(false))), []);
+        assert_eq!(misfits(&spec(json!(null)), &Switches::default()).len(), 1);
+        assert_eq!(misfits(&spec(json!(false)), &Switches::default()), []);
     }
 }

@@ -47,12 +47,12 @@ pub fn enabled(spec: &Value, switches: &Switches) -> Vec<Enabled> {
             } else {
                 resource_name(spec, component)
             };
-            let k8s = settings::of(spec, component, one);
+            let k8s = settings::of(spec, component, one, switches);
             found.push(Enabled {
                 component,
                 namespace: namespace_of(spec, Some(one)),
                 values: match component {
-                    Component::Ztunnel => values::flattened(&shared, component),
+                    Component::Ztunnel => values::flattened(&shared, component, switches),
                     _ if component.is_gateways() => values::of_gateway(&shared, component, one, &k8s),
                     _ => shared.clone(),
                 },

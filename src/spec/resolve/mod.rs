@@ -7,6 +7,7 @@ mod autoscaling;
 pub mod components;
 pub mod enablement;
 mod error;
+mod forms;
 mod placement;
 pub mod profile;
 mod resolved;
@@ -18,7 +19,7 @@ pub mod validate;
 pub mod values;
 
 use crate::failure::Retry;
-use crate::spec::merge::{merge_patch, overlay_iop};
+use crate::spec::merge::{merge_patch, overlay_layer, remove_nulls};
 use crate::spec::path::text;
 use crate::spec::problem::{Kind, Problem};
 use crate::spec::request::{Duplicate, Request};
@@ -69,7 +70,9 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     let switches = profiles.switches();
     let mut problems = validate::check_spec(&request.spec, &request.origin, switches);
     let mut spec = request.spec.clone();
-    let misread = texts::settle(&mut spec, &|path| request.origin.written(path));
+    // Upstream prints numbers as Go does, whatever was written.
+    let written = |path: &str| request.origin.written(path);
+    let misread = if switches.is_upstream { vec![] } else { texts::settle(&mut spec, &written) };
     let located = |p: Problem| texts::in_its_place(Problem { location: request.origin.locate(&p.path), ..p });
     problems.extend(misread.into_iter().map(located));
     let (document, in_profile) = match merge(request, &spec, &profile, profiles) {
@@ -93,14 +96,18 @@ pub fn resolve(request: &Request, profiles: &Profiles, strictness: Strictness) -
     // The form of what was merged: what the profile brought, and where old values were carried to.
     let merged = match switches.pipeline {
         Pipeline::Until123 => validate::check_spec(&spec, &request.origin, switches),
-        Pipeline::Since124 => vec![],
+        Pipeline::Since124 => validate::check_decoded(&document, &request.origin, switches),
     };
     let content = validate::check_merged(&spec, &request.origin, switches).into_iter();
     // There may be thousands.
     let told: HashSet<_> = problems.iter().map(Problem::gist).collect();
     let new = |p: &Problem| !told.contains(&p.gist());
-    let more: Vec<_> =
-        merged.into_iter().filter(new).chain(content).chain(validate::check_usage(&spec, &request.origin)).collect();
+    let more: Vec<_> = merged
+        .into_iter()
+        .filter(new)
+        .chain(content)
+        .chain(validate::check_usage(&spec, &request.origin, switches))
+        .collect();
     problems.extend(more);
     problems.extend(in_profile.problems);
     let duplicates = request.duplicates.iter().chain(&in_profile.duplicates);
@@ -148,8 +155,12 @@ fn merge(
     let merge_error = |cause| ResolveError::Merge { profile: profile.to_owned(), cause };
     let mut document = match profiles.switches().pipeline {
         Pipeline::Until123 => {
-            let reversed = translate::reverse_translate(spec).map_err(wrong)?;
-            overlay_iop(base.document, &json!({ "spec": reversed })).map_err(merge_error)?
+            let mut reversed = translate::reverse_translate(spec, profiles.switches()).map_err(wrong)?;
+            if profiles.switches().is_upstream {
+                // Its nulls get lost before they meet the profile.
+                remove_nulls(&mut reversed);
+            }
+            overlay_layer(base.document, &json!({ "spec": reversed }), profiles.switches()).map_err(merge_error)?
         }
         Pipeline::Since124 => {
             since_124::merge(base.document, &json!({ "spec": spec }), profiles.switches()).map_err(merge_error)?
@@ -266,15 +277,16 @@ mod tests {
     #[test]
     fn values_are_judged_by_the_tables_of_the_release_of_the_package() {
         let spec = json!({"values": {"pilot": {"env": {}, "traceSampling": 1, "trustedZtunnelNamespace": "a"}},
-            "meshConfig": {"new": 1}});
+            "meshConfig": {"inboundTrafficPolicy": {"mode": "LOCALHOST"}}});
         let request = from_resource(&json!({ "spec": spec }));
         let refused = |tag: &str| {
-            let switches = Switches { has_ztunnel: true, ..Switches::of_package(Some(tag), &std::iter::empty()) };
+            let folders = ["charts/base/crds", "charts/ztunnel"];
+            let switches = Switches::of_package(Some(tag), &folders.into_iter());
             let profiles = profiles(DEFAULT, "dir").with_switches(switches);
             resolve(&request, &profiles, Strictness::Full).err().map(|e| e.to_string()).unwrap_or_default()
         };
         assert!(refused("1.17.8").contains("trustedZtunnelNamespace"), "{}", refused("1.17.8"));
-        assert!(refused("1.17.8").contains("spec.meshConfig.new"), "{}", refused("1.17.8"));
+        assert!(refused("1.17.8").contains("spec.meshConfig.inboundTrafficPolicy"), "{}", refused("1.17.8"));
         assert_eq!(refused("1.23.6"), "");
     }
 }

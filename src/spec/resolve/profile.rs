@@ -119,7 +119,7 @@ impl Profiles {
     }
 
     /// A profile laid over `default`, as a whole document without nulls. A name with `/` or `.` is the path of a file, whose
-    /// `default.yaml` lies beside it.
+    /// `default.yaml` lies beside it; releases from 1.24 on take none.
     ///
     /// # Errors
     /// See [`ProfileError`].
@@ -130,7 +130,7 @@ impl Profiles {
     }
 
     fn read(&self, name: &str) -> Result<Profile, ProfileError> {
-        if name.contains(['/', '.']) {
+        if name.contains(['/', '.']) && !(self.switches.is_upstream && self.switches.is_since_124()) {
             return load_file(name);
         }
         let name = if name.is_empty() { "default" } else { name };

@@ -7,10 +7,11 @@ use super::autoscaling;
 use crate::api::component::Component;
 use crate::api::schema::check::whole;
 use crate::api::schema::{self, Type};
+use crate::spec::switches::Switches;
 use serde_json::Value;
 
 /// The settings of a component or gateway, null for none.
-pub(super) fn of(spec: &Value, component: Component, settings: &Value) -> Value {
+pub(super) fn of(spec: &Value, component: Component, settings: &Value, switches: &Switches) -> Value {
     let Some(k8s) = settings.get("k8s").and_then(Value::as_object) else { return Value::Null };
     let api = schema::settings();
     let kept = k8s.iter().filter_map(|(field, value)| {
@@ -19,7 +20,7 @@ pub(super) fn of(spec: &Value, component: Component, settings: &Value) -> Value 
         let value =
             if is_overruled { None } else { without_zeros(api.field(field).map_or(&Type::Any, |f| &f.kind), value) }?;
         // Metrics that do not fit were a problem of the spec.
-        let is_old = field == "hpaSpec" && !autoscaling::keeps_old_version(spec);
+        let is_old = field == "hpaSpec" && !autoscaling::keeps_form(spec, switches);
         Some((field.clone(), if is_old { autoscaling::translate(&value).0 } else { value }))
     });
     kept.collect()
@@ -64,7 +65,7 @@ mod tests {
     use serde_json::json;
 
     fn typed(k8s: &Value) -> Value {
-        of(&json!({}), Component::IngressGateways, &json!({ "k8s": k8s }))
+        of(&json!({}), Component::IngressGateways, &json!({ "k8s": k8s }), &Switches::default())
     }
 
     #[test]
@@ -95,9 +96,9 @@ mod tests {
         for (values, unvalidated, kept) in [(&on, &off, false), (&off, &on, true), (&json!({}), &on, true)] {
             let spec = json!({"values": values, "unvalidatedValues": unvalidated});
             let settings = json!({"name": "any", "k8s": {"replicaCount": 3}});
-            let found = of(&spec, Component::IngressGateways, &settings);
+            let found = of(&spec, Component::IngressGateways, &settings, &Switches::default());
             assert_eq!(found.get("replicaCount").is_some(), kept, "{spec}");
-            assert!(of(&spec, Component::Pilot, &settings).get("replicaCount").is_some());
+            assert!(of(&spec, Component::Pilot, &settings, &Switches::default()).get("replicaCount").is_some());
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{autoscaling, placement};
 use crate::api::component::{ALL, Component};
 use crate::spec::merge::{MergeError, overlay_maps};
 use crate::spec::path::text;
-use crate::spec::set::parse_value;
+use crate::spec::set::{is_text_since_124, value_of_type};
 use crate::spec::switches::Switches;
 use serde_json::{Map, Value, json};
 
@@ -34,6 +34,9 @@ const PORT_FIELDS: [&str; 6] = ["name", "protocol", "appProtocol", "port", "targ
 
 /// The user's spec over its profile, with what the API's fields say in `values`.
 pub(super) fn merge(profile: Value, user: &Value, switches: &Switches) -> Result<Value, MergeError> {
+    if switches.is_upstream {
+        return Ok(merge_exactly(profile, user));
+    }
     let mut document = overlay_maps(profile, user, switches)?;
     translate(&mut document);
     // Maps that the profile had are the user's own again; what stands only in the user's values was written over.
@@ -49,6 +52,74 @@ pub(super) fn merge(profile: Value, user: &Value, switches: &Switches) -> Result
     })
 }
 
+/// The same as the release's own command line does it: a null in the spec is the text `<nil>` in `values`, what is written
+/// below a null is lost, and the user's values come last only where the profile has a map, too.
+fn merge_exactly(profile: Value, user: &Value) -> Value {
+    let of_profile = profile.pointer("/spec/values").cloned().unwrap_or_default();
+    let mut document = profile;
+    lay_over(&mut document, user);
+    for (field, path) in TRANSLATED {
+        if let Some(value) = document.pointer(&format!("/spec/{field}")) {
+            let text = text_of(value);
+            let at = format!("spec.values.{}", path.join("."));
+            let value = if is_text_since_124(&at) { text.into() } else { value_of_type(text.trim()) };
+            set(&mut document, &below_values(path), value);
+        }
+    }
+    match document.pointer("/spec/meshConfig").cloned() {
+        Some(mesh @ Value::Object(_)) => put(&mut document, &["meshConfig"], mesh),
+        Some(other) => set(&mut document, &below_values(&["meshConfig"]), text_of(&other).into()),
+        None => {}
+    }
+    for (component, path) in ENABLEMENT {
+        let is_on = is_on(&document, component).into();
+        set(&mut document, &below_values(path), is_on);
+    }
+    if let (Some(values), Some(of_user)) = (document.pointer_mut("/spec/values"), user.pointer("/spec/values")) {
+        lay_over_own(values, &of_profile, of_user);
+    }
+    if let Some(namespace) = text(&document, "/spec/values/global/istioNamespace").filter(|n| !n.is_empty()) {
+        let namespace = namespace.to_owned();
+        set(&mut document, &["metadata", "namespace"], namespace.into());
+    }
+    document
+}
+
+/// Lays the user's values over merged ones again, but for maps that the profile does not have: those are one map, in which
+/// what came later stays.
+fn lay_over_own(values: &mut Value, of_profile: &Value, of_user: &Value) {
+    let (Value::Object(values), Value::Object(of_profile), Value::Object(of_user)) = (values, of_profile, of_user)
+    else {
+        return;
+    };
+    for (key, value) in of_user {
+        match (value.is_object(), of_profile.get(key), values.get_mut(key)) {
+            (true, Some(of_profile @ Value::Object(_)), Some(merged)) => lay_over_own(merged, of_profile, value),
+            (true, _, Some(merged)) if !merged.is_object() => value.clone_into(merged),
+            (true, ..) => {}
+            (false, ..) => drop(values.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+/// Sets what is at a path; below a null or a scalar it is lost.
+fn set(node: &mut Value, path: &[&str], value: Value) {
+    match (path, node) {
+        ([], node) => *node = value,
+        ([key, rest @ ..], Value::Object(map)) => set(map.entry(*key).or_insert_with(|| json!({})), rest, value),
+        _ => {}
+    }
+}
+
+fn below_values<'p>(path: &[&'p str]) -> Vec<&'p str> {
+    ["spec", "values"].iter().chain(path).copied().collect()
+}
+
+fn is_on(document: &Value, component: Component) -> bool {
+    let field = component.info().field;
+    document.pointer(&format!("/spec/components/{field}/enabled")) == Some(&Value::Bool(true))
+}
+
 /// Writes what the API's own fields say into `values`.
 fn translate(document: &mut Value) {
     for (field, path) in TRANSLATED {
@@ -61,9 +132,8 @@ fn translate(document: &mut Value) {
         put(document, &["meshConfig"], mesh);
     }
     for (component, path) in ENABLEMENT {
-        let field = component.info().field;
-        let is_on = document.pointer(&format!("/spec/components/{field}/enabled")) == Some(&Value::Bool(true));
-        put(document, path, is_on.into());
+        let is_on = is_on(document, component).into();
+        put(document, path, is_on);
     }
 }
 
@@ -144,7 +214,10 @@ fn of_component(
     namespace: &str,
     switches: &Switches,
 ) -> Enabled {
-    let k8s = settings.get("k8s").filter(|k8s| k8s.is_object()).cloned().unwrap_or_default();
+    let mut k8s = settings.get("k8s").filter(|k8s| k8s.is_object()).cloned().unwrap_or_default();
+    if !switches.is_upstream {
+        super::forms::unquote(&mut k8s);
+    }
     let name = match component {
         _ if component.is_gateways() => text(settings, "/name").unwrap_or_default().to_owned(),
         Component::Pilot => match revision(spec) {
@@ -174,8 +247,10 @@ fn values_of(shared: &Value, component: Component, settings: &Value, k8s: &Value
         // A list or a map takes the place of the chart's.
         let mut path = root.clone();
         path.push(field);
-        lay_over(&mut values, &nested(&path, Value::Null));
-        lay_over(&mut values, &nested(&path, value));
+        if !switches.is_upstream {
+            lay_over(&mut values, &nested(&path, json!({})));
+        }
+        self::set(&mut values, &path, value);
     };
     if component.is_gateways() {
         set("name", settings.get("name").cloned().unwrap_or_else(|| "".into()));
@@ -198,7 +273,7 @@ fn values_of(shared: &Value, component: Component, settings: &Value, k8s: &Value
     for field in ["hub", "tag"] {
         if let Some(value) = settings.get(field).filter(|v| !v.is_null() && **v != "") {
             let printed = text_of(value);
-            set(field, if switches.is_upstream { parse_value(&printed) } else { printed.into() });
+            set(field, if switches.is_upstream { value_of_type(&printed) } else { printed.into() });
         }
     }
     if component == Component::Ztunnel { flattened(values, component) } else { values }

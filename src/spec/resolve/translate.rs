@@ -5,6 +5,7 @@ use super::values::text_of;
 use crate::api::text::describe;
 use crate::spec::merge::merge_patch;
 use crate::spec::problem::{Kind, Problem};
+use crate::spec::switches::Switches;
 use serde_json::{Value, json};
 
 /// Fields below `values.pilot`, and the path below `components.pilot.k8s` each goes to.
@@ -27,7 +28,7 @@ const MOVED: [(&str, &[&str]); 12] = [
 ///
 /// # Errors
 /// `values.pilot.env` is no map.
-pub fn reverse_translate(spec: &Value) -> Result<Value, Problem> {
+pub fn reverse_translate(spec: &Value, switches: &Switches) -> Result<Value, Problem> {
     let mut spec = spec.clone();
     let Some(pilot) = spec.pointer("/values/pilot").filter(|p| p.is_object()).cloned() else { return Ok(spec) };
     let mut k8s = json!({});
@@ -37,7 +38,7 @@ pub fn reverse_translate(spec: &Value) -> Result<Value, Problem> {
             merge_patch(&mut k8s, &nested);
         }
     }
-    if let Some(env) = moved_env(&pilot, &spec)? {
+    if let Some(env) = moved_env(&pilot, &spec, switches)? {
         merge_patch(&mut k8s, &json!({ "env": env }));
     }
     if k8s.as_object().is_some_and(|k| !k.is_empty()) {
@@ -65,8 +66,9 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// `values.pilot.env`, a map, behind the list that is there already: it gives those with one name their value.
-fn moved_env(pilot: &Value, spec: &Value) -> Result<Option<Value>, Problem> {
+/// `values.pilot.env`, a map, behind the list that is there already: it gives those with one name their value. A null is
+/// unset, and for upstream the text `<nil>`.
+fn moved_env(pilot: &Value, spec: &Value, switches: &Switches) -> Result<Option<Value>, Problem> {
     let env = match pilot.get("env") {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::Object(env)) if env.is_empty() => return Ok(None),
@@ -81,7 +83,7 @@ fn moved_env(pilot: &Value, spec: &Value) -> Result<Option<Value>, Problem> {
         }
     };
     let mut list = spec.pointer("/components/pilot/k8s/env").and_then(Value::as_array).cloned().unwrap_or_default();
-    for (name, value) in env.iter().filter(|(_, value)| !value.is_null()) {
+    for (name, value) in env.iter().filter(|(_, value)| switches.is_upstream || !value.is_null()) {
         let text = Value::from(text_of(value));
         let same = list.iter_mut().find(|item| item.get("name").and_then(Value::as_str) == Some(name));
         match same.and_then(Value::as_object_mut) {
@@ -100,7 +102,7 @@ mod tests {
     fn old_values_become_settings_and_stay_values() {
         let spec =
             json!({"values": {"pilot": {"replicaCount": 3, "rollingMaxSurge": 1, "env": {"B": true, "A": "x"}}}});
-        let result = reverse_translate(&spec).unwrap();
+        let result = reverse_translate(&spec, &Switches::default()).unwrap();
         assert_eq!(
             result.pointer("/components/pilot/k8s").unwrap(),
             &json!({"replicaCount": 3, "strategy": {"rollingUpdate": {"maxSurge": 1}},
@@ -115,13 +117,13 @@ mod tests {
             "values": {"pilot": {"env": {"C": 1_000_000, "B": 1.5, "D": 1e10, "E": null}}}});
         let expected = json!([{"name": "B", "value": "1.5"}, {"name": "A", "value": "2"}, {"name": "C", "value": "1e+06"},
             {"name": "D", "value": "1e+10"}]);
-        let result = reverse_translate(&spec).unwrap();
+        let result = reverse_translate(&spec, &Switches::default()).unwrap();
         assert_eq!(result.pointer("/components/pilot/k8s/env"), Some(&expected));
     }
 
     #[test]
     fn an_env_that_is_no_map_is_named() {
-        let problem = reverse_translate(&json!({"values": {"pilot": {"env": []}}})).unwrap_err();
+        let problem = reverse_translate(&json!({"values": {"pilot": {"env": []}}}), &Switches::default()).unwrap_err();
         assert_eq!(problem.path, "spec.values.pilot.env");
     }
 }

@@ -1,5 +1,6 @@
 //! The Helm values that a merged spec comes to: its API fields < `values` < `unvalidatedValues` < gateway fields.
 
+use super::autoscaling;
 use super::placement::{is_enabled, namespace_of, settings_of};
 use crate::api::component::Component;
 use crate::spec::merge::merge_patch;
@@ -26,7 +27,9 @@ const IMAGES: [(Component, &str); 4] = [
     (Component::Ztunnel, "ztunnel"),
 ];
 
-/// What a chart that reads its own values at the top sees of the others, besides `global` (releases 1.18 to 1.23).
+/// Values of the API's own fields that a chart sees that reads its own values at the top (releases 1.18 to 1.21).
+const OF_API: [&str; 2] = ["revision", "compatibilityVersion"];
+/// The same in releases 1.22 and 1.23, besides `global`.
 const SHARED: [&str; 4] = ["ownerName", "revision", "compatibilityVersion", "profile"];
 
 /// The values that all components share.
@@ -45,6 +48,9 @@ pub fn of_spec(spec: &Value, switches: &Switches) -> Value {
     put(&["revision"], filled(spec.get("revision")));
     put(&["compatibilityVersion"], filled(spec.get("compatibilityVersion")));
     put(&["meshConfig"], filled(spec.get("meshConfig")));
+    if switches.chooses_version_of_autoscalers() && autoscaling::uses_old_form(spec) {
+        put(&["global", "autoscalingv2API"], Some(false.into()));
+    }
     let is_known = |component: &Component| *component != Component::Ztunnel || switches.has_ztunnel;
     for (component, enabled_at, namespace_at) in WRITTEN.into_iter().filter(|(component, ..)| is_known(component)) {
         let settings = settings_of(spec, component);
@@ -67,10 +73,15 @@ pub fn of_spec(spec: &Value, switches: &Switches) -> Value {
 
 /// The values of a chart that reads its own at the top.
 #[must_use]
-pub fn flattened(shared: &Value, component: Component) -> Value {
-    let taken = ["global"].into_iter().chain(SHARED).filter_map(|key| Some((key.to_owned(), shared.get(key)?.clone())));
-    let own = shared.get(component.info().values).and_then(Value::as_object).into_iter().flatten();
-    taken.chain(own.map(|(key, value)| (key.clone(), value.clone()))).collect()
+pub fn flattened(shared: &Value, component: Component, switches: &Switches) -> Value {
+    let below = |key: &str| shared.get(key).and_then(Value::as_object).into_iter().flatten();
+    let own = below(component.info().values).map(|(key, value)| (key.clone(), value.clone()));
+    let take = |key: &&str| Some(((*key).to_owned(), shared.get(key)?.clone()));
+    if switches.flattens_globals() {
+        let globals = below("global").map(|(key, value)| (key.clone(), value.clone()));
+        return OF_API.iter().filter_map(take).chain(globals).chain(own).collect();
+    }
+    ["global"].iter().chain(&SHARED).filter_map(take).chain(own).collect()
 }
 
 /// A value as text where upstream prints it with Go's `%v`: numbers are floats (`1e+06`), a list is `[a b]`.

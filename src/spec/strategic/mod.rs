@@ -21,7 +21,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use schema::{BudgetSchema, IstioOperatorSchema, MergeSchema, PlainSchema, WorkloadSchema};
+pub use schema::{BudgetSchema, ExactSchema, IstioOperatorSchema, MergeSchema, PlainSchema, WorkloadSchema};
 
 /// Why two layers cannot be merged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -157,6 +157,10 @@ impl Merger<'_> {
             {
                 let order = patch.get(&format!("{ELEMENT_ORDER}{key}")).and_then(Value::as_array);
                 Value::Array(self.list(&base, items, rule, order.map(Vec::as_slice))?)
+            }
+            (_, Value::Object(map)) if map.contains_key(PATCH) && self.schema.drops_directed() => {
+                self.path.pop();
+                return Ok(());
             }
             _ => cleaned(value),
         };

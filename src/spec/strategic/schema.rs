@@ -14,6 +14,11 @@ pub trait MergeSchema {
     fn null_removes(&self, _path: &[&str], _base: &Value) -> bool {
         true
     }
+
+    /// Whether a map with a directive gets lost where the base has none.
+    fn drops_directed(&self) -> bool {
+        false
+    }
 }
 
 /// Layers of an `IstioOperator`: profile, files, flags.
@@ -32,6 +37,23 @@ impl MergeSchema for IstioOperatorSchema {
 
     fn null_removes(&self, path: &[&str], base: &Value) -> bool {
         !base.is_object() && !base.is_array() && path.last() != Some(&"enabled")
+    }
+}
+
+/// Another schema's layers exactly as upstream merges them: gateways by name alone, a null removes whatever stands there, and
+/// a map with a directive where the base has nothing is no map.
+pub struct ExactSchema<'s>(pub &'s dyn MergeSchema);
+
+impl MergeSchema for ExactSchema<'_> {
+    fn rule(&self, path: &[&str]) -> Merge {
+        match self.0.rule(path) {
+            Merge::Named => Merge::Key("name"),
+            rule => rule,
+        }
+    }
+
+    fn drops_directed(&self) -> bool {
+        true
     }
 }
 

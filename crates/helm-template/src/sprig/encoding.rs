@@ -11,6 +11,7 @@ use crate::gotmpl::{Function, Map, MapKind, Value};
 use crate::json::Html;
 use crate::yaml;
 use serde_json::Value as Json;
+use std::cell::RefCell;
 
 /// The functions of this file.
 pub const FUNCTIONS: &[Function] = &[
@@ -102,7 +103,26 @@ fn json_list(text: &[u8]) -> Value {
 fn parse_yaml(text: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(text)
         .map_err(|_| "error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned())?;
-    yaml::parse_helm(text).map(|tree| from_tree(&tree)).map_err(|error| error.to_string())
+    if text.len() < LARGE {
+        return yaml::parse_helm(text).map(|tree| from_tree(&tree)).map_err(|error| error.to_string());
+    }
+    let known = PARSED.take().filter(|(parsed, _)| parsed == text);
+    if let Some((_, tree)) = known {
+        return Ok(from_tree(&tree));
+    }
+    let tree = yaml::parse_helm(text).map_err(|error| error.to_string())?;
+    let value = from_tree(&tree);
+    PARSED.set(Some((text.to_owned(), tree)));
+    Ok(value)
+}
+
+/// From this length on a text is parsed but once where a template looks into it twice in a row, as charts do with their
+/// definitions: for the name, and for the whole.
+const LARGE: usize = 4 << 10;
+
+thread_local! {
+    /// The last large text, until it is asked for again.
+    static PARSED: RefCell<Option<(String, Json)>> = const { RefCell::new(None) };
 }
 
 fn yaml_map(text: &[u8]) -> Value {
@@ -165,9 +185,15 @@ fn tree_of(v: &Value, through_json: bool, depth: usize) -> Option<Json> {
             Json::Array(items.iter().map(|item| tree_of(item, through_json, depth + 1)).collect::<Option<_>>()?)
         }
         Value::Map(m) => {
-            let entries = m.snapshot().into_iter();
-            let pairs = entries.map(|(k, v)| Some((k.to_str().into_owned(), tree_of(&v, through_json, depth + 1)?)));
-            Json::Object(pairs.collect::<Option<_>>()?)
+            let mut object = serde_json::Map::new();
+            let mut is_whole = true;
+            m.each(|key, value| {
+                let tree = tree_of(value, through_json, depth + 1);
+                is_whole = tree.is_some();
+                object.extend(tree.map(|tree| (key.to_str().into_owned(), tree)));
+                is_whole
+            });
+            is_whole.then_some(Json::Object(object))?
         }
         Value::Object(o) => {
             let document = json_read::parse(o.to_json().ok()?.as_bytes()).ok()?;

@@ -1,6 +1,7 @@
 //! Gateways: each has a name, and none takes the place of another.
 
 use super::checker::Checker;
+use crate::api::text::{describe, scalar_text};
 use crate::spec::path::join;
 use crate::spec::problem::Kind;
 use crate::spec::request::gateways::{LISTS, twins};
@@ -19,11 +20,23 @@ pub(super) fn check_names(spec: &Value, checker: &mut Checker<'_>) {
         let has = |key: &str| gateway.get(key).is_some_and(|v| !v.is_null());
         let is_nameless = gateway.get("name").is_some_and(|n| n == "") && gateway.get("enabled") == Some(&true.into());
         if gateway.is_null() || (gateway.is_object() && !has("name") && !has("$patch")) {
-            checker.add(&path, "a gateway must be a map with a name, by which it is merged".into(), Kind::Form);
+            let message =
+                format!("a gateway must be a map with a name, by which it is merged; this is {}", shown(gateway));
+            checker.add(&path, message, Kind::Form);
         } else if is_nameless {
             checker.add(&join(&path, "name"), "a gateway that is enabled must have a name".into(), Kind::Form);
         }
     }
+}
+
+/// A gateway in short: what it has of single values, and the names of the rest.
+fn shown(gateway: &Value) -> String {
+    let Some(map) = gateway.as_object() else { return describe(gateway) };
+    let entry = |(key, value): (&String, &Value)| match value {
+        Value::Object(_) | Value::Array(_) => key.clone(),
+        value => format!("{key}: {}", scalar_text(value).unwrap_or_default()),
+    };
+    format!("the one with {}", map.iter().map(entry).collect::<Vec<_>>().join(", "))
 }
 
 /// Of two gateways that cannot be told apart one would vanish in the other.

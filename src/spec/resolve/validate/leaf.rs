@@ -19,17 +19,27 @@ const FIELDS: [Field; 4] = [
 const RANGES: &str = "\"*\" or address ranges such as 10.0.0.0/8, separated by commas";
 const PORTS: &str = "\"*\" or ports from 0 to 65535, separated by commas";
 
-/// Checks all of them.
-pub(super) fn check(spec: &Value, checker: &mut Checker<'_>) {
+/// The first minor release that does not trim the items.
+const FIRST_UNTRIMMED: u32 = 19;
+
+/// Checks all of them for release 1.`minor`.
+pub(super) fn check(spec: &Value, minor: u32, checker: &mut Checker<'_>) {
+    let (trimmed, spaces): (fn(&str) -> &str, _) = match minor {
+        ..FIRST_UNTRIMMED => (str::trim, ""),
+        _ => (as_it_is, " and no spaces"),
+    };
     for (field, rule, wanted) in FIELDS {
         let Some(value) = text(spec, &format!("/values/global/proxy/{field}")) else { continue };
-        let wrong: Vec<String> =
-            value.split(',').map(str::trim).filter(|i| !rule(i)).map(|i| format!("{i:?}")).collect();
+        let wrong: Vec<String> = value.split(',').map(trimmed).filter(|i| !rule(i)).map(|i| format!("{i:?}")).collect();
         if !value.is_empty() && value != "*" && !wrong.is_empty() {
-            let message = format!("invalid value {}: must be {wanted}", wrong.join(", "));
+            let message = format!("invalid value {}: must be {wanted}{spaces}", wrong.join(", "));
             checker.add(&format!("spec.values.global.proxy.{field}"), message, Kind::Content);
         }
     }
+}
+
+fn as_it_is(item: &str) -> &str {
+    item
 }
 
 /// An address and the length of its prefix, as Go's `netip.ParsePrefix` reads them.
@@ -69,13 +79,24 @@ mod tests {
         ] {
             let origin = Origin::default();
             let mut checker = Checker { origin: &origin, problems: vec![] };
-            check(&json!({"values": {"global": {"proxy": {field: value}}}}), &mut checker);
+            check(&json!({"values": {"global": {"proxy": {field: value}}}}), 17, &mut checker);
             let found: Vec<_> = checker.problems.iter().map(ToString::to_string).collect();
             let begins = |wrong| format!("spec.values.global.proxy.{field}: invalid value {wrong}: must be ");
             match wrong {
                 None => assert_eq!(found, Vec::<String>::new(), "{value}"),
                 Some(wrong) => assert!(found.len() == 1 && found[0].starts_with(&begins(wrong)), "{found:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn spaces_in_a_list_are_refused_by_the_releases_that_keep_them() {
+        for (minor, refused) in [(17, 0), (18, 0), (19, 2), (30, 2)] {
+            let origin = Origin::default();
+            let mut checker = Checker { origin: &origin, problems: vec![] };
+            let proxy = json!({"includeIPRanges": "10.0.0.0/8, 1.0.0.0/8", "excludeInboundPorts": "1, 2"});
+            check(&json!({"values": {"global": {"proxy": proxy}}}), minor, &mut checker);
+            assert_eq!(checker.problems.len(), refused, "1.{minor}: {:?}", checker.problems);
         }
     }
 }

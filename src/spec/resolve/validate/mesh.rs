@@ -1,54 +1,69 @@
-//! What a mesh configuration means, beyond its form: the rules that istiod's own validation has in release 1.17.
+//! What a mesh configuration means, beyond its form: the rules that istiod's own validation has, release by release.
 //!
 //! A rule looks at one field. Fields of another type than they should have are left out; that is a problem of form.
+//! Facts: `ValidateMeshConfig` of releases 1.17 to 1.30.
 
 use super::checker::Checker;
 use crate::api::schema::camel_case;
 use crate::spec::path::join;
 use crate::spec::problem::Kind;
 use helm_template::sprig::go_duration;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// What is wrong with a field, if anything.
 type Rule = fn(&Value) -> Option<String>;
 
-/// Path below the mesh configuration, where `[]` and `{}` stand for every item of a list and every entry of a map.
-const RULES: &[(&str, Rule)] = &[
-    ("proxyListenPort", port),
-    ("connectTimeout", connect_timeout),
-    ("protocolDetectionTimeout", detection_timeout),
-    ("trustDomain", trust_domain),
-    ("trustDomainAliases[]", trust_domain),
-    ("serviceSettings[].hosts[]", wildcard_domain),
-    ("localityLbSetting", locality),
-    ("defaultConfig.configPath", filled),
-    ("defaultConfig.binaryPath", filled),
-    ("defaultConfig.serviceCluster", filled),
-    ("defaultConfig.discoveryAddress", address),
-    ("defaultConfig.statsdUdpAddress", address_or_none),
-    ("defaultConfig.envoyMetricsServiceAddress", address_or_none),
-    ("defaultConfig.envoyMetricsService.address", address_or_none),
-    ("defaultConfig.envoyMetricsService.tlsSettings", tls),
-    ("defaultConfig.envoyAccessLogService.address", address_or_none),
-    ("defaultConfig.envoyAccessLogService.tlsSettings", tls),
-    ("defaultConfig.drainDuration", drain_duration),
-    ("defaultConfig.proxyAdminPort", port),
-    ("defaultConfig.statusPort", port),
-    ("defaultConfig.controlPlaneAuthPolicy", auth_policy),
-    ("defaultConfig.privateKeyProvider", private_key_provider),
-    ("defaultConfig.tracing.zipkin", tracer_on_host),
-    ("defaultConfig.tracing.datadog", tracer_on_host),
-    ("defaultConfig.tracing.lightstep", lightstep),
-    ("defaultConfig.tracing.tlsSettings", tls),
-    ("defaultConfig.tracing.customTags", tag_names),
-    ("defaultConfig.tracing.customTags{}", custom_tag),
+/// The end of rules that hold to this day.
+const NEVER: u32 = u32::MAX;
+const ALL: Range<u32> = 0..NEVER;
+
+/// Path below the mesh configuration, where `[]` and `{}` stand for every item of a list and every entry of a map; the minor
+/// releases that have the rule.
+const RULES: &[(&str, Range<u32>, Rule)] = &[
+    ("proxyListenPort", ALL, port),
+    ("connectTimeout", 0..20, connect_timeout_30s),
+    ("connectTimeout", 20..NEVER, connect_timeout_1h),
+    ("protocolDetectionTimeout", ALL, detection_timeout),
+    ("trustDomain", ALL, trust_domain),
+    ("trustDomainAliases[]", ALL, trust_domain),
+    ("serviceSettings[].hosts[]", ALL, wildcard_domain),
+    ("localityLbSetting", ALL, locality),
+    ("localityLbSetting", 20..NEVER, failover_by_two_means),
+    ("defaultConfig.configPath", ALL, filled),
+    ("defaultConfig.binaryPath", ALL, filled),
+    ("defaultConfig.serviceCluster", ALL, filled),
+    ("defaultConfig.discoveryAddress", ALL, address),
+    ("defaultConfig.statsdUdpAddress", ALL, address_or_none),
+    ("defaultConfig.envoyMetricsServiceAddress", ALL, address_or_none),
+    ("defaultConfig.envoyMetricsService.address", ALL, address_or_none),
+    ("defaultConfig.envoyMetricsService.tlsSettings", ALL, tls),
+    ("defaultConfig.envoyAccessLogService.address", ALL, address_or_none),
+    ("defaultConfig.envoyAccessLogService.tlsSettings", ALL, tls),
+    ("defaultConfig.drainDuration", ALL, drain_duration),
+    ("defaultConfig.drainDuration", 0..22, drain_duration_1h),
+    ("defaultConfig.proxyAdminPort", ALL, port),
+    ("defaultConfig.statusPort", ALL, port),
+    ("defaultConfig.controlPlaneAuthPolicy", ALL, auth_policy),
+    ("defaultConfig.privateKeyProvider", ALL, private_key_provider),
+    ("defaultConfig.tracing.zipkin", ALL, tracer_on_host),
+    ("defaultConfig.tracing.datadog", ALL, tracer_on_host),
+    ("defaultConfig.tracing.lightstep", ALL, lightstep),
+    ("defaultConfig.tracing.tlsSettings", ALL, tls),
+    ("defaultConfig.tracing.customTags", ALL, tag_names),
+    ("defaultConfig.tracing.customTags{}", ALL, custom_tag),
+    ("defaultConfig.tracing.tlsSettings", 19..NEVER, tls_unverified),
+    ("defaultConfig.tracing.tlsSettings", 22..NEVER, tls_revocations),
+    ("defaultConfig.tracing.tlsSettings.credentialName", 26..NEVER, credential_in_config_map),
+    ("meshMTLS.ecdhCurves", 18..NEVER, no_curves),
 ];
 
-/// Checks a mesh configuration that stands at `path`.
-pub(super) fn check(config: &Value, path: &str, checker: &mut Checker<'_>) {
-    for (at, rule) in RULES {
+/// Checks a mesh configuration of release 1.`minor` that stands at `path`.
+pub(super) fn check(config: &Value, path: &str, minor: u32, checker: &mut Checker<'_>) {
+    let holds = |at: &str, minors: &Range<u32>| minors.contains(&minor) && !is_overruled(config, at);
+    for (at, _, rule) in RULES.iter().filter(|(at, minors, _)| holds(at, minors)) {
         each(config, at, path, &mut |value, path| {
             if let Some(message) = rule(value) {
                 checker.add(path, message, Kind::Content);
@@ -62,6 +77,17 @@ pub(super) fn check(config: &Value, path: &str, checker: &mut Checker<'_>) {
             checker.add(path, message, Kind::Doubt);
         }
     });
+}
+
+/// The kinds of tracers, of which protobuf takes the last one that is there.
+const TRACERS: [&str; 5] = ["zipkin", "lightstep", "datadog", "stackdriver", "openCensusAgent"];
+
+/// Whether a path of [`RULES`] is that of a tracer whose place another one takes.
+fn is_overruled(config: &Value, at: &str) -> bool {
+    let tracing = entry(config, "defaultConfig").and_then(|(_, of_proxies)| entry(of_proxies, "tracing"));
+    let is_set = |name: &str| tracing.and_then(|(_, t)| entry(t, name)).is_some_and(|(_, tracer)| !tracer.is_null());
+    at.strip_prefix("defaultConfig.tracing.")
+        .is_some_and(|tracer| TRACERS.iter().skip_while(|name| **name != tracer).skip(1).any(|name| is_set(name)))
 }
 
 /// Calls `visit` with every value at a path of [`RULES`] and the path it has, null left out.
@@ -116,11 +142,18 @@ fn duration(value: &Value) -> Option<(&str, i64)> {
 const MILLISECOND: i64 = 1_000_000;
 const SECOND: i64 = 1000 * MILLISECOND;
 
-fn connect_timeout(value: &Value) -> Option<String> {
+fn connect_timeout_30s(value: &Value) -> Option<String> {
+    connect_timeout(value, 30 * SECOND, "30s")
+}
+
+fn connect_timeout_1h(value: &Value) -> Option<String> {
+    connect_timeout(value, 3600 * SECOND, "1h")
+}
+
+fn connect_timeout(value: &Value, most: i64, shown: &str) -> Option<String> {
     let (text, time) = duration(value)?;
-    let fits = (MILLISECOND..30 * SECOND).contains(&time) && time % MILLISECOND == 0;
-    (!fits)
-        .then(|| format!("invalid connect timeout {text}: must be at least 1ms and below 30s, in whole milliseconds"))
+    let fits = (MILLISECOND..=most).contains(&time) && time % MILLISECOND == 0;
+    (!fits).then(|| format!("invalid connect timeout {text}: must be from 1ms to {shown}, in whole milliseconds"))
 }
 
 fn detection_timeout(value: &Value) -> Option<String> {
@@ -134,12 +167,17 @@ fn drain_duration(value: &Value) -> Option<String> {
     (!fits).then(|| format!("invalid value {text}: must be at least 1s, in whole seconds"))
 }
 
+fn drain_duration_1h(value: &Value) -> Option<String> {
+    let (text, time) = duration(value)?;
+    (time > 3600 * SECOND).then(|| format!("invalid value {text}: must be at most 1h"))
+}
+
 fn filled(value: &Value) -> Option<String> {
     (value.as_str() == Some("")).then(|| "must not be empty".into())
 }
 
 /// A label of a domain name, as istiod reads it: upper case counts too.
-fn is_label(label: &str) -> bool {
+pub(super) fn is_label(label: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric();
     label.len() <= 63
         && label.starts_with(inner)
@@ -153,6 +191,12 @@ fn is_domain(name: &str) -> bool {
     name.len() <= 255 && labels.split('.').all(is_label)
 }
 
+/// A domain name that cannot be taken for an address: the last label has a letter.
+fn is_host_name(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    is_domain(name) && (last.is_empty() || last.contains(|c: char| !c.is_ascii_digit()))
+}
+
 fn trust_domain(value: &Value) -> Option<String> {
     let name = value.as_str().filter(|n| !is_domain(n))?;
     Some(format!("invalid trust domain {name:?}: must be a domain name such as cluster.local"))
@@ -162,7 +206,7 @@ fn wildcard_domain(value: &Value) -> Option<String> {
     let host = value.as_str()?;
     let (first, rest) = host.split_once('.').map_or((host, None), |(first, rest)| (first, Some(rest)));
     let any = first == "*" || is_label(first.strip_prefix("*-").unwrap_or(first));
-    let fits = any && host.len() <= 255 && rest.is_none_or(|r| r.is_empty() || is_domain(r));
+    let fits = any && host.len() <= 255 && rest.is_none_or(|r| r.is_empty() || is_host_name(r));
     (!fits).then(|| format!("invalid host {host:?}: must be a domain name, whose first label may be *"))
 }
 
@@ -171,8 +215,8 @@ fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     let known = match bare {
-        Some(inner) => inner.parse::<IpAddr>().is_ok() || is_domain(inner),
-        None => is_domain(host) && !host.contains(':'),
+        Some(inner) => inner.parse::<IpAddr>().is_ok() || is_host_name(inner),
+        None => !host.contains(':') && (host.parse::<IpAddr>().is_ok() || is_host_name(host)),
     };
     known && port.parse::<u16>().is_ok_and(|p| p > 0)
 }
@@ -244,6 +288,47 @@ fn tls(value: &Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What cannot be said together with not looking at certificates.
+fn tls_unverified(value: &Value) -> Option<String> {
+    entry(value, "insecureSkipVerify").filter(|(_, skips)| skips == &&Value::Bool(true))?;
+    let mode =
+        entry(value, "mode").and_then(|(_, mode)| name_of(mode, &["DISABLE", "SIMPLE", "MUTUAL", "ISTIO_MUTUAL"]))?;
+    let excluded: &[&str] = match mode {
+        "SIMPLE" => &["caCertificates", "credentialName", "subjectAltNames"],
+        "MUTUAL" => &["caCertificates", "subjectAltNames"],
+        _ => return None,
+    };
+    let is_set = |field: &&&str| entry(value, field).is_some_and(|(_, v)| !v.is_null() && v != "" && *v != json!([]));
+    excluded.iter().find(is_set).map(|field| format!("{field} cannot be set together with insecureSkipVerify"))
+}
+
+fn tls_revocations(value: &Value) -> Option<String> {
+    let mode = entry(value, "mode").and_then(|(_, mode)| name_of(mode, &["DISABLE", "SIMPLE", "MUTUAL"]))?;
+    let both = !text_of(value, "credentialName").is_empty() && !text_of(value, "caCrl").is_empty();
+    (both && matches!(mode, "SIMPLE" | "MUTUAL")).then(|| "caCrl cannot be set together with credentialName".into())
+}
+
+fn credential_in_config_map(value: &Value) -> Option<String> {
+    let name = value.as_str().filter(|name| name.starts_with("configmap://"))?;
+    Some(format!("invalid value {name:?}: must be the name of a Secret, since the mesh configuration has no namespace"))
+}
+
+fn no_curves(value: &Value) -> Option<String> {
+    value.as_array()?;
+    Some("cannot be set for the mesh; use tlsDefaults.ecdhCurves".into())
+}
+
+/// Labels of nodes that say where they are.
+const TOPOLOGY: [&str; 3] =
+    ["topology.kubernetes.io/region", "topology.kubernetes.io/zone", "topology.istio.io/subzone"];
+
+fn failover_by_two_means(value: &Value) -> Option<String> {
+    let list = |name: &str| entry(value, name).and_then(|(_, v)| v.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let label = list("failoverPriority").iter().filter_map(Value::as_str).find(|label| TOPOLOGY.contains(label))?;
+    (!list("failover").is_empty())
+        .then(|| format!("failover and {label} in failoverPriority cannot be set together; choose one"))
 }
 
 fn private_key_provider(value: &Value) -> Option<String> {
@@ -323,7 +408,7 @@ fn provider_doubts(provider: &Value, names: &mut BTreeSet<String>) -> Vec<String
     if SERVICES.contains(&camel_case(key).as_str()) {
         let service = text_of(settings, "service");
         let host = service.rsplit_once('/').map_or(service, |(_, host)| host);
-        if !is_domain(host) {
+        if !is_host_name(host) {
             doubts
                 .push(format!("provider {name:?}: {key}.service {service:?} should be a host name or namespace/host"));
         }
@@ -339,12 +424,15 @@ fn provider_doubts(provider: &Value, names: &mut BTreeSet<String>) -> Vec<String
 mod tests {
     use super::*;
     use crate::spec::request::Origin;
-    use serde_json::json;
 
     fn problems(config: &Value) -> Vec<(String, Kind)> {
+        problems_in(17, config)
+    }
+
+    fn problems_in(minor: u32, config: &Value) -> Vec<(String, Kind)> {
         let origin = Origin::default();
         let mut checker = Checker { origin: &origin, problems: vec![] };
-        check(config, "m", &mut checker);
+        check(config, "m", minor, &mut checker);
         checker.problems.into_iter().map(|p| (format!("{}: {}", p.path, p.message), p.kind)).collect()
     }
 
@@ -365,7 +453,7 @@ mod tests {
             ("proxyListenPort", vec![json!(15001), json!("1")], vec![json!(0), json!(65536)]),
             (
                 "connectTimeout",
-                vec![json!("10s"), json!("1ms"), json!("29.999s")],
+                vec![json!("10s"), json!("1ms"), json!("30s")],
                 vec![json!("10h"), json!("0s"), json!("1.0001s")],
             ),
             ("protocolDetectionTimeout", vec![json!("0s"), json!("5ms")], vec![json!("100us")]),
@@ -380,7 +468,7 @@ mod tests {
             (
                 "defaultConfig.discoveryAddress",
                 vec![json!("istiod:15012"), json!("1.2.3.4:1"), json!("[::1]:2")],
-                vec![json!(""), json!("a"), json!("a:0"), json!("a:x")],
+                vec![json!(""), json!("a"), json!("a:0"), json!("a:x"), json!("a.5:1")],
             ),
             ("defaultConfig.statsdUdpAddress", vec![json!(""), json!("a:1")], vec![json!("a")]),
             ("defaultConfig.envoyAccessLogService.address", vec![json!("a.b:15000")], vec![json!("a b:1")]),
@@ -443,6 +531,39 @@ mod tests {
                 assert!(named, "{path}: {value}: {found:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_rule_holds_in_the_releases_that_have_it() {
+        let tls = |settings: Value| json!({"defaultConfig": {"tracing": {"tlsSettings": settings}}});
+        for (config, minors) in [
+            (json!({"connectTimeout": "31s"}), 17..20),
+            (json!({"connectTimeout": "61m"}), 17..32),
+            (json!({"defaultConfig": {"drainDuration": "2h"}}), 17..22),
+            (json!({"meshMTLS": {"ecdhCurves": ["P-256"]}}), 18..32),
+            (tls(json!({"mode": "SIMPLE", "insecureSkipVerify": true, "caCertificates": "c"})), 19..32),
+            (tls(json!({"mode": "SIMPLE", "credentialName": "c", "caCrl": "x"})), 22..32),
+            (tls(json!({"mode": "SIMPLE", "credentialName": "configmap://c"})), 26..32),
+            (
+                json!({"localityLbSetting": {"failover": [{"from": "a", "to": "b"}], "failoverPriority": ["topology.kubernetes.io/zone"]}}),
+                20..32,
+            ),
+        ] {
+            for minor in 17..32 {
+                assert_eq!(
+                    problems_in(minor, &config).len(),
+                    usize::from(minors.contains(&minor)),
+                    "1.{minor}: {config}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn of_several_tracers_the_one_that_counts_is_checked() {
+        let tracing = json!({"zipkin": {"address": ""}, "datadog": {"address": "d:1"}, "stackdriver": null});
+        assert_eq!(problems(&json!({"defaultConfig": {"tracing": tracing}})), []);
+        assert_eq!(problems(&json!({"defaultConfig": {"tracing": {"zipkin": {"address": ""}}}})).len(), 1);
     }
 
     #[test]

@@ -5,26 +5,29 @@
 //! | [`check_spec`] | fields and types of the spec | Form |
 //! | | fields and types of `values` and `meshConfig` | Content |
 //! | | gateways that cannot be told apart | Form |
+//! | [`check_decoded`] | the same in place of it, for releases from 1.24 on and as strictly as they do it | Content |
 //! | [`check_merged`] | hub, tag, revision, namespace, names of gateways; ranges and ports of the proxy; mesh rules | Content |
 //! | | gateways that come to the same objects, metrics of autoscalers in no one form | Form |
 //! | [`check_usage`] | ports that need root, removed add-ons | Use |
 //! | | settings to replace, replicas that autoscaling overrules | Doubt |
 //!
-//! The tables of `values` and `meshConfig` are those of release 1.17. Where another release's package is installed they say
-//! nothing, and its own charts are the judge.
+//! Tables and rules say for which minor releases they hold. With `--upstream-behavior` exactly what the release's own
+//! command line refuses is refused; without it also what is lost or cannot work, and not what is written as older releases
+//! took it and whose meaning is clear.
 
 mod checker;
+mod fields;
 mod gateways;
 mod leaf;
 mod mesh;
 mod usage;
 
 use super::autoscaling;
-use crate::api::schema::check::{Reading, check};
+use crate::api::schema::check::{Finding, Misfit, Reading, check};
 use crate::api::schema::{self, Table};
+use crate::api::text::describe;
 use crate::spec::path::text;
 use crate::spec::request::Origin;
-use crate::spec::request::gateways::LISTS;
 use crate::spec::switches::Switches;
 use checker::Checker;
 use serde_json::Value;
@@ -39,25 +42,75 @@ pub fn check_proxy(config: &Value) -> Vec<Problem> {
     let mut checker = Checker { origin: &origin, problems: vec![] };
     let minor = Switches::default().described_minor();
     checker.add_found(check(Table::Mesh.message("ProxyConfig"), config, PLACE, Reading::Protobuf, minor));
-    mesh::check(&serde_json::json!({"defaultConfig": config}), "", &mut checker);
+    mesh::check(&serde_json::json!({"defaultConfig": config}), "", minor, &mut checker);
     let below = |path: &str| path.strip_prefix(PLACE).unwrap_or(path).trim_start_matches('.').to_owned();
     checker.problems.into_iter().map(|p| Problem { path: below(&p.path), ..p }).collect()
 }
 
-/// Problems of form in a spec as the user wrote it, or merged: unknown fields and wrong types.
+/// Problems of form in a spec as the user wrote it, or merged: unknown fields and wrong types. None where
+/// [`check_decoded`] finds them.
 #[must_use]
 pub fn check_spec(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
-    let mut found = check(schema::spec(), spec, "spec", Reading::Protobuf, switches.described_minor());
-    if !switches.knows_mesh_fields() {
-        found.retain(|finding| finding.table != Some(Table::Mesh) || !finding.is_unknown);
+    if decodes_all(switches) {
+        check_sections(spec, &mut checker);
+        return checker.problems;
     }
+    let reading = if switches.is_upstream { Reading::Exact } else { Reading::Protobuf };
+    let mut found = check(schema::spec(), spec, "spec", reading, switches.described_minor());
+    let unread: Vec<_> = found.extract_if(.., |finding| is_unread(finding, switches)).collect();
     found.sort_by_key(|finding| finding.table);
     let content = found.split_off(found.partition_point(|finding| finding.table <= Some(Table::Spec)));
     checker.add_found(found);
     gateways::check_names(spec, &mut checker);
-    gateways::check_twins(spec, &mut checker);
+    if !switches.is_upstream {
+        gateways::check_twins(spec, &mut checker);
+    }
     checker.add_found(content);
+    for finding in unread {
+        checker.add(&finding.path, finding.message + "; it has no effect", Kind::Doubt);
+    }
+    checker.problems
+}
+
+/// Sections that are none: what is written into them afterwards hides it.
+fn check_sections(spec: &Value, checker: &mut Checker<'_>) {
+    for section in ["values", "components"] {
+        let found = spec.get(section).filter(|found| !found.is_object() && !found.is_null());
+        if let Some(found) = found {
+            checker.add(&format!("spec.{section}"), format!("must be a map, not {}", describe(found)), Kind::Content);
+        }
+    }
+}
+
+/// Whether the merged document is decoded as a whole, and nothing is looked at before.
+fn decodes_all(switches: &Switches) -> bool {
+    switches.is_upstream && switches.is_since_124()
+}
+
+/// Whether it is a field of the mesh configuration that the release does not know and takes nevertheless.
+fn is_unread(finding: &Finding<'_>, switches: &Switches) -> bool {
+    !switches.knows_mesh_fields() && finding.table == Some(Table::Mesh) && finding.misfit == Misfit::Unknown
+}
+
+/// What the command line of a release from 1.24 on cannot decode of a merged document, if its own behaviour is wanted.
+#[must_use]
+pub fn check_decoded(document: &Value, origin: &Origin, switches: &Switches) -> Vec<Problem> {
+    let mut checker = Checker { origin, problems: vec![] };
+    if decodes_all(switches) {
+        let spec = Table::Strict.message("IstioOperatorSpec");
+        for (message, path, reading) in [
+            (spec, "spec", Reading::Go),
+            (schema::values(), "spec.values", Reading::Exact),
+            (schema::mesh(), "spec.meshConfig", Reading::Exact),
+        ] {
+            let part = document.pointer(&format!("/{}", path.replace('.', "/")));
+            let mut found =
+                part.map(|part| check(message, part, path, reading, switches.described_minor())).unwrap_or_default();
+            found.retain(|finding| !is_unread(finding, switches));
+            checker.add_found(found);
+        }
+    }
     checker.problems
 }
 
@@ -69,32 +122,17 @@ const MESH_CONFIGS: [(&str, &str); 2] =
 #[must_use]
 pub fn check_merged(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
-    for (field, rule, wanted) in RULES {
-        if let Some(value) = text(spec, &format!("/{field}")).filter(|v| !v.is_empty() && !rule(v)) {
-            checker.add(&format!("spec.{field}"), format!("invalid value {value:?}: must be {wanted}"), Kind::Content);
-        }
+    fields::check(spec, switches, &mut checker);
+    if !switches.is_upstream {
+        gateways::check_places(spec, &mut checker);
     }
-    for list in LISTS {
-        let gateways = spec.pointer(&format!("/components/{list}")).and_then(Value::as_array);
-        for gateway in gateways.into_iter().flatten() {
-            if let Some(name) = text(gateway, "/name").filter(|n| !is_gateway_name(n)) {
-                let message =
-                    format!("invalid value {name:?}: must be up to 254 lower-case letters, digits, dots and dashes");
-                checker.add(&format!("spec.components.{list}[name:{name}].name"), message, Kind::Content);
-            }
-        }
-    }
-    gateways::check_places(spec, &mut checker);
-    for (path, misfit) in autoscaling::misfits(spec) {
+    for (path, misfit) in autoscaling::misfits(spec, switches) {
         checker.add(&format!("{path}.{}", misfit.path), misfit.message, Kind::Form);
     }
-    leaf::check(spec, &mut checker);
-    // Releases from 1.24 on do not look at what it means.
-    if !switches.is_since_124() {
-        for (pointer, path) in MESH_CONFIGS {
-            if let Some(config) = spec.pointer(pointer) {
-                mesh::check(config, path, &mut checker);
-            }
+    leaf::check(spec, switches.described_minor(), &mut checker);
+    for (pointer, path) in MESH_CONFIGS {
+        if let Some(config) = spec.pointer(pointer) {
+            mesh::check(config, path, switches.described_minor(), &mut checker);
         }
     }
     checker.problems
@@ -120,78 +158,16 @@ pub fn check_cluster(spec: &Value, minor: &str, origin: &Origin) -> Option<Probl
 
 /// Problems of use in a merged spec, and what is worth a warning.
 #[must_use]
-pub fn check_usage(spec: &Value, origin: &Origin) -> Vec<Problem> {
+pub fn check_usage(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<Problem> {
     let mut checker = Checker { origin, problems: vec![] };
-    usage::check(spec, &mut checker);
+    usage::check(spec, switches.described_minor(), &mut checker);
     checker.problems
-}
-
-type Rule = (&'static str, fn(&str) -> bool, &'static str);
-
-/// Rules of single fields.
-const RULES: [Rule; 4] = [
-    ("hub", is_hub, "a registry and path such as docker.io/istio"),
-    ("tag", is_tag, "up to 128 letters, digits, '_', '.' and '-' such as 1.17.8"),
-    ("revision", is_dns_label, "up to 63 lower-case letters, digits and dashes such as 1-17-8"),
-    ("namespace", is_dns_label, "the name of a namespace, such as istio-system"),
-];
-
-fn is_dns_label(s: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    s.len() <= 63 && s.starts_with(inner) && s.ends_with(inner) && s.chars().all(|c| inner(c) || c == '-')
-}
-
-fn is_gateway_name(s: &str) -> bool {
-    s.len() <= 254 && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-')
-}
-
-fn is_tag(s: &str) -> bool {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    s.len() <= 128 && s.starts_with(word) && s.chars().all(|c| word(c) || c == '.' || c == '-')
-}
-
-/// A reference as registries take it: a host with an optional port, lower-case path parts, an optional tag and digest.
-fn is_hub(s: &str) -> bool {
-    let (name, digest) = s.split_once('@').map_or((s, None), |(n, d)| (n, Some(d)));
-    let tagged = || name.rsplit_once(':').is_some_and(|(n, tag)| is_tag(tag) && is_image_name(n));
-    digest.is_none_or(is_digest) && (is_image_name(name) || tagged())
-}
-
-fn is_digest(s: &str) -> bool {
-    let is_word =
-        |w: &str| w.starts_with(|c: char| c.is_ascii_alphabetic()) && w.chars().all(|c| c.is_ascii_alphanumeric());
-    s.split_once(':').is_some_and(|(algorithm, hex)| {
-        let fits = hex.len() >= 32 && hex.chars().all(|c| c.is_ascii_hexdigit());
-        fits && algorithm.split(['-', '_', '+', '.']).all(is_word)
-    })
-}
-
-fn is_image_name(s: &str) -> bool {
-    let is_path = |p: &str| p.split('/').all(is_path_part);
-    is_path(s) || s.split_once('/').is_some_and(|(host, path)| is_host(host) && is_path(path))
-}
-
-fn is_host(s: &str) -> bool {
-    let (host, port) = s.split_once(':').map_or((s, None), |(h, p)| (h, Some(p)));
-    let label = |l: &str| {
-        !l.is_empty()
-            && !l.starts_with('-')
-            && !l.ends_with('-')
-            && l.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    host.split('.').all(label) && port.is_none_or(|p| !p.is_empty() && p.chars().all(|c| c.is_ascii_digit()))
-}
-
-/// Letters and digits, between which one dot, one or two underscores, or any number of dashes may stand.
-fn is_path_part(s: &str) -> bool {
-    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let separates = |t: &str| matches!(t, "." | "_" | "__") || t.chars().all(|c| c == '-');
-    s.starts_with(inner) && s.ends_with(inner) && s.split(inner).all(separates)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::switches::Pipeline;
     use serde_json::json;
 
     fn problems(spec: &Value) -> Vec<String> {
@@ -265,10 +241,17 @@ mod tests {
             "spec.values.meshConfig.accessLogEncoding: unknown value \"XML\": must be one of TEXT, JSON",
         ];
         assert_eq!(problems(&spec), expected);
-        let later = Switches::of_package(Some("1.22.3"), &std::iter::empty());
-        let found: Vec<String> =
-            check_spec(&spec, &Origin::default(), &later).iter().map(ToString::to_string).collect();
-        assert_eq!(found, [expected[0], expected[2]], "fields of the mesh configuration are known of 1.17 alone");
+        let later =
+            Switches { pipeline: Pipeline::Since124, ..Switches::of_package(Some("1.26.3"), &std::iter::empty()) };
+        let found = check_spec(&spec, &Origin::default(), &later);
+        let (doubts, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| p.kind == Kind::Doubt);
+        let refused: Vec<_> = refused.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            refused,
+            [expected[0], expected[2]],
+            "releases from 1.24 on take any field of the mesh configuration"
+        );
+        assert_eq!(doubts[0].to_string(), format!("{}; it has no effect", expected[1]));
         assert_eq!(problems(&json!({"values": {"meshConfig": 1}})).len(), 1);
     }
 
@@ -284,23 +267,5 @@ mod tests {
         let refused = |spec: &Value, minor: &str| check_cluster(spec, minor, &Origin::default()).is_some();
         assert!(refused(&spec, "22+") && refused(&spec, "") && !refused(&spec, "21"));
         assert!(!refused(&json!({}), "35"));
-    }
-
-    #[test]
-    fn hubs_are_references() {
-        for hub in [
-            "docker.io/istio",
-            "localhost:5000/a/b",
-            "localhost:5000",
-            "istio",
-            "gcr.io/x/y-z__a",
-            "a.b/c:tag",
-            "A/b--c",
-        ] {
-            assert!(is_hub(hub), "{hub}");
-        }
-        for hub in ["a b", "docker.io/Foo/bar", "/x", "x/", "a//b", "Foo", "a._b", "a___b", "x/y:", "a@sha256:12"] {
-            assert!(!is_hub(hub), "{hub}");
-        }
     }
 }

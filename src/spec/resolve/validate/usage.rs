@@ -4,6 +4,7 @@ use super::checker::Checker;
 use crate::api::schema::check::whole;
 use crate::spec::problem::Kind;
 use serde_json::{Map, Value};
+use std::ops::Range;
 
 /// The lists of gateways, and the values that their gateways share.
 const GATEWAYS: [(&str, &str); 2] =
@@ -62,22 +63,6 @@ const DEPRECATED: &[(&str, &str, Default)] = &[
         Default::Text(""),
     ),
     ("values.global.tracer.zipkin.address", "meshConfig.defaultConfig.tracing.zipkin.address", Default::None),
-    ("values.global.tracer.stackdriver.debug", "meshConfig.defaultConfig.tracing.stackdriver.debug", Default::False),
-    (
-        "values.global.tracer.stackdriver.maxNumberOfAttributes",
-        "meshConfig.defaultConfig.tracing.stackdriver.maxNumberOfAttributes",
-        Default::Zero,
-    ),
-    (
-        "values.global.tracer.stackdriver.maxNumberOfAnnotations",
-        "meshConfig.defaultConfig.tracing.stackdriver.maxNumberOfAnnotations",
-        Default::Zero,
-    ),
-    (
-        "values.global.tracer.stackdriver.maxNumberOfMessageEvents",
-        "meshConfig.defaultConfig.tracing.stackdriver.maxNumberOfMessageEvents",
-        Default::Zero,
-    ),
     ("values.global.tracer.datadog.address", "meshConfig.defaultConfig.tracing.datadog.address", Default::Text("")),
     ("values.global.meshExpansion.enabled", "a gateway and the Gateway resource", Default::False),
     (
@@ -88,13 +73,29 @@ const DEPRECATED: &[(&str, &str, Default)] = &[
     ("addonComponents.istiocoredns.enabled", "the DNS proxy of the sidecar", Default::False),
     ("values.istiocoredns.enabled", "the DNS proxy of the sidecar", Default::False),
     ("values.global.jwtPolicy", "the default, third-party-jwt", Default::Text("third-party-jwt")),
-    ("values.telemetry.v2.stackdriver.logging", "the Telemetry API", Default::False),
     ("values.global.centralIstiod", "values.global.externalIstiod", Default::False),
     ("values.global.arch", "the affinity of k8s settings", Default::None),
 ];
 
-/// Checks all of it in a merged spec.
-pub(super) fn check(spec: &Value, checker: &mut Checker<'_>) {
+/// Settings that were replaced, and that releases refuse after a while: as in [`DEPRECATED`], with the first release that
+/// refuses it and the first one that does not look any more. Before that the setting is deprecated, but for tracing, which
+/// was not.
+const REFUSED: &[(&str, &str, Default, Range<u32>)] = &[
+    ("values.global.tracer.stackdriver.debug", TRACING, Default::False, 21..24),
+    ("values.global.tracer.stackdriver.maxNumberOfAttributes", TRACING, Default::Zero, 21..24),
+    ("values.global.tracer.stackdriver.maxNumberOfAnnotations", TRACING, Default::Zero, 21..24),
+    ("values.global.tracer.stackdriver.maxNumberOfMessageEvents", TRACING, Default::Zero, 21..24),
+    ("values.telemetry.v2.stackdriver.logging", "the Telemetry API", Default::False, 21..21),
+    ("meshConfig.defaultConfig.tracing.stackdriver.debug", TRACERS, Default::False, 23..24),
+    ("meshConfig.defaultConfig.tracing.stackdriver.maxNumberOfAttributes", TRACERS, Default::Zero, 23..24),
+    ("meshConfig.defaultConfig.tracing.stackdriver.maxNumberOfAnnotations", TRACERS, Default::Zero, 23..24),
+    ("meshConfig.defaultConfig.tracing.stackdriver.maxNumberOfMessageEvents", TRACERS, Default::Zero, 23..24),
+];
+const TRACING: &str = "the field of this name in meshConfig.defaultConfig.tracing.stackdriver";
+const TRACERS: &str = "another tracer";
+
+/// Checks all of it in a merged spec of release 1.`minor`.
+pub(super) fn check(spec: &Value, minor: u32, checker: &mut Checker<'_>) {
     for (list, root) in GATEWAYS {
         check_service_ports(spec, list, root, checker);
     }
@@ -111,6 +112,17 @@ pub(super) fn check(spec: &Value, checker: &mut Checker<'_>) {
     for (path, instead, default) in DEPRECATED {
         if at(spec, path).is_some_and(|v| !v.is_null() && !default.is(v)) {
             checker.add(&format!("spec.{path}"), format!("is deprecated; use {instead} instead"), Kind::Doubt);
+        }
+    }
+    for (path, instead, default, minors) in REFUSED {
+        let kind = match minor {
+            minor if minors.contains(&minor) => Kind::Use,
+            minor if minor < minors.start && path.starts_with("values") => Kind::Doubt,
+            _ => continue,
+        };
+        if at(spec, path).is_some_and(|v| !v.is_null() && !default.is(v)) {
+            let word = if kind == Kind::Use { "is not supported any more" } else { "is deprecated" };
+            checker.add(&format!("spec.{path}"), format!("{word}; use {instead} instead"), kind);
         }
     }
     check_replicas(spec, checker);
@@ -154,7 +166,8 @@ fn check_ingress_ports(spec: &Value, checker: &mut Checker<'_>) {
     let root = "istio-ingressgateway";
     let path = format!("values.gateways.{root}.ingressPorts");
     let ports = at(spec, &path).and_then(Value::as_array);
-    for (i, port) in ports.into_iter().flatten().enumerate() {
+    let is_number = |port: &Value, field: &str| port.get(field).is_some_and(Value::is_number);
+    for (i, port) in ports.into_iter().flatten().enumerate().filter(|(_, port)| is_number(port, "port")) {
         check_port(port, &format!("spec.{path}[{i}]"), root, checker);
     }
 }
@@ -210,7 +223,7 @@ mod tests {
     fn problems(spec: &Value) -> Vec<(String, Kind)> {
         let origin = Origin::default();
         let mut checker = Checker { origin: &origin, problems: vec![] };
-        check(spec, &mut checker);
+        check(spec, 17, &mut checker);
         checker.problems.into_iter().map(|p| (p.to_string(), p.kind)).collect()
     }
 
@@ -232,7 +245,7 @@ mod tests {
         spec["values"] = json!({"gateways": {"istio-ingressgateway": {"runAsRoot": true}}});
         assert_eq!(problems(&spec), []);
         spec["values"]["gateways"]["istio-ingressgateway"]["ingressPorts"] = wrong;
-        assert_eq!(problems(&spec).len(), 4);
+        assert_eq!(problems(&spec).len(), 3, "what is no number is not looked at here");
         let right = json!([{"port": 80, "targetPort": 8080}, {"port": 1025}, {"port": 80, "targetPort": "http"},
             {"port": 1, "targetPort": 1024}]);
         assert_eq!(problems(&with_ports(&right)), []);
