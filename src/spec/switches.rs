@@ -138,10 +138,10 @@ impl Switches {
         asks || (minor >= 28 && !self.is_upstream)
     }
 
-    /// Whether a gateway without labels gets an empty map of them (from 1.26 on), or null.
+    /// Whether a gateway without labels gets an empty map of them (from 1.26 on), or null, which some charts fail at.
     #[must_use]
     pub fn gives_gateways_empty_labels(&self) -> bool {
-        self.release.minor >= 26
+        self.release.minor >= 26 || !self.is_upstream
     }
 
     /// The version of Kubernetes that charts see without a cluster: full, major, minor.
