@@ -4,22 +4,22 @@
 // Functions beside the tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
+#[path = "packages/small.rs"]
+mod small;
+
 use helm_template::yaml::{Duplicates, parse_documents};
 use istio_operator::release::Package;
 use istio_operator::render::{self, ClusterInfo};
 use istio_operator::spec::request;
 use istio_operator::spec::resolve::Strictness;
 use serde_json::{Value, json};
+use small::{PACKAGE, PACKAGES, VERSION};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-const SMALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packages/1.30.99");
-const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packages");
 /// Those that all releases have.
 const PROFILES: [&str; 5] = ["default", "demo", "minimal", "ambient", "empty"];
 
@@ -35,8 +35,8 @@ fn generate_from(args: &[&str], spec: &str) -> Output {
 }
 
 /// The same of the small package.
-fn small(args: &[&str], spec: &str) -> Output {
-    generate_from(&[&["-d", SMALL], args].concat(), spec)
+fn of_small(args: &[&str], spec: &str) -> Output {
+    generate_from(&[&["-d", PACKAGE], args].concat(), spec)
 }
 
 fn stderr(output: &Output) -> String {
@@ -73,7 +73,7 @@ fn variable<'o>(workload: &'o Value, name: &str) -> Option<&'o str> {
 /// The profile `demo` has both gateways, `ambient` the agents of nodes, and none has what 1.17 has beside them.
 #[test]
 fn each_profile_of_a_newer_release_gives_its_objects() {
-    let of = |profile: &str| names(&objects(&small(&["--set", &format!("profile={profile}")], "")));
+    let of = |profile: &str| names(&objects(&of_small(&["--set", &format!("profile={profile}")], "")));
     let [default, demo, minimal, ambient, empty] = PROFILES.map(of);
     let only = |more: &BTreeSet<String>, less: &BTreeSet<String>| {
         more.difference(less).map(|name| name.split_once(' ').unwrap().1.to_owned()).collect::<BTreeSet<_>>()
@@ -96,7 +96,7 @@ fn each_profile_of_a_newer_release_gives_its_objects() {
 #[test]
 fn values_are_laid_over_the_profiles_of_charts_and_these_over_defaults() {
     let memory = |args: &[&str], spec: &str| {
-        let objects = objects(&small(&[&["--component", "Pilot"], args].concat(), spec));
+        let objects = objects(&of_small(&[&["--component", "Pilot"], args].concat(), spec));
         let istiod = object(&objects, "Deployment", "istiod");
         let autoscaler = names(&objects).contains("HorizontalPodAutoscaler istiod");
         (container(istiod)["resources"]["requests"]["memory"].as_str().map(str::to_owned), autoscaler)
@@ -113,7 +113,7 @@ fn values_are_laid_over_the_profiles_of_charts_and_these_over_defaults() {
 
 #[test]
 fn a_compatibility_version_and_a_platform_are_profiles_too() {
-    let objects = |set: &str| objects(&small(&["--set", "profile=ambient", "--set", set], ""));
+    let objects = |set: &str| objects(&of_small(&["--set", "profile=ambient", "--set", set], ""));
     let variables = |set: &str| {
         let objects = objects(set);
         let istiod = object(&objects, "Deployment", "istiod");
@@ -134,7 +134,7 @@ fn a_compatibility_version_and_a_platform_are_profiles_too() {
         ("values.global.platform=moon", "there is no platform moon"),
         ("values.profile=none", "there is no profile none"),
     ] {
-        let output = small(&["--set", set], "");
+        let output = of_small(&["--set", set], "");
         assert!(!output.status.success() && stderr(&output).contains(what), "{set}: {}", stderr(&output));
     }
 }
@@ -143,7 +143,7 @@ fn a_compatibility_version_and_a_platform_are_profiles_too() {
 fn ztunnel_reads_its_own_values_and_global_ones_at_the_top() {
     let spec = "spec: {profile: ambient, hub: example.com/istio, components: {ztunnel: {tag: '1.10'}},
        values: {global: {istioNamespace: istio-system, variant: distroless}, ztunnel: {env: {A: b}, resourceName: z}}}";
-    let objects = objects(&small(&["--component", "Ztunnel"], spec));
+    let objects = objects(&of_small(&["--component", "Ztunnel"], spec));
     let ztunnel = object(&objects, "DaemonSet", "z");
     assert_eq!(container(ztunnel)["image"], "example.com/istio/ztunnel:1.10-distroless");
     assert_eq!(variable(ztunnel, "A"), Some("b"));
@@ -155,7 +155,7 @@ fn ztunnel_reads_its_own_values_and_global_ones_at_the_top() {
 fn lists_of_gateways_merge_by_name_unless_upstreams_way_is_wanted() {
     let spec = "spec: {components: {ingressGateways: [{name: mine, enabled: true, label: {istio: mine}}]}}";
     let services = |args: &[&str]| {
-        let all = names(&objects(&small(args, spec)));
+        let all = names(&objects(&of_small(args, spec)));
         all.into_iter().filter_map(|name| name.strip_prefix("Service ").map(str::to_owned)).collect::<Vec<_>>()
     };
     assert_eq!(services(&[]), ["istio-ingressgateway", "istiod", "mine"]);
@@ -165,7 +165,7 @@ fn lists_of_gateways_merge_by_name_unless_upstreams_way_is_wanted() {
 #[test]
 fn a_budget_is_for_several_pods_however_they_are_asked_for() {
     let budgets = |args: &[&str], spec: &str| {
-        let all = names(&objects(&small(args, spec)));
+        let all = names(&objects(&of_small(args, spec)));
         all.iter().filter(|name| name.starts_with("PodDisruptionBudget")).count()
     };
     let values = "spec: {values: {pilot: {autoscaleMin: 2}}}";
@@ -179,7 +179,7 @@ fn a_budget_is_for_several_pods_however_they_are_asked_for() {
 fn the_definitions_are_those_that_nobody_excludes() {
     let definitions = |set: &[&str]| {
         let sets: Vec<&str> = set.iter().flat_map(|set| ["--set", set]).collect();
-        let output = small(&sets, "");
+        let output = of_small(&sets, "");
         let all = objects(&output);
         let crds = all.iter().filter(|object| object["kind"] == "CustomResourceDefinition");
         assert!(crds.clone().all(|crd| crd["metadata"]["labels"]["app.kubernetes.io/part-of"] == "istio"));
@@ -193,12 +193,12 @@ fn the_definitions_are_those_that_nobody_excludes() {
 
 #[test]
 fn the_notes_of_charts_warn_and_refuse() {
-    let output = small(&["--set", "values.global.proxy.tracer=zipkin"], "");
+    let output = of_small(&["--set", "values.global.proxy.tracer=zipkin"], "");
     assert!(!objects(&output).is_empty());
     let said = stderr(&output);
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.contains("Warning: spec.components.pilot: global.proxy.tracer is deprecated"), "{said}");
-    let output = small(&["--set", "values.global.pilotCertProvider=kubernetes"], "");
+    let output = of_small(&["--set", "values.global.pilotCertProvider=kubernetes"], "");
     assert!(
         !output.status.success() && stderr(&output).contains("has no certificates any more"),
         "{}",
@@ -215,19 +215,19 @@ fn a_value_that_a_release_does_not_know_names_the_release() {
         ("values.nothing=1", &["unknown field \"nothing\""]),
         ("profile=stable", &["unknown profile \"stable\"", "ambient, default, demo, empty, minimal", "1.30.99"]),
     ] {
-        let said = stderr(&small(&["--set", set], ""));
+        let said = stderr(&of_small(&["--set", set], ""));
         assert!(words.iter().all(|word| said.contains(word)), "{set}: {said}");
     }
     // What only newer releases have.
     let old = generate_from(&["--set", "values.gatewayClasses.a.service=1"], "");
     assert!(!old.status.success() && stderr(&old).contains("unknown field \"gatewayClasses\""), "{}", stderr(&old));
-    assert!(small(&["--set", "values.gatewayClasses.a.service=1"], "").status.success());
+    assert!(of_small(&["--set", "values.gatewayClasses.a.service=1"], "").status.success());
 }
 
 /// What a control plane was installed with, as users wrote it and as it came out.
 #[test]
 fn what_came_of_the_values_is_in_a_config_map() {
-    let objects = objects(&small(&["--set", "values.pilot.traceSampling=7", "-r", "canary"], ""));
+    let objects = objects(&of_small(&["--set", "values.pilot.traceSampling=7", "-r", "canary"], ""));
     let values = object(&objects, "ConfigMap", "values-canary");
     let read = |key: &str| serde_json::from_str::<Value>(values["data"][key].as_str().unwrap()).unwrap();
     let (original, merged) = (read("original-values"), read("merged-values"));
@@ -237,28 +237,14 @@ fn what_came_of_the_values_is_in_a_config_map() {
     assert!(names(&objects).contains("Deployment istiod-canary"));
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (from, to) = (entry.path(), to.join(entry.file_name()));
-        if from.is_dir() {
-            copy(&from, &to);
-        } else {
-            fs::copy(&from, &to).unwrap();
-        }
-    }
-}
-
 #[test]
 fn a_package_is_a_folder_a_release_an_archive_or_a_version() {
     let dir = tempfile::tempdir().unwrap();
     let release = dir.path().join("istio-1.30.99");
-    copy(Path::new(SMALL), &release.join("manifests"));
+    small::write_release(&release);
     let archive = dir.path().join("istio.tar.gz");
-    let mut builder = tar::Builder::new(GzEncoder::new(fs::File::create(&archive).unwrap(), Compression::fast()));
-    builder.append_dir_all("istio-1.30.99", &release).unwrap();
-    builder.into_inner().unwrap().finish().unwrap();
-    let expected = small(&[], "");
+    fs::write(&archive, small::archive()).unwrap();
+    let expected = of_small(&[], "");
     assert_eq!(objects(&expected).len(), 28);
     let (cache, packages) = (dir.path().join("cache"), dir.path().join("none"));
     let text = |path: &Path| path.to_str().unwrap().to_owned();
@@ -267,7 +253,7 @@ fn a_package_is_a_folder_a_release_an_archive_or_a_version() {
         (text(&release), &text(&packages)),
         (text(&release.join("manifests")), &text(&packages)),
         (text(&archive), &text(&packages)),
-        ("1.30.99".to_owned(), &PACKAGES.to_owned()),
+        (VERSION.to_owned(), &PACKAGES.to_owned()),
     ] {
         let output = generate_from(&["-q", "-d", &location, "--package-dir", packages, "--cache-dir", &cache], "");
         assert_eq!(stderr(&output), "", "{location}");
