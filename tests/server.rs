@@ -77,6 +77,8 @@ mod process;
 mod proxy;
 #[path = "server/readme.rs"]
 mod readme;
+#[path = "server/releases.rs"]
+mod releases;
 #[path = "server/restart.rs"]
 mod restart;
 #[path = "server/revisions.rs"]
@@ -89,6 +91,8 @@ mod sections;
 mod shapes;
 #[path = "server/sharing.rs"]
 mod sharing;
+#[path = "packages/small.rs"]
+mod small;
 #[path = "server/spelling.rs"]
 mod spelling;
 #[path = "server/start.rs"]

@@ -9,6 +9,7 @@ use crate::api::component::Component;
 use crate::install::installed_state as record;
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
+use crate::object::manifests::revision_label;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -77,6 +78,14 @@ impl Ownership {
     /// The resources of which it is known what they want.
     pub fn known(&self) -> Vec<OwnerId> {
         self.state().claims.keys().cloned().collect()
+    }
+
+    /// The other resources of a revision.
+    pub fn others_of_revision(&self, id: &OwnerId, revision: &str) -> BTreeSet<OwnerId> {
+        let is_other = |(other, claim): &(&OwnerId, &Wants)| {
+            *other != id && revision_label(&claim.revision) == revision_label(revision)
+        };
+        self.state().claims.iter().filter(is_other).map(|(other, _)| other.clone()).collect()
     }
 
     /// Says that the present spec of a resource is not known to want what it is known to have.
@@ -202,6 +211,16 @@ mod tests {
         let holder = |named: Option<&OwnerId>| claims.other_owner(&id("young"), &key("b"), Component::Pilot, named);
         assert_eq!(holder(None), None);
         assert_eq!(holder(Some(&id("old"))), Some(id("old")), "what it has stays its");
+    }
+
+    #[test]
+    fn others_of_a_revision_are_those_whose_specs_name_it() {
+        let claims = two();
+        let of = |revision: &str| Some(Wants { revision: revision.into(), ..Wants::default() });
+        claims.set(&id("named"), of("default"));
+        claims.set(&id("canary"), of("canary"));
+        assert_eq!(claims.others_of_revision(&id("old"), ""), BTreeSet::from([id("named"), id("young")]));
+        assert_eq!(claims.others_of_revision(&id("canary"), "canary"), BTreeSet::new());
     }
 
     #[test]

@@ -44,7 +44,8 @@ impl Reconcile<'_> {
         };
         let draft = Draft::new(&engine, manifests, record).await;
         let allowed = self.resource.annotation(ALLOW_DOWNGRADE);
-        if let Some(downgrade) = downgrade::forbid(&engine, &self.state.install, draft.manifests(), allowed).await? {
+        if let Some(downgrade) = downgrade::forbid(&engine, &mut self.state.install, draft.manifests(), allowed).await?
+        {
             return Ok(Err(Conclusion::Blocked("Downgrade", downgrade.to_string())));
         }
         let candidates = draft.candidates(&engine, self.id, &mut self.state.install).await?;

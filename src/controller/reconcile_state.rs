@@ -41,6 +41,8 @@ pub(super) struct ReconcileState {
     pub release: String,
     /// What tells the release that is installed.
     pub installed: Option<Installed>,
+    /// The release that others were told of.
+    pub told_release: Option<String>,
     /// The last value of the annotation that asks for a reconcile which reads everything anew.
     asked: String,
 }

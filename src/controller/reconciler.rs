@@ -5,13 +5,16 @@ use super::error::ReconcileError;
 use super::finalizer::remove_finalizer;
 use super::outcome;
 use super::ownership::Wants;
+use super::packages;
 use super::preparation::Prepared;
 use super::reconcile::Reconcile;
+use super::retry::retry_delay;
 use super::status::{Conclusion, ReconcileOutcome};
 use crate::api::DRY_RUN;
 use crate::cluster::received::ObservedResource;
 use crate::install::Plan;
 use crate::object::OwnerId;
+use crate::object::manifests::Manifests;
 use crate::process::metrics::labels::{ReconcileResult, Trigger};
 use kube::runtime::controller::Action;
 use std::sync::Arc;
@@ -137,14 +140,23 @@ impl Reconcile<'_> {
         if outcome.failures.is_empty() { Ok(action) } else { Err(ReconcileError::Install(outcome.failures)) }
     }
 
-    /// Ends a reconcile that must not touch what is installed, until something changes.
+    /// Ends a reconcile that must not touch what is installed, until something changes, or as long as what is missing may come
+    /// without a watch that tells.
     async fn refuse(&mut self, conclusion: Conclusion) -> Result<Action, ReconcileError> {
         let (context, id) = (self.context, self.id);
         context.wake(context.ownership.mark_stale(id));
         context.mark_read(id);
-        context.metrics.reconciles.results.inc(ReconcileResult::Invalid);
+        let (result, again) = match &conclusion {
+            Conclusion::Waiting(_) => (ReconcileResult::Ok, Some(context.config.recheck_interval)),
+            Conclusion::Blocked(reason, _) if *reason == packages::MISSING => {
+                self.state.failures = self.state.failures.saturating_add(1);
+                (ReconcileResult::Invalid, Some(retry_delay(id, self.state.failures)))
+            }
+            _ => (ReconcileResult::Invalid, None),
+        };
+        context.metrics.reconciles.results.inc(result);
         self.conclude(conclusion).await?;
-        Ok(Action::await_change())
+        Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
     /// Says what would be done.
@@ -175,6 +187,9 @@ impl Reconcile<'_> {
         let failures: Vec<_> = outcome.failures.into_iter().filter(|failure| !failure.is_final()).collect();
         let result = if failures.is_empty() { ReconcileResult::Ok } else { ReconcileResult::Failed };
         context.metrics.reconciles.results.inc(result);
+        if findings.conclusion == Conclusion::Healthy {
+            self.tell_followers(plan.manifests());
+        }
         // After progress, what is left is tried again soon.
         if failures.is_empty() || self.state.install.progress() != before {
             self.state.failures = 0;
@@ -186,6 +201,15 @@ impl Reconcile<'_> {
         let held = held.iter().filter_map(|held| held.again).min();
         let next = [look, untold, settled, outcome.again, held].into_iter().flatten().min();
         Ok(next.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    /// Has those looked at that get the release of the control plane, once it stands with another one than before.
+    fn tell_followers(&mut self, manifests: &Manifests) {
+        let release = Some(&manifests.release).filter(|_| manifests.has_control_plane());
+        if release.is_some() && self.state.told_release.as_ref() != release {
+            self.state.told_release = release.cloned();
+            self.context.wake(self.context.ownership.others_of_revision(self.id, &manifests.revision));
+        }
     }
 
     /// Says what the resource wants from now on, and has those looked at whom that concerns.

@@ -35,7 +35,7 @@ pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, con
 }
 
 /// How long a resource waits after so many failures; up to a quarter longer than others after as many.
-fn retry_delay(id: &OwnerId, failures: u32) -> Duration {
+pub(super) fn retry_delay(id: &OwnerId, failures: u32) -> Duration {
     let base = (FIRST_RETRY * 2_u32.pow(failures.min(7))).min(LAST_RETRY);
     base.mul_f64(1.0 + f64::from(jitter(id, failures) % 100) / 400.0)
 }

@@ -44,7 +44,7 @@ impl fmt::Display for Downgrade {
 /// What is live cannot be read.
 pub async fn forbid(
     engine: &Engine<'_>,
-    state: &State,
+    state: &mut State,
     manifests: &Manifests,
     allowed: Option<&str>,
 ) -> Result<Option<Downgrade>, ClusterError> {
@@ -58,9 +58,10 @@ pub async fn forbid(
         let known = engine.cache.get(&key);
         let last = state.objects.get(&key);
         if let (Some(known), Some(last)) = (&known, last)
+            && state.release == at_hand
             && known.is_unchanged_since(&last.resource_version)
         {
-            // Nothing has happened to it since it was last looked at.
+            // Nothing has happened to it since it was found to be no newer.
             continue;
         }
         let live = match engine.cluster.get(object.api_version(), &key).await {
@@ -70,6 +71,7 @@ pub async fn forbid(
         let Some(newer) = live.and_then(|live| newer_release(&live, &object.value(), wanted)) else { continue };
         return Ok(Some(Downgrade { key, live: newer, at_hand: at_hand.to_owned() }));
     }
+    at_hand.clone_into(&mut state.release);
     Ok(None)
 }
 

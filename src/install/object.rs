@@ -16,6 +16,7 @@ use crate::cluster::ClusterError;
 use crate::object::{Object, OwnerId};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use serde_json::Value;
 use std::time::Instant;
 
 /// What is to be done for an object, by what is known of it without a request.
@@ -69,6 +70,18 @@ enum Live {
     Ours(Option<Box<DynamicObject>>),
     /// To be left as it is.
     Left(Observed),
+}
+
+/// Whether a map that should be empty is null. Where a map loses its last field, and should stay as an empty one, the API
+/// server's merge leaves that, in fields without a schema; a second apply puts it right.
+fn is_emptied(wanted: &Value, live: &Value) -> bool {
+    match (wanted, live) {
+        (Value::Object(wanted), Value::Null) => wanted.is_empty(),
+        (Value::Object(wanted), Value::Object(live)) => {
+            wanted.iter().any(|(key, wanted)| live.get(key).is_some_and(|live| is_emptied(wanted, live)))
+        }
+        _ => false,
+    }
 }
 
 impl Run<'_> {
@@ -139,7 +152,10 @@ impl Run<'_> {
     }
 
     async fn write(&self, comparison: &Comparison, is_new: bool) -> Result<DynamicObject, ClusterError> {
-        let written = fields::write(self.engine.cluster, comparison).await?;
+        let mut written = fields::write(self.engine.cluster, comparison).await?;
+        if !is_new && is_emptied(&comparison.desired.value(), &written.data) {
+            written = fields::write(self.engine.cluster, comparison).await?;
+        }
         let key = comparison.desired.key();
         self.engine.listener.hear(&Event::Applied { key: &key, is_new });
         tracing::debug!(object = %key, fields = ?comparison.differences, by = ?comparison.by, "applied");
@@ -169,5 +185,19 @@ impl Run<'_> {
         }
         let live = fields::take_over(cluster, object.api_version(), &key, live).await?;
         Ok(Live::Ours(live.map(Box::new)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_map_that_should_be_empty_is_told_from_one_that_is_null() {
+        let wanted = json!({"spec": {"values": {"gateways": {"a": {}, "b": {"c": 1}}}}});
+        let of = |a: Value| is_emptied(&wanted, &json!({"spec": {"values": {"gateways": {"a": a, "b": null}}}}));
+        assert!(of(Value::Null) && !of(json!({})) && !of(json!({"d": 1})));
+        assert!(!is_emptied(&wanted, &json!({"spec": {"values": {}}})));
     }
 }

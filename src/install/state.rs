@@ -90,6 +90,8 @@ pub struct State {
     pub(super) waiting_since: BTreeMap<Component, Instant>,
     /// Whether the last run failed.
     pub(super) has_failed: bool,
+    /// The release than which nothing that was seen is newer.
+    pub(super) release: String,
 }
 
 impl State {

@@ -132,6 +132,12 @@ pub enum SourceError {
         /// Why.
         cause: io::Error,
     },
+    /// Something else than the version of a release.
+    #[error("release {version:?} is no version; write one such as 1.30.3")]
+    Version {
+        /// As it was asked for.
+        version: String,
+    },
     /// A release that nobody has.
     #[error("release {version:?}: {problem}")]
     Release {
@@ -184,7 +190,7 @@ impl SourceError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Location(_) | Self::Refused(_) => Retry::OnChange,
+            Self::Location(_) | Self::Version { .. } | Self::Refused(_) => Retry::OnChange,
             _ => Retry::Backoff,
         }
     }
@@ -214,7 +220,7 @@ impl SourceError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Location(_) => "ReleaseLocationInvalid",
+            Self::Location(_) | Self::Version { .. } => "ReleaseLocationInvalid",
             Self::Refused(_) => "ReleaseRefused",
             Self::Unreachable { .. }
             | Self::Tls { .. }

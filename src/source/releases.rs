@@ -99,19 +99,19 @@ impl Releases {
     /// # Errors
     /// The text is no version, or nobody has it.
     pub fn locate(&self, version: &str) -> Result<Location, SourceError> {
-        let wrong = |problem: &str| SourceError::Release {
-            version: version.chars().take(100).collect(),
-            problem: problem.to_owned(),
-        };
+        let shown = || version.chars().take(100).collect();
         if !is_version(version) {
-            return Err(wrong("write a version such as 1.30.3"));
+            return Err(SourceError::Version { version: shown() });
         }
         let folders = self.package_dirs.iter().map(|dir| dir.join(version));
         // Where that cannot be found out, whoever reads the folder says why.
         if let Some(folder) = folders.into_iter().find(|folder| folder.try_exists().unwrap_or(true)) {
             return Ok(Location::directory(folder));
         }
-        let template = self.template.as_ref().ok_or_else(|| wrong("none of the folders for packages has it"))?;
+        let template = self.template.as_ref().ok_or_else(|| SourceError::Release {
+            version: shown(),
+            problem: "none of the folders for packages has it".to_owned(),
+        })?;
         Ok(template.0.replace(VERSION, version).parse()?)
     }
 
@@ -146,6 +146,7 @@ fn folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Retry;
 
     #[test]
     fn a_template_allows_what_it_may_come_to_and_no_more() {
@@ -201,6 +202,9 @@ mod tests {
         assert_eq!(releases.locate("1.30.3").unwrap(), Location::directory(dir.path().join("1.30.3")));
         let error = releases.locate("1.29.0").unwrap_err();
         assert!(error.to_string().contains("none of the folders"), "{error}");
+        for (wrong, retry) in [("../x", Retry::OnChange), ("latest", Retry::OnChange), ("1.29.0", Retry::Backoff)] {
+            assert_eq!(releases.locate(wrong).unwrap_err().retry(), retry, "{wrong}");
+        }
         assert!(releases.locate("../x").unwrap_err().to_string().contains("such as 1.30.3"));
         releases.package_dirs.push(dir.path().join("gone"));
         assert!(releases.folders().unwrap_err().to_string().contains("gone"));

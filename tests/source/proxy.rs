@@ -77,7 +77,7 @@ fn a_host_that_is_no_proxys_is_asked_itself() {
     let proxy = format!("http://{}", server.address);
     let home = Home::new().with("HTTPS_PROXY", &proxy).with("NO_PROXY", HOST);
     let location = format!("https://{HOST}/a.tgz");
-    home.run(&["release", "fetch", "-q", "--timeout", "5s", &location]).failed_with(HOST);
+    home.run(&["release", "fetch", "-q", "--fetch-timeout", "5s", &location]).failed_with(HOST);
     assert!(server.requests().is_empty());
     // This machine is always asked itself.
     let (home, local) =
@@ -93,7 +93,7 @@ fn a_host_that_is_no_proxys_is_asked_itself() {
 fn a_server_without_tls_is_told_from_one_that_is_not_trusted() {
     let server = Server::with(release("1.30.3"));
     let location = server.url("/a.tgz").replace("http://", "https://");
-    let ended = Home::new().run(&["release", "fetch", "-q", "--timeout", "10s", &location]);
+    let ended = Home::new().run(&["release", "fetch", "-q", "--fetch-timeout", "10s", &location]);
     ended.failed_with("cannot be reached");
     assert!(!ended.stderr.contains("--ca-bundle"), "{}", ended.stderr);
 }

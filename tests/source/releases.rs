@@ -30,14 +30,15 @@ fn upstream() -> Server {
 fn a_version_is_fetched_from_where_the_template_says() {
     let (home, server) = (Home::new(), upstream());
     let template = server.url("/{version}/istio-{version}.tar.gz");
-    let ended = home.run(&["release", "fetch", "1.30.3", "--source", &template]);
+    let ended = home.run(&["release", "fetch", "1.30.3", "--release-source", &template]);
     assert_eq!(ended.succeeded().said("version"), "1.30.3");
     assert_eq!(server.paths(), ["/1.30.3/istio-1.30.3.tar.gz"]);
-    home.run(&["release", "fetch", "1.30.3", "--source", "https://packages.example/a.tgz"])
+    home.run(&["release", "fetch", "1.30.3", "--release-source", "https://packages.example/a.tgz"])
         .failed_with("has no {version}");
-    home.run(&["release", "fetch", "1.31", "--source", &server.url("/{version}/a.tgz")]).succeeded();
+    home.run(&["release", "fetch", "1.31", "--release-source", &server.url("/{version}/a.tgz")]).succeeded();
     let other = server.url("/1.29.0/istio-{version}.tar.gz");
-    home.run(&["release", "fetch", "1.30.4", "--source", &other]).failed_with("it is of release 1.29.0, not 1.30.4");
+    home.run(&["release", "fetch", "1.30.4", "--release-source", &other])
+        .failed_with("it is of release 1.29.0, not 1.30.4");
 }
 
 #[test]
@@ -47,8 +48,9 @@ fn a_version_that_a_folder_for_packages_has_is_not_fetched() {
     package(&dir.path().join("1.30.4"), "1.29.0");
     fs::create_dir(dir.path().join("1.30.5")).unwrap();
     let (template, folder) = (server.url("/{version}/a.tgz"), dir.path().to_str().unwrap());
-    let fetch =
-        |version: &str| home.run(&["release", "fetch", version, "--source", &template, "--package-dir", folder]);
+    let fetch = |version: &str| {
+        home.run(&["release", "fetch", version, "--release-source", &template, "--package-dir", folder])
+    };
     let ended = fetch("1.30.3");
     assert_eq!((ended.succeeded().said("from"), ended.said("digest")), ("the directory itself", "none (a directory)"));
     fetch("1.30.4").failed_with("it is of release 1.29.0, not 1.30.4");
@@ -89,7 +91,7 @@ fn a_package_that_does_not_say_its_release_is_of_an_unknown_one() {
     let file = |path: &str, text: &'static str| (header(EntryType::Regular, path, text.len() as u64), text.as_bytes());
     let archive = tar(&[file("profiles/default.yaml", "spec: {}"), file("charts/base/Chart.yaml", "name: base")]);
     let (home, server) = (Home::new(), Server::with(gzip(&archive)));
-    let ended = home.run(&["release", "fetch", "-q", "1.30.3", "--source", &server.url("/{version}.tgz")]);
+    let ended = home.run(&["release", "fetch", "-q", "1.30.3", "--release-source", &server.url("/{version}.tgz")]);
     assert_eq!(ended.succeeded().said("version"), "unknown");
     assert!(home.run(&["release", "list"]).stdout.contains("\nunknown   cache"));
 }

@@ -135,7 +135,7 @@ fn a_server_that_does_not_want_to_is_asked_once() {
 #[test]
 fn a_server_that_is_away_is_named() {
     let (home, address) = (Home::new(), nobody());
-    let ended = home.run(&["release", "fetch", "--timeout", "2s", &format!("http://{address}/a.tgz?key=secret")]);
+    let ended = home.run(&["release", "fetch", "--fetch-timeout", "2s", &format!("http://{address}/a.tgz?key=secret")]);
     ended.failed_with(&format!("Error: release package http://{address}/a.tgz?<redacted>: cannot be reached"));
     assert!(!ended.stderr.contains("secret") && ended.stderr.contains("Connection refused"), "{}", ended.stderr);
 }
@@ -162,7 +162,7 @@ fn a_server_that_stalls_is_given_up() {
         assert_eq!(server.requests().len(), 3);
     }
     let (home, server, begun) = (Home::new(), stalling(true), Instant::now());
-    let ended = home.run(&["release", "fetch", "--timeout", "500ms", &server.url("/a.tgz")]);
+    let ended = home.run(&["release", "fetch", "--fetch-timeout", "500ms", &server.url("/a.tgz")]);
     ended.failed_with("all of it took longer than 500ms");
     assert!(begun.elapsed() < Duration::from_secs(20));
 }

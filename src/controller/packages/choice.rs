@@ -15,13 +15,17 @@ use crate::controller::status::Conclusion;
 use crate::failure::Retry;
 use crate::install::cached::CachedObject;
 use crate::install::installed_release;
+use crate::install::readiness::{Readiness, readiness};
 use crate::object::ObjectKey;
 use crate::object::manifests::revision_label;
-use crate::release::Package;
+use crate::release::{Package, RELEASE as BUILT_IN};
 use crate::spec::path::text;
 use crate::spec::request::NamedPackage;
 use serde_json::Value;
 use std::sync::Arc;
+
+/// The reason of a release whose package is not at hand.
+pub(in crate::controller) const MISSING: &str = "ReleaseMissing";
 
 impl Reconcile<'_> {
     /// The package of the resource; or what a person has to do before anything is written.
@@ -33,17 +37,29 @@ impl Reconcile<'_> {
                 None => (self.context.packages.default_release(), None),
             },
         };
-        match (self.context.packages.open(&self.context.cluster, &named).await, installed) {
-            (Ok(package), _) => {
+        let error = match self.context.packages.open(&self.context.cluster, &named).await {
+            Ok(package) => {
                 self.state.release = package.release();
-                Ok(Ok(package))
+                return Ok(Ok(package));
             }
-            (Err(error), Some((key, release))) if error.is_absent() => {
-                Ok(Err(Conclusion::Blocked("ReleaseMissing", self.missing(&key, &release, &error))))
+            Err(error) => error,
+        };
+        let conclusion = match (&named, installed) {
+            (NamedPackage::Release(_), Some((key, release))) if error.is_absent() => {
+                Conclusion::Blocked(MISSING, self.missing(&key, &release, &error))
             }
-            (Err(error), _) if error.retry() == Retry::OnChange => Ok(Err(Conclusion::Invalid(error.to_string()))),
-            (Err(error), _) => Err(error.into()),
-        }
+            (NamedPackage::Release(release), None) if error.is_absent() => {
+                Conclusion::Blocked(MISSING, unknown(release, &error))
+            }
+            _ if error.retry() == Retry::OnChange => Conclusion::Invalid(error.to_string()),
+            _ => match error {
+                PackageError::Fetching(location) => {
+                    Conclusion::Waiting(format!("release package {location}, which is being fetched"))
+                }
+                error => return Err(error.into()),
+            },
+        };
+        Ok(Err(conclusion))
     }
 
     /// The release that is installed, unless a person allows an older one.
@@ -66,8 +82,8 @@ impl Reconcile<'_> {
         )
     }
 
-    /// What tells the release that is installed: the control plane of the resource, or else the record of its installation,
-    /// or else the control plane of its revision, whosever that is.
+    /// What tells the release that is installed: the control plane of the resource, or else that of its revision, whosever it
+    /// is, or else the record of the resource's installation. Gateways do not move before the control plane stands.
     async fn installed(&mut self) -> Result<Option<Installed>, ClusterError> {
         let Self { context, id, resource, .. } = *self;
         let revision = revision_label(resource.revision());
@@ -79,15 +95,25 @@ impl Reconcile<'_> {
         let is_record = |(key, known): &&(ObjectKey, CachedObject)| {
             key.kind == KIND && key.name.starts_with(INSTALLED_STATE) && of_revision(known)
         };
-        for (key, known) in [owned.iter().find(is_istiod), owned.iter().find(is_record)].into_iter().flatten() {
+        if let Some((key, known)) = owned.iter().find(is_istiod) {
             let found = self.release_of(key, &known.api_version, &known.resource_version).await?;
             if found.release.is_some() {
                 return Ok(Some(found));
             }
         }
         let key = istiod(resource.spec().unwrap_or(&Value::Null), revision);
-        let found = self.release_of(&key, "apps/v1", "").await?;
-        Ok(Some(found).filter(|found| found.release.is_some()))
+        let known = context.index.get(&key).map(|known| known.resource_version).unwrap_or_default();
+        let theirs = self.release_of(&key, "apps/v1", &known).await?;
+        if theirs.release.is_some() && theirs.is_ready {
+            return Ok(Some(theirs));
+        }
+        if let Some((key, known)) = owned.iter().find(is_record) {
+            let found = self.release_of(key, &known.api_version, &known.resource_version).await?;
+            if found.release.is_some() {
+                return Ok(Some(found));
+            }
+        }
+        Ok(Some(theirs).filter(|found| found.release.is_some()))
     }
 
     /// What an object tells; from memory where it is as it was.
@@ -107,10 +133,19 @@ impl Reconcile<'_> {
             other => other?,
         };
         let release = live.as_ref().and_then(installed_release::of_istiod);
-        let found = Installed { key: key.clone(), resource_version: version.to_owned(), release };
+        let is_ready = live.is_some_and(|live| readiness(&key.group, &key.kind, &live, None) == Readiness::Ready);
+        let found = Installed { key: key.clone(), resource_version: version.to_owned(), release, is_ready };
         self.state.installed = Some(found.clone());
         Ok(found)
     }
+}
+
+/// What there is to say of a release that a resource names, or that is the default, and that nobody has.
+fn unknown(release: &str, error: &PackageError) -> String {
+    format!(
+        "{error}; nothing is written: start the operator with a --package-dir or a --release-source that has {release}, or have \
+         the annotation {RELEASE} name a release that is at hand, such as the built-in {BUILT_IN}"
+    )
 }
 
 /// The control plane of a revision, by where a spec puts it.

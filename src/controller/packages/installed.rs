@@ -11,4 +11,6 @@ pub struct Installed {
     pub resource_version: String,
     /// What it tells.
     pub release: Option<String>,
+    /// Whether it is ready.
+    pub is_ready: bool,
 }

@@ -5,17 +5,19 @@
 
 mod choice;
 mod error;
+mod fetches;
 pub(super) mod installed;
 
+pub(super) use choice::MISSING;
 pub use error::PackageError;
 
 use crate::cluster::Cluster;
 use crate::object::ObjectKey;
 use crate::release::{FOLDERS, Package, RELEASE, ReleaseError};
-use crate::source::progress::Silent;
 use crate::source::releases::Releases;
-use crate::source::{self, Credentials, Fetched, Location, Progress, Refresh, Source, SourceError};
+use crate::source::{self, Credentials, Fetched, Location, Source, SourceError};
 use crate::spec::request::NamedPackage;
+use fetches::Fetches;
 use k8s_openapi::ByteString;
 use kube::api::DynamicObject;
 use std::fs::Metadata;
@@ -23,10 +25,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-/// How long a reconcile waits for a fetch. One that takes longer goes on, and is found in the cache by a later reconcile.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How many packages stay open beside the built-in one: the two between which an upgrade moves.
 const OPEN: usize = 2;
 
@@ -55,7 +54,7 @@ struct Opened {
 /// Opens packages.
 pub struct Packages {
     builtin: Arc<Package>,
-    source: Arc<Source>,
+    fetches: Fetches,
     config: PackageConfig,
     /// The one that was used last is the last.
     opened: Mutex<Vec<Opened>>,
@@ -65,8 +64,8 @@ impl Packages {
     /// Those that `config` allows, beside the built-in one.
     #[must_use]
     pub fn new(builtin: Package, config: PackageConfig) -> Self {
-        let source = Arc::new(Source::new(config.source.clone()));
-        Self { builtin: Arc::new(builtin), source, config, opened: Mutex::default() }
+        let fetches = Fetches::new(Source::new(config.source.clone()));
+        Self { builtin: Arc::new(builtin), fetches, config, opened: Mutex::default() }
     }
 
     /// The package of that name.
@@ -125,27 +124,11 @@ impl Packages {
     }
 
     async fn fetch(&self, cluster: &Cluster, location: &Location) -> Result<Fetched, PackageError> {
-        let cached = {
-            let (source, location) = (Arc::clone(&self.source), location.clone());
-            let look = move || source.cached(&location);
-            tokio::task::spawn_blocking(look).await.map_err(|_| PackageError::Interrupted)??
-        };
-        if let Some(cached) = cached {
+        if let Some(cached) = self.fetches.cached(location).await? {
             return Ok(cached);
         }
         let credentials = self.credentials(cluster).await?;
-        let (source, owned) = (Arc::clone(&self.source), location.clone());
-        let (done, fetch) = tokio::sync::oneshot::channel();
-        // On a thread of its own: it may take minutes, and the runtime has few.
-        let work = move || {
-            let silent: Arc<dyn Progress> = Arc::new(Silent);
-            let _ = done.send(source.fetch_blocking(&owned, Refresh::IfAbsent, &credentials, &silent));
-        };
-        std::thread::Builder::new().name("fetch".to_owned()).spawn(work).map_err(|_| PackageError::Interrupted)?;
-        match tokio::time::timeout(PATIENCE, fetch).await {
-            Ok(fetched) => Ok(fetched.map_err(|_| PackageError::Interrupted)??),
-            Err(_) => Err(PackageError::Fetching(location.redacted())),
-        }
+        self.fetches.fetch(location, credentials).await
     }
 
     /// What is shown to registries.

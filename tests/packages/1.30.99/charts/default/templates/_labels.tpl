@@ -1,0 +1,1 @@
+../../base/templates/_labels.tpl

@@ -1,0 +1,1 @@
+../../istio-control/istio-discovery/templates/_names.tpl

@@ -1,0 +1,37 @@
+//! The small release package, as folder, release and archive.
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fs;
+use std::path::Path;
+
+/// Its release.
+pub const VERSION: &str = "1.30.99";
+/// The folder that has it.
+pub const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packages");
+/// Itself.
+pub const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/packages/1.30.99");
+
+/// Writes it to a folder, as `manifests/` of a release.
+pub fn write_release(folder: &Path) {
+    copy(Path::new(PACKAGE), &folder.join("manifests"));
+}
+
+/// An archive with the release.
+pub fn archive() -> Vec<u8> {
+    let mut builder = tar::Builder::new(GzEncoder::new(vec![], Compression::fast()));
+    builder.append_dir_all("istio-1.30.99/manifests", PACKAGE).unwrap();
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+}
