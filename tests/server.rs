@@ -77,6 +77,8 @@ mod process;
 mod proxy;
 #[path = "server/readme.rs"]
 mod readme;
+#[path = "server/real_releases.rs"]
+mod real_releases;
 #[path = "server/releases.rs"]
 mod releases;
 #[path = "server/restart.rs"]

@@ -22,7 +22,7 @@ impl Release {
         }
         let profile = format!("spec:\n  hub: docker.io/istio\n  tag: {tag}\n  values: {{global: {{}}}}\n");
         std::fs::write(folder.path().join("profiles/default.yaml"), profile).unwrap();
-        let package = Package::open(folder.path().to_str()).unwrap().as_upstream(is_upstream);
+        let package = Package::open(folder.path()).unwrap().as_upstream(is_upstream);
         Self { folder, package }
     }
 

@@ -32,7 +32,7 @@ fn package(is_upstream: bool) -> (tempfile::TempDir, Package) {
         fs::remove_dir_all(path.join(old)).unwrap();
     }
     fs::write(path.join("profiles/default.yaml"), PROFILE).unwrap();
-    let package = Package::open(path.to_str()).unwrap().as_upstream(is_upstream);
+    let package = Package::open(&path).unwrap().as_upstream(is_upstream);
     assert!(package.switches().is_since_124());
     (folder, package)
 }
