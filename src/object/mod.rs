@@ -94,14 +94,12 @@ pub struct Reading {
 /// As above.
 pub fn read_as(text: &str, reading: Reading) -> Result<Vec<Object>, ReadError> {
     let mut objects = vec![];
-    for mut document in manifest::split(text) {
-        if reading.keeps_newline {
-            document.push('\n');
-        }
-        if let Some(definition) = definition(&document) {
+    for document in manifest::pieces(text) {
+        if let Some(definition) = definition(document) {
             objects.push(definition);
             continue;
         }
+        let document = if reading.keeps_newline { Cow::Owned(format!("{document}\n")) } else { document.into() };
         let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
         if value.is_null() {
             continue;

@@ -93,9 +93,9 @@ pub fn render(
     for (_, text) in rendered.files.iter().filter(|(name, _)| is_notes(name)) {
         warnings.extend(text.lines().filter_map(|line| line.strip_prefix(WARNING)).map(str::to_owned));
     }
-    for (file, text) in rendered.files.iter().filter(|(name, _)| !is_notes(name)) {
-        let read = object::read_as(text, reading);
-        objects.extend(read.map_err(|cause| ComponentError::Document { component, file: file.clone(), cause })?);
+    for (file, text) in rendered.files.into_iter().filter(|(name, _)| !is_notes(name)) {
+        let read = object::read_as(&text, reading);
+        objects.extend(read.map_err(|cause| ComponentError::Document { component, file, cause })?);
     }
     for object in objects.iter_mut().filter(|_| !switches.is_upstream) {
         object.settle(enabled.home());

@@ -106,7 +106,9 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> 
             ("DaemonSet", "strategy") => &DAEMON_SET_STRATEGY,
             _ => row,
         };
-        match objects.iter().rposition(|o| o.kind() == kind && o.name() == enabled.name) {
+        // A gateway without a name, as upstream takes it, has no objects that settings find.
+        let name = if enabled.name.is_empty() { info.workload.1 } else { &enabled.name };
+        match objects.iter().rposition(|o| o.kind() == kind && o.name() == name) {
             Some(at) => {
                 if let Some(object) = objects.get_mut(at) {
                     lay_over(object, row, enabled, value, &path, switches, &mut outcome);

@@ -158,9 +158,12 @@ impl Merger<'_> {
                 let order = patch.get(&format!("{ELEMENT_ORDER}{key}")).and_then(Value::as_array);
                 Value::Array(self.list(&base, items, rule, order.map(Vec::as_slice))?)
             }
-            (_, Value::Object(map)) if map.contains_key(PATCH) && self.schema.drops_directed() => {
-                self.path.pop();
-                return Ok(());
+            _ if self.schema.drops_directed() => {
+                let Some(value) = undirected(value) else {
+                    self.path.pop();
+                    return Ok(());
+                };
+                cleaned(&value)
             }
             _ => cleaned(value),
         };
@@ -267,6 +270,16 @@ fn identity(item: &Value, key: Option<&str>) -> Option<String> {
 fn remove_scalars(list: Option<&mut Value>, removed: &Value) {
     if let (Some(Value::Array(items)), Value::Array(removed)) = (list, removed) {
         items.retain(|item| !removed.contains(item));
+    }
+}
+
+/// A value without the maps that have a directive; `None` if it is one.
+fn undirected(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(map) if map.contains_key(PATCH) => None,
+        Value::Object(map) => Some(map.iter().filter_map(|(key, v)| Some((key.clone(), undirected(v)?))).collect()),
+        Value::Array(items) => Some(items.iter().filter_map(undirected).collect()),
+        other => Some(other.clone()),
     }
 }
 

@@ -5,7 +5,7 @@
 //! counted as often as it would be printed, and the counting itself ends where the budgets end.
 
 use super::usage::{Cost, Exhausted, Usage};
-use super::value::{ListKind, Value};
+use super::value::{Document, ListKind, Value};
 
 /// Which size of the arguments the cost of a call grows with.
 #[derive(Clone, Copy)]
@@ -204,6 +204,9 @@ fn weigh(value: &Value, limit: u64, depth: u64) -> u64 {
         Value::List(list) => total = list.len() as u64 * ITEM,
         Value::Map(map) => {
             total = MAP;
+            if let Some(unread) = map.unread(weight_of_json) {
+                return total.saturating_add(unread);
+            }
             map.each(|key, item| {
                 total += ENTRY + key.as_bytes().len() as u64 + weigh(item, limit.saturating_sub(total), depth + 1);
                 total <= limit
@@ -245,6 +248,7 @@ impl Meter {
                 self.value(item, depth + 1, path);
                 !self.is_over()
             }),
+            Value::Map(map) if map.unread(|entries| self.entries(entries, depth, path)).is_some() => {}
             Value::Map(map) => map.each(|key, item| {
                 let length = key.as_bytes().len() as u64;
                 self.total += length;
@@ -253,6 +257,26 @@ impl Meter {
             }),
             Value::Object(object) => self.total += object.weight(),
             _ => {}
+        }
+    }
+
+    /// The same of what was read and nobody has looked into.
+    fn document(&mut self, value: &serde_json::Value, depth: u64, path: u64) {
+        self.total += ITEM + 2 * depth + if self.paths { path } else { 0 };
+        self.nodes += 1;
+        match value {
+            serde_json::Value::String(s) => self.total += s.len() as u64,
+            serde_json::Value::Array(items) => items.iter().for_each(|item| self.document(item, depth + 1, path)),
+            serde_json::Value::Object(entries) => self.entries(entries, depth, path),
+            _ => {}
+        }
+    }
+
+    fn entries(&mut self, entries: &Document, depth: u64, path: u64) {
+        for (key, item) in entries {
+            let length = key.len() as u64;
+            self.total += length;
+            self.document(item, depth + 1, path + length + 1);
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::signature::Signature;
 use super::usage::Cost;
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::rc::Rc;
@@ -99,11 +99,19 @@ pub struct Map {
 
 /// What a map holds.
 #[derive(Default)]
-struct Entries(BTreeMap<Text, Value>);
+struct Entries {
+    /// Its entries; none while they are as they were read.
+    made: BTreeMap<Text, Value>,
+    /// A document, or a part of one, that nobody has looked into: most of a large one is only written out again.
+    read: Option<Document>,
+}
+
+/// Entries as a reader of JSON or YAML gives them.
+pub type Document = serde_json::Map<String, serde_json::Value>;
 
 impl Drop for Entries {
     fn drop(&mut self) {
-        let entries = std::mem::take(&mut self.0);
+        let entries = std::mem::take(&mut self.made);
         deeper(entries, |entries| entries.into_values().collect());
     }
 }
@@ -147,7 +155,7 @@ fn take_apart(mut values: Vec<Value>) {
             }
             Value::Map(map) => {
                 if let Ok(mut entries) = Rc::try_unwrap(map.entries).map(RefCell::into_inner) {
-                    values.extend(std::mem::take(&mut entries.0).into_values());
+                    values.extend(std::mem::take(&mut entries.made).into_values());
                 }
             }
             _ => {}
@@ -165,7 +173,39 @@ impl Map {
     /// A map of the given type with these entries.
     #[must_use]
     pub fn from_entries(kind: MapKind, entries: BTreeMap<Text, Value>) -> Self {
-        Self { kind, entries: Rc::new(RefCell::new(Entries(entries))) }
+        Self { kind, entries: Rc::new(RefCell::new(Entries { made: entries, read: None })) }
+    }
+
+    /// A map that a document was read to, as `fromYaml` gives it: its numbers are `float64`. Values are made of it where
+    /// somebody looks.
+    #[must_use]
+    pub fn from_document(document: Document) -> Self {
+        let entries = Entries { made: BTreeMap::new(), read: Some(document) };
+        Self { kind: MapKind::Any, entries: Rc::new(RefCell::new(entries)) }
+    }
+
+    /// Looks at the document of a map that nobody has looked into.
+    pub fn unread<R>(&self, look: impl FnOnce(&Document) -> R) -> Option<R> {
+        self.entries.borrow().read.as_ref().map(look)
+    }
+
+    /// Makes values of a document.
+    fn make(&self) {
+        if self.entries.borrow().read.is_some() {
+            let entries = &mut *self.entries.borrow_mut();
+            let read = entries.read.take().into_iter().flatten();
+            entries.made = read.map(|(key, value)| (Text::from(key), Value::from_document(value))).collect();
+        }
+    }
+
+    fn made(&self) -> Ref<'_, BTreeMap<Text, Value>> {
+        self.make();
+        Ref::map(self.entries.borrow(), |entries| &entries.made)
+    }
+
+    fn made_mut(&self) -> RefMut<'_, BTreeMap<Text, Value>> {
+        self.make();
+        RefMut::map(self.entries.borrow_mut(), |entries| &mut entries.made)
     }
 
     /// The Go type.
@@ -183,49 +223,49 @@ impl Map {
     /// The value of a key, if present.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.entries.borrow().0.get(key.as_bytes()).cloned()
+        self.made().get(key.as_bytes()).cloned()
     }
 
     /// The value of a key given as bytes, if present.
     #[must_use]
     pub fn get_bytes(&self, key: &[u8]) -> Option<Value> {
-        self.entries.borrow().0.get(key).cloned()
+        self.made().get(key).cloned()
     }
 
     /// Sets a key.
     pub fn set(&self, key: impl Into<Text>, value: Value) {
-        let before = self.entries.borrow_mut().0.insert(key.into(), value);
+        let before = self.made_mut().insert(key.into(), value);
         drop(before);
     }
 
     /// Removes a key and returns what it had.
     #[expect(clippy::must_use_candidate, reason = "removing is what it is for")]
     pub fn remove(&self, key: &[u8]) -> Option<Value> {
-        self.entries.borrow_mut().0.remove(key)
+        self.made_mut().remove(key)
     }
 
     /// The number of entries.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.borrow().0.len()
+        self.unread(Document::len).unwrap_or_else(|| self.entries.borrow().made.len())
     }
 
     /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.borrow().0.is_empty()
+        self.len() == 0
     }
 
     /// The entries now, in key order; later changes do not show.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(Text, Value)> {
-        self.entries.borrow().0.iter().map(|(k, v)| (k.clone(), v.clone())).collect()
+        self.made().iter().map(|(k, v)| (k.clone(), v.clone())).collect()
     }
 
     /// Shows the entries in key order, as long as the answer is true. Nothing is copied, so the map must not be changed
     /// meanwhile.
     pub fn each(&self, mut show: impl FnMut(&Text, &Value) -> bool) {
-        self.entries.borrow().0.iter().all(|(key, value)| show(key, value));
+        self.made().iter().all(|(key, value)| show(key, value));
     }
 
     /// Whether two maps are one and the same.
@@ -455,6 +495,19 @@ impl Value {
             Self::List(_) => "slice",
             Self::Map(_) => "map",
             Self::Object(o) => o.kind_name(),
+        }
+    }
+
+    /// What was read from YAML: numbers are `float64`, as in everything Helm reads from it.
+    #[must_use]
+    pub fn from_document(v: serde_json::Value) -> Self {
+        match v {
+            serde_json::Value::Number(n) => Self::Float(n.as_f64().unwrap_or(f64::NAN)),
+            serde_json::Value::String(s) => Self::string(s),
+            serde_json::Value::Array(items) => Self::list(items.into_iter().map(Self::from_document).collect()),
+            serde_json::Value::Object(entries) => Self::Map(Map::from_document(entries)),
+            serde_json::Value::Null => Self::Nil,
+            serde_json::Value::Bool(b) => Self::Bool(b),
         }
     }
 

@@ -197,6 +197,12 @@ impl Head {
 /// pieces dropped, each piece trimmed.
 #[must_use]
 pub fn split(text: &str) -> Vec<String> {
+    pieces(text).into_iter().map(str::to_owned).collect()
+}
+
+/// The same, as parts of the text.
+#[must_use]
+pub fn pieces(text: &str) -> Vec<&str> {
     const SPACE: [char; 5] = ['\t', '\n', '\u{c}', '\r', ' '];
     let text = text.trim();
     let mut pieces = Vec::new();
@@ -214,7 +220,7 @@ pub fn split(text: &str) -> Vec<String> {
         from = start;
     }
     pieces.push(text.get(start..).unwrap_or_default());
-    pieces.into_iter().filter(|piece| !piece.is_empty()).map(|piece| piece.trim().to_owned()).collect()
+    pieces.into_iter().filter(|piece| !piece.is_empty()).map(str::trim).collect()
 }
 
 /// A document with the line that names its file.

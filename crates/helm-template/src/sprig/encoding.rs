@@ -7,7 +7,7 @@ use super::args::{at, fixed, text};
 use super::base::{base32, base64, decode32, decode64};
 use super::{json_read, json_write, toml_read, toml_write};
 use crate::gotmpl::Type::{Any, String as GoString};
-use crate::gotmpl::{Function, Map, MapKind, Value};
+use crate::gotmpl::{Document, Function, Map, MapKind, Value};
 use crate::json::Html;
 use crate::yaml;
 use serde_json::Value as Json;
@@ -104,16 +104,15 @@ fn parse_yaml(text: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(text)
         .map_err(|_| "error converting YAML to JSON: yaml: invalid leading UTF-8 octet".to_owned())?;
     if text.len() < LARGE {
-        return yaml::parse_helm(text).map(|tree| from_tree(&tree)).map_err(|error| error.to_string());
+        return yaml::parse_helm(text).map(Value::from_document).map_err(|error| error.to_string());
     }
     let known = PARSED.take().filter(|(parsed, _)| parsed == text);
     if let Some((_, tree)) = known {
-        return Ok(from_tree(&tree));
+        return Ok(Value::from_document(tree));
     }
     let tree = yaml::parse_helm(text).map_err(|error| error.to_string())?;
-    let value = from_tree(&tree);
-    PARSED.set(Some((text.to_owned(), tree)));
-    Ok(value)
+    PARSED.set(Some((text.to_owned(), tree.clone())));
+    Ok(Value::from_document(tree))
 }
 
 /// From this length on a text is parsed but once where a template looks into it twice in a row, as charts do with their
@@ -150,12 +149,7 @@ fn unmarshaling(value: &Value, wanted: &str) -> String {
 /// A tree as a template value: numbers are `float64`, as in everything Helm reads from YAML.
 #[must_use]
 pub fn from_tree(tree: &Json) -> Value {
-    match tree {
-        Json::Number(n) => Value::Float(n.as_f64().unwrap_or(f64::NAN)),
-        Json::Array(items) => Value::list(items.iter().map(from_tree).collect()),
-        Json::Object(entries) => Value::map(entries.iter().map(|(key, v)| (key.as_str(), from_tree(v)))),
-        Json::Null | Json::Bool(_) | Json::String(_) => Value::from_json(tree),
-    }
+    Value::from_document(tree.clone())
 }
 
 /// A template value as a tree. With `through_json`, a float without fraction becomes the integer that its JSON text
@@ -184,6 +178,7 @@ fn tree_of(v: &Value, through_json: bool, depth: usize) -> Option<Json> {
             let items = l.snapshot();
             Json::Array(items.iter().map(|item| tree_of(item, through_json, depth + 1)).collect::<Option<_>>()?)
         }
+        Value::Map(m) if let Some(tree) = m.unread(|entries| entries_of(entries, through_json, depth)) => tree?,
         Value::Map(m) => {
             let mut object = serde_json::Map::new();
             let mut is_whole = true;
@@ -200,6 +195,25 @@ fn tree_of(v: &Value, through_json: bool, depth: usize) -> Option<Json> {
             tree_of(&document.value, through_json, depth + 1)?
         }
     })
+}
+
+/// The same of entries that nobody has looked into, all of whose numbers are floats.
+fn entries_of(entries: &Document, through_json: bool, depth: usize) -> Option<Json> {
+    let pairs = entries.iter().map(|(key, v)| Some((key.clone(), document_of(v, through_json, depth + 1)?)));
+    pairs.collect::<Option<_>>().map(Json::Object)
+}
+
+fn document_of(v: &Json, through_json: bool, depth: usize) -> Option<Json> {
+    match v {
+        _ if depth > MAX_DEPTH => None,
+        Json::Number(n) => number(n.as_f64()?, through_json).map(Json::Number),
+        Json::Array(items) => {
+            let items = items.iter().map(|item| document_of(item, through_json, depth + 1));
+            items.collect::<Option<_>>().map(Json::Array)
+        }
+        Json::Object(entries) => entries_of(entries, through_json, depth),
+        Json::Null | Json::Bool(_) | Json::String(_) => Some(v.clone()),
+    }
 }
 
 /// The number of a float; through JSON, an integer of 64 bits if its plain digits are one.

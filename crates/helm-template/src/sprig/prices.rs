@@ -238,8 +238,12 @@ pub(super) fn pattern_size(pattern: &[u8]) -> u64 {
 
 /// The cost of parsing a text: by its bytes, and by those of them that may begin a value.
 fn parsing(text: &[u8], each: u64) -> Cost {
-    let marks =
-        text.iter().filter(|b| matches!(b, b',' | b':' | b'\n' | b'[' | b'{' | b'-' | b'?' | b'=')).count() as u64;
+    // Without branches, and in bytes: many at once.
+    let mark = |b: &u8| {
+        let is = |c: u8| u8::from(*b == c);
+        is(b',') | is(b':') | is(b'\n') | is(b'[') | is(b'{') | is(b'-') | is(b'?') | is(b'=')
+    };
+    let marks: u64 = text.chunks(255).map(|chunk| u64::from(chunk.iter().map(mark).sum::<u8>())).sum();
     // Aliases repeat their anchor's value, up to the limit of the YAML reader.
     let repeated = if text.contains(&b'*') && text.contains(&b'&') { 64 << 20 } else { 0 };
     let length = text.len() as u64;
