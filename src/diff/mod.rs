@@ -83,18 +83,18 @@ pub fn compare<'o>(
         {
             return None;
         }
-        let [before, after] = sides.map(|object| object.map(|object| object.value().into_owned()));
-        change_of(key, before, after, selection)
+        change_of(key, sides.map(|object| object.map(|object| object.value().into_owned())), &[], selection)
     });
     changes.collect()
 }
 
-/// What differs between an object before and after; `None` where nothing does, or it is not to be looked at.
+/// What differs between an object before and after; `None` where nothing does, or it is not to be looked at. `also` are the paths
+/// of what differs beyond what the two sides show.
 #[must_use]
 pub fn change_of(
     key: &ObjectKey,
-    mut before: Option<Value>,
-    mut after: Option<Value>,
+    [mut before, mut after]: [Option<Value>; 2],
+    also: &[String],
     selection: &Selection,
 ) -> Option<ObjectChange> {
     if !selection.includes(key) {
@@ -111,10 +111,15 @@ pub fn change_of(
         }
     };
     hidden::hide(key, &mut before, &mut after);
-    let fields = match (&before, &after) {
+    let mut fields = match (&before, &after) {
         (Some(before), Some(after)) => fields::compare(key, before, after),
         _ => vec![],
     };
+    for path in also.iter().filter(|path| !selection.ignores(key, path)) {
+        if !fields.iter().any(|field| is_below(&field.path, path) || is_below(path, &field.path)) {
+            fields.push(FieldChange { path: path.clone(), before: None, after: None });
+        }
+    }
     if change == Change::Change && fields.is_empty() {
         return None;
     }

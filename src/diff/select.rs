@@ -90,6 +90,16 @@ impl Selection {
         is_selected && !self.ignore.iter().any(|pattern| pattern.path.is_none() && pattern.fits(key))
     }
 
+    /// Whether a field of an object is not compared.
+    pub(super) fn ignores(&self, key: &ObjectKey, path: &str) -> bool {
+        is_ignored(&self.paths(key), path)
+    }
+
+    /// The fields of an object that are not compared.
+    fn paths(&self, key: &ObjectKey) -> Vec<&str> {
+        self.ignore.iter().filter(|p| p.fits(key)).filter_map(|pattern| pattern.path.as_deref()).collect()
+    }
+
     /// The key by which an object of the first side is compared.
     #[must_use]
     pub fn renamed(&self, key: ObjectKey) -> ObjectKey {
@@ -105,8 +115,7 @@ impl Selection {
 
     /// Gives the second side those fields of the first that are ignored, so that they do not differ.
     pub(super) fn carry_over(&self, key: &ObjectKey, before: &Value, after: &mut Value) {
-        let paths: Vec<&str> =
-            self.ignore.iter().filter(|p| p.fits(key)).filter_map(|pattern| pattern.path.as_deref()).collect();
+        let paths = self.paths(key);
         if !paths.is_empty() {
             carry(&paths, "", before, after);
         }

@@ -18,12 +18,12 @@ const ALL: fn() -> Selection = Selection::default;
 const SERVICE: &str = "
 apiVersion: v1
 kind: Service
-metadata: {name: a, namespace: n, labels: {x: '1', y: '2'}}
+metadata: {name: a, namespace: ns, labels: {x: '1', z: '2'}}
 spec: {ports: [{port: 80, name: http}, {port: 443, name: https}]}
 ---
 apiVersion: v1
 kind: ConfigMap
-metadata: {name: c, namespace: n}
+metadata: {name: c, namespace: ns}
 data: {mesh: '{a: 1, b: {c: 2}}', other: text}
 ";
 
@@ -32,12 +32,12 @@ fn the_order_of_documents_and_of_keys_does_not_count() {
     let other = "
 kind: ConfigMap
 data: {other: text, mesh: \"b:\\n  c: 2\\na: 1\\n\"}
-metadata: {namespace: n, name: c, annotations: null}
+metadata: {namespace: ns, name: c, annotations: null}
 apiVersion: v1
 ---
 apiVersion: v1
 kind: Service
-metadata: {labels: {y: '2', x: '1'}, name: a, namespace: n}
+metadata: {labels: {z: '2', x: '1'}, name: a, namespace: ns}
 spec: {ports: [{name: http, port: 80}, {port: 443, name: https}]}
 ";
     assert_eq!(told(SERVICE, other, &ALL()), Vec::<String>::new());
@@ -47,12 +47,12 @@ spec: {ports: [{name: http, port: 80}, {port: 443, name: https}]}
 fn each_field_that_differs_is_named_by_its_path() {
     let other = SERVICE
         .replace("{port: 80, name: http}", "{port: 8080, name: http, protocol: TCP}")
-        .replace("y: '2'", "a.b/c: '2'")
+        .replace("z: '2'", "a.b/c: '2'")
         .replace("c: 2", "c: 3")
         .replace("port: 443, name: https", "port: 443, name: tls");
     let expected = [
-        "change ConfigMap n/c: .data.mesh.b.c",
-        "change Service n/a: .metadata.labels.a\\.b/c .metadata.labels.y .spec.ports[name:http].port \
+        "change ConfigMap ns/c: .data.mesh.b.c",
+        "change Service ns/a: .metadata.labels.a\\.b/c .metadata.labels.z .spec.ports[name:http].port \
          .spec.ports[name:http].protocol .spec.ports[name:https] .spec.ports[name:tls]",
     ];
     assert_eq!(told(SERVICE, &other, &ALL()), expected);
@@ -63,20 +63,22 @@ fn each_field_that_differs_is_named_by_its_path() {
 
 #[test]
 fn a_list_whose_items_have_changed_places_differs() {
-    let other = SERVICE
-        .replace("[{port: 80, name: http}, {port: 443, name: https}]", "[{port: 443, name: https}, {port: 80, name: http}]");
-    assert_eq!(told(SERVICE, &other, &ALL()), ["change Service n/a: .spec.ports[*].name"]);
+    let other = SERVICE.replace(
+        "[{port: 80, name: http}, {port: 443, name: https}]",
+        "[{port: 443, name: https}, {port: 80, name: http}]",
+    );
+    assert_eq!(told(SERVICE, &other, &ALL()), ["change Service ns/a: .spec.ports[*].name"]);
 }
 
 #[test]
 fn objects_of_one_side_are_created_or_deleted() {
     let (service, config) = SERVICE.split_once("---").unwrap();
-    assert_eq!(told(service, config, &ALL()), ["create ConfigMap n/c: ", "delete Service n/a: "]);
+    assert_eq!(told(service, config, &ALL()), ["create ConfigMap ns/c: ", "delete Service ns/a: "]);
     let changes = compare(&objects(service), &objects(config), &ALL());
     assert_eq!(Summary::of(&changes), Summary { create: 1, change: 0, delete: 1 });
     let text = unified(&changes, 3);
-    assert!(text.starts_with("--- /dev/null\n+++ ConfigMap n/c\n@@"), "{text}");
-    assert!(text.contains("--- Service n/a\n+++ /dev/null\n"), "{text}");
+    assert!(text.starts_with("--- /dev/null\n+++ ConfigMap ns/c\n@@"), "{text}");
+    assert!(text.contains("--- Service ns/a\n+++ /dev/null\n"), "{text}");
 }
 
 #[test]
@@ -105,17 +107,17 @@ fn patterns_select_ignore_and_rename_objects() {
     let other = SERVICE.replace("port: 80", "port: 81").replace("c: 2", "c: 3");
     let select = |select: &str, ignore: &str| told(SERVICE, &other, &Selection::parse(select, ignore, "").unwrap());
     assert_eq!(select("::", "").len(), 2);
-    assert_eq!(select("Service:*:a", ""), ["change Service n/a: .spec.ports[name:http].port"]);
+    assert_eq!(select("Service:*:a", ""), ["change Service ns/a: .spec.ports[name:http].port"]);
     assert_eq!(select("Service", "").len(), 1);
     assert_eq!(select("Service:other:a,ConfigMap:n*:", "").len(), 1);
-    assert_eq!(select("::", "ConfigMap:n:c").len(), 1);
-    assert_eq!(select("::", "ConfigMap:n:*:data.mesh"), ["change Service n/a: .spec.ports[name:http].port"]);
+    assert_eq!(select("::", "ConfigMap:ns:c").len(), 1);
+    assert_eq!(select("::", "ConfigMap:ns:*:data.mesh"), ["change Service ns/a: .spec.ports[name:http].port"]);
     assert_eq!(select("", "*:*:*:spec.ports,ConfigMap"), Vec::<String>::new());
     assert_eq!(select("", "*:*:*:spec.ports[*].port,ConfigMap"), Vec::<String>::new());
     let renamed = SERVICE.replace("name: a,", "name: b,");
     let rename = Selection::parse("", "", "Service:*:a->Service:*:b").unwrap();
     assert_eq!(told(SERVICE, &renamed, &rename), Vec::<String>::new());
-    assert_eq!(told(SERVICE, &renamed, &ALL()), ["delete Service n/a: ", "create Service n/b: "]);
+    assert_eq!(told(SERVICE, &renamed, &ALL()), ["delete Service ns/a: ", "create Service ns/b: "]);
     assert!(matches!(Selection::parse("a:b:c:d", "", ""), Err(PatternError::Parts(_))));
     assert!(matches!(Selection::parse("", "", "a:b:c"), Err(PatternError::Pair(_))));
 }

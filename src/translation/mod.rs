@@ -98,8 +98,7 @@ fn translate_one(
     let mut by_helm = render_as_helm(enabled, &name, &loaded.chart, capabilities)
         .map_err(|error| RenderError::Component(vec![error]))?;
     let is_base = enabled.component == Component::Base;
-    let skips_crds =
-        is_base && enabled.values.pointer("/base/enableIstioConfigCRDs") == Some(&Value::Bool(false));
+    let skips_crds = is_base && enabled.values.pointer("/base/enableIstioConfigCRDs") == Some(&Value::Bool(false));
     if !skips_crds {
         by_helm.extend(loaded.crds.iter().cloned());
     }
@@ -176,9 +175,10 @@ mod tests {
         let releases = translated(&json!({"components": {"pilot": {"k8s": k8s}}}));
         let of = |component| releases.iter().find(|release| release.component == component).unwrap();
         let told = |release: &HelmRelease| -> Vec<String> {
-            let all = release.differences.iter().flat_map(|change| {
-                change.fields.iter().map(move |field| format!("{} {}", change.key, field.path))
-            });
+            let all = release
+                .differences
+                .iter()
+                .flat_map(|change| change.fields.iter().map(move |field| format!("{} {}", change.key, field.path)));
             all.filter(|field| !field.contains(".labels.release")).collect()
         };
         assert_eq!(told(of(Component::Base)), Vec::<String>::new());

@@ -94,7 +94,9 @@ const OF_COMPONENTS: [(&str, Component); 6] = [
 pub(super) fn added(installed: Option<&Manifests>, minors: (u32, u32)) -> Vec<AddedField> {
     let mut found = vec![];
     let spec = schema::spec();
-    collect(spec, "spec", minors, &mut found, &|message| message.table == Some(Table::Spec) && message.name.ends_with("Spec"));
+    collect(spec, "spec", minors, &mut found, &|message| {
+        message.table == Some(Table::Spec) && message.name.ends_with("Spec")
+    });
     collect(schema::settings(), "spec.components.*.k8s", minors, &mut found, &|_| true);
     collect(schema::values(), "spec.values", minors, &mut found, &|message| message.table == Some(Table::Values));
     let is_shown = |field: &AddedField| {

@@ -243,7 +243,8 @@ impl Case<'_> {
 
     fn is_ambient(&self, side: &Side) -> bool {
         let has = |manifests: &Manifests| manifests.parts.iter().any(|part| part.component == Component::Ztunnel);
-        text(self.spec, "/profile").is_some_and(|profile| profile.ends_with("ambient")) || side.manifests().is_some_and(has)
+        text(self.spec, "/profile").is_some_and(|profile| profile.ends_with("ambient"))
+            || side.manifests().is_some_and(has)
     }
 
     fn of_kind(&self, change: Change, kind: &str) -> Vec<String> {

@@ -132,7 +132,13 @@ impl Upgrade<'_> {
             to: to.release.clone(),
             blocked_by: self.blocks(),
             skipped_minors: skipped(from.minor(), to.minor()),
-            needs_kubernetes: to.switches.offline_kubernetes().0.trim_end_matches(".0").trim_start_matches('v').to_owned(),
+            needs_kubernetes: to
+                .switches
+                .offline_kubernetes()
+                .0
+                .trim_end_matches(".0")
+                .trim_start_matches('v')
+                .to_owned(),
             gone_fields: fields::gone(self.spec, minors),
             added_fields: fields::added(enabled, minors),
             restarts: changes.as_ref().map(|changes| {
@@ -180,9 +186,13 @@ impl Upgrade<'_> {
                 problems.join("; ")
             ));
         }
-        for side in [from, to].into_iter().filter(|side| side.switches.release.minor != side.switches.described_minor()) {
+        for side in [from, to].into_iter().filter(|side| side.switches.release.minor != side.switches.described_minor())
+        {
             let known = side.switches.described_minor();
-            notes.push(format!("the fields of release {} are not described here; 1.{known} is taken instead", side.release));
+            notes.push(format!(
+                "the fields of release {} are not described here; 1.{known} is taken instead",
+                side.release
+            ));
         }
         let warnings = to.manifests().map(|manifests| manifests.warnings.as_slice()).unwrap_or_default();
         notes.extend(warnings.iter().cloned());

@@ -1,7 +1,7 @@
 use super::*;
+use crate::api::component::Component;
 use crate::object::manifests::Part;
 use crate::object::{Object, read_all};
-use crate::api::component::Component;
 use serde_json::json;
 
 fn side(release: &str, outcome: Result<Manifests, Vec<String>>) -> Side {
@@ -59,7 +59,9 @@ fn new_fields_are_those_of_components_that_are_installed() {
         fields::added(installed, (22, 30)).into_iter().map(|field| format!("{} {}", field.path, field.since)).collect()
     };
     let without_cni = paths(Some(&manifests(&[(Component::Pilot, "")])));
-    for path in ["spec.values.global.waypoint 1.24", "spec.values.pilot.envVarFrom 1.26", "spec.components.*.k8s.affinity"] {
+    for path in
+        ["spec.values.global.waypoint 1.24", "spec.values.pilot.envVarFrom 1.26", "spec.components.*.k8s.affinity"]
+    {
         let is_there = without_cni.iter().any(|other| other.starts_with(path));
         assert!(is_there, "{path} is missing in {without_cni:#?}");
     }
@@ -79,14 +81,20 @@ fn a_plan_tells_what_differs_and_whose_pods_restart() {
     assert_eq!(plan.restarts.as_deref(), Some(&["Deployment istio-system/istiod".to_owned()][..]));
     let told: Vec<_> = plan.objects.as_ref().unwrap().changes.iter().map(ToString::to_string).collect();
     let image = ".spec.template.spec.containers[name:discovery].image";
-    assert_eq!(told, [
-        "create ConfigMap istio-system/istio".to_owned(),
-        format!("change Deployment istio-system/istiod: {image}")
-    ]);
-    assert_eq!((names(&plan), plan.skipped_minors.len(), plan.needs_kubernetes.as_str()), (vec!["OtherOperator"], 0, "1.26"));
+    assert_eq!(
+        told,
+        ["create ConfigMap istio-system/istio".to_owned(), format!("change Deployment istio-system/istiod: {image}")]
+    );
+    assert_eq!(
+        (names(&plan), plan.skipped_minors.len(), plan.needs_kubernetes.as_str()),
+        (vec!["OtherOperator"], 0, "1.26")
+    );
     assert_eq!(plan.blocked_by, Vec::<String>::new());
     let text = plan.to_string();
-    assert!(text.contains("an istiod of 1.23 supports proxies of 1.22 and 1.23; those of 1.22 go on working"), "{text}");
+    assert!(
+        text.contains("an istiod of 1.23 supports proxies of 1.22 and 1.23; those of 1.22 go on working"),
+        "{text}"
+    );
     assert!(text.contains("unknown: no cluster was asked"), "{text}");
 }
 
@@ -150,25 +158,37 @@ fn rows() -> Vec<Row> {
     let none = || [vec![], vec![]];
     vec![
         ("OtherOperator", json!({}), ("1.22.0", "1.23.0"), none()),
-        ("FirstPartyTokens", json!({"values": {"global": {"jwtPolicy": "first-party-jwt"}}}), ("1.21.0", "1.22.0"), none()),
-        ("ComponentComes", json!({}), ("1.29.0", "1.30.0"), [pilot(&small), with(Cni, &agent("n", "1"))]),
+        (
+            "FirstPartyTokens",
+            json!({"values": {"global": {"jwtPolicy": "first-party-jwt"}}}),
+            ("1.21.0", "1.22.0"),
+            none(),
+        ),
+        ("ComponentComes", json!({}), ("1.29.0", "1.30.0"), [pilot(&small), with(Cni, &agent("ns", "1"))]),
         ("ComponentGoes", json!({}), ("1.29.0", "1.30.0"), [with(IngressGateways, &budget), pilot(&small)]),
         ("NullsCount", json!({"values": {"pilot": {"resources": null}}}), ("1.23.0", "1.24.0"), none()),
         ("SelectorChanges", json!({}), ("1.29.0", "1.30.0"), [pilot(&small), pilot(&istiod("r/pilot:1", "a: c"))]),
         ("VersionGone", json!({}), ("1.29.0", "1.30.0"), [pilot(&crd(true)), pilot(&crd(false))]),
         ("NoDisruptionBudget", json!({}), ("1.27.0", "1.28.0"), [pilot(&budget), vec![]]),
-        ("TracingEnds", json!({}), ("1.21.0", "1.22.0"), [
-            pilot(&mesh("{defaultConfig: {tracing: {zipkin: {address: z}}}}")),
-            pilot(&mesh("{defaultConfig: {}}")),
-        ]),
+        (
+            "TracingEnds",
+            json!({}),
+            ("1.21.0", "1.22.0"),
+            [pilot(&mesh("{defaultConfig: {tracing: {zipkin: {address: z}}}}")), pilot(&mesh("{defaultConfig: {}}"))],
+        ),
         ("RegistryChanges", json!({}), ("1.29.0", "1.30.0"), [pilot(&small), pilot(&istiod("s/pilot:1", "a: b"))]),
         ("BehaviorChanges", json!({}), ("1.29.0", "1.30.0"), none()),
-        ("CniMoves", json!({}), ("1.29.0", "1.30.0"), [with(Cni, &agent("n", "1")), with(Cni, &agent("m", "1"))]),
-        ("CniRepairs", json!({}), ("1.20.0", "1.21.0"), [with(Cni, &agent("n", "1")), with(Cni, &agent("n", "1"))]),
+        ("CniMoves", json!({}), ("1.29.0", "1.30.0"), [with(Cni, &agent("ns", "1")), with(Cni, &agent("ms", "1"))]),
+        ("CniRepairs", json!({}), ("1.20.0", "1.21.0"), [with(Cni, &agent("ns", "1")), with(Cni, &agent("ns", "1"))]),
         ("AmbientRedirection", json!({"profile": "ambient"}), ("1.20.0", "1.21.0"), none()),
         ("AmbientHostNetwork", json!({}), ("1.25.0", "1.26.0"), [with(Ztunnel, ""), with(Ztunnel, "")]),
         ("AmbientRules", json!({"profile": "ambient"}), ("1.28.0", "1.29.0"), both(&small)),
-        ("AmbientNodes", json!({}), ("1.29.0", "1.30.0"), [with(Ztunnel, &agent("n", "1")), with(Ztunnel, &agent("n", "2"))]),
+        (
+            "AmbientNodes",
+            json!({}),
+            ("1.29.0", "1.30.0"),
+            [with(Ztunnel, &agent("ns", "1")), with(Ztunnel, &agent("ns", "2"))],
+        ),
     ]
 }
 

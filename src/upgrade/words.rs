@@ -97,7 +97,8 @@ impl fmt::Display for ProxyPlan {
             return writeln!(f, "  There are none beside the gateways above.");
         }
         for one in &self.namespaces {
-            let versions: Vec<_> = one.versions.iter().map(|(version, count)| format!("{count} of {version}")).collect();
+            let versions: Vec<_> =
+                one.versions.iter().map(|(version, count)| format!("{count} of {version}")).collect();
             write!(f, "  {}: {}; {} to restart", one.namespace, versions.join(", "), one.must_restart)?;
             match one.unknown {
                 0 => writeln!(f)?,
