@@ -37,7 +37,8 @@ pub(super) fn connect() -> anyhow::Result<Connected> {
 }
 
 async fn find() -> anyhow::Result<(Cluster, ClusterInfo)> {
-    let mut config = connect::find().await?;
+    // Its text has all of its causes already.
+    let mut config = connect::find().await.map_err(|error| anyhow!("{error}"))?;
     config.connect_timeout = Some(PATIENCE);
     let address = config.cluster_url.to_string();
     let way = Way {

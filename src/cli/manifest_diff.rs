@@ -1,28 +1,30 @@
 //! `manifest diff`: files, specs or releases against each other, or a spec against a cluster.
 
 mod files;
+mod found;
 mod live;
 
 use super::input::{Format, Outcome, print_data, warn, wrong_use};
 use super::manifest::SpecArgs;
 use super::package::PackageArgs;
-use crate::diff::{self, ObjectChange, Selection, Summary};
+use crate::diff::{self, Selection, Summary};
 use crate::object::manifests::Manifests;
 use crate::render::{self, ClusterInfo};
 use clap::Args;
+use found::Found;
 use serde::Serialize;
 use std::io::Write;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
-  istio-operator manifest diff before.yaml after.yaml             # files, or directories, of manifests
-  istio-operator manifest diff -f a.yaml --to-filename b.yaml     # two specs
+  istio-operator manifest diff before.yaml after.yaml           # files, or directories, of manifests
+  istio-operator manifest diff -f a.yaml --to-filename b.yaml   # two specs
   istio-operator manifest diff -f a.yaml -d 1.23.6 --to-release 1.30.3 -o table
-  istio-operator manifest diff -f a.yaml --cluster                # what an installation would do
+  istio-operator manifest diff -f a.yaml --cluster              # what an installation would do
 
-The exit code is 0 if nothing differs, 1 if something does or on an error, 2 on wrong use. A pattern is
-KIND:NAMESPACE:NAME; a part that is empty or * is anything. Values of Secrets are never printed.";
+Exit code: 0 if nothing differs, 1 if something does or on an error, 2 on wrong use. A pattern is
+KIND:NAMESPACE:NAME; a part that is empty or * is anything. What Secrets hold is never printed.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -49,14 +51,14 @@ pub(super) struct DiffArgs {
     /// Compare with the cluster, by dry runs of its API server.
     #[arg(long, conflicts_with_all = ["to_filename", "to_set", "to_release"])]
     cluster: bool,
-    /// Compare only these objects: patterns separated by commas.
-    #[arg(long, value_name = "PATTERNS", default_value = "::")]
+    /// Compare only these objects: patterns separated by commas (default: all).
+    #[arg(long, value_name = "PATTERNS", default_value = "::", hide_default_value = true)]
     select: String,
     /// Leave out these objects, or with KIND:NAMESPACE:NAME:PATH these fields.
-    #[arg(long, value_name = "PATTERNS", default_value = "")]
+    #[arg(long, value_name = "PATTERNS", default_value = "", hide_default_value = true)]
     ignore: String,
     /// Compare objects of the first side under another name: OLD->NEW, separated by commas.
-    #[arg(long, value_name = "OLD->NEW", default_value = "")]
+    #[arg(long, value_name = "OLD->NEW", default_value = "", hide_default_value = true)]
     rename: String,
     /// Output format; text is a unified diff.
     #[arg(short, long, value_enum, default_value_t)]
@@ -81,28 +83,6 @@ pub(super) struct DiffArgs {
     strict: bool,
     #[command(flatten)]
     package: PackageArgs,
-}
-
-/// What was found.
-#[derive(Default, Serialize)]
-pub(super) struct Found {
-    /// The objects that differ.
-    pub objects: Vec<ObjectChange>,
-    /// What else there is to say of objects: those that are left alone, or stay.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<Note>,
-    /// Objects of which it is not known whether they differ.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unknown: Vec<Note>,
-}
-
-/// Something to say of an object.
-#[derive(Serialize)]
-pub(super) struct Note {
-    /// The object.
-    pub object: String,
-    /// What.
-    pub message: String,
 }
 
 #[derive(Serialize)]

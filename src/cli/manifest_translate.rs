@@ -9,6 +9,7 @@ use crate::translation::{HelmRelease, translate};
 use anyhow::Context;
 use clap::Args;
 use helm_template::yaml;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
@@ -17,7 +18,7 @@ use std::path::Path;
 const EXAMPLES: &str = "\
 Examples:
   istio-operator manifest translate -f spec.yaml                 # values and commands, as YAML with comments
-  istio-operator manifest translate -f spec.yaml -o helm         # helm/README.md, helm/install.sh, helm/*-values.yaml
+  istio-operator manifest translate -f spec.yaml -o helm         # files: README.md, install.sh, values
   istio-operator manifest translate --set profile=demo -d 1.30.3
 
 Helm knows no `k8s` settings and no overlays: each field that they set is told.";
@@ -52,9 +53,11 @@ fn values(release: &HelmRelease) -> anyhow::Result<String> {
         .with_context(|| format!("the values of {} cannot be written as YAML", release.name))
 }
 
-fn file_of(release: &HelmRelease) -> String {
-    // A release is unique in its namespace only.
-    format!("{}-{}-values.yaml", release.namespace, release.name)
+/// The file of a release's values; a release is unique in its namespace only.
+fn file_of(release: &HelmRelease, all: &[HelmRelease]) -> String {
+    let is_alone = all.iter().filter(|other| other.name == release.name).count() == 1;
+    let namespace = if is_alone { String::new() } else { format!("{}-", release.namespace) };
+    format!("{namespace}{}-values.yaml", release.name)
 }
 
 /// Where the charts are: for a shell.
@@ -89,17 +92,32 @@ fn command(release: &HelmRelease, file: &str) -> String {
     )
 }
 
-/// What Helm does otherwise, a line for each field.
+/// What Helm does otherwise, a line for each field; a single one for the labels in which charts write a release's name.
 fn untold(release: &HelmRelease) -> Vec<String> {
+    let is_name = |field: &FieldChange| {
+        field.path.contains(".labels.") && field.before.as_ref().is_some_and(|before| *before == *release.name)
+    };
+    let fields =
+        || release.differences.iter().flat_map(|change| change.fields.iter().map(move |field| (change, field)));
     let mut lines = vec![];
     for change in &release.differences {
         match change.change {
             diff::Change::Create => lines.push(format!("{}: Helm does not create it", change.key)),
             diff::Change::Delete => lines.push(format!("{}: Helm creates it, the operator does not", change.key)),
-            diff::Change::Change => {
-                lines.extend(change.fields.iter().map(|field| told(&change.key.to_string(), field)))
-            }
+            diff::Change::Change => {}
         }
+    }
+    lines.extend(
+        fields().filter(|(_, field)| !is_name(field)).map(|(change, field)| told(&change.key.to_string(), field)),
+    );
+    let named: Vec<_> = fields().filter(|(_, field)| is_name(field)).collect();
+    if !named.is_empty() {
+        let labels: BTreeSet<&str> =
+            named.iter().filter_map(|(_, field)| field.path.split(".labels.").nth(1)).collect();
+        let labels = labels.into_iter().collect::<Vec<_>>().join(" and ").replace("\\.", ".");
+        let restarts = named.iter().any(|(_, field)| diff::is_below(&field.path, ".spec.template"));
+        let pods = if restarts { "; pods are replaced once" } else { "" };
+        lines.push(format!("labels that name the release ({labels}): {} with Helm, istio here{pods}", release.name));
     }
     lines
 }
@@ -120,10 +138,16 @@ fn print(package: &Package, releases: &[HelmRelease], out: &mut dyn Write) -> an
     )?;
     writeln!(out, "# {}", charts(package))?;
     for release in releases {
-        writeln!(out, "# {}", command(release, &file_of(release)))?;
+        writeln!(out, "# {}", command(release, &file_of(release, releases)))?;
     }
     for release in releases {
-        writeln!(out, "---\n# {}: component {}, chart {}", file_of(release), release.component, release.chart)?;
+        writeln!(
+            out,
+            "---\n# {}: component {}, chart {}",
+            file_of(release, releases),
+            release.component,
+            release.chart
+        )?;
         for line in untold(release) {
             writeln!(out, "# not with Helm: {line}")?;
         }
@@ -139,7 +163,7 @@ fn write_files(directory: &Path, package: &Package, releases: &[HelmRelease]) ->
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))
     };
     for release in releases {
-        write(&file_of(release), &values(release)?)?;
+        write(&file_of(release, releases), &values(release)?)?;
     }
     write("install.sh", &script(package, releases))?;
     write("README.md", &readme(package, releases))
@@ -153,7 +177,7 @@ fn script(package: &Package, releases: &[HelmRelease]) -> String {
         charts(package)
     );
     for release in releases {
-        let _ = writeln!(text, "{} --wait", command(release, &file_of(release)));
+        let _ = writeln!(text, "{} --wait", command(release, &file_of(release, releases)));
     }
     text
 }
@@ -168,7 +192,7 @@ fn readme(package: &Package, releases: &[HelmRelease]) -> String {
     );
     for release in releases {
         let (name, namespace, chart) = (&release.name, &release.namespace, release.chart);
-        let _ = writeln!(text, "| {name} | {namespace} | {chart} | {} |", file_of(release));
+        let _ = writeln!(text, "| {name} | {namespace} | {chart} | {} |", file_of(release, releases));
     }
     if releases.iter().any(|release| release.has_crd_folder) {
         text.push_str("\nHelm installs the definitions in a chart's folder `crds/` and never upgrades them: apply that folder yourself.\n");

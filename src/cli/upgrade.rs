@@ -1,7 +1,7 @@
 //! `upgrade plan`: what an upgrade comes to.
 
 use super::cluster::{self, Connected};
-use super::input::{Format, Outcome, print_data, wrong_use};
+use super::input::{Outcome, print_data, wrong_use};
 use super::manifest::SpecArgs;
 use super::package::PackageArgs;
 use super::proxies;
@@ -16,19 +16,27 @@ use crate::spec::request::{self, NamedPackage, Request};
 use crate::spec::resolve::{ResolveError, Strictness};
 use crate::upgrade::{Proxies, Side, Surroundings, Upgrade};
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::io::Write;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
-  istio-operator upgrade plan -f spec.yaml -d 1.23.6 --to 1.30.3    # without a cluster
-  istio-operator upgrade plan -f spec.yaml --to 1.30.3 --cluster    # with the release and the proxies of a cluster
-  istio-operator upgrade plan main -n istio-system --to 1.30.3      # a resource of the cluster
+  istio-operator upgrade plan -f spec.yaml -d 1.23.6 --to 1.30.3   # without a cluster
+  istio-operator upgrade plan -f spec.yaml --to 1.30.3 --cluster   # a file, and a cluster's proxies
+  istio-operator upgrade plan main -n istio-system --to 1.30.3     # a resource of the cluster
 
-Nothing is changed. The exit code is 0 if nothing is in the way, 1 if the release refuses the spec or on an
-error, 2 on wrong use.";
+Nothing is changed. Exit code: 0 if nothing is in the way, 1 if the release refuses the spec or on
+an error, 2 on wrong use.";
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Yaml,
+    Json,
+}
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -56,9 +64,6 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     if args.name.is_none() && args.spec.filename.is_empty() && args.spec.set.is_empty() {
         return wrong_use("name a resource of the cluster, or a file with -f");
     }
-    if args.output == Format::Table {
-        return wrong_use("a plan is printed as text, yaml or json");
-    }
     let connected = if args.name.is_some() || args.cluster { Some(cluster::connect()?) } else { None };
     let source = match (&args.name, &connected) {
         (Some(name), Some(connected)) => {
@@ -81,7 +86,7 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     let resource = source.told(args);
     let plan = Upgrade { resource, from_source, spec: &spec, from: &from, to: &to, surroundings: &surroundings }.plan();
     match args.output {
-        Format::Text | Format::Table => write!(out, "{plan}")?,
+        Format::Text => write!(out, "{plan}")?,
         Format::Yaml | Format::Json => print_data(&plan, args.output == Format::Json, out)?,
     }
     Ok(u8::from(!plan.blocked_by.is_empty()))

@@ -103,6 +103,12 @@ impl Walk {
     }
 }
 
+/// Whether a path is another one, or leads to something in it.
+#[must_use]
+pub fn is_below(path: &str, whole: &str) -> bool {
+    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 /// A field below a path.
 pub(super) fn below(path: &str, name: &str) -> String {
     format!("{path}.{}", crate::api::text::escape(name))

@@ -10,9 +10,9 @@ mod hidden;
 mod select;
 mod text;
 
-pub use fields::FieldChange;
+pub use fields::{FieldChange, is_below};
 pub use select::{PatternError, Selection};
-pub use text::{table, unified};
+pub use text::{are_labels, summary, table, unified};
 
 use crate::object::{Object, ObjectKey};
 use serde::Serialize;
@@ -159,12 +159,6 @@ impl ObjectChange {
     pub fn after(&self) -> Option<&Value> {
         self.after.as_ref()
     }
-}
-
-/// Whether a path is another one, or leads to something in it.
-#[must_use]
-pub fn is_below(path: &str, whole: &str) -> bool {
-    path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// How many objects there are of each kind of change.

@@ -3,8 +3,7 @@
 //! A pattern is `KIND:NAMESPACE:NAME`, as with upstream's `manifest diff`: a part that is empty, missing or `*` is anything, and a
 //! `*` within a part is any characters. `KIND:NAMESPACE:NAME:PATH` is a field of such objects, with all that is in it.
 
-use super::fields::{below, id, key_of};
-use super::is_below;
+use super::fields::{below, id, is_below, key_of};
 use crate::object::ObjectKey;
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
 //! Changes as a person reads them.
 
-use super::{Change, ObjectChange};
+use super::{Change, ObjectChange, is_below};
 use helm_template::yaml;
 use serde_json::Value;
 use similar::TextDiff;
@@ -37,9 +37,27 @@ pub fn table(changes: &[ObjectChange]) -> String {
 }
 
 fn told(change: &ObjectChange) -> String {
-    let named: Vec<&str> = change.fields.iter().take(NAMED).map(|field| field.path.as_str()).collect();
-    match change.fields.len().saturating_sub(named.len()) {
-        0 => named.join(", "),
-        more => format!("{}, and {more} more", named.join(", ")),
+    let paths: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+    summary(&paths, NAMED)
+}
+
+/// Where installers and charts write of whom and what an object is.
+const LABELS: &str = ".metadata.labels";
+
+/// The first few of some paths, and how many more there are. Labels come last, for they tell least.
+#[must_use]
+pub fn summary(paths: &[&str], named: usize) -> String {
+    let is_label = |path: &&&str| path.contains(LABELS);
+    let (labels, others): (Vec<&str>, Vec<&str>) = paths.iter().partition(is_label);
+    let first: Vec<&str> = others.into_iter().chain(labels).take(named).collect();
+    match paths.len().saturating_sub(first.len()) {
+        0 => first.join(", "),
+        more => format!("{}, and {more} more", first.join(", ")),
     }
+}
+
+/// Whether all of some paths are of labels.
+#[must_use]
+pub fn are_labels(paths: &[String]) -> bool {
+    !paths.is_empty() && paths.iter().all(|path| is_below(path, LABELS))
 }

@@ -97,7 +97,10 @@ pub(super) fn added(installed: Option<&Manifests>, minors: (u32, u32)) -> Vec<Ad
     collect(spec, "spec", minors, &mut found, &|message| {
         message.table == Some(Table::Spec) && message.name.ends_with("Spec")
     });
-    collect(schema::settings(), "spec.components.*.k8s", minors, &mut found, &|_| true);
+    // What is deeper in them is Kubernetes' own.
+    collect(schema::settings(), "spec.components.*.k8s", minors, &mut found, &|message| {
+        message.name.starts_with("Service")
+    });
     collect(schema::values(), "spec.values", minors, &mut found, &|message| message.table == Some(Table::Values));
     let is_shown = |field: &AddedField| {
         let values = field.path.strip_prefix("spec.values.").and_then(|rest| rest.split('.').next());

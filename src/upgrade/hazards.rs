@@ -1,6 +1,6 @@
 //! What may go wrong in an upgrade, as a table: when a hazard is there, and what to know of it.
 
-use super::Side;
+use super::side::Side;
 use crate::api::component::Component;
 use crate::api::text::join;
 use crate::diff::{Change, ObjectChange, is_below};

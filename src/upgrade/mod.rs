@@ -8,39 +8,19 @@ mod fields;
 mod hazards;
 mod objects;
 mod proxies;
+mod side;
 mod words;
 
 pub use fields::{AddedField, GoneField};
 pub use hazards::{HAZARDS, Hazard, Warning};
 pub use objects::PlannedChange;
 pub use proxies::{NamespaceProxies, Proxies, Proxy, ProxyPlan};
+pub use side::Side;
 
 use crate::diff::{self, ObjectChange, Selection, Summary};
-use crate::object::manifests::Manifests;
-use crate::spec::switches::{Release, Switches};
+use crate::spec::switches::Release;
 use serde::Serialize;
 use serde_json::Value;
-
-/// What a spec comes to with one release.
-#[derive(Clone, Debug)]
-pub struct Side {
-    /// The release, such as `1.30.3`.
-    pub release: String,
-    /// What differs in it.
-    pub switches: Switches,
-    /// What the spec comes to, without owner labels; or every problem for which the release refuses it.
-    pub outcome: Result<Manifests, Vec<String>>,
-}
-
-impl Side {
-    fn minor(&self) -> u32 {
-        self.switches.release.minor
-    }
-
-    fn manifests(&self) -> Option<&Manifests> {
-        self.outcome.as_ref().ok()
-    }
-}
 
 /// What is known of the cluster.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,8 @@ use crate::diff::{Change, ObjectChange};
 use crate::object::ObjectKey;
 use serde::Serialize;
 
+const DEFINITION: &str = "CustomResourceDefinition";
+
 /// An object that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -20,7 +22,7 @@ pub struct PlannedChange {
 
 impl PlannedChange {
     pub(super) fn of(change: &ObjectChange) -> Self {
-        let is_definition = change.key.kind == "CustomResourceDefinition";
+        let is_definition = change.key.kind == DEFINITION;
         let shortened = |path: &str| match path.split_once(".schema").filter(|_| is_definition) {
             Some((begin, _)) => format!("{begin}.schema"),
             None => path.to_owned(),
@@ -29,9 +31,9 @@ impl PlannedChange {
         fields.dedup();
         Self { change: change.change, key: change.key.clone(), fields }
     }
-}
 
-/// Whether an object that is not wanted any more stays all the same: definitions are never deleted.
-pub(super) fn is_never_deleted(change: &PlannedChange) -> bool {
-    change.key.kind == "CustomResourceDefinition"
+    /// Whether the object stays although it is not wanted any more: definitions are never deleted.
+    pub(super) fn stays(&self) -> bool {
+        self.change == Change::Delete && self.key.kind == DEFINITION
+    }
 }

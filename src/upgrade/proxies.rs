@@ -2,7 +2,7 @@
 //!
 //! The rule is Istio's: a control plane may be one minor release ahead of its proxies, and no proxy may be ahead of it.
 
-use super::Side;
+use super::side::Side;
 use crate::spec::switches::Release;
 use serde::Serialize;
 use std::collections::BTreeMap;

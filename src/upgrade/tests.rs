@@ -1,7 +1,8 @@
 use super::*;
 use crate::api::component::Component;
-use crate::object::manifests::Part;
+use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, read_all};
+use crate::spec::switches::Switches;
 use serde_json::json;
 
 fn side(release: &str, outcome: Result<Manifests, Vec<String>>) -> Side {
@@ -31,7 +32,7 @@ fn istiod(image: &str, selector: &str) -> String {
 }
 
 #[test]
-fn fields_that_a_release_has_no_more_are_named_with_what_takes_their_place() {
+fn fields_that_are_gone_are_named_with_what_takes_their_place() {
     let spec = json!({"addonComponents": {}, "values": {"pilot": {"plugins": [], "configSource": {}, "env": {"a": "b"}},
         "global": {"configRootNamespace": "x", "foo": 1}, "istio_cni": {"enabled": true, "cniBinDir": "/b"},
         "telemetry": {"v2": {"accessLogPolicy": {"enabled": true}}}}});
@@ -59,9 +60,11 @@ fn new_fields_are_those_of_components_that_are_installed() {
         fields::added(installed, (22, 30)).into_iter().map(|field| format!("{} {}", field.path, field.since)).collect()
     };
     let without_cni = paths(Some(&manifests(&[(Component::Pilot, "")])));
-    for path in
-        ["spec.values.global.waypoint 1.24", "spec.values.pilot.envVarFrom 1.26", "spec.components.*.k8s.affinity"]
-    {
+    for path in [
+        "spec.values.global.waypoint 1.24",
+        "spec.values.pilot.envVarFrom 1.26",
+        "spec.components.*.k8s.service.ipFamilies 1.24",
+    ] {
         let is_there = without_cni.iter().any(|other| other.starts_with(path));
         assert!(is_there, "{path} is missing in {without_cni:#?}");
     }

@@ -1,7 +1,7 @@
 //! A plan as a person reads it.
 
 use super::{AddedField, GoneField, PlannedChange, ProxyPlan, UpgradePlan};
-use crate::diff::Change;
+use crate::diff::{Change, are_labels, summary};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -45,25 +45,24 @@ impl UpgradePlan {
         let summary = objects.summary;
         let (create, change, delete) = (summary.create, summary.change, summary.delete);
         writeln!(f, "\nObjects: {create} to create, {change} to change, {delete} to delete.")?;
-        for (kind, is_kept) in [(Change::Create, false), (Change::Change, false), (Change::Delete, true)] {
-            for object in objects.changes.iter().filter(|object| object.change == kind) {
-                let stays = is_kept && crate::upgrade::objects::is_never_deleted(object);
-                writeln!(f, "  {object}{}", if stays { " (stays in the cluster)" } else { "" })?;
+        for kind in [Change::Create, Change::Change, Change::Delete] {
+            let shown = |object: &&PlannedChange| object.change == kind && !are_labels(&object.fields);
+            for object in objects.changes.iter().filter(shown) {
+                writeln!(f, "  {object}{}", if object.stays() { " (stays in the cluster)" } else { "" })?;
             }
         }
-        Ok(())
+        match objects.changes.iter().filter(|object| are_labels(&object.fields)).count() {
+            0 => Ok(()),
+            labelled => writeln!(f, "  change {labelled} others in their labels only"),
+        }
     }
 }
 
 impl fmt::Display for PlannedChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.change.name(), self.key)?;
-        let named: Vec<&str> = self.fields.iter().take(NAMED).map(String::as_str).collect();
-        match self.fields.len().saturating_sub(named.len()) {
-            _ if named.is_empty() => Ok(()),
-            0 => write!(f, ": {}", named.join(", ")),
-            more => write!(f, ": {}, and {more} more", named.join(", ")),
-        }
+        let paths: Vec<&str> = self.fields.iter().map(String::as_str).collect();
+        if paths.is_empty() { Ok(()) } else { write!(f, ": {}", summary(&paths, NAMED)) }
     }
 }
 

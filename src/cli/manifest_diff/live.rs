@@ -3,7 +3,7 @@
 use super::super::cluster::{self, Connected};
 use super::super::input::warn;
 use super::super::manifest::SpecArgs;
-use super::{Found, Note};
+use super::found::{Found, Note};
 use crate::diff::{Selection, change_of};
 use crate::install::forecast::{Changed, Deleted, Fate, Forecast};
 use crate::install::{Draft, Engine, Silent, State, downgrade, installed_state};
