@@ -5,10 +5,14 @@ use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller::usage::{self, InUse};
+use crate::install::installed_release;
 use crate::object::inventory::{Inventory, Line};
+use crate::object::labels::REVISION;
+use crate::object::manifests::revision_label;
 use crate::object::pods::Pods;
 use crate::render::ClusterInfo;
 use anyhow::{Context, anyhow};
+use kube::ResourceExt;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +49,7 @@ async fn find() -> anyhow::Result<(Cluster, ClusterInfo)> {
         count: Arc::new(|_| {}),
         in_flight: 16,
         per_second: 200,
-        silence: Duration::from_secs(60),
+        silence: Duration::from_mins(1),
         fence: Fence::default(),
         outage: Outage::default(),
     };
@@ -80,6 +84,20 @@ impl Connected {
     pub(super) fn minor(&self) -> Option<u32> {
         let (_, _, minor) = self.info.version.as_ref()?;
         minor.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+    }
+
+    /// The control plane of a revision that is there, and the release that it says it is of.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn installed(&self, revision: &str) -> Result<Option<(String, String)>, ClusterError> {
+        let labels = format!("app=istiod,{REVISION}={}", revision_label(revision));
+        let found = self.wait(self.cluster.list("apps/v1", "Deployment", None, &labels))?;
+        let told = found.iter().find_map(|live| {
+            let name = format!("Deployment {}/{}", live.namespace().unwrap_or_default(), live.name_any());
+            Some((name, installed_release::of_istiod(live)?))
+        });
+        Ok(told)
     }
 
     /// Who uses a revision of the control plane.

@@ -20,10 +20,10 @@ pub(super) fn read_input(name: &str) -> anyhow::Result<(String, String)> {
     Ok((if name == "-" { "stdin".into() } else { name.into() }, text))
 }
 
-/// Says that a command was used wrongly, and ends it with exit code 2.
-pub(super) fn wrong_use(message: &str) -> Outcome {
+/// Says that a command was used wrongly; gives its exit code.
+pub(super) fn wrong_use(message: &str) -> u8 {
     eprintln!("Error: {message}; see --help");
-    Ok(2)
+    2
 }
 
 /// How results are printed that are data.

@@ -73,6 +73,15 @@ impl SpecArgs {
         if self.force { Strictness::Forced } else { Strictness::Full }
     }
 
+    /// The revision that files and flags say, empty for none.
+    pub(super) fn revision_of(&self, files: &[(String, String)]) -> String {
+        let of_spec = || {
+            let request = request::from_files(files, &self.set).ok()?;
+            request.spec.get("revision")?.as_str().map(str::to_owned)
+        };
+        self.revision.clone().or_else(of_spec).unwrap_or_default()
+    }
+
     /// What files and flags ask of a release.
     ///
     /// # Errors

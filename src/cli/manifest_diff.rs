@@ -26,6 +26,23 @@ Examples:
 Exit code: 0 if nothing differs, 1 if something does or on an error, 2 on wrong use. A pattern is
 KIND:NAMESPACE:NAME; a part that is empty or * is anything. What Secrets hold is never printed.";
 
+/// What else a spec is made from, as with `manifest generate`.
+#[derive(Args)]
+struct MoreArgs {
+    /// Revision of the control plane.
+    #[arg(long, hide_short_help = true)]
+    revision: Option<String>,
+    /// Continue despite validation errors that do not prevent rendering.
+    #[arg(long, hide_short_help = true)]
+    force: bool,
+    /// Behave exactly as the release's own command line.
+    #[arg(long, hide_short_help = true)]
+    upstream_behavior: bool,
+    /// Treat warnings about duplicate keys in files as errors.
+    #[arg(long, hide_short_help = true)]
+    strict: bool,
+}
+
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct DiffArgs {
@@ -69,18 +86,8 @@ pub(super) struct DiffArgs {
     /// Accepted and needless: directories are seen as such.
     #[arg(short = 'r', long, hide = true)]
     directory: bool,
-    /// Revision of the control plane.
-    #[arg(long, hide_short_help = true)]
-    revision: Option<String>,
-    /// Continue despite validation errors that do not prevent rendering.
-    #[arg(long, hide_short_help = true)]
-    force: bool,
-    /// Behave exactly as the release's own command line.
-    #[arg(long, hide_short_help = true)]
-    upstream_behavior: bool,
-    /// Treat warnings about duplicate keys in files as errors.
-    #[arg(long, hide_short_help = true)]
-    strict: bool,
+    #[command(flatten)]
+    more: MoreArgs,
     #[command(flatten)]
     package: PackageArgs,
 }
@@ -96,19 +103,19 @@ struct Report<'a> {
 pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
     let selection = match Selection::parse(&args.select, &args.ignore, &args.rename) {
         Ok(selection) => selection,
-        Err(error) => return wrong_use(&error.to_string()),
+        Err(error) => return Ok(wrong_use(&error.to_string())),
     };
     let is_other = !args.to_filename.is_empty() || !args.to_set.is_empty() || args.to_release.is_some();
     let found = if let [before, after] = &args.paths[..] {
         if before == "-" && after == "-" {
-            return wrong_use("only one of the two can be stdin");
+            return Ok(wrong_use("only one of the two can be stdin"));
         }
         let (before, after) = (files::read(before)?, files::read(after)?);
         Found { objects: diff::compare(&before, &after, &selection), ..Found::default() }
     } else if args.cluster {
         let spec = args.spec();
         if spec.filename.is_empty() {
-            return wrong_use("--cluster needs the file of a resource (-f)");
+            return Ok(wrong_use("--cluster needs the file of a resource (-f)"));
         }
         live::compare(&spec, &selection)?
     } else if is_other {
@@ -116,9 +123,9 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         warn(&[&before.warnings, &after.warnings]);
         Found { objects: diff::compare(before.objects(), after.objects(), &selection), ..Found::default() }
     } else {
-        return wrong_use(
+        return Ok(wrong_use(
             "name two files, or what to compare a spec with: --to-filename, --to-set, --to-release or --cluster",
-        );
+        ));
     };
     print(args, &found, out)
 }
@@ -133,10 +140,10 @@ impl DiffArgs {
         SpecArgs {
             filename: self.filename.clone(),
             set: self.set.clone(),
-            revision: self.revision.clone(),
-            force: self.force,
-            upstream_behavior: self.upstream_behavior,
-            strict: self.strict,
+            revision: self.more.revision.clone(),
+            force: self.more.force,
+            upstream_behavior: self.more.upstream_behavior,
+            strict: self.more.strict,
             package: self.package.clone(),
         }
     }

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn pod(labels: serde_json::Value, annotations: serde_json::Value, image: &str) -> Pod {
+    fn pod(labels: &serde_json::Value, annotations: &serde_json::Value, image: &str) -> Pod {
         let proxy = json!({"name": CONTAINER, "image": image});
         let value = json!({"metadata": {"name": "a", "namespace": "ns", "labels": labels, "annotations": annotations},
             "spec": {"containers": [{"name": "app", "image": "x:1"}], "initContainers": [proxy]}});
@@ -105,10 +105,10 @@ mod tests {
     #[test]
     fn a_proxy_is_of_the_revision_that_injected_it_and_of_its_images_tag() {
         let injected = json!({INJECTED: "{\"revision\": \"canary\"}"});
-        let one = pod(json!({REVISION: "prod"}), injected, "localhost:5000/proxyv2:1.30.3-distroless@sha256:00");
+        let one = pod(&json!({REVISION: "prod"}), &injected, "localhost:5000/proxyv2:1.30.3-distroless@sha256:00");
         assert_eq!((revision_of(&one), version_of(&one)), ("canary".to_owned(), Some("1.30.3-distroless".to_owned())));
-        let labelled = pod(json!({REVISION: "prod"}), json!({}), "localhost:5000/proxyv2");
+        let labelled = pod(&json!({REVISION: "prod"}), &json!({}), "localhost:5000/proxyv2");
         assert_eq!((revision_of(&labelled), version_of(&labelled)), ("prod".to_owned(), None));
-        assert_eq!(revision_of(&pod(json!({}), json!({INJECTED: "no JSON"}), "x")), DEFAULT);
+        assert_eq!(revision_of(&pod(&json!({}), &json!({INJECTED: "no JSON"}), "x")), DEFAULT);
     }
 }

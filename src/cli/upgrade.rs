@@ -6,9 +6,7 @@ use super::manifest::SpecArgs;
 use super::package::PackageArgs;
 use super::proxies;
 use crate::cluster::received::ObservedResource;
-use crate::install::installed_release;
 use crate::object::OwnerId;
-use crate::object::labels::REVISION;
 use crate::object::manifests::revision_label;
 use crate::release::{Package, RELEASE};
 use crate::render::{self, ClusterInfo, RenderError};
@@ -62,7 +60,7 @@ pub(super) struct PlanArgs {
 
 pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     if args.name.is_none() && args.spec.filename.is_empty() && args.spec.set.is_empty() {
-        return wrong_use("name a resource of the cluster, or a file with -f");
+        return Ok(wrong_use("name a resource of the cluster, or a file with -f"));
     }
     let connected = if args.name.is_some() || args.cluster { Some(cluster::connect()?) } else { None };
     let source = match (&args.name, &connected) {
@@ -147,11 +145,7 @@ impl Source {
     fn revision(&self, args: &PlanArgs) -> String {
         match self {
             Self::Resource(resource) => resource.revision().to_owned(),
-            Self::Files { files } => {
-                let request = request::from_files(files, &args.spec.set).ok();
-                let of_spec = || request.and_then(|r| r.spec.get("revision")?.as_str().map(str::to_owned));
-                args.spec.revision.clone().or_else(of_spec).unwrap_or_default()
-            }
+            Self::Files { files } => args.spec.revision_of(files),
         }
     }
 
@@ -171,26 +165,11 @@ impl Source {
         if named.is_some() {
             return Ok((named, "the resource names it".to_owned()));
         }
-        if let Some((object, release)) = connected.map(|c| installed(c, &self.revision(args))).transpose()?.flatten() {
+        if let Some((object, release)) = connected.map(|c| c.installed(&self.revision(args))).transpose()?.flatten() {
             return Ok((Some(NamedPackage::Release(release)), format!("{object} is of it")));
         }
         Ok((None, format!("nothing names another than the built-in {RELEASE}")))
     }
-}
-
-/// The control plane of a revision that is in the cluster, and its release.
-fn installed(connected: &Connected, revision: &str) -> anyhow::Result<Option<(String, String)>> {
-    let labels = format!("app=istiod,{REVISION}={}", revision_label(revision));
-    let found = connected.wait(connected.cluster.list("apps/v1", "Deployment", None, &labels))?;
-    let told = found.iter().find_map(|live| {
-        let name = format!(
-            "Deployment {}/{}",
-            live.metadata.namespace.as_deref().unwrap_or_default(),
-            live.metadata.name.as_deref().unwrap_or_default()
-        );
-        Some((name, installed_release::of_istiod(live)?))
-    });
-    Ok(told)
 }
 
 /// What a spec comes to with a release.

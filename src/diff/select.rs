@@ -28,12 +28,12 @@ struct Pattern {
 }
 
 impl Pattern {
-    fn parse(text: &str) -> Result<Self, PatternError> {
+    fn parse(text: &str) -> Self {
         let mut parts = text.trim().splitn(4, ':').map(|part| part.trim().to_owned());
         let mut next = || parts.next().unwrap_or_default();
         let (kind, namespace, name) = (next(), next(), next());
         let path = parts.next().map(|path| format!(".{}", path.trim_start_matches('.')));
-        Ok(Self { kind, namespace, name, path })
+        Self { kind, namespace, name, path }
     }
 
     fn fits(&self, key: &ObjectKey) -> bool {
@@ -67,7 +67,7 @@ impl Selection {
         let items = |list: &'_ str| -> Vec<String> {
             list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
-        let whole = |text: &str| match Pattern::parse(text)? {
+        let whole = |text: &str| match Pattern::parse(text) {
             Pattern { path: Some(_), .. } => Err(PatternError::Parts(text.to_owned())),
             pattern => Ok(pattern),
         };
@@ -77,7 +77,7 @@ impl Selection {
         };
         Ok(Self {
             select: items(select).iter().map(|text| whole(text)).collect::<Result<_, _>>()?,
-            ignore: items(ignore).iter().map(|text| Pattern::parse(text)).collect::<Result<_, _>>()?,
+            ignore: items(ignore).iter().map(|text| Pattern::parse(text)).collect(),
             rename: items(rename).iter().map(pair).collect::<Result<_, _>>()?,
         })
     }

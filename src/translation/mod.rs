@@ -14,16 +14,13 @@ use crate::render::{ClusterInfo, RenderError, overlay};
 use crate::spec::resolve::{Enabled, Resolved};
 use helm_template::number::to_floats;
 use helm_template::{Capabilities, ReleaseOptions, RenderOptions};
-use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A component as Helm installs it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub struct HelmRelease {
     /// The component.
-    #[serde(serialize_with = "name_of")]
     pub component: Component,
     /// The name of the release, unique in its namespace.
     pub name: String,
@@ -39,10 +36,6 @@ pub struct HelmRelease {
     pub has_crd_folder: bool,
     /// What the operator installs (second) otherwise than Helm (first).
     pub differences: Vec<ObjectChange>,
-}
-
-fn name_of<S: serde::Serializer>(component: &Component, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(component.name())
 }
 
 /// The Helm releases of a resolved spec, in the order in which they have to be installed.
@@ -130,7 +123,7 @@ fn render_as_helm(
         .render(&values, &release, capabilities, &RenderOptions::fixed())
         .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
     let mut objects = vec![];
-    for (file, text) in rendered.files.iter().filter(|(name, _)| !name.ends_with(".txt")) {
+    for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {
         let read = crate::object::read_all(text);
         objects.extend(read.map_err(|cause| ComponentError::Document { component, file: file.clone(), cause })?);
     }

@@ -3,7 +3,6 @@
 //! The rule is Istio's: a control plane may be one minor release ahead of its proxies, and no proxy may be ahead of it.
 
 use super::side::Side;
-use crate::spec::switches::Release;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -73,13 +72,19 @@ pub(super) fn plan(proxies: &Proxies, from: &Side, to: &Side) -> ProxyPlan {
         of_namespace.namespace.clone_from(&proxy.namespace);
         let version = proxy.version.as_deref().unwrap_or("unknown");
         *of_namespace.versions.entry(version.to_owned()).or_default() += 1;
-        match proxy.version.as_deref().and_then(Release::of_tag) {
+        match proxy.version.as_deref().and_then(minor_of) {
             None => of_namespace.unknown += 1,
-            Some(release) if !is_supported(release.minor, to.minor()) => of_namespace.must_restart += 1,
+            Some(minor) if !is_supported(minor, to.minor()) => of_namespace.must_restart += 1,
             Some(_) => {}
         }
     }
     ProxyPlan { rule, unknown: None, namespaces: namespaces.into_values().collect() }
+}
+
+/// The minor release 1.x that the tag of an image names. Proxies may be older than any release that is described here.
+fn minor_of(tag: &str) -> Option<u32> {
+    let rest = tag.strip_prefix('v').unwrap_or(tag).strip_prefix("1.")?;
+    rest.split(['.', '-', '_', '+']).next()?.parse().ok()
 }
 
 fn is_supported(proxy: u32, control_plane: u32) -> bool {

@@ -122,7 +122,7 @@ fn a_proxy_may_be_one_minor_release_behind_and_none_ahead() {
         version: version.map(str::to_owned),
     };
     let running = vec![
-        proxy("a", Some("1.28.1")),
+        proxy("a", Some("v1.9.8")),
         proxy("a", Some("1.29.0-distroless")),
         proxy("a", Some("1.29.0-distroless")),
         proxy("b", Some("1.31.0")),

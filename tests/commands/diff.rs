@@ -4,11 +4,14 @@ use crate::{code, data, folder, package, resource, run, stderr, stdout};
 use std::fs;
 
 const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: one}, spec: {type: ClusterIP}}";
-const SECRET: &str = "{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: one}, data: {key: dG9wLXNlY3JldA==}}";
+const SECRET: &str =
+    "{apiVersion: v1, kind: Secret, metadata: {name: s, namespace: one}, data: {key: dG9wLXNlY3JldA==}}";
 
 #[test]
 fn files_are_compared_by_their_objects_and_not_by_their_text() {
-    let other = format!("# A comment.\n---\n{SECRET}\n---\nkind: Service\nmetadata:\n  namespace: one\n  name: a\nspec:\n  type: ClusterIP\napiVersion: v1\n");
+    let other = format!(
+        "# A comment.\n---\n{SECRET}\n---\nkind: Service\nmetadata:\n  namespace: one\n  name: a\nspec:\n  type: ClusterIP\napiVersion: v1\n"
+    );
     let list = format!("{{apiVersion: v1, kind: List, items: [{SECRET}, {SERVICE}]}}");
     let files = [("a.yaml", &*format!("{SERVICE}\n---\n{SECRET}\n")), ("b.yaml", &*other), ("c.yml", &*list)];
     let folder = folder(&files);
@@ -24,7 +27,9 @@ fn what_differs_is_told_as_text_table_and_data_with_exit_code_1() {
     let folder = folder(&[("a.yaml", SERVICE), ("b.yaml", &format!("{changed}\n---\n{SECRET}"))]);
     let output = run(folder.path(), "manifest diff a.yaml b.yaml");
     assert_eq!(code(&output), 1, "{}", stderr(&output));
-    for line in ["--- Service one/a", "-  type: ClusterIP", "+  type: LoadBalancer", "--- /dev/null", "+++ Secret one/s"] {
+    for line in
+        ["--- Service one/a", "-  type: ClusterIP", "+  type: LoadBalancer", "--- /dev/null", "+++ Secret one/s"]
+    {
         assert!(stdout(&output).lines().any(|other| other == line), "{line} is missing in\n{}", stdout(&output));
     }
     let table = run(folder.path(), "manifest diff a.yaml b.yaml -o table");
@@ -92,7 +97,9 @@ fn without_a_cluster_one_line_says_so() {
          clusters: [{{name: c, cluster: {{server: '{server}'}}}}], users: [{{name: u, user: {{}}}}]}}"
     );
     let folder = folder(&[("a.yaml", &resource("{}"))]);
-    for (text, said) in [("", "find a cluster (KUBECONFIG"), (&*config, "the API server https://127.0.0.1:1 cannot be reached")] {
+    for (text, said) in
+        [("", "find a cluster (KUBECONFIG"), (&*config, "the API server https://127.0.0.1:1 cannot be reached")]
+    {
         if !text.is_empty() {
             fs::write(folder.path().join("none"), text).unwrap();
         }
@@ -121,7 +128,9 @@ fn two_specs_are_compared_by_what_they_come_to() {
     assert_eq!(code(&run(folder.path(), "manifest diff -f a.yaml --to-filename a.yaml")), 0);
     let found = data(&run(folder.path(), "manifest diff -f a.yaml --to-filename b.yaml -o json"));
     let created = found["objects"].as_array().unwrap().iter().filter(|object| object["change"] == "create");
-    assert!(created.into_iter().any(|object| object["name"] == "istio-egressgateway" && object["kind"] == "Deployment"));
+    assert!(
+        created.into_iter().any(|object| object["name"] == "istio-egressgateway" && object["kind"] == "Deployment")
+    );
     let tag = "manifest diff -f a.yaml --set profile=minimal --to-set tag=1.17.9 -o table --select Deployment";
     let output = run(folder.path(), tag);
     assert_eq!(code(&output), 1, "{}", stderr(&output));

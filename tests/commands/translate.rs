@@ -41,7 +41,9 @@ fn by_helm(release: &HelmRelease, charts: &Path, values: &Path, kubernetes: &str
     let output = helm.output().unwrap();
     assert!(output.status.success(), "{}: {}", release.name, stderr(&output));
     let mut objects = read_all(stdout(&output)).unwrap();
-    objects.iter_mut().for_each(|object| object.settle(&release.namespace));
+    for object in &mut objects {
+        object.settle(&release.namespace);
+    }
     objects
 }
 
@@ -68,11 +70,12 @@ fn check(spec: &str, package: &Path) -> BTreeSet<String> {
     found.into_iter().filter(|line| !line.contains(".labels.")).collect()
 }
 
-const PLAIN: &str = "{profile: demo, components: {cni: {enabled: true}}, meshConfig: {accessLogFile: /dev/stdout},
+const PLAIN: &str = "{profile: default, components: {cni: {enabled: true}, egressGateways: [{name: out, enabled: true}]}, meshConfig: {accessLogFile: /dev/stdout},
     values: {pilot: {resources: {requests: {cpu: 600m}}, env: {A: b}}}}";
 
 /// With settings and overlays that no chart knows.
-const SET: &str = "{profile: default, components: {pilot: {k8s: {nodeSelector: {disk: ssd}, overlays: [{kind: Deployment,
+const SET: &str =
+    "{profile: default, components: {pilot: {k8s: {nodeSelector: {disk: ssd}, overlays: [{kind: Deployment,
     name: istiod, patches: [{path: spec.template.spec.priorityClassName, value: high}]}]}}}}";
 
 const UNKNOWN_TO_CHARTS: [&str; 2] = [

@@ -34,7 +34,11 @@ fn a_plan_of_a_file_tells_what_differs_and_nothing_is_in_the_way() {
     let yaml = run(folder.path(), "upgrade plan -f a.yaml --to next -o yaml");
     assert_eq!(helm_template::yaml::parse(stdout(&yaml)).unwrap(), plan);
     let text = run(folder.path(), "upgrade plan -f a.yaml --to next");
-    for line in ["a.yaml: from 1.17.8", "Pods that restart, of:", "Proxies: an istiod of 1.18 supports proxies of 1.17 and 1.18"] {
+    for line in [
+        "a.yaml: from 1.17.8",
+        "Pods that restart, of:",
+        "Proxies: an istiod of 1.18 supports proxies of 1.17 and 1.18",
+    ] {
         assert!(stdout(&text).contains(line), "{line} is missing in\n{}", stdout(&text));
     }
     let same = run(folder.path(), "upgrade plan -f a.yaml --to 1.17.8");
@@ -44,7 +48,8 @@ fn a_plan_of_a_file_tells_what_differs_and_nothing_is_in_the_way() {
 
 #[test]
 fn what_a_release_refuses_or_would_move_back_is_in_the_way() {
-    let spec = "{profile: minimal, values: {pilot: {plugins: [a]}, telemetry: {v2: {accessLogPolicy: {enabled: true}}}}}";
+    let spec =
+        "{profile: minimal, values: {pilot: {plugins: [a]}, telemetry: {v2: {accessLogPolicy: {enabled: true}}}}}";
     let folder = folder(&[("a.yaml", &resource(spec))]);
     stamp(folder.path(), "later", "1.22.4");
     let output = run(folder.path(), "upgrade plan -f a.yaml --to later");
@@ -90,10 +95,17 @@ fn a_plan_between_real_releases_has_their_hazards() {
     let output = run(folder.path(), &command);
     assert_eq!(code(&output), 0, "{}{}", stdout(&output), stderr(&output));
     let plan = data(&output);
-    assert_eq!((&plan["from"], &plan["to"], &plan["needsKubernetes"]), (&"1.23.6".into(), &"1.30.3".into(), &"1.32".into()));
+    assert_eq!(
+        (&plan["from"], &plan["to"], &plan["needsKubernetes"]),
+        (&"1.23.6".into(), &"1.30.3".into(), &"1.32".into())
+    );
     let hazards: Vec<&str> = plan["hazards"].as_array().unwrap().iter().map(|h| h["name"].as_str().unwrap()).collect();
     assert_eq!(hazards, ["OtherOperator", "NullsCount", "NoDisruptionBudget", "RegistryChanges", "BehaviorChanges"]);
     assert_eq!(texts(&plan["skippedMinors"]).len(), 6);
-    let added: Vec<&str> = plan["addedFields"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
-    assert!(added.contains(&"spec.values.pilot.envVarFrom") && !added.iter().any(|path| path.contains(".cni.")), "{added:?}");
+    let added: Vec<&str> =
+        plan["addedFields"].as_array().unwrap().iter().map(|f| f["path"].as_str().unwrap()).collect();
+    assert!(
+        added.contains(&"spec.values.pilot.envVarFrom") && !added.iter().any(|path| path.contains(".cni.")),
+        "{added:?}"
+    );
 }

@@ -4,6 +4,7 @@ use super::super::cluster::{self, Connected};
 use super::super::input::warn;
 use super::super::manifest::SpecArgs;
 use super::found::{Found, Note};
+use crate::api::component::Component;
 use crate::diff::{Selection, change_of};
 use crate::install::forecast::{Changed, Deleted, Fate, Forecast};
 use crate::install::{Draft, Engine, Silent, State, downgrade, installed_state};
@@ -11,7 +12,9 @@ use crate::object::OwnerId;
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::Manifests;
 use crate::object::pods::{Pods, pods_of};
+use crate::release::Package;
 use crate::render;
+use crate::spec::request::{self, NamedPackage};
 use anyhow::{bail, ensure};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,13 +27,15 @@ const NAMESPACE: &str = "istio-system";
 /// # Errors
 /// The spec is refused, or the cluster cannot be asked.
 pub(super) fn compare(spec: &SpecArgs, selection: &Selection) -> anyhow::Result<Found> {
-    let (request, package, strictness) = spec.request()?;
+    let connected = cluster::connect()?;
+    let files = spec.files()?;
+    let package = package(spec, &files, &connected)?;
+    let request = spec.request_for(&files, package.switches())?;
     let text = |field: &str| request.metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (name, namespace) = (text("name"), Some(text("namespace")).filter(|n| !n.is_empty()));
     ensure!(!name.is_empty(), "the resource has no metadata.name, by which the cluster knows what it has installed");
     let owner = OwnerId::new(namespace.unwrap_or_else(|| NAMESPACE.to_owned()), name);
-    let connected = cluster::connect()?;
-    let mut manifests = render::build(&request, &connected.info, &package, strictness)?;
+    let mut manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
     warn(&[&manifests.warnings]);
     label(&mut manifests, &owner);
     let (forecasts, mut notes, pods) = connected.wait(ask(&connected, &owner, manifests))?;
@@ -41,6 +46,18 @@ pub(super) fn compare(spec: &SpecArgs, selection: &Selection) -> anyhow::Result<
     }
     found.notes.append(&mut notes);
     Ok(found)
+}
+
+/// The package that the operator would take: that of the flag, the one that the resource names, or that of the release that is
+/// installed.
+fn package(spec: &SpecArgs, files: &[(String, String)], connected: &Connected) -> anyhow::Result<Package> {
+    let named = match request::named_package(files, &spec.set) {
+        None if spec.package.manifests.is_none() => {
+            connected.installed(&spec.revision_of(files))?.map(|(_, release)| NamedPackage::Release(release))
+        }
+        named => named,
+    };
+    Ok(spec.package.open(named)?.as_upstream(spec.upstream_behavior))
 }
 
 /// The labels that the operator puts on each object.
@@ -92,7 +109,7 @@ fn staying(connected: &Connected, forecasts: &[Forecast], own: &[Pods]) -> BTree
         Fate::Delete(deleted) if forecast.key.kind == "Deployment" => Some(&**deleted),
         _ => None,
     }) {
-        let Some(revision) = revision.as_ref().filter(|_| component.is_none_or(|c| c.is_control_plane())) else {
+        let Some(revision) = revision.as_ref().filter(|_| component.is_none_or(Component::is_control_plane)) else {
             continue;
         };
         let why = match connected.users_of(revision, own) {
@@ -117,7 +134,7 @@ fn take(forecast: Forecast, staying: &BTreeMap<String, String>, selection: &Sele
             change_of(&key, [Some(before), Some(after)], &taken_over, selection)
         }
         Fate::Delete(deleted) => {
-            let is_gateway = deleted.component.is_some_and(|component| component.is_gateways());
+            let is_gateway = deleted.component.is_some_and(Component::is_gateways);
             match deleted.revision.as_ref().and_then(|revision| staying.get(revision)).filter(|_| !is_gateway) {
                 Some(why) => return found.notes.push(note(why.clone())),
                 None => change_of(&key, [Some(deleted.before), None], &[], selection),
