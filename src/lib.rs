@@ -5,13 +5,14 @@
 //! files or resource → [`spec::request`] → [`spec::resolve`] → [`render`] → [`install`] → [`controller::status`]
 //!
 //! Left of `install` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `failure`, `api`, `object`, `spec`, `release`, `render`, `inject`, `cluster`, `source`,
-//! `install`, `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
+//! order (a test holds them to it): `failure`, `api`, `object`, `spec`, `release`, `render`, `inject`, `diff`, `translation`,
+//! `upgrade`, `cluster`, `source`, `install`, `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
 
 pub mod api;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod diff;
 pub mod failure;
 pub mod inject;
 pub mod install;
@@ -21,3 +22,5 @@ pub mod release;
 pub mod render;
 pub mod source;
 pub mod spec;
+pub mod translation;
+pub mod upgrade;

@@ -25,6 +25,9 @@ const ORDER: &[&str] = &[
     "release",
     "render",
     "inject",
+    "diff",
+    "translation",
+    "upgrade",
     // The cluster.
     "cluster",
     // Where release packages come from: the network, and a cache on disk.

@@ -71,6 +71,8 @@ mod neighbours;
 mod older;
 #[path = "server/outage.rs"]
 mod outage;
+#[path = "server/plan.rs"]
+mod plan;
 #[path = "server/process.rs"]
 mod process;
 #[path = "server/proxy.rs"]

@@ -6,20 +6,15 @@ use crate::api::component::{ALL, Component};
 use crate::object::{Object, order};
 use crate::release::Package;
 use crate::render::{self, ClusterInfo};
-use crate::spec::request::{self, Override};
+use crate::spec::request::{self, Override, RequestError};
 use crate::spec::resolve::Strictness;
+use crate::spec::switches::Switches;
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::Args;
 use helm_template::threads;
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::path::Path;
-
-#[derive(Subcommand)]
-pub(super) enum ManifestCommand {
-    /// Print the Kubernetes objects that a spec installs.
-    Generate(GenerateArgs),
-}
 
 /// What a spec is made from.
 #[derive(Args, Clone, Default)]
@@ -61,23 +56,53 @@ pub(super) struct GenerateArgs {
 impl SpecArgs {
     /// The request, the release package that it is for, and how strictly it is checked.
     pub(super) fn request(&self) -> anyhow::Result<(request::Request, Package, Strictness)> {
-        let files = self.filename.iter().map(|f| read_input(f.trim())).collect::<anyhow::Result<Vec<_>>>()?;
-        let strictness = if self.force { Strictness::Forced } else { Strictness::Full };
+        let files = self.files()?;
         let named = request::named_package(&files, &self.set);
         let package = self.package.open(named)?.as_upstream(self.upstream_behavior);
-        let mut request = request::from_files_for(&files, &self.set, package.switches())?;
+        let request = self.request_for(&files, package.switches())?;
+        Ok((request, package, self.strictness()))
+    }
+
+    /// The files, by name and text.
+    pub(super) fn files(&self) -> anyhow::Result<Vec<(String, String)>> {
+        self.filename.iter().map(|f| read_input(f.trim())).collect()
+    }
+
+    /// How strictly the request is checked.
+    pub(super) fn strictness(&self) -> Strictness {
+        if self.force { Strictness::Forced } else { Strictness::Full }
+    }
+
+    /// The revision that files and flags say, empty for none.
+    pub(super) fn revision_of(&self, files: &[(String, String)]) -> String {
+        let of_spec = || {
+            let request = request::from_files(files, &self.set).ok()?;
+            request.spec.get("revision")?.as_str().map(str::to_owned)
+        };
+        self.revision.clone().or_else(of_spec).unwrap_or_default()
+    }
+
+    /// What files and flags ask of a release.
+    ///
+    /// # Errors
+    /// They are of no form that it can be understood by.
+    pub(super) fn request_for(
+        &self,
+        files: &[(String, String)],
+        switches: &Switches,
+    ) -> Result<request::Request, RequestError> {
+        let mut request = request::from_files_for(files, &self.set, switches)?;
         if let Some(dir) = &self.package.manifests {
             request.set(Override::text(&["installPackagePath"], "--manifests", dir));
         }
         if let Some(revision) = self.revision.as_ref().filter(|r| !r.is_empty() && *r != "default") {
             request.set(Override::text(&["revision"], "--revision", revision));
         }
-        Ok((request::Request { is_strict: self.strict, ..request }, package, strictness))
+        Ok(request::Request { is_strict: self.strict, ..request })
     }
 }
 
-pub(super) fn run(command: &ManifestCommand, out: &mut dyn Write) -> Outcome {
-    let ManifestCommand::Generate(args) = command;
+pub(super) fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
     let wanted = components(&args.component)?;
     let (request, package, strictness) = args.spec.request()?;
     // The process ends with this: to take apart what it has read and made would take a thirtieth of its time.

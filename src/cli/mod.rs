@@ -2,17 +2,22 @@
 //! wrong use.
 
 mod chart;
+mod cluster;
 mod duration;
 mod inject;
 mod input;
 mod manifest;
+mod manifest_diff;
+mod manifest_translate;
 mod package;
 mod profile;
 mod progress;
+mod proxies;
 mod release;
 mod run;
 mod run_packages;
 mod signals;
+mod upgrade;
 
 use crate::controller::rbac;
 use crate::release::Package;
@@ -37,9 +42,12 @@ enum Command {
     /// Run the controller.
     #[command(visible_alias = "server")]
     Run(run::RunArgs),
-    /// Generate manifests.
+    /// Generate manifests, compare them, or translate a spec to Helm values.
     #[command(subcommand)]
-    Manifest(manifest::ManifestCommand),
+    Manifest(ManifestCommand),
+    /// Plan an upgrade to another release.
+    #[command(subcommand)]
+    Upgrade(UpgradeCommand),
     /// List, print and compare profiles.
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
@@ -60,6 +68,22 @@ enum Command {
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
+}
+
+#[derive(Subcommand)]
+enum ManifestCommand {
+    /// Print the Kubernetes objects that a spec installs.
+    Generate(manifest::GenerateArgs),
+    /// Compare manifests: of files, of specs, of releases, or with a cluster; the exit code is 1 if they differ.
+    Diff(Box<manifest_diff::DiffArgs>),
+    /// Translate a spec to Helm values for each chart, with the commands that install them.
+    Translate(manifest_translate::TranslateArgs),
+}
+
+#[derive(Subcommand)]
+enum UpgradeCommand {
+    /// Tell what an upgrade of a spec, or of a resource in the cluster, comes to; nothing is changed.
+    Plan(Box<upgrade::PlanArgs>),
 }
 
 fn role(args: &package::PackageArgs, out: &mut impl Write) -> Outcome {
@@ -101,7 +125,10 @@ fn perform(command: Command) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let code = match command {
         Command::Run(args) => run::run(&args),
-        Command::Manifest(command) => manifest::run(&command, &mut out),
+        Command::Manifest(ManifestCommand::Generate(args)) => manifest::generate(&args, &mut out),
+        Command::Manifest(ManifestCommand::Diff(args)) => manifest_diff::run(&args, &mut out),
+        Command::Manifest(ManifestCommand::Translate(args)) => manifest_translate::run(&args, &mut out),
+        Command::Upgrade(UpgradeCommand::Plan(args)) => upgrade::run(&args, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),
         Command::KubeInject(args) => inject::run(&args, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),

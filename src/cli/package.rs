@@ -124,6 +124,11 @@ impl FetchArgs {
 }
 
 impl PackageArgs {
+    /// The same, but for the package: this one.
+    pub(super) fn instead(&self, package: &str) -> Self {
+        Self { manifests: Some(package.to_owned()), ..self.clone() }
+    }
+
     /// The package of the flag, or else the one that a spec names, or else the built-in one.
     pub(super) fn open(&self, named: Option<NamedPackage>) -> anyhow::Result<Package> {
         let flag = self.manifests.as_ref().filter(|text| !text.is_empty()).map(|text| {

@@ -64,7 +64,7 @@ mod statuses;
 mod tags;
 mod unready;
 mod unused;
-mod usage;
+pub mod usage;
 mod watch_health;
 mod worker;
 

@@ -266,7 +266,8 @@ impl Run<'_> {
     }
 }
 
-fn namespace_of(manifests: &Manifests) -> serde_json::Value {
+/// The namespace of a control plane.
+pub(super) fn namespace_of(manifests: &Manifests) -> serde_json::Value {
     let labels = match manifests.network.as_str() {
         "" => json!({}),
         network => json!({"topology.istio.io/network": network}),

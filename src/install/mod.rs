@@ -15,6 +15,7 @@
 //! | [`readiness`] | a live object → whether it is ready, and why not |
 //! | [`remains`] | all that a resource has, to be deleted |
 //! | [`preview`] | a plan → what applying it would do |
+//! | [`forecast`] | a plan → each object as it is, and as the API server says it would be |
 //! | [`installed_state`] | manifests → the record of an installation, and back |
 //! | [`downgrade`] | that no control plane is moved to an older release |
 //! | [`webhooks`] | which webhook injects which pods |
@@ -33,6 +34,7 @@ mod candidate;
 pub mod downgrade;
 mod engine;
 pub mod fields;
+pub mod forecast;
 pub mod installed_release;
 pub mod installed_state;
 mod object;

@@ -12,6 +12,7 @@ pub use owner::OwnerId;
 
 use helm_template::helm::manifest;
 use helm_template::yaml;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
@@ -19,13 +20,15 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// What identifies an object in a cluster. The API version is not part of it: an object is the same in all versions.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ObjectKey {
     /// The API group, empty for the core.
+    #[serde(skip)]
     pub group: String,
     /// The kind.
     pub kind: String,
     /// The namespace, empty for cluster-scoped objects.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// The name.
     pub name: String,

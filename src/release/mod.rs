@@ -197,6 +197,12 @@ impl Package {
         Self { profiles: self.profiles.with_switches(switches), ..self }
     }
 
+    /// Its directory; `None` for the built-in package.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
+    }
+
     /// What differs in this release.
     #[must_use]
     pub fn switches(&self) -> &Switches {

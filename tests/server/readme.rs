@@ -11,15 +11,21 @@ use std::process::{Command, Output};
 const PROGRAMS: [&str; 4] = ["istio-operator", "kubectl", "curl", "make"];
 
 /// Documents whose commands are run, one after the other.
-const DOCUMENTS: [&str; 4] = ["README.md", "docs/safety.md", "docs/releases.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 5] = ["README.md", "docs/safety.md", "docs/releases.md", "docs/upgrade.md", "CONTRIBUTING.md"];
 /// Run after everything else.
 const LAST: &str = "Remove it";
 
 /// Commands that end with another code than 0, as the document says.
-const CODES: [(&str, i32); 1] = [("istio-operator profile diff", 1)];
+const CODES: [(&str, i32); 4] = [
+    ("istio-operator profile diff", 1),
+    // The same release on both sides, see below.
+    ("istio-operator manifest diff -f a.yaml -d", 0),
+    ("istio-operator manifest diff -f", 1),
+    ("istio-operator manifest diff before.yaml", 1),
+];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 6] = [
+const OTHERWISE: [(&str, Instead, &str); 8] = [
     ("kubectl port-forward", Instead::Nothing, "kwok's pods have no ports; the operator runs on this host"),
     ("kubectl delete --cascade=orphan", Instead::Nothing, "a part of one: `a_deletion_that_orphans_leaves_everything`"),
     ("kubectl delete", Instead::InTime, "a deletion that is held back waits for a day"),
@@ -28,13 +34,19 @@ const OTHERWISE: [(&str, Instead, &str); 6] = [
         Instead::Nothing,
         "it needs a network; `tests/source.rs` fetches from servers of its own",
     ),
+    ("istio-operator upgrade plan", Instead::BuiltIn, NETWORK),
+    ("istio-operator manifest diff -f a.yaml -d", Instead::BuiltIn, NETWORK),
     ("make", Instead::DryRun, "it would run this test"),
     ("curl", Instead::OperatorsAddress, "port 8383 of this host may be taken"),
 ];
 
+const NETWORK: &str = "other releases need a network; `tests/commands.rs` takes those that are at hand";
+
 #[derive(Clone, Copy)]
 enum Instead {
     Nothing,
+    /// With the built-in release in place of others.
+    BuiltIn,
     InTime,
     DryRun,
     OperatorsAddress,
@@ -117,6 +129,10 @@ impl Reader {
         };
         write("app.yaml", APP);
         write("spec.yaml", "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {profile: minimal}\n");
+        write("a.yaml", A);
+        write("b.yaml", &A.replace("minimal", "default"));
+        write("before.yaml", APP);
+        write("after.yaml", &APP.replace("image: app", "image: app:2"));
         write("my-chart/Chart.yaml", "{apiVersion: v2, name: mine, version: 1.0.0}");
         write("my-chart/templates/a.yaml", "a: {{ .Release.Name }}\n");
         for shown in ["config", "crds", "Makefile"] {
@@ -165,6 +181,9 @@ impl Reader {
         }
         let command = match instead.map(|(_, instead, _)| *instead) {
             Some(Instead::Nothing) => return,
+            Some(Instead::BuiltIn) => ["1.23.6", "1.29.6", "1.30.3"]
+                .iter()
+                .fold(bare.to_owned(), |command, release| command.replace(release, "1.17.8")),
             Some(Instead::InTime) => format!("{bare} --timeout=90s"),
             Some(Instead::DryRun) => bare.replacen("make", "make -n", 1),
             Some(Instead::OperatorsAddress) => {
@@ -187,6 +206,9 @@ impl Reader {
 const APP: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: app, namespace: default}\nspec:\n  \
                    selector: {matchLabels: {app: app}}\n  template:\n    metadata: {labels: {app: app}}\n    \
                    spec: {containers: [{name: app, image: app}]}\n";
+
+const A: &str = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {name: main, namespace: istio-system}\n\
+                 spec: {profile: minimal, revision: a}\n";
 
 /// The sections of a document, with their headings.
 fn sections(document: &str) -> Vec<(String, String)> {

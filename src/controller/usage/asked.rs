@@ -44,11 +44,13 @@ pub struct InUse {
 
 impl InUse {
     /// Whether nobody does.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pods == 0 && self.namespaces == 0
     }
 
     /// The first few, and how many more.
+    #[must_use]
     pub fn summary(&self) -> String {
         let names: Vec<&str> = self.names.iter().take(TOLD).map(String::as_str).collect();
         let all = self.pods.saturating_add(self.namespaces).saturating_add(self.tags.len());

@@ -10,7 +10,8 @@ mod metadata;
 pub(super) mod watch;
 
 pub(super) use answers::{ASK_AGAIN, Answer, Answers};
-pub(super) use asked::{InUse, users_before, users_of, users_of_tag};
+pub use asked::{InUse, users_of};
+pub(super) use asked::{users_before, users_of_tag};
 pub(super) use watch::{Use, Users};
 
 use crate::api::component::Component;

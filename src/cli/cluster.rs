@@ -1,0 +1,117 @@
+//! A cluster, for commands that read one. Nothing is stored in it: what is sent to be applied is a dry run.
+
+use crate::cluster::connect::{self, Way};
+use crate::cluster::fence::Fence;
+use crate::cluster::outage::Outage;
+use crate::cluster::{Cluster, ClusterError};
+use crate::controller::usage::{self, InUse};
+use crate::install::installed_release;
+use crate::object::inventory::{Inventory, Line};
+use crate::object::labels::REVISION;
+use crate::object::manifests::revision_label;
+use crate::object::pods::Pods;
+use crate::render::ClusterInfo;
+use anyhow::{Context, anyhow};
+use kube::ResourceExt;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+/// How long the API server may take for its first answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A cluster that answers.
+pub(super) struct Connected {
+    runtime: Runtime,
+    /// The door to it.
+    pub cluster: Cluster,
+    /// Its version.
+    pub info: ClusterInfo,
+}
+
+/// Finds the cluster of `KUBECONFIG`, or of the pod.
+///
+/// # Errors
+/// There is none, or it does not answer; in one line.
+pub(super) fn connect() -> anyhow::Result<Connected> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (cluster, info) = runtime.block_on(find())?;
+    Ok(Connected { runtime, cluster, info })
+}
+
+async fn find() -> anyhow::Result<(Cluster, ClusterInfo)> {
+    // Its text has all of its causes already.
+    let mut config = connect::find().await.map_err(|error| anyhow!("{error}"))?;
+    config.connect_timeout = Some(PATIENCE);
+    let address = config.cluster_url.to_string();
+    let way = Way {
+        count: Arc::new(|_| {}),
+        in_flight: 16,
+        per_second: 200,
+        silence: Duration::from_mins(1),
+        fence: Fence::default(),
+        outage: Outage::default(),
+    };
+    let client = connect::for_work(config, &way)?;
+    let unreachable = || format!("the API server {} cannot be reached", address.trim_end_matches('/'));
+    let version = match tokio::time::timeout(PATIENCE, client.apiserver_version()).await {
+        Ok(Ok(version)) => version,
+        Ok(Err(kube::Error::Api(status))) => return Err(anyhow!("{}", status.message)).context("ask the API server"),
+        Ok(Err(error)) => return Err(anyhow!("{}: {}", unreachable(), innermost(&error))),
+        Err(_) => return Err(anyhow!("{}: no answer within {PATIENCE:?}", unreachable())),
+    };
+    let info = ClusterInfo { version: Some((version.git_version, version.major, version.minor)) };
+    Ok((Cluster::new(client), info))
+}
+
+/// What an error comes down to.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+impl Connected {
+    /// Waits for what is asked of it.
+    pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// The minor version of its Kubernetes 1.
+    pub(super) fn minor(&self) -> Option<u32> {
+        let (_, _, minor) = self.info.version.as_ref()?;
+        minor.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok()
+    }
+
+    /// The control plane of a revision that is there, and the release that it says it is of.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn installed(&self, revision: &str) -> Result<Option<(String, String)>, ClusterError> {
+        let labels = format!("app=istiod,{REVISION}={}", revision_label(revision));
+        let found = self.wait(self.cluster.list("apps/v1", "Deployment", None, &labels))?;
+        let told = found.iter().find_map(|live| {
+            let name = format!("Deployment {}/{}", live.namespace().unwrap_or_default(), live.name_any());
+            Some((name, installed_release::of_istiod(live)?))
+        });
+        Ok(told)
+    }
+
+    /// Who uses a revision of the control plane.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    pub(super) fn users_of(&self, revision: &str, except: &[Pods]) -> Result<InUse, ClusterError> {
+        self.wait(usage::users_of(&self.cluster, revision, except))
+    }
+}
+
+/// What a resource has, as its status says.
+pub(super) fn inventory(status: &str) -> Inventory {
+    let status: Value = serde_json::from_str(status).unwrap_or_default();
+    let lines = status.get("inventory").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    lines.filter_map(|line| line.parse::<Line>().ok()).map(|Line(key, entry)| (key, entry)).collect()
+}

@@ -1,0 +1,195 @@
+//! `upgrade plan`: what an upgrade comes to.
+
+use super::cluster::{self, Connected};
+use super::input::{Outcome, print_data, wrong_use};
+use super::manifest::SpecArgs;
+use super::package::PackageArgs;
+use super::proxies;
+use crate::cluster::received::ObservedResource;
+use crate::object::OwnerId;
+use crate::object::manifests::revision_label;
+use crate::release::{Package, RELEASE};
+use crate::render::{self, ClusterInfo, RenderError};
+use crate::spec::request::{self, NamedPackage, Request};
+use crate::spec::resolve::{ResolveError, Strictness};
+use crate::upgrade::{Proxies, Side, Surroundings, Upgrade};
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator upgrade plan -f spec.yaml -d 1.23.6 --to 1.30.3   # without a cluster
+  istio-operator upgrade plan -f spec.yaml --to 1.30.3 --cluster   # a file, and a cluster's proxies
+  istio-operator upgrade plan main -n istio-system --to 1.30.3     # a resource of the cluster
+
+Nothing is changed. Exit code: 0 if nothing is in the way, 1 if the release refuses the spec or on
+an error, 2 on wrong use.";
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Yaml,
+    Json,
+}
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct PlanArgs {
+    /// Name of an IstioOperator resource in the cluster.
+    #[arg(conflicts_with_all = ["filename", "set", "revision"])]
+    name: Option<String>,
+    /// Namespace of the resource.
+    #[arg(short, long, default_value = "istio-system")]
+    namespace: String,
+    /// The release to plan for: a version such as 1.30.3, or a location as of --manifests.
+    #[arg(long, value_name = "VERSION|LOCATION")]
+    to: String,
+    /// Ask the cluster for the installed release and for proxies, also for a file.
+    #[arg(long)]
+    cluster: bool,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    #[command(flatten)]
+    spec: SpecArgs,
+}
+
+pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
+    if args.name.is_none() && args.spec.filename.is_empty() && args.spec.set.is_empty() {
+        return Ok(wrong_use("name a resource of the cluster, or a file with -f"));
+    }
+    let connected = if args.name.is_some() || args.cluster { Some(cluster::connect()?) } else { None };
+    let source = match (&args.name, &connected) {
+        (Some(name), Some(connected)) => {
+            Source::read(connected, &OwnerId::new(args.namespace.as_str(), name.as_str()))?
+        }
+        _ => Source::Files { files: args.spec.files()? },
+    };
+    let info = connected.as_ref().map(|connected| connected.info.clone()).unwrap_or_default();
+    let (named, from_source) = source.release(args, connected.as_ref())?;
+    let from = args.spec.package.open(named)?;
+    let to = args.spec.package.instead(&args.to).open(None)?;
+    let [from, to] = [from, to].map(|package| package.as_upstream(args.spec.upstream_behavior));
+    let (from_request, to_request) = (source.request(args, &from), source.request(args, &to));
+    let spec = [&to_request, &from_request].into_iter().find_map(|request| request.as_ref().ok());
+    let spec = spec.map(|request| request.spec.clone()).unwrap_or_default();
+    let strictness = source.strictness(args);
+    let from = side(from_request, &from, &info, strictness);
+    let to = side(to_request, &to, &info, strictness);
+    let surroundings = surroundings(connected.as_ref(), &from, &to, &spec);
+    let resource = source.told(args);
+    let plan = Upgrade { resource, from_source, spec: &spec, from: &from, to: &to, surroundings: &surroundings }.plan();
+    match args.output {
+        Format::Text => write!(out, "{plan}")?,
+        Format::Yaml | Format::Json => print_data(&plan, args.output == Format::Json, out)?,
+    }
+    Ok(u8::from(!plan.blocked_by.is_empty()))
+}
+
+/// Where the spec comes from.
+enum Source {
+    Files { files: Vec<(String, String)> },
+    Resource(Box<ObservedResource>),
+}
+
+impl Source {
+    /// A resource of the cluster.
+    fn read(connected: &Connected, id: &OwnerId) -> anyhow::Result<Self> {
+        let found = match connected.wait(connected.cluster.owner(id)) {
+            Err(error) if error.is_absent() => bail!("the cluster does not know IstioOperator resources"),
+            other => other?,
+        };
+        let resource = found.with_context(|| format!("there is no IstioOperator {id} in the cluster"))?;
+        match resource.error() {
+            Some(error) => bail!("IstioOperator {id}: {error}"),
+            None => Ok(Self::Resource(Box::new(resource))),
+        }
+    }
+
+    fn told(&self, args: &PlanArgs) -> String {
+        match self {
+            Self::Files { files } if files.is_empty() => args.spec.set.join(" "),
+            Self::Files { files } => files.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" "),
+            Self::Resource(resource) => format!("IstioOperator {}", resource.id()),
+        }
+    }
+
+    /// How strictly the spec is checked: the operator takes what upstream's took.
+    fn strictness(&self, args: &PlanArgs) -> Strictness {
+        match self {
+            Self::Files { .. } => args.spec.strictness(),
+            Self::Resource(_) => Strictness::TakenOver,
+        }
+    }
+
+    fn value(resource: &ObservedResource) -> Value {
+        json!({ "metadata": resource.metadata, "spec": resource.spec() })
+    }
+
+    /// What is asked of a release, or every reason why that cannot be understood.
+    fn request(&self, args: &PlanArgs, package: &Package) -> Result<Request, Vec<String>> {
+        match self {
+            Self::Files { files } => {
+                // The package is the flag's, whatever the files name.
+                let spec = SpecArgs { package: PackageArgs::default(), ..args.spec.clone() };
+                spec.request_for(files, package.switches()).map_err(|error| vec![error.to_string()])
+            }
+            Self::Resource(resource) => Ok(request::from_resource(&Self::value(resource))),
+        }
+    }
+
+    fn revision(&self, args: &PlanArgs) -> String {
+        match self {
+            Self::Resource(resource) => resource.revision().to_owned(),
+            Self::Files { files } => args.spec.revision_of(files),
+        }
+    }
+
+    /// The release that the resource is of now, `None` for the built-in one or that of a flag; and what says so.
+    fn release(
+        &self,
+        args: &PlanArgs,
+        connected: Option<&Connected>,
+    ) -> anyhow::Result<(Option<NamedPackage>, String)> {
+        if args.spec.package.manifests.as_ref().is_some_and(|flag| !flag.is_empty()) {
+            return Ok((None, "--manifests".to_owned()));
+        }
+        let named = match self {
+            Self::Files { files } => request::named_package(files, &args.spec.set),
+            Self::Resource(resource) => NamedPackage::of_resource(&Self::value(resource)),
+        };
+        if named.is_some() {
+            return Ok((named, "the resource names it".to_owned()));
+        }
+        if let Some((object, release)) = connected.map(|c| c.installed(&self.revision(args))).transpose()?.flatten() {
+            return Ok((Some(NamedPackage::Release(release)), format!("{object} is of it")));
+        }
+        Ok((None, format!("nothing names another than the built-in {RELEASE}")))
+    }
+}
+
+/// What a spec comes to with a release.
+fn side(request: Result<Request, Vec<String>>, package: &Package, info: &ClusterInfo, strictness: Strictness) -> Side {
+    let build = |request: Request| render::build(&request, info, package, strictness).map_err(|error| problems(&error));
+    Side { release: package.release(), switches: *package.switches(), outcome: request.and_then(build) }
+}
+
+fn problems(error: &RenderError) -> Vec<String> {
+    match error {
+        RenderError::Resolve(ResolveError::Invalid(problems)) => problems.iter().map(ToString::to_string).collect(),
+        other => vec![other.to_string()],
+    }
+}
+
+fn surroundings(connected: Option<&Connected>, from: &Side, to: &Side, spec: &Value) -> Surroundings {
+    let Some(connected) = connected else { return Surroundings::default() };
+    let own: Vec<_> = [from, to].into_iter().filter_map(|side| side.outcome.as_ref().ok()).collect();
+    let of_spec = || spec.get("revision").and_then(Value::as_str).unwrap_or_default();
+    let revision = own.first().map_or_else(|| revision_label(of_spec()), |manifests| manifests.revision_label());
+    let proxies: Proxies = connected.wait(proxies::of_revision(&connected.cluster, revision, &own));
+    Surroundings { kubernetes: connected.minor(), proxies }
+}

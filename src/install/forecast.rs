@@ -1,0 +1,212 @@
+//! What applying a plan would make of each object, in the API server's own words: each is sent as a dry run, which stores
+//! nothing.
+//!
+//! Other than a [`preview`](super::preview), which compares fields, this has every object as it is and as it would be, with what
+//! the API server and admission webhooks add. What cannot be found out of an object is said of it, and spoils nothing else.
+
+use super::apply::namespace_of;
+use super::candidate::{Candidate, in_order_of_deletion};
+use super::engine::Engine;
+use super::fields;
+use super::plan::Plan;
+use super::state::State;
+use crate::api::component::Component;
+use crate::api::{API_VERSION, IGNORE, KIND};
+use crate::cluster::ClusterError;
+use crate::object::{Object, ObjectKey, OwnerId, labels};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// How many objects are asked for at once.
+const AT_ONCE: usize = 16;
+
+/// An object, and what would become of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    /// The object.
+    pub key: ObjectKey,
+    /// What would become of it.
+    pub fate: Fate,
+}
+
+/// What would become of an object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fate {
+    /// Nothing: it is as it should be.
+    Same,
+    /// It would be created, as it is here.
+    Create(Value),
+    /// It would be changed.
+    Change(Box<Changed>),
+    /// It would be deleted, once nothing needs it.
+    Delete(Box<Deleted>),
+    /// It is annotated to be left alone.
+    Ignored,
+    /// It belongs to another resource, which decides.
+    Foreign(OwnerId),
+    /// The API server would not take it, or does not say; with its words.
+    Unknown(String),
+}
+
+/// An object that would be changed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// As it is.
+    pub before: Value,
+    /// As it would be.
+    pub after: Value,
+    /// Fields that an earlier installer set and that would go, too: a dry run does not tell of them.
+    pub taken_over: Vec<String>,
+}
+
+/// An object that would be deleted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Deleted {
+    /// As it is.
+    pub before: Value,
+    /// The component that it is of, as far as that is known.
+    pub component: Option<Component>,
+    /// The revision that it says it is of, `default` for the unnamed one.
+    pub revision: Option<String>,
+}
+
+impl Engine<'_> {
+    /// What would become of every object that a plan is about, and of the namespace of the control plane.
+    ///
+    /// # Errors
+    /// The API server cannot be read.
+    pub async fn forecast(&self, owner: &OwnerId, plan: &Plan, state: &State) -> Result<Vec<Forecast>, ClusterError> {
+        let ask = Ask { engine: *self, plan, state, others: self.owners_but(owner).await? };
+        let namespace = Object::new(namespace_of(plan.manifests())).ok();
+        let mut all: Vec<_> = namespace.iter().map(|namespace| ask.namespace(namespace).boxed()).collect();
+        let parts = plan.manifests().parts.iter();
+        all.extend(parts.flat_map(|part| &part.objects).map(|object| ask.wanted(object).boxed()));
+        let candidates = in_order_of_deletion(plan.candidates().iter().collect(), |one| (&one.key, one.component));
+        all.extend(candidates.into_iter().map(|one| ask.unwanted(one).boxed()));
+        stream::iter(all).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// The other resources that there are.
+    async fn owners_but(&self, owner: &OwnerId) -> Result<BTreeSet<OwnerId>, ClusterError> {
+        let mut found = BTreeSet::new();
+        let note = |resource: &ObjectMeta| {
+            found.insert(OwnerId::of(resource));
+        };
+        self.cluster.for_each(API_VERSION, KIND, ("", ""), note).await?;
+        found.remove(owner);
+        Ok(found)
+    }
+}
+
+struct Ask<'a> {
+    engine: Engine<'a>,
+    plan: &'a Plan,
+    state: &'a State,
+    others: BTreeSet<OwnerId>,
+}
+
+impl Ask<'_> {
+    /// The namespace of the control plane is created where it is missing, and left as it is elsewhere.
+    async fn namespace(&self, namespace: &Object) -> Result<Forecast, ClusterError> {
+        let key = namespace.key();
+        let live = self.read(namespace.api_version(), &key).await?;
+        let is_needed = live.is_none() && !self.plan.manifests().parts.is_empty();
+        let fate = if is_needed { Fate::Create(namespace.value().into_owned()) } else { Fate::Same };
+        Ok(Forecast { key, fate })
+    }
+
+    async fn unwanted(&self, candidate: &Candidate) -> Result<Forecast, ClusterError> {
+        let Candidate { key, entry, component, revision } = candidate;
+        let live = self.read(&entry.api_version, key).await?;
+        let deleted =
+            |live: &DynamicObject| Deleted { before: content(live), component: *component, revision: revision.clone() };
+        let fate = live.as_ref().map_or(Fate::Same, |live| Fate::Delete(Box::new(deleted(live))));
+        Ok(Forecast { key: key.clone(), fate })
+    }
+
+    async fn read(&self, api_version: &str, key: &ObjectKey) -> Result<Option<DynamicObject>, ClusterError> {
+        match self.engine.cluster.get(api_version, key).await {
+            // Its CRD would be created first.
+            Err(error) if error.is_absent() => Ok(None),
+            other => other,
+        }
+    }
+
+    async fn wanted(&self, object: &Object) -> Result<Forecast, ClusterError> {
+        let key = object.key();
+        let fate = match self.read(object.api_version(), &key).await? {
+            None => self.created(object).await,
+            Some(live) => self.changed(object, &live).await,
+        };
+        Ok(Forecast { key, fate })
+    }
+
+    async fn created(&self, object: &Object) -> Fate {
+        let desired = fields::compare(object, None, fields::Replicas::Desired).desired;
+        match self.engine.cluster.apply(&desired, true).await {
+            Err(error) if !error.is_absent() => Fate::Unknown(error.to_string()),
+            // What its namespace or its CRD is not there for, will be created after them.
+            _ => Fate::Create(desired.value().into_owned()),
+        }
+    }
+
+    async fn changed(&self, object: &Object, live: &DynamicObject) -> Fate {
+        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+            return Fate::Ignored;
+        }
+        if let Some(other) = self.foreign(live) {
+            return Fate::Foreign(other);
+        }
+        let replicas = self.plan.autoscalers().scaling(self.engine.cluster, object, Some(live)).await.replicas;
+        let comparison = fields::compare(object, Some(live), replicas);
+        let taken_over = self.taken_over(object, live, replicas);
+        if comparison.is_equal() && taken_over.is_empty() {
+            return Fate::Same;
+        }
+        let after = match self.engine.cluster.apply(&comparison.desired, true).await {
+            Ok(after) => content(&after),
+            Err(error) => return Fate::Unknown(error.to_string()),
+        };
+        let before = content(live);
+        if before == after && taken_over.is_empty() {
+            return Fate::Same;
+        }
+        Fate::Change(Box::new(Changed { before, after, taken_over }))
+    }
+
+    /// The other resource that an object belongs to, as its labels say, where there is such a resource.
+    fn foreign(&self, live: &DynamicObject) -> Option<OwnerId> {
+        let label = |name| live.labels().get(name).cloned();
+        let owner = OwnerId::new(label(labels::OWNER_NAMESPACE)?, label(labels::OWNER_NAME)?);
+        Some(owner).filter(|owner| self.others.contains(owner))
+    }
+
+    /// The fields that an installer before us set and nobody wants: they are made ours first, and then go.
+    fn taken_over(&self, object: &Object, live: &DynamicObject, replicas: fields::Replicas) -> Vec<String> {
+        let key = object.key();
+        if self.state.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid)) {
+            return vec![];
+        }
+        let now = fields::compare(object, Some(live), replicas).differences;
+        let then = fields::compare_as_taken_over(object, live, replicas).differences;
+        then.into_iter().filter(|path| path != "." && !now.contains(path)).collect()
+    }
+}
+
+/// An object without what is no one's wish.
+fn content(live: &DynamicObject) -> Value {
+    const OF_THE_SERVER: [&str; 6] =
+        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+    let mut value = serde_json::to_value(live).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        object.remove("status");
+    }
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.retain(|name, _| !OF_THE_SERVER.contains(&name.as_str()));
+    }
+    value
+}
