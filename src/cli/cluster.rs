@@ -4,7 +4,7 @@ use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError};
-use crate::controller::usage::{self, InUse};
+use crate::controller::{self, InUse};
 use crate::install::installed_release;
 use crate::object::inventory::{Inventory, Line};
 use crate::object::labels::REVISION;
@@ -105,7 +105,7 @@ impl Connected {
     /// # Errors
     /// That cannot be found out.
     pub(super) fn users_of(&self, revision: &str, except: &[Pods]) -> Result<InUse, ClusterError> {
-        self.wait(usage::users_of(&self.cluster, revision, except))
+        self.wait(controller::users_of(&self.cluster, revision, except))
     }
 }
 

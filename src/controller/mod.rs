@@ -64,12 +64,13 @@ mod statuses;
 mod tags;
 mod unready;
 mod unused;
-pub mod usage;
+mod usage;
 mod watch_health;
 mod worker;
 
 pub use context::{Config, Context};
 pub use error::RunError;
+pub use usage::{InUse, users_of};
 
 use crate::process::health::Health;
 use crate::process::metrics::Metrics;
