@@ -1,4 +1,4 @@
-//! The release packages of resources: which one a resource gets ([`choice`]), and opening it.
+//! The release packages of resources: which one a resource gets (`choice`), and opening it.
 //!
 //! Guarantees: nothing is fetched, and no folder read, that the flags of the operator do not allow; a fetch holds up its
 //! resource for some seconds at most; few packages are held in memory; one that has changed on disk is read again.
