@@ -44,4 +44,5 @@ pub use parser::MAX_NODES;
 pub use price::{Measure, Price, Prices, ResultSize};
 pub use signature::{Signature, Type};
 pub use usage::{Budgets, Cost, Exhausted, Usage};
+pub(crate) use value::changes;
 pub use value::{Document, List, ListKind, Map, MapKind, Object, Text, Value};

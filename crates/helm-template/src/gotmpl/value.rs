@@ -128,6 +128,13 @@ impl Drop for Items {
 thread_local! {
     /// How many lists and maps are being dropped within each other.
     static DROPPING: Cell<usize> = const { Cell::new(0) };
+    /// How often a map or list has been changed on this thread.
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number that is another one once any map or list of this thread has been changed.
+pub(crate) fn changes() -> u64 {
+    CHANGES.get()
 }
 
 /// Drops what a list or map holds: as everything is dropped, or one after the other if that would go too deep.
@@ -189,6 +196,16 @@ impl Map {
         self.entries.borrow().read.as_ref().map(look)
     }
 
+    /// The same, to write it out: what is taken of it must be given back before anybody can look.
+    pub(crate) fn with_unread<R>(&self, work: impl FnOnce(&mut Document) -> R) -> Option<R> {
+        self.entries.borrow_mut().read.as_mut().map(work)
+    }
+
+    /// Whether nobody else holds the map, or anything in it.
+    pub(crate) fn is_unshared(&self) -> bool {
+        Rc::strong_count(&self.entries) == 1 && self.entries.borrow().made.values().all(Value::is_unshared)
+    }
+
     /// Makes values of a document.
     fn make(&self) {
         if self.entries.borrow().read.is_some() {
@@ -204,6 +221,7 @@ impl Map {
     }
 
     fn made_mut(&self) -> RefMut<'_, BTreeMap<Text, Value>> {
+        CHANGES.set(CHANGES.get().wrapping_add(1));
         self.make();
         RefMut::map(self.entries.borrow_mut(), |entries| &mut entries.made)
     }
@@ -326,6 +344,7 @@ impl List {
 
     /// Replaces all items; every holder of the list sees it.
     pub fn replace(&self, items: Vec<Value>) {
+        CHANGES.set(CHANGES.get().wrapping_add(1));
         let before = std::mem::replace(&mut *self.items.borrow_mut(), Items(items));
         drop(before);
     }
@@ -495,6 +514,18 @@ impl Value {
             Self::List(_) => "slice",
             Self::Map(_) => "map",
             Self::Object(o) => o.kind_name(),
+        }
+    }
+
+    /// Whether nobody else holds the value, or anything in it.
+    fn is_unshared(&self) -> bool {
+        match self {
+            Self::List(list) => {
+                Rc::strong_count(&list.items) == 1 && list.items.borrow().0.iter().all(Self::is_unshared)
+            }
+            Self::Map(map) => map.is_unshared(),
+            Self::Object(_) => false,
+            _ => true,
         }
     }
 

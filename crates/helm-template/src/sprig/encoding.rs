@@ -7,7 +7,7 @@ use super::args::{at, fixed, text};
 use super::base::{base32, base64, decode32, decode64};
 use super::{json_read, json_write, toml_read, toml_write};
 use crate::gotmpl::Type::{Any, String as GoString};
-use crate::gotmpl::{Document, Function, Map, MapKind, Value};
+use crate::gotmpl::{Document, Function, Map, MapKind, Text, Value, changes};
 use crate::json::Html;
 use crate::yaml;
 use serde_json::Value as Json;
@@ -106,22 +106,31 @@ fn parse_yaml(text: &[u8]) -> Result<Value, String> {
     if text.len() < LARGE {
         return yaml::parse_helm(text).map(Value::from_document).map_err(|error| error.to_string());
     }
-    let known = PARSED.take().filter(|(parsed, _)| parsed == text);
-    if let Some((_, tree)) = known {
-        return Ok(Value::from_document(tree));
+    let is_as_parsed = |last: &Parsed| last.text == text && last.changes == changes() && last.map.is_unshared();
+    if let Some(last) = PARSED.take().filter(is_as_parsed) {
+        return Ok(Value::Map(last.map));
     }
-    let tree = yaml::parse_helm(text).map_err(|error| error.to_string())?;
-    PARSED.set(Some((text.to_owned(), tree.clone())));
-    Ok(Value::from_document(tree))
+    let value = yaml::parse_helm(text).map(Value::from_document).map_err(|error| error.to_string())?;
+    if let Value::Map(map) = &value {
+        PARSED.set(Some(Parsed { text: text.to_owned(), map: map.clone(), changes: changes() }));
+    }
+    Ok(value)
 }
 
 /// From this length on a text is parsed but once where a template looks into it twice in a row, as charts do with their
 /// definitions: for the name, and for the whole.
 const LARGE: usize = 4 << 10;
 
+/// What a text was parsed to. It is what it was as long as nothing has been changed since.
+struct Parsed {
+    text: String,
+    map: Map,
+    changes: u64,
+}
+
 thread_local! {
     /// The last large text, until it is asked for again.
-    static PARSED: RefCell<Option<(String, Json)>> = const { RefCell::new(None) };
+    static PARSED: RefCell<Option<Parsed>> = const { RefCell::new(None) };
 }
 
 fn yaml_map(text: &[u8]) -> Value {
@@ -232,8 +241,54 @@ fn number(f: f64, through_json: bool) -> Option<serde_json::Number> {
 }
 
 fn to_yaml(v: &Value, through_json: bool, write: fn(&Json) -> Option<String>) -> Value {
-    let text = to_tree(v, through_json).and_then(|tree| write(&tree)).unwrap_or_default();
+    let by_entry = if let (Value::Map(map), true) = (v, through_json) { by_entry(map) } else { None };
+    let text = by_entry.or_else(|| to_tree(v, through_json).and_then(|tree| write(&tree))).unwrap_or_default();
     Value::string(text.strip_suffix('\n').unwrap_or(&text))
+}
+
+/// The text of a map, entry by entry: what nobody has looked into is written as it is, without a copy. None for a map that is
+/// to be written as a whole, such as one whose keys might come in another order.
+fn by_entry(map: &Map) -> Option<String> {
+    let is_simple = |key: &Text| key.as_bytes().iter().all(u8::is_ascii_alphabetic);
+    let is_unread = |v: &Value| matches!(v, Value::Map(inner) if inner.unread(|_| ()).is_some());
+    let (mut all_simple, mut any_unread) = (map.unread(|_| ()).is_none(), false);
+    if all_simple {
+        map.each(|key, v| {
+            any_unread |= is_unread(v);
+            all_simple &= is_simple(key);
+            all_simple
+        });
+    }
+    if !all_simple || !any_unread {
+        return None;
+    }
+    let mut text = String::new();
+    for (key, v) in map.snapshot() {
+        let key = key.to_str().into_owned();
+        let unread = match &v {
+            Value::Map(inner) => inner.with_unread(|document| {
+                let one = serde_json::Map::from_iter([(key.clone(), Json::Object(std::mem::take(document)))]);
+                let (written, one) = write_object(one);
+                if let Some(Json::Object(taken)) = one.into_iter().next().map(|(_, taken)| taken) {
+                    *document = taken;
+                }
+                written
+            }),
+            _ => None,
+        };
+        let written = match unread {
+            Some(written) => written?,
+            None => write_object(serde_json::Map::from_iter([(key, to_tree(&v, true)?)])).0?,
+        };
+        text.push_str(&written);
+    }
+    Some(text)
+}
+
+fn write_object(object: Document) -> (Option<String>, Document) {
+    let object = Json::Object(object);
+    let written = yaml::to_string(&object);
+    (written, if let Json::Object(object) = object { object } else { Document::new() })
 }
 
 fn to_toml(v: &Value) -> Result<Value, String> {
@@ -261,6 +316,50 @@ mod tests {
     #[test]
     fn toml_comes_out_as_in_helm() {
         testing::check(include_str!("testdata/toml.txt"));
+    }
+
+    fn large() -> String {
+        format!("a: {{b: 1, c: 1e6, d: [1.5, x]}}\nm: {{name: one}}\nz: {}\n", "x".repeat(LARGE))
+    }
+
+    fn map(v: Value) -> Map {
+        let Value::Map(map) = v else { panic!("no map") };
+        map
+    }
+
+    #[test]
+    fn a_text_read_twice_is_another_map_once_the_first_is_changed() {
+        let text = large();
+        let read = || map(yaml_map(text.as_bytes()));
+        let name = |m: &Map| map(m.get("m").unwrap()).get("name").unwrap();
+        assert!(matches!(name(&read()), Value::String(_)));
+        let again = read();
+        map(again.get("m").unwrap()).set("name", Value::Nil);
+        assert!(matches!(name(&again), Value::Nil));
+        assert!(matches!(name(&read()), Value::String(_)), "as it is written");
+        let kept = map(read().get("m").unwrap());
+        let other = read();
+        kept.set("name", Value::Nil);
+        assert!(matches!(name(&other), Value::String(_)), "another map");
+    }
+
+    #[test]
+    fn what_nobody_has_looked_into_is_written_as_what_somebody_has() {
+        let text = large();
+        let untouched = map(yaml_map(text.as_bytes()));
+        untouched.set("m", Value::map([("name", Value::Float(2.0))]));
+        let written = to_yaml(&Value::Map(untouched.clone()), true, yaml::to_string);
+        let seen = map(yaml_map(text.as_bytes()));
+        assert_eq!(map(seen.get("a").unwrap()).snapshot().len(), 3);
+        seen.set("m", Value::map([("name", Value::Float(2.0))]));
+        let (Value::String(written), Value::String(other)) =
+            (written, to_yaml(&Value::Map(seen), true, yaml::to_string))
+        else {
+            panic!("no text")
+        };
+        assert_eq!(written.to_str(), other.to_str());
+        assert!(written.to_str().starts_with("a:\n  b: 1\n  c: 1000000\n  d:\n  - 1.5\n  - x\nm:\n  name: 2\nz: xx"));
+        assert!(untouched.get("a").is_some_and(|a| map(a).len() == 3), "it is still there");
     }
 
     #[test]
