@@ -1,7 +1,7 @@
 //! Who the operator is to the API server.
 
 use crate::controlplane::operator::Operator;
-use crate::lab::{Lab, binary};
+use crate::lab::{Lab, binary, file};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -39,6 +39,9 @@ fn a_client_certificate_of_version_1_is_as_good_as_any() {
 fn missing_permissions_are_told_once_with_the_command_that_grants_them() {
     let lab = Lab::start();
     lab.expect_forbidden();
+    // Made of others again.
+    let role = file("config/rbac/role.yaml");
+    lab.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", role.to_str().unwrap()]);
     lab.kubectl(&[
         "delete",
         "clusterrole",

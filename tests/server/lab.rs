@@ -431,6 +431,8 @@ fn prepare(plane: &ControlPlane) -> anyhow::Result<()> {
     plane.kubectl(&["create", "namespace", ISTIO_SYSTEM])?;
     // The role of the operator is made of others by a controller.
     plane.kubectl(&["wait", "--for=jsonpath={.rules[40]}", "--timeout=30s", "clusterrole/istio-operator"])?;
+    // From here on it is as it is, so that tests can take permissions away.
+    plane.kubectl(&["patch", "clusterrole", "istio-operator", "--type=merge", "-p", r#"{"aggregationRule":null}"#])?;
     plane.wait_established(&["crd/istiooperators.install.istio.io"])
 }
 

@@ -129,9 +129,9 @@ fn what_may_pass_is_work_at_first_and_an_error_once_it_lasts() {
     }
     lab.request("PUT", path, &cut).unwrap();
     lab.apply_spec("{profile: minimal}");
-    let status = lab.wait_for_status("RECONCILING", &["trying again", "forbidden"]);
+    let status = lab.wait_for_status("RECONCILING", &["trying again", "the operator lacks permissions"]);
     assert_eq!(condition(&status, "Reconciling")["reason"], "Retrying");
-    lab.wait_for_status("ERROR", &["forbidden"]);
+    lab.wait_for_status("ERROR", &["the operator lacks permissions"]);
     let mut restored = lab.get(path).unwrap();
     restored["rules"] = whole["rules"].clone();
     lab.request("PUT", path, &restored).unwrap();
