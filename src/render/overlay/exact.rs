@@ -10,6 +10,7 @@
 
 use super::outcome::{Notice, Outcome, OverlayError, place};
 use crate::object::Object;
+use crate::spec::exact::ExactError;
 use crate::spec::exact::tree::{self, Form};
 use crate::spec::resolve::Enabled;
 use crate::spec::switches::{Pipeline, Switches};
@@ -46,13 +47,13 @@ pub(super) fn apply(
             // An object is taken anew for each overlay, and what comes of the last one is printed.
             let is_lost = switches.pipeline == Pipeline::Until123 && later.iter().any(|others| others.contains(at));
             let Some(object) = objects.get_mut(*at) else { continue };
-            for message in patch(object, overlay, &path, is_lost) {
-                match switches.pipeline {
-                    Pipeline::Until123 => {
-                        broken.insert(*at);
-                        outcome.problems.push(message);
-                    }
-                    Pipeline::Since124 => outcome.notices.push(Notice::new(path.clone(), message.to_string())),
+            for (path, error) in patch(object, overlay, &path, is_lost) {
+                let message = format!("{}: {error}", object.key());
+                if switches.pipeline == Pipeline::Until123 || error.is_fatal {
+                    broken.insert(*at);
+                    outcome.problems.push(OverlayError::Overlay { path, message });
+                } else {
+                    outcome.notices.push(Notice::new(path, message));
                 }
             }
         }
@@ -72,8 +73,8 @@ fn find(enabled: &Enabled, overlay: &Value, objects: &[Object], switches: &Switc
     objects.iter().enumerate().filter(|(_, object)| is_meant(object)).map(|(at, _)| at).collect()
 }
 
-/// Makes the patches of an overlay, each by itself.
-fn patch(object: &mut Object, overlay: &Value, path: &str, is_lost: bool) -> Vec<OverlayError> {
+/// Makes the patches of an overlay, each by itself. Returns those that fail, each with its place.
+fn patch(object: &mut Object, overlay: &Value, path: &str, is_lost: bool) -> Vec<(String, ExactError)> {
     let mut lost = is_lost.then(|| object.value().into_owned());
     let tree = match &mut lost {
         Some(tree) => tree,
@@ -88,7 +89,7 @@ fn patch(object: &mut Object, overlay: &Value, path: &str, is_lost: bool) -> Vec
         }
         let value = one.get("value").unwrap_or(&Value::Null);
         if let Err(error) = tree::apply(tree, at, value, Form::Object) {
-            wrong.push(OverlayError::Overlay { path: format!("{path}.patches[{j}]"), message: error.to_string() });
+            wrong.push((format!("{path}.patches[{j}]"), error));
         }
     }
     wrong

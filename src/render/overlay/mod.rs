@@ -42,8 +42,8 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> 
         if !broken.contains(&i) {
             for misfit in checks::check(object, version, key) {
                 let error = OverlayError::Object { component: enabled.component, misfit };
-                if switches.is_upstream {
-                    // Upstream prints it, and no server takes it.
+                if switches.is_upstream && !object.kind().is_empty() {
+                    // Upstream prints it, and no server takes it. What has no kind it cannot read.
                     outcome.notices.push(Notice::new(place(enabled), error.to_string()));
                 } else {
                     outcome.problems.push(error);

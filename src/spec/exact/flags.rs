@@ -39,12 +39,10 @@ fn until_123(resource: &mut Value, line: &str, switches: &Switches) -> Result<()
     let value = if is_text { Value::String(text.to_owned()) } else { value_of_type(text) };
     tree::apply(resource, &format!("spec.{path}"), &value, Form::Spec)?;
     if switches.release.minor >= 18 && path.contains(VARIABLES) {
-        for place in ["/spec/meshConfig", "/spec/values/meshConfig"] {
-            let variables = resource.pointer_mut(&format!("{place}/defaultConfig/proxyMetadata"));
-            for value in variables.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
-                if value.is_number() || value.is_boolean() {
-                    *value = Value::String(crate::api::text::scalar_text(value).unwrap_or_default());
-                }
+        let variables = resource.pointer_mut("/spec/meshConfig/defaultConfig/proxyMetadata");
+        for value in variables.and_then(Value::as_object_mut).into_iter().flat_map(Map::values_mut) {
+            if value.is_number() || value.is_boolean() {
+                *value = Value::String(crate::api::text::scalar_text(value).unwrap_or_default());
             }
         }
     }

@@ -23,11 +23,13 @@ pub struct ExactError {
     pub path: String,
     /// What is wrong with it.
     pub message: String,
+    /// Whether the release's own process dies of it.
+    pub is_fatal: bool,
 }
 
 impl ExactError {
     fn new(path: &str, message: impl Display) -> Self {
-        Self { path: path.to_owned(), message: message.to_string() }
+        Self { path: path.to_owned(), message: message.to_string(), is_fatal: false }
     }
 }
 

@@ -29,8 +29,14 @@ pub fn apply(root: &mut Value, path: &str, value: &Value, form: Form) -> Result<
     if elements.is_empty() {
         return if value.is_null() { Err(wrong("cannot delete the root".to_owned())) } else { Ok(()) };
     }
-    step(root, &elements, value, form).map_err(wrong)
+    step(root, &elements, value, form).map_err(|message| {
+        let is_fatal = message.starts_with(NO_ITEM);
+        ExactError { is_fatal, ..wrong(message) }
+    })
 }
+
+/// Upstream's own process dies where an item is to be deleted that is not there.
+const NO_ITEM: &str = "there is no item";
 
 fn step(node: &mut Value, path: &[String], value: &Value, form: Form) -> Result<(), String> {
     let Some((element, rest)) = path.split_first() else { return Ok(()) };
@@ -72,8 +78,7 @@ fn in_list(items: &mut Vec<Value>, element: &str, rest: &[String], value: &Value
             ([], value) => *item = from_text(value),
             _ => step(item, rest, value, form)?,
         },
-        // Upstream's own process dies.
-        _ if rest.is_empty() && value.is_null() => return Err(format!("the list has no item {element}")),
+        _ if rest.is_empty() && value.is_null() => return Err(format!("{NO_ITEM} {element} to delete")),
         _ if rest.is_empty() => items.push(from_text(value)),
         _ => {
             let mut item = Value::Object(Map::new());

@@ -166,6 +166,9 @@ fn merge(
             since_124::merge(base.document, &json!({ "spec": spec }), profiles.switches()).map_err(merge_error)?
         }
     };
+    if let Some(path) = since_124::null_list(&document).filter(|_| profiles.switches().is_since_124()) {
+        return Err(wrong(Problem { path, message: "must be a list".into(), location: None, kind: Kind::Form }));
+    }
     let metadata = request.metadata.as_object().filter(|m| !m.is_empty());
     match (metadata, profiles.switches().pipeline) {
         (Some(metadata), Pipeline::Until123) => merge_patch(&mut document, &json!({ "metadata": metadata })),

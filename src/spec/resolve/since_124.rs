@@ -10,6 +10,7 @@ use super::{autoscaling, placement};
 use crate::api::component::{ALL, Component};
 use crate::spec::merge::{MergeError, overlay_maps};
 use crate::spec::path::text;
+use crate::spec::request::gateways::LISTS;
 use crate::spec::set::{is_text_since_124, value_of_type};
 use crate::spec::switches::Switches;
 use serde_json::{Map, Value, json};
@@ -83,6 +84,12 @@ fn merge_exactly(profile: Value, user: &Value) -> Value {
         set(&mut document, &["metadata", "namespace"], namespace.into());
     }
     document
+}
+
+/// The list of gateways that is null, of which the release's own process dies.
+pub(super) fn null_list(document: &Value) -> Option<String> {
+    let is_null = |list: &&&str| document.pointer(&format!("/spec/components/{list}")) == Some(&Value::Null);
+    LISTS.iter().find(is_null).map(|list| format!("spec.components.{list}"))
 }
 
 /// Lays the user's values over merged ones again, but for maps that the profile does not have: those are one map, in which
