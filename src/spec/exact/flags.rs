@@ -36,7 +36,7 @@ fn until_123(resource: &mut Value, line: &str, switches: &Switches) -> Result<()
     }
     let path = path.strip_prefix("spec.").unwrap_or(path);
     let is_text = TEXTS_UNTIL_123.iter().any(|(first, field)| switches.release.minor >= *first && *field == path);
-    let value = if is_text { Value::String(text.to_owned()) } else { value_of_type(text) };
+    let value = if is_text { Value::String(text.to_owned()) } else { typed(path, text)? };
     tree::apply(resource, &format!("spec.{path}"), &value, Form::Spec)?;
     if switches.release.minor >= 18 && path.contains(VARIABLES) {
         let variables = resource.pointer_mut("/spec/meshConfig/defaultConfig/proxyMetadata");
@@ -50,13 +50,22 @@ fn until_123(resource: &mut Value, line: &str, switches: &Switches) -> Result<()
 }
 
 fn since_124(resource: &mut Value, line: &str) -> Result<(), ExactError> {
-    // A line with no equals sign or several is all path.
-    let (path, text) = parts(line).unwrap_or((line, ""));
-    let path = format!("spec.{path}");
-    let is_text = crate::spec::set::is_text_since_124(&path);
-    let value = if is_text { Value::String(text.to_owned()) } else { value_of_type(text) };
+    // It is put below the spec before blanks are cut off; with no equals sign or several it is all path.
+    let line = format!("spec.{line}");
+    let (path, text) = parts(&line).unwrap_or((&line, ""));
+    let is_text = crate::spec::set::is_text_since_124(path);
+    let value = if is_text { Value::String(text.to_owned()) } else { typed(path, text)? };
     let Some(resource) = resource.as_object_mut() else { return Ok(()) };
-    write(resource, &elements(&path), value).map_err(|message| ExactError::new(line, message))
+    write(resource, &elements(path), value).map_err(|message| ExactError::new(path, message))
+}
+
+/// The value of a text. `inf` and `nan` are numbers, which no configuration can hold.
+fn typed(path: &str, text: &str) -> Result<Value, ExactError> {
+    let is_word = !text.bytes().any(|b| b.is_ascii_digit());
+    if is_word && text.parse::<f64>().is_ok_and(|number| !number.is_finite()) {
+        return Err(ExactError::new(path, format!("{text} is a number that cannot be written")));
+    }
+    Ok(value_of_type(text))
 }
 
 /// Path and text of a line with one equals sign.
@@ -141,6 +150,7 @@ mod tests {
             (24, "spec.hub=x", "/spec/hub", json!("x")),
             (24, "values.x", "/values/x", json!("")),
             (24, "values.x=a=b", "/values/x=a=b", json!("")),
+            (24, " hub = x ", "/ hub", json!("x")),
         ] {
             assert_eq!(resource(minor, &[line]).pointer(pointer), Some(&expected), "1.{minor} {line}");
         }
@@ -154,5 +164,6 @@ mod tests {
         let switches = Switches { pipeline: Pipeline::Since124, ..Switches::default() };
         assert!(set(&mut one, "values.l[name:a].x=1", &switches).is_err());
         assert!(set(&mut json!({}), "a=b=c", &Switches::default()).is_err());
+        assert!(set(&mut json!({}), "a=Inf", &Switches::default()).is_err());
     }
 }
