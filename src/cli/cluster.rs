@@ -6,14 +6,12 @@ use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller::{self, InUse};
 use crate::install::installed_release;
-use crate::object::inventory::{Inventory, Line};
 use crate::object::labels::REVISION;
 use crate::object::manifests::revision_label;
 use crate::object::pods::Pods;
 use crate::render::ClusterInfo;
 use anyhow::{Context, anyhow};
 use kube::ResourceExt;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -107,11 +105,4 @@ impl Connected {
     pub(super) fn users_of(&self, revision: &str, except: &[Pods]) -> Result<InUse, ClusterError> {
         self.wait(controller::users_of(&self.cluster, revision, except))
     }
-}
-
-/// What a resource has, as its status says.
-pub(super) fn inventory(status: &str) -> Inventory {
-    let status: Value = serde_json::from_str(status).unwrap_or_default();
-    let lines = status.get("inventory").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    lines.filter_map(|line| line.parse::<Line>().ok()).map(|Line(key, entry)| (key, entry)).collect()
 }

@@ -3,7 +3,7 @@
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::labels::{DEFAULT, REVISION, TAG};
 use crate::object::manifests::Manifests;
-use crate::object::pods::{Pods, pods_of};
+use crate::object::pods::{Pods, image_tag, pods_of};
 use crate::upgrade::{Proxies, Proxy};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::api::{Api, ListParams};
@@ -86,8 +86,7 @@ fn version_of(pod: &Pod) -> Option<String> {
     let spec = pod.spec.as_ref()?;
     let all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
     let image = all.into_iter().find(|container: &&Container| container.name == CONTAINER)?.image.as_ref()?;
-    let name = image.split('@').next()?.rsplit('/').next()?;
-    name.split_once(':').map(|(_, tag)| tag.to_owned())
+    image_tag(image).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@
 
 use super::meta::{brief, resource_of_any_kind};
 use crate::api::{FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
-use crate::failure::Retry;
 use crate::object::OwnerId;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -58,20 +57,6 @@ pub enum ResourceError {
          that is installed; give the resource a shorter name"
     )]
     NameTooLong,
-}
-
-impl ResourceError {
-    /// One word for it.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        "InvalidSpec"
-    }
-
-    /// When it is tried again.
-    #[must_use]
-    pub fn retry(&self) -> Retry {
-        Retry::OnChange
-    }
 }
 
 /// An IstioOperator resource as it was observed.

@@ -34,6 +34,18 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
+    /// One word for it, by the stage that failed.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Package(error) => error.reason(),
+            Self::Render(error) => error.reason(),
+            Self::Install(failures) => failures.first().map_or("Failed", |failure| failure.error.reason()),
+            Self::Delete(error) => error.reason(),
+            Self::Cluster(_) | Self::Record(_) | Self::Interrupted => "Failed",
+        }
+    }
+
     /// What the status says of it, of a resource that is rendered from this release.
     #[must_use]
     pub fn told(&self, release: &str) -> String {
@@ -75,4 +87,20 @@ pub enum RunError {
     /// The built-in or given charts are broken.
     #[error(transparent)]
     Package(#[from] crate::release::ReleaseError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_permission_is_told_with_the_command_that_grants_it() {
+        let message =
+            "pods is forbidden: User \"x\" cannot list resource \"pods\" in API group \"\" at the cluster scope";
+        let status = kube::core::Status::failure(message, "Forbidden").with_code(403);
+        let error = ClusterError::of("list", &"pods", kube::Error::Api(Box::new(status)));
+        let told = ReconcileError::from(error).told("1.30.3");
+        let grant = "grant them: istio-operator role -d 1.30.3 | kubectl apply -f -";
+        assert_eq!(told, format!("the operator lacks permissions: list pods; {grant}"));
+    }
 }

@@ -9,7 +9,7 @@ use crate::api::status::InstallStatus;
 use crate::cluster::received::ObservedResource;
 use crate::controller::status::Conclusion;
 use crate::install;
-use crate::object::inventory::{self, Inventory};
+use crate::object::inventory;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ impl ReconcileState {
         if self.uid != resource.uid() {
             *self = Self { uid: resource.uid().to_owned(), ..Self::default() };
             self.take_status(resource);
-            self.install = install::State::new(inventory_of(&self.status()));
+            self.install = install::State::new(inventory::of_status(&self.status()));
         } else if resource.version() >= self.status_version {
             // Also in the version that we have written: what somebody else wrote just before is still in it.
             self.take_status(resource);
@@ -105,10 +105,4 @@ impl ReconcileState {
     pub fn known(&self) -> InstallStatus {
         InstallStatus::read(&self.status())
     }
-}
-
-/// The inventory of a status.
-pub(super) fn inventory_of(status: &Value) -> Inventory {
-    let lines = status.get("inventory").cloned().and_then(|lines| serde_json::from_value::<Vec<String>>(lines).ok());
-    inventory::from_lines(&lines.unwrap_or_default())
 }

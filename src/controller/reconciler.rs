@@ -97,7 +97,7 @@ impl Reconcile<'_> {
             Ok(Ok(prepared)) => self.install(prepared).await,
             Ok(Err(conclusion)) => self.refuse(conclusion).await,
             Err(error) => {
-                let told = error.told(&self.state.release);
+                let told = error.told(&self.release());
                 let failed = self.state.failed(told);
                 self.conclude(failed).await?;
                 Err(error)

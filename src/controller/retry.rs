@@ -27,9 +27,9 @@ pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, con
     });
     let delay = retry_delay(&id, failures);
     if is_caused_by_outage(error) {
-        tracing::debug!(namespace = id.namespace, name = id.name, %error, ?delay, "trying again");
+        tracing::debug!(namespace = id.namespace, name = id.name, reason = error.reason(), %error, ?delay, "trying again");
     } else {
-        tracing::warn!(namespace = id.namespace, name = id.name, %error, ?delay, "trying again");
+        tracing::warn!(namespace = id.namespace, name = id.name, reason = error.reason(), %error, ?delay, "trying again");
     }
     Action::requeue(delay)
 }

@@ -7,12 +7,12 @@ use super::error::RunError;
 use super::index::{FailingWatch, Index};
 use super::ownership::{Ownership, Wants};
 use super::reach;
-use super::reconcile_state::inventory_of;
 use super::usage::Users;
 use crate::api::status::InstallStatus;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::{ObservedResource, Received};
 use crate::cluster::{Cluster, ClusterError};
+use crate::object::inventory;
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
 use kube::Client;
@@ -134,7 +134,7 @@ fn load_wants_of(
         version: InstallStatus::read(&status).version.unwrap_or_default(),
         revision: resource.revision().to_owned(),
         is_current: false,
-        keys: inventory_of(&status).into_keys().filter(may_have).collect(),
+        keys: inventory::of_status(&status).into_keys().filter(may_have).collect(),
     };
     ownership.set(&id, Some(claim));
     let wants_something = !resource.is_being_deleted() && !resource.is_left_alone();

@@ -138,7 +138,7 @@ fn rename(object: &mut Value, key: &ObjectKey) {
 }
 
 /// A change below this path of a workload replaces its pods.
-const POD_TEMPLATE: &str = ".spec.template";
+pub const POD_TEMPLATE: &str = ".spec.template";
 
 impl ObjectChange {
     /// Whether the pods of a workload are replaced by it.

@@ -9,9 +9,9 @@ use super::state::State;
 use crate::api::component::Component;
 use crate::api::{ALLOW_DOWNGRADE, RELEASE};
 use crate::cluster::ClusterError;
-use crate::object::labels::{OWNER_NAME, OWNER_NAMESPACE};
+use crate::object::labels::owner_of;
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectKey, OwnerId};
+use crate::object::{Object, ObjectKey};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -73,19 +73,13 @@ pub async fn forbid(
         let Some(live) = live else { continue };
         let Some(newer) = newer_release(&live, &object.value(), wanted) else { continue };
         // The CRDs of a newer revision, which another resource has, serve this one too: it does not write them.
-        if object.is_crd() && owner_of(&live).is_some_and(|owner| engine.others.does_want(&owner, &key)) {
+        if object.is_crd() && owner_of(live.labels()).is_some_and(|owner| engine.others.does_want(&owner, &key)) {
             continue;
         }
         return Ok(Some(Downgrade { key, live: newer, at_hand: at_hand.to_owned() }));
     }
     at_hand.clone_into(&mut state.release);
     Ok(None)
-}
-
-/// The resource that a live object says it is of.
-fn owner_of(live: &DynamicObject) -> Option<OwnerId> {
-    let label = |name: &str| live.labels().get(name).cloned();
-    Some(OwnerId { namespace: label(OWNER_NAMESPACE)?, name: label(OWNER_NAME)? })
 }
 
 /// The objects that tell the release of what is installed: istiod, and one CRD, for all revisions share those.

@@ -180,15 +180,12 @@ impl Ask<'_> {
 
     /// The other resource that an object belongs to, as its labels say, where there is such a resource.
     fn foreign(&self, live: &DynamicObject) -> Option<OwnerId> {
-        let label = |name| live.labels().get(name).cloned();
-        let owner = OwnerId::new(label(labels::OWNER_NAMESPACE)?, label(labels::OWNER_NAME)?);
-        Some(owner).filter(|owner| self.others.contains(owner))
+        labels::owner_of(live.labels()).filter(|owner| self.others.contains(owner))
     }
 
     /// The fields that an installer before us set and nobody wants: they are made ours first, and then go.
     fn taken_over(&self, object: &Object, live: &DynamicObject, replicas: fields::Replicas) -> Vec<String> {
-        let key = object.key();
-        if self.state.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid)) {
+        if self.state.has(&object.key(), live) {
             return vec![];
         }
         let now = fields::compare(object, Some(live), replicas).differences;

@@ -1,6 +1,7 @@
 //! The release that a live object says it is of: by the labels that installers write, or by istiod's image.
 
 use crate::object::labels::VERSION;
+use crate::object::pods;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -22,9 +23,7 @@ pub(super) fn by_label(live: &DynamicObject) -> Option<&str> {
 pub(super) fn image_tag(deployment: &Value) -> Option<&str> {
     let containers = deployment.pointer("/spec/template/spec/containers")?.as_array()?;
     let container = containers.iter().find(|c| c.get("name").is_some_and(|name| name == CONTAINER))?;
-    let image = container.get("image")?.as_str()?;
-    let name = image.split('@').next()?.rsplit('/').next()?;
-    name.split_once(':').map(|(_, tag)| tag)
+    pods::image_tag(container.get("image")?.as_str()?)
 }
 
 /// The first three numbers with dots in a text, such as those of `1.23.6-distroless` and `istiod-1.23.6`.

@@ -179,8 +179,7 @@ impl Run<'_> {
             // It is created anew when it is gone; its event brings us back.
             return Ok(Live::Left(Observed::live(object, &live, digest, ObjectState::Managed, None)));
         }
-        let is_known = self.state.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));
-        if is_known {
+        if self.state.has(&key, &live) {
             return Ok(Live::Ours(Some(live.into())));
         }
         let live = fields::take_over(cluster, object.api_version(), &key, live).await?;

@@ -9,15 +9,13 @@ use crate::api::IGNORE;
 use crate::api::component::Component;
 use crate::api::status::{Change, Preview};
 use crate::cluster::ClusterError;
+use crate::diff::{POD_TEMPLATE, is_below};
 use crate::object::{Object, OwnerId};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
 
 /// How many objects are read at once.
 const READS_AT_ONCE: usize = 16;
-/// A change below this path of a workload replaces its pods.
-const POD_TEMPLATE: &str = ".spec.template";
-
 enum Fate {
     Same,
     Create,
@@ -50,7 +48,7 @@ fn put_together<'a>(fates: impl Iterator<Item = (&'a Object, Fate)>, plan: &Plan
             Fate::Create => preview.create.push(name),
             Fate::Conflict(other) => preview.conflict.push(format!("{name} is that of IstioOperator {other}")),
             Fate::Change(fields) => {
-                if object.group() == "apps" && fields.iter().any(|f| f == "." || f.starts_with(POD_TEMPLATE)) {
+                if object.group() == "apps" && fields.iter().any(|f| f == "." || is_below(f, POD_TEMPLATE)) {
                     preview.restart.push(name.clone());
                 }
                 preview.change.push(Change { object: name, fields });
@@ -93,8 +91,7 @@ impl DryRun<'_> {
             return Ok(if differs { Fate::Conflict(other.to_string()) } else { Fate::Same });
         }
         let replicas = self.plan.autoscalers().scaling(engine.cluster, object, Some(&live)).await.replicas;
-        let is_known = self.state.inventory.get(&key).is_some_and(|entry| live.uid().as_ref() == Some(&entry.uid));
-        let comparison = if is_known {
+        let comparison = if self.state.has(&key, &live) {
             fields::compare(object, Some(&live), replicas)
         } else {
             fields::compare_as_taken_over(object, &live, replicas)

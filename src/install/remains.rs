@@ -9,7 +9,6 @@ use super::provenance::{component_of, is_installed, revision_of};
 use crate::api::PRUNE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
-use crate::failure::Retry;
 use crate::object::inventory::{Inventory, group_of};
 use crate::object::pods::{Pods, pods_of};
 use crate::object::{ObjectKey, OwnerId, labels};
@@ -173,12 +172,6 @@ impl DeleteError {
         cut_summary(&refused.chain(unread).collect::<Vec<_>>())
     }
 
-    /// When it is tried again: in any case, for what refuses may be removed at any time.
-    #[must_use]
-    pub fn retry(&self) -> Retry {
-        Retry::Backoff
-    }
-
     /// One word for it.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -338,6 +331,6 @@ mod tests {
         };
         let text = "cannot delete what the resource installed: delete Service a/b: no; list Role: no";
         assert_eq!(error.to_string(), text);
-        assert_eq!((error.reason(), error.retry()), ("Failed", Retry::Backoff));
+        assert_eq!(error.reason(), "Failed");
     }
 }

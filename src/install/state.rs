@@ -95,6 +95,11 @@ pub struct State {
 }
 
 impl State {
+    /// Whether a live object is the one in the inventory, and no other of its name.
+    pub(super) fn has(&self, key: &ObjectKey, live: &DynamicObject) -> bool {
+        self.inventory.get(key).is_some_and(|entry| live.metadata.uid.as_ref() == Some(&entry.uid))
+    }
+
     /// Of a resource that has this.
     #[must_use]
     pub fn new(inventory: Inventory) -> Self {

@@ -11,7 +11,7 @@ use super::webhooks;
 use crate::api::component::Component;
 use crate::cluster::{ClusterError, Refusal};
 use crate::object::inventory::group_of;
-use crate::object::{Object, ObjectKey, OwnerId, labels};
+use crate::object::{Object, ObjectKey, labels};
 use futures::{FutureExt, StreamExt, stream};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -212,11 +212,10 @@ impl Run<'_> {
     /// when the tag `default` comes.
     fn will_be_replaced(&self, object: &DynamicObject, brings_default: bool) -> bool {
         let label = |name: &str| object.labels().get(name).map_or("", String::as_str);
-        let owner = OwnerId::new(label(labels::OWNER_NAMESPACE), label(labels::OWNER_NAME));
         let (group, kind) = (group_of(webhooks::API_VERSION).to_owned(), webhooks::KIND.to_owned());
         let key = ObjectKey { group, kind, namespace: String::new(), name: object.name_any() };
         let is_ours = self.engine.cache.get(&key).is_some();
         let is_default = label(labels::REVISION) == labels::DEFAULT && label(labels::TAG).is_empty();
-        owner == *self.owner || (is_ours && brings_default && is_default)
+        labels::owner_of(object.labels()).as_ref() == Some(self.owner) || (is_ours && brings_default && is_default)
     }
 }

@@ -2,6 +2,7 @@
 //! restart and tells what labels cannot: objects whose labels are gone, and objects that several resources share.
 
 use super::ObjectKey;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -63,6 +64,13 @@ pub fn group_of(api_version: &str) -> &str {
 #[must_use]
 pub fn from_lines(lines: &[String]) -> Inventory {
     lines.iter().filter_map(|l| l.parse::<Line>().ok()).map(|Line(key, entry)| (key, entry)).collect()
+}
+
+/// What a status says that a resource has; nothing where it says none.
+#[must_use]
+pub fn of_status(status: &Value) -> Inventory {
+    let lines = status.get("inventory").cloned().and_then(|lines| serde_json::from_value::<Vec<String>>(lines).ok());
+    from_lines(&lines.unwrap_or_default())
 }
 
 /// The lines of a status, in a stable order.

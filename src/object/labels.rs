@@ -67,6 +67,12 @@ pub fn label(object: &mut Object, owner: &Owner, component: Component) {
     }
 }
 
+/// The resource that labels say an object is of, if they say both its namespace and its name.
+#[must_use]
+pub fn owner_of(labels: &BTreeMap<String, String>) -> Option<OwnerId> {
+    Some(OwnerId::new(labels.get(OWNER_NAMESPACE)?.as_str(), labels.get(OWNER_NAME)?.as_str()))
+}
+
 /// The longest value of a label that Kubernetes allows.
 const LONGEST_VALUE: usize = 63;
 

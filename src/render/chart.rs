@@ -9,7 +9,6 @@ use crate::spec::switches::Switches;
 use helm_template::helm::RenderFailed;
 use helm_template::number::to_floats;
 use helm_template::{Budgets, Capabilities, KubeVersion, ReleaseOptions, RenderOptions};
-use serde_json::Value;
 use std::time::Duration;
 
 /// The release name of every component (release 1.17).
@@ -73,18 +72,36 @@ pub fn render(
     capabilities: &Capabilities,
     switches: &Switches,
 ) -> Result<(Vec<Object>, Vec<String>), ComponentError> {
+    let release =
+        ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
+    let (mut objects, warnings) = render_release(enabled, chart, &release, capabilities, switches)?;
+    if enabled.wants_crds() {
+        objects.extend(chart.crds.iter().cloned());
+    }
+    Ok((objects, warnings))
+}
+
+/// The same as a Helm release of its own, without the CRDs of its folder `crds/`.
+///
+/// # Errors
+/// See [`ComponentError`].
+pub fn render_release(
+    enabled: &Enabled,
+    chart: &ComponentChart,
+    release: &ReleaseOptions,
+    capabilities: &Capabilities,
+    switches: &Switches,
+) -> Result<(Vec<Object>, Vec<String>), ComponentError> {
     let component = enabled.component;
     let mut values = enabled.values.clone();
     to_floats(&mut values);
-    let release =
-        ReleaseOptions { revision: 0, is_install: false, ..ReleaseOptions::install(RELEASE, &enabled.namespace) };
     let values = values.as_object().cloned().unwrap_or_default();
     let budgets = Budgets { time: Some(PATIENCE), ..Budgets::default() };
     // One spec always renders to the same bytes.
     let options = RenderOptions { budgets, ..RenderOptions::fixed() };
     let rendered = chart
         .chart
-        .render(&values, &release, capabilities, &options)
+        .render(&values, release, capabilities, &options)
         .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
     let is_notes = |name: &str| name.rsplit('.').next() == Some("txt");
     let reading =
@@ -99,10 +116,6 @@ pub fn render(
     }
     for object in objects.iter_mut().filter(|_| !switches.is_upstream) {
         object.settle(enabled.home());
-    }
-    let wants_crds = enabled.values.pointer("/base/enableIstioConfigCRDs") != Some(&Value::Bool(false));
-    if component != Component::Base || wants_crds {
-        objects.extend(chart.crds.iter().cloned());
     }
     Ok((objects, warnings))
 }

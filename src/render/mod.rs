@@ -14,7 +14,7 @@ use crate::api::component::Component;
 use crate::failure::Retry;
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::{Manifests, Part};
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, OwnerId};
 use crate::release::{Package, ReleaseError};
 use crate::spec::path::text;
 use crate::spec::request::{self, Origin, Request};
@@ -250,7 +250,7 @@ pub fn from_resource(
 ) -> Result<Manifests, RenderError> {
     let request = request::from_resource(resource);
     let manifests = build(&request, cluster_info, package, Strictness::TakenOver)?;
-    Ok(labelled(manifests, resource))
+    Ok(labelled(manifests, &owner_of(resource)))
 }
 
 /// The manifests of the spec of a record, with the owner labels of the resource that it is the record of; see
@@ -262,14 +262,20 @@ pub fn from_record(resource: &Value, cluster_info: &ClusterInfo, package: &Packa
     let request = request::from_resource(resource);
     let resolved = Resolved::of_record(serde_json::json!({"spec": resource.get("spec")}), *package.switches());
     let manifests = build_resolved(resolved, &request, cluster_info, package)?;
-    Ok(labelled(manifests, resource))
+    Ok(labelled(manifests, &owner_of(resource)))
 }
 
-fn labelled(mut manifests: Manifests, resource: &Value) -> Manifests {
-    let text = |pointer: &str| text(resource, pointer).unwrap_or_default().to_owned();
+fn owner_of(resource: &Value) -> OwnerId {
+    let text = |pointer: &str| text(resource, pointer).unwrap_or_default();
+    OwnerId::new(text("/metadata/namespace"), text("/metadata/name"))
+}
+
+/// Manifests with the labels of the resource that they are of.
+#[must_use]
+pub fn labelled(mut manifests: Manifests, owner: &OwnerId) -> Manifests {
     let owner = Owner {
-        name: text("/metadata/name"),
-        namespace: text("/metadata/namespace"),
+        name: owner.name.clone(),
+        namespace: owner.namespace.clone(),
         revision: manifests.revision.clone(),
         version: manifests.release.clone(),
     };

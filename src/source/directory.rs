@@ -3,8 +3,10 @@
 use super::cache::read_bounded;
 use super::error::SourceError;
 use super::policy::Policy;
+use crate::release::{FOLDERS, Package};
 use helm_template::yaml::{Duplicates, parse_documents};
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,8 @@ pub(super) struct Found {
     pub(super) files: usize,
     /// Their bytes.
     pub(super) bytes: u64,
+    /// Of their names, sizes and times: as long as it is the same, so is the package.
+    pub(super) fingerprint: u64,
 }
 
 /// Finds the package of a directory: in it, or in its folder `manifests`.
@@ -28,12 +32,13 @@ pub(super) fn find(path: &Path, policy: &Policy) -> Result<Found, SourceError> {
     policy.check_real_path(path)?;
     let wrong = |problem: String| SourceError::Directory { path: path.to_owned(), problem };
     fs::read_dir(path).map_err(|error| wrong(error.to_string()))?;
-    let candidates = [path.join("manifests"), path.to_owned()];
-    let is_package = |folder: &&PathBuf| folder.join("profiles").is_dir() && folder.join("charts").is_dir();
-    let directory = candidates.iter().find(is_package).ok_or_else(|| wrong("it has none of these".to_owned()))?;
-    let mut found = Found { directory: directory.clone(), files: 0, bytes: 0 };
-    for part in ["profiles", "charts"] {
-        let part = directory.join(part);
+    let directory = Package::root(path);
+    if !FOLDERS.iter().all(|part| directory.join(part).is_dir()) {
+        return Err(wrong("it has none of these".to_owned()));
+    }
+    let mut found = Found { directory, files: 0, bytes: 0, fingerprint: 0 };
+    for part in FOLDERS {
+        let part = found.directory.join(part);
         policy.check_real_path(&part)?;
         count(&part, policy, &mut found).map_err(|error| match error {
             Unreadable::Refused(refusal) => SourceError::Refused(refusal),
@@ -79,8 +84,12 @@ fn count(folder: &Path, policy: &Policy, found: &mut Found) -> Result<(), Unread
             if metadata.is_dir() {
                 open.push(entry.path());
             } else if metadata.is_file() {
+                let mut hasher = DefaultHasher::new();
+                (entry.path(), metadata.len(), metadata.modified().ok()).hash(&mut hasher);
                 found.files += 1;
                 found.bytes += metadata.len();
+                // Folders are read in no order.
+                found.fingerprint = found.fingerprint.wrapping_add(hasher.finish());
             } else {
                 let problem = format!("{} is neither a file nor a folder", entry.path().display());
                 return Err(io::Error::other(problem).into());

@@ -110,6 +110,8 @@ pub struct Fetched {
     pub files: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// What the files of a directory are like; as long as it is the same, so is the package. An archive has its digest.
+    pub fingerprint: Option<u64>,
     /// What it came from.
     pub origin: Origin,
     /// Why this is what the location had before, rather than what it has now.
@@ -142,6 +144,7 @@ impl Fetched {
             version: package.record.version.clone(),
             files: package.record.files.len(),
             bytes: package.record.bytes(),
+            fingerprint: None,
             origin,
             stale,
             _package: Some(package),
@@ -285,9 +288,17 @@ impl Source {
             Ok::<_, SourceError>((found, version))
         });
         let (found, version) = found.await.map_err(|cause| SourceError::File { path: path.to_owned(), cause })??;
-        let (files, bytes) = (found.files, found.bytes);
-        let (directory, origin) = (found.directory, Origin::Directory);
-        Ok(Fetched { directory, digest: None, version, files, bytes, origin, stale: None, _package: None })
+        Ok(Fetched {
+            directory: found.directory,
+            digest: None,
+            version,
+            files: found.files,
+            bytes: found.bytes,
+            fingerprint: Some(found.fingerprint),
+            origin: Origin::Directory,
+            stale: None,
+            _package: None,
+        })
     }
 
     async fn look_up(&self, location: &Location, refresh: Refresh) -> Result<Lookup, SourceError> {

@@ -35,6 +35,18 @@ pub fn merge_patch(base: &mut Value, overlay: &Value) {
     }
 }
 
+/// Merges `layer` over `base`: maps merge; everything else, lists and nulls too, takes the place of what was there.
+pub fn lay_over(base: &mut Value, layer: &Value) {
+    match (base, layer) {
+        (Value::Object(base), Value::Object(layer)) => {
+            for (key, value) in layer {
+                lay_over(base.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (base, layer) => layer.clone_into(base),
+    }
+}
+
 /// Removes all nulls from the maps of a tree. Null items of lists stay.
 pub fn remove_nulls(tree: &mut Value) {
     match tree {
@@ -79,13 +91,16 @@ pub fn overlay_layer(base: Value, layer: &Value, switches: &Switches) -> Result<
 /// A gateway without a name, or whose name alone does not say which is meant.
 pub fn overlay_maps(base: Value, layer: &Value, switches: &Switches) -> Result<Value, MergeError> {
     let mut base = base;
-    let mut laying = Laying { is_upstream: switches.is_upstream, path: vec![] };
-    laying.over(&mut base, layer)?;
+    if switches.is_upstream {
+        lay_over(&mut base, layer);
+    } else {
+        Laying { path: vec![] }.over(&mut base, layer)?;
+    }
     Ok(base)
 }
 
+/// [`lay_over`], but for those two things.
 struct Laying<'l> {
-    is_upstream: bool,
     path: Vec<&'l str>,
 }
 
@@ -99,13 +114,13 @@ impl<'l> Laying<'l> {
                 let Value::Object(base) = base else { return Ok(()) };
                 for (key, value) in layer {
                     self.path.push(key);
-                    if self.is_upstream || !(value.is_null() && self.is_absent()) {
+                    if !(value.is_null() && self.is_absent()) {
                         self.over(base.entry(key.as_str()).or_insert(Value::Null), value)?;
                     }
                     self.path.pop();
                 }
             }
-            (Value::Array(base), Value::Array(layer)) if !self.is_upstream && self.is_gateways() => {
+            (Value::Array(base), Value::Array(layer)) if self.is_gateways() => {
                 *base = merge_lists(base, layer, Merge::Named, &self.path, &PlainSchema)?;
             }
             (base, layer) => layer.clone_into(base),

@@ -116,6 +116,12 @@ impl Switches {
         self.release.minor.clamp(OLDEST, NEWEST)
     }
 
+    /// Whether the release is newer than all that are described, so that a field that is in no table may be one of its own.
+    #[must_use]
+    pub fn is_beyond_tables(&self) -> bool {
+        self.release.minor > NEWEST
+    }
+
     /// Whether the form of specs, and not only their charts, is that of 1.24 and later.
     #[must_use]
     pub fn is_since_124(&self) -> bool {

@@ -7,13 +7,11 @@
 
 use crate::api::component::Component;
 use crate::diff::{self, ObjectChange, Selection};
-use crate::object::Object;
 use crate::release::Package;
-use crate::render::chart::{self, ComponentError};
+use crate::render::chart;
 use crate::render::{ClusterInfo, RenderError, overlay};
 use crate::spec::resolve::{Enabled, Resolved};
-use helm_template::number::to_floats;
-use helm_template::{Capabilities, ReleaseOptions, RenderOptions};
+use helm_template::{Capabilities, ReleaseOptions};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -88,10 +86,10 @@ fn translate_one(
     let (mut installed, _) = chart::render(enabled, &loaded, capabilities, resolved.switches())
         .map_err(|error| RenderError::Component(vec![error]))?;
     overlay::apply(enabled, &mut installed, resolved.switches()).map_err(RenderError::Overlay)?;
-    let mut by_helm = render_as_helm(enabled, &name, &loaded.chart, capabilities)
+    let release = ReleaseOptions::install(&name, enabled.home());
+    let (mut by_helm, _) = chart::render_release(enabled, &loaded, &release, capabilities, resolved.switches())
         .map_err(|error| RenderError::Component(vec![error]))?;
-    let is_base = enabled.component == Component::Base;
-    let skips_crds = is_base && enabled.values.pointer("/base/enableIstioConfigCRDs") == Some(&Value::Bool(false));
+    let skips_crds = !enabled.wants_crds();
     if !skips_crds {
         by_helm.extend(loaded.crds.iter().cloned());
     }
@@ -105,32 +103,6 @@ fn translate_one(
         differences: diff::compare(&by_helm, &installed, &Selection::default()),
         name,
     })
-}
-
-/// The objects that a first installation of a chart with Helm makes.
-fn render_as_helm(
-    enabled: &Enabled,
-    name: &str,
-    chart: &helm_template::helm::ParsedChart,
-    capabilities: &Capabilities,
-) -> Result<Vec<Object>, ComponentError> {
-    let component = enabled.component;
-    let mut values = enabled.values.clone();
-    to_floats(&mut values);
-    let values = values.as_object().cloned().unwrap_or_default();
-    let release = ReleaseOptions::install(name, enabled.home());
-    let rendered = chart
-        .render(&values, &release, capabilities, &RenderOptions::fixed())
-        .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
-    let mut objects = vec![];
-    for (file, text) in rendered.files.iter().filter(|(name, _)| name.rsplit('.').next() != Some("txt")) {
-        let read = crate::object::read_all(text);
-        objects.extend(read.map_err(|cause| ComponentError::Document { component, file: file.clone(), cause })?);
-    }
-    for object in &mut objects {
-        object.settle(enabled.home());
-    }
-    Ok(objects)
 }
 
 #[cfg(test)]

@@ -97,9 +97,9 @@ fn rule(from: u32, to: u32) -> String {
         return format!("{supported}; proxies get the new patch release when their pods are restarted");
     }
     let now = if is_supported(from, to) {
-        "those of 1.{from} go on working, and get the new release when their pods are restarted"
+        "go on working, and get the new release when their pods are restarted"
     } else {
-        "those of 1.{from} have to be restarted as soon as the new istiod is ready"
+        "have to be restarted as soon as the new istiod is ready"
     };
-    format!("{supported}; {}", now.replace("{from}", &from.to_string()))
+    format!("{supported}; those of 1.{from} {now}")
 }

@@ -9,7 +9,7 @@ use crate::diff::{Selection, change_of};
 use crate::install::forecast::{Changed, Deleted, Fate, Forecast};
 use crate::install::{Draft, Engine, Silent, State, downgrade, installed_state};
 use crate::object::OwnerId;
-use crate::object::labels::{self, Owner};
+use crate::object::inventory;
 use crate::object::manifests::Manifests;
 use crate::object::pods::{Pods, pods_of};
 use crate::release::Package;
@@ -35,9 +35,9 @@ pub(super) fn compare(spec: &SpecArgs, selection: &Selection) -> anyhow::Result<
     let (name, namespace) = (text("name"), Some(text("namespace")).filter(|n| !n.is_empty()));
     ensure!(!name.is_empty(), "the resource has no metadata.name, by which the cluster knows what it has installed");
     let owner = OwnerId::new(namespace.unwrap_or_else(|| NAMESPACE.to_owned()), name);
-    let mut manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
+    let manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
     warn(&[&manifests.warnings]);
-    label(&mut manifests, &owner);
+    let manifests = render::labelled(manifests, &owner);
     let (forecasts, mut notes, pods) = connected.wait(ask(&connected, &owner, manifests))?;
     let staying = staying(&connected, &forecasts, &pods);
     let mut found = Found::default();
@@ -60,19 +60,6 @@ fn package(spec: &SpecArgs, files: &[(String, String)], connected: &Connected) -
     Ok(spec.package.open(named)?.as_upstream(spec.upstream_behavior))
 }
 
-/// The labels that the operator puts on each object.
-fn label(manifests: &mut Manifests, owner: &OwnerId) {
-    let owner = Owner {
-        name: owner.name.clone(),
-        namespace: owner.namespace.clone(),
-        revision: manifests.revision.clone(),
-        version: manifests.release.clone(),
-    };
-    for part in &mut manifests.parts {
-        part.objects.iter_mut().for_each(|object| labels::label(object, &owner, part.component));
-    }
-}
-
 type Asked = (Vec<Forecast>, Vec<Note>, Vec<Pods>);
 
 async fn ask(connected: &Connected, owner: &OwnerId, mut manifests: Manifests) -> anyhow::Result<Asked> {
@@ -82,7 +69,8 @@ async fn ask(connected: &Connected, owner: &OwnerId, mut manifests: Manifests) -
         Err(error) if error.is_absent() => None,
         other => other?,
     };
-    let inventory = resource.as_ref().map(|resource| cluster::inventory(&resource.status)).unwrap_or_default();
+    let status = resource.as_ref().and_then(|resource| serde_json::from_str(&resource.status).ok());
+    let inventory = status.as_ref().map(inventory::of_status).unwrap_or_default();
     let mut state = State::new(inventory);
     let mut notes = vec![];
     let allowed = resource.as_ref().and_then(|resource| resource.annotation(crate::api::ALLOW_DOWNGRADE));

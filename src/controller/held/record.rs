@@ -73,7 +73,7 @@ pub(super) async fn render(
     let resource = json!({"metadata": {"namespace": id.namespace, "name": id.name}, "spec": spec});
     let named =
         NamedPackage::of(None, Some(&spec)).or_else(|| installed_release::of_record(record).map(NamedPackage::Release));
-    let named = named.unwrap_or_else(|| context.packages.default_release());
+    let named = named.unwrap_or_else(|| NamedPackage::Release(context.packages.default_release()));
     let package = match context.packages.open(&context.cluster, &named).await {
         Ok(package) => package,
         Err(error) => return Ok(Err(error.into())),

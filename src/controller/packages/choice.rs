@@ -34,7 +34,7 @@ impl Reconcile<'_> {
             Some(named) => (named, None),
             None => match self.installed().await?.and_then(|found| Some((found.key, found.release?))) {
                 Some((key, release)) => (NamedPackage::Release(self.allowed(&release)), Some((key, release))),
-                None => (self.context.packages.default_release(), None),
+                None => (NamedPackage::Release(self.context.packages.default_release()), None),
             },
         };
         let error = match self.context.packages.open(&self.context.cluster, &named).await {
@@ -62,6 +62,11 @@ impl Reconcile<'_> {
         Ok(Err(conclusion))
     }
 
+    /// The release that the resource was last rendered from; before that, the default.
+    pub(in crate::controller) fn release(&self) -> String {
+        if self.state.release.is_empty() { self.context.packages.default_release() } else { self.state.release.clone() }
+    }
+
     /// The release that is installed, unless a person allows an older one.
     fn allowed(&self, release: &str) -> String {
         let allowed = self.resource.annotation(ALLOW_DOWNGRADE).map(str::trim);
@@ -70,9 +75,7 @@ impl Reconcile<'_> {
     }
 
     fn missing(&self, key: &ObjectKey, release: &str, error: &PackageError) -> String {
-        let default = match self.context.packages.default_release() {
-            NamedPackage::Release(version) | NamedPackage::Location(version) => version,
-        };
+        let default = self.context.packages.default_release();
         let annotation =
             if installed_release::is_older(&default, release) == Some(true) { ALLOW_DOWNGRADE } else { RELEASE };
         format!(

@@ -43,6 +43,17 @@ impl PackageError {
         }
     }
 
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Source(error) => error.reason(),
+            Self::Release(error) => error.reason(),
+            Self::PullSecret { .. } => "ReleaseAccessDenied",
+            Self::Fetching(_) | Self::Cluster(_) | Self::Interrupted => "Failed",
+        }
+    }
+
     /// Whether nobody has it, as far as is known.
     #[must_use]
     pub fn is_absent(&self) -> bool {

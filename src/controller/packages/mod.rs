@@ -13,17 +13,13 @@ pub use error::PackageError;
 
 use crate::cluster::Cluster;
 use crate::object::ObjectKey;
-use crate::release::{FOLDERS, Package, RELEASE, ReleaseError};
+use crate::release::{Package, RELEASE};
 use crate::source::releases::Releases;
 use crate::source::{self, Credentials, Fetched, Location, Source, SourceError};
 use crate::spec::request::NamedPackage;
 use fetches::Fetches;
 use k8s_openapi::ByteString;
 use kube::api::DynamicObject;
-use std::fs::Metadata;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many packages stay open beside the built-in one: the two between which an upgrade moves.
@@ -42,11 +38,12 @@ pub struct PackageConfig {
     pub pull_secret: Option<(String, String)>,
 }
 
-/// A package that was opened, and what its folder was like then.
+/// A package that was opened.
 struct Opened {
     location: Location,
     /// The release that it was opened as.
     release: Option<String>,
+    /// See [`Fetched::fingerprint`].
     fingerprint: Option<u64>,
     package: Arc<Package>,
 }
@@ -78,14 +75,16 @@ impl Packages {
             NamedPackage::Release(version) => (self.config.releases.locate(version)?, Some(version.as_str())),
             NamedPackage::Location(text) => (text.parse::<Location>().map_err(SourceError::from)?, None),
         };
-        let fingerprint = match location.as_directory() {
-            Some(path) => Some(self.fingerprint(&location, path).await?),
-            None => None,
-        };
-        if let Some(package) = self.opened(&location, release, fingerprint) {
+        // What is in the cache never changes; a directory may.
+        let is_fixed = location.as_directory().is_none();
+        if let Some(package) = self.opened(&location, release, None).filter(|_| is_fixed) {
             return Ok(package);
         }
         let fetched = self.fetch(cluster, &location).await?;
+        let fingerprint = fetched.fingerprint;
+        if let Some(package) = self.opened(&location, release, fingerprint).filter(|_| !is_fixed) {
+            return Ok(package);
+        }
         if let Some(release) = release {
             fetched.check_release(&location, release)?;
         }
@@ -96,10 +95,10 @@ impl Packages {
         Ok(package)
     }
 
-    /// The package of resources that do not say one and have nothing installed.
+    /// The release of resources that do not say one and have nothing installed.
     #[must_use]
-    pub fn default_release(&self) -> NamedPackage {
-        NamedPackage::Release(self.config.default_release.clone().unwrap_or_else(|| RELEASE.to_owned()))
+    pub fn default_release(&self) -> String {
+        self.config.default_release.clone().unwrap_or_else(|| RELEASE.to_owned())
     }
 
     fn opened(&self, location: &Location, release: Option<&str>, fingerprint: Option<u64>) -> Option<Arc<Package>> {
@@ -148,38 +147,4 @@ impl Packages {
             .map_err(|_| missing("it has no .dockerconfigjson; its type must be kubernetes.io/dockerconfigjson"))?;
         Ok(Credentials::from_docker_config(&document.0)?)
     }
-
-    /// What a directory is like now.
-    async fn fingerprint(&self, location: &Location, path: &Path) -> Result<u64, PackageError> {
-        // Before anything is read.
-        self.config.source.policy.check(location).map_err(SourceError::from)?;
-        let root = path.to_owned();
-        let read = move || {
-            let (root, mut hasher) = (Package::root(&root), DefaultHasher::new());
-            FOLDERS.iter().try_for_each(|folder| look_at(&root.join(folder), &mut hasher, 0))?;
-            Ok(hasher.finish())
-        };
-        let read = tokio::task::spawn_blocking(read).await.map_err(|_| PackageError::Interrupted)?;
-        Ok(read.map_err(|cause| ReleaseError::Read { path: path.to_owned(), cause })?)
-    }
-}
-
-/// Names, sizes and times of all below a folder.
-fn look_at(folder: &Path, hasher: &mut DefaultHasher, depth: u32) -> io::Result<()> {
-    /// Deeper than any chart.
-    const DEEPEST: u32 = 16;
-    let mut entries: Vec<(PathBuf, Metadata)> = vec![];
-    for entry in folder.read_dir()? {
-        let path = entry?.path();
-        let metadata = path.metadata()?;
-        entries.push((path, metadata));
-    }
-    entries.sort_by(|a, b| a.0.cmp(&b.0));
-    for (path, metadata) in entries {
-        (&path, metadata.len(), metadata.modified().ok()).hash(hasher);
-        if metadata.is_dir() && depth < DEEPEST {
-            look_at(&path, hasher, depth + 1)?;
-        }
-    }
-    Ok(())
 }

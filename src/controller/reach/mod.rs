@@ -5,7 +5,6 @@
 //! permissions: an overlay on istiod's ClusterRoleBinding would give a tenant all Secrets of the cluster. So everything that a
 //! resource outside the privileged namespaces renders to is checked, whether it comes from a profile, values or overlays.
 
-use crate::failure::Retry;
 use crate::object::Object;
 use crate::object::manifests::Manifests;
 use serde_json::Value;
@@ -76,18 +75,6 @@ impl OutOfReach {
             0 => told,
             more => format!("{told}; and {more} more"),
         }
-    }
-
-    /// One word for it.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        "InvalidSpec"
-    }
-
-    /// When it is tried again.
-    #[must_use]
-    pub fn retry(&self) -> Retry {
-        Retry::OnChange
     }
 }
 

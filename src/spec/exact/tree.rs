@@ -25,25 +25,32 @@ pub enum Form {
 /// The path leads nowhere. What was made on the way stays.
 pub fn apply(root: &mut Value, path: &str, value: &Value, form: Form) -> Result<(), ExactError> {
     let elements = elements(path);
-    let wrong = |message| ExactError::new(path, message);
     if elements.is_empty() {
-        return if value.is_null() { Err(wrong("cannot delete the root".to_owned())) } else { Ok(()) };
+        return if value.is_null() { Err(ExactError::new(path, "cannot delete the root")) } else { Ok(()) };
     }
-    step(root, &elements, value, form).map_err(|message| {
-        let is_fatal = message.starts_with(NO_ITEM);
-        ExactError { is_fatal, ..wrong(message) }
-    })
+    step(root, &elements, value, form)
+        .map_err(|Stop { message, is_fatal }| ExactError { is_fatal, ..ExactError::new(path, message) })
 }
 
-/// Upstream's own process dies where an item is to be deleted that is not there.
-const NO_ITEM: &str = "there is no item";
+/// Why a step is not taken.
+struct Stop {
+    message: String,
+    /// Whether upstream's own process dies of it.
+    is_fatal: bool,
+}
 
-fn step(node: &mut Value, path: &[String], value: &Value, form: Form) -> Result<(), String> {
+impl From<String> for Stop {
+    fn from(message: String) -> Self {
+        Self { message, is_fatal: false }
+    }
+}
+
+fn step(node: &mut Value, path: &[String], value: &Value, form: Form) -> Result<(), Stop> {
     let Some((element, rest)) = path.split_first() else { return Ok(()) };
     match node {
         // A list in its place is not written back.
         Value::Null if index(element).is_some() || key_value(element).is_some() => {
-            Err(format!("{element} does not fit null"))
+            Err(format!("{element} does not fit null").into())
         }
         Value::Null => {
             let mut made = Value::Object(Map::new());
@@ -63,11 +70,11 @@ fn step(node: &mut Value, path: &[String], value: &Value, form: Form) -> Result<
             step(map.entry(element.as_str()).or_insert_with(missing), rest, value, form)
         }
         Value::Array(items) => in_list(items, element, rest, value, form),
-        scalar => Err(format!("{element} leads below {}", crate::api::text::describe(scalar))),
+        scalar => Err(format!("{element} leads below {}", crate::api::text::describe(scalar)).into()),
     }
 }
 
-fn in_list(items: &mut Vec<Value>, element: &str, rest: &[String], value: &Value, form: Form) -> Result<(), String> {
+fn in_list(items: &mut Vec<Value>, element: &str, rest: &[String], value: &Value, form: Form) -> Result<(), Stop> {
     let found = match index(element) {
         Some(at) => usize::try_from(at).ok().filter(|at| *at < items.len()),
         None => Some(position(items, element)?),
@@ -78,7 +85,9 @@ fn in_list(items: &mut Vec<Value>, element: &str, rest: &[String], value: &Value
             ([], value) => *item = from_text(value),
             _ => step(item, rest, value, form)?,
         },
-        _ if rest.is_empty() && value.is_null() => return Err(format!("{NO_ITEM} {element} to delete")),
+        _ if rest.is_empty() && value.is_null() => {
+            return Err(Stop { message: format!("there is no item {element} to delete"), is_fatal: true });
+        }
         _ if rest.is_empty() => items.push(from_text(value)),
         _ => {
             let mut item = Value::Object(Map::new());

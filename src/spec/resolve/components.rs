@@ -23,6 +23,13 @@ pub struct Enabled {
 }
 
 impl Enabled {
+    /// Whether the CRDs in the chart's folder `crds/` are installed.
+    #[must_use]
+    pub fn wants_crds(&self) -> bool {
+        let is_off = self.values.pointer("/base/enableIstioConfigCRDs") == Some(&Value::Bool(false));
+        !(self.component == Component::Base && is_off)
+    }
+
     /// The namespace of its objects that name none, though their kind lives in one.
     #[must_use]
     pub fn home(&self) -> &str {

@@ -8,7 +8,7 @@ use super::components::Enabled;
 use super::values::text_of;
 use super::{autoscaling, placement};
 use crate::api::component::{ALL, Component};
-use crate::spec::merge::{MergeError, overlay_maps};
+use crate::spec::merge::{MergeError, lay_over, overlay_maps};
 use crate::spec::path::text;
 use crate::spec::request::gateways::LISTS;
 use crate::spec::set::{is_text_since_124, value_of_type};
@@ -151,18 +151,6 @@ fn put(document: &mut Value, path: &[&str], value: Value) {
 
 fn nested(path: &[&str], value: Value) -> Value {
     path.iter().rev().fold(value, |inner, key| json!({ *key: inner }))
-}
-
-/// Maps merge; everything else, lists and nulls too, takes the place of what was there.
-fn lay_over(base: &mut Value, layer: &Value) {
-    match (base, layer) {
-        (Value::Object(base), Value::Object(layer)) => {
-            for (key, value) in layer {
-                lay_over(base.entry(key.as_str()).or_insert(Value::Null), value);
-            }
-        }
-        (base, layer) => layer.clone_into(base),
-    }
 }
 
 /// The namespace of components that name none.

@@ -67,8 +67,9 @@ pub fn check_spec(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<Pro
         gateways::check_twins(spec, &mut checker);
     }
     checker.add_found(content);
+    let what = if switches.is_beyond_tables() { IS_NEW } else { "it has no effect" };
     for finding in unread {
-        checker.add(&finding.path, finding.message + "; it has no effect", Kind::Doubt);
+        checker.add(&finding.path, format!("{}; {what}", finding.message), Kind::Doubt);
     }
     checker.problems
 }
@@ -88,9 +89,14 @@ fn decodes_all(switches: &Switches) -> bool {
     switches.is_upstream && switches.is_since_124()
 }
 
-/// Whether it is a field of the mesh configuration that the release does not know and takes nevertheless.
+/// What is said of an unknown field of a release that is in no table.
+const IS_NEW: &str = "it goes to the charts as it is, for the release is newer than those whose fields are known";
+
+/// Whether it is an unknown field that is taken nevertheless: of the mesh configuration where the release does so, or any of a
+/// release that is in no table.
 fn is_unread(finding: &Finding<'_>, switches: &Switches) -> bool {
-    !switches.knows_mesh_fields() && finding.table == Some(Table::Mesh) && finding.misfit == Misfit::Unknown
+    let is_taken = switches.is_beyond_tables() || (!switches.knows_mesh_fields() && finding.table == Some(Table::Mesh));
+    is_taken && finding.misfit == Misfit::Unknown
 }
 
 /// What the command line of a release from 1.24 on cannot decode of a merged document, if its own behaviour is wanted.
@@ -253,6 +259,20 @@ mod tests {
         );
         assert_eq!(doubts[0].to_string(), format!("{}; it has no effect", expected[1]));
         assert_eq!(problems(&json!({"values": {"meshConfig": 1}})).len(), 1);
+    }
+
+    #[test]
+    fn a_field_of_a_release_that_is_in_no_table_may_be_one_of_its_own() {
+        let spec = json!({"values": {"pilot": {"nosuch": 1, "env": 5}}, "nosuch": 1});
+        let found = |tag: &str| -> Vec<(String, Kind)> {
+            let switches = Switches::of_package(Some(tag), &std::iter::empty());
+            let found = check_spec(&spec, &Origin::default(), &switches);
+            found.into_iter().map(|problem| (problem.path, problem.kind)).collect()
+        };
+        let all = ["spec.nosuch", "spec.values.pilot.env", "spec.values.pilot.nosuch"];
+        let kinds = |tag: &str| all.map(|path| found(tag).into_iter().find(|(at, _)| at == path).unwrap().1);
+        assert_eq!(kinds("1.31.0"), [Kind::Form, Kind::Content, Kind::Content]);
+        assert_eq!(kinds("1.99.0"), [Kind::Doubt, Kind::Content, Kind::Doubt]);
     }
 
     #[test]
