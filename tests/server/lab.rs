@@ -343,6 +343,22 @@ impl Lab {
         })
     }
 
+    /// What the status says of who uses a control plane, and the reason of the condition `InUse`.
+    pub fn in_use(&self, name: &str) -> (Value, Value) {
+        let status = self.iop(name).unwrap()["status"].take();
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let condition = conditions.iter().find(|c| c["type"] == "InUse").cloned().unwrap_or_default();
+        (status["inUse"].clone(), condition["reason"].clone())
+    }
+
+    /// Waits until the status says so.
+    pub fn wait_for_use(&self, name: &str, is_used: bool, reason: &str) {
+        self.wait(&format!("{name} to be {reason}"), || match self.in_use(name) {
+            now if now == (json!(is_used), json!(reason)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    }
+
     /// Everything in the cluster, of any kind, that says it belongs to an IstioOperator resource, but what Kubernetes made
     /// of such objects.
     pub fn owned(&self) -> Inventory {

@@ -171,6 +171,8 @@ fn an_upgrade_of_a_resource_is_planned_with_the_proxies_of_the_cluster() {
     proxy(&lab, "old", "docker.io/istio/proxyv2:1.16.2", "default");
     proxy(&lab, "now", "docker.io/istio/proxyv2:1.17.8", "default");
     proxy(&lab, "other", "docker.io/istio/proxyv2:1.15.0", "canary");
+    // The operator says so in the status, which is a write of its own.
+    lab.wait_for_use("main", true, "UsedByPods");
     let spec = folder("{}");
     assert!(run(&lab, spec.path(), "package next").status.success());
     let profile = spec.path().join("next/profiles/default.yaml");

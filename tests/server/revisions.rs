@@ -16,20 +16,6 @@ fn is_active(webhook: &Value) -> bool {
     !hooks.iter().all(|hook| hook["namespaceSelector"]["matchLabels"]["istio.io/deactivated"] == "never-match")
 }
 
-fn in_use(lab: &Lab, name: &str) -> (Value, Value) {
-    let status = lab.iop(name).unwrap()["status"].take();
-    let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
-    let condition = conditions.iter().find(|c| c["type"] == "InUse").cloned().unwrap_or_default();
-    (status["inUse"].clone(), condition["reason"].clone())
-}
-
-fn wait_for_use(lab: &Lab, name: &str, is_used: bool, reason: &str) {
-    lab.wait(&format!("{name} to be {reason}"), || match in_use(lab, name) {
-        now if now == (json!(is_used), json!(reason)) => Ok(()),
-        other => Err(format!("{other:?}")),
-    });
-}
-
 fn canary(tags: &str) -> String {
     format!("{{profile: minimal, revision: canary, values: {{revisionTags: [{tags}]}}}}")
 }
@@ -41,7 +27,7 @@ fn two_revisions(canary_spec: &str) -> Lab {
     lab.apply_named("canary", canary_spec);
     for name in ["main", "canary"] {
         lab.wait_for_status_of(name, "HEALTHY", &[]);
-        wait_for_use(&lab, name, false, "Unused");
+        lab.wait_for_use(name, false, "Unused");
     }
     assert!(lab.deployment("istiod").is_some() && lab.deployment("istiod-canary").is_some());
     lab
@@ -55,10 +41,10 @@ fn revisions_stand_side_by_side_and_say_who_uses_them() {
     // Namespaces say whose they are, pods whose proxies they have.
     lab.kubectl(&["create", "namespace", "shop"]);
     lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
-    wait_for_use(&lab, "main", true, "UsedByNamespaces");
-    assert_eq!(in_use(&lab, "canary").0, false);
+    lab.wait_for_use("main", true, "UsedByNamespaces");
+    assert_eq!(lab.in_use("canary").0, false);
     lab.run_with_sidecar("shop", "cart", "default");
-    wait_for_use(&lab, "main", true, "UsedByPods");
+    lab.wait_for_use("main", true, "UsedByPods");
 }
 
 /// Complaints: default tags and webhooks that contradicted each other (istio#35690, #43932, #50733).
@@ -68,7 +54,7 @@ fn a_canary_takes_over_from_the_unnamed_revision() {
     lab.kubectl(&["create", "namespace", "shop"]);
     lab.kubectl(&["label", "namespace", "shop", "istio-injection=enabled"]);
     lab.run_with_sidecar("shop", "cart", "default");
-    wait_for_use(&lab, "main", true, "UsedByPods");
+    lab.wait_for_use("main", true, "UsedByPods");
 
     // The canary becomes the default, the other one steps back, and nothing is injected twice.
     lab.apply_named("canary", &canary("default, prod"));
@@ -80,13 +66,13 @@ fn a_canary_takes_over_from_the_unnamed_revision() {
     for name in ["main", "canary"] {
         lab.wait_for_status_of(name, "HEALTHY", &[]);
     }
-    wait_for_use(&lab, "canary", true, "UsedByNamespaces");
+    lab.wait_for_use("canary", true, "UsedByNamespaces");
     lab.run_with_sidecar("shop", "cart", "canary");
-    wait_for_use(&lab, "canary", true, "UsedByPods");
+    lab.wait_for_use("canary", true, "UsedByPods");
     // By the name of its own revision the namespace would still be injected by the unnamed one if the tag went.
-    wait_for_use(&lab, "main", true, "UsedByNamespaces");
+    lab.wait_for_use("main", true, "UsedByNamespaces");
     lab.kubectl(&["label", "namespace", "shop", "istio-injection-", "istio.io/rev=prod"]);
-    wait_for_use(&lab, "main", false, "Unused");
+    lab.wait_for_use("main", false, "Unused");
 }
 
 /// A webhook of somebody else's that selects the same namespaces.
@@ -118,7 +104,7 @@ fn an_unused_revision_goes_when_its_time_has_come() {
     let lab = two_revisions(&canary("default, prod"));
     lab.kubectl(&["create", "namespace", "shop"]);
     lab.kubectl(&["label", "namespace", "shop", "istio.io/rev=prod"]);
-    wait_for_use(&lab, "canary", true, "UsedByNamespaces");
+    lab.wait_for_use("canary", true, "UsedByNamespaces");
     let annotate = |name: &str, grace: &str| {
         let annotation = format!("install.istio.io/prune-unused-after={grace}");
         lab.kubectl(&["annotate", "iop", name, "-n", "istio-system", &annotation, "--overwrite"]);
