@@ -1,5 +1,6 @@
 //! What is known of a live object without reading it: its metadata, as a watch or a list last showed it.
 
+use super::default_revision;
 use super::readiness;
 use crate::api::component::Component;
 use crate::api::{IGNORE, PRUNE};
@@ -31,6 +32,9 @@ pub struct CachedObject {
     pub is_ignored: bool,
     /// Whether it is annotated never to be deleted.
     pub is_kept: bool,
+    /// Whether it is a webhook of the default revision that nobody asked for; see
+    /// [`default_revision`](super::default_revision).
+    pub is_default: bool,
     /// Whether it is being deleted.
     pub is_terminating: bool,
     /// Who has still to do something before it is gone.
@@ -71,6 +75,7 @@ impl CachedObject {
             revision: label(labels::REVISION),
             is_ignored: is_annotated(IGNORE, "true"),
             is_kept: is_annotated(PRUNE, "false"),
+            is_default: default_revision::is_marked(metadata),
             is_terminating: metadata.deletion_timestamp.is_some(),
             finalizers: metadata.finalizers.clone().unwrap_or_default(),
             is_stale: false,

@@ -26,6 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const NOT_INSTALLED: [&str; 3] = ["Endpoints", "EndpointSlice", "IstioOperator"];
 const OPERATOR: &str = "system:serviceaccount:istio-operator:istio-operator";
 
+/// What injects and validates where no revision is named.
+const DEFAULT_TAG: [&str; 2] = [
+    "MutatingWebhookConfiguration istio-revision-tag-default",
+    "ValidatingWebhookConfiguration istiod-default-validator",
+];
+
 const ISTIO_SYSTEM: &str = "istio-system";
 
 /// What identifies an object, and whether it changed.
@@ -396,8 +402,18 @@ impl Lab {
         })
     }
 
+    /// What a spec comes to as the first of its cluster, as `Kind namespace/name`: what `manifest generate` makes of it, and the
+    /// tag `default` of a control plane.
+    pub fn wanted(&self, spec: &str) -> BTreeSet<String> {
+        let mut all = self.generated(spec);
+        if all.contains("Deployment istio-system/istiod") {
+            all.extend(DEFAULT_TAG.map(str::to_owned));
+        }
+        all
+    }
+
     /// What `manifest generate` makes of a spec, as `Kind namespace/name`.
-    pub fn generated(&self, spec: &str) -> BTreeSet<String> {
+    fn generated(&self, spec: &str) -> BTreeSet<String> {
         let file = self.folder.path().join("generated.yaml");
         std::fs::write(&file, resource("main", spec)).unwrap();
         let out = Command::new(binary()).args(["manifest", "generate", "-f"]).arg(&file).output().unwrap();
