@@ -119,7 +119,7 @@ impl Ownership {
     }
 
     /// Whether a resource with another control plane has a better claim to what this one, created then, would have without
-    /// having been asked to: one that was asked to, or an older one, of two that are as old the unnamed revision.
+    /// having been asked to: one that was asked to, else the unnamed one, else an older one.
     pub fn is_better_claimed(&self, id: &OwnerId, since: &str, revision: &str, key: &ObjectKey) -> bool {
         let state = self.state();
         let mine = revision_label(revision);
@@ -127,7 +127,7 @@ impl Ownership {
         let claims = others.filter_map(|other| Some((other, state.claims.get(other)?)));
         let mut claims = claims.filter(|(_, claim)| claim.is_current && revision_label(&claim.revision) != mine);
         claims.any(|(other, claim)| {
-            let rank = |since: &str, revision: &str, id: &OwnerId| (since.to_owned(), !revision.is_empty(), id.clone());
+            let rank = |since: &str, revision: &str, id: &OwnerId| (!revision.is_empty(), since.to_owned(), id.clone());
             !claim.is_default_unasked || rank(&claim.since, &claim.revision, other) < rank(since, revision, id)
         })
     }
@@ -230,10 +230,10 @@ mod tests {
             |since: &str, revision: &str| claims.is_better_claimed(&id("me"), since, revision, &key("tag"));
         claims.set(&id("other"), of("canary", true));
         assert!(!is_anothers("2020", "third") && is_anothers("2022", "third"), "the older one has it");
-        assert!(!is_anothers("2021", ""), "of two as old the unnamed one has it");
+        assert!(!is_anothers("2022", ""), "before an older one the unnamed one has it");
         assert!(!is_anothers("2022", "canary"), "both have one control plane");
         claims.set(&id("other"), of("", true));
-        assert!(is_anothers("2021", "third"), "of two as old the unnamed one has it");
+        assert!(is_anothers("2020", "third"), "before an older one the unnamed one has it");
         claims.set(&id("other"), of("canary", false));
         assert!(is_anothers("2020", "third"), "the other one was asked to");
         claims.mark_stale(&id("other"));

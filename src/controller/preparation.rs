@@ -7,7 +7,7 @@ use super::reconcile::Reconcile;
 use super::status::Conclusion;
 use super::usage::{self, ControlPlane};
 use super::{build_metrics, tags};
-use crate::api::{ALLOW_DOWNGRADE, FORCE_PRUNE};
+use crate::api::{ALLOW_DOWNGRADE, DEFAULT_REVISION, FORCE_PRUNE};
 use crate::failure::Retry;
 use crate::install::{Draft, Kept, Plan, default_revision, downgrade, installed_state};
 use crate::object::Object;
@@ -66,7 +66,11 @@ impl Reconcile<'_> {
         let (resource, context, id) = (self.resource, self.context, self.id);
         let key = default_revision::tag_key();
         let (revision, since) = (resource.revision(), resource.created_at());
-        if self.state.is_without_control_plane || context.ownership.is_better_claimed(id, &since, revision, &key) {
+        let is_declined = resource.annotation(DEFAULT_REVISION) == Some("false");
+        if is_declined || self.state.is_without_control_plane {
+            return false;
+        }
+        if context.ownership.is_better_claimed(id, &since, revision, &key) {
             return false;
         }
         let is_given = default_revision::is_given(&context.engine(), id, revision_label(revision)).await;

@@ -1,9 +1,8 @@
 //! What is known of a live object without reading it: its metadata, as a watch or a list last showed it.
 
-use super::default_revision;
 use super::readiness;
 use crate::api::component::Component;
-use crate::api::{IGNORE, PRUNE};
+use crate::api::{DEFAULT_REVISION, IGNORE, PRUNE};
 use crate::api::{INSTALLED_STATE, KIND};
 use crate::cluster::is_ours;
 use crate::object::{OwnerId, labels};
@@ -75,7 +74,7 @@ impl CachedObject {
             revision: label(labels::REVISION),
             is_ignored: is_annotated(IGNORE, "true"),
             is_kept: is_annotated(PRUNE, "false"),
-            is_default: default_revision::is_marked(metadata),
+            is_default: is_annotated(DEFAULT_REVISION, "true"),
             is_terminating: metadata.deletion_timestamp.is_some(),
             finalizers: metadata.finalizers.clone().unwrap_or_default(),
             is_stale: false,

@@ -1,9 +1,9 @@
-//! Which control plane is the default revision without having been asked to: the first of its cluster.
+//! Which control plane is the default revision without having been asked to: the first of its cluster, or the unnamed one.
 //!
 //! Upstream's command line gives the first control plane of a cluster the revision tag `default` and the webhook that validates
 //! what names no revision; its operator does since release 1.19. Here every release gets them.
 //!
-//! The decision is made once, when there is no injection webhook at all, and is written down on the control plane's own webhook,
+//! The decision is made once, when the control plane has no injection webhook yet, and is written down on the control plane's own webhook,
 //! so that it survives whatever happens in the middle of an installation. A tag of somebody else's, and one that another
 //! resource lists, is left to them. One that upstream's command line left for the same revision is taken over.
 
@@ -53,15 +53,17 @@ fn decide(hooks: &[&ObjectMeta], id: &OwnerId, revision: &str) -> bool {
     let label = |hook: &ObjectMeta, name: &str| hook.labels.as_ref().and_then(|all| all.get(name)).cloned();
     let is_of_revision = |hook: &ObjectMeta| label(hook, REVISION).is_some_and(|of| of == revision);
     let owner = |hook: &ObjectMeta| labels::owner_of(hook.labels.as_ref()?);
+    let is_new_default = revision == DEFAULT && !hooks.iter().any(|hook| is_of_revision(hook));
     match hooks.iter().find(|hook| label(hook, TAG).is_some_and(|tag| tag == DEFAULT)) {
         // Another resource may have the same control plane.
-        Some(tag) => is_of_revision(tag) && (is_marked(tag) || owner(tag).is_none_or(|owner| owner == *id)),
-        None => hooks.is_empty() || hooks.iter().any(|hook| is_marked(hook) && is_of_revision(hook)),
+        Some(tag) if is_of_revision(tag) => is_marked(tag) || owner(tag).is_none_or(|owner| owner == *id),
+        Some(tag) => is_new_default && is_marked(tag),
+        None => hooks.is_empty() || is_new_default || hooks.iter().any(|hook| is_marked(hook) && is_of_revision(hook)),
     }
 }
 
 /// Whether the decision is written down on a webhook.
-pub(super) fn is_marked(metadata: &ObjectMeta) -> bool {
+fn is_marked(metadata: &ObjectMeta) -> bool {
     metadata.annotations.as_ref().and_then(|all| all.get(DEFAULT_REVISION)).is_some_and(|value| value == "true")
 }
 
@@ -104,6 +106,19 @@ mod tests {
         ] {
             let hooks: Vec<&ObjectMeta> = hooks.iter().collect();
             assert_eq!(decide(&hooks, &me, "canary"), expected, "{why}");
+        }
+        for (hooks, expected, why) in [
+            (vec![hook(&owned("other", "canary"), false)], true, "the unnamed one is the default"),
+            (
+                vec![hook(&tag(owned("other", "canary")), true)],
+                true,
+                "also where another one has come to be it unasked",
+            ),
+            (vec![hook(&tag(owned("other", "canary")), false)], false, "and not where that was asked to"),
+            (vec![hook(&owned("main", "default"), false)], false, "it stood before this was decided at all"),
+        ] {
+            let hooks: Vec<&ObjectMeta> = hooks.iter().collect();
+            assert_eq!(decide(&hooks, &me, DEFAULT), expected, "{why}");
         }
     }
 }

@@ -57,6 +57,7 @@ pub struct Lab {
     folder: tempfile::TempDir,
     plane: Lent,
     may_be_forbidden: Cell<bool>,
+    declines_default: Cell<bool>,
 }
 
 impl Lab {
@@ -104,6 +105,7 @@ impl Lab {
             folder,
             plane,
             may_be_forbidden: Cell::default(),
+            declines_default: Cell::default(),
         }
     }
 
@@ -277,7 +279,15 @@ impl Lab {
 
     /// The same under another name.
     pub fn apply_named(&self, name: &str, spec: &str) {
-        self.apply(&resource(name, spec));
+        let text = resource(name, spec);
+        let declined = r#", annotations: {install.istio.io/default-revision: "false"}}"#;
+        let is_declined = self.declines_default.get();
+        self.apply(&if is_declined { text.replacen('}', declined, 1) } else { text });
+    }
+
+    /// From now on no resource wants the tag `default` without asking for it.
+    pub fn decline_default(&self) {
+        self.declines_default.set(true);
     }
 
     /// Deletes an IstioOperator resource, and waits until it is gone.
