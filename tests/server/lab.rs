@@ -1,13 +1,15 @@
 //! A control plane with the operator beside it, and what tests ask of them.
 
 use crate::controlplane::operator::Operator;
-use crate::controlplane::pool::{self, Lent};
+use crate::controlplane::pool::{self, Lent, Preparation};
 use crate::controlplane::{ControlPlane, Options, wait};
 use crate::proxy::Proxy;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use helm_template::yaml::{Duplicates, parse_documents};
 use istio_operator::api::PLURAL;
 use istio_operator::object::labels;
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterInfo};
 use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
 use kube::discovery::{Discovery, verbs};
 use kube::{Client, ResourceExt};
@@ -78,7 +80,18 @@ impl Lab {
 
     /// The same, without the operator.
     pub fn without_operator() -> Self {
-        let lab = Self::on(pool::take(&options(), prepare).unwrap());
+        Self::prepared(&FURNISHED)
+    }
+
+    /// The same with the operator, in a cluster that has never had Istio.
+    pub fn bare() -> Self {
+        let lab = Self::prepared(&BARE);
+        lab.start_operator();
+        lab
+    }
+
+    fn prepared(preparation: &Preparation) -> Self {
+        let lab = Self::on(pool::take(&options(), preparation).unwrap());
         if !lab.account.exists() {
             lab.log_in_as_operator();
         }
@@ -467,8 +480,30 @@ fn options() -> Options {
     Options { audited_user: Some(OPERATOR), ..Options::default() }
 }
 
-/// What every test finds.
-fn prepare(plane: &ControlPlane) -> anyhow::Result<()> {
+/// What most tests find: the definitions that an earlier installation of `main` has left. To make fifteen definitions, and to
+/// take them away again, is most of what an API server does in a test.
+const FURNISHED: Preparation = Preparation {
+    name: "furnished",
+    prepare: |plane| {
+        bring_operator(plane)?;
+        let resource = json!({"metadata": {"name": "main", "namespace": ISTIO_SYSTEM}, "spec": {"profile": "minimal"}});
+        let manifests = render::from_resource(&resource, &ClusterInfo::default(), &Package::embedded()?)?;
+        let left: Vec<_> =
+            manifests.objects().filter(|o| o.is_crd() && o.name() != "istiooperators.install.istio.io").collect();
+        let file = plane.dir().context("no folder")?.join("definitions.yaml");
+        std::fs::write(&file, left.iter().filter_map(|o| o.to_yaml()).collect::<Vec<_>>().join("\n---\n"))?;
+        let file = file.to_string_lossy();
+        plane.kubectl(&["apply", "--server-side", "--field-manager=istio-operator", "-f", &file])?;
+        let names: Vec<_> = left.iter().map(|object| format!("crd/{}", object.name())).collect();
+        plane.wait_established(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    },
+};
+
+/// What the first installation of a cluster finds.
+const BARE: Preparation = Preparation { name: "bare", prepare: bring_operator };
+
+/// The operator's own objects.
+fn bring_operator(plane: &ControlPlane) -> anyhow::Result<()> {
     plane.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")])?;
     plane.kubectl(&["create", "namespace", ISTIO_SYSTEM])?;
     // The role of the operator is made of others by a controller.
