@@ -21,6 +21,9 @@ mod run_packages;
 mod screen;
 mod signals;
 mod upgrade;
+mod verification;
+mod verify_install;
+mod version;
 
 use crate::controller::rbac;
 use crate::release::Package;
@@ -53,6 +56,10 @@ enum Command {
     Install(Box<install::InstallArgs>),
     /// Upgrade a control plane in place; or plan it.
     Upgrade(Box<UpgradeArgs>),
+    /// Check that every object of an installation is there and ready.
+    VerifyInstall(Box<verify_install::VerifyArgs>),
+    /// Print the versions of this program, of the control planes and of the proxies.
+    Version(version::VersionArgs),
     /// List, print and compare profiles.
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
@@ -147,6 +154,8 @@ fn perform(command: Command) -> Outcome {
             Some(UpgradeCommand::Plan(plan)) => upgrade::run(plan, &mut out),
             None => install::upgrade(&args.install, &mut out),
         },
+        Command::VerifyInstall(args) => verify_install::run(&args, &mut out),
+        Command::Version(args) => version::run(&args, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),
         Command::KubeInject(args) => inject::run(&args, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),

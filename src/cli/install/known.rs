@@ -13,7 +13,8 @@ pub(super) struct Known(BTreeMap<ObjectKey, CachedObject>);
 impl Known {
     /// After a run.
     pub(super) fn after(outcome: &Outcome, state: &State, keys: &BTreeSet<ObjectKey>) -> Self {
-        let waited: BTreeSet<&ObjectKey> = outcome.components.values().flat_map(waits_of).map(|wait| &wait.key).collect();
+        let waited: BTreeSet<&ObjectKey> =
+            outcome.components.values().flat_map(waits_of).map(|wait| &wait.key).collect();
         let seen = |key: &ObjectKey| {
             let version = state.observed(key)?.resource_version().to_owned();
             let metadata = ObjectMeta { resource_version: Some(version), ..ObjectMeta::default() };

@@ -16,10 +16,12 @@ mod progress;
 mod wanted;
 mod work;
 
-use super::cluster::{self, Connected};
+use super::cluster::{self, ClusterArgs, Connected};
 use super::confirm::confirm;
 use super::input::Outcome;
+use super::manifest::SpecArgs;
 use super::screen::Screen;
+use super::verification::verify;
 use crate::api::component::Component;
 use crate::object::OwnerId;
 use crate::object::manifests::Manifests;
@@ -29,24 +31,31 @@ use prepare::{Prepared, prepare};
 use progress::Progress;
 use std::io::{Write, stdin};
 use tokio::signal;
-use wanted::Wanted;
+use wanted::{Aim, Wanted};
 use work::{End, Work};
 
 pub(super) use args::InstallArgs;
 pub(super) use neighbours::Resources;
-pub(super) use wanted::Aim;
+
+/// What files and flags want of the control plane that is there.
+///
+/// # Errors
+/// See [`wanted::read`].
+pub(super) fn read_wanted(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected) -> anyhow::Result<Wanted> {
+    wanted::read(spec, place, connected, Aim::Stay)
+}
 
 /// `install`.
 pub(super) fn run(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let wanted = wanted::read(args, &connected, Aim::Stay)?;
+    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Stay)?;
     install(args, &connected, wanted, &mut Screen::new(out))
 }
 
 /// `upgrade`: the same for a control plane that is there, with the release of the flag or the built-in one.
 pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let wanted = wanted::read(args, &connected, Aim::Move)?;
+    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Move)?;
     let revision = wanted.manifests.revision_label();
     let mut screen = Screen::new(out);
     match &wanted.installed {
@@ -61,9 +70,13 @@ pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
             }
         }
         None if connected.has_control_plane(revision)? => {
-            screen.note(&format!("Warning: the control plane of revision {revision} does not tell which release it is of."));
+            screen.note(&format!(
+                "Warning: the control plane of revision {revision} does not tell which release it is of."
+            ));
         }
-        None => bail!("there is no control plane of revision {revision} to upgrade; use `istio-operator install` for a new one"),
+        None => bail!(
+            "there is no control plane of revision {revision} to upgrade; use `istio-operator install` for a new one"
+        ),
     }
     install(args, &connected, wanted, &mut screen)
 }
@@ -121,6 +134,11 @@ fn apply(
         Some(End::Ready) => {
             // The tag `default` belongs here: "Making this installation the default for injection and validation."
             screen.tick("Installation complete");
+            if args.verify {
+                let manifests = plan.manifests();
+                let objects = manifests.objects().cloned().collect();
+                return Ok(verify(connected, objects, &manifests.namespace, screen));
+            }
             return Ok(0);
         }
         Some(End::TimedOut(open)) => (format!("not ready after {timeout:?}: "), open),

@@ -43,7 +43,9 @@ impl Outlook {
                 Fate::Create(_) => components.entry(component).or_default().created.push(name),
                 Fate::Change(_) => components.entry(component).or_default().changed.push(name),
                 Fate::Delete(deleted) => components.entry(deleted.component).or_default().deleted.push(name),
-                Fate::Foreign(owner) if taken.contains(&&owner) => components.entry(component).or_default().changed.push(name),
+                Fate::Foreign(owner) if taken.contains(&&owner) => {
+                    components.entry(component).or_default().changed.push(name)
+                }
                 Fate::Ignored => outlook.left_alone.push(format!("{name} (annotated {})", crate::api::IGNORE)),
                 Fate::Foreign(owner) => outlook.left_alone.push(format!("{name} (of IstioOperator {owner})")),
                 Fate::Unknown(why) => outlook.unknown.push(format!("{name}: {why}")),
@@ -101,11 +103,14 @@ mod tests {
         outlook.components.insert(Some(Component::Pilot), pilot);
         outlook.unknown = names(9);
         let lines = outlook.lines(&["istiod".into()]);
-        assert_eq!(lines[..3], [
-            "This will change:",
-            "  Other objects: create 1 (Namespace a)",
-            "  Istiod: create 40, change 1 (Role a/0), delete 5 (Role a/0; Role a/1; Role a/2; and 2 more)",
-        ]);
+        assert_eq!(
+            lines[..3],
+            [
+                "This will change:",
+                "  Other objects: create 1 (Namespace a)",
+                "  Istiod: create 40, change 1 (Role a/0), delete 5 (Role a/0; Role a/1; Role a/2; and 2 more)",
+            ]
+        );
         assert_eq!(lines[3..5], ["  kept: istiod", "  not known: Role a/0"]);
         assert_eq!((lines.len(), lines[7].as_str()), (8, "  not known: and 6 more"));
     }

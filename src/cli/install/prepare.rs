@@ -40,6 +40,7 @@ pub(super) async fn prepare(args: &InstallArgs, connected: &Connected, wanted: W
     let (taken, neighbours) = other_writers(args.spec.force, connected, &owner, &revision).await?;
     let engine = Engine { cluster, cache: &NoCache, others: &neighbours, listener: &Silent };
     let mut state = State::default();
+    let allowed_downgrade = if args.allow_downgrade { Some(manifests.release.clone()) } else { allowed_downgrade };
     if let Some(found) = downgrade::forbid(&engine, &mut state, &manifests, allowed_downgrade.as_deref()).await? {
         bail!(
             "{} is of release {}, and this is release {}: a control plane is not moved to an older release; name {} or newer with \
@@ -106,7 +107,8 @@ async fn keep_in_use(
     revision: &str,
     own: &[Pods],
 ) -> (Kept, Vec<String>) {
-    let is_istiod = |one: &Candidate| one.key.kind == "Deployment" && one.component.is_none_or(Component::is_control_plane);
+    let is_istiod =
+        |one: &Candidate| one.key.kind == "Deployment" && one.component.is_none_or(Component::is_control_plane);
     let Some(istiod) = candidates.iter().find(|one| is_istiod(one)) else { return (Kept::default(), vec![]) };
     let why = match controller::users_of(&connected.cluster, revision, own).await {
         Ok(users) if users.is_empty() => return (Kept::default(), vec![]),

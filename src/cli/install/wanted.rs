@@ -1,9 +1,9 @@
 //! What is to be installed: files and flags, with the release package that they get.
 
-use super::super::cluster::Connected;
+use super::super::cluster::{ClusterArgs, Connected};
 use super::super::input::warn;
+use super::super::manifest::SpecArgs;
 use super::super::package::PackageArgs;
-use super::args::InstallArgs;
 use crate::api::{ALLOW_DOWNGRADE, INSTALLED_STATE};
 use crate::object::OwnerId;
 use crate::object::manifests::{Manifests, revision_label};
@@ -24,12 +24,12 @@ pub(in crate::cli) enum Aim {
 }
 
 /// What is to be installed, and for whom.
-pub(super) struct Wanted {
+pub(in crate::cli) struct Wanted {
     /// Whose objects these are: the resource of the files, without a name where they say none.
     pub owner: OwnerId,
     /// The objects, with the owner's labels.
     pub manifests: Manifests,
-    /// The release that somebody allows to go back to.
+    /// The release that the resource allows to go back to.
     pub allowed_downgrade: Option<String>,
     /// What says which release is installed, and the release, if there is a control plane that tells.
     pub installed: Option<(String, String)>,
@@ -39,23 +39,26 @@ pub(super) struct Wanted {
 ///
 /// # Errors
 /// They are refused, the cluster cannot be asked, or there is no package of the release.
-pub(super) fn read(args: &InstallArgs, connected: &Connected, aim: Aim) -> anyhow::Result<Wanted> {
-    let spec = &args.spec;
+pub(in crate::cli) fn read(
+    spec: &SpecArgs,
+    place: &ClusterArgs,
+    connected: &Connected,
+    aim: Aim,
+) -> anyhow::Result<Wanted> {
     let files = spec.files()?;
     let revision = spec.revision_of(&files);
     let installed = connected.installed(revision_label(&revision))?;
     let named = request::named_package(&files, &spec.set);
     let package = open(&spec.package, named, installed.as_ref(), aim)?.as_upstream(spec.upstream_behavior);
     let mut request = spec.request_for(&files, package.switches())?;
-    if let Some(namespace) = &args.cluster.istio_namespace {
+    if let Some(namespace) = &place.istio_namespace {
         request.set(Override::text(&["namespace"], "--istioNamespace", namespace));
     }
     let manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
     warn(&[&manifests.warnings]);
-    let owner = owner(&request.metadata, args, &manifests)?;
+    let owner = owner(&request.metadata, place, &manifests)?;
     let annotation = text(&request.metadata, &format!("/annotations/{}", ALLOW_DOWNGRADE.replace('/', "~1")));
-    let allowed_downgrade =
-        if args.allow_downgrade { Some(manifests.release.clone()) } else { annotation.map(str::to_owned) };
+    let allowed_downgrade = annotation.map(str::to_owned);
     let manifests = render::labelled(manifests, &owner);
     Ok(Wanted { owner, manifests, allowed_downgrade, installed })
 }
@@ -80,7 +83,7 @@ fn open(
 }
 
 /// The resource that the files are, in the namespace that they or the flag say, or else in that of the control plane.
-fn owner(metadata: &Value, args: &InstallArgs, manifests: &Manifests) -> anyhow::Result<OwnerId> {
+fn owner(metadata: &Value, place: &ClusterArgs, manifests: &Manifests) -> anyhow::Result<OwnerId> {
     let said = |field: &str| text(metadata, field).filter(|text| !text.is_empty()).map(str::to_owned);
     let (name, namespace) = (said("/name").unwrap_or_default(), said("/namespace"));
     if name.starts_with(INSTALLED_STATE) {
@@ -89,6 +92,6 @@ fn owner(metadata: &Value, args: &InstallArgs, manifests: &Manifests) -> anyhow:
              metadata.name, or none"
         );
     }
-    let namespace = namespace.or_else(|| args.cluster.namespace.clone()).unwrap_or_else(|| manifests.namespace.clone());
+    let namespace = namespace.or_else(|| place.namespace.clone()).unwrap_or_else(|| manifests.namespace.clone());
     Ok(OwnerId::new(namespace, name))
 }

@@ -43,8 +43,7 @@ impl Work<'_> {
         let (mut known, mut pause, mut last) = (Known::default(), SOON, state.progress());
         let mut since: BTreeMap<Option<Component>, Instant> = BTreeMap::new();
         loop {
-            let engine =
-                Engine { cluster: self.cluster, cache: &known, others: self.neighbours, listener: &Silent };
+            let engine = Engine { cluster: self.cluster, cache: &known, others: self.neighbours, listener: &Silent };
             let options = Options { explain_waits: progress.is_slow(), ..Options::default() };
             let outcome = engine.apply(self.owner, self.plan, &mut state, options).await;
             progress.tell(&outcome);
