@@ -31,6 +31,10 @@ mod chaos_world;
 mod commands_install;
 #[path = "server/commands_run.rs"]
 mod commands_run;
+#[path = "server/commands_uninstall.rs"]
+mod commands_uninstall;
+#[path = "server/commands_verify.rs"]
+mod commands_verify;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/days.rs"]

@@ -20,6 +20,7 @@ mod run;
 mod run_packages;
 mod screen;
 mod signals;
+mod uninstall;
 mod upgrade;
 mod verification;
 mod verify_install;
@@ -56,6 +57,8 @@ enum Command {
     Install(Box<install::InstallArgs>),
     /// Upgrade a control plane in place; or plan it.
     Upgrade(Box<UpgradeArgs>),
+    /// Remove a control plane, or everything of Istio.
+    Uninstall(Box<uninstall::UninstallArgs>),
     /// Check that every object of an installation is there and ready.
     VerifyInstall(Box<verify_install::VerifyArgs>),
     /// Print the versions of this program, of the control planes and of the proxies.
@@ -154,6 +157,7 @@ fn perform(command: Command) -> Outcome {
             Some(UpgradeCommand::Plan(plan)) => upgrade::run(plan, &mut out),
             None => install::upgrade(&args.install, &mut out),
         },
+        Command::Uninstall(args) => uninstall::run(&args, &mut out),
         Command::VerifyInstall(args) => verify_install::run(&args, &mut out),
         Command::Version(args) => version::run(&args, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),

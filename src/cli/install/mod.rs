@@ -31,11 +31,12 @@ use prepare::{Prepared, prepare};
 use progress::Progress;
 use std::io::{Write, stdin};
 use tokio::signal;
-use wanted::{Aim, Wanted};
+use wanted::Aim;
 use work::{End, Work};
 
 pub(super) use args::InstallArgs;
 pub(super) use neighbours::Resources;
+pub(super) use wanted::Wanted;
 
 /// What files and flags want of the control plane that is there.
 ///
