@@ -22,6 +22,15 @@ fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
     run(&lab, "install --set profile=demo -y").ended(0);
     lab.kubectl(&["create", "configmap", "istio-ca-root-cert", "-n", "istio-system"]);
     lab.kubectl(&["label", "namespace", "default", "istio-injection=enabled"]);
+    // As Helm leaves them, from release 1.24 on and before.
+    let helms =
+        [("new", "app.kubernetes.io/part-of=istio"), ("old", "release=istiod,app=istiod"), ("other", "release=istiod")];
+    for (name, labels) in helms {
+        lab.kubectl(&["create", "serviceaccount", name, "-n", "default"]);
+        lab.kubectl(
+            &[&["label", "serviceaccount", name, "-n", "default"], &labels.split(',').collect::<Vec<_>>()[..]].concat(),
+        );
+    }
     let before = left(&lab).len();
     let said = run_typing(&lab, "uninstall --purge", "n\n").ended(1);
     assert_eq!(said.out, "Proceed? (y/N) Cancelled.\n");
@@ -37,6 +46,8 @@ fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
         assert!(said.out.lines().any(|one| one == line), "{line} is not in {}", said.out);
     }
     assert_eq!(left(&lab), Vec::<String>::new());
+    let accounts = lab.kubectl(&["get", "serviceaccount", "-n", "default", "-o", "name"]);
+    assert_eq!(accounts, "serviceaccount/default\nserviceaccount/other\n");
     lab.kubectl(&["get", "namespace", "istio-system"]);
     lab.kubectl(&["get", "configmap", "istio-ca-root-cert", "-n", "istio-system"]);
 
@@ -52,7 +63,9 @@ fn a_revision_goes_and_the_other_one_stays() {
     assert!(lab.deployment("istiod").is_some() && lab.deployment("istiod-canary").is_some());
     run(&lab, "uninstall -y").ended(2).warned(&["at least one of the --revision"]);
     run(&lab, "uninstall -y --revision none-such").ended(1).warned(&["could not find target revision"]);
-    run(&lab, "uninstall -y --revision canary").ended(0);
+    lab.kubectl(&["annotate", "configmap", "istio-canary", "-n", "istio-system", "install.istio.io/prune=false"]);
+    run(&lab, "uninstall -y --revision canary").ended(0).warned(&["These stay", "ConfigMap istio-system/istio-canary"]);
+    lab.kubectl(&["get", "configmap", "istio-canary", "-n", "istio-system"]);
     assert!(lab.deployment("istiod").is_some() && lab.deployment("istiod-canary").is_none());
     assert!(lab.iop("installed-state").is_some() && lab.iop("installed-state-canary").is_none());
     run(&lab, "verify-install").ended(0);
@@ -66,6 +79,12 @@ fn a_purge_beside_a_running_operator_is_not_undone() {
     run(&lab, "install --set profile=minimal -y")
         .ended(1)
         .warned(&["IstioOperator istio-system/main", "reconciles it"]);
+    // Another revision meets what it shares with the resource, and leaves it alone.
+    let before = lab.owned_at_rest();
+    let said = run(&lab, "install --set profile=minimal --revision canary -y").ended(0);
+    said.warned(&["left alone: ", "(of IstioOperator istio-system/main)"]);
+    let after = lab.owned_at_rest();
+    assert!(before.iter().all(|(name, stamp)| after.get(name) == Some(stamp)), "{before:?}\n{after:?}");
     let said = run(&lab, PURGE).ended(0);
     assert!(said.out.contains("  Removed IstioOperator:istio-system:main."), "{}", said.out);
     lab.owned_at_rest();

@@ -6,6 +6,7 @@ use super::super::manifest::SpecArgs;
 use clap::Args;
 use std::time::Duration;
 
+#[allow(clippy::struct_excessive_bools)] // they are flags, independent of one another
 #[derive(Args)]
 pub(in crate::cli) struct InstallArgs {
     #[command(flatten)]

@@ -132,7 +132,10 @@ fn apply(
         }
     });
     let (what, failed) = match end.context("listen for Ctrl-C")? {
-        Some(End::Ready) => {
+        Some(end @ (End::Ready | End::Unrecorded(_))) => {
+            if let End::Unrecorded(why) = end {
+                screen.note(&format!("Warning: there is no record of the installation: {why}"));
+            }
             // The tag `default` belongs here: "Making this installation the default for injection and validation."
             screen.tick("Installation complete");
             if args.verify {

@@ -56,7 +56,7 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
     let crd = if args.purge { definition_of_an_operator(&connected) } else { None };
     let look = async || {
         let mut found = find(&connected, &target).await?;
-        found.retain(|key, one| !one.is_kept && !crd.as_ref().is_some_and(|(name, _)| key.name == *name));
+        found.retain(|key, one| !one.is_kept && crd.as_ref().is_none_or(|(name, _)| key.name != *name));
         Ok::<_, ClusterError>(found)
     };
     let all = connected.wait(find(&connected, &target))?;
