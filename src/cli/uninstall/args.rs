@@ -15,7 +15,7 @@ Namespaces and add-ons stay. What is annotated install.istio.io/prune=false stay
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct UninstallArgs {
+pub struct UninstallArgs {
     #[command(flatten)]
     pub(super) spec: SpecArgs,
     /// Remove everything of Istio, of every revision and of every installer, definitions (CRDs) and their resources too.
