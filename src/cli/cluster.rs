@@ -57,18 +57,10 @@ pub(super) struct Connected {
     pub info: ClusterInfo,
 }
 
-/// Finds the cluster of `KUBECONFIG`, or of the pod.
+/// Finds the cluster that flags name, or else that of `KUBECONFIG`, or of the pod.
 ///
 /// # Errors
 /// There is none, or it does not answer; in one line.
-pub(super) fn connect() -> anyhow::Result<Connected> {
-    connect_to(&ConnectArgs::default())
-}
-
-/// Finds the cluster that flags name, or else that of [`connect`].
-///
-/// # Errors
-/// As above.
 pub(super) fn connect_to(args: &ConnectArgs) -> anyhow::Result<Connected> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let (cluster, info) = runtime.block_on(find(args))?;

@@ -91,6 +91,9 @@ enum ManifestCommand {
     Generate(manifest::GenerateArgs),
     /// Compare manifests: of files, of specs, of releases, or with a cluster; the exit code is 1 if they differ.
     Diff(Box<manifest_diff::DiffArgs>),
+    /// The same as `install`.
+    #[command(visible_alias = "apply")]
+    Install(Box<install::InstallArgs>),
     /// Translate a spec to Helm values for each chart, with the commands that install them.
     Translate(manifest_translate::TranslateArgs),
 }
@@ -149,7 +152,7 @@ fn perform(command: Command) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let code = match command {
         Command::Run(args) => run::run(&args),
-        Command::Install(args) => install::run(&args, &mut out),
+        Command::Install(args) | Command::Manifest(ManifestCommand::Install(args)) => install::run(&args, &mut out),
         Command::Manifest(ManifestCommand::Generate(args)) => manifest::generate(&args, &mut out),
         Command::Manifest(ManifestCommand::Diff(args)) => manifest_diff::run(&args, &mut out),
         Command::Manifest(ManifestCommand::Translate(args)) => manifest_translate::run(&args, &mut out),

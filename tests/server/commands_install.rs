@@ -164,3 +164,33 @@ fn what_a_command_may_not_do_or_cannot_reach_is_told() {
     let said = run(&lab, &format!("version --kubeconfig {file}")).ended(0).warned(&["cannot be reached"]);
     assert!(said.out.starts_with("client version: "), "{said:?}");
 }
+
+#[test]
+fn what_is_no_longer_wanted_goes_unless_it_is_in_use() {
+    let lab = Lab::without_operator();
+    run(&lab, DEMO).ended(0);
+    let said = run(&lab, "install --set profile=minimal -y").ended(0);
+    said.warned(&["  Ingress gateways: delete 6 ("]);
+    assert!(lab.deployment("istio-ingressgateway").is_none() && lab.deployment("istiod").is_some());
+
+    let without = "install --set profile=minimal --set components.pilot.enabled=false -y";
+    lab.kubectl(&["label", "namespace", "default", "istio-injection=enabled"]);
+    run(&lab, without).ended(0).warned(&["kept: Deployment istio-system/istiod", "is in use, by Namespace default"]);
+    assert!(lab.deployment("istiod").is_some());
+    lab.kubectl(&["label", "namespace", "default", "istio-injection-"]);
+    run(&lab, without).ended(0).warned(&["Istiod: delete "]);
+    assert!(lab.deployment("istiod").is_none());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("main.yaml").display().to_string();
+    let text = "kind: IstioOperator\nmetadata: {name: main}\nspec: {profile: demo, revision: canary}\n";
+    std::fs::write(&file, text).unwrap();
+    run(&lab, &format!("install -y -f {file}")).ended(0);
+    assert!(lab.deployment("istiod-canary").is_some() && lab.iop("installed-state-main-canary").is_some());
+    run(&lab, &format!("uninstall -y -f {file}")).ended(0).warned(&["these gateways go: "]);
+    for name in ["istiod-canary", "istio-ingressgateway", "istio-egressgateway"] {
+        assert!(lab.deployment(name).is_none(), "{name}");
+    }
+    assert!(lab.iop("installed-state-main-canary").is_none() && lab.iop("installed-state").is_some());
+    lab.kubectl(&["get", "crd", "gateways.networking.istio.io"]);
+}

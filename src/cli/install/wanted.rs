@@ -39,12 +39,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// They are refused, the cluster cannot be asked, or there is no package of the release.
-pub fn read(
-    spec: &SpecArgs,
-    place: &ClusterArgs,
-    connected: &Connected,
-    aim: Aim,
-) -> anyhow::Result<Wanted> {
+pub fn read(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected, aim: Aim) -> anyhow::Result<Wanted> {
     let files = spec.files()?;
     let revision = spec.revision_of(&files);
     let installed = connected.installed(revision_label(&revision))?;
