@@ -1,6 +1,6 @@
 //! A spec against a cluster: what the operator would do, were the resource in it as it is in the file.
 
-use super::super::cluster::{self, Connected};
+use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::input::warn;
 use super::super::manifest::SpecArgs;
 use super::found::{Found, Note};
@@ -26,8 +26,8 @@ const NAMESPACE: &str = "istio-system";
 ///
 /// # Errors
 /// The spec is refused, or the cluster cannot be asked.
-pub(super) fn compare(spec: &SpecArgs, selection: &Selection) -> anyhow::Result<Found> {
-    let connected = cluster::connect()?;
+pub(super) fn compare(spec: &SpecArgs, connect: &ConnectArgs, selection: &Selection) -> anyhow::Result<Found> {
+    let connected = cluster::connect_to(connect)?;
     let files = spec.files()?;
     let package = package(spec, &files, &connected)?;
     let request = spec.request_for(&files, package.switches())?;
