@@ -32,7 +32,7 @@ CA_BUNDLE := /etc/ssl/certs/ca-certificates.crt
 # Files of this folder, with the rights and the date that all have.
 SETTLE := chmod -R u=rwX,go=rX
 TAR := tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner
-GZIP := gzip -n -9
+COMPRESS := gzip -n -9
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -117,7 +117,7 @@ archive: $(BUILT) ## DIST/istio-operator-VERSION-linux-ARCH.tar.gz, with its che
 	@printf '%s\n' "version: $(VERSION)" "revision: $(REVISION)" "created: $(CREATED)" "architecture: $(ARCH)" \
 	  "builtInRelease: $$(sed -n 's/^ *tag: //p' profiles/default.yaml | head -n 1)" > $(DIST)/$(ARCHIVE)/manifest.yaml
 	@$(SETTLE) $(DIST)/$(ARCHIVE) && chmod a+x $(DIST)/$(ARCHIVE)/bin/istio-operator
-	$(TAR) -C $(DIST) -cf - $(ARCHIVE) | $(GZIP) > $(DIST)/$(ARCHIVE)-linux-$(ARCH).tar.gz
+	$(TAR) -C $(DIST) -cf - $(ARCHIVE) | $(COMPRESS) > $(DIST)/$(ARCHIVE)-linux-$(ARCH).tar.gz
 	@rm -rf $(DIST)/$(ARCHIVE)
 	cd $(DIST) && sha256sum $(ARCHIVE)-linux-$(ARCH).tar.gz > $(ARCHIVE)-linux-$(ARCH).tar.gz.sha256
 
@@ -125,5 +125,5 @@ chart: ## DIST/istio-operator-chart-VERSION.tgz: the Helm chart, with files in p
 	@rm -rf $(DIST)/istio-operator && mkdir -p $(DIST)
 	cp -RL config/helm/istio-operator $(DIST)/istio-operator
 	@$(SETTLE) $(DIST)/istio-operator
-	$(TAR) -C $(DIST) -cf - istio-operator | $(GZIP) > $(DIST)/istio-operator-chart-$(VERSION).tgz
+	$(TAR) -C $(DIST) -cf - istio-operator | $(COMPRESS) > $(DIST)/istio-operator-chart-$(VERSION).tgz
 	@rm -rf $(DIST)/istio-operator
