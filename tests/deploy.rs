@@ -217,6 +217,7 @@ fn packages_come_from_volumes_of_any_kind() {
     };
     let container = &pod["containers"][0];
     let args: Vec<_> = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
+    assert!(args.contains(&"--package-dir=/packages"), "{args:?}");
     for (name, source, folder) in [
         ("release-1-30", "image", "/packages/release-1-30/packages"),
         ("shared", "persistentVolumeClaim", "/packages/shared"),

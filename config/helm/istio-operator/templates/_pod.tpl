@@ -14,6 +14,9 @@
 - --log-format={{ .Values.log.format }}
 - --leader-election-namespace=$(POD_NAMESPACE)
 - --cache-dir=/var/cache/istio-operator
+{{- if .Values.packages.inImage }}
+- --package-dir=/packages
+{{- end }}
 {{- range .Values.packages.volumes }}
 - --package-dir={{ include "istio-operator.packageDir" . }}
 {{- end }}
