@@ -1,6 +1,6 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds role goldens bench build sbom stage image archive chart
+.PHONY: help demo test check crds role goldens bench build version sbom stage image images archive chart
 
 # One static file: the image needs nothing else.
 BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static -C relocation-model=static
@@ -33,6 +33,8 @@ CA_BUNDLE := /etc/ssl/certs/ca-certificates.crt
 SETTLE := chmod -R u=rwX,go=rX
 TAR := tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner
 COMPRESS := gzip -n -9
+IMAGE_ARGS = $(if $(PACKAGES),--build-arg PACKAGES=packages) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+  --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE)
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -81,6 +83,9 @@ build: ## the release binary
 	$(BUILD)
 	@ls -l target/release/istio-operator
 
+version: # of what is made
+	@echo $(VERSION)
+
 sbom: ## DIST/istio-operator-VERSION.cdx.json: what the binary is made of (CycloneDX)
 	@mkdir -p $(DIST)
 	cargo run --locked --quiet -p sbom > $(DIST)/istio-operator-$(VERSION).cdx.json.new
@@ -100,8 +105,12 @@ image: stage ## the image IMAGE, with docker, podman or buildah; PACKAGES=FOLDER
 	@test -n "$(BUILDER)" || { echo "neither docker (with its engine), podman nor buildah is here"; exit 1; }
 	$(BUILDER) build --platform linux/$(ARCH) -f Dockerfile -t $(IMAGE) \
 	  $(if $(filter docker,$(BUILDER)),,--format oci --timestamp $(SOURCE_DATE_EPOCH)) \
-	  $(if $(PACKAGES),--build-arg PACKAGES=packages) --build-arg TARGETARCH=$(ARCH) --build-arg VERSION=$(VERSION) \
-	  --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE) $(DIST)/image
+	  --build-arg TARGETARCH=$(ARCH) $(IMAGE_ARGS) $(DIST)/image
+
+PLATFORMS := linux/amd64,linux/arm64
+images: ## the image IMAGE for PLATFORMS, each laid out by `make stage ARCH=…` before, pushed with docker's buildx
+	docker buildx build --platform $(PLATFORMS) -f Dockerfile --provenance=false $(IMAGE_ARGS) \
+	  --output type=image,name=$(IMAGE),push=true,rewrite-timestamp=true --metadata-file $(DIST)/image.json $(DIST)/image
 
 # What is in it: as in Istio's own archives.
 ARCHIVE := istio-operator-$(VERSION)

@@ -315,3 +315,54 @@ fn every_alert_asks_for_metrics_there_are_and_has_a_section() {
     let sections = operations.lines().filter_map(|line| line.strip_prefix("### IstioOperator")).count();
     assert_eq!(sections, told.len(), "a section is of no alert");
 }
+
+/// The step or job of a workflow that `uses` something, with what it names.
+fn used(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("uses: ")).collect()
+}
+
+#[test]
+fn workflows_pin_every_action_and_have_no_rights_but_those_they_name() {
+    let mut found = vec![];
+    for entry in std::fs::read_dir(file(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for action in used(&text).into_iter().filter(|action| !action.starts_with("./")) {
+            let (pin, comment) =
+                action.split_once('@').unwrap().1.split_once(" # v").unwrap_or_else(|| panic!("{action}"));
+            let is_commit = pin.len() == 40 && pin.chars().all(|digit| digit.is_ascii_hexdigit());
+            assert!(is_commit && comment.contains('.'), "{name}: {action} can change");
+        }
+        let workflow = yaml::parse(&text).unwrap();
+        assert_eq!(workflow["permissions"], json!({}), "{name}");
+        for (job, what) in workflow["jobs"].as_object().unwrap() {
+            assert!(what["permissions"].is_object(), "{name}: {job} names no permissions");
+            let limit = what["timeout-minutes"].as_u64().unwrap_or(if what["uses"].is_string() { 1 } else { u64::MAX });
+            assert!(limit <= 60, "{name}: {job} may take {limit} minutes");
+        }
+        // What a branch's author can write is not put into a shell.
+        for word in ["github.event.", "github.head_ref", "pull_request_target"] {
+            let uses = text.lines().filter(|line| line.contains(word) && !line.contains("github.event_name"));
+            assert_eq!(uses.count(), 0, "{name} uses {word}");
+        }
+        found.push(name);
+    }
+    found.sort();
+    assert_eq!(found, ["check.yml", "release.yml", "test.yml"]);
+}
+
+#[test]
+fn workflows_call_targets_of_make_that_there_are() {
+    let makefile = std::fs::read_to_string(file("Makefile")).unwrap();
+    for name in ["check", "release"] {
+        let text = std::fs::read_to_string(file(&format!(".github/workflows/{name}.yml"))).unwrap();
+        let calls = text.split("make ").skip(1).map(|rest| rest.split(['\n', ')', '"']).next().unwrap());
+        let words = calls.flat_map(str::split_whitespace);
+        let goals: BTreeSet<_> = words.filter(|word| !word.contains(['=', '-', '$'])).collect();
+        assert!(!goals.is_empty(), "{name}");
+        for goal in goals {
+            assert!(makefile.contains(&format!("\n{goal}:")), "{name}: there is no `make {goal}`");
+        }
+    }
+}

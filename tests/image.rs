@@ -1,7 +1,7 @@
 //! What `make image`, `make archive` and `make chart` give: the image run out of its own root file system as its own user, and the
 //! archive unpacked.
 //!
-//! No release binary is built for it: one that is there is taken, else that of the tests, with the libraries it is linked to.
+//! No release binary is built for it: it is that of `OPERATOR_BINARY`, or that of the tests with the libraries it is linked to.
 
 // Functions beside the tests may fail as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -33,8 +33,7 @@ fn text(bytes: &[u8]) -> &str {
 
 /// The binary to ship.
 fn binary() -> PathBuf {
-    let release = root().join("target/release/istio-operator");
-    if release.is_file() { release } else { env!("CARGO_BIN_EXE_istio-operator").into() }
+    std::env::var_os("OPERATOR_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_istio-operator").into()).into()
 }
 
 /// Runs a program that must succeed.
