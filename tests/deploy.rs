@@ -244,6 +244,25 @@ fn packages_come_from_volumes_of_any_kind() {
 }
 
 #[test]
+fn an_operator_of_a_revision_has_everything_by_names_of_its_own() {
+    let revision = chart(&["--set", "revision=canary,rbac.cniTaint=true"]);
+    for (key, object) in revision.iter().filter(|(key, _)| key.kind != "CustomResourceDefinition") {
+        assert!(key.name.starts_with("istio-operator-canary"), "{key:?}");
+        let names = [&object["spec"]["selector"]["name"], &object["spec"]["selector"]["matchLabels"]["name"]];
+        let others = [&object["roleRef"]["name"], &object["subjects"][0]["name"]];
+        for name in names.into_iter().chain(others).filter_map(Value::as_str) {
+            assert!(name.starts_with("istio-operator-canary"), "{key:?} has {name}");
+        }
+    }
+    let locks =
+        rights_of(&revision, "Role").into_iter().filter(|[_, what, name, _]| what == "leases" && !name.is_empty());
+    assert_eq!(
+        locks.map(|[_, _, name, _]| name).collect::<BTreeSet<_>>(),
+        ["istio-operator-lock-canary".to_owned()].into()
+    );
+}
+
+#[test]
 fn a_value_that_is_wrong_is_refused_by_name() {
     for (set, named) in [
         ("replica=1", "replica"),
