@@ -230,7 +230,8 @@ fn packages_come_from_volumes_of_any_kind() {
         assert_eq!((&mount["mountPath"], &mount["readOnly"]), (&json!(format!("/packages/{name}")), &json!(true)));
         assert!(args.contains(&format!("--package-dir={folder}").as_str()), "{args:?}");
     }
-    assert!(find(&pod["volumes"], "cache")["persistentVolumeClaim"].is_object());
+    let cache = find(&pod["volumes"], "cache");
+    assert!(cache["persistentVolumeClaim"].is_object() && cache["emptyDir"].is_null(), "{cache}");
     for (name, value) in [
         ("DEFAULT_RELEASE", "1.30.3"),
         ("RELEASE_SOURCE", "oci://registry.example/istio:{version}"),

@@ -84,6 +84,14 @@ fn helm_installs_upgrades_and_removes_it_and_nothing_else() {
     );
     assert_eq!(lab.get(CRD).unwrap()["metadata"]["annotations"]["by"], "helm", "definitions are upgraded too");
     wait_for_pods(&lab, 2);
+    // Whatever the values can add is something that the API server knows.
+    lab.kubectl(&["create", "namespace", "team"]);
+    let values = file("tests/deploy/values.yaml");
+    let none = "serviceMonitor.enabled=false,prometheusRule.enabled=false";
+    let all =
+        helm.run(&lab, "template", None, &["-f", &values.to_string_lossy(), "--set", none, "--kube-version=1.35.0"]);
+    assert!(all.matches("\nkind: ").count() > 15, "{all}");
+    lab.apply_with(&["--dry-run=server", "--validate=strict"], &all);
     lab.watch_over(run_as_deployed(&lab, &after, 1));
     lab.wait_for_status("HEALTHY", &[]);
     assert_eq!(lab.terminate_operator(), Some(0));

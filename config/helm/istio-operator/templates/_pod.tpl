@@ -79,7 +79,7 @@ PACKAGE_PULL_SECRET: {{ with $packages.pullSecret }}{{ printf "%s/%s" $.Release.
 
 {{- define "istio-operator.volumes" -}}
 - name: cache
-  {{- toYaml .Values.packages.cache | nindent 2 }}
+  {{- toYaml (.Values.packages.cache | default (dict "emptyDir" (dict "sizeLimit" "512Mi"))) | nindent 2 }}
 {{- range .Values.packages.volumes }}
 - name: packages-{{ .name }}
   {{- omit . "name" "folder" | toYaml | nindent 2 }}
