@@ -17,7 +17,8 @@ ARCH := $(shell uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
 ifndef SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 endif
-CREATED := $(shell date -u -d @$(SOURCE_DATE_EPOCH) +%Y-%m-%dT%H:%M:%SZ)
+ISO := +%Y-%m-%dT%H:%M:%SZ
+CREATED := $(shell date -u -d @$(SOURCE_DATE_EPOCH) $(ISO) 2>/dev/null || date -u -r $(SOURCE_DATE_EPOCH) $(ISO))
 export CREATED SOURCE_DATE_EPOCH
 DIST := target/dist
 # Given, it is taken as it is; else it is built.
@@ -29,7 +30,7 @@ IMAGE := istio-operator:$(VERSION)
 # A docker without its engine is none.
 BUILDER = $(shell if docker info >/dev/null 2>&1; then echo docker; else command -v podman || command -v buildah; fi)
 CA_BUNDLE := /etc/ssl/certs/ca-certificates.crt
-# Files of this folder, with the rights and the date that all have.
+# The rights that all have.
 SETTLE := chmod -R u=rwX,go=rX
 TAR := tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner
 COMPRESS := gzip -n -9

@@ -64,7 +64,7 @@ impl Image {
         let mut manifest = json(layout.join("index.json"));
         // An index may name another one.
         while let Some(named) = manifest["manifests"][0]["digest"].as_str() {
-            digest = named.to_owned();
+            named.clone_into(&mut digest);
             manifest = json(blob(&digest));
         }
         let layers = manifest["layers"].as_array().unwrap().iter();
