@@ -26,6 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const NOT_INSTALLED: [&str; 3] = ["Endpoints", "EndpointSlice", "IstioOperator"];
 const OPERATOR: &str = "system:serviceaccount:istio-operator:istio-operator";
 
+/// What injects and validates where no revision is named.
+const DEFAULT_TAG: [&str; 2] = [
+    "MutatingWebhookConfiguration istio-revision-tag-default",
+    "ValidatingWebhookConfiguration istiod-default-validator",
+];
+
 const ISTIO_SYSTEM: &str = "istio-system";
 
 /// What identifies an object, and whether it changed.
@@ -51,6 +57,7 @@ pub struct Lab {
     folder: tempfile::TempDir,
     plane: Lent,
     may_be_forbidden: Cell<bool>,
+    declines_default: Cell<bool>,
 }
 
 impl Lab {
@@ -98,6 +105,7 @@ impl Lab {
             folder,
             plane,
             may_be_forbidden: Cell::default(),
+            declines_default: Cell::default(),
         }
     }
 
@@ -271,7 +279,15 @@ impl Lab {
 
     /// The same under another name.
     pub fn apply_named(&self, name: &str, spec: &str) {
-        self.apply(&resource(name, spec));
+        let text = resource(name, spec);
+        let declined = r#", annotations: {install.istio.io/default-revision: "false"}}"#;
+        let is_declined = self.declines_default.get();
+        self.apply(&if is_declined { text.replacen('}', declined, 1) } else { text });
+    }
+
+    /// From now on no resource wants the tag `default` without asking for it.
+    pub fn decline_default(&self) {
+        self.declines_default.set(true);
     }
 
     /// Deletes an IstioOperator resource, and waits until it is gone.
@@ -396,8 +412,18 @@ impl Lab {
         })
     }
 
+    /// What a spec comes to as the first of its cluster, as `Kind namespace/name`: what `manifest generate` makes of it, and the
+    /// tag `default` of a control plane.
+    pub fn wanted(&self, spec: &str) -> BTreeSet<String> {
+        let mut all = self.generated(spec);
+        if all.contains("Deployment istio-system/istiod") {
+            all.extend(DEFAULT_TAG.map(str::to_owned));
+        }
+        all
+    }
+
     /// What `manifest generate` makes of a spec, as `Kind namespace/name`.
-    pub fn generated(&self, spec: &str) -> BTreeSet<String> {
+    fn generated(&self, spec: &str) -> BTreeSet<String> {
         let file = self.folder.path().join("generated.yaml");
         std::fs::write(&file, resource("main", spec)).unwrap();
         let out = Command::new(binary()).args(["manifest", "generate", "-f"]).arg(&file).output().unwrap();

@@ -35,7 +35,8 @@ pub(super) fn compare(spec: &SpecArgs, selection: &Selection) -> anyhow::Result<
     let (name, namespace) = (text("name"), Some(text("namespace")).filter(|n| !n.is_empty()));
     ensure!(!name.is_empty(), "the resource has no metadata.name, by which the cluster knows what it has installed");
     let owner = OwnerId::new(namespace.unwrap_or_else(|| NAMESPACE.to_owned()), name);
-    let manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
+    let info = connected.info_for(&owner, &spec.revision_of(&files))?;
+    let manifests = render::build(&request, &info, &package, spec.strictness())?;
     warn(&[&manifests.warnings]);
     let manifests = render::labelled(manifests, &owner);
     let (forecasts, mut notes, pods) = connected.wait(ask(&connected, &owner, manifests))?;
