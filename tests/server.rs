@@ -49,6 +49,8 @@ mod deletion_scale;
 mod deletion_waits;
 #[path = "server/deploy.rs"]
 mod deploy;
+#[path = "server/deploy_helm.rs"]
+mod deploy_helm;
 #[path = "server/dice.rs"]
 mod dice;
 #[path = "server/drift.rs"]
