@@ -29,7 +29,7 @@ fn a_demo_is_installed_from_nothing_in_upstreams_words() {
     assert_eq!(lines[2..4].iter().copied().collect::<BTreeSet<_>>(), gateways);
     assert_eq!(lines[4..], ["✔ Installation complete", DEFAULT]);
     lab.get("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-default").unwrap();
-    let expected = ["This will change:", "  Other objects: create 1 (Namespace istio-system)", "  Istiod: create 26"];
+    let expected = ["This will change:", "  Other objects: create 1 (Namespace istio-system)", "  Istiod: create 27"];
     let said = said.warned(&expected);
     assert!(!said.err.contains('\u{1b}') && !said.err.contains("not known"), "{}", said.err);
     for name in ["istiod", "istio-ingressgateway", "istio-egressgateway"] {
