@@ -13,6 +13,9 @@ mod controlplane;
 mod account;
 #[path = "server/adoption.rs"]
 mod adoption;
+// What waits longest begins first: tests begin in the order of their names.
+#[path = "server/blind.rs"]
+mod blind;
 #[path = "server/canary.rs"]
 mod canary;
 #[path = "server/chaos_objects.rs"]
@@ -75,6 +78,8 @@ mod kills;
 mod lab;
 #[path = "server/leader.rs"]
 mod leader;
+#[path = "server/messages.rs"]
+mod messages;
 #[path = "server/neighbours.rs"]
 mod neighbours;
 #[path = "server/older.rs"]
@@ -117,12 +122,8 @@ mod state;
 mod takeover;
 #[path = "server/tenants.rs"]
 mod tenants;
-#[path = "server/told.rs"]
-mod told;
 #[path = "server/upgrade.rs"]
 mod upgrade;
-#[path = "server/watches.rs"]
-mod watches;
 #[path = "server/waves.rs"]
 mod waves;
 #[path = "overlays/shapes.rs"]
