@@ -11,6 +11,7 @@ mod manifest;
 mod manifest_diff;
 mod manifest_translate;
 mod package;
+mod precheck;
 mod profile;
 mod progress;
 mod proxies;
@@ -88,6 +89,8 @@ enum ExperimentalCommand {
     /// List and describe revisions of the control plane.
     #[command(subcommand)]
     Revision(revision::RevisionCommand),
+    /// Check whether Istio can be installed or upgraded in the cluster.
+    Precheck(precheck::PrecheckArgs),
 }
 
 #[derive(Subcommand)]
@@ -169,6 +172,7 @@ fn perform(command: Command) -> Outcome {
         Command::Release(command) => release::run(&command, &mut out),
         Command::Tag(command) => tag::run(&command, &mut out),
         Command::Experimental(ExperimentalCommand::Revision(command)) => revision::run(&command, &mut out),
+        Command::Experimental(ExperimentalCommand::Precheck(args)) => precheck::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
     }?;
     out.flush()?;

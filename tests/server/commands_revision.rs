@@ -146,6 +146,64 @@ fn the_tag_default_takes_the_place_of_the_unnamed_revision() {
     assert!(stderr.contains("the webhook of the unnamed revision still selects nothing"), "{stderr}");
 }
 
+#[test]
+fn what_is_in_the_way_of_an_installation_is_told_before_it() {
+    let lab = Lab::without_operator();
+    let (stdout, _) = said(&run(&lab, "x precheck"), 0);
+    for well in ["✔ Kubernetes: ", "✔ Permissions: ", "✔ CRDs: ", "✔ Webhooks: ", "Note: Gateway API: "] {
+        assert!(stdout.contains(well), "{well} is not in\n{stdout}");
+    }
+    assert!(stdout.contains("\n✔ No issues found when checking the cluster."), "{stdout}");
+    let rules = json!([{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]);
+    let nowhere = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "istio-sidecar-injector-old"},
+        "webhooks": [{"name": "namespace.sidecar-injector.istio.io", "admissionReviewVersions": ["v1"],
+            "sideEffects": "None", "failurePolicy": "Fail", "rules": rules,
+            "clientConfig": {"service": {"namespace": "gone", "name": "istiod"}},
+            "namespaceSelector": {"matchLabels": {"istio.io/rev": "old"}}}],
+    });
+    lab.request("POST", HOOKS, &nowhere).unwrap();
+    let old = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "gateways.networking.istio.io"},
+        "spec": {"group": "networking.istio.io", "scope": "Namespaced",
+            "names": {"kind": "Gateway", "listKind": "GatewayList", "plural": "gateways", "singular": "gateway"},
+            "versions": [{"name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object"}}}]},
+    });
+    lab.request("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &old).unwrap();
+    let definition = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.networking.istio.io";
+    lab.wait("the version to be stored", || match lab.get(definition) {
+        Some(live) if live["status"]["storedVersions"] == json!(["v1alpha1"]) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let (stdout, _) = said(&run(&lab, "experimental precheck -o json"), 1);
+    let report: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&report["errors"], &report["warnings"], &report["unknown"]), (&json!(2), &json!(0), &json!(0)));
+    let (stdout, _) = said(&run(&lab, "x precheck"), 1);
+    for wrong in [
+        "✘ Error: CRDs: CustomResourceDefinition gateways.networking.istio.io: objects may be stored in version v1alpha1",
+        "✘ Error: Webhooks: MutatingWebhookConfiguration istio-sidecar-injector-old: leads to Service gone/istiod, which is \
+         not there: what it is asked about is refused",
+    ] {
+        assert!(stdout.contains(wrong), "{wrong} is not in\n{stdout}");
+    }
+    // Who may not look does not know.
+    let folder = tempfile::tempdir().unwrap();
+    let nobody = nobody(&lab, folder.path());
+    let (stdout, _) = said(&run_as(nobody.as_os_str(), "x precheck"), 1);
+    for told in [
+        "--clusterrole=istio-operator-release-1.17 --serviceaccount=default:nobody",
+        "✘ Error: Permissions: may not create, delete, get, list, patch, update, watch configmaps",
+        "? Unknown: CRDs: it is not known whether all CRDs fit",
+        "? Unknown: Webhooks: ",
+        "? Unknown: Control plane: ",
+    ] {
+        assert!(stdout.contains(told), "{told} is not in\n{stdout}");
+    }
+}
+
 /// The injection webhooks of a spec.
 fn generated_hooks(lab: &Lab, spec: &str) -> Vec<Value> {
     let folder = tempfile::tempdir().unwrap();
