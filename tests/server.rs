@@ -27,6 +27,8 @@ mod chaos_users;
 mod chaos_watch;
 #[path = "server/chaos_world.rs"]
 mod chaos_world;
+#[path = "server/commands_operator.rs"]
+mod commands_operator;
 #[path = "server/commands_revision.rs"]
 mod commands_revision;
 #[path = "server/crd.rs"]

@@ -10,6 +10,7 @@ mod input;
 mod manifest;
 mod manifest_diff;
 mod manifest_translate;
+mod operator;
 mod package;
 mod precheck;
 mod profile;
@@ -79,6 +80,9 @@ enum Command {
     /// Names for revisions, by which namespaces ask for injection.
     #[command(subcommand)]
     Tag(tag::TagCommand),
+    /// Deploy the operator, remove it, and tell how its resources are.
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
     /// Revisions, and whether a cluster is fit for Istio.
     #[command(subcommand, visible_alias = "x")]
     Experimental(ExperimentalCommand),
@@ -171,6 +175,7 @@ fn perform(command: Command) -> Outcome {
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
         Command::Release(command) => release::run(&command, &mut out),
         Command::Tag(command) => tag::run(&command, &mut out),
+        Command::Operator(command) => operator::run(&command, &mut out),
         Command::Experimental(ExperimentalCommand::Revision(command)) => revision::run(&command, &mut out),
         Command::Experimental(ExperimentalCommand::Precheck(args)) => precheck::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),

@@ -1,6 +1,6 @@
 //! `experimental revision`: the revisions of the control plane, and who uses them.
 
-mod found;
+pub(super) mod found;
 
 use super::cluster;
 use super::input::Outcome;

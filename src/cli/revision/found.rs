@@ -24,44 +24,44 @@ const OF_GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
 /// A revision.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Revision {
+pub(in crate::cli) struct Revision {
     #[serde(rename = "revision")]
-    pub(super) name: String,
-    pub(super) tags: Vec<String>,
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) tags: Vec<String>,
     /// `None` where they cannot be listed.
-    pub(super) resources: Option<Vec<Resource>>,
-    pub(super) control_planes: Vec<Workload>,
-    pub(super) webhooks: Vec<String>,
-    pub(super) gateways: Vec<Workload>,
+    pub(in crate::cli) resources: Option<Vec<Resource>>,
+    pub(in crate::cli) control_planes: Vec<Workload>,
+    pub(in crate::cli) webhooks: Vec<String>,
+    pub(in crate::cli) gateways: Vec<Workload>,
     /// The namespaces whose new pods it injects.
-    pub(super) namespaces: Option<Vec<String>>,
+    pub(in crate::cli) namespaces: Option<Vec<String>>,
     /// The pods with a proxy of it.
-    pub(super) pods: Option<Vec<String>>,
+    pub(in crate::cli) pods: Option<Vec<String>>,
 }
 
 /// An IstioOperator resource of a revision.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Resource {
-    pub(super) namespace: String,
-    pub(super) name: String,
-    pub(super) profile: String,
+pub(in crate::cli) struct Resource {
+    pub(in crate::cli) namespace: String,
+    pub(in crate::cli) name: String,
+    pub(in crate::cli) profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) status: Option<&'static str>,
+    pub(in crate::cli) status: Option<&'static str>,
     /// Whether it is the record of an installation, or annotated to be left alone.
-    pub(super) is_left_alone: bool,
+    pub(in crate::cli) is_left_alone: bool,
 }
 
 /// A Deployment of a revision.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Workload {
-    pub(super) namespace: String,
-    pub(super) name: String,
+pub(in crate::cli) struct Workload {
+    pub(in crate::cli) namespace: String,
+    pub(in crate::cli) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) release: Option<String>,
-    pub(super) ready: i64,
-    pub(super) wanted: i64,
+    pub(in crate::cli) release: Option<String>,
+    pub(in crate::cli) ready: i64,
+    pub(in crate::cli) wanted: i64,
 }
 
 impl Workload {
@@ -78,9 +78,9 @@ impl Workload {
 }
 
 /// All revisions of a cluster, and what could not be found out.
-pub(super) struct Found {
-    pub(super) revisions: Vec<Revision>,
-    pub(super) unknown: Vec<String>,
+pub(in crate::cli) struct Found {
+    pub(in crate::cli) revisions: Vec<Revision>,
+    pub(in crate::cli) unknown: Vec<String>,
 }
 
 /// What a cluster has; without what may not be read.
@@ -97,13 +97,13 @@ impl Found {
     ///
     /// # Errors
     /// Webhooks or control planes cannot be listed, by which revisions are known.
-    pub(super) fn read(connected: &Connected) -> Result<Self, ClusterError> {
+    pub(in crate::cli) fn read(connected: &Connected) -> Result<Self, ClusterError> {
         let read = connected.wait(read(&connected.cluster))?;
         Ok(Self { revisions: read.revisions(), unknown: read.unknown })
     }
 
     /// A revision, by its name or a tag.
-    pub(super) fn get(&self, name: &str) -> Option<&Revision> {
+    pub(in crate::cli) fn get(&self, name: &str) -> Option<&Revision> {
         let by_name = self.revisions.iter().find(|revision| revision.name == name);
         by_name.or_else(|| self.revisions.iter().find(|revision| revision.tags.iter().any(|tag| tag == name)))
     }
