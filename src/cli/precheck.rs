@@ -3,6 +3,7 @@
 //! Nothing is changed. What may not be looked at is said to be unknown, which is neither good nor an error.
 
 mod definitions;
+mod finding;
 mod permissions;
 mod pods;
 mod version;
@@ -16,6 +17,7 @@ use crate::object::manifests::revision_label;
 use crate::release::Package;
 use crate::spec::request::NamedPackage;
 use clap::{Args, ValueEnum};
+use finding::{Check, Finding, Level};
 use serde::Serialize;
 use std::io::Write;
 
@@ -50,51 +52,6 @@ pub(super) struct PrecheckArgs {
     output: Format,
     #[command(flatten)]
     package: PackageArgs,
-}
-
-/// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum Level {
-    /// Worth knowing.
-    Note,
-    /// It could not be looked at.
-    Unknown,
-    /// It may do harm.
-    Warning,
-    /// It is in the way.
-    Error,
-}
-
-/// Something that was found.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Finding {
-    level: Level,
-    /// What it is about.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    object: String,
-    message: String,
-}
-
-impl Finding {
-    fn new(level: Level, object: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { level, object: object.into(), message: message.into() }
-    }
-
-    fn unknown(what: &str, error: &ClusterError) -> Self {
-        Self::new(Level::Unknown, "", format!("it is not known {what}: {error}"))
-    }
-}
-
-/// A check, and what it found.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Check {
-    name: &'static str,
-    /// What is well if nothing was found.
-    well: String,
-    findings: Vec<Finding>,
 }
 
 #[derive(Serialize)]

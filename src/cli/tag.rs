@@ -167,11 +167,10 @@ fn check_owner(connected: &Connected, tag: &str, hooks: &Webhooks) -> anyhow::Re
         format!("it is not known whether an IstioOperator resource has tag \"{tag}\"; go on all the same with --force")
     })?;
     let hook = hooks.of_tag(tag).next().map(|hook| &hook.metadata);
-    if let Some((resource, how)) = resources::owner_of_tag(&resources, tag, hook) {
+    if let Some((owner, how)) = resources::owner_of_tag(&resources, tag, hook) {
         bail!(
-            "tag \"{tag}\" is that of IstioOperator {}, which {how}: change it there, lest the operator put it back, or \
-             go on with --force",
-            resource.id()
+            "tag \"{tag}\" is that of IstioOperator {owner}, which {how}: change it there, lest the operator put it back, or \
+             go on with --force"
         );
     }
     Ok(())

@@ -50,7 +50,7 @@ enum Format {
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct AdoptArgs {
+pub struct AdoptArgs {
     /// Name of an IstioOperator resource in the cluster.
     #[arg(conflicts_with = "filename")]
     name: Option<String>,

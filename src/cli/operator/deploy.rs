@@ -33,7 +33,7 @@ const NAMESPACE: &str = "istio-system";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct InitArgs {
+pub struct InitArgs {
     #[command(flatten)]
     settings: Settings,
     /// File with an IstioOperator resource to apply as soon as the operator runs; `-` is stdin.
@@ -55,7 +55,7 @@ enum Format {
 }
 
 #[derive(Args)]
-pub(in crate::cli) struct DumpArgs {
+pub struct DumpArgs {
     #[command(flatten)]
     settings: Settings,
     /// Output format.

@@ -3,10 +3,9 @@
 use super::super::cluster::{self, Connected};
 use super::super::confirmation::confirm;
 use super::super::input::Outcome;
-use super::super::resources;
+use super::super::resources::{self, Summary};
 use super::manifests::{NAME, Settings};
 use crate::cluster::ClusterError;
-use crate::cluster::received::ObservedResource;
 use crate::object::Object;
 use crate::object::manifests::revision_label;
 use anyhow::{Context, bail};
@@ -30,7 +29,7 @@ const NAMED: usize = 10;
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct RemoveArgs {
+pub struct RemoveArgs {
     /// Namespace of the operator.
     #[arg(long = "operatorNamespace", alias = "operator-namespace", default_value = NAME)]
     namespace: String,
@@ -119,12 +118,12 @@ fn check_finalizers(connected: &Connected, args: &RemoveArgs) -> anyhow::Result<
 }
 
 /// The resources that an operator of this revision, or of all, works on and that have its finalizer.
-fn waiting(all: &[ObservedResource], revision: Option<&str>) -> Vec<String> {
-    let is_meant = |resource: &&ObservedResource| {
-        let own = revision.is_none_or(|revision| revision_label(resource.revision()) == revision_label(revision));
-        resource.has_finalizer() && own
+fn waiting(all: &[Summary], revision: Option<&str>) -> Vec<String> {
+    let is_meant = |resource: &&Summary| {
+        let own = revision.is_none_or(|revision| resource.revision == revision_label(revision));
+        resource.has_finalizer && own
     };
-    all.iter().filter(is_meant).map(|resource| resource.id().to_string()).collect()
+    all.iter().filter(is_meant).map(|resource| resource.id.to_string()).collect()
 }
 
 async fn delete<'o>(

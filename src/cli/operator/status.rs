@@ -50,7 +50,7 @@ enum Format {
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
-pub(in crate::cli) struct StatusArgs {
+pub struct StatusArgs {
     /// Only the resources of this name.
     name: Option<String>,
     /// Only those of this namespace.

@@ -1,6 +1,6 @@
 //! Whether the CRDs that are there fit those of a release, and whose they are.
 
-use super::{Check, Finding, Level};
+use super::finding::{Check, Finding, Level};
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::{Object, ObjectKey, labels};
 use crate::release::Package;

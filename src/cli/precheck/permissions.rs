@@ -1,7 +1,7 @@
 //! Whether who asks may do everything that the role of a release allows: to write what its charts render, and to grant what
 //! istiod is granted.
 
-use super::{Check, Finding, Level};
+use super::finding::{Check, Finding, Level};
 use crate::cluster::Cluster;
 use crate::controller::rbac;
 use crate::release::Package;

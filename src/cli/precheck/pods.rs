@@ -1,6 +1,6 @@
 //! Containers that listen on ports that the proxy beside them needs.
 
-use super::{Check, Finding, Level};
+use super::finding::{Check, Finding, Level};
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller::{RUNNING, points_to};
 use k8s_openapi::api::core::v1::Pod;

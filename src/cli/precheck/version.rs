@@ -1,6 +1,6 @@
 //! Whether Kubernetes is new enough for a release, and the release for the control plane that is there.
 
-use super::{Check, Finding, Level};
+use super::finding::{Check, Finding, Level};
 use crate::cluster::ClusterError;
 use crate::release::Package;
 use crate::spec::switches::Release;

@@ -1,6 +1,6 @@
 //! Webhooks whose Service is not there, or has nobody behind it: the API server then refuses what they are asked about.
 
-use super::{Check, Finding, Level};
+use super::finding::{Check, Finding, Level};
 use crate::cluster::{Cluster, ClusterError};
 use crate::install::webhooks::API_VERSION;
 use crate::object::ObjectKey;

@@ -1,12 +1,11 @@
 //! What there is of each revision in a cluster.
 
 use super::super::cluster::Connected;
-use super::super::resources::{self, profile_of};
+use super::super::resources::{self, Summary};
 use super::super::tag::webhooks::{Webhooks, label};
 use super::super::users::Users;
 use crate::api::component::Component;
 use crate::api::status::InstallStatus;
-use crate::cluster::received::ObservedResource;
 use crate::cluster::{Cluster, ClusterError};
 use crate::install::installed_release;
 use crate::install::provenance;
@@ -24,44 +23,44 @@ const OF_GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
 /// A revision.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Revision {
+pub struct Revision {
     #[serde(rename = "revision")]
-    pub(in crate::cli) name: String,
-    pub(in crate::cli) tags: Vec<String>,
+    pub name: String,
+    pub tags: Vec<String>,
     /// `None` where they cannot be listed.
-    pub(in crate::cli) resources: Option<Vec<Resource>>,
-    pub(in crate::cli) control_planes: Vec<Workload>,
-    pub(in crate::cli) webhooks: Vec<String>,
-    pub(in crate::cli) gateways: Vec<Workload>,
+    pub resources: Option<Vec<Resource>>,
+    pub control_planes: Vec<Workload>,
+    pub webhooks: Vec<String>,
+    pub gateways: Vec<Workload>,
     /// The namespaces whose new pods it injects.
-    pub(in crate::cli) namespaces: Option<Vec<String>>,
+    pub namespaces: Option<Vec<String>>,
     /// The pods with a proxy of it.
-    pub(in crate::cli) pods: Option<Vec<String>>,
+    pub pods: Option<Vec<String>>,
 }
 
 /// An IstioOperator resource of a revision.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Resource {
-    pub(in crate::cli) namespace: String,
-    pub(in crate::cli) name: String,
-    pub(in crate::cli) profile: String,
+pub struct Resource {
+    pub namespace: String,
+    pub name: String,
+    pub profile: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::cli) status: Option<&'static str>,
+    pub status: Option<&'static str>,
     /// Whether it is the record of an installation, or annotated to be left alone.
-    pub(in crate::cli) is_left_alone: bool,
+    pub is_left_alone: bool,
 }
 
 /// A Deployment of a revision.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct Workload {
-    pub(in crate::cli) namespace: String,
-    pub(in crate::cli) name: String,
+pub struct Workload {
+    pub namespace: String,
+    pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::cli) release: Option<String>,
-    pub(in crate::cli) ready: i64,
-    pub(in crate::cli) wanted: i64,
+    pub release: Option<String>,
+    pub ready: i64,
+    pub wanted: i64,
 }
 
 impl Workload {
@@ -78,16 +77,16 @@ impl Workload {
 }
 
 /// All revisions of a cluster, and what could not be found out.
-pub(in crate::cli) struct Found {
-    pub(in crate::cli) revisions: Vec<Revision>,
-    pub(in crate::cli) unknown: Vec<String>,
+pub struct Found {
+    pub revisions: Vec<Revision>,
+    pub unknown: Vec<String>,
 }
 
 /// What a cluster has; without what may not be read.
 struct Read {
     hooks: Webhooks,
     deployments: Vec<DynamicObject>,
-    resources: Option<Vec<ObservedResource>>,
+    resources: Option<Vec<Summary>>,
     users: Option<Users>,
     unknown: Vec<String>,
 }
@@ -97,13 +96,13 @@ impl Found {
     ///
     /// # Errors
     /// Webhooks or control planes cannot be listed, by which revisions are known.
-    pub(in crate::cli) fn read(connected: &Connected) -> Result<Self, ClusterError> {
+    pub fn read(connected: &Connected) -> Result<Self, ClusterError> {
         let read = connected.wait(read(&connected.cluster))?;
         Ok(Self { revisions: read.revisions(), unknown: read.unknown })
     }
 
     /// A revision, by its name or a tag.
-    pub(in crate::cli) fn get(&self, name: &str) -> Option<&Revision> {
+    pub fn get(&self, name: &str) -> Option<&Revision> {
         let by_name = self.revisions.iter().find(|revision| revision.name == name);
         by_name.or_else(|| self.revisions.iter().find(|revision| revision.tags.iter().any(|tag| tag == name)))
     }
@@ -169,7 +168,7 @@ impl Read {
             let own = self.deployments.iter().filter(|live| is(live) && revision_of(live) == name);
             own.map(Workload::of).collect()
         };
-        let own = |resource: &&ObservedResource| revision_label(resource.revision()) == name;
+        let own = |resource: &&Summary| resource.revision == name;
         Revision {
             name: name.to_owned(),
             resources: self.resources.as_ref().map(|all| all.iter().filter(own).map(told).collect()),
@@ -183,14 +182,12 @@ impl Read {
     }
 }
 
-fn told(resource: &ObservedResource) -> Resource {
-    let status = serde_json::from_str(&resource.status).unwrap_or_default();
-    let id = resource.id();
+fn told(resource: &Summary) -> Resource {
     Resource {
-        profile: profile_of(resource),
-        status: InstallStatus::read(&status).status.map(crate::api::status::Phase::name),
-        is_left_alone: resource.is_left_alone(),
-        namespace: id.namespace,
-        name: id.name,
+        profile: resource.profile.clone(),
+        status: InstallStatus::read(&resource.status).status.map(crate::api::status::Phase::name),
+        is_left_alone: resource.is_left_alone,
+        namespace: resource.id.namespace.clone(),
+        name: resource.id.name.clone(),
     }
 }

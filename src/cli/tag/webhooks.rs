@@ -9,41 +9,41 @@ use kube::api::DynamicObject;
 use std::collections::BTreeSet;
 
 /// All webhook configurations that change objects.
-pub(in crate::cli) struct Webhooks(Vec<DynamicObject>);
+pub struct Webhooks(Vec<DynamicObject>);
 
 impl Webhooks {
     /// Of a cluster.
     ///
     /// # Errors
     /// They cannot be listed.
-    pub(in crate::cli) async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+    pub async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
         let mut all = cluster.list(API_VERSION, KIND, None, "").await?;
         all.sort_by_key(ResourceExt::name_any);
         Ok(Self(all))
     }
 
     /// All of them.
-    pub(in crate::cli) fn all(&self) -> &[DynamicObject] {
+    pub fn all(&self) -> &[DynamicObject] {
         &self.0
     }
 
     /// Those of a tag.
-    pub(in crate::cli) fn of_tag<'a>(&'a self, tag: &'a str) -> impl Iterator<Item = &'a DynamicObject> {
+    pub fn of_tag<'a>(&'a self, tag: &'a str) -> impl Iterator<Item = &'a DynamicObject> {
         self.0.iter().filter(move |hook| label(hook, TAG) == tag)
     }
 
     /// Those that stand for a tag, whichever.
-    pub(in crate::cli) fn of_tags(&self) -> impl Iterator<Item = &DynamicObject> {
+    pub fn of_tags(&self) -> impl Iterator<Item = &DynamicObject> {
         self.0.iter().filter(|hook| !label(hook, TAG).is_empty())
     }
 
     /// Those of a revision itself.
-    pub(in crate::cli) fn of_revision<'a>(&'a self, revision: &'a str) -> impl Iterator<Item = &'a DynamicObject> {
+    pub fn of_revision<'a>(&'a self, revision: &'a str) -> impl Iterator<Item = &'a DynamicObject> {
         self.0.iter().filter(move |hook| label(hook, REVISION) == revision && label(hook, TAG).is_empty())
     }
 
     /// The revisions that have webhooks of their own.
-    pub(in crate::cli) fn revisions(&self) -> BTreeSet<String> {
+    pub fn revisions(&self) -> BTreeSet<String> {
         let own = self.0.iter().filter(|hook| label(hook, TAG).is_empty());
         own.map(|hook| label(hook, REVISION).to_owned()).filter(|revision| !revision.is_empty()).collect()
     }
@@ -73,7 +73,7 @@ impl Webhooks {
 }
 
 /// A label, empty for none.
-pub(in crate::cli) fn label<'a>(object: &'a DynamicObject, name: &str) -> &'a str {
+pub fn label<'a>(object: &'a DynamicObject, name: &str) -> &'a str {
     object.labels().get(name).map_or("", String::as_str)
 }
 

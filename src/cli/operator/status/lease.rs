@@ -15,20 +15,20 @@ const LASTS: i32 = 20;
 /// Whether an operator works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli::operator) struct Operator {
+pub struct Operator {
     /// Empty for one of all revisions.
-    pub(in crate::cli::operator) revision: String,
-    pub(in crate::cli::operator) namespace: String,
-    pub(in crate::cli::operator) is_working: bool,
+    pub revision: String,
+    pub namespace: String,
+    pub is_working: bool,
     /// What says so.
-    pub(in crate::cli::operator) message: String,
+    pub message: String,
 }
 
 /// The operators that have Leases.
 ///
 /// # Errors
 /// Leases cannot be listed; why.
-pub(in crate::cli::operator) async fn operators(cluster: &Cluster) -> Result<Vec<Operator>, String> {
+pub async fn operators(cluster: &Cluster) -> Result<Vec<Operator>, String> {
     let api: Api<Lease> = Api::all(cluster.client().clone());
     let all = api.list(&ListParams::default()).await.map_err(|error| match error {
         kube::Error::Api(status) => status.message,
@@ -56,7 +56,7 @@ fn operator_of(lease: &Lease, now: Timestamp) -> Option<Operator> {
 }
 
 /// Why nothing reconciles a resource of a revision, `None` if something does; as far as Leases tell.
-pub(in crate::cli::operator) fn why_idle(operators: &Result<Vec<Operator>, String>, revision: &str) -> Option<String> {
+pub fn why_idle(operators: &Result<Vec<Operator>, String>, revision: &str) -> Option<String> {
     let all = match operators {
         Err(error) => return Some(format!("it is not known whether an operator reconciles this resource: {error}")),
         Ok(all) => all,

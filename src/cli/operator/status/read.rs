@@ -1,23 +1,19 @@
 //! What is known of resources and of what they have.
 
 use super::super::super::cluster::Connected;
-use super::super::super::resources::{self, profile_of};
+use super::super::super::resources::{self, Summary};
 use super::super::super::revision::found::Found;
 use super::lease::{Operator, operators, why_idle};
 use crate::api::status::{Condition, HeldRevision, InstallStatus, Phase};
-use crate::api::{DRY_RUN, IGNORE_RECONCILE};
 use crate::cluster::Cluster;
-use crate::cluster::received::ObservedResource;
 use crate::install::provenance::component_of;
 use crate::install::readiness::{Readiness, is_checked, readiness, reason};
 use crate::object::inventory::{self, Entry};
-use crate::object::manifests::revision_label;
 use crate::object::{Object, ObjectKey};
 use futures::{StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
-use serde_json::Value;
 
 /// How many objects are read at once.
 const AT_ONCE: usize = 16;
@@ -104,13 +100,13 @@ impl State {
     pub(super) fn read(connected: &Connected, namespace: Option<&str>, name: Option<&str>) -> anyhow::Result<Self> {
         let cluster = &connected.cluster;
         let mut all = connected.wait(resources::list(cluster, namespace))?;
-        all.retain(|resource| !resource.is_record() && name.is_none_or(|name| resource.name_any() == name));
+        all.retain(|resource| !resource.is_record && name.is_none_or(|name| resource.id.name == name));
         let operators = connected.wait(operators(cluster));
         let revisions = Found::read(connected).ok();
         let mut told = vec![];
-        for resource in &all {
+        for resource in all {
             let mut one = connected.wait(told_of(cluster, resource));
-            one.remarks.extend(why_idle(&operators, resource.revision()));
+            one.remarks.extend(why_idle(&operators, &one.revision));
             one.used_by = revisions.as_ref().and_then(|revisions| use_of(revisions, &one.revision));
             told.push(one);
         }
@@ -126,9 +122,8 @@ fn use_of(revisions: &Found, revision: &str) -> Option<Use> {
     Some(Use { tags: found.tags.clone(), namespaces, pods })
 }
 
-async fn told_of(cluster: &Cluster, resource: &ObservedResource) -> Resource {
-    let raw: Value = serde_json::from_str(&resource.status).unwrap_or_default();
-    let status = InstallStatus::read(&raw);
+async fn told_of(cluster: &Cluster, resource: Summary) -> Resource {
+    let status = InstallStatus::read(&resource.status);
     let components = status.component_status.unwrap_or_default().into_iter();
     let components = components.map(|(name, component)| Component {
         name,
@@ -136,44 +131,31 @@ async fn told_of(cluster: &Cluster, resource: &ObservedResource) -> Resource {
         version: component.version,
         error: component.error,
     });
-    let reads = inventory::of_status(&raw).into_iter().map(|(key, entry)| piece(cluster, key, entry));
+    let reads = inventory::of_status(&resource.status).into_iter().map(|(key, entry)| piece(cluster, key, entry));
     let objects = stream::iter(reads).buffered(AT_ONCE).collect().await;
-    let id = resource.id();
-    let created = resource.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let mut remarks = resource.remarks;
+    if status.status.is_none() {
+        remarks.push("no operator has told its status yet".to_owned());
+    }
+    if let Some(observed) = status.observed_generation.filter(|observed| *observed < resource.generation) {
+        remarks.push(format!("the status is of generation {observed}, the spec of {}", resource.generation));
+    }
     Resource {
-        remarks: remarks(resource, status.observed_generation, status.status.is_some()),
-        revision: revision_label(resource.revision()).to_owned(),
-        profile: profile_of(resource),
+        remarks,
+        revision: resource.revision,
+        profile: resource.profile,
         version: status.version,
         status: status.status.map(Phase::name),
         message: status.message.filter(|message| !message.is_empty()),
-        age: created.map(|created| age(created, Timestamp::now())).unwrap_or_default(),
+        age: resource.created.map(|created| age(created, Timestamp::now())).unwrap_or_default(),
         conditions: status.conditions.unwrap_or_default(),
         components: components.collect(),
         objects,
         held: status.held.unwrap_or_default(),
         used_by: None,
-        namespace: id.namespace,
-        name: id.name,
+        namespace: resource.id.namespace,
+        name: resource.id.name,
     }
-}
-
-fn remarks(resource: &ObservedResource, observed: Option<i64>, has_status: bool) -> Vec<String> {
-    let deletes = || format!("its deletion was asked for at {}", resource.deletion_asked_at());
-    let generation = resource.generation();
-    let is_behind = observed.is_some_and(|observed| observed < generation);
-    let behind = || format!("the status is of generation {}, the spec of {generation}", observed.unwrap_or_default());
-    [
-        resource.is_being_deleted().then(deletes),
-        resource.error().map(ToString::to_string),
-        resource.is_annotated(IGNORE_RECONCILE).then(|| format!("annotated {IGNORE_RECONCILE}: it is left alone")),
-        resource.is_annotated(DRY_RUN).then(|| format!("annotated {DRY_RUN}: nothing is applied")),
-        (!has_status).then(|| "no operator has told its status yet".to_owned()),
-        is_behind.then(behind),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 async fn piece(cluster: &Cluster, key: ObjectKey, entry: Entry) -> Piece {
