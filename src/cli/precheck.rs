@@ -9,7 +9,7 @@ mod pods;
 mod version;
 mod webhooks;
 
-use super::cluster::{self, Connected};
+use super::cluster::{self, ConnectArgs, Connected};
 use super::input::{Outcome, print_data};
 use super::package::PackageArgs;
 use crate::cluster::ClusterError;
@@ -52,6 +52,8 @@ pub(super) struct PrecheckArgs {
     output: Format,
     #[command(flatten)]
     package: PackageArgs,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 #[derive(Serialize)]
@@ -66,7 +68,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &PrecheckArgs, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster)?;
     let revision = revision_label(args.revision.as_deref().unwrap_or_default()).to_owned();
     let installed = connected.installed(&revision);
     let named = match (&args.package.manifests, &installed) {

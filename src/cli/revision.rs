@@ -2,7 +2,7 @@
 
 pub(super) mod found;
 
-use super::cluster;
+use super::cluster::{self, ConnectArgs};
 use super::input::Outcome;
 use super::table::{Format, aligned, line};
 use clap::{Args, Subcommand};
@@ -35,6 +35,8 @@ pub(super) struct ListArgs {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 #[derive(Args)]
@@ -44,17 +46,21 @@ pub(super) struct DescribeArgs {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 pub(super) fn run(command: &RevisionCommand, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let (RevisionCommand::List(ListArgs { cluster, .. }) | RevisionCommand::Describe(DescribeArgs { cluster, .. })) =
+        command;
+    let connected = cluster::connect_to(cluster)?;
     let found = Found::read(&connected)?;
     for why in &found.unknown {
         eprintln!("Warning: not everything is known: {why}");
     }
     match command {
         RevisionCommand::List(args) => args.output.print(&found.revisions, |revisions| table(revisions), out)?,
-        RevisionCommand::Describe(DescribeArgs { revision, output }) => {
+        RevisionCommand::Describe(DescribeArgs { revision, output, .. }) => {
             let Some(one) = found.get(revision) else {
                 let names: Vec<&str> = found.revisions.iter().map(|found| found.name.as_str()).collect();
                 let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

@@ -6,8 +6,8 @@
 mod objects;
 pub(super) mod webhooks;
 
-use super::cluster::{self, Connected};
-use super::confirmation::confirm;
+use super::cluster::{self, ClusterArgs, ConnectArgs, Connected};
+use super::confirm::confirm;
 use super::input::Outcome;
 use super::package::PackageArgs;
 use super::resources;
@@ -76,6 +76,8 @@ pub(super) struct GenerateArgs {
     auto_inject_namespaces: bool,
     #[command(flatten)]
     package: PackageArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 #[derive(Args)]
@@ -95,6 +97,8 @@ pub(super) struct ListArgs {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 #[derive(Args)]
@@ -108,6 +112,8 @@ pub(super) struct RemoveArgs {
     /// Go on although an IstioOperator resource has the tag, or it is not known whether one has.
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 /// A name of a tag or a revision: the value of a label, and a part of names.
@@ -135,7 +141,7 @@ fn objects_of(args: &GenerateArgs, connected: &Connected, hooks: &Webhooks) -> a
     if !args.overwrite && tag != DEFAULT && hooks.of_revision(tag).next().is_some() {
         bail!("cannot create revision tag \"{tag}\": found existing control plane revision with same name");
     }
-    let canonical = hooks.canonical(revision)?;
+    let canonical = hooks.canonical(revision, args.cluster.istio_namespace.as_deref())?;
     if let Some(there) = hooks.of_tag(tag).next().filter(|_| !args.overwrite) {
         bail!(
             "revision tag \"{tag}\" already exists, and --overwrite is false; it stands for revision \"{}\"",
@@ -153,7 +159,7 @@ fn objects_of(args: &GenerateArgs, connected: &Connected, hooks: &Webhooks) -> a
 }
 
 fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster.connect)?;
     let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
     for object in objects_of(args, &connected, &hooks)? {
         writeln!(out, "{}---", object.to_yaml().context("an object cannot be written as YAML")?)?;
@@ -169,8 +175,8 @@ fn check_owner(connected: &Connected, tag: &str, hooks: &Webhooks) -> anyhow::Re
     let hook = hooks.of_tag(tag).next().map(|hook| &hook.metadata);
     if let Some((owner, how)) = resources::owner_of_tag(&resources, tag, hook) {
         bail!(
-            "tag \"{tag}\" is that of IstioOperator {owner}, which {how}: change it there, lest the operator put it back, or \
-             go on with --force"
+            "tag \"{tag}\" is that of IstioOperator {owner}, which {how}, and whose operator would put it back: list it \
+             in values.revisionTags of the resource that is to have it, or go on with --force"
         );
     }
     Ok(())
@@ -194,7 +200,7 @@ fn check_overlaps(objects: &[Object], hooks: &Webhooks, tag: &str) -> anyhow::Re
 }
 
 fn set(args: &SetArgs, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.tag.cluster.connect)?;
     let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
     let GenerateArgs { tag, revision, .. } = &args.tag;
     if !args.force {
@@ -290,7 +296,7 @@ struct Told {
 }
 
 fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster)?;
     let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
     let users = connected.wait(Users::of_namespaces(&connected.cluster))?;
     let told = |hook: &DynamicObject| Told {
@@ -314,7 +320,7 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
 }
 
 fn remove(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster)?;
     let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
     let tag = &args.tag;
     if hooks.of_tag(tag).next().is_none() {
@@ -333,7 +339,7 @@ fn remove(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
             namespaces.len(),
             namespaces.join(" ")
         );
-        if !namespaces.is_empty() && !confirm(&caution)? {
+        if !namespaces.is_empty() && !confirm(&caution, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
             writeln!(out, "Aborting operation.")?;
             return Ok(1);
         }

@@ -48,10 +48,10 @@ fn hook(lab: &Lab, name: &str) -> Option<Value> {
 fn a_tag_is_set_moved_listed_and_removed() {
     let lab = Lab::start();
     lab.apply_named("stable", "{profile: minimal, revision: stable, values: {revisionTags: [prod]}}");
+    // The first control plane is given the tag default.
+    lab.wait_for_status_of("stable", "HEALTHY", &[]);
     lab.apply_named("canary", "{profile: minimal, revision: canary}");
-    for name in ["stable", "canary"] {
-        lab.wait_for_status_of(name, "HEALTHY", &[]);
-    }
+    lab.wait_for_status_of("canary", "HEALTHY", &[]);
     lab.kubectl(&["create", "namespace", "shop"]);
     lab.kubectl(&["label", "namespace", "shop", "istio.io/rev=test"]);
 
@@ -61,6 +61,7 @@ fn a_tag_is_set_moved_listed_and_removed() {
         ("tag set canary --revision stable", "found existing control plane revision with same name"),
         ("tag set prod --revision canary --overwrite", "IstioOperator istio-system/stable"),
         ("tag remove prod -y", "lists it in values.revisionTags"),
+        ("tag set default --revision canary --overwrite", "IstioOperator istio-system/stable, which has its webhook"),
         ("tag remove test -y", "cannot remove tag \"test\""),
     ] {
         let (_, stderr) = said(&run(&lab, command), 1);
@@ -86,15 +87,18 @@ fn a_tag_is_set_moved_listed_and_removed() {
     said(&run(&lab, "tag set test --revision canary --overwrite"), 0);
 
     let (stdout, _) = said(&run(&lab, "tag list"), 0);
-    assert_eq!(stdout, "TAG    REVISION   NAMESPACES\nprod   stable     -\ntest   canary     shop\n");
+    assert_eq!(
+        stdout,
+        "TAG       REVISION   NAMESPACES\ndefault   stable     -\nprod      stable     -\ntest      canary     shop\n"
+    );
     let (stdout, _) = said(&run(&lab, "tag list -o json"), 0);
     let listed: Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(listed[1], json!({"tag": "test", "revision": "canary", "namespaces": ["shop"]}));
+    assert_eq!(listed[2], json!({"tag": "test", "revision": "canary", "namespaces": ["shop"]}));
 
     let (stdout, _) = said(&run(&lab, "x revision list"), 0);
     let lines: Vec<Vec<&str>> = stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     let canary = ["canary", "test", "istio-system/canary", "minimal", "1.17.8", "1/1", "-", "1", "0"];
-    let stable = ["stable", "prod", "istio-system/stable", "minimal", "1.17.8", "1/1", "-", "0", "0"];
+    let stable = ["stable", "default,prod", "istio-system/stable", "minimal", "1.17.8", "1/1", "-", "0", "0"];
     assert_eq!(lines[1..], [canary, stable], "{stdout}");
     let (stdout, _) = said(&run(&lab, "experimental revision describe test"), 0);
     assert!(stdout.starts_with("Revision:        canary\nTags:            test\n"), "{stdout}");
@@ -148,7 +152,7 @@ fn the_tag_default_takes_the_place_of_the_unnamed_revision() {
 
 #[test]
 fn what_is_in_the_way_of_an_installation_is_told_before_it() {
-    let lab = Lab::without_operator();
+    let lab = Lab::bare();
     let (stdout, _) = said(&run(&lab, "x precheck"), 0);
     for well in ["✔ Kubernetes: ", "✔ Permissions: ", "✔ CRDs: ", "✔ Webhooks: ", "Note: Gateway API: "] {
         assert!(stdout.contains(well), "{well} is not in\n{stdout}");

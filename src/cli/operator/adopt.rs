@@ -5,8 +5,8 @@
 
 mod report;
 
-use super::super::cluster::{self, Connected};
-use super::super::confirmation::confirm;
+use super::super::cluster::{self, ConnectArgs, Connected};
+use super::super::confirm::confirm;
 use super::super::duration;
 use super::super::input::{Outcome, print_data, read_input, warn, wrong_use};
 use super::super::package::PackageArgs;
@@ -74,6 +74,8 @@ pub struct AdoptArgs {
     output: Format,
     #[command(flatten)]
     package: PackageArgs,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 /// What is to take over.
@@ -95,7 +97,7 @@ pub(super) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Outcome {
         return Ok(wrong_use("name a resource of the cluster, or a file with -f"));
     }
     let file = args.filename.as_deref().map(|file| resource(file, &args.namespace)).transpose()?;
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster)?;
     let adopter = Adopter::read(args, file, &connected)?;
     let manifests = adopter.manifests(args, &connected)?;
     warn(&[&manifests.warnings]);
@@ -113,7 +115,7 @@ pub(super) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Outcome {
         "the API server does not take, or does not say of, {} objects; go on all the same with -y",
         report.unknown.len()
     );
-    if !args.yes && !confirm("Proceed? (y/N)")? {
+    if !args.yes && !confirm("Proceed? (y/N)", &mut std::io::stdin().lock(), &mut std::io::stderr()) {
         writeln!(out, "Cancelled.")?;
         return Ok(1);
     }
@@ -169,7 +171,7 @@ impl Adopter {
             named => named,
         };
         let package = args.package.open(named)?;
-        Ok(render::from_resource(&self.value, &connected.info, &package)?)
+        Ok(render::from_resource(&self.value, &connected.info_for(&self.owner, revision)?, &package)?)
     }
 
     fn take_over(

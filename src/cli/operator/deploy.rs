@@ -1,6 +1,6 @@
 //! `operator init` and `operator dump`.
 
-use super::super::cluster::{self, Connected};
+use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::duration;
 use super::super::input::{Outcome, read_input};
 use super::manifests::Settings;
@@ -45,6 +45,8 @@ pub struct InitArgs {
     /// Ask the API server what it would say, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -80,7 +82,7 @@ pub(super) fn init(args: &InitArgs, out: &mut dyn Write) -> Outcome {
     // What is wrong with the file is said before anything is done.
     let resource = args.filename.as_deref().map(resource).transpose()?;
     let objects = args.settings.objects()?;
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster)?;
     connected.wait(deploy(args, &objects, resource.as_ref(), &connected, out))?;
     Ok(0)
 }

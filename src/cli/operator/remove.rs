@@ -1,7 +1,7 @@
 //! `operator remove`: the operator goes; its resources, their CRD, and what they have installed stay.
 
-use super::super::cluster::{self, Connected};
-use super::super::confirmation::confirm;
+use super::super::cluster::{self, ConnectArgs, Connected};
+use super::super::confirm::confirm;
 use super::super::input::Outcome;
 use super::super::resources::{self, Summary};
 use super::manifests::{NAME, Settings};
@@ -45,10 +45,12 @@ pub struct RemoveArgs {
     /// Do not ask.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster)?;
     let namespace = &args.namespace;
     let there = connected.wait(operators(&connected, namespace))?;
     let wanted = Settings::of(namespace, args.revision.as_deref().unwrap_or_default());
@@ -63,7 +65,7 @@ pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
         check_finalizers(&connected, args)?;
     }
     let question = format!("Remove the operator of namespace {namespace}? [y/N]");
-    if !args.yes && !args.force && !confirm(&question)? {
+    if !args.yes && !args.force && !confirm(&question, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
         writeln!(out, "Cancelled.")?;
         return Ok(1);
     }

@@ -6,7 +6,7 @@ pub(super) mod lease;
 mod read;
 mod tree;
 
-use super::super::cluster::{self, Connected};
+use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::input::{Outcome, print_data};
 use super::super::table::{aligned, line};
 use crate::api::status::Phase;
@@ -62,10 +62,12 @@ pub struct StatusArgs {
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
+    #[command(flatten)]
+    cluster: ConnectArgs,
 }
 
 pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Outcome {
-    let connected = cluster::connect()?;
+    let connected = cluster::connect_to(&args.cluster)?;
     let mut changes = if args.watch { Some(connected.wait(follow(&connected))?) } else { None };
     let mut last = String::new();
     loop {

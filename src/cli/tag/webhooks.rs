@@ -6,6 +6,7 @@ use crate::object::labels::{REVISION, TAG};
 use anyhow::bail;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// All webhook configurations that change objects.
@@ -48,12 +49,18 @@ impl Webhooks {
         own.map(|hook| label(hook, REVISION).to_owned()).filter(|revision| !revision.is_empty()).collect()
     }
 
-    /// The one webhook configuration of a revision that tags of it are made after.
+    /// The one webhook configuration of a revision that tags of it are made after; of the control plane in this namespace, if one
+    /// is named.
     ///
     /// # Errors
     /// There is none, or several.
-    pub(super) fn canonical<'a>(&'a self, revision: &'a str) -> anyhow::Result<&'a DynamicObject> {
-        let found: Vec<_> = self.of_revision(revision).collect();
+    pub(super) fn canonical<'a>(
+        &'a self,
+        revision: &'a str,
+        namespace: Option<&str>,
+    ) -> anyhow::Result<&'a DynamicObject> {
+        let is_there = |hook: &&DynamicObject| namespace.is_none_or(|namespace| leads_to(hook, namespace));
+        let found: Vec<_> = self.of_revision(revision).filter(is_there).collect();
         match found.as_slice() {
             [one] => Ok(one),
             [] => {
@@ -70,6 +77,13 @@ impl Webhooks {
             }
         }
     }
+}
+
+/// Whether a webhook of a configuration is served in a namespace.
+fn leads_to(configuration: &DynamicObject, namespace: &str) -> bool {
+    let hooks = configuration.data.get("webhooks").and_then(Value::as_array).into_iter().flatten();
+    let mut served = hooks.filter_map(|hook| hook.pointer("/clientConfig/service/namespace"));
+    served.any(|served| served == namespace)
 }
 
 /// A label, empty for none.
@@ -105,10 +119,11 @@ mod tests {
             ("d", "double", ""),
             ("e", "", ""),
         ]);
-        assert_eq!(hooks.canonical("canary").unwrap().name_any(), "a");
-        let told = |revision: &str| hooks.canonical(revision).unwrap_err().to_string();
+        assert_eq!(hooks.canonical("canary", None).unwrap().name_any(), "a");
+        let told = |revision: &str| hooks.canonical(revision, None).unwrap_err().to_string();
         assert!(told("double").ends_with("\"double\": c, d"), "{}", told("double"));
         assert!(told("none").ends_with("revisions here: canary, double"), "{}", told("none"));
+        assert!(hooks.canonical("canary", Some("elsewhere")).is_err());
         assert_eq!(hooks.of_tags().count(), 1);
         assert_eq!(hooks.of_tag("prod").next().unwrap().name_any(), "b");
     }
