@@ -32,6 +32,10 @@ mod chaos_watch;
 mod chaos_world;
 #[path = "server/commands_install.rs"]
 mod commands_install;
+#[path = "server/commands_operator.rs"]
+mod commands_operator;
+#[path = "server/commands_revision.rs"]
+mod commands_revision;
 #[path = "server/commands_run.rs"]
 mod commands_run;
 #[path = "server/commands_uninstall.rs"]
