@@ -109,6 +109,8 @@ mod takeover;
 mod tenants;
 #[path = "server/told.rs"]
 mod told;
+#[path = "server/tutorial.rs"]
+mod tutorial;
 #[path = "server/upgrade.rs"]
 mod upgrade;
 #[path = "server/watches.rs"]
