@@ -27,6 +27,10 @@ mod chaos_users;
 mod chaos_watch;
 #[path = "server/chaos_world.rs"]
 mod chaos_world;
+#[path = "server/commands_install.rs"]
+mod commands_install;
+#[path = "server/commands_run.rs"]
+mod commands_run;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/days.rs"]

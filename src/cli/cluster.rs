@@ -1,4 +1,4 @@
-//! A cluster, for commands that read one. Nothing is stored in it: what is sent to be applied is a dry run.
+//! A cluster, for commands that read or change one.
 
 use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
@@ -11,13 +11,42 @@ use crate::object::manifests::revision_label;
 use crate::object::pods::Pods;
 use crate::render::ClusterInfo;
 use anyhow::{Context, anyhow};
+use clap::Args;
 use kube::ResourceExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// How long the API server may take for its first answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where `--help` lists the flags that say which cluster.
+const HEADING: &str = "Cluster";
+
+/// Which cluster a command works with.
+#[derive(Args, Clone, Default)]
+pub(super) struct ConnectArgs {
+    /// Kubeconfig file (default: KUBECONFIG, or ~/.kube/config, or the service account of the pod).
+    #[arg(short = 'c', long, value_name = "FILE", help_heading = HEADING)]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig (default: its current one).
+    #[arg(long, value_name = "NAME", help_heading = HEADING)]
+    context: Option<String>,
+}
+
+/// Which cluster, and where in it.
+#[derive(Args, Clone, Default)]
+pub(super) struct ClusterArgs {
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+    /// Namespace of what is named without one.
+    #[arg(short, long, value_name = "NAME", help_heading = HEADING)]
+    pub(super) namespace: Option<String>,
+    /// Namespace of the control plane (default: istio-system, or what the spec says).
+    #[arg(short = 'i', long = "istioNamespace", alias = "istio-namespace", value_name = "NAME", help_heading = HEADING)]
+    pub(super) istio_namespace: Option<String>,
+}
 
 /// A cluster that answers.
 pub(super) struct Connected {
@@ -33,20 +62,30 @@ pub(super) struct Connected {
 /// # Errors
 /// There is none, or it does not answer; in one line.
 pub(super) fn connect() -> anyhow::Result<Connected> {
+    connect_to(&ConnectArgs::default())
+}
+
+/// Finds the cluster that flags name, or else that of [`connect`].
+///
+/// # Errors
+/// As above.
+pub(super) fn connect_to(args: &ConnectArgs) -> anyhow::Result<Connected> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (cluster, info) = runtime.block_on(find())?;
+    let (cluster, info) = runtime.block_on(find(args))?;
     Ok(Connected { runtime, cluster, info })
 }
 
-async fn find() -> anyhow::Result<(Cluster, ClusterInfo)> {
+async fn find(args: &ConnectArgs) -> anyhow::Result<(Cluster, ClusterInfo)> {
+    let found = connect::find_named(args.kubeconfig.as_deref(), args.context.as_deref()).await;
     // Its text has all of its causes already.
-    let mut config = connect::find().await.map_err(|error| anyhow!("{error}"))?;
+    let mut config = found.map_err(|error| anyhow!("{error}"))?;
     config.connect_timeout = Some(PATIENCE);
     let address = config.cluster_url.to_string();
     let way = Way {
         count: Arc::new(|_| {}),
-        in_flight: 16,
-        per_second: 200,
+        in_flight: 32,
+        // A person waits; how much at a time is bounded.
+        per_second: 2000,
         silence: Duration::from_mins(1),
         fence: Fence::default(),
         outage: Outage::default(),
@@ -96,6 +135,15 @@ impl Connected {
             Some((name, installed_release::of_istiod(live)?))
         });
         Ok(told)
+    }
+
+    /// Whether there is a control plane of a revision, whatever it says of itself.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    pub(super) fn has_control_plane(&self, revision: &str) -> Result<bool, ClusterError> {
+        let labels = format!("app=istiod,{REVISION}={}", revision_label(revision));
+        Ok(!self.wait(self.cluster.list("apps/v1", "Deployment", None, &labels))?.is_empty())
     }
 
     /// Who uses a revision of the control plane.

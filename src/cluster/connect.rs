@@ -16,6 +16,8 @@ use hyper_util::rt::TokioExecutor;
 use kube::Client;
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ConfigExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceBuilder;
@@ -28,6 +30,9 @@ pub enum ConnectError {
     /// Neither a kubeconfig nor a pod's service account says where it is.
     #[error("find a cluster (KUBECONFIG, or in a pod): {0}")]
     NotFound(#[from] kube::config::InferConfigError),
+    /// The kubeconfig that was named cannot be read, or has no such context.
+    #[error("read the kubeconfig: {0}")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
     /// The client certificate cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -67,7 +72,24 @@ pub struct Way {
 /// # Errors
 /// Nothing says where it is.
 pub async fn find() -> Result<kube::Config, ConnectError> {
-    let mut config = kube::Config::infer().await?;
+    usable(kube::Config::infer().await?)
+}
+
+/// The same of a kubeconfig and a context of it, where they are named.
+///
+/// # Errors
+/// There is no such kubeconfig, or no such context in it.
+pub async fn find_named(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Config, ConnectError> {
+    let file = match (kubeconfig, context) {
+        (None, None) => return find().await,
+        (Some(path), _) => Kubeconfig::read_from(path)?,
+        (None, Some(_)) => Kubeconfig::read()?,
+    };
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    usable(kube::Config::from_custom_kubeconfig(file, &options).await?)
+}
+
+fn usable(mut config: kube::Config) -> Result<kube::Config, ConnectError> {
     if let Some(proxy) = &config.proxy_url {
         return Err(ConnectError::Proxy(proxy.to_string()));
     }
