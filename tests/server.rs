@@ -11,6 +11,8 @@ mod controlplane;
 
 #[path = "server/account.rs"]
 mod account;
+#[path = "server/addons.rs"]
+mod addons;
 #[path = "server/adoption.rs"]
 mod adoption;
 #[path = "server/canary.rs"]
@@ -33,6 +35,8 @@ mod commands_install;
 mod commands_run;
 #[path = "server/crd.rs"]
 mod crd;
+#[path = "server/dashboard.rs"]
+mod dashboard;
 #[path = "server/days.rs"]
 mod days;
 #[path = "server/deletion.rs"]

@@ -1,9 +1,11 @@
 //! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
 //! wrong use.
 
+mod addons;
 mod chart;
 mod cluster;
 mod confirm;
+mod dashboard;
 mod duration;
 mod inject;
 mod input;
@@ -77,6 +79,11 @@ enum Command {
     /// Fetch release packages, and list those at hand.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Install what collects and shows what happens in the mesh, list it, or remove it.
+    #[command(subcommand)]
+    Addons(addons::AddonsCommand),
+    /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
+    Dashboard(Box<dashboard::DashboardArgs>),
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
@@ -162,6 +169,8 @@ fn perform(command: Command) -> Outcome {
         Command::Role(args) => role(&args, &mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
         Command::Release(command) => release::run(&command, &mut out),
+        Command::Addons(command) => addons::run(&command, &mut out),
+        Command::Dashboard(args) => dashboard::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
     }?;
     out.flush()?;
