@@ -15,8 +15,8 @@ const PROGRAMS: [&str; 4] = ["istio-operator", "kubectl", "curl", "make"];
 const DOCUMENTS: [&str; 5] = ["README.md", "docs/safety.md", "docs/releases.md", "docs/upgrade.md", "CONTRIBUTING.md"];
 /// Run from nothing to nothing, on a control plane of its own.
 const TUTORIAL: &str = "docs/tutorial.md";
-/// How a command ends that is not run, since the control plane of tests lacks what it needs.
-const NEEDS: [&str; 2] = ["# needs running proxies", "# needs the Gateway API"];
+/// How a command ends that is not run: the control plane of tests lacks what it needs, or it does not end by itself.
+const NEEDS: [&str; 3] = ["needs running proxies", "needs the Gateway API", "until Ctrl-C"];
 /// Run after everything else.
 const LAST: &str = "Remove it";
 
@@ -181,7 +181,7 @@ impl Reader {
 
     fn command(&mut self, shown: &str, printed: Option<&str>) {
         if let Some(lacking) = NEEDS.iter().find(|lacking| shown.ends_with(**lacking)) {
-            println!("{shown} is not run: it {}", lacking.trim_start_matches("# "));
+            println!("{shown} is not run: {lacking}");
             return;
         }
         let bare = shown.split(" # ").next().unwrap().trim();
