@@ -21,6 +21,8 @@ use futures::future::join_all;
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::api::PatchParams;
 use live::{MANAGER, Standing, found, is_ours, others};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::{Write, stdin};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -137,42 +139,85 @@ fn install(args: &InstallArgs, screen: &mut Screen<'_>) -> Outcome {
     let namespace = choice.place.namespace();
     let key =
         ObjectKey { group: String::new(), kind: "Namespace".into(), namespace: String::new(), name: namespace.into() };
-    match connected.wait(connected.cluster.get("v1", &key)) {
-        Ok(None) => bail!("there is no namespace {namespace}; create it, or name another one with -n"),
-        // Whoever may not look may be allowed to install all the same.
-        Ok(Some(_)) | Err(_) => {}
+    // Whoever may not look may be allowed to install all the same.
+    if let Ok(None) = connected.wait(connected.cluster.get("v1", &key)) {
+        bail!("there is no namespace {namespace}; create it, or name another one with -n");
     }
     if choice.dry_run {
-        return dry_run(args, &connected, &rendered, screen);
+        return Ok(dry_run(args, &connected, &rendered, screen));
     }
     if !choice.may("install", &addons, screen) {
         return Ok(1);
     }
-    let deadline = Instant::now() + args.readiness_timeout;
-    connected.wait(async {
-        let work = |(addon, objects): (&&'static Addon, &Vec<Object>)| {
-            let (addon, objects, connected) = (*addon, objects.clone(), &connected);
-            async move {
-                let done = async {
-                    apply(args, connected, &objects).await?;
-                    until_ready(connected, addon, choice.place.namespace(), deadline).await
-                };
-                (addon, done.await)
-            }
+    let work = Work { args, connected: &connected, deadline: Instant::now() + args.readiness_timeout };
+    Ok(connected.wait(work.install(addons.into_iter().zip(rendered).collect(), screen)))
+}
+
+/// An installation under way.
+struct Work<'a> {
+    args: &'a InstallArgs,
+    connected: &'a Connected,
+    deadline: Instant,
+}
+
+impl Work<'_> {
+    /// Installs all at once, and tells each that is ready, or is not in time; gives the exit code.
+    async fn install(&self, addons: Vec<(&'static Addon, Vec<Object>)>, screen: &mut Screen<'_>) -> u8 {
+        let reasons: RefCell<BTreeMap<&str, String>> = RefCell::default();
+        let told = |addon: &'static Addon, reason: Option<String>| {
+            let mut reasons = reasons.borrow_mut();
+            match reason {
+                Some(reason) => reasons.insert(addon.title, reason),
+                None => reasons.remove(addon.title),
+            };
         };
-        let mut under_way: FuturesUnordered<_> = addons.iter().zip(&rendered).map(work).collect();
+        let work = |(addon, objects): (&'static Addon, Vec<Object>)| async move {
+            (addon, self.install_one(addon, &objects, &|reason| told(addon, Some(reason))).await)
+        };
+        let mut under_way: FuturesUnordered<_> = addons.into_iter().map(work).collect();
         let mut code = 0;
-        while let Some((addon, done)) = under_way.next().await {
-            match done {
-                Ok(()) => screen.tick(&format!("{} installed", addon.title)),
-                Err(error) => {
-                    screen.cross(&format!("{}: {error:#}", addon.title));
-                    code = 1;
+        loop {
+            tokio::select! {
+                next = under_way.next() => match next {
+                    Some((addon, Ok(()))) => {
+                        told(addon, None);
+                        screen.tick(&format!("{} installed", addon.title));
+                    }
+                    Some((addon, Err(error))) => {
+                        told(addon, None);
+                        screen.cross(&format!("{}: {error:#}", addon.title));
+                        code = 1;
+                    }
+                    None => return code,
+                },
+                () = sleep(LOOK) => {
+                    let waits = reasons.borrow().iter().map(|(title, reason)| format!("{title}: {reason}")).collect::<Vec<_>>();
+                    screen.draw(&format!("  {}", waits.join("; ")));
                 }
             }
         }
-        Ok(code)
-    })
+    }
+
+    /// Applies the objects of an add-on in their order, and waits until it is ready.
+    async fn install_one(&self, addon: &Addon, objects: &[Object], tell: &impl Fn(String)) -> anyhow::Result<()> {
+        let params = self.args.params(false);
+        if !self.args.force_conflicts {
+            // Before anything is written, so that nothing is left half done.
+            live::refuse_foreign(self.connected, objects).await?;
+        }
+        for object in objects {
+            self.connected.cluster.apply_as(object, &params).await.map_err(|error| with_hint(&error))?;
+        }
+        let namespace = self.args.choice.place.namespace();
+        loop {
+            match live::standing(self.connected, addon, namespace).await {
+                Standing::Ready { .. } => return Ok(()),
+                other if Instant::now() >= self.deadline => bail!("Deployment {namespace}/{}: {other}", addon.name),
+                other => tell(other.to_string()),
+            }
+            sleep(LOOK).await;
+        }
+    }
 }
 
 impl InstallArgs {
@@ -181,38 +226,23 @@ impl InstallArgs {
     }
 }
 
-/// Applies the objects of an add-on in their order.
-async fn apply(args: &InstallArgs, connected: &Connected, objects: &[Object]) -> anyhow::Result<()> {
-    for object in objects {
-        connected.cluster.apply_as(object, &args.params(false)).await.map_err(|error| with_hint(&error))?;
-    }
-    Ok(())
-}
-
 /// What the API server said, and what to do where somebody else has installed the same.
 fn with_hint(error: &ClusterError) -> anyhow::Error {
     let hint = match error.code() {
-        Some(409) => "; somebody else installed it: --force-conflicts takes it over",
+        Some(409) => "; somebody else has set it: --force-conflicts takes it over",
         _ => "",
     };
     anyhow!("{error}{hint}")
 }
 
-async fn until_ready(connected: &Connected, addon: &Addon, namespace: &str, deadline: Instant) -> anyhow::Result<()> {
-    loop {
-        match live::standing(connected, addon, namespace).await {
-            Standing::Ready { .. } => return Ok(()),
-            other if Instant::now() >= deadline => bail!("Deployment {namespace}/{}: {other}", addon.name),
-            _ => sleep(LOOK).await,
-        }
-    }
-}
-
 /// Prints what an installation would do, object by object.
-fn dry_run(args: &InstallArgs, connected: &Connected, rendered: &[Vec<Object>], screen: &mut Screen<'_>) -> Outcome {
-    let forecast = async |object: &Object| -> Result<&'static str, ClusterError> {
+fn dry_run(args: &InstallArgs, connected: &Connected, rendered: &[Vec<Object>], screen: &mut Screen<'_>) -> u8 {
+    let forecast = async |object: &Object| -> anyhow::Result<&'static str> {
+        if !args.force_conflicts {
+            live::refuse_foreign(connected, std::slice::from_ref(object)).await?;
+        }
         let before = connected.cluster.get(object.api_version(), &object.key()).await?;
-        let after = connected.cluster.apply_as(object, &args.params(true)).await?;
+        let after = connected.cluster.apply_as(object, &args.params(true)).await.map_err(|error| with_hint(&error))?;
         Ok(match before {
             None => "create",
             Some(before) if live::is_same(&before, &after) => "leave",
@@ -226,12 +256,12 @@ fn dry_run(args: &InstallArgs, connected: &Connected, rendered: &[Vec<Object>], 
         match what {
             Ok(what) => screen.say(&format!("{what} {}", object.key())),
             Err(error) => {
-                screen.cross(&with_hint(&error).to_string());
+                screen.cross(&format!("{error:#}"));
                 code = 1;
             }
         }
     }
-    Ok(code)
+    code
 }
 
 fn remove(choice: &ChoiceArgs, screen: &mut Screen<'_>) -> Outcome {

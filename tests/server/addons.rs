@@ -98,11 +98,19 @@ fn what_others_installed_under_the_name_of_an_add_on_stays() {
         "{said}"
     );
     let image =
-        ["get", "deployment", "grafana", "-n", "metrics", "-o", "jsonpath={.spec.template.spec.containers[0].image}"];
+        ["get", "deployment", "grafana", "-n", "metrics", "-o", "jsonpath={.spec.template.spec.containers[*].image}"];
     assert_eq!(lab.kubectl(&image), "mine");
-    // What came before it was refused goes; the Deployment stays.
+    assert_eq!(there(&lab), "", "nothing is left half done");
+    let tried = addons(&lab, &[&["install", "grafana", "--dry-run"][..], &place].concat(), "");
+    assert!(
+        tried.status.code() == Some(1)
+            && text(&tried.stderr).contains("metrics/grafana is there, installed by kubectl-create")
+    );
+    // Unless that is wanted.
+    done(&lab, &[&["install", "grafana", "-y", "--force-conflicts"][..], &place].concat());
+    assert!(lab.kubectl(&image).contains("grafana:"));
     done(&lab, &[&["remove", "-y"][..], &place].concat());
-    assert_eq!((lab.kubectl(&image).as_str(), there(&lab).as_str()), ("mine", ""));
+    assert_eq!(there(&lab), "");
     let nowhere = addons(&lab, &["install", "-y", "-n", "nowhere"], "");
     assert!(text(&nowhere.stderr).contains("there is no namespace nowhere; create it"), "{}", text(&nowhere.stderr));
 }

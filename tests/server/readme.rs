@@ -264,9 +264,9 @@ fn every_command_that_the_documents_show_runs_as_they_say() {
 fn the_tutorial_leads_from_nothing_to_a_mesh_and_back() {
     let mut reader = Reader::new();
     for (heading, text) in sections(TUTORIAL) {
-        let knows_install = reader.shell("istio-operator install --help").status.success();
-        if heading == "Without an operator" && !knows_install {
-            println!("{heading} is not run: this binary has no `install`");
+        let is_known = reader.shell("istio-operator uninstall --help").status.success();
+        if heading == "Without an operator" && !is_known {
+            println!("{heading} is not run: this binary has no `uninstall`");
             continue;
         }
         let began = std::time::Instant::now();

@@ -5,6 +5,7 @@ use crate::cluster::ClusterError;
 use crate::install::readiness::{Readiness, readiness};
 use crate::object::{Object, ObjectKey};
 use crate::release::addons::Addon;
+use anyhow::bail;
 use futures::future::try_join_all;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
@@ -82,6 +83,21 @@ pub(super) fn others(metadata: &ObjectMeta) -> String {
 fn managers(metadata: &ObjectMeta) -> BTreeSet<&str> {
     let entries = metadata.managed_fields.iter().flatten();
     entries.filter(|entry| entry.subresource.is_none()).filter_map(|entry| entry.manager.as_deref()).collect()
+}
+
+/// Refuses objects that somebody else has installed.
+///
+/// # Errors
+/// The first of them, or why that cannot be found out.
+pub(super) async fn refuse_foreign(connected: &Connected, objects: &[Object]) -> anyhow::Result<()> {
+    let looked = objects.iter().map(|object| async move {
+        let live = connected.cluster.get(object.api_version(), &object.key()).await?;
+        Ok::<_, ClusterError>(live.filter(|live| !is_ours(&live.metadata)).map(|live| (object.key(), live)))
+    });
+    if let Some((key, live)) = try_join_all(looked).await?.into_iter().flatten().next() {
+        bail!("{key} is there, installed by {}; --force-conflicts takes it over", others(&live.metadata));
+    }
+    Ok(())
 }
 
 /// Whether an object is the same but for what the API server writes of every write.
