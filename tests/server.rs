@@ -33,6 +33,10 @@ mod chaos_world;
 mod commands_install;
 #[path = "server/commands_run.rs"]
 mod commands_run;
+#[path = "server/commands_uninstall.rs"]
+mod commands_uninstall;
+#[path = "server/commands_verify.rs"]
+mod commands_verify;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/dashboard.rs"]
@@ -49,6 +53,8 @@ mod deletion_scale;
 mod deletion_waits;
 #[path = "server/deploy.rs"]
 mod deploy;
+#[path = "server/deploy_helm.rs"]
+mod deploy_helm;
 #[path = "server/dice.rs"]
 mod dice;
 #[path = "server/drift.rs"]

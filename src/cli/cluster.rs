@@ -5,7 +5,8 @@ use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller::{self, InUse};
-use crate::install::installed_release;
+use crate::install::{Engine, Silent, default_revision, installed_release};
+use crate::object::OwnerId;
 use crate::object::labels::REVISION;
 use crate::object::manifests::revision_label;
 use crate::object::pods::Pods;
@@ -60,18 +61,10 @@ pub(super) struct Connected {
     pub info: ClusterInfo,
 }
 
-/// Finds the cluster of `KUBECONFIG`, or of the pod.
+/// Finds the cluster that flags name, or else that of `KUBECONFIG`, or of the pod.
 ///
 /// # Errors
 /// There is none, or it does not answer; in one line.
-pub(super) fn connect() -> anyhow::Result<Connected> {
-    connect_to(&ConnectArgs::default())
-}
-
-/// Finds the cluster that flags name, or else that of [`connect`].
-///
-/// # Errors
-/// As above.
 pub(super) fn connect_to(args: &ConnectArgs) -> anyhow::Result<Connected> {
     connect_with(args, SILENCE)
 }
@@ -113,7 +106,8 @@ async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster,
         Ok(Err(error)) => return Err(anyhow!("{}: {}", unreachable(), innermost(&error))),
         Err(_) => return Err(anyhow!("{}: no answer within {PATIENCE:?}", unreachable())),
     };
-    let info = ClusterInfo { version: Some((version.git_version, version.major, version.minor)) };
+    let info =
+        ClusterInfo { version: Some((version.git_version, version.major, version.minor)), ..ClusterInfo::default() };
     Ok((Cluster::new(client), info))
 }
 
@@ -130,6 +124,16 @@ impl Connected {
     /// Waits for what is asked of it.
     pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// What is known of it that the control plane of a resource and a revision (empty for none) is rendered by.
+    ///
+    /// # Errors
+    /// Its webhooks cannot be read.
+    pub(super) fn info_for(&self, owner: &OwnerId, revision: &str) -> Result<ClusterInfo, ClusterError> {
+        let engine = Engine::alone(&self.cluster, &Silent);
+        let given = self.wait(default_revision::is_given(&engine, owner, revision_label(revision)))?;
+        Ok(ClusterInfo { gives_default_tag: given, ..self.info.clone() })
     }
 
     /// The minor version of its Kubernetes 1.

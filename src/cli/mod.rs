@@ -22,6 +22,7 @@ mod run;
 mod run_packages;
 mod screen;
 mod signals;
+mod uninstall;
 mod upgrade;
 mod verification;
 mod verify_install;
@@ -58,6 +59,8 @@ enum Command {
     Install(Box<install::InstallArgs>),
     /// Upgrade a control plane in place; or plan it.
     Upgrade(Box<UpgradeArgs>),
+    /// Remove a control plane, or everything of Istio.
+    Uninstall(Box<uninstall::UninstallArgs>),
     /// Check that every object of an installation is there and ready.
     VerifyInstall(Box<verify_install::VerifyArgs>),
     /// Print the versions of this program, of the control planes and of the proxies.
@@ -95,6 +98,9 @@ enum ManifestCommand {
     Generate(manifest::GenerateArgs),
     /// Compare manifests: of files, of specs, of releases, or with a cluster; the exit code is 1 if they differ.
     Diff(Box<manifest_diff::DiffArgs>),
+    /// The same as `install`.
+    #[command(visible_alias = "apply")]
+    Install(Box<install::InstallArgs>),
     /// Translate a spec to Helm values for each chart, with the commands that install them.
     Translate(manifest_translate::TranslateArgs),
 }
@@ -153,7 +159,7 @@ fn perform(command: Command) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let code = match command {
         Command::Run(args) => run::run(&args),
-        Command::Install(args) => install::run(&args, &mut out),
+        Command::Install(args) | Command::Manifest(ManifestCommand::Install(args)) => install::run(&args, &mut out),
         Command::Manifest(ManifestCommand::Generate(args)) => manifest::generate(&args, &mut out),
         Command::Manifest(ManifestCommand::Diff(args)) => manifest_diff::run(&args, &mut out),
         Command::Manifest(ManifestCommand::Translate(args)) => manifest_translate::run(&args, &mut out),
@@ -161,6 +167,7 @@ fn perform(command: Command) -> Outcome {
             Some(UpgradeCommand::Plan(plan)) => upgrade::run(plan, &mut out),
             None => install::upgrade(&args.install, &mut out),
         },
+        Command::Uninstall(args) => uninstall::run(&args, &mut out),
         Command::VerifyInstall(args) => verify_install::run(&args, &mut out),
         Command::Version(args) => version::run(&args, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),

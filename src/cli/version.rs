@@ -44,13 +44,13 @@ pub(super) struct VersionArgs {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Versions {
-    client_version: Client,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mesh_version: Option<Vec<ControlPlane>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data_plane_version: Option<Vec<DataPlane>>,
+    #[serde(rename = "clientVersion")]
+    client: Client,
+    #[serde(rename = "meshVersion", skip_serializing_if = "Option::is_none")]
+    mesh: Option<Vec<ControlPlane>>,
+    #[serde(rename = "dataPlaneVersion", skip_serializing_if = "Option::is_none")]
+    proxies: Option<Vec<DataPlane>>,
 }
 
 #[derive(Serialize)]
@@ -90,8 +90,8 @@ struct DataPlane {
 
 /// `version`.
 pub(super) fn run(args: &VersionArgs, out: &mut dyn Write) -> Outcome {
-    let client_version = Client { version: env!("CARGO_PKG_VERSION"), istio: RELEASE };
-    let mut versions = Versions { client_version, mesh_version: None, data_plane_version: None };
+    let client = Client { version: env!("CARGO_PKG_VERSION"), istio: RELEASE };
+    let mut versions = Versions { client, mesh: None, proxies: None };
     if args.remote != Some(false) {
         match cluster::connect_to(&args.cluster.connect) {
             Ok(connected) => ask(&connected, args, &mut versions)?,
@@ -112,7 +112,7 @@ fn ask(connected: &Connected, args: &VersionArgs, versions: &mut Versions) -> an
         eprintln!("The versions of the {what} are not known: {error}");
     };
     match control_planes(connected, args) {
-        Ok(found) => versions.mesh_version = Some(found),
+        Ok(found) => versions.mesh = Some(found),
         Err(error) if args.remote == Some(true) => return Err(error.into()),
         Err(error) => doubt("control plane", &error),
     }
@@ -124,7 +124,7 @@ fn ask(connected: &Connected, args: &VersionArgs, versions: &mut Versions) -> an
                 *counts.entry(proxy.version.unwrap_or_else(|| "unknown".to_owned())).or_default() += 1;
             }
             let counted = counts.into_iter().map(|(version, proxies)| DataPlane { version, proxies });
-            versions.data_plane_version = Some(counted.collect());
+            versions.proxies = Some(counted.collect());
         }
         Err(error) if args.remote == Some(true) => anyhow::bail!("{error}"),
         Err(error) => doubt("proxies", &error),
@@ -149,14 +149,14 @@ fn control_planes(connected: &Connected, args: &VersionArgs) -> Result<Vec<Contr
 }
 
 fn print(versions: &Versions, is_short: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Versions { client_version, mesh_version, data_plane_version } = versions;
-    let Client { version, istio } = client_version;
+    let Versions { client, mesh, proxies } = versions;
+    let Client { version, istio } = client;
     if is_short {
         writeln!(out, "client version: {version}")?;
     } else {
         writeln!(out, "client version: {version} (built-in Istio {istio})")?;
     }
-    for one in mesh_version.iter().flatten() {
+    for one in mesh.iter().flatten() {
         let ControlPlane { revision, namespace, name, release, .. } = one;
         let label = release.as_deref().filter(|release| *release != one.version());
         let label = label.map(|release| format!(", labelled {release}")).unwrap_or_default();
@@ -167,17 +167,17 @@ fn print(versions: &Versions, is_short: bool, out: &mut dyn Write) -> anyhow::Re
             writeln!(out, "control plane version: {version} (revision {revision}, {namespace}/{name}{label})")?;
         }
     }
-    if mesh_version.as_ref().is_some_and(Vec::is_empty) {
+    if mesh.as_ref().is_some_and(Vec::is_empty) {
         writeln!(out, "control plane version: none installed")?;
     }
-    let told: Vec<String> = data_plane_version
+    let told: Vec<String> = proxies
         .iter()
         .flatten()
         .map(|DataPlane { version, proxies }| {
             format!("{version} ({proxies} {})", if *proxies == 1 { "proxy" } else { "proxies" })
         })
         .collect();
-    match data_plane_version {
+    match proxies {
         None => {}
         Some(_) if told.is_empty() => writeln!(out, "data plane version: none")?,
         Some(_) => writeln!(out, "data plane version: {}", told.join(", "))?,

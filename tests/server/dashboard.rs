@@ -17,14 +17,14 @@ fn serve_pages() -> u16 {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming().map(Result::unwrap) {
-            std::thread::spawn(move || answer(stream));
+            std::thread::spawn(move || answer(&stream));
         }
     });
     port
 }
 
 /// Answers with the path that was asked for, as long as the caller asks.
-fn answer(stream: TcpStream) {
+fn answer(mut stream: &TcpStream) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     while let Some(request) = lines.next() {
         let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
@@ -32,7 +32,7 @@ fn answer(stream: TcpStream) {
         // Long enough for several messages.
         let body = format!("this is {path}\n{}", "x".repeat(200_000));
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-        if (&stream).write_all(head.as_bytes()).and_then(|()| (&stream).write_all(body.as_bytes())).is_err() {
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).is_err() {
             return;
         }
     }

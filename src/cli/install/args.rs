@@ -6,10 +6,11 @@ use super::super::manifest::SpecArgs;
 use clap::Args;
 use std::time::Duration;
 
+#[allow(clippy::struct_excessive_bools)] // they are flags, independent of one another
 #[derive(Args)]
-pub(in crate::cli) struct InstallArgs {
+pub struct InstallArgs {
     #[command(flatten)]
-    pub(in crate::cli) spec: SpecArgs,
+    pub spec: SpecArgs,
     /// Do not ask before anything is changed.
     #[arg(short = 'y', long)]
     pub(super) skip_confirmation: bool,
@@ -26,5 +27,5 @@ pub(in crate::cli) struct InstallArgs {
     #[arg(long)]
     pub(super) allow_downgrade: bool,
     #[command(flatten)]
-    pub(in crate::cli) cluster: ClusterArgs,
+    pub cluster: ClusterArgs,
 }

@@ -31,11 +31,12 @@ use prepare::{Prepared, prepare};
 use progress::Progress;
 use std::io::{Write, stdin};
 use tokio::signal;
-use wanted::{Aim, Wanted};
+use wanted::Aim;
 use work::{End, Work};
 
 pub(super) use args::InstallArgs;
 pub(super) use neighbours::Resources;
+pub(super) use wanted::Wanted;
 
 /// What files and flags want of the control plane that is there.
 ///
@@ -131,7 +132,10 @@ fn apply(
         }
     });
     let (what, failed) = match end.context("listen for Ctrl-C")? {
-        Some(End::Ready) => {
+        Some(end @ (End::Ready | End::Unrecorded(_))) => {
+            if let End::Unrecorded(why) = end {
+                screen.note(&format!("Warning: there is no record of the installation: {why}"));
+            }
             // The tag `default` belongs here: "Making this installation the default for injection and validation."
             screen.tick("Installation complete");
             if args.verify {

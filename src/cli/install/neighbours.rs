@@ -15,14 +15,14 @@ use kube::ResourceExt;
 use std::collections::BTreeMap;
 
 /// The resources that an operator reconciles, with the revision of each, empty for none.
-pub(in crate::cli) struct Resources(BTreeMap<OwnerId, String>);
+pub struct Resources(BTreeMap<OwnerId, String>);
 
 impl Resources {
     /// Reads them all.
     ///
     /// # Errors
     /// They cannot be listed or understood, so that nobody knows who else writes.
-    pub(in crate::cli) async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+    pub async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
         let all = cluster.list(API_VERSION, KIND, None, "").await?;
         let is_left_alone = |annotations: &BTreeMap<String, String>| {
             annotations.get(IGNORE_RECONCILE).is_some_and(|value| value == "true")
@@ -36,7 +36,7 @@ impl Resources {
     }
 
     /// Those of a revision, as labels name it, and the one of this name.
-    pub(in crate::cli) fn same(&self, revision: &str, owner: Option<&OwnerId>) -> Vec<&OwnerId> {
+    pub fn same(&self, revision: &str, owner: Option<&OwnerId>) -> Vec<&OwnerId> {
         let is_same = |(id, of): &(&OwnerId, &String)| revision_label(of) == revision || owner == Some(*id);
         self.0.iter().filter(is_same).map(|(id, _)| id).collect()
     }

@@ -44,7 +44,7 @@ impl Outlook {
                 Fate::Change(_) => components.entry(component).or_default().changed.push(name),
                 Fate::Delete(deleted) => components.entry(deleted.component).or_default().deleted.push(name),
                 Fate::Foreign(owner) if taken.contains(&&owner) => {
-                    components.entry(component).or_default().changed.push(name)
+                    components.entry(component).or_default().changed.push(name);
                 }
                 Fate::Ignored => outlook.left_alone.push(format!("{name} (annotated {})", crate::api::IGNORE)),
                 Fate::Foreign(owner) => outlook.left_alone.push(format!("{name} (of IstioOperator {owner})")),

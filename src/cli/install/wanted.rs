@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// Which release a control plane gets that is there already, where nobody names one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::cli) enum Aim {
+pub enum Aim {
     /// The one that it is of.
     Stay,
     /// The built-in one.
@@ -24,7 +24,7 @@ pub(in crate::cli) enum Aim {
 }
 
 /// What is to be installed, and for whom.
-pub(in crate::cli) struct Wanted {
+pub struct Wanted {
     /// Whose objects these are: the resource of the files, without a name where they say none.
     pub owner: OwnerId,
     /// The objects, with the owner's labels.
@@ -39,12 +39,7 @@ pub(in crate::cli) struct Wanted {
 ///
 /// # Errors
 /// They are refused, the cluster cannot be asked, or there is no package of the release.
-pub(in crate::cli) fn read(
-    spec: &SpecArgs,
-    place: &ClusterArgs,
-    connected: &Connected,
-    aim: Aim,
-) -> anyhow::Result<Wanted> {
+pub fn read(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected, aim: Aim) -> anyhow::Result<Wanted> {
     let files = spec.files()?;
     let revision = spec.revision_of(&files);
     let installed = connected.installed(revision_label(&revision))?;

@@ -6,7 +6,7 @@ use super::progress::Progress;
 use crate::api::component::Component;
 use crate::cluster::Cluster;
 use crate::install::plan::Plan;
-use crate::install::{ComponentOutcome, Engine, Options, Outcome, Silent, State};
+use crate::install::{ComponentOutcome, Engine, Failure, InstallError, Options, Outcome, Silent, State};
 use crate::object::OwnerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -20,6 +20,8 @@ const LATE: Duration = Duration::from_millis(400);
 pub(super) enum End {
     /// All of it is ready.
     Ready,
+    /// The same, but there is no place for the record of it; why.
+    Unrecorded(String),
     /// These are not, after their time; with what they wait for.
     TimedOut(Vec<(Option<Component>, String)>),
     /// These failed, and would fail again.
@@ -50,6 +52,9 @@ impl Work<'_> {
             if outcome.is_ready() {
                 return End::Ready;
             }
+            if let Some(why) = unrecorded(&outcome) {
+                return End::Unrecorded(why);
+            }
             let failed = hopeless(&outcome);
             if !failed.is_empty() {
                 return End::Failed(failed);
@@ -75,6 +80,18 @@ impl Work<'_> {
     }
 }
 
+/// Why there is no record, where that is all that is missing: with a spec that brings neither the definition of IstioOperator nor a
+/// namespace, neither may be there.
+fn unrecorded(outcome: &Outcome) -> Option<String> {
+    let is_ready = outcome.components.values().all(|of| matches!(of, ComponentOutcome::Ready));
+    let lacks = |failure: &Failure| match failure.error.as_ref() {
+        InstallError::Cluster(error) => failure.component.is_none() && error.is_absent(),
+        InstallError::Conflict(_) => false,
+    };
+    let first = outcome.failures.first().filter(|_| is_ready && outcome.failures.iter().all(lacks))?;
+    Some(first.error.to_string())
+}
+
 /// What failed and would fail again, or for want of a permission.
 fn hopeless(outcome: &Outcome) -> Vec<(Option<Component>, String)> {
     let conflicts = outcome.components.iter().filter(|(_, of)| matches!(of, ComponentOutcome::Conflict(_)));
@@ -82,13 +99,11 @@ fn hopeless(outcome: &Outcome) -> Vec<(Option<Component>, String)> {
     let failed = outcome.failures.iter().filter(|failure| failure.is_final() || failure.is_forbidden());
     let components: BTreeSet<Option<Component>> = failed.map(|failure| failure.component).collect();
     for component in components {
-        let told = match component.and_then(|component| outcome.components.get(&component)) {
-            Some(of @ ComponentOutcome::Failed(_)) => of.to_string(),
-            _ => {
-                let own = outcome.failures.iter().filter(|failure| failure.component == component);
-                own.map(|failure| failure.error.to_string()).collect::<Vec<_>>().join("; ")
-            }
-        };
+        let own = outcome.failures.iter().filter(|failure| failure.component == component);
+        let own: Vec<String> = own.map(|failure| failure.error.to_string()).collect();
+        let of = component.and_then(|component| outcome.components.get(&component));
+        let told = of.filter(|of| matches!(of, ComponentOutcome::Failed(_))).map(ToString::to_string);
+        let told = told.unwrap_or_else(|| own.join("; "));
         all.push((component, told));
     }
     all
