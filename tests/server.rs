@@ -11,8 +11,13 @@ mod controlplane;
 
 #[path = "server/account.rs"]
 mod account;
+#[path = "server/addons.rs"]
+mod addons;
 #[path = "server/adoption.rs"]
 mod adoption;
+// What waits longest begins first: tests begin in the order of their names.
+#[path = "server/blind.rs"]
+mod blind;
 #[path = "server/canary.rs"]
 mod canary;
 #[path = "server/chaos_objects.rs"]
@@ -29,6 +34,10 @@ mod chaos_watch;
 mod chaos_world;
 #[path = "server/commands_install.rs"]
 mod commands_install;
+#[path = "server/commands_operator.rs"]
+mod commands_operator;
+#[path = "server/commands_revision.rs"]
+mod commands_revision;
 #[path = "server/commands_run.rs"]
 mod commands_run;
 #[path = "server/commands_uninstall.rs"]
@@ -37,6 +46,8 @@ mod commands_uninstall;
 mod commands_verify;
 #[path = "server/crd.rs"]
 mod crd;
+#[path = "server/dashboard.rs"]
+mod dashboard;
 #[path = "server/days.rs"]
 mod days;
 #[path = "server/deletion.rs"]
@@ -75,6 +86,8 @@ mod kills;
 mod lab;
 #[path = "server/leader.rs"]
 mod leader;
+#[path = "server/messages.rs"]
+mod messages;
 #[path = "server/neighbours.rs"]
 mod neighbours;
 #[path = "server/older.rs"]
@@ -117,12 +130,10 @@ mod state;
 mod takeover;
 #[path = "server/tenants.rs"]
 mod tenants;
-#[path = "server/told.rs"]
-mod told;
+#[path = "server/tutorial.rs"]
+mod tutorial;
 #[path = "server/upgrade.rs"]
 mod upgrade;
-#[path = "server/watches.rs"]
-mod watches;
 #[path = "server/waves.rs"]
 mod waves;
 #[path = "overlays/shapes.rs"]

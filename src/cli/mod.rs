@@ -1,9 +1,11 @@
 //! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
 //! wrong use.
 
+mod addons;
 mod chart;
 mod cluster;
 mod confirm;
+mod dashboard;
 mod duration;
 mod inject;
 mod input;
@@ -11,21 +13,29 @@ mod install;
 mod manifest;
 mod manifest_diff;
 mod manifest_translate;
+mod operator;
 mod package;
+mod precheck;
 mod profile;
 mod progress;
 mod proxies;
 mod release;
+mod resources;
+mod revision;
 mod run;
 mod run_packages;
 mod screen;
 mod signals;
+mod table;
+mod tag;
 mod uninstall;
 mod upgrade;
+mod users;
 mod verification;
 mod verify_install;
 mod version;
 
+use crate::cluster::ClusterError;
 use crate::controller::rbac;
 use crate::release::Package;
 use crate::render::RenderError;
@@ -80,9 +90,32 @@ enum Command {
     /// Fetch release packages, and list those at hand.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Install what collects and shows what happens in the mesh, list it, or remove it.
+    #[command(subcommand)]
+    Addons(addons::AddonsCommand),
+    /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
+    Dashboard(Box<dashboard::DashboardArgs>),
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
+    /// Names for revisions, by which namespaces ask for injection.
+    #[command(subcommand)]
+    Tag(tag::TagCommand),
+    /// Deploy the operator, remove it, and tell how its resources are.
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
+    /// Revisions, and whether a cluster is fit for Istio.
+    #[command(subcommand, visible_alias = "x")]
+    Experimental(ExperimentalCommand),
+}
+
+#[derive(Subcommand)]
+enum ExperimentalCommand {
+    /// List and describe revisions of the control plane.
+    #[command(subcommand)]
+    Revision(revision::RevisionCommand),
+    /// Check whether Istio can be installed or upgraded in the cluster.
+    Precheck(precheck::PrecheckArgs),
 }
 
 #[derive(Subcommand)]
@@ -130,8 +163,20 @@ fn tell(error: &anyhow::Error) {
                 eprintln!("Error: {problem}");
             }
         }
-        _ => eprintln!("Error: {error:#}"),
+        _ => eprintln!("Error: {}", with_causes(error)),
     }
+}
+
+/// An error and its causes, but for those of a [`ClusterError`], which tells them itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut told = vec![];
+    for cause in error.chain() {
+        told.push(cause.to_string());
+        if cause.is::<ClusterError>() {
+            break;
+        }
+    }
+    told.join(": ")
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
@@ -169,6 +214,12 @@ fn perform(command: Command) -> Outcome {
         Command::Role(args) => role(&args, &mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
         Command::Release(command) => release::run(&command, &mut out),
+        Command::Tag(command) => tag::run(&command, &mut out),
+        Command::Operator(command) => operator::run(&command, &mut out),
+        Command::Experimental(ExperimentalCommand::Revision(command)) => revision::run(&command, &mut out),
+        Command::Experimental(ExperimentalCommand::Precheck(args)) => precheck::run(&args, &mut out),
+        Command::Addons(command) => addons::run(&command, &mut out),
+        Command::Dashboard(args) => dashboard::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
     }?;
     out.flush()?;
