@@ -222,8 +222,11 @@ fn perform(command: Command) -> Outcome {
         Command::Dashboard(args) => dashboard::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
     }?;
-    out.flush()?;
-    Ok(code)
+    match out.flush() {
+        // What failed has failed, whoever reads of it.
+        Err(error) if code == 0 => Err(error.into()),
+        _ => Ok(code),
+    }
 }
 
 /// Tells an error, and gives the exit code.
