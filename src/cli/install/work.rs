@@ -15,6 +15,8 @@ use tokio::time::sleep;
 /// How soon what is waited for is read again: soon after something has happened, then more and more slowly.
 const SOON: Duration = Duration::from_millis(25);
 const LATE: Duration = Duration::from_millis(400);
+/// The same of definitions: they are large, and to read them keeps the API server from making them ready.
+const DEFINITIONS: Duration = Duration::from_millis(120);
 
 /// How an installation ended.
 pub(super) enum End {
@@ -73,7 +75,12 @@ impl Work<'_> {
             }
             known = Known::after(&outcome, &state, &keys);
             let now = state.progress();
-            pause = if now == last { (pause * 3 / 2).min(LATE) } else { SOON };
+            let is_establishing = outcome.components.values().any(|of| matches!(of, ComponentOutcome::Establishing(_)));
+            pause = match () {
+                () if is_establishing => DEFINITIONS,
+                () if now == last => (pause * 3 / 2).min(LATE),
+                () => SOON,
+            };
             last = now;
             sleep(pause).await;
         }
