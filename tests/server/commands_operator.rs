@@ -64,10 +64,14 @@ fn the_operator_is_deployed_as_its_dump_says_and_removed_again() {
         "{stdout}"
     );
 
-    // A second one beside it leaves it alone, and goes without what the first one needs.
-    said(&run(&lab, "operator init -r canary"), 0);
-    let (stdout, _) = said(&run(&lab, "operator remove -r canary -y"), 0);
-    assert!(stdout.contains("Removed Deployment:istio-operator:istio-operator-canary."), "{stdout}");
+    // A second one beside it leaves it alone, and goes without what the first one needs. A namespace of others stays as it is.
+    said(&run(&lab, "operator init -r canary --operatorNamespace other"), 0);
+    let (_, stderr) = said(&run(&lab, "operator init --operatorNamespace other"), 1);
+    assert!(stderr.contains("ClusterRoleBinding istio-operator is of an operator of another namespace"), "{stderr}");
+    let labels = lab.get("/api/v1/namespaces/other").unwrap()["metadata"]["labels"].clone();
+    assert_eq!(labels, json!({"kubernetes.io/metadata.name": "other"}));
+    let (stdout, _) = said(&run(&lab, "operator remove -r canary -y --operatorNamespace other"), 0);
+    assert!(stdout.contains("Removed Deployment:other:istio-operator-canary."), "{stdout}");
     assert!(!stdout.contains("ClusterRole:"), "{stdout}");
 
     // A resource that waits for the operator keeps it.

@@ -3,7 +3,7 @@
 use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::duration;
 use super::super::input::{Outcome, read_input};
-use super::manifests::Settings;
+use super::manifests::{BINDING, Settings, is_for};
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::ClusterError;
 use crate::install::readiness::{Readiness, readiness, reason};
@@ -109,6 +109,7 @@ async fn deploy(
     let (namespace, image) = (&settings.namespace, Settings::image_of(objects));
     let deployment = objects.iter().find(|object| object.kind() == "Deployment").context("no Deployment to apply")?;
     let is_there = connected.cluster.get(deployment.api_version(), &deployment.key()).await?.is_some();
+    check_binding(connected, objects, namespace).await?;
     if is_there {
         writeln!(out, "Operator controller is already installed in {namespace} namespace.")?;
     }
@@ -139,6 +140,17 @@ async fn deploy(
     Ok(())
 }
 
+/// Refuses to take the permissions of an operator of another namespace, whose binding has the same name.
+async fn check_binding(connected: &Connected, objects: &[Object], namespace: &str) -> anyhow::Result<()> {
+    for binding in objects.iter().filter(|object| object.kind() == BINDING) {
+        let live = connected.cluster.get(binding.api_version(), &binding.key()).await?;
+        if live.is_some_and(|live| !is_for(&live, namespace)) {
+            bail!("{} is of an operator of another namespace; give this one a revision with -r", binding.key());
+        }
+    }
+    Ok(())
+}
+
 /// What the API server says to each object; nothing is stored.
 async fn try_out(
     connected: &Connected,
@@ -165,6 +177,10 @@ async fn try_out(
 
 async fn apply_all(connected: &Connected, objects: &[Object]) -> anyhow::Result<()> {
     for object in objects {
+        // One that is there is not to be restricted under those who have pods in it.
+        if object.kind() == "Namespace" && connected.cluster.get(object.api_version(), &object.key()).await?.is_some() {
+            continue;
+        }
         connected.cluster.apply(object, false).await?;
         if object.is_crd() {
             wait_established(connected, object).await?;

@@ -7,17 +7,27 @@ use anyhow::Context;
 use clap::Args;
 use helm_template::yaml;
 use include_dir::{Dir, include_dir};
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
-static CONFIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config");
-/// The folder in it with the operator, but for the CRD of its resources.
+static CONTROLLER: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/controller");
+static OPERATOR: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/operator");
+static RBAC: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/rbac");
+/// The folders of `config` that are needed.
+const FOLDERS: [(&str, &Dir<'_>); 3] = [(FOLDER, &CONTROLLER), ("operator", &OPERATOR), ("rbac", &RBAC)];
+/// The one with the operator, but for the CRD of its resources.
 const FOLDER: &str = "controller";
 /// The operator's name, of which those of its objects are made.
 pub(super) const NAME: &str = "istio-operator";
+/// The kind that binds it to its role.
+pub(super) const BINDING: &str = "ClusterRoleBinding";
 /// Its Lease.
 const LEASE: &str = "istio-operator-lock";
 /// Kinds of which each revision of the operator has its own; the roles of releases are shared.
-const OWN: [&str; 6] = ["Deployment", "Service", "ServiceAccount", "ClusterRoleBinding", "Role", "RoleBinding"];
+const OWN: [&str; 7] =
+    ["Deployment", "PodDisruptionBudget", "Service", "ServiceAccount", "ClusterRoleBinding", "Role", "RoleBinding"];
+/// Maps of labels that the pods of the operator have, or are selected by.
+const LABELS: [&str; 3] = ["labels", "matchLabels", "selector"];
 
 /// How the operator is to be deployed.
 #[derive(Args, Clone, Debug)]
@@ -126,16 +136,13 @@ impl Settings {
                 *name = format!("{LEASE}{suffix}").into();
             }
         }
-        for labels in ["/metadata/labels/name", "/spec/selector/name", "/spec/selector/matchLabels/name"] {
-            append(value, labels, &suffix);
-        }
+        tell_apart(value, &suffix);
         if kind == "Deployment" {
             self.fit_deployment(value);
         }
     }
 
     fn fit_deployment(&self, value: &mut Value) {
-        append(value, "/spec/template/metadata/labels/name", &self.suffix());
         append(value, "/spec/template/spec/serviceAccountName", &self.suffix());
         if !self.pull_secrets.is_empty() {
             let secrets: Vec<Value> = self.pull_secrets.iter().map(|name| json!({"name": name})).collect();
@@ -157,6 +164,13 @@ impl Settings {
     }
 }
 
+/// Whether a live binding is for an account of a namespace.
+pub(super) fn is_for(binding: &DynamicObject, namespace: &str) -> bool {
+    let subjects = binding.data.get("subjects").and_then(Value::as_array).into_iter().flatten();
+    let mut namespaces = subjects.filter_map(|subject| subject.get("namespace")?.as_str());
+    namespaces.any(|one| one == namespace)
+}
+
 /// Sets a field of a map that is there.
 fn set(value: &mut Value, pointer: &str, field: &str, to: Value) {
     if let Some(map) = value.pointer_mut(pointer).and_then(Value::as_object_mut) {
@@ -171,9 +185,39 @@ fn append(value: &mut Value, pointer: &str, suffix: &str) {
     }
 }
 
+/// Has the pods of an operator be labelled, and selected, by its own name wherever that is said.
+fn tell_apart(value: &mut Value, suffix: &str) {
+    match value {
+        Value::Object(map) => {
+            for (field, below) in map.iter_mut() {
+                if LABELS.contains(&field.as_str()) && below.get("name").is_some_and(|name| name == NAME) {
+                    append(below, "/name", suffix);
+                }
+                tell_apart(below, suffix);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                tell_apart(item, suffix);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The folder of `config` that a path begins with, and the rest of the path.
+fn root(path: &str) -> Option<(&'static Dir<'static>, &str)> {
+    let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+    FOLDERS.iter().find(|(folder, _)| *folder == name).map(|(_, dir)| (*dir, rest))
+}
+
 /// The objects that the kustomization of a folder names.
 fn folder(path: &str) -> Result<Vec<Object>, ReadError> {
-    let text = |path: &str| CONFIG.get_file(path).and_then(|file| file.contents_utf8()).unwrap_or_default();
+    let text = |path: &str| {
+        let file = root(path).and_then(|(dir, rest)| dir.get_file(rest));
+        file.and_then(|file| file.contents_utf8()).unwrap_or_default()
+    };
+    let is_folder = |path: &str| root(path).is_some_and(|(dir, rest)| rest.is_empty() || dir.get_dir(rest).is_some());
     let kustomization =
         yaml::parse(text(&format!("{path}/kustomization.yaml"))).map_err(|e| ReadError::Yaml(e.to_string()))?;
     let mut objects = vec![];
@@ -183,7 +227,7 @@ fn folder(path: &str) -> Result<Vec<Object>, ReadError> {
             Some(beside) => path.rsplit_once('/').map_or_else(|| beside.to_owned(), |(up, _)| format!("{up}/{beside}")),
             None => format!("{path}/{name}"),
         };
-        if CONFIG.get_dir(&below).is_some() {
+        if is_folder(&below) {
             objects.extend(folder(&below)?);
         } else {
             objects.extend(read_all(text(&below))?);
@@ -231,6 +275,7 @@ mod tests {
             "ClusterRole - istio-operator-release-1.30",
             "Role istio-operator istio-operator-leader-election",
             "Service istio-operator istio-operator",
+            "PodDisruptionBudget istio-operator istio-operator",
         ] {
             assert!(names.contains(expected), "{expected} is not in {names:#?}");
         }
@@ -252,6 +297,7 @@ mod tests {
             "Namespace - op",
             "Deployment op istio-operator-canary",
             "ServiceAccount op istio-operator-canary",
+            "PodDisruptionBudget op istio-operator-canary",
             "ClusterRoleBinding - istio-operator-canary",
             "RoleBinding op istio-operator-leader-election-canary",
             "ClusterRole - istio-operator",
@@ -265,6 +311,9 @@ mod tests {
         assert_eq!(pod["serviceAccountName"], "istio-operator-canary");
         let labels = &deployment["spec"]["template"]["metadata"]["labels"];
         assert_eq!(&deployment["spec"]["selector"]["matchLabels"], labels);
+        assert_eq!(labels, &json!({"name": "istio-operator-canary"}));
+        let spread = pod["topologySpreadConstraints"].as_array().unwrap();
+        assert!(spread.iter().all(|one| &one["labelSelector"]["matchLabels"] == labels), "{spread:#?}");
         let env = pod["containers"][0]["env"].as_array().unwrap();
         let value = |name: &str| env.iter().find(|v| v["name"] == name).unwrap()["value"].clone();
         assert_eq!((value("WATCH_NAMESPACE"), value("REVISION")), (json!("mesh,other"), json!("canary")));

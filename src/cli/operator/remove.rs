@@ -4,7 +4,7 @@ use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::confirm::confirm;
 use super::super::input::Outcome;
 use super::super::resources::{self, Summary};
-use super::manifests::{NAME, Settings};
+use super::manifests::{BINDING, NAME, Settings, is_for};
 use crate::cluster::ClusterError;
 use crate::object::Object;
 use crate::object::manifests::revision_label;
@@ -71,16 +71,16 @@ pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
     }
     writeln!(out, "Removing Istio operator...")?;
     out.flush()?;
-    let stays: Vec<&String> = there.iter().filter(|name| !is_meant(name)).collect();
     let mut going: Vec<String> = there.iter().filter(|name| is_meant(name)).cloned().collect();
     if going.is_empty() {
         going.push(wanted.name());
     }
+    let is_last = connected.wait(are_bindings_of(&connected, namespace, &going))?;
     for name in going {
         let revision = name.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
         let objects = Settings::of(namespace, revision).objects()?;
-        let own = objects.iter().rev().filter(|object| goes(object, stays.is_empty()));
-        connected.wait(delete(&connected, own, out))?;
+        let own = objects.iter().rev().filter(|object| goes(object, is_last));
+        connected.wait(delete(&connected, namespace, own, out))?;
     }
     writeln!(out, "✔ Removal complete")?;
     eprintln!("The CRD of IstioOperator, all resources, what they have installed, and namespaces stay.");
@@ -90,6 +90,14 @@ pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
 /// What goes with an operator: roles of the whole cluster only with the last one.
 fn goes(object: &Object, is_last: bool) -> bool {
     !object.is_crd() && object.kind() != "Namespace" && (is_last || object.kind() != "ClusterRole")
+}
+
+/// Whether nobody but these operators of a namespace is bound to the operator's role.
+async fn are_bindings_of(connected: &Connected, namespace: &str, names: &[String]) -> Result<bool, ClusterError> {
+    let all = connected.cluster.list("rbac.authorization.k8s.io/v1", BINDING, None, "").await?;
+    let is_bound = |binding: &&DynamicObject| binding.data.pointer("/roleRef/name").is_some_and(|name| name == NAME);
+    let is_own = |binding: &DynamicObject| names.contains(&binding.name_any()) && is_for(binding, namespace);
+    Ok(all.iter().filter(is_bound).all(is_own))
 }
 
 /// The names of the Deployments of operators in a namespace.
@@ -130,12 +138,17 @@ fn waiting(all: &[Summary], revision: Option<&str>) -> Vec<String> {
 
 async fn delete<'o>(
     connected: &Connected,
+    namespace: &str,
     objects: impl Iterator<Item = &'o Object>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
     for object in objects {
         let key = object.key();
         let Some(live) = connected.cluster.get(object.api_version(), &key).await? else { continue };
+        // Its name does not say the namespace.
+        if key.kind == BINDING && !is_for(&live, namespace) {
+            continue;
+        }
         connected.cluster.delete(object.api_version(), &key, &live.uid().unwrap_or_default()).await?;
         writeln!(out, "  Removed {}:{}:{}.", key.kind, key.namespace, key.name)?;
     }
