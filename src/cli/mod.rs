@@ -1,8 +1,10 @@
 //! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
 //! wrong use.
 
+mod bug_report;
 mod chart;
 mod cluster;
+mod completion;
 mod duration;
 mod inject;
 mod input;
@@ -13,6 +15,7 @@ mod package;
 mod profile;
 mod progress;
 mod proxies;
+mod reach;
 mod release;
 mod run;
 mod run_packages;
@@ -23,7 +26,7 @@ use crate::controller::rbac;
 use crate::release::Package;
 use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use helm_template::threads;
 use input::Outcome;
 use std::io::Write;
@@ -68,6 +71,10 @@ enum Command {
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
+    /// Collect what explains a fault into one archive, without what is secret.
+    BugReport(Box<bug_report::BugReportArgs>),
+    /// Print what a shell needs to complete commands, flags and names.
+    Completion(completion::CompletionArgs),
 }
 
 #[derive(Subcommand)]
@@ -107,9 +114,16 @@ fn tell(error: &anyhow::Error) {
     }
 }
 
+/// All commands with their flags, for what is made of them.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    completion::answer(command);
     let command = Args::parse().command;
     if matches!(command, Command::Run(_)) {
         return end(perform(command));
@@ -136,6 +150,8 @@ fn perform(command: Command) -> Outcome {
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
         Command::Release(command) => release::run(&command, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
+        Command::BugReport(args) => bug_report::run(&args, &mut out),
+        Command::Completion(args) => completion::run(&args, &mut out),
     }?;
     out.flush()?;
     Ok(code)

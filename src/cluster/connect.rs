@@ -21,6 +21,7 @@ use kube::{Client, Config};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceBuilder;
@@ -33,7 +34,9 @@ pub use super::kubeconfig::Choice;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Neither a kubeconfig nor a pod's service account says where it is.
-    #[error("find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and this is no pod: {0}")]
+    #[error(
+        "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and this is no pod: {0}"
+    )]
     NotFound(#[from] kube::config::InClusterError),
     /// A kubeconfig cannot be used.
     #[error(transparent)]
@@ -130,13 +133,25 @@ pub async fn find_as(choice: &Choice) -> Result<Access, ConnectError> {
     Ok(Access { config, credentials, proxy })
 }
 
+/// The same by the parts of a choice.
+///
+/// # Errors
+/// There is no such kubeconfig, or no such context in it.
+pub async fn find_named(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Access, ConnectError> {
+    find_as(&Choice { kubeconfig: kubeconfig.map(Path::to_owned), context: context.map(str::to_owned) }).await
+}
+
 fn configuration(chosen: Chosen) -> Result<(Config, Cluster, User), ConnectError> {
-    let Chosen { cluster, user, namespace } = chosen;
-    let mut config = Config::new(address(&cluster, &user)?);
+    let Chosen { cluster, mut user, namespace } = chosen;
+    let mut config = Config::new(address(&cluster)?);
     config.default_namespace = namespace.unwrap_or(config.default_namespace);
     config.accept_invalid_certs = cluster.insecure_skip_tls_verify;
     config.root_cert = authority(&cluster)?;
     config.tls_server_name = Some(cluster.tls_server_name.clone()).filter(|name| !name.is_empty());
+    if config.cluster_url.scheme_str() == Some("http") {
+        // Without TLS anybody could read them; kubectl keeps them to itself too.
+        user = user.without_secrets();
+    }
     config.auth_info = others(&user);
     Ok((config, cluster, user))
 }
@@ -154,21 +169,10 @@ fn others(user: &User) -> AuthInfo {
     }
 }
 
-/// Where the API server is. An address without a scheme is one of https where anything is said of TLS.
-fn address(cluster: &Cluster, user: &User) -> Result<Uri, ConnectError> {
+/// Where the API server is. An address without a scheme is one of http, as with kubectl.
+fn address(cluster: &Cluster) -> Result<Uri, ConnectError> {
     let server = cluster.server.trim();
-    let texts = [
-        &cluster.certificate_authority,
-        &cluster.certificate_authority_data,
-        &user.client_certificate,
-        &user.client_certificate_data,
-    ];
-    let is_tls = cluster.insecure_skip_tls_verify || texts.into_iter().any(|text| !text.is_empty());
-    let text = match (server.contains("://"), is_tls) {
-        (true, _) => server.to_owned(),
-        (false, true) => format!("https://{server}"),
-        (false, false) => format!("http://{server}"),
-    };
+    let text = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
     let uri: Option<Uri> = text.parse().ok();
     let is_known = |uri: &Uri| ["https", "http"].contains(&uri.scheme_str().unwrap_or_default());
     uri.filter(is_known).ok_or_else(|| ConnectError::Server(server.to_owned()))
@@ -178,7 +182,9 @@ fn address(cluster: &Cluster, user: &User) -> Result<Uri, ConnectError> {
 fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ConnectError> {
     let (what, pem) = match (cluster.certificate_authority_data.as_str(), cluster.certificate_authority.as_str()) {
         ("", "") => return Ok(None),
-        ("", path) => ("certificate-authority", std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))),
+        ("", path) => {
+            ("certificate-authority", std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}")))
+        }
         (data, _) => {
             let data = data.replace(['\r', '\n'], "");
             let pem = STANDARD.decode(data).map_err(|error| format!("it is not base64: {error}"));
@@ -261,9 +267,7 @@ fn layers(config: &Config) -> Result<(Option<Auth>, Headers), ConnectError> {
 
 fn transport(access: &Access) -> Result<Transport, ConnectError> {
     let name = access.config.tls_server_name.as_ref();
-    let name = name.map(|name| {
-        ServerName::try_from(name.clone()).map_err(|_| ConnectError::ServerName(name.clone()))
-    });
+    let name = name.map(|name| ServerName::try_from(name.clone()).map_err(|_| ConnectError::ServerName(name.clone())));
     Ok(Transport::new(&access.config, name.transpose()?, access.proxy.clone())?)
 }
 

@@ -3,6 +3,7 @@
 //! Every call is safe to cancel (a cancelled write may or may not have happened). A request whose answer is lost on the way
 //! is sent again a few times, at once (see `retry`); whatever else fails, who calls decides.
 
+mod compressed;
 pub mod connect;
 pub mod credentials;
 pub mod discovery;

@@ -43,7 +43,9 @@ pub enum ProgramError {
     #[error("the program {0} of the kubeconfig's user (exec) did not end within {1:?}, and was ended")]
     Endless(String, Duration),
     /// It wants a person, and there is none.
-    #[error("the program {0} of the kubeconfig's user (exec) has interactiveMode Always, and standard input is no terminal")]
+    #[error(
+        "the program {0} of the kubeconfig's user (exec) has interactiveMode Always, and standard input is no terminal"
+    )]
     NoTerminal(String),
     /// It answered something else.
     #[error("the program {0} of the kubeconfig's user (exec) answered what cannot be used: {1}")]
@@ -215,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_told_with_the_hint_of_the_kubeconfig() {
-        let exec = Exec { command: "nowhere-to-be-found".into(), install_hint: "brew\u{1b}[1m it\n".into(), ..script("") };
+        let exec =
+            Exec { command: "nowhere-to-be-found".into(), install_hint: "brew\u{1b}[1m it\n".into(), ..script("") };
         let text = "the program nowhere-to-be-found of the kubeconfig's user (exec) is not installed, or not in PATH; \
                     its kubeconfig says: brew[1m it";
         assert_eq!(refusal(&exec), text);

@@ -9,7 +9,9 @@ use std::net::IpAddr;
 
 /// A proxy that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the proxy of {origin} cannot be used: {problem}; it must be like http://HOST:PORT, with http, https or socks5")]
+#[error(
+    "the proxy of {origin} cannot be used: {problem}; it must be like http://HOST:PORT, with http, https or socks5"
+)]
 pub struct ProxyError {
     origin: &'static str,
     problem: String,
@@ -82,7 +84,8 @@ fn parse(url: &str, origin: &'static str, schemes: &[&str]) -> Result<Proxy, Pro
         _ => ("http", 1080),
     };
     let port = uri.port_u16().unwrap_or(port);
-    let host = uri.host().filter(|host| !host.is_empty() && !place.is_empty()).ok_or_else(|| wrong("it has no host"))?;
+    let host =
+        uri.host().filter(|host| !host.is_empty() && !place.is_empty()).ok_or_else(|| wrong("it has no host"))?;
     let address = format!("{reached_by}://{host}:{port}/").parse().map_err(|_| wrong("its address is none"))?;
     Ok(Proxy { kind, address, login })
 }
@@ -131,7 +134,8 @@ fn fits(entry: &str, host: &str, address: Option<IpAddr>, port: u16) -> bool {
 }
 
 fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
-    let same = |one: u128, other: u128, width: u32| bits <= width && (bits == 0 || (one ^ other) >> (width - bits) == 0);
+    let same =
+        |one: u128, other: u128, width: u32| bits <= width && (bits == 0 || (one ^ other) >> (width - bits) == 0);
     match (address, network) {
         (IpAddr::V4(one), IpAddr::V4(other)) => same(u32::from(one).into(), u32::from(other).into(), 32),
         (IpAddr::V6(one), IpAddr::V6(other)) => same(one.into(), other.into(), 128),

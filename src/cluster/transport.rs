@@ -1,12 +1,12 @@
 //! The connections of a client: kept for requests to come, and made anew once we have another client certificate.
 
+use super::compressed::Plain;
 use super::credentials::Shown;
 use super::identity::Always;
 use super::proxy::{self, Route};
 use super::proxy_rules::Proxy;
 use super::verifier::OwnCertificate;
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::Client;
@@ -110,9 +110,9 @@ impl Maker {
 }
 
 impl Service<Request<Body>> for Transport {
-    type Response = Response<Incoming>;
+    type Response = Response<Plain>;
     type Error = hyper_util::client::legacy::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Incoming>, Self::Error>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Plain>, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -121,6 +121,7 @@ impl Service<Request<Body>> for Transport {
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let shown = request.extensions_mut().remove::<Shown>().unwrap_or_default();
         self.maker.prepare(&mut request);
-        Box::pin(self.pool(&shown).request(request))
+        let answer = self.pool(&shown).request(request);
+        Box::pin(async move { Ok(Plain::of(answer.await?)) })
     }
 }

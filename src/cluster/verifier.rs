@@ -35,9 +35,8 @@ impl OwnCertificate {
 
     fn is_own(&self, shown: &CertificateDer<'_>, now: UnixTime) -> bool {
         let now = i64::try_from(now.as_secs()).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-        let is_valid = |now: Timestamp| {
-            identity::validity(shown.as_ref()).is_some_and(|(from, to)| (from..=to).contains(&now))
-        };
+        let is_valid =
+            |now: Timestamp| identity::validity(shown.as_ref()).is_some_and(|(from, to)| (from..=to).contains(&now));
         self.authorities.iter().any(|authority| authority.as_ref() == shown.as_ref()) && now.is_some_and(is_valid)
     }
 }

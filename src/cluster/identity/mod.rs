@@ -69,13 +69,16 @@ pub enum IdentityError {
 /// A certificate and its key, in PEM.
 pub(super) type Pem = (Vec<u8>, Vec<u8>);
 
-/// The client certificate of a user, if there is one. A key alone is none, as with kubectl.
+/// The client certificate of a user, if there is one.
 pub(super) fn read(user: &User) -> Result<Option<Pem>, IdentityError> {
-    let Some(certificate) = load(CERTIFICATE, &user.client_certificate_data, &user.client_certificate)? else {
-        return Ok(None);
-    };
+    let certificate = load(CERTIFICATE, &user.client_certificate_data, &user.client_certificate)?;
     let key = load(KEY, &user.client_key_data, &user.client_key)?;
-    Ok(Some((certificate, key.ok_or(IdentityError::Half(CERTIFICATE, KEY))?)))
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(IdentityError::Half(CERTIFICATE, KEY)),
+        (None, Some(_)) => Err(IdentityError::Half(KEY, CERTIFICATE)),
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+    }
 }
 
 fn load(what: &'static str, data: &str, path: &str) -> Result<Option<Vec<u8>>, IdentityError> {
@@ -84,7 +87,9 @@ fn load(what: &'static str, data: &str, path: &str) -> Result<Option<Vec<u8>>, I
         ("", path) => {
             std::fs::read(path).map(Some).map_err(|source| IdentityError::Read { what, path: path.into(), source })
         }
-        (data, _) => STANDARD.decode(data.replace(['\r', '\n'], "").trim()).map(Some).map_err(|e| IdentityError::Base64(what, e)),
+        (data, _) => {
+            STANDARD.decode(data.replace(['\r', '\n'], "").trim()).map(Some).map_err(|e| IdentityError::Base64(what, e))
+        }
     }
 }
 

@@ -13,12 +13,12 @@ pub(super) fn check(cluster: &Cluster, user: &User) -> Vec<String> {
     check_certificate(user, &mut problems);
     let is_token = !user.token.is_empty() || !user.token_file.is_empty();
     let is_basic = !user.username.is_empty() || !user.password.is_empty();
-    let has_impersonation = !user.impersonate_uid.is_empty()
-        || !user.impersonate_groups.is_empty()
-        || !user.impersonate_extra.is_empty();
+    let has_impersonation =
+        !user.impersonate_uid.is_empty() || !user.impersonate_groups.is_empty() || !user.impersonate_extra.is_empty();
     let provider = user.auth_provider.as_ref().map(|provider| provider.name.as_str());
     let rules = [
         (is_token && is_basic, "the user has a token and a username or password; give one of both"),
+        (!is_token && user.username.is_empty() && !user.password.is_empty(), "the user has a password and no username"),
         (
             user.exec.is_some() && provider.is_some(),
             "the user has an exec section and an auth-provider; give one of both",

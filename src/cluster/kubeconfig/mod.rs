@@ -99,6 +99,20 @@ pub struct User {
     pub exec: Option<Exec>,
 }
 
+impl User {
+    /// Only whom to act as.
+    #[must_use]
+    pub fn without_secrets(self) -> Self {
+        Self {
+            impersonate: self.impersonate,
+            impersonate_uid: self.impersonate_uid,
+            impersonate_groups: self.impersonate_groups,
+            impersonate_extra: self.impersonate_extra,
+            ..Self::default()
+        }
+    }
+}
+
 /// A program that says who we are.
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -272,7 +286,7 @@ impl Merged {
     }
 }
 
-/// The entries of a list by their names; the last of a name wins, as with kubectl.
+/// The entries of a list by their names, each once.
 fn named<T: Default + for<'a> Deserialize<'a>>(
     list: Vec<Map<String, Value>>,
     what: &str,
@@ -281,7 +295,10 @@ fn named<T: Default + for<'a> Deserialize<'a>>(
     for mut entry in list {
         let name = entry.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let content = entry.remove(what).unwrap_or_default();
-        all.insert(name.clone(), of_value(content).map_err(|problem| format!("the {what} {name:?}: {problem}"))?);
+        let content = of_value(content).map_err(|problem| format!("the {what} {name:?}: {problem}"))?;
+        if all.insert(name.clone(), content).is_some() {
+            return Err(format!("the {what} {name:?} is there twice"));
+        }
     }
     Ok(all)
 }

@@ -10,7 +10,7 @@ fn merged(files: &[&str]) -> Merged {
 
 const FIRST: &str = "
 current-context: a
-contexts: [{name: a, context: {cluster: c, user: u}}, {name: b, context: {cluster: c, namespace: n}}]
+contexts: [{name: a, context: {cluster: c, user: u}}, {name: b, context: {cluster: c, namespace: m}}]
 clusters: [{name: c, cluster: {server: https://one, certificate-authority: ca.crt}}]
 users: [{name: u, user: {tokenFile: ../token, exec: null}}]
 ";
@@ -23,7 +23,7 @@ fn the_first_file_that_has_a_name_wins_all_of_it() {
     let chosen = all.choose(None).unwrap().unwrap();
     assert_eq!((chosen.user.impersonate.as_str(), chosen.cluster.server.as_str()), ("", "https://one"));
     let chosen = merged(&[second, FIRST]).choose(Some("b")).unwrap().unwrap();
-    assert_eq!((chosen.user.impersonate.as_str(), chosen.namespace.as_deref()), ("", Some("n")));
+    assert_eq!((chosen.user.impersonate.as_str(), chosen.namespace.as_deref()), ("", Some("m")));
 }
 
 #[test]
