@@ -13,6 +13,8 @@ mod controlplane;
 mod account;
 #[path = "server/adoption.rs"]
 mod adoption;
+#[path = "server/bug_report.rs"]
+mod bug_report;
 #[path = "server/canary.rs"]
 mod canary;
 #[path = "server/chaos_objects.rs"]
@@ -49,6 +51,8 @@ mod drift;
 mod engine;
 #[path = "server/faults.rs"]
 mod faults;
+#[path = "server/gitops.rs"]
+mod gitops;
 #[path = "server/inject.rs"]
 mod inject;
 #[path = "server/install.rs"]

@@ -112,9 +112,9 @@ fn hint(text: &str) -> String {
 }
 
 fn asked(exec: &Exec, cluster: &Cluster, is_interactive: bool) -> Value {
-    let mut spec = json!({ "interactive": is_interactive });
+    let mut spec = Map::from_iter([("interactive".to_owned(), json!(is_interactive))]);
     if exec.provide_cluster_info {
-        spec["cluster"] = told(cluster);
+        spec.insert("cluster".to_owned(), told(cluster));
     }
     json!({ "kind": "ExecCredential", "apiVersion": exec.api_version, "spec": spec })
 }
@@ -175,6 +175,9 @@ fn end(exec: &Exec, mut child: Child, patience: Duration) -> Result<String, Prog
 }
 
 fn answer(exec: &Exec, text: &str) -> Result<Answer, String> {
+    if text.trim().is_empty() {
+        return Err("it printed nothing".into());
+    }
     let value = yaml::parse(text).map_err(|error| error.to_string())?;
     let credential: Credential = serde_json::from_value(value).map_err(|error| error.to_string())?;
     if credential.kind != "ExecCredential" || credential.api_version != exec.api_version {
@@ -229,6 +232,7 @@ mod tests {
         let rows = [
             ("exit 3", "failed: exit status: 3"),
             ("echo hello", "answered what cannot be used"),
+            ("true", "it printed nothing"),
             ("echo '{}'", "must be an ExecCredential of client.authentication.k8s.io/v1"),
         ];
         for (code, part) in rows {

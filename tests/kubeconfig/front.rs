@@ -73,7 +73,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor, manner: Manner) {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let acceptor = acceptor.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(request, manner));
+            let service = service_fn(move |request| std::future::ready(answer(&request, manner)));
             if manner.is_plain {
                 let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             } else if let Ok(stream) = acceptor.accept(stream).await {
@@ -93,7 +93,7 @@ fn seen(headers: &HeaderMap) -> String {
     names.map(of).join(" | ")
 }
 
-async fn answer(request: Request<Incoming>, manner: Manner) -> Result<Response<Full<Bytes>>, http::Error> {
+fn answer(request: &Request<Incoming>, manner: Manner) -> Result<Response<Full<Bytes>>, http::Error> {
     if !request.uri().path().ends_with("/apis/authentication.k8s.io/v1/selfsubjectreviews") {
         return Response::builder().status(StatusCode::NOT_FOUND).body(Full::default());
     }

@@ -36,7 +36,7 @@ async fn wait_for(client: &kube::Client, name: &str) {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap_or_else(|_| panic!("never {name}"));
+    tokio::time::timeout(Duration::from_mins(1), asked).await.unwrap_or_else(|_| panic!("never {name}"));
 }
 
 fn runtime() -> tokio::runtime::Runtime {

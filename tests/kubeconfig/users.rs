@@ -137,6 +137,12 @@ fn names_and_passwords_are_sent_as_kubectl_sends_them() {
         ("a token", json!({"token": "t"}), Answer("/some/path/apis")),
         ("extras", json!({"token": "t", "as": "a", "as-user-extra": {"reason": ["b"]}}), Answer("| a |  |  | b")),
         (
+            "an id token that holds",
+            json!({"auth-provider": {"name": "oidc", "config": {"id-token": "eyJhbGciOiJub25lIn0.eyJleHAiOjQxMDI0NDQ4MDB9.c2ln",
+                "idp-issuer-url": "https://127.0.0.1:1", "client-id": "z"}}}),
+            Answer("Bearer eyJhbGciOiJub25lIn0.eyJleHAiOjQxMDI0NDQ4MDB9.c2ln |"),
+        ),
+        (
             "an id token",
             json!({"auth-provider": {"name": "oidc", "config": {"id-token": "x", "idp-issuer-url": "https://x.y",
             "client-id": "z"}}}),

@@ -128,7 +128,7 @@ impl World {
     /// The same for so long.
     pub fn token_for(&self, duration: &str) -> String {
         let create = ["create", "token", "default", "-n", "default", "--duration", duration];
-        crate::controlplane::wait("the service account", std::time::Duration::from_secs(60), || {
+        crate::controlplane::wait("the service account", std::time::Duration::from_mins(1), || {
             Ok(self.plane.kubectl(&create).map_err(|error| error.to_string()))
         })
         .unwrap()

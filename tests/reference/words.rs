@@ -31,7 +31,12 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
     let there = found("src/process/metrics", registered);
     assert!(there.len() > 25, "{there:?}");
     let documented = first_column("docs/reference/metrics.md");
-    let documented = documented.iter().map(|name| name.strip_suffix("_total").unwrap_or(name).to_owned());
+    let registered = |name: &String| match name.strip_suffix("_total") {
+        // The library ends counters so, and nothing else.
+        Some(counter) if !there.contains(name) => counter.to_owned(),
+        _ => name.clone(),
+    };
+    let documented = documented.iter().map(registered);
     assert_same("metrics", &documented.collect(), &there);
 }
 

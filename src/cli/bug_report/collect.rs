@@ -1,7 +1,7 @@
 //! What goes into the archive, in the order of its worth: should time or room end, the rest is named.
 
 use super::archive::Archive;
-use super::{BugReportArgs, Scope};
+use super::args::{BugReportArgs, Scope};
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;
 use crate::object::OwnerId;

@@ -3,90 +3,23 @@
 //! What cannot be had is named in the archive, and never a reason to have none.
 
 mod archive;
+mod args;
 mod collect;
 mod redact;
 
-use super::duration;
 use super::input::Outcome;
-use super::package::PackageArgs;
-use super::reach::{self, ReachArgs};
+use super::reach;
 use anyhow::Context;
 use archive::{Archive, Summary};
-use clap::Args;
+pub(super) use args::BugReportArgs;
+use args::Scope;
 use collect::Collection;
 use k8s_openapi::jiff::Timestamp;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
-
-/// What `--help` ends with.
-const EXAMPLES: &str = "\
-The archive has the IstioOperator resources with their statuses, what they come to, the installed
-objects, the pods of the operator, of istiod, of gateways and of CNI with their logs, events, and
-versions. Values of Secrets, private keys, tokens and passwords are taken out; redacted.txt says
-where. missing.txt says what could not be had, and why. Look at it before you give it away.
-
-Examples:
-  istio-operator bug-report
-  istio-operator bug-report --since 1h --include istio-system,istio-operator -o report.tar.gz";
-
-#[derive(Args)]
-#[command(after_help = EXAMPLES)]
-pub(super) struct BugReportArgs {
-    #[command(flatten)]
-    reach: ReachArgs,
-    /// The archive (default: istio-operator-bug-report-TIME.tar.gz). It must not be there yet.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Only logs and events that are not older (default: all).
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    since: Option<Duration>,
-    /// Only what is in these namespaces (default: all).
-    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
-    include: Vec<String>,
-    /// Nothing of these namespaces.
-    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
-    exclude: Vec<String>,
-    /// How many MiB of text there may be.
-    #[arg(long, value_name = "MIB", default_value_t = 200)]
-    max_size: u64,
-    /// How many MiB of one log there may be.
-    #[arg(long, value_name = "MIB", default_value_t = 10)]
-    max_log_size: u64,
-    /// How long it may take.
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
-    timeout: Duration,
-    #[command(flatten)]
-    package: PackageArgs,
-}
-
-/// Which namespaces are looked at.
-#[derive(Clone)]
-struct Scope {
-    include: BTreeSet<String>,
-    exclude: BTreeSet<String>,
-}
-
-impl Scope {
-    fn of(args: &BugReportArgs) -> Self {
-        let set = |names: &[String]| {
-            names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
-        };
-        Self { include: set(&args.include), exclude: set(&args.exclude) }
-    }
-
-    fn includes(&self, namespace: &str) -> bool {
-        (self.include.is_empty() || self.include.contains(namespace)) && !self.exclude.contains(namespace)
-    }
-
-    /// The namespace, where it is one alone: who may see no other is not asked to list all.
-    fn only(&self) -> Option<&str> {
-        self.include.first().filter(|_| self.include.len() == 1).map(String::as_str)
-    }
-}
 
 pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
     let now = Timestamp::now();

@@ -5,6 +5,7 @@
 
 use regex::Regex;
 use serde_json::Value;
+use std::fmt::Write;
 use std::sync::LazyLock;
 
 /// What stands in place of it.
@@ -86,7 +87,8 @@ impl Redacted {
             Value::Array(list) => {
                 for (number, value) in list.iter_mut().enumerate() {
                     let end = path.len();
-                    path.push_str(&format!("[{number}]"));
+                    // Writing to a string cannot fail.
+                    let _ = write!(path, "[{number}]");
                     self.value(file, path, value);
                     path.truncate(end);
                 }

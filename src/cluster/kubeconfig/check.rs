@@ -1,6 +1,6 @@
 //! What a context may say: the rules by which kubectl refuses one, each told.
 
-use super::{Cluster, Exec, User};
+use super::types::{Cluster, Exec, User};
 
 /// The versions of what programs are told.
 const API_VERSIONS: [&str; 2] = ["client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1"];

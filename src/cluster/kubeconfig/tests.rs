@@ -3,7 +3,7 @@ use super::*;
 fn merged(files: &[&str]) -> Merged {
     let mut all = Merged::default();
     for (number, text) in files.iter().enumerate() {
-        all.add(Path::new(&format!("/etc/{number}/config")), (*text).to_owned()).unwrap();
+        all.add(Path::new(&format!("/etc/{number}/config")), text).unwrap();
     }
     all
 }
