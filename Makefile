@@ -1,6 +1,6 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds role goldens bench build
+.PHONY: help demo test check crds role goldens bench build version sbom stage image images archive chart
 
 # One static file: the image needs nothing else.
 BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static -C relocation-model=static
@@ -8,6 +8,34 @@ BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-featur
 THREADS := 6
 CRD := crds/istiooperators.install.istio.io.yaml
 ROLES := config/rbac
+
+# What is shipped, and by what it is named.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+ARCH := $(shell uname -m | sed 's/x86_64/amd64/; s/aarch64/arm64/')
+# The same commit gives the same bytes: nothing has another date than this one.
+ifndef SOURCE_DATE_EPOCH
+SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+endif
+ISO := +%Y-%m-%dT%H:%M:%SZ
+CREATED := $(shell date -u -d @$(SOURCE_DATE_EPOCH) $(ISO) 2>/dev/null || date -u -r $(SOURCE_DATE_EPOCH) $(ISO))
+export CREATED SOURCE_DATE_EPOCH
+DIST := target/dist
+# Given, it is taken as it is; else it is built.
+ifeq ($(origin BINARY),undefined)
+BINARY := target/release/istio-operator
+BUILT := build
+endif
+IMAGE := istio-operator:$(VERSION)
+# A docker without its engine is none.
+BUILDER = $(shell if docker info >/dev/null 2>&1; then echo docker; else command -v podman || command -v buildah; fi)
+CA_BUNDLE := /etc/ssl/certs/ca-certificates.crt
+# The rights that all have.
+SETTLE := chmod -R u=rwX,go=rX
+TAR := tar --sort=name --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner
+COMPRESS := gzip -n -9
+IMAGE_ARGS = $(if $(PACKAGES),--build-arg PACKAGES=packages) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+  --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE)
 
 help: ## print this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -55,3 +83,57 @@ bench: build ## speed and memory of manifest generate, of the idle operator, and
 build: ## the release binary
 	$(BUILD)
 	@ls -l target/release/istio-operator
+
+version: # of what is made
+	@echo $(VERSION)
+
+sbom: ## DIST/istio-operator-VERSION.cdx.json: what the binary is made of (CycloneDX)
+	@mkdir -p $(DIST)
+	cargo run --locked --quiet -p sbom > $(DIST)/istio-operator-$(VERSION).cdx.json.new
+	@mv $(DIST)/istio-operator-$(VERSION).cdx.json.new $(DIST)/istio-operator-$(VERSION).cdx.json
+
+stage: $(BUILT)
+	@rm -rf $(DIST)/image/$(ARCH) $(DIST)/image/packages && mkdir -p $(DIST)/image/$(ARCH)/etc/ssl/certs $(DIST)/image/$(ARCH)/licenses
+	@mkdir -p $(DIST)/image/no-packages $(DIST)/image/packages
+	cp $(BINARY) $(DIST)/image/$(ARCH)/istio-operator
+	cp $(CA_BUNDLE) $(DIST)/image/$(ARCH)/etc/ssl/certs/ca-certificates.crt
+	cp LICENSE NOTICE $(DIST)/image/$(ARCH)/licenses
+	$(if $(PACKAGES),cp -RL $(PACKAGES)/. $(DIST)/image/packages)
+	@$(SETTLE) $(DIST)/image && chmod a+x $(DIST)/image/$(ARCH)/istio-operator
+	@find $(DIST)/image -exec touch -h -d @$(SOURCE_DATE_EPOCH) {} +
+
+image: stage ## the image IMAGE, with docker, podman or buildah; PACKAGES=FOLDER bakes in release packages, a folder for each version
+	@test -n "$(BUILDER)" || { echo "neither docker (with its engine), podman nor buildah is here"; exit 1; }
+	$(BUILDER) build --platform linux/$(ARCH) -f Dockerfile -t $(IMAGE) \
+	  $(if $(filter docker,$(BUILDER)),,--format oci --timestamp $(SOURCE_DATE_EPOCH)) \
+	  --build-arg TARGETARCH=$(ARCH) $(IMAGE_ARGS) $(DIST)/image
+
+PLATFORMS := linux/amd64,linux/arm64
+images: ## the image IMAGE for PLATFORMS, each laid out by `make stage ARCH=…` before, pushed with docker's buildx
+	docker buildx build --platform $(PLATFORMS) -f Dockerfile --provenance=false $(IMAGE_ARGS) \
+	  --output type=image,name=$(IMAGE),push=true,rewrite-timestamp=true --metadata-file $(DIST)/image.json $(DIST)/image
+
+# What is in it: as in Istio's own archives.
+ARCHIVE := istio-operator-$(VERSION)
+archive: $(BUILT) ## DIST/istio-operator-VERSION-linux-ARCH.tar.gz, with its checksum
+	@rm -rf $(DIST)/$(ARCHIVE) && mkdir -p $(addprefix $(DIST)/$(ARCHIVE)/,bin manifests samples tools/prometheus)
+	cp LICENSE README.md $(DIST)/$(ARCHIVE)
+	cp $(BINARY) $(DIST)/$(ARCHIVE)/bin/istio-operator
+	cp -RL charts profiles config crds $(DIST)/$(ARCHIVE)/manifests
+	mv $(DIST)/$(ARCHIVE)/manifests/config/helm/istio-operator $(DIST)/$(ARCHIVE)/manifests/charts
+	@rmdir $(DIST)/$(ARCHIVE)/manifests/config/helm
+	cp config/samples/*.yaml $(DIST)/$(ARCHIVE)/samples
+	cp config/prometheus/rules.yaml $(DIST)/$(ARCHIVE)/tools/prometheus
+	@printf '%s\n' "version: $(VERSION)" "revision: $(REVISION)" "created: $(CREATED)" "architecture: $(ARCH)" \
+	  "builtInRelease: $$(sed -n 's/^ *tag: //p' profiles/default.yaml | head -n 1)" > $(DIST)/$(ARCHIVE)/manifest.yaml
+	@$(SETTLE) $(DIST)/$(ARCHIVE) && chmod a+x $(DIST)/$(ARCHIVE)/bin/istio-operator
+	$(TAR) -C $(DIST) -cf - $(ARCHIVE) | $(COMPRESS) > $(DIST)/$(ARCHIVE)-linux-$(ARCH).tar.gz
+	@rm -rf $(DIST)/$(ARCHIVE)
+	cd $(DIST) && sha256sum $(ARCHIVE)-linux-$(ARCH).tar.gz > $(ARCHIVE)-linux-$(ARCH).tar.gz.sha256
+
+chart: ## DIST/istio-operator-chart-VERSION.tgz: the Helm chart, with files in place of links
+	@rm -rf $(DIST)/istio-operator && mkdir -p $(DIST)
+	cp -RL config/helm/istio-operator $(DIST)/istio-operator
+	@$(SETTLE) $(DIST)/istio-operator
+	$(TAR) -C $(DIST) -cf - istio-operator | $(COMPRESS) > $(DIST)/istio-operator-chart-$(VERSION).tgz
+	@rm -rf $(DIST)/istio-operator

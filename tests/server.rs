@@ -29,6 +29,14 @@ mod chaos_users;
 mod chaos_watch;
 #[path = "server/chaos_world.rs"]
 mod chaos_world;
+#[path = "server/commands_install.rs"]
+mod commands_install;
+#[path = "server/commands_run.rs"]
+mod commands_run;
+#[path = "server/commands_uninstall.rs"]
+mod commands_uninstall;
+#[path = "server/commands_verify.rs"]
+mod commands_verify;
 #[path = "server/crd.rs"]
 mod crd;
 #[path = "server/days.rs"]
@@ -43,6 +51,8 @@ mod deletion_scale;
 mod deletion_waits;
 #[path = "server/deploy.rs"]
 mod deploy;
+#[path = "server/deploy_helm.rs"]
+mod deploy_helm;
 #[path = "server/dice.rs"]
 mod dice;
 #[path = "server/drift.rs"]

@@ -47,5 +47,8 @@ pub const FORCE_PRUNE: &str = "install.istio.io/force-prune";
 pub const RELEASE: &str = "install.istio.io/release";
 /// Annotation of a resource: the release, such as `1.17.8`, that it may be moved to from a newer one.
 pub const ALLOW_DOWNGRADE: &str = "install.istio.io/allow-downgrade-to";
+/// Annotation of injection webhooks: `true` for those of a control plane that has the revision tag `default` without having been
+/// asked to, as the first one of its cluster. On a resource `false` says that it does not want it.
+pub const DEFAULT_REVISION: &str = "install.istio.io/default-revision";
 /// Resources whose name begins with this are records of installations, not requests.
 pub const INSTALLED_STATE: &str = "installed-state";

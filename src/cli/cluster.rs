@@ -1,23 +1,53 @@
-//! A cluster, for commands that read one. Nothing is stored in it: what is sent to be applied is a dry run.
+//! A cluster, for commands that read or change one.
 
 use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller::{self, InUse};
-use crate::install::installed_release;
+use crate::install::{Engine, Silent, default_revision, installed_release};
+use crate::object::OwnerId;
 use crate::object::labels::REVISION;
 use crate::object::manifests::revision_label;
 use crate::object::pods::Pods;
 use crate::render::ClusterInfo;
 use anyhow::{Context, anyhow};
+use clap::Args;
 use kube::ResourceExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 /// How long the API server may take for its first answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where `--help` lists the flags that say which cluster.
+const HEADING: &str = "Cluster";
+
+/// Which cluster a command works with.
+#[derive(Args, Clone, Default)]
+pub(super) struct ConnectArgs {
+    /// Kubeconfig file (default: KUBECONFIG, or ~/.kube/config, or the service account of the pod).
+    #[arg(short = 'c', long, value_name = "FILE", help_heading = HEADING)]
+    pub(super) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig (default: its current one).
+    #[arg(long, value_name = "NAME", help_heading = HEADING)]
+    pub(super) context: Option<String>,
+}
+
+/// Which cluster, and where in it.
+#[derive(Args, Clone, Default)]
+pub(super) struct ClusterArgs {
+    #[command(flatten)]
+    pub(super) connect: ConnectArgs,
+    /// Namespace of what is named without one.
+    #[arg(short, long, value_name = "NAME", help_heading = HEADING)]
+    pub(super) namespace: Option<String>,
+    /// Namespace of the control plane (default: istio-system, or what the spec says).
+    #[arg(short = 'i', long = "istioNamespace", alias = "istio-namespace", value_name = "NAME", help_heading = HEADING)]
+    pub(super) istio_namespace: Option<String>,
+}
 
 /// A cluster that answers.
 pub(super) struct Connected {
@@ -28,25 +58,27 @@ pub(super) struct Connected {
     pub info: ClusterInfo,
 }
 
-/// Finds the cluster of `KUBECONFIG`, or of the pod.
+/// Finds the cluster that flags name, or else that of `KUBECONFIG`, or of the pod.
 ///
 /// # Errors
 /// There is none, or it does not answer; in one line.
-pub(super) fn connect() -> anyhow::Result<Connected> {
+pub(super) fn connect_to(args: &ConnectArgs) -> anyhow::Result<Connected> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (cluster, info) = runtime.block_on(find())?;
+    let (cluster, info) = runtime.block_on(find(args))?;
     Ok(Connected { runtime, cluster, info })
 }
 
-async fn find() -> anyhow::Result<(Cluster, ClusterInfo)> {
+async fn find(args: &ConnectArgs) -> anyhow::Result<(Cluster, ClusterInfo)> {
+    let found = connect::find_named(args.kubeconfig.as_deref(), args.context.as_deref()).await;
     // Its text has all of its causes already.
-    let mut config = connect::find().await.map_err(|error| anyhow!("{error}"))?;
+    let mut config = found.map_err(|error| anyhow!("{error}"))?;
     config.connect_timeout = Some(PATIENCE);
     let address = config.cluster_url.to_string();
     let way = Way {
         count: Arc::new(|_| {}),
-        in_flight: 16,
-        per_second: 200,
+        in_flight: 32,
+        // A person waits; how much at a time is bounded.
+        per_second: 2000,
         silence: Duration::from_mins(1),
         fence: Fence::default(),
         outage: Outage::default(),
@@ -59,7 +91,8 @@ async fn find() -> anyhow::Result<(Cluster, ClusterInfo)> {
         Ok(Err(error)) => return Err(anyhow!("{}: {}", unreachable(), innermost(&error))),
         Err(_) => return Err(anyhow!("{}: no answer within {PATIENCE:?}", unreachable())),
     };
-    let info = ClusterInfo { version: Some((version.git_version, version.major, version.minor)) };
+    let info =
+        ClusterInfo { version: Some((version.git_version, version.major, version.minor)), ..ClusterInfo::default() };
     Ok((Cluster::new(client), info))
 }
 
@@ -76,6 +109,16 @@ impl Connected {
     /// Waits for what is asked of it.
     pub(super) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
         self.runtime.block_on(future)
+    }
+
+    /// What is known of it that the control plane of a resource and a revision (empty for none) is rendered by.
+    ///
+    /// # Errors
+    /// Its webhooks cannot be read.
+    pub(super) fn info_for(&self, owner: &OwnerId, revision: &str) -> Result<ClusterInfo, ClusterError> {
+        let engine = Engine::alone(&self.cluster, &Silent);
+        let given = self.wait(default_revision::is_given(&engine, owner, revision_label(revision)))?;
+        Ok(ClusterInfo { gives_default_tag: given, ..self.info.clone() })
     }
 
     /// The minor version of its Kubernetes 1.
@@ -96,6 +139,15 @@ impl Connected {
             Some((name, installed_release::of_istiod(live)?))
         });
         Ok(told)
+    }
+
+    /// Whether there is a control plane of a revision, whatever it says of itself.
+    ///
+    /// # Errors
+    /// That cannot be found out.
+    pub(super) fn has_control_plane(&self, revision: &str) -> Result<bool, ClusterError> {
+        let labels = format!("app=istiod,{REVISION}={}", revision_label(revision));
+        Ok(!self.wait(self.cluster.list("apps/v1", "Deployment", None, &labels))?.is_empty())
     }
 
     /// Who uses a revision of the control plane.

@@ -3,8 +3,9 @@
 //! The shell asks this program itself what may follow. The cluster gets a moment to answer; without an answer there are fewer
 //! suggestions, and never an error.
 
+use super::cluster::ConnectArgs;
 use super::input::Outcome;
-use super::reach::{self, ReachArgs};
+use super::reach;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;
 use crate::object::labels::{DEFAULT, REVISION, TAG};
@@ -118,7 +119,7 @@ fn asked(begin: &OsStr, names: Names) -> Vec<CompletionCandidate> {
     let thread = std::thread::Builder::new().spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         let found = runtime.block_on(async {
-            let cluster = reach::door(&ReachArgs::default(), PATIENCE).await.ok()?;
+            let cluster = reach::door(&ConnectArgs::default(), PATIENCE).await.ok()?;
             Some(names(&cluster).await)
         });
         sender.send(found?).ok()

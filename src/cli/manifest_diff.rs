@@ -4,6 +4,7 @@ mod files;
 mod found;
 mod live;
 
+use super::cluster::ConnectArgs;
 use super::input::{Format, Outcome, print_data, warn, wrong_use};
 use super::manifest::SpecArgs;
 use super::package::PackageArgs;
@@ -90,6 +91,8 @@ pub(super) struct DiffArgs {
     more: MoreArgs,
     #[command(flatten)]
     package: PackageArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 #[derive(Serialize)]
@@ -117,7 +120,7 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         if spec.filename.is_empty() {
             return Ok(wrong_use("--cluster needs the file of a resource (-f)"));
         }
-        live::compare(&spec, &selection)?
+        live::compare(&spec, &args.connect, &selection)?
     } else if is_other {
         let (before, after) = (manifests(&args.spec())?, manifests(&args.other_spec())?);
         warn(&[&before.warnings, &after.warnings]);

@@ -5,9 +5,11 @@ mod bug_report;
 mod chart;
 mod cluster;
 mod completion;
+mod confirm;
 mod duration;
 mod inject;
 mod input;
+mod install;
 mod manifest;
 mod manifest_diff;
 mod manifest_translate;
@@ -19,8 +21,13 @@ mod reach;
 mod release;
 mod run;
 mod run_packages;
+mod screen;
 mod signals;
+mod uninstall;
 mod upgrade;
+mod verification;
+mod verify_install;
+mod version;
 
 use crate::controller::rbac;
 use crate::release::Package;
@@ -48,9 +55,17 @@ enum Command {
     /// Generate manifests, compare them, or translate a spec to Helm values.
     #[command(subcommand)]
     Manifest(ManifestCommand),
-    /// Plan an upgrade to another release.
-    #[command(subcommand)]
-    Upgrade(UpgradeCommand),
+    /// Install Istio, or change the installation to what a spec says.
+    #[command(visible_alias = "apply")]
+    Install(Box<install::InstallArgs>),
+    /// Upgrade a control plane in place; or plan it.
+    Upgrade(Box<UpgradeArgs>),
+    /// Remove a control plane, or everything of Istio.
+    Uninstall(Box<uninstall::UninstallArgs>),
+    /// Check that every object of an installation is there and ready.
+    VerifyInstall(Box<verify_install::VerifyArgs>),
+    /// Print the versions of this program, of the control planes and of the proxies.
+    Version(version::VersionArgs),
     /// List, print and compare profiles.
     #[command(subcommand)]
     Profile(profile::ProfileCommand),
@@ -83,8 +98,20 @@ enum ManifestCommand {
     Generate(manifest::GenerateArgs),
     /// Compare manifests: of files, of specs, of releases, or with a cluster; the exit code is 1 if they differ.
     Diff(Box<manifest_diff::DiffArgs>),
+    /// The same as `install`.
+    #[command(visible_alias = "apply")]
+    Install(Box<install::InstallArgs>),
     /// Translate a spec to Helm values for each chart, with the commands that install them.
     Translate(manifest_translate::TranslateArgs),
+}
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct UpgradeArgs {
+    #[command(subcommand)]
+    command: Option<UpgradeCommand>,
+    #[command(flatten)]
+    install: install::InstallArgs,
 }
 
 #[derive(Subcommand)]
@@ -139,10 +166,17 @@ fn perform(command: Command) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let code = match command {
         Command::Run(args) => run::run(&args),
+        Command::Install(args) | Command::Manifest(ManifestCommand::Install(args)) => install::run(&args, &mut out),
         Command::Manifest(ManifestCommand::Generate(args)) => manifest::generate(&args, &mut out),
         Command::Manifest(ManifestCommand::Diff(args)) => manifest_diff::run(&args, &mut out),
         Command::Manifest(ManifestCommand::Translate(args)) => manifest_translate::run(&args, &mut out),
-        Command::Upgrade(UpgradeCommand::Plan(args)) => upgrade::run(&args, &mut out),
+        Command::Upgrade(args) => match &args.command {
+            Some(UpgradeCommand::Plan(plan)) => upgrade::run(plan, &mut out),
+            None => install::upgrade(&args.install, &mut out),
+        },
+        Command::Uninstall(args) => uninstall::run(&args, &mut out),
+        Command::VerifyInstall(args) => verify_install::run(&args, &mut out),
+        Command::Version(args) => version::run(&args, &mut out),
         Command::Profile(command) => profile::run(&command, &mut out),
         Command::KubeInject(args) => inject::run(&args, &mut out),
         Command::Crd => write!(out, "{}", crate::api::crd::to_yaml()).map(|()| 0).map_err(Into::into),

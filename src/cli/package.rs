@@ -5,14 +5,18 @@ use super::progress::{Bar, Lines};
 use crate::release::{Package, RELEASE};
 use crate::source::progress::Silent;
 use crate::source::releases::{Releases, Template, UPSTREAM, is_version};
-use crate::source::{Credentials, Fetched, Location, Policy, Progress, Refresh, Settings, Source, Timeouts};
+use crate::source::{
+    Credentials, Fetched, Location, Policy, Progress, Refresh, RenderCache, Settings, Source, Timeouts,
+};
 use crate::spec::request::NamedPackage;
 use anyhow::Context;
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where `--help` lists flags that few need.
 const HEADING: &str = "Release packages";
@@ -143,9 +147,23 @@ impl PackageArgs {
             Some(NamedPackage::Location(text)) => (text.parse::<Location>()?, None),
         };
         if let (Some(path), None) = (location.as_directory(), &release) {
-            return Ok(Package::open(path)?);
+            return Ok(self.keeping_renders(Package::open(path)?));
         }
         let fetched = self.fetch.fetch(&location, release.as_deref(), Refresh::IfAbsent)?;
-        Ok(Package::open(&fetched.directory.clone())?.holding(fetched))
+        Ok(self.keeping_renders(Package::open(&fetched.directory.clone())?.holding(fetched)))
+    }
+
+    /// The package, which keeps what its large charts render to where that can be kept.
+    fn keeping_renders(&self, package: Package) -> Package {
+        let kept = || {
+            let program = std::env::current_exe().ok()?.metadata().ok()?;
+            let built = program.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+            let directory = self.fetch.places.cache_dir().ok()?.join("renders");
+            Some(RenderCache::new(directory, format!("{VERSION} {} {}", program.len(), built.as_nanos())))
+        };
+        match kept() {
+            Some(renders) => package.keeping_renders(Arc::new(renders)),
+            None => package,
+        }
     }
 }

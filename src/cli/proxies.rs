@@ -29,26 +29,49 @@ pub(super) async fn of_revision(cluster: &Cluster, revision: &str, own: &[&Manif
     }
 }
 
+/// All proxies, each with the revision or tag that it says it is of.
+///
+/// # Errors
+/// Pods cannot be listed; why.
+pub(super) async fn all(cluster: &Cluster) -> Result<Vec<(String, Proxy)>, String> {
+    let mut found = vec![];
+    let take = |pod: &Pod| {
+        found.push((
+            revision_of(pod),
+            Proxy { namespace: pod.namespace().unwrap_or_default(), version: version_of(pod) },
+        ));
+    };
+    for_each(cluster, take).await?;
+    Ok(found)
+}
+
 async fn read(cluster: &Cluster, revision: &str, own: &[&Manifests]) -> Result<Vec<Proxy>, String> {
     let names = names_of(cluster, revision).await.map_err(|error| error.to_string())?;
     let workloads = own.iter().flat_map(|manifests| manifests.objects()).filter(|object| object.group() == "apps");
     let own: Vec<Pods> = workloads.filter_map(|object| pods_of(object.namespace(), &object.value())).collect();
+    let mut found = vec![];
+    let take = |pod: &Pod| {
+        if names.contains(&revision_of(pod)) && !own.iter().any(|workload| is_of(pod, workload)) {
+            found.push(Proxy { namespace: pod.namespace().unwrap_or_default(), version: version_of(pod) });
+        }
+    };
+    for_each(cluster, take).await?;
+    Ok(found)
+}
+
+/// Hands over every pod with a proxy, page by page.
+async fn for_each(cluster: &Cluster, mut take: impl FnMut(&Pod)) -> Result<(), String> {
     let api: Api<Pod> = Api::all(cluster.client().clone());
     let mut params = ListParams::default().labels(PROXY_LABEL).fields(RUNNING).limit(PAGE);
-    let mut found = vec![];
     loop {
         let page = api.list(&params).await.map_err(|error| match error {
             kube::Error::Api(status) => status.message,
             other => other.to_string(),
         })?;
-        let pods = page.items.iter().filter(|pod| names.contains(&revision_of(pod)));
-        let others = pods.filter(|pod| !own.iter().any(|workload| is_of(pod, workload)));
-        found.extend(
-            others.map(|pod| Proxy { namespace: pod.namespace().unwrap_or_default(), version: version_of(pod) }),
-        );
+        page.items.iter().for_each(&mut take);
         match page.metadata.continue_.filter(|next| !next.is_empty()) {
             Some(next) => params = params.continue_token(&next),
-            None => return Ok(found),
+            None => return Ok(()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `upgrade plan`: what an upgrade comes to.
 
-use super::cluster::{self, Connected};
+use super::cluster::{self, ConnectArgs, Connected};
 use super::input::{Outcome, print_data, wrong_use};
 use super::manifest::SpecArgs;
 use super::package::PackageArgs;
@@ -56,13 +56,15 @@ pub(super) struct PlanArgs {
     output: Format,
     #[command(flatten)]
     spec: SpecArgs,
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     if args.name.is_none() && args.spec.filename.is_empty() && args.spec.set.is_empty() {
         return Ok(wrong_use("name a resource of the cluster, or a file with -f"));
     }
-    let connected = if args.name.is_some() || args.cluster { Some(cluster::connect()?) } else { None };
+    let connected = if args.name.is_some() || args.cluster { Some(cluster::connect_to(&args.connect)?) } else { None };
     let source = match (&args.name, &connected) {
         (Some(name), Some(connected)) => {
             Source::read(connected, &OwnerId::new(args.namespace.as_str(), name.as_str()))?

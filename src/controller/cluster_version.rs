@@ -62,7 +62,7 @@ impl ClusterVersion {
 }
 
 fn cluster_info(version: Info) -> ClusterInfo {
-    ClusterInfo { version: Some((version.git_version, version.major, version.minor)) }
+    ClusterInfo { version: Some((version.git_version, version.major, version.minor)), ..ClusterInfo::default() }
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct Wants {
     pub revision: String,
     /// Whether its present spec says so, rather than what it was last seen to have.
     pub is_current: bool,
+    /// Whether it wants the revision tag `default` without having been asked to.
+    pub is_default_unasked: bool,
     /// The objects.
     pub keys: BTreeSet<ObjectKey>,
 }
@@ -116,6 +118,20 @@ impl Ownership {
         self.state().by_key.get(key).is_some_and(|all| all.iter().any(|other| other != id))
     }
 
+    /// Whether a resource with another control plane has a better claim to what this one, created then, would have without
+    /// having been asked to: one that was asked to, else the unnamed one, else an older one.
+    pub fn is_better_claimed(&self, id: &OwnerId, since: &str, revision: &str, key: &ObjectKey) -> bool {
+        let state = self.state();
+        let mine = revision_label(revision);
+        let others = state.by_key.get(key).into_iter().flatten().filter(|other| *other != id);
+        let claims = others.filter_map(|other| Some((other, state.claims.get(other)?)));
+        let mut claims = claims.filter(|(_, claim)| claim.is_current && revision_label(&claim.revision) != mine);
+        claims.any(|(other, claim)| {
+            let rank = |since: &str, revision: &str, id: &OwnerId| (!revision.is_empty(), since.to_owned(), id.clone());
+            !claim.is_default_unasked || rank(&claim.since, &claim.revision, other) < rank(since, revision, id)
+        })
+    }
+
     /// The resource whose an object is, if that is another than `id`, which wants it too. `named` is whose the live object
     /// says it is; without one it is of those only that will create it.
     pub fn other_owner(
@@ -156,7 +172,7 @@ mod tests {
 
     fn claim(since: &str, version: &str, names: &[&str]) -> Wants {
         let keys = names.iter().map(|n| key(n)).collect();
-        Wants { since: since.into(), version: version.into(), revision: String::new(), is_current: true, keys }
+        Wants { since: since.into(), version: version.into(), is_current: true, keys, ..Wants::default() }
     }
 
     fn two() -> Ownership {
@@ -202,6 +218,26 @@ mod tests {
         let old = id("old");
         let holder = |component| claims.other_owner(&id("newer"), &key("b"), component, Some(&old));
         assert_eq!((holder(Component::Base), holder(Component::Pilot)), (None, Some(id("old"))));
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_the_oldest_resources_or_whose_who_asked() {
+        let claims = Ownership::default();
+        let of = |revision: &str, is_default_unasked: bool| {
+            Some(Wants { revision: revision.into(), is_default_unasked, ..claim("2021", "1.17.8", &["tag"]) })
+        };
+        let is_anothers =
+            |since: &str, revision: &str| claims.is_better_claimed(&id("me"), since, revision, &key("tag"));
+        claims.set(&id("other"), of("canary", true));
+        assert!(!is_anothers("2020", "third") && is_anothers("2022", "third"), "the older one has it");
+        assert!(!is_anothers("2022", ""), "before an older one the unnamed one has it");
+        assert!(!is_anothers("2022", "canary"), "both have one control plane");
+        claims.set(&id("other"), of("", true));
+        assert!(is_anothers("2020", "third"), "before an older one the unnamed one has it");
+        claims.set(&id("other"), of("canary", false));
+        assert!(is_anothers("2020", "third"), "the other one was asked to");
+        claims.mark_stale(&id("other"));
+        assert!(!is_anothers("2020", "third"), "it may not want it any more");
     }
 
     #[test]

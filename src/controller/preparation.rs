@@ -7,12 +7,12 @@ use super::reconcile::Reconcile;
 use super::status::Conclusion;
 use super::usage::{self, ControlPlane};
 use super::{build_metrics, tags};
-use crate::api::{ALLOW_DOWNGRADE, FORCE_PRUNE};
+use crate::api::{ALLOW_DOWNGRADE, DEFAULT_REVISION, FORCE_PRUNE};
 use crate::failure::Retry;
-use crate::install::{Draft, Kept, Plan, downgrade, installed_state};
+use crate::install::{Draft, Kept, Plan, default_revision, downgrade, installed_state};
 use crate::object::Object;
-use crate::object::manifests::Manifests;
-use crate::render;
+use crate::object::manifests::{Manifests, revision_label};
+use crate::render::{self, ClusterInfo};
 use helm_template::threads;
 use serde_json::json;
 
@@ -60,6 +60,23 @@ impl Reconcile<'_> {
         Ok(Ok(Prepared { plan, held, control_plane }))
     }
 
+    /// Whether the control plane has the revision tag `default` although the spec does not list it. Where that cannot be found
+    /// out, it goes on as it is.
+    async fn gives_default_tag(&self) -> bool {
+        let (resource, context, id) = (self.resource, self.context, self.id);
+        let key = default_revision::tag_key();
+        let (revision, since) = (resource.revision(), resource.created_at());
+        let is_declined = resource.annotation(DEFAULT_REVISION) == Some("false");
+        if is_declined || self.state.is_without_control_plane {
+            return false;
+        }
+        if context.ownership.is_better_claimed(id, &since, revision, &key) {
+            return false;
+        }
+        let is_given = default_revision::is_given(&context.engine(), id, revision_label(revision)).await;
+        is_given.unwrap_or_else(|_| self.state.install.inventory.contains_key(&key))
+    }
+
     /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing
     /// may be installed.
     #[tracing::instrument(level = "debug", skip_all, fields(generation = self.resource.metadata.generation))]
@@ -71,9 +88,10 @@ impl Reconcile<'_> {
             Ok(package) => package,
             Err(conclusion) => return Ok(Err(conclusion)),
         };
-        let Self { resource, context, id, .. } = self;
+        let (resource, context, id) = (self.resource, self.context, self.id);
         let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
-        let cluster_info = context.cluster_info.get();
+        let cluster_info =
+            ClusterInfo { gives_default_tag: self.gives_default_tag().await, ..context.cluster_info.get() };
         let work = move || threads::single_threaded(|| render::from_resource(&input, &cluster_info, &package));
         let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
         build_metrics::count_build(&context.metrics, resource.spec(), rendered.as_ref());
@@ -85,6 +103,7 @@ impl Reconcile<'_> {
         if let Err(error) = context.config.privileged.check(&id.namespace, &manifests) {
             return Ok(Err(Conclusion::Invalid(error.to_string())));
         }
+        self.state.is_without_control_plane = !manifests.has_control_plane();
         let control_plane = usage::control_plane(&manifests);
         let is_taken = context.ownership.is_record_name_taken(id, &manifests.revision);
         let name_of = if is_taken { installed_state::distinct_name } else { installed_state::name };

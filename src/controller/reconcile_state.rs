@@ -37,6 +37,8 @@ pub(super) struct ReconcileState {
     /// Who uses the control planes that stay.
     pub users: Answers,
     pub deletion: Deletion,
+    /// Whether the spec, as it is, comes to no control plane.
+    pub is_without_control_plane: bool,
     /// The release of the package that it was last rendered from.
     pub release: String,
     /// What tells the release that is installed.
@@ -63,6 +65,7 @@ impl ReconcileState {
             // What failed, or took long, was about another spec.
             self.generation = generation;
             (self.failures, self.failing_since) = (0, None);
+            self.is_without_control_plane = false;
             self.install.begin_anew();
         }
     }

@@ -221,6 +221,7 @@ impl Reconcile<'_> {
             version: manifests.version.clone(),
             revision: manifests.revision.clone(),
             is_current: true,
+            is_default_unasked: manifests.is_default_unasked,
             keys: plan.keys(),
         };
         context.wake(context.ownership.set(id, Some(claim)));

@@ -133,8 +133,8 @@ fn load_wants_of(
         since: resource.created_at(),
         version: InstallStatus::read(&status).version.unwrap_or_default(),
         revision: resource.revision().to_owned(),
-        is_current: false,
         keys: inventory::of_status(&status).into_keys().filter(may_have).collect(),
+        ..Wants::default()
     };
     ownership.set(&id, Some(claim));
     let wants_something = !resource.is_being_deleted() && !resource.is_left_alone();

@@ -148,7 +148,11 @@ impl Run<'_> {
         if cached.is_none() && self.engine.cache.owned_by(self.owner).is_some() {
             return Ok(false);
         }
-        let live = self.engine.cluster.get(record.api_version(), &key).await?;
+        let live = match self.engine.cluster.get(record.api_version(), &key).await {
+            // Where its kind is not known yet there is none.
+            Err(error) if error.is_absent() => None,
+            other => other?,
+        };
         let replicas = fields::Replicas::Desired;
         Ok(live.is_some_and(|live| fields::compare(record, Some(&live), replicas).is_equal()))
     }

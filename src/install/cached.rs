@@ -2,7 +2,7 @@
 
 use super::readiness;
 use crate::api::component::Component;
-use crate::api::{IGNORE, PRUNE};
+use crate::api::{DEFAULT_REVISION, IGNORE, PRUNE};
 use crate::api::{INSTALLED_STATE, KIND};
 use crate::cluster::is_ours;
 use crate::object::{OwnerId, labels};
@@ -31,6 +31,9 @@ pub struct CachedObject {
     pub is_ignored: bool,
     /// Whether it is annotated never to be deleted.
     pub is_kept: bool,
+    /// Whether it is a webhook of the default revision that nobody asked for; see
+    /// [`default_revision`](super::default_revision).
+    pub is_default: bool,
     /// Whether it is being deleted.
     pub is_terminating: bool,
     /// Who has still to do something before it is gone.
@@ -71,6 +74,7 @@ impl CachedObject {
             revision: label(labels::REVISION),
             is_ignored: is_annotated(IGNORE, "true"),
             is_kept: is_annotated(PRUNE, "false"),
+            is_default: is_annotated(DEFAULT_REVISION, "true"),
             is_terminating: metadata.deletion_timestamp.is_some(),
             finalizers: metadata.finalizers.clone().unwrap_or_default(),
             is_stale: false,

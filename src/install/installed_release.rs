@@ -55,6 +55,12 @@ pub fn of_istiod(live: &DynamicObject) -> Option<String> {
     Some(release.to_owned())
 }
 
+/// The tag of the image that a live istiod runs, where it has one.
+#[must_use]
+pub fn tag_of_istiod(live: &DynamicObject) -> Option<String> {
+    image_tag(&live.data).map(str::to_owned)
+}
+
 /// The release that the record of an installation says.
 #[must_use]
 pub fn of_record(record: &DynamicObject) -> Option<String> {

@@ -2,7 +2,7 @@
 //! spec, annotated so that no operator acts on it. Upstream's command line leaves the same; other tools read it.
 
 use crate::api::component::Component;
-use crate::api::{API_VERSION, IGNORE_RECONCILE, INSTALLED_STATE, KIND};
+use crate::api::{API_VERSION, DEFAULT_REVISION, IGNORE_RECONCILE, INSTALLED_STATE, KIND};
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
@@ -55,6 +55,9 @@ pub fn record(
     let mut labels = labels::owner_labels(&owner, Component::Base);
     labels.remove(labels::COMPONENT);
     let mut annotations = BTreeMap::from([(IGNORE_RECONCILE, "true".to_owned()), (DIGEST, digest(manifests))]);
+    if manifests.is_default_unasked {
+        annotations.insert(DEFAULT_REVISION, "true".to_owned());
+    }
     if !nulls.is_empty() {
         annotations.insert(NULLS, json!(nulls).to_string());
     }
@@ -76,6 +79,12 @@ pub fn read(record: &DynamicObject) -> (Value, Option<&str>) {
         }
     }
     (spec, annotation(DIGEST))
+}
+
+/// Whether the control plane of a record has the revision tag `default` without having been asked to.
+#[must_use]
+pub fn is_default_unasked(record: &DynamicObject) -> bool {
+    record.annotations().get(DEFAULT_REVISION).is_some_and(|value| value == "true")
 }
 
 /// The digest of all objects of a control plane; of CRDs, which are never removed, it does not tell.

@@ -18,6 +18,7 @@
 //! | [`forecast`] | a plan → each object as it is, and as the API server says it would be |
 //! | [`installed_state`] | manifests → the record of an installation, and back |
 //! | [`downgrade`] | that no control plane is moved to an older release |
+//! | [`default_revision`] | which control plane has the tag `default` without having been asked to |
 //! | [`webhooks`] | which webhook injects which pods |
 //! | `run`, `state` | what a run works on; what is remembered between two runs |
 //! | `repairs`, `autoscaling`, [`cached`], [`provenance`] | how fast what others change is repaired; whose replicas are; what is known without a read; what a live object tells of itself |
@@ -31,6 +32,7 @@ mod apply;
 mod autoscaling;
 pub mod cached;
 mod candidate;
+pub mod default_revision;
 pub mod downgrade;
 mod engine;
 pub mod fields;

@@ -66,14 +66,15 @@ async fn list_owned(engine: &Engine<'_>, owner: &OwnerId) -> Result<Vec<(ObjectK
     let mut found = vec![];
     for (api_version, kind) in engine.kinds() {
         let note = |object: &ObjectMeta| {
-            if is_managed(&kind, object) {
+            let cached = CachedObject::of(&api_version, object);
+            if is_managed(&kind, object) && labels::is_name_of(owner, &cached.owner.name) {
                 let key = ObjectKey {
                     group: group_of(&api_version).to_owned(),
                     kind: kind.clone(),
                     namespace: object.namespace.clone().unwrap_or_default(),
                     name: object.name.clone().unwrap_or_default(),
                 };
-                found.push((key, CachedObject::of(&api_version, object)));
+                found.push((key, cached));
             }
         };
         match engine.cluster.for_each(&api_version, &kind, (&selector, ""), note).await {

@@ -240,7 +240,11 @@ async fn list(
                 continue;
             }
         };
-        for object in objects.iter().filter(|object| is_managed(&kind, &object.metadata)) {
+        let name_of = |object: &DynamicObject| object.labels().get(labels::OWNER_NAME).cloned().unwrap_or_default();
+        let is_owned = |object: &&DynamicObject| {
+            is_managed(&kind, &object.metadata) && labels::is_name_of(owner, &name_of(object))
+        };
+        for object in objects.iter().filter(is_owned) {
             let key = ObjectKey {
                 group: group.to_owned(),
                 kind: kind.clone(),

@@ -22,9 +22,14 @@ const INJECT: &str = "sidecar.istio.io/inject";
 
 type Labels = BTreeMap<String, String>;
 
-/// Whether the tag `default` exists. Where that cannot be found out, a webhook that selects nothing, or does, goes on as it
+/// Whether the tag `default` exists, or comes with these. Where that cannot be found out, a webhook that selects nothing, or does, goes on as it
 /// is.
 pub(super) async fn is_default_tagged(engine: &Engine<'_>, manifests: &Manifests) -> bool {
+    let is_tag =
+        |object: &&Object| object.kind() == KIND && label(&object.value(), labels::TAG) == Some(labels::DEFAULT);
+    if manifests.objects().any(|object| is_tag(&object)) {
+        return true;
+    }
     if let Some(is_known) = engine.cache.has_tag(labels::DEFAULT) {
         return is_known;
     }

@@ -76,10 +76,22 @@ pub fn owner_of(labels: &BTreeMap<String, String>) -> Option<OwnerId> {
 /// The longest value of a label that Kubernetes allows.
 const LONGEST_VALUE: usize = 63;
 
+/// What charts write in place of the name of a resource that has none, as that of a command may have none.
+pub const UNNAMED: &str = "unknown";
+
+/// Whether the name that an object's label says, empty for none, is that of a resource.
+#[must_use]
+pub fn is_name_of(owner: &OwnerId, said: &str) -> bool {
+    said == owner.name || (owner.name.is_empty() && said == UNNAMED)
+}
+
 /// The label selector of all that was installed for a resource; `None` where its name is too long for a label, so that no
-/// object can have it.
+/// object can have it. For one without a name it selects more, see [`is_name_of`].
 #[must_use]
 pub fn selector_of(owner: &OwnerId) -> Option<String> {
+    if owner.name.is_empty() {
+        return Some(format!("{MANAGED}={MANAGED_VALUE},{OWNER_NAMESPACE}={}", owner.namespace));
+    }
     let selector = || format!("{OWNER_NAMESPACE}={},{OWNER_NAME}={}", owner.namespace, owner.name);
     (owner.name.len() <= LONGEST_VALUE).then(selector)
 }

@@ -26,6 +26,8 @@ pub struct Manifests {
     pub network: String,
     /// Whether the control plane serves clusters other than its own (`values.global.externalIstiod`).
     pub is_external: bool,
+    /// Whether the control plane has the revision tag `default` without having been asked to.
+    pub is_default_unasked: bool,
     /// The profile's name.
     pub profile: String,
     /// The image tag.

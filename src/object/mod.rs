@@ -10,6 +10,7 @@ pub mod scope;
 
 pub use owner::OwnerId;
 
+use crate::api::DEFAULT_REVISION;
 use helm_template::helm::manifest;
 use helm_template::yaml;
 use serde::Serialize;
@@ -332,6 +333,15 @@ impl Object {
                 None => drop(metadata.remove("namespace")),
             }
         }
+    }
+
+    /// Annotates it as what has the revision tag `default` without having been asked to.
+    pub fn mark_default(&mut self) {
+        let Some(metadata) = self.head_mut().get_mut("metadata").and_then(Value::as_object_mut) else { return };
+        let annotations = metadata.entry("annotations").or_insert(Value::Null);
+        let mut all = annotations.as_object().cloned().unwrap_or_default();
+        all.insert(DEFAULT_REVISION.into(), "true".into());
+        *annotations = all.into();
     }
 
     /// The labels, created if absent; `None` if there is something else than a map.

@@ -4,14 +4,18 @@
 //! and then kept. Guarantee: what cannot be read is a [`ReleaseError`], never an empty profile or chart.
 
 mod embedded;
+pub mod renders;
 
 use crate::api::component::{ALL, Component};
 use crate::failure::Retry;
 use crate::object::{self, Object, ReadError};
 use crate::spec::resolve::profile::Profiles;
 use crate::spec::switches::{self, Switches};
-use helm_template::helm::ParsedChart;
 use helm_template::helm::chart::{Chart, ChartError};
+use helm_template::helm::{ParsedChart, RenderFailed};
+use helm_template::{Capabilities, ReleaseOptions, RenderOptions};
+use renders::{ChartDigest, Files, Renders};
+use serde_json::{Map, Value};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
@@ -85,6 +89,33 @@ pub struct ComponentChart {
     pub chart: ParsedChart,
     /// The CRDs in its folder `crds/`.
     pub crds: Vec<Object>,
+    /// Where its renders are kept, if they are.
+    renders: Option<(Arc<dyn Renders>, ChartDigest)>,
+}
+
+impl ComponentChart {
+    /// The rendered files, by path: from an earlier render that depended on the same, if they are kept.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn render(
+        &self,
+        values: &Map<String, Value>,
+        release: &ReleaseOptions,
+        capabilities: &Capabilities,
+        options: &RenderOptions,
+    ) -> Result<Files, RenderFailed> {
+        let render = || Ok(self.chart.render(values, release, capabilities, options)?.files);
+        let Some((renders, digest)) = &self.renders else { return render() };
+        let values_text = Value::Object(values.clone()).to_string();
+        let name = digest.name(&[&values_text, &format!("{release:?}"), &format!("{capabilities:?}")]);
+        if let Some(found) = renders.find(&name) {
+            return Ok(found);
+        }
+        let files = render()?;
+        renders.keep(&name, &files);
+        Ok(files)
+    }
 }
 
 /// Reads the CRDs of a chart, in the order of their files. With `written`, their YAML is
@@ -127,6 +158,7 @@ pub struct Package {
     profiles: Profiles,
     directory: Option<PathBuf>,
     charts: [OnceLock<Arc<ComponentChart>>; ALL.len()],
+    renders: Option<Arc<dyn Renders>>,
     #[expect(dead_code, reason = "its end is what counts")]
     holder: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -138,7 +170,7 @@ impl Package {
     /// Never with the files we ship.
     pub fn embedded() -> Result<Self, ReleaseError> {
         let profiles = Profiles::new(embedded::profiles(), "");
-        Ok(Self { profiles, directory: None, charts: Default::default(), holder: None })
+        Ok(Self { profiles, directory: None, charts: Default::default(), holder: None, renders: None })
     }
 
     /// Writes the built-in package to a new directory, to be changed and then opened.
@@ -173,7 +205,7 @@ impl Package {
         let profiles = Profiles::new(texts, &root.display().to_string());
         let switches = detect(&root, profiles.tag().as_deref());
         let profiles = profiles.with_switches(switches);
-        Ok(Self { profiles, directory: Some(root), charts: Default::default(), holder: None })
+        Ok(Self { profiles, directory: Some(root), charts: Default::default(), holder: None, renders: None })
     }
 
     /// The folder with `profiles/` and `charts/`: of an unpacked release that is its `manifests/`.
@@ -188,6 +220,12 @@ impl Package {
     #[must_use]
     pub fn holding(self, holder: impl Any + Send + Sync) -> Self {
         Self { holder: Some(Box::new(holder)), ..self }
+    }
+
+    /// The same, which keeps what its large charts render to.
+    #[must_use]
+    pub fn keeping_renders(self, renders: Arc<dyn Renders>) -> Self {
+        Self { renders: Some(renders), ..self }
     }
 
     /// The same, exactly as the release's own command line behaves, also where it loses what a user wrote.
@@ -240,7 +278,8 @@ impl Package {
         };
         let chart = chart.map_err(broken)?;
         let crds = read_crds(component, &chart, self.directory.is_none())?;
-        let chart = Arc::new(ComponentChart { chart: ParsedChart::new(chart), crds });
+        let renders = self.renders.as_ref().and_then(|renders| Some((Arc::clone(renders), ChartDigest::of(&chart)?)));
+        let chart = Arc::new(ComponentChart { chart: ParsedChart::new(chart), crds, renders });
         Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
     }
 }

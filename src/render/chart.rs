@@ -99,18 +99,17 @@ pub fn render_release(
     let budgets = Budgets { time: Some(PATIENCE), ..Budgets::default() };
     // One spec always renders to the same bytes.
     let options = RenderOptions { budgets, ..RenderOptions::fixed() };
-    let rendered = chart
-        .chart
+    let files = chart
         .render(&values, release, capabilities, &options)
         .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
     let is_notes = |name: &str| name.rsplit('.').next() == Some("txt");
     let reading =
         Reading { keeps_newline: switches.documents_end_with_newline(), takes_nameless: switches.is_upstream };
     let (mut objects, mut warnings) = (vec![], vec![]);
-    for (_, text) in rendered.files.iter().filter(|(name, _)| is_notes(name)) {
+    for (_, text) in files.iter().filter(|(name, _)| is_notes(name)) {
         warnings.extend(text.lines().filter_map(|line| line.strip_prefix(WARNING)).map(str::to_owned));
     }
-    for (file, text) in rendered.files.into_iter().filter(|(name, _)| !is_notes(name)) {
+    for (file, text) in files.into_iter().filter(|(name, _)| !is_notes(name)) {
         let read = object::read_as(&text, reading);
         objects.extend(read.map_err(|cause| ComponentError::Document { component, file, cause })?);
     }

@@ -29,6 +29,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct ClusterInfo {
     /// Git version, major and minor of Kubernetes; `None` without a cluster.
     pub version: Option<(String, String, String)>,
+    /// Whether the control plane has the revision tag `default` although the spec does not list it (see
+    /// `install::default_revision`).
+    pub gives_default_tag: bool,
 }
 
 /// Why a request cannot be rendered.
@@ -119,11 +122,14 @@ pub fn build(
 
 /// The manifests of a resolved request, without owner labels.
 fn build_resolved(
-    resolved: Resolved,
+    mut resolved: Resolved,
     request: &Request,
     cluster_info: &ClusterInfo,
     package: &Package,
 ) -> Result<Manifests, RenderError> {
+    // What only commands print is what the charts make of the spec.
+    let is_default_unasked =
+        cluster_info.version.is_some() && resolved.take_default_tag(cluster_info.gives_default_tag);
     let switches = resolved.switches();
     let capabilities = chart::capabilities(cluster_info.version.as_ref(), switches);
     let made = threads::map(resolved.components(), |enabled| {
@@ -140,6 +146,10 @@ fn build_resolved(
     });
     let mut notices = effects::without(resolved.spec(), resolved.components(), switches);
     let mut made = collect(resolved.components(), made, &request.origin)?;
+    if is_default_unasked {
+        let objects = made.iter_mut().flat_map(|made| &mut made.objects);
+        objects.filter(|object| object.kind() == "MutatingWebhookConfiguration").for_each(Object::mark_default);
+    }
     notices.extend(made.iter_mut().flat_map(|m| std::mem::take(&mut m.notices)));
     let mut warnings = resolved.warnings().to_vec();
     warnings.extend(notices.iter().map(|n| n.located(&request.origin)));
@@ -149,6 +159,7 @@ fn build_resolved(
         network: resolved.network().to_owned(),
         version: resolved.version().to_owned(),
         is_external: resolved.is_external(),
+        is_default_unasked,
         release: package.release(),
         namespace: resolved.namespace().to_owned(),
         profile: resolved.profile().to_owned(),

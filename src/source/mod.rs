@@ -22,6 +22,7 @@ pub mod progress;
 mod reference;
 mod registry;
 pub mod releases;
+mod renders;
 mod resolve;
 mod stream;
 mod thread;
@@ -40,6 +41,7 @@ pub use self::policy::{AllowedPrefix, Policy};
 pub use self::progress::Progress;
 pub use self::reference::ReferenceError;
 pub use self::releases::Releases;
+pub use self::renders::RenderCache;
 
 use self::cache::{CachedPackage, PackageKind};
 use self::digest::Digest;

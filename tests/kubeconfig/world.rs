@@ -2,11 +2,14 @@
 
 use crate::ask::{self, Call, Told};
 use crate::controlplane::Options;
-use crate::controlplane::pool::{self, Lent};
+use crate::controlplane::pool::{self, Lent, Preparation};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+
+/// A control plane in which there is nothing.
+const EMPTY: Preparation = Preparation { name: "empty", prepare: |_| Ok(()) };
 
 /// See the module.
 pub struct World {
@@ -64,7 +67,7 @@ pub fn with(fields: &Value, others: &Value) -> Value {
 
 impl World {
     pub fn start() -> Self {
-        let plane = pool::take(&Options::default(), |_| Ok(())).unwrap();
+        let plane = pool::take(&Options::default(), &EMPTY).unwrap();
         Self { plane, folder: tempfile::tempdir().unwrap() }
     }
 

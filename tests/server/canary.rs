@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 const OLD: &str = "{profile: minimal}";
 const NEW: &str = "{profile: minimal, revision: canary}";
-const ACTIVE: [&str; 2] = ["istio-sidecar-injector", "istio-sidecar-injector-canary"];
+const ACTIVE: [&str; 2] = ["istio-revision-tag-default", "istio-sidecar-injector-canary"];
 
 /// A namespace whose pods are injected, and a pod with a sidecar, as the injector leaves it.
 fn namespace_with_pod(lab: &Lab, name: &str) {

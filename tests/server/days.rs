@@ -113,6 +113,7 @@ impl<'a> Life<'a> {
         for namespace in USERS.into_iter().chain(["edge"]) {
             lab.kubectl(&["create", "namespace", namespace]);
         }
+        lab.decline_default();
         lab.apply_named("other", OTHER);
         lab.wait_for_status_of("other", "HEALTHY", &[]);
         let (dice, world) = (Dice::new(seed), World::new(&USERS));
@@ -161,7 +162,9 @@ impl<'a> Life<'a> {
             self.lab.kubectl(&["patch", "iop", "main", "-n", SYSTEM, "--type=json", "-p", &patch]);
         } else {
             let resource = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator",
-                "metadata": {"name": "main", "namespace": SYSTEM}, "spec": spec});
+                "metadata": {"name": "main", "namespace": SYSTEM,
+                    "annotations": {"install.istio.io/default-revision": "false"}},
+                "spec": spec});
             let path = format!("/apis/install.istio.io/v1alpha1/namespaces/{SYSTEM}/istiooperators");
             self.lab.request("POST", &path, &resource).unwrap();
         }

@@ -8,7 +8,7 @@ use std::process::Command;
 pub const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/istio-operator/deployments/istio-operator";
 
 /// What upstream's command line leaves in the cluster, but for its roles.
-fn upstreams() -> Value {
+pub fn upstreams() -> Value {
     let field = |path: &str| json!({"fieldRef": {"fieldPath": path}});
     let container = json!({
         "name": "istio-operator", "image": "docker.io/istio/operator:1.17.8",
@@ -69,6 +69,16 @@ pub fn run_as_deployed(lab: &Lab, deployment: &Value, round: usize) -> Operator 
     operator
 }
 
+/// Waits until so many pods of the operator are ready: the namespace allows only what is `restricted`.
+pub fn wait_for_pods(lab: &Lab, count: i64) {
+    lab.wait("the operator's pods", || {
+        let deployment = lab.get(DEPLOYMENT).ok_or("no Deployment")?;
+        let (status, generation) = (&deployment["status"], &deployment["metadata"]["generation"]);
+        let is_done = status["observedGeneration"] == *generation && status["updatedReplicas"] == count;
+        if is_done && status["readyReplicas"] == count { Ok(()) } else { Err(status.to_string()) }
+    });
+}
+
 #[test]
 fn it_is_applied_over_upstreams_operator_in_any_way() {
     let lab = Lab::without_operator();
@@ -93,6 +103,9 @@ fn it_is_applied_over_upstreams_operator_in_any_way() {
         let deployment = lab.get(DEPLOYMENT).unwrap();
         let image = &deployment["spec"]["template"]["spec"]["containers"][0]["image"];
         assert_eq!(image, "istio-operator:0.1.0", "{before:?} {after:?}");
+        let namespace = lab.get("/api/v1/namespaces/istio-operator").unwrap();
+        assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
+        wait_for_pods(&lab, 2);
         lab.log_in_as_operator();
         let operator = run_as_deployed(&lab, &deployment, round);
         let lease = "/apis/coordination.k8s.io/v1/namespaces/istio-operator/leases/istio-operator-lock";

@@ -78,7 +78,7 @@ const EDITS: &[(&str, &str, &str)] = &[
     ("/apis/rbac.authorization.k8s.io/v1/clusterroles/istiod-clusterrole-istio-system", "/rules", "[]"),
     ("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/istiod-clusterrole-istio-system", "/subjects", "[]"),
     (
-        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector",
+        "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-default",
         "/webhooks/0/namespaceSelector/matchExpressions",
         "[]",
     ),

@@ -38,7 +38,8 @@ impl Heard {
 /// One run: from a spec to what came of it.
 async fn run(engine: &Engine<'_>, owner: &OwnerId, spec: &Value, state: &mut State) -> Outcome {
     let resource = json!({"metadata": {"name": owner.name, "namespace": owner.namespace}, "spec": spec});
-    let cluster_info = ClusterInfo { version: Some(("v1.33.0".into(), "1".into(), "33".into())) };
+    let cluster_info =
+        ClusterInfo { version: Some(("v1.33.0".into(), "1".into(), "33".into())), ..ClusterInfo::default() };
     let mut manifests = render::from_resource(&resource, &cluster_info, &Package::embedded().unwrap()).unwrap();
     let name = installed_state::name(&owner.name, &manifests.revision);
     let record = installed_state::record((&owner.namespace, &owner.name), &name, &mut manifests).unwrap();

@@ -37,7 +37,7 @@ fn the_demo_becomes_healthy_with_few_writes() {
     let writes = lab.writes_since(0);
     println!("{} writes for the demo", writes.len());
     assert!(writes.len() <= 70, "{} writes: {writes:#?}", writes.len());
-    assert_eq!(keys(&lab.owned_at_rest()), lab.generated("{profile: demo}"));
+    assert_eq!(keys(&lab.owned_at_rest()), lab.wanted("{profile: demo}"));
     assert_eq!(recorded_profile(&lab), "demo");
 }
 
@@ -50,7 +50,7 @@ fn a_smaller_profile_prunes_the_gateways_and_nothing_else() {
     lab.wait_for_status("HEALTHY", &[]);
     let minimal = lab.owned_at_rest();
     assert_eq!(recorded_profile(&lab), "minimal", "the record is not kept current");
-    assert_eq!(keys(&minimal), lab.generated("{profile: minimal}"));
+    assert_eq!(keys(&minimal), lab.wanted("{profile: minimal}"));
     assert_eq!(missing_in(&demo, &minimal), of_gateways(&demo), "these and no others are to be pruned");
     for (key, stamp) in &minimal {
         let replaced = demo.get(key).is_some_and(|before| before.uid != stamp.uid);
@@ -118,7 +118,7 @@ fn a_bare_spec_installs_the_default_profile() {
     lab.apply_spec("");
     let status = lab.wait_for_status("HEALTHY", &[]);
     assert_eq!(status["profile"], "default");
-    assert_eq!(keys(&lab.owned_at_rest()), lab.generated("{profile: default}"));
+    assert_eq!(keys(&lab.owned_at_rest()), lab.wanted("{profile: default}"));
 }
 
 #[test]
@@ -146,8 +146,7 @@ fn a_resource_with_one_gateway_takes_few_writes() {
     lab.wait_for_status_of("gateway", "HEALTHY", &[]);
     let writes = lab.writes_since(mark);
     println!("{} writes for a resource with one gateway", writes.len());
-    let objects =
-        lab.generated("{profile: empty, components: {ingressGateways: [{name: extra, enabled: true}]}}").len();
+    let objects = lab.wanted("{profile: empty, components: {ingressGateways: [{name: extra, enabled: true}]}}").len();
     // The finalizer; working, perhaps waiting, healthy; the record; and an event.
     assert!(writes.len() <= objects + 6, "{} writes for {objects} objects: {writes:#?}", writes.len());
 }

@@ -1,13 +1,15 @@
 //! A control plane with the operator beside it, and what tests ask of them.
 
 use crate::controlplane::operator::Operator;
-use crate::controlplane::pool::{self, Lent};
+use crate::controlplane::pool::{self, Lent, Preparation};
 use crate::controlplane::{ControlPlane, Options, wait};
 use crate::proxy::Proxy;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use helm_template::yaml::{Duplicates, parse_documents};
 use istio_operator::api::PLURAL;
 use istio_operator::object::labels;
+use istio_operator::release::Package;
+use istio_operator::render::{self, ClusterInfo};
 use kube::api::{Api, DynamicObject, ListParams, PartialObjectMeta};
 use kube::discovery::{Discovery, verbs};
 use kube::{Client, ResourceExt};
@@ -25,6 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// of an installation is no part of it.
 const NOT_INSTALLED: [&str; 3] = ["Endpoints", "EndpointSlice", "IstioOperator"];
 const OPERATOR: &str = "system:serviceaccount:istio-operator:istio-operator";
+
+/// What injects and validates where no revision is named.
+const DEFAULT_TAG: [&str; 2] = [
+    "MutatingWebhookConfiguration istio-revision-tag-default",
+    "ValidatingWebhookConfiguration istiod-default-validator",
+];
 
 const ISTIO_SYSTEM: &str = "istio-system";
 
@@ -51,6 +59,7 @@ pub struct Lab {
     folder: tempfile::TempDir,
     plane: Lent,
     may_be_forbidden: Cell<bool>,
+    declines_default: Cell<bool>,
 }
 
 impl Lab {
@@ -71,7 +80,18 @@ impl Lab {
 
     /// The same, without the operator.
     pub fn without_operator() -> Self {
-        let lab = Self::on(pool::take(&options(), prepare).unwrap());
+        Self::prepared(&FURNISHED)
+    }
+
+    /// The same with the operator, in a cluster that has never had Istio.
+    pub fn bare() -> Self {
+        let lab = Self::prepared(&BARE);
+        lab.start_operator();
+        lab
+    }
+
+    fn prepared(preparation: &Preparation) -> Self {
+        let lab = Self::on(pool::take(&options(), preparation).unwrap());
         if !lab.account.exists() {
             lab.log_in_as_operator();
         }
@@ -98,6 +118,7 @@ impl Lab {
             folder,
             plane,
             may_be_forbidden: Cell::default(),
+            declines_default: Cell::default(),
         }
     }
 
@@ -271,7 +292,15 @@ impl Lab {
 
     /// The same under another name.
     pub fn apply_named(&self, name: &str, spec: &str) {
-        self.apply(&resource(name, spec));
+        let text = resource(name, spec);
+        let declined = r#", annotations: {install.istio.io/default-revision: "false"}}"#;
+        let is_declined = self.declines_default.get();
+        self.apply(&if is_declined { text.replacen('}', declined, 1) } else { text });
+    }
+
+    /// From now on no resource wants the tag `default` without asking for it.
+    pub fn decline_default(&self) {
+        self.declines_default.set(true);
     }
 
     /// Deletes an IstioOperator resource, and waits until it is gone.
@@ -396,8 +425,18 @@ impl Lab {
         })
     }
 
+    /// What a spec comes to as the first of its cluster, as `Kind namespace/name`: what `manifest generate` makes of it, and the
+    /// tag `default` of a control plane.
+    pub fn wanted(&self, spec: &str) -> BTreeSet<String> {
+        let mut all = self.generated(spec);
+        if all.contains("Deployment istio-system/istiod") {
+            all.extend(DEFAULT_TAG.map(str::to_owned));
+        }
+        all
+    }
+
     /// What `manifest generate` makes of a spec, as `Kind namespace/name`.
-    pub fn generated(&self, spec: &str) -> BTreeSet<String> {
+    fn generated(&self, spec: &str) -> BTreeSet<String> {
         let file = self.folder.path().join("generated.yaml");
         std::fs::write(&file, resource("main", spec)).unwrap();
         let out = Command::new(binary()).args(["manifest", "generate", "-f"]).arg(&file).output().unwrap();
@@ -441,8 +480,30 @@ fn options() -> Options {
     Options { audited_user: Some(OPERATOR), ..Options::default() }
 }
 
-/// What every test finds.
-fn prepare(plane: &ControlPlane) -> anyhow::Result<()> {
+/// What most tests find: the definitions that an earlier installation of `main` has left. To make fifteen definitions, and to
+/// take them away again, is most of what an API server does in a test.
+const FURNISHED: Preparation = Preparation {
+    name: "furnished",
+    prepare: |plane| {
+        bring_operator(plane)?;
+        let resource = json!({"metadata": {"name": "main", "namespace": ISTIO_SYSTEM}, "spec": {"profile": "minimal"}});
+        let manifests = render::from_resource(&resource, &ClusterInfo::default(), &Package::embedded()?)?;
+        let left: Vec<_> =
+            manifests.objects().filter(|o| o.is_crd() && o.name() != "istiooperators.install.istio.io").collect();
+        let file = plane.dir().context("no folder")?.join("definitions.yaml");
+        std::fs::write(&file, left.iter().filter_map(|o| o.to_yaml()).collect::<Vec<_>>().join("\n---\n"))?;
+        let file = file.to_string_lossy();
+        plane.kubectl(&["apply", "--server-side", "--field-manager=istio-operator", "-f", &file])?;
+        let names: Vec<_> = left.iter().map(|object| format!("crd/{}", object.name())).collect();
+        plane.wait_established(&names.iter().map(String::as_str).collect::<Vec<_>>())
+    },
+};
+
+/// What the first installation of a cluster finds.
+const BARE: Preparation = Preparation { name: "bare", prepare: bring_operator };
+
+/// The operator's own objects.
+fn bring_operator(plane: &ControlPlane) -> anyhow::Result<()> {
     plane.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")])?;
     plane.kubectl(&["create", "namespace", ISTIO_SYSTEM])?;
     // The role of the operator is made of others by a controller.

@@ -137,7 +137,8 @@ fn resources_whose_names_and_revisions_join_to_the_same_share_no_record() {
             Err(records)
         }
     });
-    for name in ["a", "a-b"] {
+    // The gateway is of the revision that has the tag `default`.
+    for name in ["a-b", "a"] {
         lab.wait_for_status_of(name, "HEALTHY", &[]);
         lab.delete(name);
     }

@@ -11,7 +11,8 @@ use std::process::{Command, Output};
 const PROGRAMS: [&str; 4] = ["istio-operator", "kubectl", "curl", "make"];
 
 /// Documents whose commands are run, one after the other.
-const DOCUMENTS: [&str; 5] = ["README.md", "docs/safety.md", "docs/releases.md", "docs/upgrade.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "docs/safety.md", "docs/releases.md", "docs/upgrade.md", "docs/operations.md", "CONTRIBUTING.md"];
 /// Run after everything else.
 const LAST: &str = "Remove it";
 
@@ -25,7 +26,9 @@ const CODES: [(&str, i32); 4] = [
 ];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 8] = [
+const OTHERWISE: [(&str, Instead, &str); 10] = [
+    ("kubectl apply -k config/prometheus", Instead::Nothing, "there is no Prometheus Operator; `tests/deploy.rs`"),
+    ("kubectl logs", Instead::Nothing, "kwok's pods have no logs"),
     ("kubectl port-forward", Instead::Nothing, "kwok's pods have no ports; the operator runs on this host"),
     ("kubectl delete --cascade=orphan", Instead::Nothing, "a part of one: `a_deletion_that_orphans_leaves_everything`"),
     ("kubectl delete", Instead::InTime, "a deletion that is held back waits for a day"),

@@ -16,7 +16,7 @@ fn an_operator_killed_in_the_middle_finishes_after_its_restart() {
     lab.start_operator();
     lab.wait_for_status("HEALTHY", &[]);
     let before = lab.owned_at_rest();
-    assert_eq!(before.keys().cloned().collect::<Vec<_>>(), Vec::from_iter(lab.generated("{profile: demo}")));
+    assert_eq!(before.keys().cloned().collect::<Vec<_>>(), Vec::from_iter(lab.wanted("{profile: demo}")));
     assert_eq!(
         replica_sets(&lab),
         BTreeMap::from(["istio-egressgateway", "istio-ingressgateway", "istiod"].map(|name| (name.to_owned(), 1)))

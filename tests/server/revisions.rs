@@ -75,6 +75,50 @@ fn a_canary_takes_over_from_the_unnamed_revision() {
     lab.wait_for_use("main", false, "Unused");
 }
 
+/// Upstream's command line makes the first control plane the default, its operator since release 1.19. Without the tag no
+/// namespace with `istio-injection=enabled` was injected by a first revision that had a name.
+#[test]
+fn the_first_control_plane_is_the_default_and_gives_way_when_asked() {
+    let lab = Lab::start();
+    let validator = || {
+        lab.get("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/istiod-default-validator")
+            .map(|hook| hook["webhooks"][0]["clientConfig"]["service"]["name"].clone())
+    };
+    let tag =
+        || webhook(&lab, "istio-revision-tag-default").map(|hook| hook["metadata"]["labels"]["istio.io/rev"].clone());
+    lab.apply_named("first", "{profile: minimal, revision: first}");
+    lab.wait_for_status_of("first", "HEALTHY", &[]);
+    assert_eq!((tag(), validator()), (Some("first".into()), Some("istiod-first".into())));
+    // One that comes later does not take it without being asked to.
+    lab.apply_named("second", "{profile: minimal, revision: second}");
+    lab.wait_for_status_of("second", "HEALTHY", &[]);
+    let before = lab.owned_at_rest();
+    assert_eq!((tag(), validator()), (Some("first".into()), Some("istiod-first".into())));
+    // It stays where it is when the operator starts anew, and comes back when somebody takes it away.
+    lab.kill_operator();
+    lab.kubectl(&["delete", "mutatingwebhookconfiguration", "istio-revision-tag-default"]);
+    lab.start_operator();
+    lab.wait("the tag to be back", || tag().map(drop).ok_or_else(String::new));
+    let again = lab.owned_at_rest();
+    let touched: Vec<_> =
+        again.iter().filter(|(key, stamp)| before.get(*key) != Some(stamp)).map(|(key, _)| key).collect();
+    assert_eq!(touched, ["MutatingWebhookConfiguration istio-revision-tag-default"]);
+
+    lab.apply_named("second", "{profile: minimal, revision: second, values: {revisionTags: [default]}}");
+    lab.wait("the tag to move", || match (tag(), validator()) {
+        (Some(tag), Some(service)) if tag == "second" && service == "istiod-second" => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    for name in ["first", "second"] {
+        lab.wait_for_status_of(name, "HEALTHY", &[]);
+    }
+    lab.owned_at_rest();
+    assert_eq!((tag(), validator()), (Some("second".into()), Some("istiod-second".into())));
+    lab.delete("second");
+    lab.wait_for_status_of("first", "HEALTHY", &[]);
+    assert_eq!((tag(), validator()), (None, None), "nothing is left that points to what has gone");
+}
+
 /// A webhook of somebody else's that selects the same namespaces.
 #[test]
 fn what_would_inject_twice_is_not_created() {

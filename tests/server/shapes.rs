@@ -16,7 +16,8 @@ fn objects(spec: &Value) -> Vec<Object> {
     let request = request::from_resource(&json!({ "spec": spec }));
     let package = Package::embedded().unwrap();
     // The API versions of a server of today.
-    let cluster_info = ClusterInfo { version: Some(("v1.33.0".into(), "1".into(), "33".into())) };
+    let cluster_info =
+        ClusterInfo { version: Some(("v1.33.0".into(), "1".into(), "33".into())), ..ClusterInfo::default() };
     let manifests = render::build(&request, &cluster_info, &package, Strictness::Full).unwrap();
     manifests.parts.into_iter().flat_map(|p| p.objects).collect()
 }

@@ -15,7 +15,8 @@ const CONFIG: &str = "/api/v1/namespaces/istio-system/configmaps/istio";
 pub fn as_upstream_left_it(lab: &Lab) {
     let version = lab.get("/version").unwrap();
     let text = |field: &str| version[field].as_str().unwrap().to_owned();
-    let cluster_info = ClusterInfo { version: Some((text("gitVersion"), text("major"), text("minor"))) };
+    let cluster_info =
+        ClusterInfo { version: Some((text("gitVersion"), text("major"), text("minor"))), ..ClusterInfo::default() };
     let resource = json!({"metadata": {"name": "main", "namespace": "istio-system"}, "spec": {"profile": "default"}});
     let manifests = render::from_resource(&resource, &cluster_info, &Package::embedded().unwrap()).unwrap();
     let objects = manifests.parts.into_iter().flat_map(|part| part.objects).map(|object| {

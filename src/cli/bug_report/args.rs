@@ -1,8 +1,8 @@
 //! The flags of `bug-report`.
 
+use super::super::cluster::ConnectArgs;
 use super::super::duration;
 use super::super::package::PackageArgs;
-use super::super::reach::ReachArgs;
 use clap::Args;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BugReportArgs {
     #[command(flatten)]
-    pub(super) reach: ReachArgs,
+    pub(super) connect: ConnectArgs,
     /// The archive (default: istio-operator-bug-report-TIME.tar.gz). It must not be there yet.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,

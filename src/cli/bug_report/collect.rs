@@ -126,7 +126,7 @@ impl Collection<'_> {
         );
         self.archive.text("versions.txt", &text)?;
         let version = found.map(|version| (version.git_version, version.major, version.minor));
-        Ok(ClusterInfo { version })
+        Ok(ClusterInfo { version, ..ClusterInfo::default() })
     }
 
     /// Objects of a kind in the namespaces that are asked for.

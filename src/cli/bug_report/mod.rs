@@ -40,7 +40,7 @@ pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
 
 async fn collect(args: &BugReportArgs, archive: &mut Archive) -> std::io::Result<()> {
     let until = Instant::now() + args.timeout;
-    match reach::door(&args.reach, Duration::from_secs(10)).await {
+    match reach::door(&args.connect, Duration::from_secs(10)).await {
         Ok(cluster) => Collection { args, scope: Scope::of(args), cluster, archive, until }.all().await,
         Err(error) => {
             archive.miss("the cluster", &format!("{error:#}"));

@@ -1,6 +1,6 @@
 //! A spec against a cluster: what the operator would do, were the resource in it as it is in the file.
 
-use super::super::cluster::{self, Connected};
+use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::input::warn;
 use super::super::manifest::SpecArgs;
 use super::found::{Found, Note};
@@ -26,8 +26,8 @@ const NAMESPACE: &str = "istio-system";
 ///
 /// # Errors
 /// The spec is refused, or the cluster cannot be asked.
-pub(super) fn compare(spec: &SpecArgs, selection: &Selection) -> anyhow::Result<Found> {
-    let connected = cluster::connect()?;
+pub(super) fn compare(spec: &SpecArgs, connect: &ConnectArgs, selection: &Selection) -> anyhow::Result<Found> {
+    let connected = cluster::connect_to(connect)?;
     let files = spec.files()?;
     let package = package(spec, &files, &connected)?;
     let request = spec.request_for(&files, package.switches())?;
@@ -35,7 +35,8 @@ pub(super) fn compare(spec: &SpecArgs, selection: &Selection) -> anyhow::Result<
     let (name, namespace) = (text("name"), Some(text("namespace")).filter(|n| !n.is_empty()));
     ensure!(!name.is_empty(), "the resource has no metadata.name, by which the cluster knows what it has installed");
     let owner = OwnerId::new(namespace.unwrap_or_else(|| NAMESPACE.to_owned()), name);
-    let manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
+    let info = connected.info_for(&owner, &spec.revision_of(&files))?;
+    let manifests = render::build(&request, &info, &package, spec.strictness())?;
     warn(&[&manifests.warnings]);
     let manifests = render::labelled(manifests, &owner);
     let (forecasts, mut notes, pods) = connected.wait(ask(&connected, &owner, manifests))?;

@@ -9,7 +9,7 @@ use crate::controller::reach::OutOfReach;
 use crate::install::{installed_release, installed_state};
 use crate::object::manifests::Manifests;
 use crate::object::{ObjectKey, OwnerId};
-use crate::render::{self, RenderError};
+use crate::render::{self, ClusterInfo, RenderError};
 use crate::spec::request::NamedPackage;
 use helm_template::threads;
 use k8s_openapi::jiff::Timestamp;
@@ -78,7 +78,8 @@ pub(super) async fn render(
         Ok(package) => package,
         Err(error) => return Ok(Err(error.into())),
     };
-    let cluster_info = context.cluster_info.get();
+    let gives_default_tag = installed_state::is_default_unasked(record);
+    let cluster_info = ClusterInfo { gives_default_tag, ..context.cluster_info.get() };
     let work = move || threads::single_threaded(|| render::from_record(&resource, &cluster_info, &package));
     let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
     Ok(rendered.map_err(Unrepairable::from).and_then(|manifests| check(context, id, &digest, manifests)))

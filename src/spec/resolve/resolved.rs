@@ -3,9 +3,13 @@
 use super::components::{self, Enabled};
 use super::placement::default_namespace;
 use super::since_124;
+use crate::api::component::Component;
 use crate::spec::path::text;
 use crate::spec::switches::{Pipeline, Switches};
 use serde_json::Value;
+
+/// The tag of what injects and validates where no revision is named, and the name of the unnamed revision in labels.
+const DEFAULT: &str = "default";
 
 /// A resolved request: only [`resolve`](super::resolve) makes one, or the record of an installation.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +62,38 @@ impl Resolved {
     #[must_use]
     pub fn of_record(document: Value, switches: Switches) -> Self {
         Self::new(document, switches, vec![])
+    }
+
+    /// Gives the control plane, if there is one, the revision tag `default` and the webhook that validates what names no
+    /// revision, as upstream's command line does after an installation. `is_unasked` says that it gets the tag although
+    /// the spec does not list it; the webhook comes with the tag in any case. Returns whether it has the tag unasked.
+    pub fn take_default_tag(&mut self, is_unasked: bool) -> bool {
+        let is_off = self.spec().pointer("/values/global/operatorManageWebhooks") == Some(&Value::Bool(true));
+        if is_off || !self.components.iter().any(|enabled| enabled.component == Component::Pilot) {
+            return false;
+        }
+        let revision = if self.revision.is_empty() { DEFAULT } else { &self.revision }.to_owned();
+        let tags = self.spec().pointer("/values/revisionTags").and_then(Value::as_array);
+        let is_asked = tags.is_some_and(|tags| tags.iter().any(|tag| tag == DEFAULT));
+        if !is_asked && !is_unasked {
+            return false;
+        }
+        for Enabled { component, values, .. } in &mut self.components {
+            let Some(values) = values.as_object_mut() else { continue };
+            match component {
+                Component::Base if values.get("defaultRevision").and_then(Value::as_str).is_none_or(str::is_empty) => {
+                    values.insert("defaultRevision".into(), revision.clone().into());
+                }
+                Component::Pilot if !is_asked => {
+                    let tags = values.entry("revisionTags").or_insert(Value::Null);
+                    let mut all = tags.as_array().cloned().unwrap_or_default();
+                    all.push(DEFAULT.into());
+                    *tags = all.into();
+                }
+                _ => {}
+            }
+        }
+        !is_asked
     }
 
     /// What differs in the release that it was resolved for.

@@ -1,0 +1,31 @@
+//! The flags of `install` and `upgrade`.
+
+use super::super::cluster::ClusterArgs;
+use super::super::duration;
+use super::super::manifest::SpecArgs;
+use clap::Args;
+use std::time::Duration;
+
+#[allow(clippy::struct_excessive_bools)] // they are flags, independent of one another
+#[derive(Args)]
+pub struct InstallArgs {
+    #[command(flatten)]
+    pub spec: SpecArgs,
+    /// Do not ask before anything is changed.
+    #[arg(short = 'y', long)]
+    pub(super) skip_confirmation: bool,
+    /// Say what would change, and change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// How long each component may take to become ready.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
+    pub(super) readiness_timeout: Duration,
+    /// Check the installation when it is complete, as `verify-install` does.
+    #[arg(long)]
+    pub(super) verify: bool,
+    /// Go back to an older release than the one that is installed.
+    #[arg(long)]
+    pub(super) allow_downgrade: bool,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}

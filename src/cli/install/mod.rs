@@ -1,0 +1,202 @@
+//! `install`: what a spec comes to is applied until it is ready.
+//!
+//! ```text
+//! flags → wanted → prepare (who else writes, what would change) → question → work, with progress → record
+//! ```
+//!
+//! Nothing is written before the question is answered. Whoever runs the same command again, after it was killed at any moment, goes on
+//! where it was.
+
+mod args;
+mod known;
+mod neighbours;
+mod outlook;
+mod prepare;
+mod progress;
+mod wanted;
+mod work;
+
+use super::cluster::{self, ClusterArgs, Connected};
+use super::confirm::confirm;
+use super::input::Outcome;
+use super::manifest::SpecArgs;
+use super::screen::Screen;
+use super::verification::verify;
+use crate::api::component::Component;
+use crate::object::OwnerId;
+use crate::object::manifests::Manifests;
+use anyhow::{Context, bail};
+use outlook::Outlook;
+use prepare::{Prepared, prepare};
+use progress::Progress;
+use std::io::{Write, stdin};
+use tokio::signal;
+use wanted::Aim;
+use work::{End, Work};
+
+pub(super) use args::InstallArgs;
+pub(super) use neighbours::Resources;
+pub(super) use wanted::Wanted;
+
+/// What files and flags want of the control plane that is there.
+///
+/// # Errors
+/// See [`wanted::read`].
+pub(super) fn read_wanted(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected) -> anyhow::Result<Wanted> {
+    wanted::read(spec, place, connected, Aim::Stay)
+}
+
+/// `install`.
+pub(super) fn run(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
+    let connected = cluster::connect_to(&args.cluster.connect)?;
+    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Stay)?;
+    install(args, &connected, wanted, &mut Screen::new(out))
+}
+
+/// `upgrade`: the same for a control plane that is there, with the release of the flag or the built-in one.
+pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
+    let connected = cluster::connect_to(&args.cluster.connect)?;
+    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Move)?;
+    let revision = wanted.manifests.revision_label();
+    let mut screen = Screen::new(out);
+    match &wanted.installed {
+        Some((object, release)) => {
+            let to = &wanted.manifests.release;
+            screen.note(&format!("{object} is of release {release}; this is release {to}."));
+            if let Some(skipped) = skipped_minors(release, to) {
+                screen.note(&format!(
+                    "Warning: this leaves out {skipped} minor releases between {release} and {to}; Istio's own upgrades are tested \
+                     from one minor release to the next. `istio-operator upgrade plan` tells what is different."
+                ));
+            }
+        }
+        None if connected.has_control_plane(revision)? => {
+            screen.note(&format!(
+                "Warning: the control plane of revision {revision} does not tell which release it is of."
+            ));
+        }
+        None => bail!(
+            "there is no control plane of revision {revision} to upgrade; use `istio-operator install` for a new one"
+        ),
+    }
+    install(args, &connected, wanted, &mut screen)
+}
+
+/// How many minor releases lie between two releases, if any do.
+fn skipped_minors(from: &str, to: &str) -> Option<u64> {
+    let minor = |release: &str| {
+        let mut parts = release.split('.');
+        let major = parts.next()?.parse::<u64>().ok()?;
+        Some((major, parts.next()?.parse::<u64>().ok()?))
+    };
+    let ((from_major, from), (to_major, to)) = (minor(from)?, minor(to)?);
+    to.checked_sub(from)?.checked_sub(1).filter(|skipped| from_major == to_major && *skipped > 0)
+}
+
+/// Installs what is wanted.
+fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &mut Screen<'_>) -> Outcome {
+    let question = question(&wanted.manifests);
+    let components: Vec<Component> = wanted.manifests.parts.iter().map(|part| part.component).collect();
+    let prepared = connected.wait(prepare(args, connected, wanted))?;
+    let taken: Vec<&OwnerId> = prepared.taken.iter().collect();
+    let outlook = Outlook::new(prepared.forecasts.clone(), &prepared.plan, &taken);
+    for line in outlook.lines(&prepared.kept) {
+        screen.note(&line);
+    }
+    if args.dry_run {
+        return Ok(0);
+    }
+    if !args.skip_confirmation && !confirm(&question, &mut stdin().lock(), screen.out()) {
+        screen.say("Cancelled.");
+        return Ok(1);
+    }
+    apply(args, connected, prepared, &components, screen)
+}
+
+/// Applies what is prepared, and tells how it goes.
+fn apply(
+    args: &InstallArgs,
+    connected: &Connected,
+    prepared: Prepared,
+    components: &[Component],
+    screen: &mut Screen<'_>,
+) -> Outcome {
+    let Prepared { owner, plan, state, neighbours, .. } = prepared;
+    let timeout = args.readiness_timeout;
+    let work = Work { cluster: &connected.cluster, owner: &owner, plan: &plan, neighbours: &neighbours, timeout };
+    let mut progress = Progress::new(screen);
+    let end = connected.wait(async {
+        tokio::select! {
+            end = work.finish(state, &mut progress) => Ok(Some(end)),
+            stopped = signal::ctrl_c() => stopped.map(|()| None),
+        }
+    });
+    let (what, failed) = match end.context("listen for Ctrl-C")? {
+        Some(end @ (End::Ready | End::Unrecorded(_))) => {
+            if let End::Unrecorded(why) = end {
+                screen.note(&format!("Warning: there is no record of the installation: {why}"));
+            }
+            // The tag `default` belongs here: "Making this installation the default for injection and validation."
+            screen.tick("Installation complete");
+            if args.verify {
+                let manifests = plan.manifests();
+                let objects = manifests.objects().cloned().collect();
+                return Ok(verify(connected, objects, &manifests.namespace, screen));
+            }
+            return Ok(0);
+        }
+        Some(End::TimedOut(open)) => (format!("not ready after {timeout:?}: "), open),
+        Some(End::Failed(failed)) => (String::new(), failed),
+        None => return Ok(stopped(&progress, components)),
+    };
+    for (component, why) in failed {
+        let title = component.map_or("Installation", |component| component.info().title);
+        screen.cross(&format!("{title}: {what}{why}"));
+    }
+    screen.note("Error: failed to install manifests: errors occurred during operation; what is installed stays, and the same command goes on");
+    Ok(1)
+}
+
+/// Says how far an installation came that was told to stop.
+fn stopped(progress: &Progress<'_, '_>, components: &[Component]) -> u8 {
+    let (ready, rest) = progress.so_far(components);
+    let list = |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
+    let ready = list(ready.into_iter().map(str::to_owned).collect());
+    eprintln!(
+        "\nInterrupted. Installed: {ready}. Not installed or not ready: {}. Run the same command again to go on.",
+        list(rest)
+    );
+    1
+}
+
+/// What is asked before anything is written, in upstream's words.
+fn question(manifests: &Manifests) -> String {
+    let titles: Vec<String> = manifests.parts.iter().map(|part| format!("{:?}", part.component.info().title)).collect();
+    let components = match manifests.profile.as_str() {
+        "empty" => String::new(),
+        _ => format!(" with [{}] components", titles.join(" ")),
+    };
+    format!(
+        "This will install the Istio {} {} profile{components} into the cluster. Proceed? (y/N)",
+        manifests.version, manifests.profile
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minor_releases_between_two_are_counted() {
+        for (from, to, skipped) in [
+            ("1.17.8", "1.18.2", None),
+            ("1.17.8", "1.30.3", Some(12)),
+            ("1.17.8", "1.17.9", None),
+            ("1.30.3", "1.17.8", None),
+            ("1.17.8", "2.30.0", None),
+            ("latest", "1.17.8", None),
+        ] {
+            assert_eq!(skipped_minors(from, to), skipped, "{from} {to}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What is to be installed: files and flags, with the release package that they get.
+
+use super::super::cluster::{ClusterArgs, Connected};
+use super::super::input::warn;
+use super::super::manifest::SpecArgs;
+use super::super::package::PackageArgs;
+use crate::api::{ALLOW_DOWNGRADE, INSTALLED_STATE};
+use crate::object::OwnerId;
+use crate::object::manifests::{Manifests, revision_label};
+use crate::release::{Package, RELEASE};
+use crate::render;
+use crate::spec::path::text;
+use crate::spec::request::{self, NamedPackage, Override};
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+/// Which release a control plane gets that is there already, where nobody names one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// The one that it is of.
+    Stay,
+    /// The built-in one.
+    Move,
+}
+
+/// What is to be installed, and for whom.
+pub struct Wanted {
+    /// Whose objects these are: the resource of the files, without a name where they say none.
+    pub owner: OwnerId,
+    /// The objects, with the owner's labels.
+    pub manifests: Manifests,
+    /// The release that the resource allows to go back to.
+    pub allowed_downgrade: Option<String>,
+    /// What says which release is installed, and the release, if there is a control plane that tells.
+    pub installed: Option<(String, String)>,
+}
+
+/// Reads files and flags.
+///
+/// # Errors
+/// They are refused, the cluster cannot be asked, or there is no package of the release.
+pub fn read(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected, aim: Aim) -> anyhow::Result<Wanted> {
+    let files = spec.files()?;
+    let revision = spec.revision_of(&files);
+    let installed = connected.installed(revision_label(&revision))?;
+    let named = request::named_package(&files, &spec.set);
+    let package = open(&spec.package, named, installed.as_ref(), aim)?.as_upstream(spec.upstream_behavior);
+    let mut request = spec.request_for(&files, package.switches())?;
+    if let Some(namespace) = &place.istio_namespace {
+        request.set(Override::text(&["namespace"], "--istioNamespace", namespace));
+    }
+    let manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
+    warn(&[&manifests.warnings]);
+    let owner = owner(&request.metadata, place, &manifests)?;
+    let annotation = text(&request.metadata, &format!("/annotations/{}", ALLOW_DOWNGRADE.replace('/', "~1")));
+    let allowed_downgrade = annotation.map(str::to_owned);
+    let manifests = render::labelled(manifests, &owner);
+    Ok(Wanted { owner, manifests, allowed_downgrade, installed })
+}
+
+/// The package of the flag, the one that the files name, the one that is installed, or the built-in one.
+fn open(
+    args: &PackageArgs,
+    named: Option<NamedPackage>,
+    installed: Option<&(String, String)>,
+    aim: Aim,
+) -> anyhow::Result<Package> {
+    let is_named = named.is_some() || args.manifests.as_ref().is_some_and(|flag| !flag.is_empty());
+    match installed.filter(|_| !is_named && aim == Aim::Stay) {
+        None => args.open(named),
+        Some((object, release)) => args.open(Some(NamedPackage::Release(release.clone()))).with_context(|| {
+            format!(
+                "{object} is of release {release}, and is not moved to another one unless you ask for it: name a package of \
+                 {release} with -d, or use `upgrade` to have the built-in {RELEASE}"
+            )
+        }),
+    }
+}
+
+/// The resource that the files are, in the namespace that they or the flag say, or else in that of the control plane.
+fn owner(metadata: &Value, place: &ClusterArgs, manifests: &Manifests) -> anyhow::Result<OwnerId> {
+    let said = |field: &str| text(metadata, field).filter(|text| !text.is_empty()).map(str::to_owned);
+    let (name, namespace) = (said("/name").unwrap_or_default(), said("/namespace"));
+    if name.starts_with(INSTALLED_STATE) {
+        bail!(
+            "the resource is called {name:?}, and {INSTALLED_STATE}… are the records of installations: give it another \
+             metadata.name, or none"
+        );
+    }
+    let namespace = namespace.or_else(|| place.namespace.clone()).unwrap_or_else(|| manifests.namespace.clone());
+    Ok(OwnerId::new(namespace, name))
+}

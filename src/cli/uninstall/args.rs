@@ -1,0 +1,32 @@
+//! The flags of `uninstall`.
+
+use super::super::cluster::ClusterArgs;
+use super::super::manifest::SpecArgs;
+use clap::Args;
+
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator uninstall --revision canary   # the control plane of a revision, with its gateways
+  istio-operator uninstall -f spec.yaml        # what a spec comes to, but for the base
+  istio-operator uninstall --purge             # everything of Istio, definitions and their resources too
+
+Namespaces and add-ons stay. What is annotated install.istio.io/prune=false stays, too.";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct UninstallArgs {
+    #[command(flatten)]
+    pub(super) spec: SpecArgs,
+    /// Remove everything of Istio, of every revision and of every installer, definitions (CRDs) and their resources too.
+    #[arg(long)]
+    pub(super) purge: bool,
+    /// Do not ask before anything is deleted.
+    #[arg(short = 'y', long)]
+    pub(super) skip_confirmation: bool,
+    /// Say what would be deleted, and delete nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) cluster: ClusterArgs,
+}

@@ -1,0 +1,55 @@
+//! Whether objects are in a cluster and ready, told one by one.
+
+use super::cluster::Connected;
+use super::screen::Screen;
+use crate::cluster::Cluster;
+use crate::install::readiness::{Readiness, readiness};
+use crate::object::{Object, order};
+use futures::{StreamExt, stream};
+use kube::api::DynamicObject;
+
+/// How many objects are read at once.
+const AT_ONCE: usize = 32;
+
+/// Checks objects, tells of each and of all, and gives the exit code. What cannot be read is not as it should be.
+pub(super) fn verify(connected: &Connected, mut objects: Vec<Object>, namespace: &str, screen: &mut Screen<'_>) -> u8 {
+    order::sort_for_output(&mut objects);
+    let checks = objects.iter().map(|object| check(&connected.cluster, object));
+    let found: Vec<Result<(), String>> = connected.wait(stream::iter(checks).buffered(AT_ONCE).collect());
+    let (mut crds, mut deployments, mut wrong) = (0, 0, 0);
+    for (object, found) in objects.iter().zip(&found) {
+        // Upstream names a namespace for every object.
+        let namespace = if object.namespace().is_empty() { namespace } else { object.namespace() };
+        let name = format!("{}: {}.{namespace}", object.kind(), object.name());
+        match found {
+            Ok(()) => screen.tick(&format!("{name} checked successfully")),
+            Err(why) => {
+                wrong += 1;
+                screen.cross(&format!("{name}: {why}"));
+            }
+        }
+        crds += usize::from(object.is_crd());
+        deployments += usize::from(object.kind() == "Deployment");
+    }
+    screen.say(&format!("Checked {crds} custom resource definitions"));
+    screen.say(&format!("Checked {deployments} Istio Deployments"));
+    if wrong == 0 && !objects.is_empty() {
+        screen.tick("Istio is installed and verified successfully");
+        return 0;
+    }
+    screen.note(&format!("Error: {wrong} of {} objects are missing, not ready or not known", objects.len()));
+    1
+}
+
+/// What is wrong with an object of the cluster.
+async fn check(cluster: &Cluster, object: &Object) -> Result<(), String> {
+    let live: Option<DynamicObject> = match cluster.get(object.api_version(), &object.key()).await {
+        Err(error) if error.is_absent() => None,
+        other => other.map_err(|error| error.to_string())?,
+    };
+    let live = live.ok_or("not found")?;
+    match readiness(object.group(), object.kind(), &live, None) {
+        Readiness::Ready => Ok(()),
+        Readiness::Waiting(why) | Readiness::Failed(why) => Err(why),
+    }
+}

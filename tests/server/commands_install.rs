@@ -1,0 +1,196 @@
+//! `install`, as a person uses it.
+
+use crate::commands_run::{Said, command, run, run_typing};
+use crate::lab::Lab;
+use crate::small::{PACKAGES, VERSION};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const DEMO: &str = "install --set profile=demo -y";
+
+#[test]
+fn a_demo_is_installed_from_nothing_in_upstreams_words() {
+    let lab = Lab::empty();
+    let said = run(&lab, "install --set profile=empty -y").ended(0).warned(&["no record"]);
+    assert_eq!(said.out, "✔ Installation complete\n");
+    let begun = Instant::now();
+    let said = run_typing(&lab, "install --set profile=demo", "y\n").ended(0);
+    println!("the demo took {:?}", begun.elapsed());
+    let question = "This will install the Istio 1.17.8 demo profile with [\"Istio core\" \"Istiod\" \"Ingress gateways\" \
+                    \"Egress gateways\"] components into the cluster. Proceed? (y/N) ";
+    let told = said.out.strip_prefix(question).unwrap_or_else(|| panic!("{said:?}"));
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[..2], ["✔ Istio core installed", "✔ Istiod installed"], "{said:?}");
+    let gateways = BTreeSet::from(["✔ Ingress gateways installed", "✔ Egress gateways installed"]);
+    assert_eq!(lines[2..4].iter().copied().collect::<BTreeSet<_>>(), gateways);
+    assert_eq!(lines[4..], ["✔ Installation complete"]);
+    let expected = ["This will change:", "  Other objects: create 1 (Namespace istio-system)", "  Istiod: create 26"];
+    let said = said.warned(&expected);
+    assert!(!said.err.contains('\u{1b}') && !said.err.contains("not known"), "{}", said.err);
+    for name in ["istiod", "istio-ingressgateway", "istio-egressgateway"] {
+        assert_eq!(lab.deployment(name).unwrap()["status"]["readyReplicas"], 1, "{name}");
+    }
+    let record = lab.iop("installed-state").unwrap();
+    assert_eq!(record["metadata"]["annotations"]["install.istio.io/ignoreReconcile"], "true");
+    assert_eq!((&record["spec"]["profile"], &record["spec"]["tag"]), (&"demo".into(), &"1.17.8".into()));
+
+    // A second time nothing is written.
+    let before = versions(&lab);
+    let said = run(&lab, DEMO).ended(0).warned(&["Nothing will change: "]);
+    assert!(said.out.ends_with("✔ Installation complete\n") && said.out.lines().count() == 5, "{said:?}");
+    assert_eq!(versions(&lab), before);
+}
+
+/// The versions of all objects of the installation, without what controllers write by themselves.
+fn versions(lab: &Lab) -> Vec<(String, String)> {
+    let record = lab.iop("installed-state").unwrap()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    let kinds = "crd,sa,cm,svc,deploy,role,rolebinding,clusterrole,clusterrolebinding,pdb,envoyfilter,\
+                 mutatingwebhookconfiguration,validatingwebhookconfiguration";
+    let text = lab.kubectl(&["get", kinds, "-A", "-l", "operator.istio.io/component", "-o", "json"]);
+    let list: Value = serde_json::from_str(&text).unwrap();
+    let of = |object: &Value, field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+    let mut all: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|o| (format!("{} {}", o["kind"], of(o, "name")), of(o, "resourceVersion")))
+        .collect();
+    assert!(all.len() > 55, "{}", all.len());
+    all.push(("record".to_owned(), record));
+    all
+}
+
+#[test]
+fn without_a_yes_nothing_is_written() {
+    let lab = Lab::without_operator();
+    let mark = lab.mark();
+    for (typed, words) in [("n\n", "install --set profile=demo"), ("", "install --set profile=demo")] {
+        let words = format!("{words} --kubeconfig {}", lab.account().display());
+        let said = run_typing(&lab, &words, typed).ended(1);
+        assert!(said.out.ends_with("Proceed? (y/N) Cancelled.\n"), "{said:?}");
+    }
+    let words = format!("install --dry-run --kubeconfig {}", lab.account().display());
+    run(&lab, &words).ended(0).warned(&["Istiod: create "]);
+    assert_eq!(lab.writes_since(mark), Vec::<String>::new());
+    assert!(!lab.requests_since(mark).is_empty());
+}
+
+#[test]
+fn an_installation_that_is_stopped_says_how_far_it_is_and_goes_on() {
+    let lab = Lab::without_operator();
+    let stuck = "install --set profile=demo --set components.pilot.k8s.nodeSelector.disk=none-such -y";
+    let start = || command(&lab, stuck).spawn().unwrap();
+    let killed = start();
+    lab.wait("the first objects", || lab.get(ROLE).map(drop).ok_or_else(String::new));
+    signal("KILL", killed.id());
+    killed.wait_with_output().unwrap();
+
+    let mut stopped = start();
+    let mut line = String::new();
+    BufReader::new(stopped.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "✔ Istio core installed\n");
+    let begun = Instant::now();
+    signal("INT", stopped.id());
+    let said = Said::of(&stopped.wait_with_output().unwrap()).ended(1);
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    said.warned(&["Interrupted. Installed: Istio core. Not installed or not ready: Istiod", "again to go on"]);
+
+    let begun = Instant::now();
+    let said = run(&lab, &format!("{stuck} --readiness-timeout 3s")).ended(1);
+    assert_eq!(said.out, "✔ Istio core installed\n");
+    assert!(begun.elapsed() > Duration::from_secs(3));
+    let waits = "Istiod: not ready after 3s: Deployment istio-system/istiod: 0 of 1 pods";
+    said.warned(&["- Istiod waits: ", &format!("✘ {waits}"), "node affinity/selector", "failed to install manifests"]);
+    assert!(lab.deployment("istio-ingressgateway").is_none() && lab.iop("installed-state").is_none());
+
+    let said = run(&lab, DEMO).ended(0).warned(&["Istiod: change "]);
+    assert!(said.out.ends_with("✔ Installation complete\n"), "{said:?}");
+}
+
+const ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/istiod-clusterrole-istio-system";
+
+fn signal(signal: &str, process: u32) {
+    let done = Command::new("kill").args(["-s", signal, &process.to_string()]).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+fn a_control_plane_is_upgraded_stays_and_does_not_go_back() {
+    let lab = Lab::without_operator();
+    let packages = format!("--package-dir {PACKAGES}");
+    run(&lab, &format!("upgrade -y -d {VERSION} {packages}"))
+        .ended(1)
+        .warned(&["no control plane of revision default"]);
+    run(&lab, "install --set profile=minimal -y").ended(0);
+    let said = run(&lab, &format!("upgrade --set profile=minimal -y -d {VERSION} {packages}")).ended(0);
+    said.warned(&["is of release 1.17.8; this is release 1.30.99", "leaves out 12 minor releases", "Istiod: "]);
+    let image = || {
+        let istiod = lab.deployment("istiod").unwrap();
+        istiod["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_owned()
+    };
+    assert!(image().ends_with(":1.30.99"), "{}", image());
+    // Nobody names a release: it stays with its own.
+    run(&lab, &format!("install --set profile=minimal -y {packages}")).ended(0).warned(&["Nothing will change"]);
+    run(&lab, "install --set profile=minimal -y -d 1.17.8").ended(1).warned(&["--allow-downgrade", "1.30.99"]);
+    run(&lab, "upgrade --set profile=minimal -y").ended(1).warned(&["--allow-downgrade"]);
+    assert!(image().ends_with(":1.30.99"), "{}", image());
+}
+
+#[test]
+fn what_a_command_may_not_do_or_cannot_reach_is_told() {
+    let lab = Lab::without_operator();
+    run(&lab, "install --no-such-flag").ended(2);
+    run(&lab, "install -y --readiness-timeout 5").ended(2).warned(&["is not a duration"]);
+    run(&lab, "install -y --context none-such").ended(1).warned(&["none-such"]);
+    run(&lab, "install -y --kubeconfig /none/such").ended(1).warned(&["/none/such"]);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("kubeconfig").display().to_string();
+    let text = lab.kubectl(&["config", "view", "--raw", "--minify", "--flatten", "-o", "json"]);
+    let mut config: Value = serde_json::from_str(&text).unwrap();
+    let token = lab.kubectl(&["create", "token", "default", "-n", "default"]);
+    config["users"][0]["user"] = serde_json::json!({"token": token.trim()});
+    std::fs::write(&file, config.to_string()).unwrap();
+    for words in ["install -y", "uninstall -y --purge", "verify-install"] {
+        run(&lab, &format!("{words} --kubeconfig {file}")).ended(1).warned(&["forbidden"]);
+    }
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1".into();
+    std::fs::write(&file, config.to_string()).unwrap();
+    for words in ["install -y", "upgrade -y", "uninstall -y --purge", "verify-install", "version --remote=true"] {
+        run(&lab, &format!("{words} --kubeconfig {file}")).ended(1).warned(&["https://127.0.0.1:1 cannot be reached"]);
+    }
+    let said = run(&lab, &format!("version --kubeconfig {file}")).ended(0).warned(&["cannot be reached"]);
+    assert!(said.out.starts_with("client version: "), "{said:?}");
+}
+
+#[test]
+fn what_is_no_longer_wanted_goes_unless_it_is_in_use() {
+    let lab = Lab::without_operator();
+    run(&lab, DEMO).ended(0);
+    let said = run(&lab, "install --set profile=minimal -y").ended(0);
+    said.warned(&["  Ingress gateways: delete 6 ("]);
+    assert!(lab.deployment("istio-ingressgateway").is_none() && lab.deployment("istiod").is_some());
+
+    let without = "install --set profile=minimal --set components.pilot.enabled=false -y";
+    lab.kubectl(&["label", "namespace", "default", "istio-injection=enabled"]);
+    run(&lab, without).ended(0).warned(&["kept: Deployment istio-system/istiod", "is in use, by Namespace default"]);
+    assert!(lab.deployment("istiod").is_some());
+    lab.kubectl(&["label", "namespace", "default", "istio-injection-"]);
+    run(&lab, without).ended(0).warned(&["Istiod: delete "]);
+    assert!(lab.deployment("istiod").is_none());
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("main.yaml").display().to_string();
+    let text = "kind: IstioOperator\nmetadata: {name: main}\nspec: {profile: demo, revision: canary}\n";
+    std::fs::write(&file, text).unwrap();
+    run(&lab, &format!("install -y -f {file}")).ended(0);
+    assert!(lab.deployment("istiod-canary").is_some() && lab.iop("installed-state-main-canary").is_some());
+    run(&lab, &format!("uninstall -y -f {file}")).ended(0).warned(&["these gateways go: "]);
+    for name in ["istiod-canary", "istio-ingressgateway", "istio-egressgateway"] {
+        assert!(lab.deployment(name).is_none(), "{name}");
+    }
+    assert!(lab.iop("installed-state-main-canary").is_none() && lab.iop("installed-state").is_some());
+    lab.kubectl(&["get", "crd", "gateways.networking.istio.io"]);
+}
