@@ -11,6 +11,8 @@
 mod binaries;
 #[path = "commands/diff.rs"]
 mod diff;
+#[path = "commands/revisions.rs"]
+mod revisions;
 #[path = "commands/translate.rs"]
 mod translate;
 #[path = "commands/upgrade.rs"]

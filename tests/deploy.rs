@@ -53,8 +53,11 @@ fn ours() -> Command {
 
 fn template(mut command: Command, chart: &Path, args: &[&str]) -> Output {
     command.env("HOME", std::env::temp_dir()).env_remove("KUBECONFIG");
-    command.args(["template", "istio-operator"]).arg(chart).args(["-n", "istio-operator", "--kube-version", "1.35.0"]);
-    command.args(args).output().unwrap()
+    command.args(["template", "istio-operator"]).arg(chart).args(["-n", "istio-operator"]).args(args);
+    if !args.contains(&"--kube-version") {
+        command.args(["--kube-version", "1.35.0"]);
+    }
+    command.output().unwrap()
 }
 
 /// The objects of a text, with the namespaces that Helm and kubectl would give them: those that they name.
@@ -261,6 +264,21 @@ fn an_operator_of_a_revision_has_everything_by_names_of_its_own() {
         locks.map(|[_, _, name, _]| name).collect::<BTreeSet<_>>(),
         ["istio-operator-lock-canary".to_owned()].into()
     );
+}
+
+#[test]
+fn an_older_kubernetes_gets_only_fields_that_it_knows() {
+    let policy = |version: &str| {
+        let objects = chart(&["--kube-version", version]);
+        let (_, budget) = objects.into_iter().find(|(key, _)| key.kind == "PodDisruptionBudget").unwrap();
+        budget["spec"]["unhealthyPodEvictionPolicy"].clone()
+    };
+    assert_eq!(
+        ["1.22.17", "1.25.16-gke.1", "1.26.0-eks-1", "1.35.0"].map(policy),
+        [Value::Null, Value::Null, json!("AlwaysAllow"), json!("AlwaysAllow")]
+    );
+    let refused = template(ours(), &file(CHART), &["--kube-version", "1.21.14"]);
+    assert!(text(&refused.stderr).contains("kubeVersion"), "{}", text(&refused.stderr));
 }
 
 #[test]

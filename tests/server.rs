@@ -13,6 +13,9 @@ mod controlplane;
 mod account;
 #[path = "server/adoption.rs"]
 mod adoption;
+// What waits longest begins first: tests begin in the order of their names.
+#[path = "server/blind.rs"]
+mod blind;
 #[path = "server/bug_report.rs"]
 mod bug_report;
 #[path = "server/canary.rs"]
@@ -31,6 +34,10 @@ mod chaos_watch;
 mod chaos_world;
 #[path = "server/commands_install.rs"]
 mod commands_install;
+#[path = "server/commands_operator.rs"]
+mod commands_operator;
+#[path = "server/commands_revision.rs"]
+mod commands_revision;
 #[path = "server/commands_run.rs"]
 mod commands_run;
 #[path = "server/commands_uninstall.rs"]
@@ -79,6 +86,8 @@ mod kills;
 mod lab;
 #[path = "server/leader.rs"]
 mod leader;
+#[path = "server/messages.rs"]
+mod messages;
 #[path = "server/neighbours.rs"]
 mod neighbours;
 #[path = "server/older.rs"]
@@ -121,12 +130,8 @@ mod state;
 mod takeover;
 #[path = "server/tenants.rs"]
 mod tenants;
-#[path = "server/told.rs"]
-mod told;
 #[path = "server/upgrade.rs"]
 mod upgrade;
-#[path = "server/watches.rs"]
-mod watches;
 #[path = "server/waves.rs"]
 mod waves;
 #[path = "overlays/shapes.rs"]

@@ -13,22 +13,30 @@ mod install;
 mod manifest;
 mod manifest_diff;
 mod manifest_translate;
+mod operator;
 mod package;
+mod precheck;
 mod profile;
 mod progress;
 mod proxies;
 mod reach;
 mod release;
+mod resources;
+mod revision;
 mod run;
 mod run_packages;
 mod screen;
 mod signals;
+mod table;
+mod tag;
 mod uninstall;
 mod upgrade;
+mod users;
 mod verification;
 mod verify_install;
 mod version;
 
+use crate::cluster::ClusterError;
 use crate::controller::rbac;
 use crate::release::Package;
 use crate::render::RenderError;
@@ -90,6 +98,24 @@ enum Command {
     BugReport(Box<bug_report::BugReportArgs>),
     /// Print what a shell needs to complete commands, flags and names.
     Completion(completion::CompletionArgs),
+    /// Names for revisions, by which namespaces ask for injection.
+    #[command(subcommand)]
+    Tag(tag::TagCommand),
+    /// Deploy the operator, remove it, and tell how its resources are.
+    #[command(subcommand)]
+    Operator(operator::OperatorCommand),
+    /// Revisions, and whether a cluster is fit for Istio.
+    #[command(subcommand, visible_alias = "x")]
+    Experimental(ExperimentalCommand),
+}
+
+#[derive(Subcommand)]
+enum ExperimentalCommand {
+    /// List and describe revisions of the control plane.
+    #[command(subcommand)]
+    Revision(revision::RevisionCommand),
+    /// Check whether Istio can be installed or upgraded in the cluster.
+    Precheck(precheck::PrecheckArgs),
 }
 
 #[derive(Subcommand)]
@@ -137,7 +163,7 @@ fn tell(error: &anyhow::Error) {
                 eprintln!("Error: {problem}");
             }
         }
-        _ => eprintln!("Error: {error:#}"),
+        _ => eprintln!("Error: {}", with_causes(error)),
     }
 }
 
@@ -145,6 +171,18 @@ fn tell(error: &anyhow::Error) {
 #[must_use]
 pub fn command() -> clap::Command {
     Args::command()
+}
+
+/// An error and its causes, but for those of a [`ClusterError`], which tells them itself.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut told = vec![];
+    for cause in error.chain() {
+        told.push(cause.to_string());
+        if cause.is::<ClusterError>() {
+            break;
+        }
+    }
+    told.join(": ")
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
@@ -183,6 +221,10 @@ fn perform(command: Command) -> Outcome {
         Command::Role(args) => role(&args, &mut out),
         Command::Package { directory } => Package::export(&directory).map(|()| 0).map_err(Into::into),
         Command::Release(command) => release::run(&command, &mut out),
+        Command::Tag(command) => tag::run(&command, &mut out),
+        Command::Operator(command) => operator::run(&command, &mut out),
+        Command::Experimental(ExperimentalCommand::Revision(command)) => revision::run(&command, &mut out),
+        Command::Experimental(ExperimentalCommand::Precheck(args)) => precheck::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
         Command::BugReport(args) => bug_report::run(&args, &mut out),
         Command::Completion(args) => completion::run(&args, &mut out),

@@ -10,7 +10,7 @@ use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
 use crate::install::{installed_release, installed_state};
 use crate::object::Object;
 use crate::object::manifests::{Manifests, revision_label};
-use crate::render;
+use crate::render::{self, ClusterInfo};
 use crate::spec::request::NamedPackage;
 use anyhow::{Context, bail};
 use clap::Args;
@@ -97,7 +97,9 @@ fn recorded(args: &VerifyArgs, connected: &Connected) -> anyhow::Result<Vec<Mani
         })?;
         let metadata = json!({"name": "", "namespace": record.namespace().unwrap_or_default()});
         let resource = json!({"metadata": metadata, "spec": spec});
-        found.push(render::from_record(&resource, &connected.info, &package)?);
+        let gives_default_tag = installed_state::is_default_unasked(record);
+        let info = ClusterInfo { gives_default_tag, ..connected.info.clone() };
+        found.push(render::from_record(&resource, &info, &package)?);
     }
     if found.is_empty() {
         bail!(

@@ -70,7 +70,7 @@ mod worker;
 
 pub use context::{Config, Context};
 pub use error::RunError;
-pub use usage::{InUse, users_of};
+pub use usage::{InUse, PROXY_LABEL, RUNNING, points_to, revision_of_pod, users_of};
 
 use crate::process::health::Health;
 use crate::process::metrics::Metrics;

@@ -17,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The kind of injection webhooks.
 pub const KIND: &str = "MutatingWebhookConfiguration";
-pub(super) const API_VERSION: &str = "admissionregistration.k8s.io/v1";
+/// The version of injection webhooks.
+pub const API_VERSION: &str = "admissionregistration.k8s.io/v1";
 const INJECT: &str = "sidecar.istio.io/inject";
 
 type Labels = BTreeMap<String, String>;
@@ -60,13 +61,16 @@ pub async fn has_unnamed(engine: &Engine<'_>, wanted: &Manifests) -> Result<bool
     Ok(live.into_iter().any(|hook| serde_json::to_value(hook).is_ok_and(|hook| is_default_injector(&hook))))
 }
 
-fn is_deactivated(config: &Value) -> bool {
+/// Whether a configuration selects nothing, since another one stands for it.
+#[must_use]
+pub fn is_deactivated(config: &Value) -> bool {
     let selects = |hook: &Value| hook.pointer("/namespaceSelector/matchLabels") != Some(&never());
     hooks(config).count() > 0 && !hooks(config).any(selects)
 }
 
 /// What nothing is labelled with.
-fn never() -> Value {
+#[must_use]
+pub fn never() -> Value {
     json!({"istio.io/deactivated": "never-match"})
 }
 
@@ -87,7 +91,8 @@ pub(super) fn deactivate_default(manifests: &mut Manifests) {
 }
 
 /// Whether a configuration is that of the unnamed revision, and of no tag.
-fn is_default_injector(config: &Value) -> bool {
+#[must_use]
+pub fn is_default_injector(config: &Value) -> bool {
     label(config, labels::REVISION) == Some(labels::DEFAULT) && label(config, labels::TAG).is_none()
 }
 
@@ -141,7 +146,8 @@ pub(super) fn superseded(old: &Manifests, wanted: &Manifests) -> BTreeSet<Object
 }
 
 /// The pairs of configurations of which each has a webhook that matches the same pod, one of `mine` first.
-pub(super) fn overlaps(mine: &[Value], others: &[Value]) -> Vec<String> {
+#[must_use]
+pub fn overlaps(mine: &[Value], others: &[Value]) -> Vec<String> {
     let others: Vec<&Value> = others.iter().filter(|config| is_injector(config)).collect();
     let mut revisions = BTreeSet::new();
     mine.iter().chain(others.iter().copied()).for_each(|config| collect_revisions(config, &mut revisions));

@@ -125,7 +125,15 @@ fn definition(document: &str) -> Option<Object> {
     let text = document.get(comments..)?;
     let (head, _) = text.split_once("\nspec:")?;
     let is_meant = head.lines().any(|line| line.strip_prefix("kind:").is_some_and(|kind| kind.trim() == DEFINITION));
-    if is_meant { Object::from_written(&format!("{}\n", text.trim_end())).ok() } else { None }
+    if !is_meant {
+        return None;
+    }
+    let end = text.trim_end().len();
+    match text.get(..=end) {
+        // No copy but the one that is kept.
+        Some(written) if written.ends_with('\n') => Object::from_written(written).ok(),
+        _ => Object::from_written(&format!("{}\n", text.get(..end)?)).ok(),
+    }
 }
 
 /// The object in a text, with this head (`apiVersion`, `kind` and `metadata`) instead of the text's own.

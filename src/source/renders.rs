@@ -8,11 +8,13 @@
 //! file is written as a whole or not at all; no more than [`MOST`] stay. Whoever may write the folder can forge a render, as with
 //! the packages beside it.
 
-use super::cache::{names, read_bounded, replace};
+use super::cache::{names, open_file, replace};
 use super::digest::Digest;
 use crate::release::renders::{Files, Renders};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -20,6 +22,8 @@ use std::time::SystemTime;
 const MOST: usize = 32;
 /// No chart renders to more.
 const LONGEST: u64 = 64 << 20;
+/// It names a few files.
+const LONGEST_INDEX: u64 = 1 << 20;
 
 /// See the module.
 pub struct RenderCache {
@@ -33,7 +37,7 @@ struct Index {
     /// What made it.
     program: String,
     /// Path and length of each file.
-    files: Vec<(String, usize)>,
+    files: Vec<(String, u64)>,
     /// Of all that follows.
     digest: Digest,
 }
@@ -58,25 +62,30 @@ impl RenderCache {
 
 impl Renders for RenderCache {
     fn find(&self, name: &str) -> Option<Files> {
-        let text = String::from_utf8(read_bounded(&self.directory.join(name), LONGEST).ok()?).ok()?;
-        let (index, mut rest) = text.split_once('\n')?;
-        let Index { program, files, digest } = serde_json::from_str(index).ok()?;
-        if program != self.program || Digest::of(rest.as_bytes()) != digest {
+        let mut file = BufReader::new(open_file(&self.directory.join(name)).ok()?);
+        let mut index = String::new();
+        file.by_ref().take(LONGEST_INDEX).read_line(&mut index).ok()?;
+        let Index { program, files, digest } = serde_json::from_str(&index).ok()?;
+        let length = files.iter().try_fold(0_u64, |all, (_, length)| all.checked_add(*length))?;
+        if program != self.program || length > LONGEST {
             return None;
         }
-        let mut found = Files::new();
+        // The texts are never held twice.
+        let (mut found, mut hasher) = (Files::new(), Sha256::new());
         for (path, length) in files {
-            let (file, after) = rest.split_at_checked(length)?;
-            found.insert(path, file.to_owned());
-            rest = after;
+            let mut text = String::with_capacity(usize::try_from(length).ok()?);
+            file.by_ref().take(length).read_to_string(&mut text).ok()?;
+            hasher.update(text.as_bytes());
+            found.insert(path, text);
         }
-        rest.is_empty().then_some(found)
+        let is_end = file.fill_buf().is_ok_and(<[u8]>::is_empty);
+        (is_end && Digest::of_hasher(hasher) == digest).then_some(found)
     }
 
     /// What cannot be kept costs time, and nothing else.
     fn keep(&self, name: &str, files: &Files) {
         let text: String = files.values().map(String::as_str).collect();
-        let lengths = files.iter().map(|(path, text)| (path.clone(), text.len())).collect();
+        let lengths = files.iter().map(|(path, text)| (path.clone(), text.len() as u64)).collect();
         let index = Index { program: self.program.clone(), files: lengths, digest: Digest::of(text.as_bytes()) };
         let Ok(index) = serde_json::to_string(&index) else { return };
         if replace(&self.directory.join(name), format!("{index}\n{text}").as_bytes()).is_ok() {

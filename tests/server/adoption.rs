@@ -80,7 +80,7 @@ fn annotation(lab: &Lab, path: &str, name: &str) -> Value {
 /// Complaints: fields that nobody wants any more stayed for ever (istio#31028, #42068).
 #[test]
 fn what_kubectl_helm_and_istioctl_installed_is_taken_over_whole() {
-    let lab = Lab::without_operator();
+    let lab = Lab::bare_without_operator();
     let objects: Vec<_> = generated("minimal").into_iter().map(with_stale_fields).collect();
     let installer = |object: &Value| {
         let named = INSTALLERS.iter().find(|(kind, _)| object["kind"] == *kind);

@@ -58,8 +58,8 @@ fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
 #[test]
 fn a_revision_goes_and_the_other_one_stays() {
     let lab = Lab::without_operator();
-    run(&lab, "install --set profile=minimal -y").ended(0);
     run(&lab, "install --set profile=minimal --revision canary -y").ended(0);
+    run(&lab, "install --set profile=minimal -y").ended(0);
     assert!(lab.deployment("istiod").is_some() && lab.deployment("istiod-canary").is_some());
     run(&lab, "uninstall -y").ended(2).warned(&["at least one of the --revision"]);
     run(&lab, "uninstall -y --revision none-such").ended(1).warned(&["could not find target revision"]);
@@ -70,6 +70,19 @@ fn a_revision_goes_and_the_other_one_stays() {
     assert!(lab.iop("installed-state").is_some() && lab.iop("installed-state-canary").is_none());
     run(&lab, "verify-install").ended(0);
     lab.kubectl(&["get", "clusterrole", "istio-reader-clusterrole-istio-system"]);
+    let webhooks = lab.kubectl(&["get", "mutatingwebhookconfiguration,validatingwebhookconfiguration", "-o", "name"]);
+    let names = [
+        "istio-revision-tag-default",
+        "istio-sidecar-injector",
+        "istio-validator-istio-system",
+        "istiod-default-validator",
+    ];
+    assert!(webhooks.lines().map(|name| name.rsplit('/').next().unwrap()).eq(names), "{webhooks}");
+    run(&lab, "uninstall -y --revision default").ended(0);
+    let found = left(&lab);
+    let stays = |name: &String| name.contains("customresourcedefinition") || name.contains("istio-reader");
+    let webhook = found.iter().any(|name| name.contains("webhook"));
+    assert!(!webhook && found.iter().any(stays), "{found:?}");
 }
 
 #[test]

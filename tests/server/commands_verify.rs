@@ -27,7 +27,7 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
     run(&lab, "verify-install --set profile=demo")
         .ended(1)
-        .warned(&["✘ Service: istiod.istio-system: not found", "1 of 61"]);
+        .warned(&["✘ Service: istiod.istio-system: not found", "1 of 63"]);
 
     lab.run_with_sidecar("default", "cart", "default");
     let Said { out, .. } = run(&lab, "version -o json").ended(0);

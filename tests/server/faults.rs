@@ -55,7 +55,7 @@ fn an_installation_comes_changes_and_goes_though_requests_go_wrong() {
 
 #[test]
 fn an_installation_survives_a_crash_of_the_api_server() {
-    let lab = Lab::start();
+    let lab = Lab::bare();
     let invariants = Invariants::of(&lab);
     lab.apply_spec(DEMO);
     first_deployment(&lab);
@@ -71,7 +71,7 @@ fn an_installation_survives_a_crash_of_the_api_server() {
 
 #[test]
 fn an_installation_survives_a_stall_of_the_store() {
-    let lab = Lab::start();
+    let lab = Lab::bare();
     let invariants = Invariants::of(&lab);
     lab.expect_forbidden();
     lab.apply_spec(DEMO);

@@ -27,7 +27,7 @@ fn keys(inventory: &Inventory) -> BTreeSet<String> {
 
 #[test]
 fn the_demo_becomes_healthy_with_few_writes() {
-    let lab = Lab::start();
+    let lab = Lab::bare();
     lab.apply_spec("{profile: demo}");
     let status = lab.wait_for_status("HEALTHY", &[]);
     for component in ["Base", "Pilot", "IngressGateways", "EgressGateways"] {

@@ -28,7 +28,7 @@ fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
 
 #[test]
 fn a_resource_that_was_never_valid_can_be_deleted() {
-    let lab = Lab::start();
+    let lab = Lab::bare();
     lab.apply_spec("{profile: minimol}");
     lab.wait_for_status("ERROR", &["minimol"]);
     lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
@@ -37,7 +37,7 @@ fn a_resource_that_was_never_valid_can_be_deleted() {
 
 #[test]
 fn a_resource_to_be_ignored_and_a_record_are_left_alone() {
-    let lab = Lab::start();
+    let lab = Lab::bare();
     for (name, annotations) in
         [("ignored", r#"{install.istio.io/ignoreReconcile: "true"}"#), ("installed-state-x", "{}")]
     {

@@ -22,7 +22,7 @@ const DELETES: u64 = 45;
 #[test]
 fn an_operator_killed_at_any_moment_goes_on_where_it_was() {
     let (mut dice, rounds) = (Dice::new(from_environment("SEED", 7)), from_environment("FAULTS", 3));
-    let lab = Lab::start();
+    let lab = Lab::bare();
     let invariants = Invariants::of(&lab);
     for round in 1..=rounds {
         let moments = [INSTALLS, CHANGES, DELETES].map(|end| dice.below(end));

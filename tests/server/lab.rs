@@ -85,9 +85,14 @@ impl Lab {
 
     /// The same with the operator, in a cluster that has never had Istio.
     pub fn bare() -> Self {
-        let lab = Self::prepared(&BARE);
+        let lab = Self::bare_without_operator();
         lab.start_operator();
         lab
+    }
+
+    /// The same, without the operator.
+    pub fn bare_without_operator() -> Self {
+        Self::prepared(&BARE)
     }
 
     fn prepared(preparation: &Preparation) -> Self {

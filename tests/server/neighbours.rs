@@ -108,7 +108,7 @@ fn a_kind_that_may_not_be_listed_keeps_no_operator_from_work() {
 
 #[test]
 fn a_name_that_is_too_long_is_told_so() {
-    let lab = Lab::start();
+    let lab = Lab::bare();
     let long = "x".repeat(64);
     lab.apply_named(&long, "{profile: minimal}");
     let status = lab.wait_for_status_of(&long, "ERROR", &["at most 63 characters"]);

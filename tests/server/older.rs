@@ -51,7 +51,7 @@ fn a_newer_control_plane_is_left_alone_until_somebody_allows_it() {
 
 #[test]
 fn another_revision_does_not_move_shared_definitions_back() {
-    let lab = Lab::without_operator();
+    let lab = Lab::bare_without_operator();
     let crd =
         std::fs::read_to_string(crate::lab::file("charts/base/crds/authorizationpolicies.security.istio.io.yaml"))
             .unwrap();

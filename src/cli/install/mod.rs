@@ -136,8 +136,11 @@ fn apply(
             if let End::Unrecorded(why) = end {
                 screen.note(&format!("Warning: there is no record of the installation: {why}"));
             }
-            // The tag `default` belongs here: "Making this installation the default for injection and validation."
             screen.tick("Installation complete");
+            if plan.manifests().is_default_unasked {
+                // It came with the rest.
+                screen.say("Making this installation the default for injection and validation.");
+            }
             if args.verify {
                 let manifests = plan.manifests();
                 let objects = manifests.objects().cloned().collect();

@@ -10,9 +10,12 @@ use crate::object::manifests::{Manifests, revision_label};
 use crate::release::{Package, RELEASE};
 use crate::render;
 use crate::spec::path::text;
-use crate::spec::request::{self, NamedPackage, Override};
+use crate::spec::request::{self, NamedPackage, Override, Request};
+use crate::spec::resolve::default_namespace;
 use anyhow::{Context, bail};
-use serde_json::Value;
+
+/// The namespace of a control plane of which nobody says another.
+const NAMESPACE: &str = "istio-system";
 
 /// Which release a control plane gets that is there already, where nobody names one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,9 +52,10 @@ pub fn read(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected, aim: Ai
     if let Some(namespace) = &place.istio_namespace {
         request.set(Override::text(&["namespace"], "--istioNamespace", namespace));
     }
-    let manifests = render::build(&request, &connected.info, &package, spec.strictness())?;
+    let owner = owner(&request, place)?;
+    let info = connected.info_for(&owner, &revision)?;
+    let manifests = render::build(&request, &info, &package, spec.strictness())?;
     warn(&[&manifests.warnings]);
-    let owner = owner(&request.metadata, place, &manifests)?;
     let annotation = text(&request.metadata, &format!("/annotations/{}", ALLOW_DOWNGRADE.replace('/', "~1")));
     let allowed_downgrade = annotation.map(str::to_owned);
     let manifests = render::labelled(manifests, &owner);
@@ -78,8 +82,8 @@ fn open(
 }
 
 /// The resource that the files are, in the namespace that they or the flag say, or else in that of the control plane.
-fn owner(metadata: &Value, place: &ClusterArgs, manifests: &Manifests) -> anyhow::Result<OwnerId> {
-    let said = |field: &str| text(metadata, field).filter(|text| !text.is_empty()).map(str::to_owned);
+fn owner(request: &Request, place: &ClusterArgs) -> anyhow::Result<OwnerId> {
+    let said = |field: &str| text(&request.metadata, field).filter(|text| !text.is_empty()).map(str::to_owned);
     let (name, namespace) = (said("/name").unwrap_or_default(), said("/namespace"));
     if name.starts_with(INSTALLED_STATE) {
         bail!(
@@ -87,6 +91,7 @@ fn owner(metadata: &Value, place: &ClusterArgs, manifests: &Manifests) -> anyhow
              metadata.name, or none"
         );
     }
-    let namespace = namespace.or_else(|| place.namespace.clone()).unwrap_or_else(|| manifests.namespace.clone());
-    Ok(OwnerId::new(namespace, name))
+    let of_control_plane = || Some(default_namespace(&request.spec)).filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.or_else(|| place.namespace.clone()).or_else(of_control_plane);
+    Ok(OwnerId::new(namespace.unwrap_or_else(|| NAMESPACE.to_owned()), name))
 }

@@ -38,6 +38,12 @@ const OF_ISTIO: [&str; 3] = [
     "release,app in (istiod,istio-reader,istio-pilot,sidecar-injector,istio-base)",
 ];
 
+/// Of these some have nothing but the revision that they are of.
+const WEBHOOKS: [(&str, &str); 2] = [
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+];
+
 /// The groups of Istio's own definitions.
 const GROUPS: [&str; 5] =
     ["extensions.istio.io", "install.istio.io", "networking.istio.io", "security.istio.io", "telemetry.istio.io"];
@@ -102,7 +108,8 @@ pub(super) type Found = BTreeMap<ObjectKey, Doomed>;
 /// A kind cannot be listed: what cannot be seen would be left behind.
 pub(super) async fn everything(cluster: &Cluster) -> Result<Found, ClusterError> {
     let kinds = || kinds().filter(|(_, kind)| *kind != "CustomResourceDefinition");
-    let lists: Vec<_> = kinds().flat_map(|kind| OF_ISTIO.map(|labels| (kind, labels))).collect();
+    let mut lists: Vec<_> = kinds().flat_map(|kind| OF_ISTIO.map(|labels| (kind, labels))).collect();
+    lists.extend(WEBHOOKS.map(|kind| (kind, REVISION)));
     let mut found = list_all(cluster, lists, |_| true).await?;
     let crds = [(("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "")];
     let is_istios = |one: &Doomed| {
@@ -122,6 +129,10 @@ pub(super) async fn of_revision(cluster: &Cluster, revision: &str) -> Result<Fou
     let components = ALL.iter().filter(|component| **component != Component::Base).map(|component| component.name());
     let labels = format!("{REVISION}={revision},{COMPONENT} in ({})", components.collect::<Vec<_>>().join(","));
     let lists = kinds().filter(|(_, kind)| *kind != "CustomResourceDefinition").map(|kind| (kind, labels.as_str()));
+    // A webhook that validates is of the base, and without its istiod would refuse all configuration.
+    let of_revision = format!("{REVISION}={revision}");
+    let webhooks = WEBHOOKS.map(|kind| (kind, of_revision.as_str()));
+    let lists = lists.chain(webhooks);
     let mut found = list_all(cluster, lists.collect(), |_| true).await?;
     found.extend(records(cluster, revision).await?);
     Ok(found)

@@ -6,18 +6,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 
 /// Every pod with a proxy has it: sidecars and gateways.
-pub(super) const PROXY_LABEL: &str = "service.istio.io/canonical-name";
+pub const PROXY_LABEL: &str = "service.istio.io/canonical-name";
 /// Written by the injector, with the revision of the proxy.
 pub(super) const INJECTED: &str = "sidecar.istio.io/status";
-/// Pods that are still there but have ended need nothing.
-pub(super) const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
+/// Selects pods by their fields: those that are still there but have ended need nothing.
+pub const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
 
 pub(super) fn label<'a>(object: &'a ObjectMeta, name: &str) -> &'a str {
     object.labels.as_ref().and_then(|l| l.get(name)).map_or("", String::as_str)
 }
 
 /// The revision or tag that injects the pods of a namespace, if one does. `istio-injection` goes before a revision.
-pub(super) fn points_to(namespace: &ObjectMeta) -> Option<&str> {
+#[must_use]
+pub fn points_to(namespace: &ObjectMeta) -> Option<&str> {
     if namespace.deletion_timestamp.is_some() {
         return None;
     }
@@ -28,7 +29,9 @@ pub(super) fn points_to(namespace: &ObjectMeta) -> Option<&str> {
     }
 }
 
-pub(super) fn revision_of(pod: &ObjectMeta) -> String {
+/// The revision or tag that a pod with a proxy is of: as the injector said it, or else as its label does.
+#[must_use]
+pub fn revision_of(pod: &ObjectMeta) -> String {
     match injected_by(pod).unwrap_or_else(|| label(pod, labels::REVISION).to_owned()) {
         none if none.is_empty() => DEFAULT.to_owned(),
         revision => revision,

@@ -131,6 +131,44 @@ pub(super) fn handed_over(live: &Value) -> Option<Vec<Value>> {
     Some(others)
 }
 
+/// The earlier installers whose fields would become ours, and these fields; nothing is handed over.
+pub(super) fn earlier(live: &Value) -> Vec<(String, Vec<String>)> {
+    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let Some(entries) = entries.filter(|_| live.pointer("/metadata/name").is_none_or(|name| name != OWN_DEFINITION))
+    else {
+        return vec![];
+    };
+    let who = Earlier::of(live, entries);
+    let paths = |entry: &Value| {
+        let mut found = vec![];
+        collect_paths(entry.get("fieldsV1").and_then(Value::as_object), "", &mut found);
+        found
+    };
+    let covered = entries.iter().filter(|entry| who.covers(entry));
+    covered.map(|entry| (text(entry, "manager").to_owned(), paths(entry))).collect()
+}
+
+/// The fields of a record as paths, such as `.spec.ports[443,TCP].name`.
+fn collect_paths(record: Option<&Map<String, Value>>, at: &str, into: &mut Vec<String>) {
+    for (name, below) in record.into_iter().flatten().filter(|(name, _)| *name != ".") {
+        let path = match name.split_once(':') {
+            Some(("f", field)) => format!("{at}.{field}"),
+            Some(("k", keys)) => {
+                let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+                let keys: Vec<String> =
+                    keys.values().map(|key| key.as_str().map_or_else(|| key.to_string(), str::to_owned)).collect();
+                format!("{at}[{}]", keys.join(","))
+            }
+            _ => format!("{at}[{}]", name.split_once(':').map_or(name.as_str(), |(_, value)| value)),
+        };
+        let below = below.as_object().filter(|below| below.keys().any(|key| key != "."));
+        match below {
+            Some(below) => collect_paths(Some(below), &path, into),
+            None => into.push(path),
+        }
+    }
+}
+
 /// The JSON patch that hands over, unless somebody has changed the object meanwhile.
 pub(super) fn patch(live: &Value) -> Option<Value> {
     Some(json!([
@@ -151,6 +189,19 @@ fn unite(into: &mut Map<String, Value>, from: Option<&Map<String, Value>>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_be_handed_over_is_told_by_installer_and_field() {
+        let fields = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}}, "f:spec": {"f:ports": {
+            "k:{\"port\":443,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}}}, "f:list": {"v:1": {}}}});
+        let entry =
+            |manager: &str| json!({"manager": manager, "operation": "Update", "apiVersion": "v1", "fieldsV1": fields});
+        let live =
+            json!({"kind": "Service", "metadata": {"name": "a", "managedFields": [entry("istioctl"), entry("eve")]}});
+        let paths = [".metadata.labels.a", ".spec.list[1]", ".spec.ports[443,TCP].name"].map(str::to_owned).to_vec();
+        assert_eq!(earlier(&live), [("istioctl".to_owned(), paths)]);
+        assert_eq!(earlier(&json!({})), []);
+    }
 
     #[test]
     fn fields_of_earlier_installers_become_ours_and_others_stay_theirs() {

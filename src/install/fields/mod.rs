@@ -153,6 +153,12 @@ pub async fn take_over(
     }
 }
 
+/// The installers before us whose fields [`take_over`] would make ours, each with these fields as paths. Pure.
+#[must_use]
+pub fn handed_over_by(live: &DynamicObject) -> Vec<(String, Vec<String>)> {
+    handover::earlier(&to_value(live))
+}
+
 /// Whether an autoscaler has set the replicas of an object; it may be gone since.
 #[must_use]
 pub fn is_scaled_by_an_autoscaler(live: &DynamicObject) -> bool {

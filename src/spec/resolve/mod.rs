@@ -30,6 +30,7 @@ use std::collections::HashSet;
 
 pub use components::Enabled;
 pub use error::ResolveError;
+pub use placement::default_namespace;
 pub use resolved::Resolved;
 
 /// How strictly a spec is checked; see [`Kind`].

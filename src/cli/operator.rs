@@ -1,0 +1,35 @@
+//! `operator`: deploys the operator, prints what that takes, removes it, and tells how its resources are.
+
+mod adopt;
+mod deploy;
+mod manifests;
+mod remove;
+mod status;
+
+use super::input::Outcome;
+use clap::Subcommand;
+use std::io::Write;
+
+#[derive(Subcommand)]
+pub(super) enum OperatorCommand {
+    /// Deploy the operator, or upgrade it.
+    Init(Box<deploy::InitArgs>),
+    /// Print what `operator init` applies.
+    Dump(deploy::DumpArgs),
+    /// Remove the operator; its resources, and what they have installed, stay.
+    Remove(remove::RemoveArgs),
+    /// Tell how IstioOperator resources are, and what each waits for.
+    Status(status::StatusArgs),
+    /// Take over what upstream's operator, istioctl, kubectl or Helm installed, and tell before what that changes.
+    Adopt(Box<adopt::AdoptArgs>),
+}
+
+pub(super) fn run(command: &OperatorCommand, out: &mut dyn Write) -> Outcome {
+    match command {
+        OperatorCommand::Init(args) => deploy::init(args, out),
+        OperatorCommand::Dump(args) => deploy::dump(args, out),
+        OperatorCommand::Remove(args) => remove::run(args, out),
+        OperatorCommand::Adopt(args) => adopt::run(args, out),
+        OperatorCommand::Status(args) => status::run(args, out),
+    }
+}

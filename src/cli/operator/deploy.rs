@@ -1,0 +1,216 @@
+//! `operator init` and `operator dump`.
+
+use super::super::cluster::{self, ConnectArgs, Connected};
+use super::super::duration;
+use super::super::input::{Outcome, read_input};
+use super::manifests::Settings;
+use crate::api::{API_VERSION, KIND};
+use crate::cluster::ClusterError;
+use crate::install::readiness::{Readiness, readiness, reason};
+use crate::object::{Object, ObjectKey, read_all};
+use anyhow::{Context, bail, ensure};
+use clap::{Args, ValueEnum};
+use helm_template::json;
+use kube::api::{Api, DynamicObject};
+use kube::runtime::wait::{await_condition, conditions};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::time::Duration;
+
+/// What `operator init --help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator operator init --hub registry.example.com/istio --tag 0.1.0
+  istio-operator operator init --watchedNamespaces istio-system,mesh -f iop.yaml
+  istio-operator operator init --dry-run
+
+What is there already is brought up to date: init upgrades an operator, upstream's too.";
+
+/// How long a CRD may take until it can be used.
+const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
+/// Where a resource goes that says no namespace.
+const NAMESPACE: &str = "istio-system";
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct InitArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// File with an IstioOperator resource to apply as soon as the operator runs; `-` is stdin.
+    #[arg(short, long, value_name = "FILE")]
+    filename: Option<String>,
+    /// How long the operator may take until it is ready.
+    #[arg(long, default_value = "5m", value_parser = duration::parse)]
+    readiness_timeout: Duration,
+    /// Ask the API server what it would say, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    cluster: ConnectArgs,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    #[default]
+    Yaml,
+    Json,
+}
+
+#[derive(Args)]
+pub struct DumpArgs {
+    #[command(flatten)]
+    settings: Settings,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) fn dump(args: &DumpArgs, out: &mut dyn Write) -> Outcome {
+    let objects = args.settings.objects()?;
+    if args.output == Format::Json {
+        let items: Vec<Value> = objects.iter().map(|object| object.value().into_owned()).collect();
+        writeln!(out, "{}", json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": items})))?;
+        return Ok(0);
+    }
+    for object in objects {
+        writeln!(out, "{}---", object.to_yaml().context("an object cannot be written as YAML")?)?;
+    }
+    Ok(0)
+}
+
+pub(super) fn init(args: &InitArgs, out: &mut dyn Write) -> Outcome {
+    // What is wrong with the file is said before anything is done.
+    let resource = args.filename.as_deref().map(resource).transpose()?;
+    let objects = args.settings.objects()?;
+    let connected = cluster::connect_to(&args.cluster)?;
+    connected.wait(deploy(args, &objects, resource.as_ref(), &connected, out))?;
+    Ok(0)
+}
+
+/// The one resource of a file.
+fn resource(file: &str) -> anyhow::Result<Object> {
+    let (name, text) = read_input(file)?;
+    let mut found = read_all(&text).with_context(|| name.clone())?;
+    found.retain(|object| object.kind() == KIND && object.api_version() == API_VERSION);
+    ensure!(found.len() == 1, "{name} must have one {KIND} resource of {API_VERSION}, and has {}", found.len());
+    let mut resource = found.remove(0);
+    resource.settle(NAMESPACE);
+    Ok(resource)
+}
+
+async fn deploy(
+    args: &InitArgs,
+    objects: &[Object],
+    resource: Option<&Object>,
+    connected: &Connected,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let settings = &args.settings;
+    let (namespace, image) = (&settings.namespace, Settings::image_of(objects));
+    let deployment = objects.iter().find(|object| object.kind() == "Deployment").context("no Deployment to apply")?;
+    let is_there = connected.cluster.get(deployment.api_version(), &deployment.key()).await?.is_some();
+    if is_there {
+        writeln!(out, "Operator controller is already installed in {namespace} namespace.")?;
+    }
+    let act = if is_there { "Upgrading" } else { "Installing" };
+    writeln!(out, "{act} operator controller in namespace: {namespace} using image: {image}")?;
+    let watched = match settings.watched() {
+        none if none.is_empty() => "all".to_owned(),
+        some => some.join(","),
+    };
+    writeln!(out, "Operator controller will watch namespaces: {watched}")?;
+    out.flush()?;
+    if args.dry_run {
+        return try_out(connected, objects, resource, out).await;
+    }
+    apply_all(connected, objects).await?;
+    let own = resource.map(Object::namespace);
+    for name in settings.watched().into_iter().chain(own) {
+        ensure_namespace(connected, name).await?;
+    }
+    wait_until_ready(connected, deployment, args.readiness_timeout).await?;
+    writeln!(out, "✔ Istio operator installed")?;
+    out.flush()?;
+    if let Some(resource) = resource {
+        connected.cluster.apply(resource, false).await?;
+        writeln!(out, "✔ {} applied; see istio-operator operator status", resource.key())?;
+    }
+    writeln!(out, "✔ Installation complete")?;
+    Ok(())
+}
+
+/// What the API server says to each object; nothing is stored.
+async fn try_out(
+    connected: &Connected,
+    objects: &[Object],
+    resource: Option<&Object>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    for object in objects.iter().chain(resource) {
+        let live = match connected.cluster.get(object.api_version(), &object.key()).await {
+            Err(error) if error.is_absent() => None,
+            other => other?,
+        };
+        let becomes = match connected.cluster.apply(object, true).await {
+            Ok(_) if live.is_some() => "would be applied",
+            Ok(_) => "would be created",
+            // What its namespace or its CRD is not there for, will be created after them.
+            Err(error) if error.is_absent() => "would be created",
+            Err(error) => return Err(error.into()),
+        };
+        writeln!(out, "{} {becomes}", object.key())?;
+    }
+    Ok(())
+}
+
+async fn apply_all(connected: &Connected, objects: &[Object]) -> anyhow::Result<()> {
+    for object in objects {
+        connected.cluster.apply(object, false).await?;
+        if object.is_crd() {
+            wait_established(connected, object).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn wait_established(connected: &Connected, definition: &Object) -> anyhow::Result<()> {
+    use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+    let api: Api<CustomResourceDefinition> = Api::all(connected.cluster.client().clone());
+    let established = await_condition(api, definition.name(), conditions::is_crd_established());
+    match tokio::time::timeout(ESTABLISHED_WITHIN, established).await {
+        Ok(waited) => waited.map(drop).with_context(|| format!("watch {}", definition.key())),
+        Err(_) => bail!("{} is not established after {ESTABLISHED_WITHIN:?}", definition.key()),
+    }
+}
+
+/// Makes a namespace that is missing.
+async fn ensure_namespace(connected: &Connected, name: &str) -> Result<(), ClusterError> {
+    let key = ObjectKey { kind: "Namespace".into(), name: name.into(), ..ObjectKey::default() };
+    if connected.cluster.get("v1", &key).await?.is_some() {
+        return Ok(());
+    }
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    match Object::new(namespace) {
+        Ok(namespace) => connected.cluster.apply(&namespace, false).await.map(drop),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn wait_until_ready(connected: &Connected, deployment: &Object, patience: Duration) -> anyhow::Result<()> {
+    let cluster = &connected.cluster;
+    let kind = cluster.resource(deployment.api_version(), deployment.kind()).await?;
+    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), deployment.namespace(), &kind);
+    let is_ready = |live: Option<&DynamicObject>| {
+        live.is_some_and(|live| readiness("apps", "Deployment", live, None) == Readiness::Ready)
+    };
+    if let Ok(waited) = tokio::time::timeout(patience, await_condition(api, deployment.name(), is_ready)).await {
+        return waited.map(drop).with_context(|| format!("watch {}", deployment.key()));
+    }
+    let live = cluster.get(deployment.api_version(), &deployment.key()).await.ok().flatten();
+    let stands = match live.map(|live| readiness("apps", "Deployment", &live, None)) {
+        Some(Readiness::Waiting(why) | Readiness::Failed(why)) => why,
+        _ => "it is gone".to_owned(),
+    };
+    let pod = reason::why_not_ready(cluster, deployment).await.map(|why| format!(" ({why})")).unwrap_or_default();
+    bail!("✘ {} is not ready after {patience:?}: {stands}{pod}; init can be run again", deployment.key())
+}

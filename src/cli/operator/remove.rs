@@ -1,0 +1,143 @@
+//! `operator remove`: the operator goes; its resources, their CRD, and what they have installed stay.
+
+use super::super::cluster::{self, ConnectArgs, Connected};
+use super::super::confirm::confirm;
+use super::super::input::Outcome;
+use super::super::resources::{self, Summary};
+use super::manifests::{NAME, Settings};
+use crate::cluster::ClusterError;
+use crate::object::Object;
+use crate::object::manifests::revision_label;
+use anyhow::{Context, bail};
+use clap::Args;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use std::io::Write;
+
+/// What `operator remove --help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator operator remove
+  istio-operator operator remove --revision canary -y   # one of several operators
+  istio-operator operator remove --purge --force        # all of them, although resources wait for one
+
+What an operator has installed stays, and works on. A resource that is deleted without an operator stays
+until there is one again.";
+
+/// So many resources are named.
+const NAMED: usize = 10;
+
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct RemoveArgs {
+    /// Namespace of the operator.
+    #[arg(long = "operatorNamespace", alias = "operator-namespace", default_value = NAME)]
+    namespace: String,
+    /// The operator of this revision.
+    #[arg(short, long, conflicts_with = "purge", value_parser = super::super::tag::tag_name)]
+    revision: Option<String>,
+    /// All operators of the namespace.
+    #[arg(long)]
+    purge: bool,
+    /// Go on although resources have its finalizer, or it is not known whether they do, or there is no operator.
+    #[arg(long)]
+    force: bool,
+    /// Do not ask.
+    #[arg(short = 'y', long = "skip-confirmation")]
+    yes: bool,
+    #[command(flatten)]
+    cluster: ConnectArgs,
+}
+
+pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
+    let connected = cluster::connect_to(&args.cluster)?;
+    let namespace = &args.namespace;
+    let there = connected.wait(operators(&connected, namespace))?;
+    let wanted = Settings::of(namespace, args.revision.as_deref().unwrap_or_default());
+    let is_meant = |name: &str| args.purge || name == wanted.name();
+    if !there.iter().any(|name| is_meant(name)) && !args.force {
+        bail!(
+            "Operator controller is not installed in {namespace} namespace (no Deployment {} detected).",
+            wanted.name()
+        );
+    }
+    if !args.force {
+        check_finalizers(&connected, args)?;
+    }
+    let question = format!("Remove the operator of namespace {namespace}? [y/N]");
+    if !args.yes && !args.force && !confirm(&question, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
+        writeln!(out, "Cancelled.")?;
+        return Ok(1);
+    }
+    writeln!(out, "Removing Istio operator...")?;
+    out.flush()?;
+    let stays: Vec<&String> = there.iter().filter(|name| !is_meant(name)).collect();
+    let mut going: Vec<String> = there.iter().filter(|name| is_meant(name)).cloned().collect();
+    if going.is_empty() {
+        going.push(wanted.name());
+    }
+    for name in going {
+        let revision = name.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
+        let objects = Settings::of(namespace, revision).objects()?;
+        let own = objects.iter().rev().filter(|object| goes(object, stays.is_empty()));
+        connected.wait(delete(&connected, own, out))?;
+    }
+    writeln!(out, "✔ Removal complete")?;
+    eprintln!("The CRD of IstioOperator, all resources, what they have installed, and namespaces stay.");
+    Ok(0)
+}
+
+/// What goes with an operator: roles of the whole cluster only with the last one.
+fn goes(object: &Object, is_last: bool) -> bool {
+    !object.is_crd() && object.kind() != "Namespace" && (is_last || object.kind() != "ClusterRole")
+}
+
+/// The names of the Deployments of operators in a namespace.
+async fn operators(connected: &Connected, namespace: &str) -> Result<Vec<String>, ClusterError> {
+    let all = connected.cluster.list("apps/v1", "Deployment", Some(namespace), "").await?;
+    let is_one = |name: &String| name.strip_prefix(NAME).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
+    Ok(all.iter().map(DynamicObject::name_any).filter(is_one).collect())
+}
+
+/// Refuses while resources wait for the operator when they are deleted.
+fn check_finalizers(connected: &Connected, args: &RemoveArgs) -> anyhow::Result<()> {
+    let all = connected
+        .wait(resources::list(&connected.cluster, None))
+        .context("it is not known whether resources have the operator's finalizer; go on all the same with --force")?;
+    let waiting = waiting(&all, args.revision.as_deref());
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let more = match waiting.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    bail!(
+        "these resources have the operator's finalizer, and could not be deleted without it: {}{more}; delete them first, or \
+         go on with --force, which leaves them and all that they have installed",
+        waiting.into_iter().take(NAMED).collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// The resources that an operator of this revision, or of all, works on and that have its finalizer.
+fn waiting(all: &[Summary], revision: Option<&str>) -> Vec<String> {
+    let is_meant = |resource: &&Summary| {
+        let own = revision.is_none_or(|revision| resource.revision == revision_label(revision));
+        resource.has_finalizer && own
+    };
+    all.iter().filter(is_meant).map(|resource| resource.id.to_string()).collect()
+}
+
+async fn delete<'o>(
+    connected: &Connected,
+    objects: impl Iterator<Item = &'o Object>,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    for object in objects {
+        let key = object.key();
+        let Some(live) = connected.cluster.get(object.api_version(), &key).await? else { continue };
+        connected.cluster.delete(object.api_version(), &key, &live.uid().unwrap_or_default()).await?;
+        writeln!(out, "  Removed {}:{}:{}.", key.kind, key.namespace, key.name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! What is known of resources and of what they have.
+
+use super::super::super::cluster::Connected;
+use super::super::super::resources::{self, Summary};
+use super::super::super::revision::found::Found;
+use super::lease::{Operator, operators, why_idle};
+use crate::api::status::{Condition, HeldRevision, InstallStatus, Phase};
+use crate::cluster::Cluster;
+use crate::install::provenance::component_of;
+use crate::install::readiness::{Readiness, is_checked, readiness, reason};
+use crate::object::inventory::{self, Entry};
+use crate::object::{Object, ObjectKey};
+use futures::{StreamExt, stream};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use serde::Serialize;
+
+/// How many objects are read at once.
+const AT_ONCE: usize = 16;
+
+/// All resources that are asked for.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct State {
+    /// `None` where it is not known.
+    pub(super) operators: Option<Vec<Operator>>,
+    pub(super) resources: Vec<Resource>,
+}
+
+/// A resource, and what it has.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Resource {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) revision: String,
+    pub(super) profile: String,
+    pub(super) version: Option<String>,
+    pub(super) status: Option<&'static str>,
+    pub(super) message: Option<String>,
+    pub(super) age: String,
+    /// What is to be known of it before all that its status says.
+    pub(super) remarks: Vec<String>,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) components: Vec<Component>,
+    pub(super) objects: Vec<Piece>,
+    pub(super) held: Vec<HeldRevision>,
+    /// Who uses its revision; `None` where it is not known.
+    pub(super) used_by: Option<Use>,
+}
+
+/// A component, as the status tells.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Component {
+    pub(super) name: String,
+    pub(super) status: Option<&'static str>,
+    pub(super) version: Option<String>,
+    pub(super) error: Option<String>,
+}
+
+/// How an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum Health {
+    Ready,
+    Waiting,
+    Failed,
+    Missing,
+    Unknown,
+}
+
+/// An object of a resource.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Piece {
+    pub(super) object: String,
+    pub(super) component: Option<&'static str>,
+    pub(super) health: Health,
+    pub(super) reason: Option<String>,
+    /// Whether it can be anything else than there.
+    #[serde(skip)]
+    pub(super) is_checked: bool,
+}
+
+/// Who uses a revision.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Use {
+    pub(super) tags: Vec<String>,
+    pub(super) namespaces: Vec<String>,
+    pub(super) pods: usize,
+}
+
+impl State {
+    /// Of a cluster.
+    ///
+    /// # Errors
+    /// The resources cannot be listed.
+    pub(super) fn read(connected: &Connected, namespace: Option<&str>, name: Option<&str>) -> anyhow::Result<Self> {
+        let cluster = &connected.cluster;
+        let mut all = connected.wait(resources::list(cluster, namespace))?;
+        all.retain(|resource| !resource.is_record && name.is_none_or(|name| resource.id.name == name));
+        let operators = connected.wait(operators(cluster));
+        let revisions = Found::read(connected).ok();
+        let mut told = vec![];
+        for resource in all {
+            let mut one = connected.wait(told_of(cluster, resource));
+            one.remarks.extend(why_idle(&operators, &one.revision));
+            one.used_by = revisions.as_ref().and_then(|revisions| use_of(revisions, &one.revision));
+            told.push(one);
+        }
+        Ok(Self { operators: operators.ok(), resources: told })
+    }
+}
+
+fn use_of(revisions: &Found, revision: &str) -> Option<Use> {
+    let Some(found) = revisions.get(revision) else {
+        return Some(Use { tags: vec![], namespaces: vec![], pods: 0 });
+    };
+    let (namespaces, pods) = (found.namespaces.clone()?, found.pods.as_ref()?.len());
+    Some(Use { tags: found.tags.clone(), namespaces, pods })
+}
+
+async fn told_of(cluster: &Cluster, resource: Summary) -> Resource {
+    let status = InstallStatus::read(&resource.status);
+    let components = status.component_status.unwrap_or_default().into_iter();
+    let components = components.map(|(name, component)| Component {
+        name,
+        status: component.status.map(Phase::name),
+        version: component.version,
+        error: component.error,
+    });
+    let reads = inventory::of_status(&resource.status).into_iter().map(|(key, entry)| piece(cluster, key, entry));
+    let objects = stream::iter(reads).buffered(AT_ONCE).collect().await;
+    let mut remarks = resource.remarks;
+    if status.status.is_none() {
+        remarks.push("no operator has told its status yet".to_owned());
+    }
+    if let Some(observed) = status.observed_generation.filter(|observed| *observed < resource.generation) {
+        remarks.push(format!("the status is of generation {observed}, the spec of {}", resource.generation));
+    }
+    Resource {
+        remarks,
+        revision: resource.revision,
+        profile: resource.profile,
+        version: status.version,
+        status: status.status.map(Phase::name),
+        message: status.message.filter(|message| !message.is_empty()),
+        age: resource.created.map(|created| age(created, Timestamp::now())).unwrap_or_default(),
+        conditions: status.conditions.unwrap_or_default(),
+        components: components.collect(),
+        objects,
+        held: status.held.unwrap_or_default(),
+        used_by: None,
+        namespace: resource.id.namespace,
+        name: resource.id.name,
+    }
+}
+
+async fn piece(cluster: &Cluster, key: ObjectKey, entry: Entry) -> Piece {
+    let is_checked = is_checked(&key.group, &key.kind);
+    let mut piece = Piece { object: key.to_string(), component: None, health: Health::Ready, reason: None, is_checked };
+    let wrong = |health: Health, why: String, piece: Piece| Piece { health, reason: Some(why), ..piece };
+    let live = match cluster.get(&entry.api_version, &key).await {
+        Ok(Some(live)) => live,
+        Ok(None) => return wrong(Health::Missing, "is not there".into(), piece),
+        Err(error) => return wrong(Health::Unknown, error.to_string(), piece),
+    };
+    piece.component = component_of(&live).map(|component| component.info().name);
+    if live.uid().as_deref() != Some(&entry.uid) {
+        return wrong(Health::Missing, "another object of its name is there".into(), piece);
+    }
+    match readiness(&key.group, &key.kind, &live, None) {
+        Readiness::Ready => piece,
+        Readiness::Failed(why) => wrong(Health::Failed, why, piece),
+        Readiness::Waiting(why) => {
+            let object = serde_json::to_value(&live).ok().and_then(|value| Object::new(value).ok());
+            let pod = match object.filter(|object| object.group() == "apps") {
+                Some(object) => reason::why_not_ready(cluster, &object).await,
+                None => None,
+            };
+            let why = pod.map_or_else(|| why.clone(), |pod| format!("{why}: {pod}"));
+            wrong(Health::Waiting, why, piece)
+        }
+    }
+}
+
+/// How long ago something was, in its largest unit.
+fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let now: Timestamp = "2026-01-03T00:00:00Z".parse().unwrap();
+        let told = ["2026-01-03T00:00:01Z", "2026-01-02T23:59:01Z", "2026-01-02T22:30:00Z", "2026-01-01T06:00:00Z"]
+            .map(|then| age(then.parse().unwrap(), now));
+        assert_eq!(told, ["0s", "59s", "90m", "42h"]);
+        assert_eq!(age("2025-12-31T00:00:00Z".parse().unwrap(), now), "3d");
+    }
+}

@@ -1,0 +1,164 @@
+//! Resources as trees: conditions, components, and the objects that are not ready or that could be so.
+
+use super::read::{Health, Piece, Resource, State, Use};
+
+/// So many namespaces, and so many objects that are not ready, are named.
+const NAMED: usize = 10;
+
+/// A line of a tree, and those below it.
+struct Branch {
+    text: String,
+    below: Vec<Branch>,
+}
+
+impl Branch {
+    fn leaf(text: impl Into<String>) -> Self {
+        Self { text: text.into(), below: vec![] }
+    }
+
+    fn draw(&self, indent: &str, into: &mut String) {
+        for (at, branch) in self.below.iter().enumerate() {
+            let is_last = at + 1 == self.below.len();
+            let (mark, more) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            into.extend([indent, mark, branch.text.as_str(), "\n"]);
+            branch.draw(&format!("{indent}{more}"), into);
+        }
+    }
+}
+
+/// All of it.
+pub(super) fn text(state: &State) -> String {
+    if state.resources.is_empty() {
+        return "There are no IstioOperator resources.\n".to_owned();
+    }
+    let mut text = String::new();
+    for resource in &state.resources {
+        let root = root(resource);
+        text.push_str(&root.text);
+        text.push('\n');
+        root.draw("", &mut text);
+    }
+    text
+}
+
+fn root(resource: &Resource) -> Branch {
+    let version = resource.version.as_deref().map(|version| format!(", version {version}")).unwrap_or_default();
+    let text = format!(
+        "IstioOperator {}/{}: {} (revision {}, profile {}{version}, {} old)",
+        resource.namespace,
+        resource.name,
+        resource.status.unwrap_or("no status"),
+        resource.revision,
+        resource.profile,
+        resource.age
+    );
+    let mut below: Vec<Branch> = resource.remarks.iter().map(|remark| Branch::leaf(format!("! {remark}"))).collect();
+    below.extend(resource.message.iter().map(Branch::leaf));
+    let conditions = resource.conditions.iter().map(|condition| {
+        let message = if condition.message.is_empty() { String::new() } else { format!(": {}", condition.message) };
+        Branch::leaf(format!("{} {} ({}){message}", condition.r#type, condition.status, condition.reason))
+    });
+    below.extend(conditions);
+    below.extend(resource.held.iter().map(|held| {
+        let tag = held.tag.as_deref().map(|tag| format!("tag {tag} of ")).unwrap_or_default();
+        Branch::leaf(format!("held: {tag}revision {}: {}", held.revision, held.message))
+    }));
+    below.push(used_by(resource.used_by.as_ref()));
+    let names: Vec<&str> = resource.components.iter().map(|component| component.name.as_str()).collect();
+    below.extend(resource.components.iter().map(|component| {
+        let error = component.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        let status = component.status.unwrap_or("no status");
+        let own = resource.objects.iter().filter(|piece| piece.component == Some(component.name.as_str()));
+        Branch { text: format!("{} {status}{error}", component.name), below: pieces(own) }
+    }));
+    let others =
+        pieces(resource.objects.iter().filter(|piece| piece.component.is_none_or(|name| !names.contains(&name))));
+    if !others.is_empty() {
+        below.push(Branch { text: "other objects".to_owned(), below: others });
+    }
+    Branch { text, below }
+}
+
+fn used_by(found: Option<&Use>) -> Branch {
+    let Some(Use { tags, namespaces, pods }) = found else {
+        return Branch::leaf("used by: unknown");
+    };
+    let names = namespaces.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let names = if names.is_empty() { names } else { format!(" ({names})") };
+    let tags = if tags.is_empty() { String::new() } else { format!(", tags {}", tags.join(", ")) };
+    Branch::leaf(format!("used by: {} namespaces{names}, {pods} pods{tags}", namespaces.len()))
+}
+
+/// The objects that are not as they should be, and the workloads; and how many others are there.
+fn pieces<'p>(all: impl Iterator<Item = &'p Piece>) -> Vec<Branch> {
+    let is_definition = |piece: &&Piece| piece.object.starts_with("CustomResourceDefinition ");
+    let (told, others): (Vec<&Piece>, Vec<&Piece>) =
+        all.partition(|piece| piece.health != Health::Ready || (piece.is_checked && !is_definition(piece)));
+    let mut branches: Vec<Branch> = told.iter().take(NAMED).map(|piece| Branch::leaf(piece_text(piece))).collect();
+    if told.len() > NAMED {
+        branches.push(Branch::leaf(format!("and {} more; see -o json", told.len() - NAMED)));
+    }
+    if !others.is_empty() {
+        branches.push(Branch::leaf(format!("✔ {} objects are there", others.len())));
+    }
+    branches
+}
+
+fn piece_text(piece: &Piece) -> String {
+    let mark = match piece.health {
+        Health::Ready => "✔",
+        Health::Waiting => "…",
+        Health::Failed | Health::Missing => "✘",
+        Health::Unknown => "?",
+    };
+    let reason = piece.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("{mark} {}{reason}", piece.object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::Component;
+    use super::*;
+
+    #[test]
+    fn a_tree_names_what_is_waited_for_and_counts_what_is_there() {
+        let piece = |object: &str, health, reason: Option<&str>| Piece {
+            object: object.into(),
+            component: Some("Pilot"),
+            health,
+            reason: reason.map(str::to_owned),
+            is_checked: object.starts_with("Deployment"),
+        };
+        let resource = Resource {
+            namespace: "istio-system".into(),
+            name: "main".into(),
+            revision: "default".into(),
+            profile: "minimal".into(),
+            status: Some("RECONCILING"),
+            age: "5m".into(),
+            remarks: vec!["nothing reconciles this resource: x".into()],
+            components: vec![Component {
+                name: "Pilot".into(),
+                status: Some("RECONCILING"),
+                version: None,
+                error: None,
+            }],
+            objects: vec![
+                piece("Deployment istio-system/istiod", Health::Waiting, Some("0 of 1 pods ready")),
+                piece("Service istio-system/istiod", Health::Ready, None),
+                piece("ConfigMap istio-system/istio", Health::Missing, Some("is not there")),
+            ],
+            ..Resource::default()
+        };
+        let expected = "\
+IstioOperator istio-system/main: RECONCILING (revision default, profile minimal, 5m old)
+├─ ! nothing reconciles this resource: x
+├─ used by: unknown
+└─ Pilot RECONCILING
+   ├─ … Deployment istio-system/istiod: 0 of 1 pods ready
+   ├─ ✘ ConfigMap istio-system/istio: is not there
+   └─ ✔ 1 objects are there
+";
+        assert_eq!(text(&State { operators: None, resources: vec![resource] }), expected);
+    }
+}

@@ -1,0 +1,139 @@
+//! Webhooks whose Service is not there, or has nobody behind it: the API server then refuses what they are asked about.
+
+use super::finding::{Check, Finding, Level};
+use crate::cluster::{Cluster, ClusterError};
+use crate::install::webhooks::API_VERSION;
+use crate::object::ObjectKey;
+use crate::object::labels::REVISION;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+/// Namespace and name.
+type Service = (String, String);
+
+/// Whether a Service can be reached, as far as that shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    Ready,
+    NobodyReady,
+    Absent,
+}
+
+pub(super) async fn check(cluster: &Cluster) -> Check {
+    let findings = match find(cluster).await {
+        Ok(findings) => findings,
+        Err(error) => vec![Finding::unknown("where webhooks lead", &error)],
+    };
+    Check { name: "Webhooks", well: "all lead somewhere".into(), findings }
+}
+
+async fn find(cluster: &Cluster) -> Result<Vec<Finding>, ClusterError> {
+    let [mutating, validating] = KINDS.map(|kind| cluster.list(API_VERSION, kind, None, ""));
+    let (mutating, validating) = tokio::try_join!(mutating, validating)?;
+    let all: Vec<(&str, DynamicObject)> = KINDS
+        .into_iter()
+        .zip([mutating, validating])
+        .flat_map(|(kind, all)| all.into_iter().map(move |one| (kind, one)))
+        .collect();
+    let services: BTreeSet<Service> = all.iter().flat_map(|(_, one)| hooks(one)).filter_map(service_of).collect();
+    let mut reach = BTreeMap::new();
+    for service in services {
+        let found = reach_of(cluster, &service).await?;
+        reach.insert(service, found);
+    }
+    Ok(all.iter().flat_map(|(kind, one)| judge(kind, one, &reach)).collect())
+}
+
+fn hooks(configuration: &DynamicObject) -> impl Iterator<Item = &Value> {
+    configuration.data.get("webhooks").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The Service that a webhook leads to; `None` where it leads out of the cluster.
+fn service_of(hook: &Value) -> Option<Service> {
+    let service = hook.pointer("/clientConfig/service")?;
+    let text = |field: &str| service.get(field)?.as_str().map(str::to_owned);
+    Some((text("namespace")?, text("name")?))
+}
+
+async fn reach_of(cluster: &Cluster, (namespace, name): &Service) -> Result<Reach, ClusterError> {
+    let key =
+        ObjectKey { group: String::new(), kind: "Service".into(), namespace: namespace.clone(), name: name.clone() };
+    if cluster.get("v1", &key).await?.is_none() {
+        return Ok(Reach::Absent);
+    }
+    let selector = format!("kubernetes.io/service-name={name}");
+    let slices = cluster.list("discovery.k8s.io/v1", "EndpointSlice", Some(namespace), &selector).await?;
+    let endpoints = slices.iter().filter_map(|slice| slice.data.get("endpoints")?.as_array()).flatten();
+    // One that does not say counts as ready.
+    let is_ready = |endpoint: &Value| endpoint.pointer("/conditions/ready") != Some(&Value::Bool(false));
+    Ok(if endpoints.into_iter().any(is_ready) { Reach::Ready } else { Reach::NobodyReady })
+}
+
+/// Whether a configuration is Istio's.
+fn is_istios(configuration: &DynamicObject) -> bool {
+    let is_named = |hook: &Value| hook.get("name").and_then(Value::as_str).is_some_and(|n| n.ends_with("istio.io"));
+    configuration.labels().contains_key(REVISION) || hooks(configuration).any(is_named)
+}
+
+/// What is wrong with a configuration: an error where Istio's own stand in the way.
+fn judge(kind: &str, configuration: &DynamicObject, reach: &BTreeMap<Service, Reach>) -> Vec<Finding> {
+    let mut told = BTreeMap::new();
+    for hook in hooks(configuration) {
+        let Some(service) = service_of(hook) else { continue };
+        let is_selective = ["namespaceSelector", "objectSelector"]
+            .iter()
+            .any(|field| hook.pointer(&format!("/{field}/matchLabels/istio.io~1deactivated")).is_some());
+        let fails = hook.get("failurePolicy").is_none_or(|policy| policy != "Ignore") && !is_selective;
+        let why = match reach.get(&service) {
+            Some(Reach::Absent) => "is not there",
+            Some(Reach::NobodyReady) => "has no ready pod behind it",
+            Some(Reach::Ready) | None => continue,
+        };
+        let is_absent = why == "is not there";
+        *told.entry((service, why, is_absent)).or_insert(false) |= fails;
+    }
+    let is_istios = is_istios(configuration);
+    let finding = |(((namespace, name), why, is_absent), fails): ((Service, &str, bool), bool)| {
+        let level = if fails && is_absent && is_istios { Level::Error } else { Level::Warning };
+        let effect = if fails { "what it is asked about is refused" } else { "it is passed over" };
+        let message = format!("leads to Service {namespace}/{name}, which {why}: {effect}");
+        Finding::new(level, format!("{kind} {}", configuration.name_any()), message)
+    };
+    told.into_iter().map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn a_webhook_that_leads_nowhere_is_an_error_if_it_is_istios_and_fails() {
+        let reach = BTreeMap::from([
+            (("a".into(), "gone".into()), Reach::Absent),
+            (("a".into(), "idle".into()), Reach::NobodyReady),
+            (("a".into(), "there".into()), Reach::Ready),
+        ]);
+        let level = |hook: &str, service: &str, policy: &str| {
+            let hook = json!({"name": hook, "failurePolicy": policy,
+                "clientConfig": {"service": {"namespace": "a", "name": service}}});
+            let one = from_value(json!({"apiVersion": API_VERSION, "kind": KINDS[0], "metadata": {"name": "x"},
+                "webhooks": [hook, {"name": "y", "clientConfig": {"url": "https://elsewhere"}}]}))
+            .unwrap();
+            judge(KINDS[0], &one, &reach).first().map(|finding| finding.level)
+        };
+        for (hook, service, policy, expected) in [
+            ("x.istio.io", "gone", "Fail", Some(Level::Error)),
+            ("x.istio.io", "gone", "Ignore", Some(Level::Warning)),
+            ("x.istio.io", "idle", "Fail", Some(Level::Warning)),
+            ("x.istio.io", "there", "Fail", None),
+            ("x.example.com", "gone", "Fail", Some(Level::Warning)),
+        ] {
+            assert_eq!(level(hook, service, policy), expected, "{hook} {service} {policy}");
+        }
+    }
+}

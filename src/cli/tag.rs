@@ -1,0 +1,383 @@
+//! `tag`: names for revisions, by which namespaces ask for injection.
+//!
+//! A tag is a webhook configuration, and from release 1.28 on a Service too. Those that an IstioOperator resource lists in
+//! `values.revisionTags` are the operator's, which would put them back: they are left to it.
+
+mod objects;
+pub(super) mod webhooks;
+
+use super::cluster::{self, ClusterArgs, ConnectArgs, Connected};
+use super::confirm::confirm;
+use super::input::Outcome;
+use super::package::PackageArgs;
+use super::resources;
+use super::table::{Format, line};
+use super::users::Users;
+use crate::api::API_VERSION as RESOURCES;
+use crate::install::webhooks as injection;
+use crate::object::Object;
+use crate::object::labels::{DEFAULT, REVISION, TAG};
+use crate::spec::request::NamedPackage;
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use objects::{VALIDATOR, Wanted, is_of_tag};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::io::Write;
+use webhooks::{Webhooks, label};
+
+/// What `tag --help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator tag set prod --revision 1-30-3          # a new tag
+  istio-operator tag set prod --revision 1-31-0 --overwrite
+  kubectl label namespace shop istio.io/rev=prod          # pods of shop are injected by its revision
+  istio-operator tag list
+  istio-operator tag remove prod
+
+Exit code: 0 if done, 1 on an error or if it is not gone on with, 2 on wrong use.";
+
+/// The kinds of the objects of a tag.
+const KINDS: [(&str, &str); 2] = [(injection::API_VERSION, injection::KIND), ("v1", "Service")];
+
+#[derive(Subcommand)]
+pub(super) enum TagCommand {
+    /// Make a tag of a revision, or move it to another one.
+    #[command(after_help = EXAMPLES)]
+    Set(SetArgs),
+    /// Print the objects of a tag instead of applying them.
+    Generate(GenerateArgs),
+    /// List the tags, with their revisions and the namespaces that name them.
+    #[command(visible_alias = "show")]
+    List(ListArgs),
+    /// Remove a tag.
+    #[command(visible_alias = "delete")]
+    Remove(RemoveArgs),
+}
+
+#[derive(Args)]
+pub(super) struct GenerateArgs {
+    /// The tag.
+    #[arg(value_parser = tag_name)]
+    tag: String,
+    /// The revision that it stands for; default for the control plane without one.
+    #[arg(short, long, value_parser = tag_name)]
+    revision: String,
+    /// Move the tag if it is there already.
+    #[arg(long)]
+    overwrite: bool,
+    /// Name of its webhook configuration (default: as the charts name it).
+    #[arg(long, value_name = "NAME")]
+    webhook_name: Option<String>,
+    /// Have the tag default inject into namespaces that say nothing about injection.
+    #[arg(long)]
+    auto_inject_namespaces: bool,
+    #[command(flatten)]
+    package: PackageArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+#[derive(Args)]
+pub(super) struct SetArgs {
+    #[command(flatten)]
+    tag: GenerateArgs,
+    /// Go on although pods would be injected twice.
+    #[arg(short = 'y', long = "skip-confirmation")]
+    yes: bool,
+    /// Go on although an IstioOperator resource has the tag, or it is not known whether one has.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+    #[command(flatten)]
+    cluster: ConnectArgs,
+}
+
+#[derive(Args)]
+pub(super) struct RemoveArgs {
+    /// The tag.
+    #[arg(value_parser = tag_name)]
+    tag: String,
+    /// Do not ask.
+    #[arg(short = 'y', long = "skip-confirmation")]
+    yes: bool,
+    /// Go on although an IstioOperator resource has the tag, or it is not known whether one has.
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    cluster: ConnectArgs,
+}
+
+/// A name of a tag or a revision: the value of a label, and a part of names.
+pub(super) fn tag_name(text: &str) -> Result<String, String> {
+    let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let is_fit = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if is_fit && text.len() <= 63 && is_end(text.chars().next()) && is_end(text.chars().next_back()) {
+        return Ok(text.to_owned());
+    }
+    Err("must have only a-z, 0-9 and -, begin and end with a letter or a digit, and have at most 63 characters".into())
+}
+
+pub(super) fn run(command: &TagCommand, out: &mut dyn Write) -> Outcome {
+    match command {
+        TagCommand::Set(args) => set(args, out),
+        TagCommand::Generate(args) => generate(args, out),
+        TagCommand::List(args) => list(args, out),
+        TagCommand::Remove(args) => remove(args, out),
+    }
+}
+
+/// The objects of a tag, checked against what there is.
+fn objects_of(args: &GenerateArgs, connected: &Connected, hooks: &Webhooks) -> anyhow::Result<Vec<Object>> {
+    let GenerateArgs { tag, revision, .. } = args;
+    if !args.overwrite && tag != DEFAULT && hooks.of_revision(tag).next().is_some() {
+        bail!("cannot create revision tag \"{tag}\": found existing control plane revision with same name");
+    }
+    let canonical = hooks.canonical(revision, args.cluster.istio_namespace.as_deref())?;
+    if let Some(there) = hooks.of_tag(tag).next().filter(|_| !args.overwrite) {
+        bail!(
+            "revision tag \"{tag}\" already exists, and --overwrite is false; it stands for revision \"{}\"",
+            label(there, REVISION)
+        );
+    }
+    let installed = match args.package.manifests {
+        Some(_) => None,
+        None => connected.installed(revision)?.map(|(_, release)| NamedPackage::Release(release)),
+    };
+    let package = args.package.open(installed).context("the release of the revision; name its package with -d")?;
+    let wanted =
+        Wanted { tag, revision, webhook_name: args.webhook_name.as_deref(), is_for_all: args.auto_inject_namespaces };
+    wanted.objects(&package, &connected.info, canonical)
+}
+
+fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
+    let connected = cluster::connect_to(&args.cluster.connect)?;
+    let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
+    for object in objects_of(args, &connected, &hooks)? {
+        writeln!(out, "{}---", object.to_yaml().context("an object cannot be written as YAML")?)?;
+    }
+    Ok(0)
+}
+
+/// Refuses to touch a tag that an operator would put back.
+fn check_owner(connected: &Connected, tag: &str, hooks: &Webhooks) -> anyhow::Result<()> {
+    let resources = connected.wait(resources::list(&connected.cluster, None)).with_context(|| {
+        format!("it is not known whether an IstioOperator resource has tag \"{tag}\"; go on all the same with --force")
+    })?;
+    let hook = hooks.of_tag(tag).next().map(|hook| &hook.metadata);
+    if let Some((owner, how)) = resources::owner_of_tag(&resources, tag, hook) {
+        bail!(
+            "tag \"{tag}\" is that of IstioOperator {owner}, which {how}, and whose operator would put it back: list it \
+             in values.revisionTags of the resource that is to have it, or go on with --force"
+        );
+    }
+    Ok(())
+}
+
+/// Refuses what would have pods injected twice.
+fn check_overlaps(objects: &[Object], hooks: &Webhooks, tag: &str) -> anyhow::Result<()> {
+    let mine: Vec<Value> =
+        objects.iter().filter(|object| object.kind() == injection::KIND).map(|o| o.value().into_owned()).collect();
+    let stays = |hook: &&DynamicObject| !is_of_tag(hook, tag);
+    let others: Vec<Value> =
+        hooks.all().iter().filter(stays).filter_map(|hook| serde_json::to_value(hook).ok()).collect();
+    // The unnamed revision steps back for the tag default.
+    let steps_back = |other: &Value| tag == DEFAULT && injection::is_default_injector(other);
+    let others: Vec<Value> = others.into_iter().filter(|other| !steps_back(other)).collect();
+    let found = injection::overlaps(&mine, &others);
+    if !found.is_empty() {
+        bail!("creating tag would conflict, pass --skip-confirmation to proceed:\n{}", found.join("\n"));
+    }
+    Ok(())
+}
+
+fn set(args: &SetArgs, out: &mut dyn Write) -> Outcome {
+    let connected = cluster::connect_to(&args.tag.cluster.connect)?;
+    let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
+    let GenerateArgs { tag, revision, .. } = &args.tag;
+    if !args.force {
+        check_owner(&connected, tag, &hooks)?;
+    }
+    let objects = objects_of(&args.tag, &connected, &hooks)?;
+    if !args.yes {
+        check_overlaps(&objects, &hooks, tag)?;
+    }
+    connected.wait(apply(&connected, &objects, &hooks, tag))?;
+    writeln!(
+        out,
+        "Revision tag \"{tag}\" created, referencing control plane revision \"{revision}\". To enable injection using this\n\
+         revision tag, use 'kubectl label namespace <NAMESPACE> istio.io/rev={tag}'"
+    )?;
+    Ok(0)
+}
+
+/// Applies the objects of a tag: all are tried before one is stored, so that the unnamed revision does not step back for a
+/// tag that then is not there.
+async fn apply(connected: &Connected, objects: &[Object], hooks: &Webhooks, tag: &str) -> anyhow::Result<()> {
+    let cluster = &connected.cluster;
+    for object in objects {
+        cluster.apply(object, true).await?;
+    }
+    if tag == DEFAULT {
+        for hook in hooks.of_revision(DEFAULT) {
+            step_back(connected, hook).await?;
+        }
+    }
+    for object in objects {
+        let mut object = object.clone();
+        if object.name() == VALIDATOR {
+            keep_failure_policy(connected, &mut object).await?;
+        }
+        cluster.apply(&object, false).await?;
+    }
+    // What the tag had under another name would inject the same pods.
+    let names: Vec<&str> = objects.iter().map(Object::name).collect();
+    for old in hooks.of_tag(tag).filter(|old| !names.contains(&old.name_any().as_str())) {
+        delete(connected, injection::API_VERSION, old).await?;
+    }
+    Ok(())
+}
+
+/// Has the webhook of the unnamed revision select nothing.
+async fn step_back(connected: &Connected, hook: &DynamicObject) -> anyhow::Result<()> {
+    let count = hook.data.get("webhooks").and_then(Value::as_array).map_or(0, Vec::len);
+    if count == 0 || injection::is_deactivated(&hook.data) {
+        return Ok(());
+    }
+    let nothing = json!({"matchLabels": injection::never()});
+    let mut patch = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": hook.resource_version()})];
+    for index in 0..count {
+        for field in ["namespaceSelector", "objectSelector"] {
+            patch.push(json!({"op": "add", "path": format!("/webhooks/{index}/{field}"), "value": nothing}));
+        }
+    }
+    let key = resources::key_of("admissionregistration.k8s.io", injection::KIND, hook);
+    connected.cluster.patch(injection::API_VERSION, &key, Value::Array(patch)).await?;
+    Ok(())
+}
+
+/// istiod has the validator fail what it cannot judge once it serves it; that stays.
+async fn keep_failure_policy(connected: &Connected, validator: &mut Object) -> anyhow::Result<()> {
+    let live = connected.cluster.get(validator.api_version(), &validator.key()).await?;
+    let policies: Vec<Value> = live
+        .as_ref()
+        .and_then(|live| live.data.get("webhooks")?.as_array())
+        .map(|hooks| hooks.iter().map(|hook| hook.get("failurePolicy").cloned().unwrap_or_default()).collect())
+        .unwrap_or_default();
+    let hooks = validator.value_mut().get_mut("webhooks").and_then(Value::as_array_mut);
+    for (hook, policy) in hooks.into_iter().flatten().zip(policies) {
+        if let Some(hook) = hook.as_object_mut().filter(|_| !policy.is_null()) {
+            hook.insert("failurePolicy".into(), policy);
+        }
+    }
+    Ok(())
+}
+
+async fn delete(connected: &Connected, api_version: &str, object: &DynamicObject) -> anyhow::Result<()> {
+    let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+    let key = resources::key_of(crate::object::inventory::group_of(api_version), &kind, object);
+    Ok(connected.cluster.delete(api_version, &key, &object.uid().unwrap_or_default()).await?)
+}
+
+/// A tag as it is told.
+#[derive(Serialize)]
+struct Told {
+    tag: String,
+    revision: String,
+    namespaces: Vec<String>,
+}
+
+fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
+    let connected = cluster::connect_to(&args.cluster)?;
+    let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
+    let users = connected.wait(Users::of_namespaces(&connected.cluster))?;
+    let told = |hook: &DynamicObject| Told {
+        tag: label(hook, TAG).to_owned(),
+        revision: label(hook, REVISION).to_owned(),
+        namespaces: users.namespaces([label(hook, TAG)]),
+    };
+    let mut tags: Vec<Told> = hooks.of_tags().map(told).collect();
+    tags.sort_by(|a, b| a.tag.cmp(&b.tag));
+    if tags.is_empty() && args.output == Format::Table {
+        writeln!(out, "No Istio revision tag {}s to list", injection::KIND)?;
+        return Ok(0);
+    }
+    let table = |tags: &Vec<Told>| {
+        let mut lines = vec![line(["TAG", "REVISION", "NAMESPACES"])];
+        lines.extend(tags.iter().map(|told| line([&told.tag, &told.revision, &told.namespaces.join(",")])));
+        lines
+    };
+    args.output.print(&tags, table, out)?;
+    Ok(0)
+}
+
+fn remove(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
+    let connected = cluster::connect_to(&args.cluster)?;
+    let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
+    let tag = &args.tag;
+    if hooks.of_tag(tag).next().is_none() {
+        bail!("cannot remove tag \"{tag}\": cannot find {} for tag", injection::KIND);
+    }
+    if !args.force {
+        check_owner(&connected, tag, &hooks)?;
+    }
+    if !args.yes {
+        let users = connected.wait(Users::of_namespaces(&connected.cluster)).with_context(|| {
+            format!("it is not known which namespaces are injected by tag \"{tag}\"; remove it all the same with -y")
+        })?;
+        let namespaces = users.namespaces([tag.as_str()]);
+        let caution = format!(
+            "Caution, found {} namespace(s) still injected by tag \"{tag}\": {}\nProceed with operation? [y/N]",
+            namespaces.len(),
+            namespaces.join(" ")
+        );
+        if !namespaces.is_empty() && !confirm(&caution, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
+            writeln!(out, "Aborting operation.")?;
+            return Ok(1);
+        }
+    }
+    connected.wait(delete_all(&connected, tag))?;
+    writeln!(out, "Revision tag {tag} removed")?;
+    if tag == DEFAULT && hooks.of_revision(DEFAULT).any(|hook| injection::is_deactivated(&hook.data)) {
+        eprintln!(
+            "Warning: the webhook of the unnamed revision still selects nothing: pods that name no revision are not injected \
+             until it is installed again, which an operator that has an {RESOURCES} resource of it does by itself"
+        );
+    }
+    Ok(0)
+}
+
+/// Deletes all objects of a tag, whoever made them.
+async fn delete_all(connected: &Connected, tag: &str) -> anyhow::Result<()> {
+    let selector = format!("{TAG}={tag}");
+    for (api_version, kind) in KINDS {
+        for object in connected.cluster.list(api_version, kind, None, &selector).await? {
+            let key = resources::key_of(crate::object::inventory::group_of(api_version), kind, &object);
+            connected.cluster.delete(api_version, &key, &object.uid().unwrap_or_default()).await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_named_as_a_label_and_as_an_object() {
+        for good in ["prod", "1-30-3", "a"] {
+            assert_eq!(tag_name(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", "Prod", "a.b", "-a", "a-", "a b", &"a".repeat(64)] {
+            assert!(tag_name(wrong).is_err(), "{wrong}");
+        }
+    }
+}

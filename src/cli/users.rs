@@ -1,0 +1,89 @@
+//! Which namespaces and pods use which revisions and tags, all in one pass over the cluster.
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::controller::{PROXY_LABEL, RUNNING, points_to, revision_of_pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Namespaces and pods by the revision or tag that they name.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    namespaces: BTreeMap<String, BTreeSet<String>>,
+    pods: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Users {
+    /// Of a cluster.
+    ///
+    /// # Errors
+    /// Namespaces or pods cannot be listed.
+    pub(super) async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+        let mut users = Self::of_namespaces(cluster).await?;
+        cluster.for_each("v1", "Pod", (PROXY_LABEL, RUNNING), |pod| users.take_pod(pod)).await?;
+        Ok(users)
+    }
+
+    /// The same without pods.
+    ///
+    /// # Errors
+    /// Namespaces cannot be listed.
+    pub(super) async fn of_namespaces(cluster: &Cluster) -> Result<Self, ClusterError> {
+        let mut users = Self::default();
+        cluster.for_each("v1", "Namespace", ("", ""), |namespace| users.take_namespace(namespace)).await?;
+        Ok(users)
+    }
+
+    fn take_namespace(&mut self, namespace: &ObjectMeta) {
+        if let Some(name) = points_to(namespace) {
+            self.namespaces.entry(name.to_owned()).or_default().insert(namespace.name.clone().unwrap_or_default());
+        }
+    }
+
+    fn take_pod(&mut self, pod: &ObjectMeta) {
+        let place =
+            format!("{}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default());
+        self.pods.entry(revision_of_pod(pod)).or_default().insert(place);
+    }
+
+    /// The namespaces whose new pods one of these names injects.
+    pub(super) fn namespaces<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        together(&self.namespaces, names)
+    }
+
+    /// The pods with a proxy of one of these names, as `namespace/name`.
+    pub(super) fn pods<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        together(&self.pods, names)
+    }
+}
+
+fn together<'a>(all: &BTreeMap<String, BTreeSet<String>>, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let found: BTreeSet<&String> = names.into_iter().filter_map(|name| all.get(name)).flatten().collect();
+    found.into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn users_are_told_by_the_name_that_they_say() {
+        let mut users = Users::default();
+        for (name, labels) in [
+            ("shop", json!({"istio.io/rev": "prod"})),
+            ("bank", json!({"istio.io/rev": "canary"})),
+            ("old", json!({"istio-injection": "enabled"})),
+            ("off", json!({"istio-injection": "disabled"})),
+        ] {
+            users.take_namespace(&from_value(json!({"name": name, "labels": labels})).unwrap());
+        }
+        let pod = json!({"name": "cart", "namespace": "shop", "labels": {"istio.io/rev": "prod"}});
+        // A list that begins again hands over what it has handed over already.
+        for _ in 0..2 {
+            users.take_pod(&from_value(pod.clone()).unwrap());
+        }
+        assert_eq!(users.namespaces(["canary", "prod"]), ["bank", "shop"]);
+        assert_eq!(users.namespaces(["default"]), ["old"]);
+        assert_eq!(users.pods(["prod", "default"]), ["shop/cart"]);
+    }
+}
