@@ -102,6 +102,10 @@ const VALUES: &[(&str, &[&str])] = &[
     ("gateways/istio-egress", &["gateways.istio-egressgateway.name=out,global.proxy.enableCoreDump=true"]),
     ("default", &["revision=canary"]),
     ("gateway", &["kind=DaemonSet,networkGateway=n"]),
+    ("addons/grafana", &["prometheusURL=http://prometheus.metrics:9090"]),
+    ("addons/jaeger", &["maxTraces=100"]),
+    ("addons/kiali", &["istioNamespace=mesh,tag=v2.11"]),
+    ("addons/prometheus", &["scrapeInterval=5s,resources=null"]),
 ];
 
 #[test]
@@ -295,8 +299,10 @@ fn every_chart_says_what_it_is_and_how_it_is_used() {
         for field in ["sources", "keywords"] {
             assert!(metadata[field].as_array().is_some_and(|list| !list.is_empty()), "{name}: {field}");
         }
-        let fixed = json!(["v2", "application", RELEASE, RELEASE]);
-        assert_eq!(json!(["apiVersion", "type", "version", "appVersion"].map(|f| &metadata[f])), fixed, "{name}");
+        let fixed = json!(["v2", "application", RELEASE]);
+        assert_eq!(json!(["apiVersion", "type", "version"].map(|f| &metadata[f])), fixed, "{name}");
+        // An add-on is an application of its own.
+        assert_eq!(metadata["appVersion"] != RELEASE, name.starts_with("addons/"), "{name}");
         assert!(chart.schema.is_some(), "{name} has no values.schema.json");
         let readme = fs::read_to_string(folder.join("README.md")).unwrap_or_default();
         assert!(readme.starts_with(&format!("# {}\n", chart.metadata.name)), "{name}: README.md");
@@ -340,6 +346,7 @@ fn a_value_of_a_wrong_type_is_refused_by_name() {
         ("gateways/istio-egress", "gateways.istio-egressgateway.runAsRoot=text", "runAsRoot"),
         ("default", "global=text", "global"),
         ("gateway", "kind=Pod", "kind"),
+        ("addons/jaeger", "maxTraces=text", "maxTraces"),
     ] {
         let [theirs, ours] = both(&folder(chart), &["--set", set]);
         assert!(!theirs.status.success(), "{chart} takes {set}");

@@ -11,6 +11,8 @@ mod controlplane;
 
 #[path = "server/account.rs"]
 mod account;
+#[path = "server/addons.rs"]
+mod addons;
 #[path = "server/adoption.rs"]
 mod adoption;
 // What waits longest begins first: tests begin in the order of their names.
@@ -46,6 +48,8 @@ mod commands_uninstall;
 mod commands_verify;
 #[path = "server/crd.rs"]
 mod crd;
+#[path = "server/dashboard.rs"]
+mod dashboard;
 #[path = "server/days.rs"]
 mod days;
 #[path = "server/deletion.rs"]
@@ -130,6 +134,8 @@ mod state;
 mod takeover;
 #[path = "server/tenants.rs"]
 mod tenants;
+#[path = "server/tutorial.rs"]
+mod tutorial;
 #[path = "server/upgrade.rs"]
 mod upgrade;
 #[path = "server/waves.rs"]

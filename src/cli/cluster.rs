@@ -22,6 +22,9 @@ use tokio::runtime::{Builder, Runtime};
 /// How long the API server may take for its first answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a connection may be silent before it counts as lost.
+const SILENCE: Duration = Duration::from_mins(1);
+
 /// Where `--help` lists the flags that say which cluster.
 const HEADING: &str = "Cluster";
 
@@ -63,12 +66,24 @@ pub(super) struct Connected {
 /// # Errors
 /// There is none, or it does not answer; in one line.
 pub(super) fn connect_to(args: &ConnectArgs) -> anyhow::Result<Connected> {
+    connect_with(args, SILENCE)
+}
+
+/// The same for connections that may be silent for long: those to pods.
+///
+/// # Errors
+/// As above.
+pub(super) fn connect_for_streams(args: &ConnectArgs) -> anyhow::Result<Connected> {
+    connect_with(args, Duration::from_hours(24))
+}
+
+fn connect_with(args: &ConnectArgs, silence: Duration) -> anyhow::Result<Connected> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let (cluster, info) = runtime.block_on(find(args))?;
+    let (cluster, info) = runtime.block_on(find(args, silence))?;
     Ok(Connected { runtime, cluster, info })
 }
 
-async fn find(args: &ConnectArgs) -> anyhow::Result<(Cluster, ClusterInfo)> {
+async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster, ClusterInfo)> {
     let found = connect::find_named(args.kubeconfig.as_deref(), args.context.as_deref()).await;
     // Its text has all of its causes already.
     let mut config = found.map_err(|error| anyhow!("{error}"))?;
@@ -79,7 +94,7 @@ async fn find(args: &ConnectArgs) -> anyhow::Result<(Cluster, ClusterInfo)> {
         in_flight: 32,
         // A person waits; how much at a time is bounded.
         per_second: 2000,
-        silence: Duration::from_mins(1),
+        silence,
         fence: Fence::default(),
         outage: Outage::default(),
     };

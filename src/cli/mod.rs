@@ -1,11 +1,13 @@
 //! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
 //! wrong use.
 
+mod addons;
 mod bug_report;
 mod chart;
 mod cluster;
 mod completion;
 mod confirm;
+mod dashboard;
 mod duration;
 mod inject;
 mod input;
@@ -91,6 +93,11 @@ enum Command {
     /// Fetch release packages, and list those at hand.
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Install what collects and shows what happens in the mesh, list it, or remove it.
+    #[command(subcommand)]
+    Addons(addons::AddonsCommand),
+    /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
+    Dashboard(Box<dashboard::DashboardArgs>),
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
@@ -225,6 +232,8 @@ fn perform(command: Command) -> Outcome {
         Command::Operator(command) => operator::run(&command, &mut out),
         Command::Experimental(ExperimentalCommand::Revision(command)) => revision::run(&command, &mut out),
         Command::Experimental(ExperimentalCommand::Precheck(args)) => precheck::run(&args, &mut out),
+        Command::Addons(command) => addons::run(&command, &mut out),
+        Command::Dashboard(args) => dashboard::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
         Command::BugReport(args) => bug_report::run(&args, &mut out),
         Command::Completion(args) => completion::run(&args, &mut out),

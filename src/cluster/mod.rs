@@ -99,12 +99,19 @@ impl Cluster {
     /// # Errors
     /// What the API server says.
     pub async fn apply(&self, object: &Object, dry_run: bool) -> Result<DynamicObject, ClusterError> {
+        self.apply_as(object, &PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER).force() }).await
+    }
+
+    /// Applies an object with the field manager of the parameters.
+    ///
+    /// # Errors
+    /// What the API server says; without `force` also that a field is another manager's (409).
+    pub async fn apply_as(&self, object: &Object, params: &PatchParams) -> Result<DynamicObject, ClusterError> {
         let key = object.key();
         let api = self.api(object.api_version(), &key).await?;
-        let params = PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER).force() };
         let (value, name) = (object.value(), &key.name);
         let patch = Patch::Apply(value.as_ref());
-        write(|| api.patch(name, &params, &patch)).await.map_err(|e| ClusterError::of("apply", &key, e))
+        write(|| api.patch(name, params, &patch)).await.map_err(|e| ClusterError::of("apply", &key, e))
     }
 
     /// Deletes an object, only while it has this uid; dependents go in the background. Absence is success.

@@ -3,6 +3,7 @@
 //! In: nothing (the built-in release) or a directory. Out: a [`Package`], whose charts are parsed when they are first needed
 //! and then kept. Guarantee: what cannot be read is a [`ReleaseError`], never an empty profile or chart.
 
+pub mod addons;
 mod embedded;
 pub mod renders;
 

@@ -5,6 +5,7 @@
 //! at once. Pure. Which package a spec gets is for the caller to find
 //! out ([`NamedPackage`](crate::spec::request::NamedPackage)).
 
+pub mod addon;
 pub mod chart;
 pub mod overlay;
 

@@ -72,6 +72,8 @@ pub struct Options {
     pub apiserver_flags: Vec<String>,
     /// Leaves kwok out: pods stay Pending.
     pub without_kwok: bool,
+    /// Where connections to any port of any pod lead to on this host; nowhere by default.
+    pub pods_serve: Option<u16>,
     /// Whose requests are written to the audit log, see [`ControlPlane::audit`]; nobody's by default.
     pub audited_user: Option<&'static str>,
 }
@@ -354,29 +356,40 @@ impl ControlPlane {
             ],
         )?;
         if !options.without_kwok {
-            self.start_kwok(kwok_port)?;
+            self.start_kwok(kwok_port, options.pods_serve)?;
         }
         self.wait_for("the default service account", &["get", "serviceaccount", "default", "-n", "default"])
     }
 
     /// A node, and kwok to play its kubelet. Leases keep the node alive beyond 50 s.
-    fn start_kwok(&self, port: u16) -> Result<()> {
+    fn start_kwok(&self, port: u16, pods_serve: Option<u16>) -> Result<()> {
         let dir = self.dir().context("no folder")?.to_path_buf();
-        let node = dir.join("node.yaml");
-        std::fs::write(&node, include_str!("node.yaml"))?;
-        self.kubectl(&["apply", "-f", &node.to_string_lossy()])?;
-        let kubeconfig = format!("--kubeconfig={}", dir.join("kubeconfig").display());
-        self.spawn(
-            "kwok",
-            &[
-                kubeconfig,
-                "--manage-all-nodes=true".into(),
-                // Pods annotated so never become ready: nobody plays their kubelet.
-                "--disregard-status-with-annotation-selector=kwok.x-k8s.io/status=custom".into(),
-                "--node-lease-duration-seconds=40".into(),
-                format!("--server-address=127.0.0.1:{port}"),
-            ],
-        )?;
+        let file = |name: &str| dir.join(name).to_string_lossy().into_owned();
+        std::fs::write(dir.join("node.yaml"), include_str!("node.yaml"))?;
+        let mut flags = vec![
+            format!("--kubeconfig={}", file("kubeconfig")),
+            "--manage-all-nodes=true".into(),
+            // Pods annotated so never become ready: nobody plays their kubelet.
+            "--disregard-status-with-annotation-selector=kwok.x-k8s.io/status=custom".into(),
+            "--node-lease-duration-seconds=40".into(),
+            format!("--server-address=127.0.0.1:{port}"),
+        ];
+        if let Some(served) = pods_serve {
+            std::fs::write(dir.join("kwok.yaml"), forwarding_to(served))?;
+            flags.extend(["--node-ip=127.0.0.1".into(), format!("--node-port={port}")]);
+            flags.push(format!("--tls-cert-file={}", file("server.crt")));
+            flags.push(format!("--tls-private-key-file={}", file("server.key")));
+            flags.push(format!("--config={}", file("kwok.yaml")));
+        }
+        // A node that is there before kwok never gets an address.
+        let create_node = || self.kubectl(&["apply", "-f", &file("node.yaml")]).map(drop);
+        if pods_serve.is_none() {
+            create_node()?;
+        }
+        self.spawn("kwok", &flags)?;
+        if pods_serve.is_some() {
+            create_node()?;
+        }
         self.wait_for("the node", &["wait", "--for=condition=Ready", "node/node-1", "--timeout=1s"])
     }
 
@@ -399,6 +412,15 @@ impl ControlPlane {
             Ok(answer.map(drop).map_err(|e| format!("{e:#}")))
         })
     }
+}
+
+/// What has kwok lead every port of every pod to one of this host.
+fn forwarding_to(port: u16) -> String {
+    let forwards = serde_json::json!([{"target": {"address": "127.0.0.1", "port": port}}]);
+    let kind = ("kwok.x-k8s.io/v1alpha1", "ClusterPortForward");
+    let metadata = serde_json::json!({"name": "all"});
+    serde_json::json!({"apiVersion": kind.0, "kind": kind.1, "metadata": metadata, "spec": {"forwards": forwards}})
+        .to_string()
 }
 
 fn start_process(name: &str, flags: &[String], dir: &Path) -> Result<Process> {

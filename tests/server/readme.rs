@@ -3,6 +3,7 @@
 
 use crate::deploy::{DEPLOYMENT, run_as_deployed};
 use crate::lab::{Lab, binary, file};
+use istio_operator::object::labels;
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
@@ -13,6 +14,10 @@ const PROGRAMS: [&str; 4] = ["istio-operator", "kubectl", "curl", "make"];
 /// Documents whose commands are run, one after the other.
 const DOCUMENTS: [&str; 6] =
     ["README.md", "docs/safety.md", "docs/releases.md", "docs/upgrade.md", "docs/operations.md", "CONTRIBUTING.md"];
+/// Run from nothing to nothing, on a control plane of its own.
+const TUTORIAL: &str = "docs/tutorial.md";
+/// How a command ends that is not run: the control plane of tests lacks what it needs, or it does not end by itself.
+const NEEDS: [&str; 3] = ["needs running proxies", "needs the Gateway API", "until Ctrl-C"];
 /// Run after everything else.
 const LAST: &str = "Remove it";
 
@@ -26,7 +31,7 @@ const CODES: [(&str, i32); 4] = [
 ];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 10] = [
+const OTHERWISE: [(&str, Instead, &str); 11] = [
     ("kubectl apply -k config/prometheus", Instead::Nothing, "there is no Prometheus Operator; `tests/deploy.rs`"),
     ("kubectl logs", Instead::Nothing, "kwok's pods have no logs"),
     ("kubectl port-forward", Instead::Nothing, "kwok's pods have no ports; the operator runs on this host"),
@@ -38,6 +43,7 @@ const OTHERWISE: [(&str, Instead, &str); 10] = [
         "it needs a network; `tests/source.rs` fetches from servers of its own",
     ),
     ("istio-operator upgrade plan", Instead::BuiltIn, NETWORK),
+    ("kubectl annotate iop demo", Instead::BuiltIn, NETWORK),
     ("istio-operator manifest diff -f a.yaml -d", Instead::BuiltIn, NETWORK),
     ("make", Instead::DryRun, "it would run this test"),
     ("curl", Instead::OperatorsAddress, "port 8383 of this host may be taken"),
@@ -177,6 +183,10 @@ impl Reader {
     }
 
     fn command(&mut self, shown: &str, printed: Option<&str>) {
+        if let Some(lacking) = NEEDS.iter().find(|lacking| shown.ends_with(**lacking)) {
+            println!("{shown} is not run: {lacking}");
+            return;
+        }
         let bare = shown.split(" # ").next().unwrap().trim();
         let instead = OTHERWISE.iter().find(|(begin, ..)| bare.starts_with(begin));
         if let Some((_, _, why)) = instead {
@@ -184,7 +194,7 @@ impl Reader {
         }
         let command = match instead.map(|(_, instead, _)| *instead) {
             Some(Instead::Nothing) => return,
-            Some(Instead::BuiltIn) => ["1.23.6", "1.29.6", "1.30.3"]
+            Some(Instead::BuiltIn) => ["1.18.7", "1.23.6", "1.29.6", "1.30.3"]
                 .iter()
                 .fold(bare.to_owned(), |command, release| command.replace(release, "1.17.8")),
             Some(Instead::InTime) => format!("{bare} --timeout=90s"),
@@ -195,6 +205,12 @@ impl Reader {
             }
             None => bare.to_owned(),
         };
+        if bare.starts_with("kubectl delete -k config/controller")
+            && let Some(operator) = self.operator.take()
+        {
+            // As its pod does, it ends with its Deployment, before its rights are gone.
+            assert_eq!(operator.terminate().unwrap().code(), Some(0));
+        }
         let output = self.shell(&command);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let code = CODES.iter().find(|(begin, _)| bare.starts_with(begin)).map_or(0, |(_, code)| *code);
@@ -248,6 +264,28 @@ fn every_command_that_the_documents_show_runs_as_they_say() {
 }
 
 #[test]
+fn the_tutorial_leads_from_nothing_to_a_mesh_and_back() {
+    let mut reader = Reader::new();
+    for (heading, text) in sections(TUTORIAL) {
+        let is_known = reader.shell("istio-operator uninstall --help").status.success();
+        if heading == "Without an operator" && !is_known {
+            println!("{heading} is not run: this binary has no `uninstall`");
+            continue;
+        }
+        let began = std::time::Instant::now();
+        for step in steps(&text) {
+            println!("{heading}: {step:?}");
+            reader.follow(&step);
+        }
+        println!("{heading} took {:?}", began.elapsed());
+    }
+    let kinds = "deployments,services,configmaps,serviceaccounts,mutatingwebhookconfigurations,clusterroles";
+    let left = reader.lab.kubectl(&["get", kinds, "-A", "-l", labels::OWNER_NAME, "-o", "name"]);
+    assert!(reader.operator.is_none() && left.is_empty(), "not removed: {left}");
+    assert!(reader.run.len() > 60, "{:#?}", reader.run);
+}
+
+#[test]
 fn no_other_document_shows_commands() {
     let is_shown = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry.unwrap().path();
@@ -255,7 +293,8 @@ fn no_other_document_shows_commands() {
         path.extension().is_some_and(|extension| extension == "md").then(|| format!("docs/{name}"))
     };
     let documents = std::fs::read_dir(file("docs")).unwrap().filter_map(is_shown);
-    for document in documents.filter(|document| !DOCUMENTS.contains(&document.as_str())) {
+    let is_run = |document: &String| document == TUTORIAL || DOCUMENTS.contains(&document.as_str());
+    for document in documents.filter(|document| !is_run(document)) {
         let blocks = |text: &str| text.split('`').step_by(2).collect::<String>();
         let shown = sections(&document).into_iter().flat_map(|(_, text)| steps(&blocks(&text)));
         let shown: Vec<_> = shown.collect();

@@ -107,4 +107,20 @@ mod tests {
             assert!(text.lines().any(is_it), "{name} is missing in\n{text}");
         }
     }
+
+    #[test]
+    fn the_dashboard_of_the_operator_asks_for_series_that_there_are() {
+        let dashboard = include_str!("../../../charts/addons/grafana/dashboards/operator.json");
+        // Where they are registered: series without a value yet are in no text.
+        let registered = [include_str!("mod.rs"), include_str!("series.rs"), include_str!("resources.rs")].concat();
+        let asked = regex::Regex::new("istio_install_operator_([a-z_]+)").unwrap();
+        let names: std::collections::BTreeSet<&str> =
+            asked.captures_iter(dashboard).map(|name| name.get(1).unwrap().as_str()).collect();
+        assert!(names.len() > 10, "{names:?}");
+        for name in names {
+            let bare = name.trim_end_matches("_bucket").trim_end_matches("_total");
+            let is_one = [name, bare].iter().any(|name| registered.contains(&format!("(\"{name}\"")));
+            assert!(is_one, "there is no {name}");
+        }
+    }
 }

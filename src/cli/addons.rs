@@ -1,0 +1,320 @@
+//! `addons`: what collects and shows what happens in the mesh is installed, listed and removed.
+//!
+//! What is installed is known again by its labels and by its field manager; what others installed under the same names is neither
+//! changed nor removed.
+
+mod live;
+
+use super::cluster::{self, ClusterArgs, Connected};
+use super::confirm::confirm;
+use super::duration;
+use super::input::Outcome;
+use super::screen::Screen;
+use crate::cluster::ClusterError;
+use crate::object::{Object, ObjectKey};
+use crate::release::addons::{ADDONS, Addon};
+use crate::render::addon::render;
+use anyhow::{anyhow, bail};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
+use kube::api::PatchParams;
+use live::{MANAGER, Standing, found, is_ours, others};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::{Write, stdin};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often an add-on is looked at that is not ready.
+const LOOK: Duration = Duration::from_millis(250);
+/// Where add-ons are, and the control plane, unless flags say otherwise.
+const ISTIO_SYSTEM: &str = "istio-system";
+
+/// The commands under `addons`.
+#[derive(Subcommand)]
+pub(super) enum AddonsCommand {
+    /// Install add-ons (default: all).
+    Install(InstallArgs),
+    /// Remove add-ons (default: all) that `addons install` installed.
+    Remove(RemoveArgs),
+    /// List the add-ons, and how they stand.
+    List(PlaceArgs),
+}
+
+/// Which add-ons, and where.
+#[derive(Args)]
+pub(super) struct ChoiceArgs {
+    /// Names of add-ons.
+    #[arg(value_name = "NAME", value_parser = PossibleValuesParser::new(ADDONS.map(|addon| addon.name)))]
+    names: Vec<String>,
+    /// Do not ask.
+    #[arg(short = 'y', long)]
+    skip_confirmation: bool,
+    /// Only print what would be done; the API server tries it.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+/// Where add-ons are.
+#[derive(Args)]
+pub(super) struct PlaceArgs {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+#[derive(Args)]
+pub(super) struct InstallArgs {
+    #[command(flatten)]
+    choice: ChoiceArgs,
+    /// Take over fields that somebody else has set.
+    #[arg(long)]
+    force_conflicts: bool,
+    /// How long to wait until the add-ons are ready.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
+    readiness_timeout: Duration,
+}
+
+#[derive(Args)]
+pub(super) struct RemoveArgs {
+    #[command(flatten)]
+    choice: ChoiceArgs,
+}
+
+impl PlaceArgs {
+    fn istio_namespace(&self) -> &str {
+        self.cluster.istio_namespace.as_deref().unwrap_or(ISTIO_SYSTEM)
+    }
+
+    fn namespace(&self) -> &str {
+        self.cluster.namespace.as_deref().unwrap_or_else(|| self.istio_namespace())
+    }
+
+    fn connect(&self) -> anyhow::Result<Connected> {
+        cluster::connect_to(&self.cluster.connect)
+    }
+
+    fn render(&self, addon: &Addon) -> anyhow::Result<Vec<Object>> {
+        Ok(render(addon, self.namespace(), self.istio_namespace())?)
+    }
+}
+
+impl ChoiceArgs {
+    fn addons(&self) -> Vec<&'static Addon> {
+        ADDONS
+            .iter()
+            .filter(|addon| self.names.is_empty() || self.names.iter().any(|name| name == addon.name))
+            .collect()
+    }
+
+    /// Asks whether to go on, unless that is said beforehand.
+    fn may(&self, verb: &str, addons: &[&Addon], screen: &mut Screen<'_>) -> bool {
+        let titles = addons.iter().map(|addon| addon.title).collect::<Vec<_>>().join(", ");
+        let question = format!("This will {verb} {titles} in namespace {}. Proceed? (y/N)", self.place.namespace());
+        let may = self.skip_confirmation || confirm(&question, &mut stdin().lock(), screen.out());
+        if !may {
+            screen.say("Cancelled.");
+        }
+        may
+    }
+}
+
+/// Runs a command, and gives its exit code.
+pub(super) fn run(command: &AddonsCommand, out: &mut dyn Write) -> Outcome {
+    match command {
+        AddonsCommand::Install(args) => install(args, &mut Screen::new(out)),
+        AddonsCommand::Remove(args) => remove(&args.choice, &mut Screen::new(out)),
+        AddonsCommand::List(args) => list(args, out),
+    }
+}
+
+fn install(args: &InstallArgs, screen: &mut Screen<'_>) -> Outcome {
+    let choice = &args.choice;
+    let addons = choice.addons();
+    let rendered: Vec<_> = addons.iter().map(|addon| choice.place.render(addon)).collect::<Result<_, _>>()?;
+    let connected = choice.place.connect()?;
+    let namespace = choice.place.namespace();
+    let key =
+        ObjectKey { group: String::new(), kind: "Namespace".into(), namespace: String::new(), name: namespace.into() };
+    // Whoever may not look may be allowed to install all the same.
+    if let Ok(None) = connected.wait(connected.cluster.get("v1", &key)) {
+        bail!("there is no namespace {namespace}; create it, or name another one with -n");
+    }
+    if choice.dry_run {
+        return Ok(dry_run(args, &connected, &rendered, screen));
+    }
+    if !choice.may("install", &addons, screen) {
+        return Ok(1);
+    }
+    let work = Work { args, connected: &connected, deadline: Instant::now() + args.readiness_timeout };
+    Ok(connected.wait(work.install(addons.into_iter().zip(rendered).collect(), screen)))
+}
+
+/// An installation under way.
+struct Work<'a> {
+    args: &'a InstallArgs,
+    connected: &'a Connected,
+    deadline: Instant,
+}
+
+impl Work<'_> {
+    /// Installs all at once, and tells each that is ready, or is not in time; gives the exit code.
+    async fn install(&self, addons: Vec<(&'static Addon, Vec<Object>)>, screen: &mut Screen<'_>) -> u8 {
+        let reasons: RefCell<BTreeMap<&str, String>> = RefCell::default();
+        let told = |addon: &'static Addon, reason: Option<String>| {
+            let mut reasons = reasons.borrow_mut();
+            match reason {
+                Some(reason) => reasons.insert(addon.title, reason),
+                None => reasons.remove(addon.title),
+            };
+        };
+        let work = |(addon, objects): (&'static Addon, Vec<Object>)| async move {
+            (addon, self.install_one(addon, &objects, &|reason| told(addon, Some(reason))).await)
+        };
+        let mut under_way: FuturesUnordered<_> = addons.into_iter().map(work).collect();
+        let mut code = 0;
+        loop {
+            tokio::select! {
+                next = under_way.next() => match next {
+                    Some((addon, Ok(()))) => {
+                        told(addon, None);
+                        screen.tick(&format!("{} installed", addon.title));
+                    }
+                    Some((addon, Err(error))) => {
+                        told(addon, None);
+                        screen.cross(&format!("{}: {error:#}", addon.title));
+                        code = 1;
+                    }
+                    None => return code,
+                },
+                () = sleep(LOOK) => {
+                    let waits = reasons.borrow().iter().map(|(title, reason)| format!("{title}: {reason}")).collect::<Vec<_>>();
+                    screen.draw(&format!("  {}", waits.join("; ")));
+                }
+            }
+        }
+    }
+
+    /// Applies the objects of an add-on in their order, and waits until it is ready.
+    async fn install_one(&self, addon: &Addon, objects: &[Object], tell: &impl Fn(String)) -> anyhow::Result<()> {
+        let params = self.args.params(false);
+        if !self.args.force_conflicts {
+            // Before anything is written, so that nothing is left half done.
+            live::refuse_foreign(self.connected, objects).await?;
+        }
+        for object in objects {
+            self.connected.cluster.apply_as(object, &params).await.map_err(|error| with_hint(&error))?;
+        }
+        let namespace = self.args.choice.place.namespace();
+        loop {
+            match live::standing(self.connected, addon, namespace).await {
+                Standing::Ready { .. } => return Ok(()),
+                other if Instant::now() >= self.deadline => bail!("Deployment {namespace}/{}: {other}", addon.name),
+                other => tell(other.to_string()),
+            }
+            sleep(LOOK).await;
+        }
+    }
+}
+
+impl InstallArgs {
+    fn params(&self, dry_run: bool) -> PatchParams {
+        PatchParams { dry_run, force: self.force_conflicts, ..PatchParams::apply(MANAGER) }
+    }
+}
+
+/// What the API server said, and what to do where somebody else has installed the same.
+fn with_hint(error: &ClusterError) -> anyhow::Error {
+    let hint = match error.code() {
+        Some(409) => "; somebody else has set it: --force-conflicts takes it over",
+        _ => "",
+    };
+    anyhow!("{error}{hint}")
+}
+
+/// Prints what an installation would do, object by object.
+fn dry_run(args: &InstallArgs, connected: &Connected, rendered: &[Vec<Object>], screen: &mut Screen<'_>) -> u8 {
+    let forecast = async |object: &Object| -> anyhow::Result<&'static str> {
+        if !args.force_conflicts {
+            live::refuse_foreign(connected, std::slice::from_ref(object)).await?;
+        }
+        let before = connected.cluster.get(object.api_version(), &object.key()).await?;
+        let after = connected.cluster.apply_as(object, &args.params(true)).await.map_err(|error| with_hint(&error))?;
+        Ok(match before {
+            None => "create",
+            Some(before) if live::is_same(&before, &after) => "leave",
+            Some(_) => "change",
+        })
+    };
+    let objects: Vec<&Object> = rendered.iter().flatten().collect();
+    let all = connected.wait(join_all(objects.iter().map(|object| forecast(object))));
+    let mut code = 0;
+    for (object, what) in objects.iter().zip(all) {
+        match what {
+            Ok(what) => screen.say(&format!("{what} {}", object.key())),
+            Err(error) => {
+                screen.cross(&format!("{error:#}"));
+                code = 1;
+            }
+        }
+    }
+    code
+}
+
+fn remove(choice: &ChoiceArgs, screen: &mut Screen<'_>) -> Outcome {
+    let connected = choice.place.connect()?;
+    let addons = choice.addons();
+    // The kinds of all add-ons, so that nothing stays of an older version of one.
+    let kinds = live::kinds(&ADDONS.iter().map(|addon| choice.place.render(addon)).collect::<Result<Vec<_>, _>>()?);
+    let searched = addons.iter().map(|addon| found(&connected, addon, choice.place.namespace(), &kinds));
+    let all = connected.wait(join_all(searched)).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (ours, left): (Vec<_>, Vec<_>) = all.into_iter().flatten().partition(|object| is_ours(&object.metadata));
+    for object in &left {
+        screen.note(&format!("{} stays: it was installed by {}", live::key(object), others(&object.metadata)));
+    }
+    if ours.is_empty() {
+        screen.note(&format!("There is nothing to remove in namespace {}.", choice.place.namespace()));
+        return Ok(0);
+    }
+    if choice.dry_run {
+        for object in &ours {
+            screen.say(&format!("delete {}", live::key(object)));
+        }
+        return Ok(0);
+    }
+    if !choice.may("remove", &addons, screen) {
+        return Ok(1);
+    }
+    let deleted = connected.wait(join_all(ours.iter().map(|object| live::delete(&connected, object))));
+    let mut code = 0;
+    for (object, deleted) in ours.iter().zip(deleted) {
+        match deleted {
+            Ok(()) => {
+                let key = live::key(object);
+                screen.say(&format!("Removed {}:{}:{}.", key.kind, key.namespace, key.name));
+            }
+            Err(error) => {
+                screen.cross(&error.to_string());
+                code = 1;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn list(args: &PlaceArgs, out: &mut dyn Write) -> Outcome {
+    let connected = args.connect()?;
+    let all = connected.wait(join_all(ADDONS.iter().map(|addon| live::standing(&connected, addon, args.namespace()))));
+    writeln!(out, "{:<12}{:<12}STATUS", "NAME", "VERSION")?;
+    for (addon, standing) in ADDONS.iter().zip(all) {
+        let version = match &standing {
+            Standing::Ready { version } | Standing::Waiting { version, .. } => version.clone(),
+            _ => "-".to_owned(),
+        };
+        writeln!(out, "{:<12}{version:<12}{standing}", addon.name)?;
+    }
+    Ok(0)
+}

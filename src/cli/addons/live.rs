@@ -1,0 +1,163 @@
+//! Add-ons as a cluster has them.
+
+use super::super::cluster::Connected;
+use crate::cluster::ClusterError;
+use crate::install::readiness::{Readiness, readiness};
+use crate::object::{Object, ObjectKey};
+use crate::release::addons::Addon;
+use anyhow::bail;
+use futures::future::try_join_all;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use kube::api::DynamicObject;
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Who applies add-ons. Another one than for the mesh, so that nothing of a mesh is taken for an add-on, nor the other way round.
+pub(super) const MANAGER: &str = "istio-operator-addons";
+const VERSION: &str = "app.kubernetes.io/version";
+
+/// How an add-on stands.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It is not there.
+    Absent,
+    /// Its Deployment is there, and was installed by somebody else.
+    Foreign(String),
+    /// It is not ready, and why.
+    Waiting { version: String, reason: String },
+    /// Every pod of it is ready.
+    Ready { version: String },
+    /// That cannot be found out.
+    Unknown(String),
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => f.write_str("not installed"),
+            Self::Foreign(others) => write!(f, "installed by {others}"),
+            Self::Waiting { reason, .. } => f.write_str(reason),
+            Self::Ready { .. } => f.write_str("ready"),
+            Self::Unknown(error) => write!(f, "unknown: {error}"),
+        }
+    }
+}
+
+/// How an add-on stands in a namespace.
+pub(super) async fn standing(connected: &Connected, addon: &Addon, namespace: &str) -> Standing {
+    let key = ObjectKey {
+        group: "apps".into(),
+        kind: "Deployment".into(),
+        namespace: namespace.into(),
+        name: addon.name.into(),
+    };
+    let live = match connected.cluster.get("apps/v1", &key).await {
+        Ok(Some(live)) => live,
+        Ok(None) => return Standing::Absent,
+        Err(error) => return Standing::Unknown(error.to_string()),
+    };
+    if !is_ours(&live.metadata) {
+        return Standing::Foreign(others(&live.metadata));
+    }
+    let version = live.labels().get(VERSION).cloned().unwrap_or_else(|| "unknown".to_owned());
+    match readiness("apps", "Deployment", &live, None) {
+        Readiness::Ready => Standing::Ready { version },
+        Readiness::Waiting(reason) | Readiness::Failed(reason) => Standing::Waiting { version, reason },
+    }
+}
+
+/// Whether we installed it.
+pub(super) fn is_ours(metadata: &ObjectMeta) -> bool {
+    managers(metadata).contains(MANAGER)
+}
+
+/// Who else installed it, for a person.
+pub(super) fn others(metadata: &ObjectMeta) -> String {
+    let all = managers(metadata);
+    // Its own controller tells how it stands.
+    let all: Vec<&str> = all.into_iter().filter(|name| !name.starts_with("kube-controller-manager")).collect();
+    if all.is_empty() { "somebody else".to_owned() } else { all.join(", ") }
+}
+
+fn managers(metadata: &ObjectMeta) -> BTreeSet<&str> {
+    let entries = metadata.managed_fields.iter().flatten();
+    entries.filter(|entry| entry.subresource.is_none()).filter_map(|entry| entry.manager.as_deref()).collect()
+}
+
+/// Refuses objects that somebody else has installed.
+///
+/// # Errors
+/// The first of them, or why that cannot be found out.
+pub(super) async fn refuse_foreign(connected: &Connected, objects: &[Object]) -> anyhow::Result<()> {
+    let looked = objects.iter().map(|object| async move {
+        let live = connected.cluster.get(object.api_version(), &object.key()).await?;
+        Ok::<_, ClusterError>(live.filter(|live| !is_ours(&live.metadata)).map(|live| (object.key(), live)))
+    });
+    if let Some((key, live)) = try_join_all(looked).await?.into_iter().flatten().next() {
+        bail!("{key} is there, installed by {}; --force-conflicts takes it over", others(&live.metadata));
+    }
+    Ok(())
+}
+
+/// Whether an object is the same but for what the API server writes of every write.
+pub(super) fn is_same(before: &DynamicObject, after: &DynamicObject) -> bool {
+    let metadata = |object: &DynamicObject| {
+        let mut metadata = object.metadata.clone();
+        (metadata.managed_fields, metadata.resource_version, metadata.generation) = (None, None, None);
+        metadata
+    };
+    before.data == after.data && metadata(before) == metadata(after)
+}
+
+/// The kinds of objects.
+pub(super) fn kinds(rendered: &[Vec<Object>]) -> BTreeSet<(String, String)> {
+    rendered.iter().flatten().map(|object| (object.api_version().to_owned(), object.kind().to_owned())).collect()
+}
+
+/// What there is of an add-on that was installed for a namespace, wherever it is.
+pub(super) async fn found(
+    connected: &Connected,
+    addon: &Addon,
+    namespace: &str,
+    kinds: &BTreeSet<(String, String)>,
+) -> Result<Vec<DynamicObject>, ClusterError> {
+    let labels = [("part-of", "istio-addons"), ("name", addon.name), ("instance", namespace)];
+    let labels = labels.map(|(label, value)| format!("app.kubernetes.io/{label}={value}")).join(",");
+    let list = |(api_version, kind): &(String, String)| {
+        let (api_version, kind, labels) = (api_version.clone(), kind.clone(), labels.clone());
+        async move {
+            connected
+                .cluster
+                .list(&api_version, &kind, None, &labels)
+                .await
+                .map(|list| typed(list, &api_version, &kind))
+        }
+    };
+    Ok(try_join_all(kinds.iter().map(list)).await?.into_iter().flatten().collect())
+}
+
+/// Objects of a list do not say what they are.
+fn typed(mut list: Vec<DynamicObject>, api_version: &str, kind: &str) -> Vec<DynamicObject> {
+    for object in &mut list {
+        object.types = Some(kube::api::TypeMeta { api_version: api_version.to_owned(), kind: kind.to_owned() });
+    }
+    list
+}
+
+/// What identifies an object.
+pub(super) fn key(object: &DynamicObject) -> ObjectKey {
+    let types = object.types.clone().unwrap_or_default();
+    ObjectKey {
+        group: types.api_version.rsplit_once('/').map(|(group, _)| group.to_owned()).unwrap_or_default(),
+        kind: types.kind,
+        namespace: object.namespace().unwrap_or_default(),
+        name: object.name_any(),
+    }
+}
+
+/// Deletes an object.
+pub(super) async fn delete(connected: &Connected, object: &DynamicObject) -> Result<(), ClusterError> {
+    let api_version = object.types.as_ref().map(|types| types.api_version.clone()).unwrap_or_default();
+    connected.cluster.delete(&api_version, &key(object), &object.uid().unwrap_or_default()).await
+}

@@ -1,0 +1,103 @@
+//! Which pod serves a page.
+
+use anyhow::{anyhow, bail};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
+
+/// A pod that is wanted.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    namespace: String,
+    which: Which,
+}
+
+#[derive(Debug)]
+enum Which {
+    Named(String),
+    Labelled { title: &'static str, selector: String },
+}
+
+impl Wanted {
+    /// The pod that `NAME` or `NAME.NAMESPACE` says; the namespace is for the former.
+    pub(super) fn named(pod: &str, namespace: String) -> Self {
+        let pod = pod.strip_prefix("pod/").unwrap_or(pod);
+        // Names of pods may have dots in them, those of namespaces none.
+        let (name, namespace) = match pod.rsplit_once('.') {
+            Some((name, of)) if !name.is_empty() && !of.is_empty() => (name.to_owned(), of.to_owned()),
+            _ => (pod.to_owned(), namespace),
+        };
+        Self { namespace, which: Which::Named(name) }
+    }
+
+    /// One of those with these labels.
+    pub(super) fn labelled(title: &'static str, selector: &str, namespace: String) -> Self {
+        Self { namespace, which: Which::Labelled { title, selector: selector.to_owned() } }
+    }
+
+    /// Where it is.
+    pub(super) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Its name: of several the one that is ready.
+    ///
+    /// # Errors
+    /// There is none, or that cannot be found out.
+    pub(super) async fn find(&self, client: &Client) -> anyhow::Result<String> {
+        let (title, selector) = match &self.which {
+            Which::Named(name) => return Ok(name.clone()),
+            Which::Labelled { title, selector } => (title, selector),
+        };
+        let namespace = &self.namespace;
+        let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+        let pods = api.list(&ListParams::default().labels(selector)).await.map_err(|error| match error {
+            kube::Error::Api(status) => anyhow!("look for {title} pods: {}", status.message),
+            other => anyhow!("look for {title} pods: {other}"),
+        })?;
+        let running =
+            pods.items.iter().filter(|pod| phase(pod) == "Running" && pod.metadata.deletion_timestamp.is_none());
+        if let Some(pod) = running.max_by_key(|pod| is_ready(pod)) {
+            return Ok(pod.name_any());
+        }
+        match pods.items.first() {
+            Some(pod) => {
+                bail!("no {title} pods found that run: {} in namespace {namespace} is {}", pod.name_any(), phase(pod))
+            }
+            None => bail!("no {title} pods found with {selector} in namespace {namespace}; name another one with -n"),
+        }
+    }
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("Unknown")
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_is_named_with_or_without_its_namespace() {
+        let named = |pod: &str| {
+            let wanted = Wanted::named(pod, "default".to_owned());
+            match wanted.which {
+                Which::Named(name) => (name, wanted.namespace),
+                Which::Labelled { .. } => unreachable!(),
+            }
+        };
+        for (pod, name, namespace) in [
+            ("a-1", "a-1", "default"),
+            ("a-1.shop", "a-1", "shop"),
+            ("pod/a.b.shop", "a.b", "shop"),
+            ("a.", "a.", "default"),
+        ] {
+            assert_eq!(named(pod), (name.to_owned(), namespace.to_owned()));
+        }
+    }
+}
