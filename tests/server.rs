@@ -18,6 +18,8 @@ mod adoption;
 // What waits longest begins first: tests begin in the order of their names.
 #[path = "server/blind.rs"]
 mod blind;
+#[path = "server/bug_report.rs"]
+mod bug_report;
 #[path = "server/canary.rs"]
 mod canary;
 #[path = "server/chaos_objects.rs"]
@@ -70,6 +72,8 @@ mod drift;
 mod engine;
 #[path = "server/faults.rs"]
 mod faults;
+#[path = "server/gitops.rs"]
+mod gitops;
 #[path = "server/inject.rs"]
 mod inject;
 #[path = "server/install.rs"]

@@ -33,10 +33,10 @@ const HEADING: &str = "Cluster";
 pub(super) struct ConnectArgs {
     /// Kubeconfig file (default: KUBECONFIG, or ~/.kube/config, or the service account of the pod).
     #[arg(short = 'c', long, value_name = "FILE", help_heading = HEADING)]
-    kubeconfig: Option<PathBuf>,
+    pub(super) kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig (default: its current one).
     #[arg(long, value_name = "NAME", help_heading = HEADING)]
-    context: Option<String>,
+    pub(super) context: Option<String>,
 }
 
 /// Which cluster, and where in it.

@@ -2,8 +2,10 @@
 //! wrong use.
 
 mod addons;
+mod bug_report;
 mod chart;
 mod cluster;
+mod completion;
 mod confirm;
 mod dashboard;
 mod duration;
@@ -19,6 +21,7 @@ mod precheck;
 mod profile;
 mod progress;
 mod proxies;
+mod reach;
 mod release;
 mod resources;
 mod revision;
@@ -40,7 +43,7 @@ use crate::controller::rbac;
 use crate::release::Package;
 use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use helm_template::threads;
 use input::Outcome;
 use std::io::Write;
@@ -98,6 +101,10 @@ enum Command {
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(chart::ChartCommand),
+    /// Collect what explains a fault into one archive, without what is secret.
+    BugReport(Box<bug_report::BugReportArgs>),
+    /// Print what a shell needs to complete commands, flags and names.
+    Completion(completion::CompletionArgs),
     /// Names for revisions, by which namespaces ask for injection.
     #[command(subcommand)]
     Tag(tag::TagCommand),
@@ -167,6 +174,12 @@ fn tell(error: &anyhow::Error) {
     }
 }
 
+/// All commands with their flags, for what is made of them.
+#[must_use]
+pub fn command() -> clap::Command {
+    Args::command()
+}
+
 /// An error and its causes, but for those of a [`ClusterError`], which tells them itself.
 fn with_causes(error: &anyhow::Error) -> String {
     let mut told = vec![];
@@ -182,6 +195,7 @@ fn with_causes(error: &anyhow::Error) -> String {
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    completion::answer(command);
     let command = Args::parse().command;
     if matches!(command, Command::Run(_)) {
         return end(perform(command));
@@ -221,6 +235,8 @@ fn perform(command: Command) -> Outcome {
         Command::Addons(command) => addons::run(&command, &mut out),
         Command::Dashboard(args) => dashboard::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),
+        Command::BugReport(args) => bug_report::run(&args, &mut out),
+        Command::Completion(args) => completion::run(&args, &mut out),
     }?;
     match out.flush() {
         // What failed has failed, whoever reads of it.

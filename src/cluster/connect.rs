@@ -1,22 +1,26 @@
 //! Clients: how the API server is found, and what every request goes through on its way.
 //!
-//! kube's own stack, with what it lacks: a client certificate of any version, separate bounds for reads and writes that no
-//! retry occupies, a fence around writes, and one voice for an API server that is away.
+//! kube's own stack, with what it lacks: kubeconfigs, credentials and proxies as kubectl has them, separate bounds for reads
+//! and writes that no retry occupies, a fence around writes, and one voice for an API server that is away.
 
+use super::credentials::{Credentials, CredentialsError, Identify};
 use super::fence::Fence;
-use super::identity::{Always, IdentityError, take};
+use super::kubeconfig::{self, Chosen, Cluster, KubeconfigError, User};
 use super::layer::Keep;
 use super::limits::InFlight;
 use super::outage::Outage;
-use http::Request;
-use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
-use hyper_timeout::TimeoutConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use kube::Client;
+use super::proxy_rules::{self, Proxy, ProxyError};
+use super::transport::Transport;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{Request, Uri};
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ConfigExt};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::AuthInfo;
+use kube::{Client, Config};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,18 +28,33 @@ use tower::ServiceBuilder;
 use tower::limit::RateLimitLayer;
 use tower::retry::RetryLayer;
 
+pub use super::kubeconfig::Choice;
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Neither a kubeconfig nor a pod's service account says where it is.
-    #[error("find a cluster (KUBECONFIG, or in a pod): {0}")]
-    NotFound(#[from] kube::config::InferConfigError),
-    /// The kubeconfig that was named cannot be read, or has no such context.
-    #[error("read the kubeconfig: {0}")]
-    Kubeconfig(#[from] kube::config::KubeconfigError),
-    /// The client certificate cannot be used.
+    #[error(
+        "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and this is no pod: {0}"
+    )]
+    NotFound(#[from] kube::config::InClusterError),
+    /// A kubeconfig cannot be used.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Kubeconfig(#[from] KubeconfigError),
+    /// We cannot say who we are.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The address of the API server is none.
+    #[error("the server {0:?} of the kubeconfig is no address; it must be like https://HOST:PORT")]
+    Server(String),
+    /// The certificates by which the API server is known cannot be read.
+    #[error("the {what} of the kubeconfig's cluster cannot be used: {problem}")]
+    Authority {
+        /// The field.
+        what: &'static str,
+        /// Why.
+        problem: String,
+    },
     /// Something else in the kubeconfig is wrong.
     #[error("use the kubeconfig: {0}")]
     Kube(#[from] Box<kube::Error>),
@@ -43,8 +62,8 @@ pub enum ConnectError {
     #[error("tls-server-name {0:?} of the kubeconfig is no name of a server")]
     ServerName(String),
     /// A proxy before the API server.
-    #[error("proxy-url {0:?} of the kubeconfig: proxies are not supported; reach the API server without one")]
-    Proxy(String),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
 }
 
 /// What is said of every request, by its verb as the API server's metrics call it.
@@ -67,44 +86,136 @@ pub struct Way {
     pub outage: Outage,
 }
 
+/// A cluster that was found: where it is, and who we are. The rest is as in the configuration that it holds.
+#[derive(Clone)]
+pub struct Access {
+    config: Config,
+    credentials: Arc<Credentials>,
+    proxy: Option<Proxy>,
+}
+
+impl Deref for Access {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.config
+    }
+}
+
+impl DerefMut for Access {
+    fn deref_mut(&mut self) -> &mut Config {
+        &mut self.config
+    }
+}
+
 /// Where the API server is, and who we are. May wait for a program that a kubeconfig names, without yielding.
 ///
 /// # Errors
-/// Nothing says where it is.
-pub async fn find() -> Result<kube::Config, ConnectError> {
-    usable(kube::Config::infer().await?)
+/// Nothing says where it is, or what says it cannot be used.
+pub async fn find() -> Result<Access, ConnectError> {
+    find_as(&Choice::default()).await
 }
 
-/// The same of a kubeconfig and a context of it, where they are named.
+/// The same, by a kubeconfig and a context that somebody has chosen.
+///
+/// # Errors
+/// Nothing says where it is, or what says it cannot be used.
+#[expect(clippy::unused_async, reason = "callers wait for it as for whatever may take long")]
+pub async fn find_as(choice: &Choice) -> Result<Access, ConnectError> {
+    let (mut config, cluster, user) = match kubeconfig::find(choice)? {
+        Some(chosen) => configuration(chosen)?,
+        None => in_cluster()?,
+    };
+    // A connection that has been idle must not count as silent when its next request is sent.
+    config.reset_reader_on_write = true;
+    let proxy = proxy_rules::choose(&cluster.proxy_url, &config.cluster_url, |name| std::env::var(name).ok())?;
+    let credentials = Arc::new(Credentials::new(user, cluster)?);
+    Ok(Access { config, credentials, proxy })
+}
+
+/// The same by the parts of a choice.
 ///
 /// # Errors
 /// There is no such kubeconfig, or no such context in it.
-pub async fn find_named(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<kube::Config, ConnectError> {
-    let file = match (kubeconfig, context) {
-        (None, None) => return find().await,
-        (Some(path), _) => Kubeconfig::read_from(path)?,
-        (None, Some(_)) => Kubeconfig::read()?,
-    };
-    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    usable(kube::Config::from_custom_kubeconfig(file, &options).await?)
+pub async fn find_named(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Access, ConnectError> {
+    find_as(&Choice { kubeconfig: kubeconfig.map(Path::to_owned), context: context.map(str::to_owned) }).await
 }
 
-fn usable(mut config: kube::Config) -> Result<kube::Config, ConnectError> {
-    if let Some(proxy) = &config.proxy_url {
-        return Err(ConnectError::Proxy(proxy.to_string()));
+fn configuration(chosen: Chosen) -> Result<(Config, Cluster, User), ConnectError> {
+    let Chosen { cluster, mut user, namespace } = chosen;
+    let mut config = Config::new(address(&cluster)?);
+    config.default_namespace = namespace.unwrap_or(config.default_namespace);
+    config.accept_invalid_certs = cluster.insecure_skip_tls_verify;
+    config.root_cert = authority(&cluster)?;
+    config.tls_server_name = Some(cluster.tls_server_name.clone()).filter(|name| !name.is_empty());
+    if config.cluster_url.scheme_str() == Some("http") {
+        // Without TLS anybody could read them; kubectl keeps them to itself too.
+        user = user.without_secrets();
     }
-    // A connection that has been idle must not count as silent when its next request is sent.
-    config.reset_reader_on_write = true;
-    Ok(config)
+    config.auth_info = others(&user);
+    Ok((config, cluster, user))
+}
+
+/// What kube itself does of what a user says.
+fn others(user: &User) -> AuthInfo {
+    let filled = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    AuthInfo {
+        impersonate: filled(&user.impersonate),
+        impersonate_uid: filled(&user.impersonate_uid),
+        impersonate_groups: Some(user.impersonate_groups.clone()),
+        impersonate_user_extra: Some(user.impersonate_extra.clone().into_iter().collect()),
+        auth_provider: user.auth_provider.clone(),
+        ..AuthInfo::default()
+    }
+}
+
+/// Where the API server is. An address without a scheme is one of http, as with kubectl.
+fn address(cluster: &Cluster) -> Result<Uri, ConnectError> {
+    let server = cluster.server.trim();
+    let text = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
+    let uri: Option<Uri> = text.parse().ok();
+    let is_known = |uri: &Uri| ["https", "http"].contains(&uri.scheme_str().unwrap_or_default());
+    uri.filter(is_known).ok_or_else(|| ConnectError::Server(server.to_owned()))
+}
+
+/// The certificates by which the API server is known; `None` are those of the system.
+fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ConnectError> {
+    let (what, pem) = match (cluster.certificate_authority_data.as_str(), cluster.certificate_authority.as_str()) {
+        ("", "") => return Ok(None),
+        ("", path) => {
+            ("certificate-authority", std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}")))
+        }
+        (data, _) => {
+            let data = data.replace(['\r', '\n'], "");
+            let pem = STANDARD.decode(data).map_err(|error| format!("it is not base64: {error}"));
+            ("certificate-authority-data", pem)
+        }
+    };
+    let wrong = |problem: String| ConnectError::Authority { what, problem };
+    let all = CertificateDer::pem_slice_iter(&pem.map_err(wrong)?).map(|found| found.map(|der| der.to_vec())).collect();
+    let all: Vec<_> = Result::map_err(all, |error: rustls::pki_types::pem::Error| wrong(error.to_string()))?;
+    if all.is_empty() {
+        return Err(wrong("it has no certificate in PEM form (-----BEGIN CERTIFICATE-----)".to_owned()));
+    }
+    Ok(Some(all))
+}
+
+/// The API server as a pod knows it.
+fn in_cluster() -> Result<(Config, Cluster, User), ConnectError> {
+    let mut config = Config::incluster()?;
+    let token_file = std::mem::take(&mut config.auth_info).token_file.unwrap_or_default();
+    let user = User { token_file, ..User::default() };
+    Ok((config, Cluster::default(), user))
 }
 
 /// A client for work. May wait for a program that a kubeconfig names, without yielding.
 ///
 /// # Errors
 /// What is wrong with the kubeconfig.
-pub fn for_work(mut config: kube::Config, way: &Way) -> Result<Client, ConnectError> {
-    config.read_timeout = Some(way.silence);
-    let https = connector(&mut config)?;
+pub fn for_work(mut access: Access, way: &Way) -> Result<Client, ConnectError> {
+    access.config.read_timeout = Some(way.silence);
+    let transport = transport(&access)?;
+    let Access { config, credentials, .. } = access;
     let (auth, headers) = layers(&config)?;
     let count = Arc::clone(&way.count);
     let counted = move |request: Request<Body>| {
@@ -120,9 +231,10 @@ pub fn for_work(mut config: kube::Config, way: &Way) -> Result<Client, ConnectEr
         .layer(Keep(InFlight::new(way.in_flight)))
         .option_layer(auth)
         .layer(headers)
+        .layer(Identify(credentials))
         .layer(Keep(way.fence.clone()))
         .layer(Keep(way.outage.clone()))
-        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https));
+        .service(transport);
     Ok(Client::new(service, config.default_namespace))
 }
 
@@ -130,48 +242,33 @@ pub fn for_work(mut config: kube::Config, way: &Way) -> Result<Client, ConnectEr
 ///
 /// # Errors
 /// What is wrong with the kubeconfig.
-pub fn for_election(mut config: kube::Config, way: &Way) -> Result<Client, ConnectError> {
-    config.read_timeout = Some(way.silence);
-    let https = connector(&mut config)?;
+pub fn for_election(mut access: Access, way: &Way) -> Result<Client, ConnectError> {
+    access.config.read_timeout = Some(way.silence);
+    let transport = transport(&access)?;
+    let Access { config, credentials, .. } = access;
     let (auth, headers) = layers(&config)?;
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(auth)
         .layer(headers)
+        .layer(Identify(credentials))
         .layer(Keep(way.outage.clone()))
-        .service(hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(https));
+        .service(transport);
     Ok(Client::new(service, config.default_namespace))
 }
 
 type Auth = kube::client::middleware::AuthLayer;
 type Headers = kube::client::middleware::ExtraHeadersLayer;
 
-fn layers(config: &kube::Config) -> Result<(Option<Auth>, Headers), ConnectError> {
+fn layers(config: &Config) -> Result<(Option<Auth>, Headers), ConnectError> {
     let auth = config.auth_layer().map_err(Box::new)?;
     Ok((auth, config.extra_headers_layer().map_err(Box::new)?))
 }
 
-/// How connections are made; takes the client certificate out of the configuration.
-fn connector(config: &mut kube::Config) -> Result<TimeoutConnector<HttpsConnector<HttpConnector>>, ConnectError> {
-    let identity = take(&mut config.auth_info)?;
-    let mut tls = config.rustls_client_config().map_err(Box::new)?;
-    // A program of the kubeconfig may have given another one.
-    if let Some(identity) = identity.filter(|_| !tls.client_auth_cert_resolver.has_certs()) {
-        tls.client_auth_cert_resolver = Arc::new(Always(identity));
-    }
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    let mut https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    if let Some(name) = &config.tls_server_name {
-        let parsed = name.clone().try_into().map_err(|_| ConnectError::ServerName(name.clone()))?;
-        https = https.with_server_name_resolver(FixedServerNameResolver::new(parsed));
-    }
-    let mut connector = TimeoutConnector::new(https.enable_http1().wrap_connector(http));
-    connector.set_connect_timeout(config.connect_timeout);
-    connector.set_read_timeout(config.read_timeout);
-    connector.set_write_timeout(config.write_timeout);
-    connector.set_reset_reader_on_write(config.reset_reader_on_write);
-    Ok(connector)
+fn transport(access: &Access) -> Result<Transport, ConnectError> {
+    let name = access.config.tls_server_name.as_ref();
+    let name = name.map(|name| ServerName::try_from(name.clone()).map_err(|_| ConnectError::ServerName(name.clone())));
+    Ok(Transport::new(&access.config, name.transpose()?, access.proxy.clone())?)
 }
 
 /// What a request asks for, as the API server's own metrics call it.

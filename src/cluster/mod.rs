@@ -3,20 +3,28 @@
 //! Every call is safe to cancel (a cancelled write may or may not have happened). A request whose answer is lost on the way
 //! is sent again a few times, at once (see `retry`); whatever else fails, who calls decides.
 
+mod compressed;
 pub mod connect;
+pub mod credentials;
 pub mod discovery;
 mod error;
 pub mod fence;
-mod identity;
+pub mod identity;
+pub mod kubeconfig;
 mod layer;
 pub mod limits;
 pub mod meta;
 pub mod outage;
 mod pages;
 mod permissions;
+pub mod program;
+pub mod proxy;
+pub mod proxy_rules;
 pub mod received;
 mod refusal;
 mod retry;
+mod transport;
+mod verifier;
 pub mod watch_metadata;
 
 use crate::object::{Object, ObjectKey, OwnerId};

@@ -52,7 +52,7 @@ pub fn is_caused_by_outage(error: &(dyn Error + 'static)) -> bool {
 
 /// Refused by ourselves.
 fn is_local(error: &(dyn Error + 'static)) -> bool {
-    error.is::<super::fence::Fenced>()
+    error.is::<super::fence::Fenced>() || error.is::<super::credentials::CredentialsError>()
 }
 
 /// What is known of the way to the API server.

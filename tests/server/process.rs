@@ -36,7 +36,7 @@ fn away(how: Away, folder: &Path) -> (std::path::PathBuf, TcpListener) {
         Away::Refuses => TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(),
         _ => listener.local_addr().unwrap(),
     };
-    let scheme = if matches!(how, Away::SilentTls) { "https" } else { "http" };
+    let scheme = if matches!(how, Away::Silent) { "http" } else { "https" };
     let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": "sleep", "args": ["600"],
         "interactiveMode": "Never"});
     let user = if matches!(how, Away::Login) { json!({"exec": exec}) } else { json!({"token": "t"}) };

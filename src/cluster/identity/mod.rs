@@ -4,10 +4,10 @@
 //! `openssl x509 -req` makes where no extensions are asked for, and which kubectl takes too. What is wrong with the key is
 //! said here, with what to do.
 
+use super::kubeconfig::User;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::jiff::Timestamp;
-use kube::config::AuthInfo;
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
@@ -66,34 +66,38 @@ pub enum IdentityError {
     NoProvider,
 }
 
-/// Takes the client certificate out of what tells the API server who we are, if there is one.
-pub(super) fn take(user: &mut AuthInfo) -> Result<Option<Arc<CertifiedKey>>, IdentityError> {
-    // The key's data shows itself only where it is written out.
-    let written = serde_json::to_value(&*user).unwrap_or_default();
-    let key_data = written.get("client-key-data").and_then(serde_json::Value::as_str).map(str::to_owned);
-    let certificate = load(CERTIFICATE, user.client_certificate_data.take(), user.client_certificate.take())?;
-    let key = load(KEY, key_data, user.client_key.take())?;
-    user.client_key_data = None;
+/// A certificate and its key, in PEM.
+pub(super) type Pem = (Vec<u8>, Vec<u8>);
+
+/// The client certificate of a user, if there is one.
+pub(super) fn read(user: &User) -> Result<Option<Pem>, IdentityError> {
+    let certificate = load(CERTIFICATE, &user.client_certificate_data, &user.client_certificate)?;
+    let key = load(KEY, &user.client_key_data, &user.client_key)?;
     match (certificate, key) {
         (None, None) => Ok(None),
         (Some(_), None) => Err(IdentityError::Half(CERTIFICATE, KEY)),
         (None, Some(_)) => Err(IdentityError::Half(KEY, CERTIFICATE)),
-        (Some(certificate), Some(key)) => certified(&certificate, &key).map(|key| Some(Arc::new(key))),
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
     }
 }
 
-fn load(what: &'static str, data: Option<String>, path: Option<String>) -> Result<Option<Vec<u8>>, IdentityError> {
-    let has_content = |text: &String| !text.is_empty();
-    match (data.filter(has_content), path.filter(has_content)) {
-        (Some(data), _) => STANDARD.decode(data.trim()).map(Some).map_err(|e| IdentityError::Base64(what, e)),
-        (None, Some(path)) => {
-            std::fs::read(&path).map(Some).map_err(|source| IdentityError::Read { what, path, source })
+fn load(what: &'static str, data: &str, path: &str) -> Result<Option<Vec<u8>>, IdentityError> {
+    match (data, path) {
+        ("", "") => Ok(None),
+        ("", path) => {
+            std::fs::read(path).map(Some).map_err(|source| IdentityError::Read { what, path: path.into(), source })
         }
-        (None, None) => Ok(None),
+        (data, _) => {
+            STANDARD.decode(data.replace(['\r', '\n'], "").trim()).map(Some).map_err(|e| IdentityError::Base64(what, e))
+        }
     }
 }
 
-fn certified(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, IdentityError> {
+/// What is shown for a certificate and its key.
+///
+/// # Errors
+/// One of them cannot be used, or they do not belong together.
+pub(super) fn certified(certificate: &[u8], key: &[u8]) -> Result<CertifiedKey, IdentityError> {
     let chain: Vec<CertificateDer<'static>> = sections(certificate)
         .filter(|(kind, _)| *kind == SectionKind::Certificate)
         .map(|(_, der)| CertificateDer::from(der))
@@ -141,7 +145,7 @@ fn warn_of_time(from: Timestamp, to: Timestamp, now: Timestamp) {
 }
 
 /// From when until when a certificate is valid; `None` where that cannot be read.
-fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
+pub(super) fn validity(certificate: &[u8]) -> Option<(Timestamp, Timestamp)> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;
     let (certificate, _) = element(certificate).filter(|((tag, _), _)| *tag == SEQUENCE)?;

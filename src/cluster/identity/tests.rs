@@ -8,7 +8,7 @@ fn openssl(dir: &Path, args: &str) {
 }
 
 /// A key made by these arguments, and a certificate of version 1 for it.
-fn made(key: &str) -> (tempfile::TempDir, AuthInfo) {
+fn made(key: &str) -> (tempfile::TempDir, User) {
     let dir = tempfile::tempdir().unwrap();
     openssl(dir.path(), "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out ca.key");
     openssl(dir.path(), "req -x509 -key ca.key -subj /CN=ca -days 2 -out ca.crt");
@@ -19,15 +19,19 @@ fn made(key: &str) -> (tempfile::TempDir, AuthInfo) {
     (dir, user)
 }
 
-fn user(dir: &Path, certificate: &str, key: &str) -> AuthInfo {
-    let path = |name: &str| Some(dir.join(name).to_string_lossy().into_owned());
-    AuthInfo { client_certificate: path(certificate), client_key: path(key), ..AuthInfo::default() }
+fn user(dir: &Path, certificate: &str, key: &str) -> User {
+    let path = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    User { client_certificate: path(certificate), client_key: path(key), ..User::default() }
 }
 
 const P256: &str = "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out a.key";
 
-fn refusal(mut user: AuthInfo) -> String {
-    take(&mut user).unwrap_err().to_string()
+fn take(user: &User) -> Result<Option<CertifiedKey>, IdentityError> {
+    read(user)?.map(|(certificate, key)| certified(&certificate, &key)).transpose()
+}
+
+fn refusal(user: &User) -> String {
+    take(user).unwrap_err().to_string()
 }
 
 #[test]
@@ -41,9 +45,8 @@ fn a_certificate_of_version_1_is_taken_with_each_kind_and_form_of_key() {
         "ecparam -name prime256v1 -genkey -out a.key",
     ];
     for key in keys {
-        let (_dir, mut user) = made(key);
-        assert!(take(&mut user).unwrap_or_else(|e| panic!("{key}: {e}")).is_some());
-        assert_eq!((user.client_certificate, user.client_key), (None, None));
+        let (_dir, user) = made(key);
+        assert!(take(&user).unwrap_or_else(|e| panic!("{key}: {e}")).is_some());
     }
 }
 
@@ -53,12 +56,11 @@ fn data_comes_before_files_and_an_empty_text_is_none() {
     let data = |name: &str| STANDARD.encode(std::fs::read(dir.path().join(name)).unwrap());
     let text = serde_json::json!({"client-certificate-data": data("a.crt"), "client-key-data": data("a.key"),
         "client-key": "/nowhere", "client-certificate": ""});
-    assert!(take(&mut serde_json::from_value(text).unwrap()).unwrap().is_some());
-    let mut none = AuthInfo { client_certificate: Some(String::new()), ..AuthInfo::default() };
-    assert!(take(&mut none).unwrap().is_none());
-    let half = AuthInfo { client_key: None, ..files };
+    assert!(take(&serde_json::from_value(text).unwrap()).unwrap().is_some());
+    assert!(take(&User::default()).unwrap().is_none());
+    let half = User { client_key: String::new(), ..files };
     assert_eq!(
-        refusal(half),
+        refusal(&half),
         "the kubeconfig's user has a client-certificate and no client-key; give both, or neither"
     );
 }
@@ -69,18 +71,18 @@ fn what_is_wrong_with_a_key_is_said_with_what_to_do() {
     openssl(dir.path(), "pkey -in a.key -aes128 -passout pass:secret -out encrypted.key");
     openssl(dir.path(), "ec -in a.key -aes128 -passout pass:secret -out old-encrypted.key");
     for key in ["encrypted.key", "old-encrypted.key"] {
-        assert!(refusal(user(dir.path(), "a.crt", key)).contains("openssl pkey -in KEY -out PLAIN"), "{key}");
+        assert!(refusal(&user(dir.path(), "a.crt", key)).contains("openssl pkey -in KEY -out PLAIN"), "{key}");
     }
-    assert!(refusal(user(dir.path(), "a.crt", "ca.key")).contains("is not that of its client-certificate"));
-    assert!(refusal(user(dir.path(), "a.crt", "a.crt")).contains("holds no private key in PEM form"));
-    assert!(refusal(user(dir.path(), "a.key", "a.key")).contains("holds no certificate in PEM form"));
-    assert!(refusal(user(dir.path(), "gone.crt", "a.key")).contains("gone.crt, the client-certificate of"));
-    let bad = AuthInfo { client_certificate_data: Some("%".into()), ..plain };
-    assert!(refusal(bad).contains("client-certificate-data of the kubeconfig's user is not base64"));
+    assert!(refusal(&user(dir.path(), "a.crt", "ca.key")).contains("is not that of its client-certificate"));
+    assert!(refusal(&user(dir.path(), "a.crt", "a.crt")).contains("holds no private key in PEM form"));
+    assert!(refusal(&user(dir.path(), "a.key", "a.key")).contains("holds no certificate in PEM form"));
+    assert!(refusal(&user(dir.path(), "gone.crt", "a.key")).contains("gone.crt, the client-certificate of"));
+    let bad = User { client_certificate_data: "%".into(), ..plain };
+    assert!(refusal(&bad).contains("client-certificate-data of the kubeconfig's user is not base64"));
     let (_dir, small) = made("genrsa -out a.key 1024");
-    assert!(refusal(small).contains("RSA of 2048 to 8192 bits"));
+    assert!(refusal(&small).contains("RSA of 2048 to 8192 bits"));
     let (_dir, other) = made("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out a.key");
-    assert!(refusal(other).contains("ECDSA on P-256 or P-384"));
+    assert!(refusal(&other).contains("ECDSA on P-256 or P-384"));
 }
 
 #[test]

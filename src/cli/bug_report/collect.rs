@@ -1,0 +1,265 @@
+//! What goes into the archive, in the order of its worth: should time or room end, the rest is named.
+
+use super::archive::Archive;
+use super::args::{BugReportArgs, Scope};
+use crate::api::{API_VERSION, KIND};
+use crate::cluster::Cluster;
+use crate::object::OwnerId;
+use crate::object::labels::{COMPONENT, OWNER_NAME};
+use crate::release::{Package, RELEASE};
+use crate::render::{self, ClusterInfo};
+use crate::spec::request;
+use crate::spec::resolve::Strictness;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DynamicObject, LogParams};
+use kube::{Client, ResourceExt};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::io;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The kinds of what is installed.
+const INSTALLED: [(&str, &str); 18] = [
+    ("apps/v1", "Deployment"),
+    ("apps/v1", "DaemonSet"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "ServiceAccount"),
+    ("v1", "Secret"),
+    ("v1", "ResourceQuota"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
+    ("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition"),
+    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+];
+
+/// Pods whose logs are collected: of what they are, and how they are found.
+const LOGGED: [(&str, &str); 3] =
+    [("the operator", "name=istio-operator"), ("istiod", "app=istiod"), ("gateways and CNI", COMPONENT)];
+
+/// Collects from one cluster into one archive.
+pub(super) struct Collection<'a> {
+    pub args: &'a BugReportArgs,
+    pub scope: Scope,
+    pub cluster: Cluster,
+    pub archive: &'a mut Archive,
+    pub until: Instant,
+}
+
+impl Collection<'_> {
+    /// Collects everything. Only what keeps the archive from being written is an error.
+    pub(super) async fn all(&mut self) -> io::Result<()> {
+        let info = self.version().await?;
+        let resources = self.list("IstioOperator resources", API_VERSION, KIND, "").await;
+        let mut namespaces: BTreeSet<String> = BTreeSet::new();
+        for resource in &resources {
+            namespaces.extend(resource.namespace());
+            let name = format!("resources/{}/{}.yaml", resource.namespace().unwrap_or_default(), resource.name_any());
+            self.archive.object(&name, plain(resource))?;
+        }
+        for resource in &resources {
+            self.rendered(resource, &info)?;
+        }
+        for (api_version, kind) in INSTALLED {
+            let found = self.list(&format!("objects of kind {kind}"), api_version, kind, OWNER_NAME).await;
+            namespaces.extend(found.iter().filter_map(ResourceExt::namespace));
+            self.write("objects", kind, &found)?;
+        }
+        let pods = self.pods().await?;
+        namespaces.extend(pods.iter().filter_map(ResourceExt::namespace));
+        let found = self.list("namespaces", "v1", "Namespace", "").await;
+        self.write("objects", "Namespace", &found)?;
+        for namespace in
+            namespaces.iter().filter(|namespace| self.scope.includes(namespace)).cloned().collect::<Vec<_>>()
+        {
+            self.events(&namespace).await?;
+        }
+        for pod in pods {
+            self.logs(&pod).await?;
+        }
+        Ok(())
+    }
+
+    /// What is there within the time that is left; `None` and a note where there is nothing.
+    async fn within<T, E: Display>(&mut self, what: &str, asked: impl Future<Output = Result<T, E>>) -> Option<T> {
+        const ONE: Duration = Duration::from_secs(30);
+        if self.archive.is_full() {
+            self.archive.miss(what, &"not asked for, the archive was full (--max-size)");
+            return None;
+        }
+        let end = self.until.min(Instant::now() + ONE);
+        match tokio::time::timeout_at(end, asked).await {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(error)) => {
+                self.archive.miss(what, &error);
+                None
+            }
+            Err(_) if Instant::now() >= self.until => {
+                self.archive.miss(what, &"not asked for, or no answer until time was up (--timeout)");
+                None
+            }
+            Err(_) => {
+                self.archive.miss(what, &format!("no answer within {ONE:?}"));
+                None
+            }
+        }
+    }
+
+    async fn version(&mut self) -> io::Result<ClusterInfo> {
+        let client = self.cluster.client().clone();
+        let found = self.within("the version of the API server", client.apiserver_version()).await;
+        let told = found.as_ref().map_or_else(|| "unknown".to_owned(), |version| version.git_version.clone());
+        let text = format!(
+            "istio-operator {} ({}, {})\nbuilt-in release {RELEASE}\nKubernetes {told}\n",
+            env!("CARGO_PKG_VERSION"),
+            std::env::consts::OS,
+            std::env::consts::ARCH,
+        );
+        self.archive.text("versions.txt", &text)?;
+        let version = found.map(|version| (version.git_version, version.major, version.minor));
+        Ok(ClusterInfo { version, ..ClusterInfo::default() })
+    }
+
+    /// Objects of a kind in the namespaces that are asked for.
+    async fn list(&mut self, what: &str, api_version: &str, kind: &str, labels: &str) -> Vec<DynamicObject> {
+        let cluster = self.cluster.clone();
+        let only = self.scope.only().map(str::to_owned);
+        let is_namespaced =
+            async { Ok::<_, crate::cluster::ClusterError>(cluster.kinds().find(api_version, kind).await?.1) };
+        let in_one = match &only {
+            Some(_) => is_namespaced.await.unwrap_or_default(),
+            None => false,
+        };
+        let cluster = self.cluster.clone();
+        let namespace = only.filter(|_| in_one);
+        let found = self.within(what, cluster.list(api_version, kind, namespace.as_deref(), labels)).await;
+        let mut found = found.unwrap_or_default();
+        found.retain(|object| object.namespace().is_none_or(|namespace| self.scope.includes(&namespace)));
+        for object in &mut found {
+            // Lists do not say it of each.
+            object
+                .types
+                .get_or_insert_with(|| kube::api::TypeMeta { api_version: api_version.into(), kind: kind.into() });
+        }
+        found
+    }
+
+    fn write(&mut self, folder: &str, kind: &str, objects: &[DynamicObject]) -> io::Result<()> {
+        for object in objects {
+            let place = object.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+            let name = format!("{folder}/{kind}/{place}{}.yaml", object.name_any());
+            self.archive.object(&name, plain(object))?;
+        }
+        Ok(())
+    }
+
+    /// What a resource comes to, with the package it names where that is at hand.
+    fn rendered(&mut self, resource: &DynamicObject, info: &ClusterInfo) -> io::Result<()> {
+        let id = OwnerId::new(resource.namespace().unwrap_or_default(), resource.name_any());
+        let what = format!("the manifests of IstioOperator {id}");
+        let value =
+            json!({"metadata": resource.metadata, "spec": resource.data.get("spec").cloned().unwrap_or(json!({}))});
+        let named = request::NamedPackage::of_resource(&value);
+        let built = self.args.package.open(named).and_then(|package: Package| {
+            Ok(render::build(&request::from_resource(&value), info, &package, Strictness::TakenOver)?)
+        });
+        match built {
+            Ok(manifests) => {
+                let mut all = vec![];
+                for object in render::labelled(manifests, &id).objects() {
+                    all.push(object.value().as_ref().clone());
+                }
+                let list = json!({"apiVersion": "v1", "kind": "List", "items": all});
+                self.archive.object(&format!("manifests/{}/{}.yaml", id.namespace, id.name), list)
+            }
+            Err(error) => {
+                self.archive.miss(&what, &format!("{error:#}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// The pods whose logs are wanted, each once.
+    async fn pods(&mut self) -> io::Result<Vec<DynamicObject>> {
+        let mut all: Vec<DynamicObject> = vec![];
+        for (what, labels) in LOGGED {
+            let found = self.list(&format!("pods of {what}"), "v1", "Pod", labels).await;
+            let known: BTreeSet<_> = all.iter().filter_map(ResourceExt::uid).collect();
+            all.extend(found.into_iter().filter(|pod| pod.uid().is_none_or(|uid| !known.contains(&uid))));
+        }
+        self.write("objects", "Pod", &all)?;
+        Ok(all)
+    }
+
+    async fn events(&mut self, namespace: &str) -> io::Result<()> {
+        let cluster = self.cluster.clone();
+        let what = format!("events of namespace {namespace}");
+        let found = self.within(&what, cluster.list("v1", "Event", Some(namespace), ""));
+        let mut found = found.await.unwrap_or_default();
+        let since = self.args.since.map(|since| k8s_openapi::jiff::Timestamp::now() - since);
+        let time = |event: &DynamicObject| {
+            let of = |name: &str| event.data.get(name).and_then(Value::as_str).map(str::to_owned);
+            of("lastTimestamp").or_else(|| of("eventTime")).unwrap_or_default()
+        };
+        found.retain(|event| {
+            let at = time(event).parse::<k8s_openapi::jiff::Timestamp>().ok();
+            since.zip(at).is_none_or(|(since, at)| at >= since)
+        });
+        found.sort_by_key(time);
+        let line = |event: &DynamicObject| {
+            let of = |pointer: &str| {
+                let value = event.data.pointer(pointer);
+                value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).unwrap_or_default()
+            };
+            let object = format!("{}/{}", of("/involvedObject/kind"), of("/involvedObject/name"));
+            let message = of("/message").replace('\n', " ");
+            format!("{} {} {} {object} x{}: {message}\n", time(event), of("/type"), of("/reason"), of("/count"))
+        };
+        let text: String = found.iter().map(line).collect();
+        self.archive.text(&format!("events/{namespace}.txt"), &text)
+    }
+
+    async fn logs(&mut self, pod: &DynamicObject) -> io::Result<()> {
+        let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+        let client: Client = self.cluster.client().clone();
+        let api: Api<Pod> = Api::namespaced(client, &namespace);
+        let statuses = ["initContainerStatuses", "containerStatuses"]
+            .map(|field| pod.data.get("status").and_then(|s| s.get(field)));
+        let statuses: Vec<Value> =
+            statuses.into_iter().flatten().filter_map(Value::as_array).flatten().cloned().collect();
+        for status in statuses {
+            let container = status.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let restarts = status.get("restartCount").and_then(Value::as_i64).unwrap_or_default();
+            for previous in [false, true].into_iter().take(if restarts > 0 { 2 } else { 1 }) {
+                let params = LogParams {
+                    container: Some(container.clone()),
+                    previous,
+                    timestamps: true,
+                    since_seconds: self.args.since.and_then(|since| i64::try_from(since.as_secs().max(1)).ok()),
+                    limit_bytes: i64::try_from(self.args.max_log_size.saturating_mul(1 << 20)).ok(),
+                    ..LogParams::default()
+                };
+                let end = if previous { ".previous.log" } else { ".log" };
+                let file = format!("logs/{namespace}/{name}/{container}{end}");
+                if let Some(text) = self.within(&file, api.logs(&name, &params)).await {
+                    self.archive.text(&file, &text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An object as the API server gave it.
+fn plain(object: &DynamicObject) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}

@@ -1,0 +1,50 @@
+//! `bug-report`: everything that explains a fault, in one archive.
+//!
+//! What cannot be had is named in the archive, and never a reason to have none.
+
+mod archive;
+mod args;
+mod collect;
+mod redact;
+
+use super::input::Outcome;
+use super::reach;
+use anyhow::Context;
+use archive::{Archive, Summary};
+pub(super) use args::BugReportArgs;
+use args::Scope;
+use collect::Collection;
+use k8s_openapi::jiff::Timestamp;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::runtime::Builder;
+use tokio::time::Instant;
+
+pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
+    let now = Timestamp::now();
+    let named = || PathBuf::from(format!("istio-operator-bug-report-{}.tar.gz", now.strftime("%Y%m%dT%H%M%SZ")));
+    let path = args.output.clone().unwrap_or_else(named);
+    let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+    let failed = || format!("write {}", path.display());
+    let mut archive = Archive::begin(&path, args.max_size.saturating_mul(1 << 20), seconds).with_context(failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(collect(args, &mut archive)).with_context(failed)?;
+    let Summary { files, redacted, problems } = archive.end().with_context(failed)?;
+    for problem in &problems {
+        eprintln!("Missing: {problem}");
+    }
+    writeln!(out, "{}: {files} files, {redacted} places redacted, {} parts missing", path.display(), problems.len())?;
+    Ok(0)
+}
+
+async fn collect(args: &BugReportArgs, archive: &mut Archive) -> std::io::Result<()> {
+    let until = Instant::now() + args.timeout;
+    match reach::door(&args.connect, Duration::from_secs(10)).await {
+        Ok(cluster) => Collection { args, scope: Scope::of(args), cluster, archive, until }.all().await,
+        Err(error) => {
+            archive.miss("the cluster", &format!("{error:#}"));
+            archive.text("versions.txt", &format!("istio-operator {}\n", env!("CARGO_PKG_VERSION")))
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Who we are, at any moment: tokens that are read again, certificates that are renewed on disk, programs that are run again.
+//!
+//! Files are looked at every few seconds, programs run again once what they said has expired; both at once after the API
+//! server has answered 401. What cannot be read again leaves what was read before.
+
+use super::identity::{self, IdentityError};
+use super::kubeconfig::{Cluster, User};
+use super::program::{self, ProgramError};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use k8s_openapi::jiff::Timestamp;
+use rustls::sign::CertifiedKey;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use tower::{BoxError, Layer, Service};
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Why we cannot say who we are.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// The client certificate cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A program did not say.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// A token's file cannot be read.
+    #[error("cannot read {0}, the tokenFile of the kubeconfig's user: {1}")]
+    TokenFile(String, std::io::Error),
+    /// A token's file is empty.
+    #[error("{0}, the tokenFile of the kubeconfig's user, is empty")]
+    NoToken(String),
+    /// A token or password that no header can have.
+    #[error("the {0} of the kubeconfig's user has characters that cannot be sent, such as a line break")]
+    Header(&'static str),
+    /// The task that asked a program has gone.
+    #[error("who we are could not be found out: {0}")]
+    Lost(#[from] tokio::task::JoinError),
+}
+
+/// What is shown to the API server.
+#[derive(Clone, Default)]
+pub(super) struct Shown {
+    authorization: Option<HeaderValue>,
+    /// The client certificate.
+    pub identity: Option<Arc<CertifiedKey>>,
+    /// Another one whenever `identity` is another one.
+    pub version: u64,
+}
+
+#[derive(Default)]
+struct State {
+    shown: Shown,
+    pem: Option<identity::Pem>,
+    expires: Option<Timestamp>,
+    looked: Option<Instant>,
+    is_refused: bool,
+}
+
+/// See the module.
+pub(super) struct Credentials {
+    user: User,
+    cluster: Cluster,
+    state: Mutex<State>,
+}
+
+impl Credentials {
+    /// Reads what there is, and runs what is to be run, without yielding.
+    ///
+    /// # Errors
+    /// What is wrong with the user.
+    pub(super) fn new(user: User, cluster: Cluster) -> Result<Self, CredentialsError> {
+        let mut state = State::default();
+        load(&user, &cluster, &mut state)?;
+        Ok(Self { user, cluster, state: Mutex::new(state) })
+    }
+
+    /// Who we are now.
+    async fn current(self: &Arc<Self>) -> Result<Shown, CredentialsError> {
+        let state = self.state.lock().await;
+        if !self.is_due(&state) {
+            return Ok(state.shown.clone());
+        }
+        drop(state);
+        let this = Arc::clone(self);
+        // Files may be on slow disks, and programs take seconds.
+        tokio::task::spawn_blocking(move || this.renew()).await?
+    }
+
+    /// Reads again what is due; whoever comes second finds it done.
+    fn renew(&self) -> Result<Shown, CredentialsError> {
+        let mut state = self.state.blocking_lock();
+        if self.is_due(&state) {
+            let loaded = load(&self.user, &self.cluster, &mut state);
+            match loaded {
+                Err(error) if self.user.runs_a_program() => return Err(error),
+                Err(error) => tracing::debug!("{error}; what was read before is used on"),
+                Ok(()) => {}
+            }
+        }
+        Ok(state.shown.clone())
+    }
+
+    fn is_due(&self, state: &State) -> bool {
+        if self.user.runs_a_program() {
+            return state.is_refused || state.expires.is_some_and(|end| Timestamp::now() >= end);
+        }
+        let has_files = [&self.user.token_file, &self.user.client_certificate, &self.user.client_key];
+        let is_old = state.looked.is_none_or(|looked| state.is_refused || looked.elapsed() > LOOK);
+        is_old && has_files.into_iter().any(|path| !path.is_empty())
+    }
+
+    /// The API server did not know us.
+    async fn refused(&self) {
+        self.state.lock().await.is_refused = true;
+    }
+}
+
+impl User {
+    /// Whoever has a token or a password needs no program.
+    fn runs_a_program(&self) -> bool {
+        let own = [&self.token, &self.token_file, &self.username];
+        self.exec.is_some() && own.into_iter().all(String::is_empty)
+    }
+}
+
+fn load(user: &User, cluster: &Cluster, state: &mut State) -> Result<(), CredentialsError> {
+    // Also where it fails, so that it is not tried with each request.
+    state.looked = Some(Instant::now());
+    let refused = std::mem::take(&mut state.is_refused);
+    let mut pem = identity::read(user)?;
+    if let Some(exec) = user.exec.as_ref().filter(|_| user.runs_a_program()) {
+        let answer = program::run(exec, cluster).inspect_err(|_| state.is_refused = refused)?;
+        state.shown.authorization = answer.token.map(|token| bearer(&token, "token (exec)")).transpose()?;
+        state.expires = answer.expires;
+        pem = answer.certificate.map(|(certificate, key)| (certificate.into_bytes(), key.into_bytes())).or(pem);
+    } else {
+        state.shown.authorization = authorization(user)?;
+    }
+    if state.pem != pem {
+        let identity = pem.as_ref().map(|(certificate, key)| identity::certified(certificate, key)).transpose()?;
+        state.shown.identity = identity.map(Arc::new);
+        state.shown.version += 1;
+        state.pem = pem;
+    }
+    Ok(())
+}
+
+/// The header of whom no program names.
+fn authorization(user: &User) -> Result<Option<HeaderValue>, CredentialsError> {
+    if !user.token_file.is_empty() {
+        match token_of(&user.token_file) {
+            // The file counts more, as long as there is one.
+            Err(_) if !user.token.is_empty() => {}
+            token => return bearer(&token?, "tokenFile").map(Some),
+        }
+    }
+    if !user.token.is_empty() {
+        return bearer(&user.token, "token").map(Some);
+    }
+    if !user.username.is_empty() {
+        let pair = STANDARD.encode(format!("{}:{}", user.username, user.password));
+        return secret(&format!("Basic {pair}"), "username").map(Some);
+    }
+    Ok(None)
+}
+
+fn token_of(path: &str) -> Result<String, CredentialsError> {
+    let text = std::fs::read_to_string(path).map_err(|error| CredentialsError::TokenFile(path.into(), error))?;
+    match text.trim() {
+        "" => Err(CredentialsError::NoToken(path.into())),
+        token => Ok(token.to_owned()),
+    }
+}
+
+fn bearer(token: &str, what: &'static str) -> Result<HeaderValue, CredentialsError> {
+    secret(&format!("Bearer {token}"), what)
+}
+
+fn secret(text: &str, what: &'static str) -> Result<HeaderValue, CredentialsError> {
+    let mut value = HeaderValue::try_from(text).map_err(|_| CredentialsError::Header(what))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Has every request say who we are: in a header, and as [`Shown`] among its extensions for who makes the connection.
+#[derive(Clone)]
+pub(super) struct Identify(pub Arc<Credentials>);
+
+/// See [`Identify`].
+#[derive(Clone)]
+pub(super) struct Identified<S> {
+    inner: S,
+    credentials: Arc<Credentials>,
+}
+
+impl<S> Layer<S> for Identify {
+    type Service = Identified<S>;
+
+    fn layer(&self, inner: S) -> Identified<S> {
+        Identified { inner, credentials: Arc::clone(&self.0) }
+    }
+}
+
+impl<S, B, A> Service<Request<B>> for Identified<S>
+where
+    S: Service<Request<B>, Response = Response<A>, Error = BoxError> + Clone + Send + 'static,
+    S::Future: Send,
+    B: Send + 'static,
+    A: Send,
+{
+    type Response = Response<A>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<A>, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let next = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, next);
+        let credentials = Arc::clone(&self.credentials);
+        Box::pin(async move {
+            let shown = credentials.current().await?;
+            if let Some(value) = &shown.authorization {
+                request.headers_mut().entry(AUTHORIZATION).or_insert_with(|| value.clone());
+            }
+            request.extensions_mut().insert(shown);
+            let answer = inner.call(request).await?;
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                credentials.refused().await;
+            }
+            Ok(answer)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, text).unwrap();
+        let path = path.to_string_lossy().into_owned();
+        (dir, path)
+    }
+
+    async fn header(credentials: &Arc<Credentials>) -> String {
+        let shown = credentials.current().await.unwrap();
+        shown.authorization.unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_token_file_is_read_again_after_a_refusal_and_kept_without_it() {
+        let (dir, token_file) = file("one\n");
+        let path = token_file.clone();
+        let user = User { token_file, ..User::default() };
+        let credentials = Arc::new(Credentials::new(user, Cluster::default()).unwrap());
+        assert_eq!(header(&credentials).await, "Bearer one");
+        std::fs::write(&path, "two").unwrap();
+        assert_eq!(header(&credentials).await, "Bearer one", "not looked at yet");
+        credentials.refused().await;
+        assert_eq!(header(&credentials).await, "Bearer two");
+        drop(dir);
+        credentials.refused().await;
+        assert_eq!(header(&credentials).await, "Bearer two");
+    }
+
+    #[tokio::test]
+    async fn a_program_is_run_again_once_what_it_said_has_expired() {
+        let (_dir, path) = file("1");
+        let code = format!(
+            "n=$(cat {path}); echo $((n+1)) > {path}; echo '{{\"kind\":\"ExecCredential\",\"apiVersion\":\
+             \"client.authentication.k8s.io/v1\",\"status\":{{\"token\":\"'$n'\",\"expirationTimestamp\":\"'$END'\"}}}}'"
+        );
+        let exec = |end: &str| super::super::kubeconfig::Exec {
+            command: "sh".into(),
+            args: vec!["-c".into(), code.clone()],
+            env: vec![super::super::kubeconfig::Variable { name: "END".into(), value: end.into() }],
+            api_version: "client.authentication.k8s.io/v1".into(),
+            interactive_mode: "Never".into(),
+            ..Default::default()
+        };
+        let user = |end| User { exec: Some(exec(end)), ..User::default() };
+        let expired = Arc::new(Credentials::new(user("2000-01-01T00:00:00Z"), Cluster::default()).unwrap());
+        assert_eq!((header(&expired).await, header(&expired).await), ("Bearer 2".into(), "Bearer 3".into()));
+        let lasting = Arc::new(Credentials::new(user("2999-01-01T00:00:00Z"), Cluster::default()).unwrap());
+        assert_eq!((header(&lasting).await, header(&lasting).await), ("Bearer 4".into(), "Bearer 4".into()));
+        lasting.refused().await;
+        assert_eq!((header(&lasting).await, header(&lasting).await), ("Bearer 5".into(), "Bearer 5".into()));
+    }
+
+    #[test]
+    fn what_no_header_can_have_is_told() {
+        let user = User { token: "a\nb".into(), ..User::default() };
+        let error = Credentials::new(user, Cluster::default()).err().unwrap();
+        assert!(error.to_string().starts_with("the token of the kubeconfig's user has characters"), "{error}");
+    }
+}

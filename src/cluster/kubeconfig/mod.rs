@@ -1,0 +1,221 @@
+//! Kubeconfigs: which files there are, how they are merged, and what the chosen context says.
+//!
+//! The rules are those of kubectl: of several files in `KUBECONFIG` the first that has a name wins, files that do not exist
+//! are passed over, relative paths are relative to their file, and what contradicts itself is refused.
+//! `tests/kubeconfig.rs` compares the two.
+
+mod check;
+mod error;
+mod types;
+
+pub use error::KubeconfigError;
+pub use types::{Cluster, Exec, Extension, User, Variable};
+
+use helm_template::yaml;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Larger than any kubeconfig; what is larger is something else.
+const LARGEST: u64 = 64 << 20;
+
+/// Which kubeconfig is read, and which of its contexts is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// This file alone, in place of those of `KUBECONFIG` and of `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// This context, in place of `current-context`.
+    pub context: Option<String>,
+}
+
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Context {
+    cluster: String,
+    user: String,
+    namespace: String,
+}
+
+/// What the chosen context says.
+pub struct Chosen {
+    /// Where the API server is.
+    pub cluster: Cluster,
+    /// Who we are.
+    pub user: User,
+    /// The namespace of whoever names none.
+    pub namespace: Option<String>,
+}
+
+/// What several files say together.
+#[derive(Default)]
+struct Merged {
+    clusters: BTreeMap<String, Cluster>,
+    users: BTreeMap<String, User>,
+    contexts: BTreeMap<String, Context>,
+    current: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "kebab-case")]
+struct File {
+    kind: String,
+    #[serde(rename = "apiVersion")]
+    api_version: String,
+    clusters: Vec<Map<String, Value>>,
+    users: Vec<Map<String, Value>>,
+    contexts: Vec<Map<String, Value>>,
+    current_context: String,
+}
+
+/// What kubeconfigs say of the context that is chosen; `None` where there are none, or none is chosen.
+///
+/// # Errors
+/// A file cannot be read, or what it says cannot be meant.
+pub fn find(choice: &Choice) -> Result<Option<Chosen>, KubeconfigError> {
+    let named = choice.kubeconfig.as_ref().filter(|path| !path.as_os_str().is_empty());
+    let mut all = Merged::default();
+    match named {
+        Some(path) => all.add(path, &read(path)?)?,
+        None => {
+            for path in paths(std::env::var_os("KUBECONFIG"), std::env::home_dir()) {
+                match read(&path) {
+                    Err(KubeconfigError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+                    text => all.add(&path, &text?)?,
+                }
+            }
+        }
+    }
+    let context = choice.context.as_deref().filter(|name| !name.is_empty());
+    all.choose(context)
+}
+
+/// The files to read, in their order.
+fn paths(variable: Option<OsString>, home: Option<PathBuf>) -> Vec<PathBuf> {
+    match variable.filter(|value| !value.is_empty()) {
+        Some(value) => std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect(),
+        None => home.map(|home| home.join(".kube").join("config")).into_iter().collect(),
+    }
+}
+
+fn read(path: &Path) -> Result<String, KubeconfigError> {
+    let failed = |source| KubeconfigError::Read { path: path.to_owned(), source };
+    let told = std::fs::metadata(path).map_err(failed)?;
+    if told.len() > LARGEST {
+        return Err(failed(std::io::Error::other(format!("its {} bytes are too many", told.len()))));
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+impl Merged {
+    /// Adds what no earlier file says.
+    fn add(&mut self, path: &Path, text: &str) -> Result<(), KubeconfigError> {
+        let wrong = |problem: String| KubeconfigError::Content { path: path.to_owned(), problem };
+        let value = yaml::parse(text).map_err(|error| wrong(error.to_string()))?;
+        let file: File = of_value(value).map_err(wrong)?;
+        if !["", "Config"].contains(&file.kind.as_str()) || !["", "v1"].contains(&file.api_version.as_str()) {
+            return Err(wrong(format!("it is a {} of {:?}, not a Config of v1", file.kind, file.api_version)));
+        }
+        let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+        let folder = folder.unwrap_or_default();
+        for (name, mut cluster) in named::<Cluster>(file.clusters, "cluster").map_err(wrong)? {
+            resolve(&folder, &mut cluster.certificate_authority);
+            self.clusters.entry(name).or_insert(cluster);
+        }
+        for (name, mut user) in named::<User>(file.users, "user").map_err(wrong)? {
+            for path in [&mut user.client_certificate, &mut user.client_key, &mut user.token_file] {
+                resolve(&folder, path);
+            }
+            if let Some(exec) = user.exec.as_mut().filter(|exec| exec.command.contains(std::path::MAIN_SEPARATOR)) {
+                resolve(&folder, &mut exec.command);
+            }
+            self.users.entry(name).or_insert(user);
+        }
+        for (name, context) in named::<Context>(file.contexts, "context").map_err(wrong)? {
+            self.contexts.entry(name).or_insert(context);
+        }
+        if self.current.is_empty() {
+            self.current = file.current_context;
+        }
+        Ok(())
+    }
+
+    fn choose(mut self, context: Option<&str>) -> Result<Option<Chosen>, KubeconfigError> {
+        let name = context.unwrap_or(&self.current).to_owned();
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let Some(context) = self.contexts.remove(&name) else {
+            let known = self.contexts.into_keys().collect();
+            return Err(KubeconfigError::NoContext { name, known });
+        };
+        if context.cluster.is_empty() {
+            return Err(KubeconfigError::NoCluster(name));
+        }
+        let Some(cluster) = self.clusters.remove(&context.cluster) else {
+            return Err(KubeconfigError::Missing { context: name, what: "cluster", name: context.cluster });
+        };
+        let user = match context.user.as_str() {
+            "" => User::default(),
+            user => self.users.remove(user).ok_or_else(|| KubeconfigError::Missing {
+                context: name.clone(),
+                what: "user",
+                name: user.to_owned(),
+            })?,
+        };
+        let problems = check::check(&cluster, &user);
+        if !problems.is_empty() {
+            return Err(KubeconfigError::Invalid { context: name, problems });
+        }
+        let namespace = Some(context.namespace).filter(|namespace| !namespace.is_empty());
+        Ok(Some(Chosen { cluster, user, namespace }))
+    }
+}
+
+/// The entries of a list by their names, each once.
+fn named<T: Default + for<'a> Deserialize<'a>>(
+    list: Vec<Map<String, Value>>,
+    what: &str,
+) -> Result<BTreeMap<String, T>, String> {
+    let mut all = BTreeMap::new();
+    for mut entry in list {
+        let name = entry.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let content = entry.remove(what).unwrap_or_default();
+        let content = of_value(content).map_err(|problem| format!("the {what} {name:?}: {problem}"))?;
+        if all.insert(name.clone(), content).is_some() {
+            return Err(format!("the {what} {name:?} is there twice"));
+        }
+    }
+    Ok(all)
+}
+
+/// A null is an absent value.
+fn of_value<T: Default + for<'a> Deserialize<'a>>(mut value: Value) -> Result<T, String> {
+    drop_nulls(&mut value);
+    if value.is_null() {
+        return Ok(T::default());
+    }
+    // Where it is, a serde error does not say; what it is must do.
+    serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+fn resolve(folder: &Path, path: &mut String) {
+    if !path.is_empty() && Path::new(path.as_str()).is_relative() {
+        *path = folder.join(&*path).to_string_lossy().into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests;

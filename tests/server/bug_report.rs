@@ -1,0 +1,141 @@
+//! `bug-report` and `completion`: what they give of a cluster, and that a cluster which gives nothing is no failure.
+
+use crate::lab::{Lab, binary};
+use flate2::read::GzDecoder;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The files of an archive.
+fn unpack(path: &Path) -> BTreeMap<String, String> {
+    let mut archive = tar::Archive::new(GzDecoder::new(std::fs::File::open(path).unwrap()));
+    let read = |entry: std::io::Result<tar::Entry<'_, _>>| {
+        let mut entry = entry.unwrap();
+        let name = entry.path().unwrap().to_string_lossy().into_owned();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        (name.strip_prefix("bug-report/").unwrap().to_owned(), text)
+    };
+    archive.entries().unwrap().map(read).collect()
+}
+
+fn report(kubeconfig: &OsStr, args: &[&str]) -> (Output, BTreeMap<String, String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.tar.gz");
+    let mut command = Command::new(binary());
+    command.env("KUBECONFIG", kubeconfig).args(["bug-report", "-o"]).arg(&path).args(args);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let files = unpack(&path);
+    (output, files)
+}
+
+#[test]
+fn a_bug_report_has_all_but_what_is_secret_and_says_what_is_missing() {
+    let lab = Lab::installed("{profile: demo}");
+    let labels = "labels: {install.operator.istio.io/owning-resource: main}";
+    lab.apply(&format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: hidden, namespace: istio-system, {labels}}}\nstringData: {{a: hush-hush}}\n\
+         ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: seen, namespace: istio-system, {labels}}}\n\
+         data: {{a: 'https://me:hush-hush@host/', b: as it is}}\n"
+    ));
+    let (output, files) = report(lab.plane().kubeconfig(), &["--timeout=90s"]);
+    for name in [
+        "versions.txt",
+        "resources/istio-system/main.yaml",
+        "manifests/istio-system/main.yaml",
+        "objects/Deployment/istio-system/istiod.yaml",
+        "objects/Secret/istio-system/hidden.yaml",
+        "objects/MutatingWebhookConfiguration/istio-sidecar-injector.yaml",
+        "objects/Namespace/istio-system.yaml",
+        "events/istio-system.txt",
+    ] {
+        assert!(files.contains_key(name), "{name} is not among {:?}", files.keys());
+    }
+    assert!(files["resources/istio-system/main.yaml"].contains("status: HEALTHY"));
+    assert!(files["manifests/istio-system/main.yaml"].contains("name: istio-ingressgateway"));
+    assert!(files["objects/ConfigMap/istio-system/seen.yaml"].contains("as it is"));
+    assert!(files["versions.txt"].contains("Kubernetes v1."), "{}", files["versions.txt"]);
+    assert!(files.values().all(|text| !text.contains("hush-hush") && !text.contains("aHVzaC1odXNo")));
+    let redacted = &files["redacted.txt"];
+    assert!(redacted.contains("hidden.yaml data.a: a value of a Secret"), "{redacted}");
+    assert!(redacted.contains("seen.yaml data.a: a password in an address"), "{redacted}");
+    // Nobody keeps the logs of kwok's pods.
+    let missing = &files["missing.txt"];
+    assert!(missing.contains("logs/istio-system/istiod-") && missing.contains("discovery.log: "), "{missing}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("report.tar.gz") && said.contains("places redacted"), "{said}");
+    let only = report(lab.plane().kubeconfig(), &["--include=elsewhere", "--exclude=istio-system", "--since=1h"]).1;
+    assert!(only.keys().all(|name| !name.contains("istio-system/")), "{:?}", only.keys());
+    let none = report(lab.plane().kubeconfig(), &["--max-size=0"]).1;
+    assert!(none["missing.txt"].contains("(--max-size)") && none.len() == 2, "{:?}", none.keys());
+}
+
+#[test]
+fn a_bug_report_names_what_is_forbidden_and_who_cannot_be_reached() {
+    let lab = Lab::installed("{profile: minimal}");
+    let token = lab.kubectl(&["create", "token", "default", "-n", "default"]);
+    let mut config: serde_json::Value =
+        serde_json::from_str(&lab.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"])).unwrap();
+    config["users"][0]["user"] = json!({"token": token.trim()});
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config");
+    std::fs::write(&path, config.to_string()).unwrap();
+    let missing = report(path.as_os_str(), &[]).1.remove("missing.txt").unwrap();
+    for part in ["IstioOperator resources: ", "objects of kind Secret: ", "pods of istiod: ", "is forbidden"] {
+        assert!(missing.contains(part), "{part}: {missing}");
+    }
+    config["clusters"][0]["cluster"] = json!({"server": "https://127.0.0.1:1"});
+    std::fs::write(&path, config.to_string()).unwrap();
+    let files = report(path.as_os_str(), &["--timeout=5s"]).1;
+    assert!(files["missing.txt"].contains("the version of the API server: "), "{}", files["missing.txt"]);
+    let files = report(OsStr::new("/nowhere"), &[]).1;
+    assert!(files["missing.txt"].contains("the cluster: find a cluster"), "{}", files["missing.txt"]);
+    let old = folder.path().join("old");
+    std::fs::write(&old, "precious").unwrap();
+    let again = Command::new(binary()).args(["bug-report", "-o"]).arg(&old).output().unwrap();
+    assert!(again.status.code() == Some(1) && std::fs::read_to_string(&old).unwrap() == "precious");
+}
+
+/// What bash is told that may follow.
+fn suggested(kubeconfig: &OsStr, words: &[&str]) -> String {
+    let mut command = Command::new(binary());
+    command.env("KUBECONFIG", kubeconfig).env("COMPLETE", "bash").env("_CLAP_IFS", "\n");
+    command.env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+    command.env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "true");
+    let output = command.arg("--").args(words).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{words:?}: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_shell_is_told_names_of_the_cluster_and_never_an_error() {
+    let lab = Lab::installed("{profile: minimal, revision: canary}");
+    let kubeconfig = lab.plane().kubeconfig();
+    let told = |words: &[&str]| suggested(kubeconfig, words);
+    assert!(told(&["istio-operator", "upgrade", "plan", "ma"]).lines().any(|name| name == "main"));
+    assert!(told(&["istio-operator", "upgrade", "plan", "-r", ""]).lines().any(|name| name == "canary"));
+    assert!(told(&["istio-operator", "bug-report", "--include", "istio-s"]).contains("istio-system"));
+    assert!(told(&["istio-operator", "profile", "dump", "de"]).contains("demo"));
+    assert!(told(&["istio-operator", "mani"]).contains("manifest"));
+    assert!(told(&["istio-operator", "completion", ""]).contains("fish"));
+    let nowhere = OsStr::new("/nowhere");
+    assert!(!suggested(nowhere, &["istio-operator", "upgrade", "plan", "ma"]).contains("main"));
+    assert!(suggested(nowhere, &["istio-operator", "profile", "dump", "de"]).contains("demo"));
+}
+
+#[test]
+fn each_shell_gets_a_script_and_bash_takes_its_own() {
+    for (shell, word) in [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete"), ("powershell", "Register")] {
+        let output = Command::new(binary()).args(["completion", shell]).output().unwrap();
+        let script = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && script.contains(word) && script.contains("istio-operator"), "{script}");
+    }
+    let script = format!("source <({} completion bash); complete -p istio-operator", binary().display());
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stdout).contains("-F"), "{output:?}");
+}
