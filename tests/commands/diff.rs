@@ -98,7 +98,7 @@ fn without_a_cluster_one_line_says_so() {
     );
     let folder = folder(&[("a.yaml", &resource("{}"))]);
     for (text, said) in
-        [("", "find a cluster (KUBECONFIG"), (&*config, "the API server https://127.0.0.1:1 cannot be reached")]
+        [("", "find a cluster: no kubeconfig"), (&*config, "the API server https://127.0.0.1:1 cannot be reached")]
     {
         if !text.is_empty() {
             fs::write(folder.path().join("none"), text).unwrap();

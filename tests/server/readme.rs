@@ -12,8 +12,16 @@ use std::process::{Command, Output};
 const PROGRAMS: [&str; 4] = ["istio-operator", "kubectl", "curl", "make"];
 
 /// Documents whose commands are run, one after the other.
-const DOCUMENTS: [&str; 6] =
-    ["README.md", "docs/safety.md", "docs/releases.md", "docs/upgrade.md", "docs/operations.md", "CONTRIBUTING.md"];
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "docs/behaviour.md",
+    "docs/reference/settings.md",
+    "docs/safety.md",
+    "docs/releases.md",
+    "docs/upgrade.md",
+    "docs/operations.md",
+    "CONTRIBUTING.md",
+];
 /// Run from nothing to nothing, on a control plane of its own.
 const TUTORIAL: &str = "docs/tutorial.md";
 /// How a command ends that is not run: the control plane of tests lacks what it needs, or it does not end by itself.
@@ -31,7 +39,12 @@ const CODES: [(&str, i32); 4] = [
 ];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 11] = [
+const OTHERWISE: [(&str, Instead, &str); 12] = [
+    (
+        "istio-operator install --set profile=demo",
+        Instead::Nothing,
+        "the operator has installed it; the tutorial installs so",
+    ),
     ("kubectl apply -k config/prometheus", Instead::Nothing, "there is no Prometheus Operator; `tests/deploy.rs`"),
     ("kubectl logs", Instead::Nothing, "kwok's pods have no logs"),
     ("kubectl port-forward", Instead::Nothing, "kwok's pods have no ports; the operator runs on this host"),
