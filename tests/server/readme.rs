@@ -41,9 +41,9 @@ const CODES: [(&str, i32); 4] = [
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
 const OTHERWISE: [(&str, Instead, &str); 12] = [
     (
-        "istio-operator install --set profile=demo",
+        "istio-operator install -f spec.yaml",
         Instead::Nothing,
-        "the operator has installed it; the tutorial installs so",
+        "it asks, and an operator is there already; the tutorial installs",
     ),
     ("kubectl apply -k config/prometheus", Instead::Nothing, "there is no Prometheus Operator; `tests/deploy.rs`"),
     ("kubectl logs", Instead::Nothing, "kwok's pods have no logs"),
