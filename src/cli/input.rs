@@ -1,11 +1,7 @@
-//! What commands read, print, and end with.
+//! What commands read, warn of, and end with.
 
 use anyhow::Context;
-use clap::ValueEnum;
-use helm_template::{json, yaml};
-use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::Write;
 
 /// What a command ends with: an exit code, or an error to print.
 pub(super) type Outcome = anyhow::Result<u8>;
@@ -24,31 +20,6 @@ pub(super) fn read_input(name: &str) -> anyhow::Result<(String, String)> {
 pub(super) fn wrong_use(message: &str) -> u8 {
     eprintln!("Error: {message}; see --help");
     2
-}
-
-/// How results are printed that are data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// As text.
-    #[default]
-    Text,
-    /// As a table.
-    Table,
-    /// As YAML.
-    Yaml,
-    /// As JSON.
-    Json,
-}
-
-/// Prints data as YAML or JSON.
-pub(super) fn print_data(data: &impl Serialize, is_json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let value = serde_json::to_value(data)?;
-    if is_json {
-        writeln!(out, "{}", json::to_string_pretty(&value))?;
-    } else {
-        write!(out, "{}", yaml::to_string(&value).context("the result cannot be written as YAML")?)?;
-    }
-    Ok(())
 }
 
 /// Prints each warning once.

@@ -5,13 +5,14 @@ mod found;
 mod live;
 
 use super::cluster::ConnectArgs;
-use super::input::{Format, Outcome, print_data, warn, wrong_use};
+use super::input::{Outcome, warn, wrong_use};
 use super::manifest::SpecArgs;
+use super::output::DataFormat;
 use super::package::PackageArgs;
 use crate::diff::{self, Selection, Summary};
 use crate::object::manifests::Manifests;
 use crate::render::{self, ClusterInfo};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use found::Found;
 use serde::Serialize;
 use std::io::Write;
@@ -28,6 +29,16 @@ Exit code: 0 if nothing differs, 1 if something does or on an error, 2 on wrong 
 KIND:NAMESPACE:NAME; a part that is empty or * is anything. What Secrets hold is never printed.";
 
 /// What else a spec is made from, as with `manifest generate`.
+/// The forms of differences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    #[default]
+    Text,
+    Table,
+    Yaml,
+    Json,
+}
+
 #[derive(Args)]
 struct MoreArgs {
     /// Revision of the control plane.
@@ -171,7 +182,8 @@ fn print(args: &DiffArgs, found: &Found, out: &mut dyn Write) -> Outcome {
     match args.output {
         Format::Json | Format::Yaml => {
             let report = Report { equal, summary: Summary::of(&found.objects), found };
-            print_data(&report, args.output == Format::Json, out)?;
+            let form = if args.output == Format::Json { DataFormat::Json } else { DataFormat::Yaml };
+            form.print(&report, out)?;
         }
         Format::Text | Format::Table => {
             match args.output {

@@ -16,6 +16,7 @@ mod manifest;
 mod manifest_diff;
 mod manifest_translate;
 mod operator;
+mod output;
 mod package;
 mod precheck;
 mod profile;
@@ -38,8 +39,8 @@ mod verification;
 mod verify_install;
 mod version;
 
-use crate::cluster::ClusterError;
 use crate::controller::rbac;
+use crate::failure::causes;
 use crate::release::Package;
 use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
@@ -170,7 +171,7 @@ fn tell(error: &anyhow::Error) {
                 eprintln!("Error: {problem}");
             }
         }
-        _ => eprintln!("Error: {}", with_causes(error)),
+        _ => eprintln!("Error: {}", causes(error.as_ref())),
     }
 }
 
@@ -178,18 +179,6 @@ fn tell(error: &anyhow::Error) {
 #[must_use]
 pub fn command() -> clap::Command {
     Args::command()
-}
-
-/// An error and its causes, but for those of a [`ClusterError`], which tells them itself.
-fn with_causes(error: &anyhow::Error) -> String {
-    let mut told = vec![];
-    for cause in error.chain() {
-        told.push(cause.to_string());
-        if cause.is::<ClusterError>() {
-            break;
-        }
-    }
-    told.join(": ")
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.

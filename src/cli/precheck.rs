@@ -10,13 +10,14 @@ mod version;
 mod webhooks;
 
 use super::cluster::{self, ConnectArgs, Connected};
-use super::input::{Outcome, print_data};
+use super::input::Outcome;
+use super::output::ReportFormat;
 use super::package::PackageArgs;
 use crate::cluster::ClusterError;
 use crate::object::manifests::revision_label;
 use crate::release::Package;
 use crate::spec::request::NamedPackage;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use finding::{Check, Finding, Level};
 use serde::Serialize;
 use std::io::Write;
@@ -33,14 +34,6 @@ Exit code: 0 also with warnings, 1 if something is in the way or on an error, 2 
 /// So many findings of a check are told to a person.
 const TOLD: usize = 20;
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
-    Yaml,
-}
-
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct PrecheckArgs {
@@ -49,7 +42,7 @@ pub(super) struct PrecheckArgs {
     revision: Option<String>,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: ReportFormat,
     #[command(flatten)]
     package: PackageArgs,
     #[command(flatten)]
@@ -78,10 +71,7 @@ pub(super) fn run(args: &PrecheckArgs, out: &mut dyn Write) -> Outcome {
     let package = args.package.open(named)?;
     let installed = installed.map(|found| found.map(|(object, release)| version::Installed { object, release }));
     let report = report(&connected, &package, revision, &installed)?;
-    match args.output {
-        Format::Text => write!(out, "{}", text(&report))?,
-        Format::Json | Format::Yaml => print_data(&report, args.output == Format::Json, out)?,
-    }
+    args.output.print(&report, text, out)?;
     Ok(u8::from(report.errors > 0))
 }
 

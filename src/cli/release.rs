@@ -1,7 +1,9 @@
 //! `release`: fetch release packages, list those at hand.
 
 use super::input::Outcome;
+use super::output::ListFormat;
 use super::package::{FetchArgs, PlaceArgs};
+use super::table::line;
 use crate::release::RELEASE;
 use crate::source::cache::CachedPackage;
 use crate::source::progress::Silent;
@@ -9,9 +11,7 @@ use crate::source::releases::{Releases, is_version};
 use crate::source::{
     Cache, Credentials, Fetched, Location, Origin, Policy, Progress, Refresh, Settings, Source, index,
 };
-use anyhow::Context;
-use clap::{Args, Subcommand, ValueEnum};
-use helm_template::{json, yaml};
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -32,7 +32,7 @@ pub(super) struct ListArgs {
     places: PlaceArgs,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: ListFormat,
 }
 
 #[derive(Args)]
@@ -47,14 +47,6 @@ pub(super) struct ReleaseArgs {
     /// Ask the server whether it has something newer, even if the package is in the cache.
     #[arg(long)]
     refresh: bool,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-pub(super) enum Format {
-    #[default]
-    Table,
-    Json,
-    Yaml,
 }
 
 pub(super) fn run(command: &ReleaseCommand, out: &mut dyn Write) -> Outcome {
@@ -101,13 +93,7 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
     let mut rows = vec![json!({"version": RELEASE, "from": "built-in", "locations": []})];
     rows.extend(in_folders(&args.places.package_dir)?);
     rows.extend(in_cache(&Cache::new(args.places.cache_dir()?))?);
-    match args.output {
-        Format::Json => writeln!(out, "{}", json::to_string_pretty(&Value::Array(rows)))?,
-        Format::Yaml => {
-            write!(out, "{}", yaml::to_string(&Value::Array(rows)).context("the list cannot be written as YAML")?)?;
-        }
-        Format::Table => table(&rows, out)?,
-    }
+    args.output.print(&rows, |rows| table(rows), out)?;
     Ok(0)
 }
 
@@ -175,27 +161,15 @@ const COLUMNS: [(&str, &str); 6] = [
     ("DIGEST", "digest"),
 ];
 
-fn table(rows: &[Value], out: &mut dyn Write) -> std::io::Result<()> {
+fn table(rows: &[Value]) -> Vec<Vec<String>> {
     let text = |row: &Value, name: &str| match row.get(name) {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(all)) if !all.is_empty() => {
-            all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-        }
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
         Some(Value::Number(number)) => number.to_string(),
         Some(Value::Null) => "unknown".to_owned(),
-        _ => "-".to_owned(),
+        _ => String::new(),
     };
-    let mut lines = vec![COLUMNS.map(|(title, _)| title.to_owned())];
-    lines.extend(rows.iter().map(|row| COLUMNS.map(|(_, name)| text(row, name))));
-    let mut widths = [0; COLUMNS.len()];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    for line in lines {
-        let cells = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
-        writeln!(out, "{}", cells.collect::<Vec<_>>().join("   ").trim_end())?;
-    }
-    Ok(())
+    let titles = line(COLUMNS.map(|(title, _)| title));
+    let lines = rows.iter().map(|row| COLUMNS.map(|(_, name)| text(row, name)).to_vec());
+    std::iter::once(titles).chain(lines).collect()
 }

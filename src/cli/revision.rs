@@ -4,7 +4,8 @@ pub(super) mod found;
 
 use super::cluster::{self, ConnectArgs};
 use super::input::Outcome;
-use super::table::{Format, aligned, line};
+use super::output::{ListArgs, ListFormat};
+use super::table::{aligned, line};
 use clap::{Args, Subcommand};
 use found::{Found, Resource, Revision, Workload};
 use std::io::Write;
@@ -31,21 +32,12 @@ pub(super) enum RevisionCommand {
 }
 
 #[derive(Args)]
-pub(super) struct ListArgs {
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
-    #[command(flatten)]
-    cluster: ConnectArgs,
-}
-
-#[derive(Args)]
 pub(super) struct DescribeArgs {
     /// The revision, default for the unnamed one; or one of its tags.
     revision: String,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: ListFormat,
     #[command(flatten)]
     cluster: ConnectArgs,
 }
@@ -67,7 +59,7 @@ pub(super) fn run(command: &RevisionCommand, out: &mut dyn Write) -> Outcome {
                 anyhow::bail!("there is no revision or tag \"{revision}\"; revisions here: {names}");
             };
             match output {
-                Format::Table => write!(out, "{}", described(one))?,
+                ListFormat::Table => write!(out, "{}", described(one))?,
                 other => other.print(one, |_| vec![], out)?,
             }
         }

@@ -1,43 +1,7 @@
-//! Lists that a command prints: as a table, as JSON or as YAML.
-
-use super::input::print_data;
-use clap::ValueEnum;
-use serde::Serialize;
-use std::io::Write;
+//! Tables.
 
 /// What stands between two columns.
 const GAP: &str = "   ";
-
-/// The form of a list.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// A line for each.
-    #[default]
-    Table,
-    /// JSON.
-    Json,
-    /// YAML.
-    Yaml,
-}
-
-impl Format {
-    /// Prints data in this form; `table` makes lines of it, the first of which has the titles.
-    ///
-    /// # Errors
-    /// Nothing can be written to `out`.
-    pub(super) fn print<T: Serialize>(
-        self,
-        data: &T,
-        table: impl FnOnce(&T) -> Vec<Vec<String>>,
-        out: &mut dyn Write,
-    ) -> anyhow::Result<()> {
-        match self {
-            Self::Table => write!(out, "{}", aligned(&table(data)))?,
-            Self::Json | Self::Yaml => print_data(data, self == Self::Json, out)?,
-        }
-        Ok(())
-    }
-}
 
 /// Lines whose cells stand below each other; an empty cell is a dash.
 pub(super) fn aligned(lines: &[Vec<String>]) -> String {

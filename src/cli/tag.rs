@@ -9,9 +9,10 @@ pub(super) mod webhooks;
 use super::cluster::{self, ClusterArgs, ConnectArgs, Connected};
 use super::confirm::confirm;
 use super::input::Outcome;
+use super::output::{ListArgs, ListFormat};
 use super::package::PackageArgs;
 use super::resources;
-use super::table::{Format, line};
+use super::table::line;
 use super::users::Users;
 use crate::api::API_VERSION as RESOURCES;
 use crate::install::webhooks as injection;
@@ -90,15 +91,6 @@ pub(super) struct SetArgs {
     /// Go on although an IstioOperator resource has the tag, or it is not known whether one has.
     #[arg(long)]
     force: bool,
-}
-
-#[derive(Args)]
-pub(super) struct ListArgs {
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
-    #[command(flatten)]
-    cluster: ConnectArgs,
 }
 
 #[derive(Args)]
@@ -306,7 +298,7 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
     };
     let mut tags: Vec<Told> = hooks.of_tags().map(told).collect();
     tags.sort_by(|a, b| a.tag.cmp(&b.tag));
-    if tags.is_empty() && args.output == Format::Table {
+    if tags.is_empty() && args.output == ListFormat::Table {
         writeln!(out, "No Istio revision tag {}s to list", injection::KIND)?;
         return Ok(0);
     }

@@ -1,8 +1,9 @@
 //! `upgrade plan`: what an upgrade comes to.
 
 use super::cluster::{self, ConnectArgs, Connected};
-use super::input::{Outcome, print_data, wrong_use};
+use super::input::{Outcome, wrong_use};
 use super::manifest::SpecArgs;
+use super::output::ReportFormat;
 use super::package::PackageArgs;
 use super::proxies;
 use crate::cluster::received::ObservedResource;
@@ -14,7 +15,7 @@ use crate::spec::request::{self, NamedPackage, Request};
 use crate::spec::resolve::{ResolveError, Strictness};
 use crate::upgrade::{Proxies, Side, Surroundings, Upgrade};
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -27,14 +28,6 @@ Examples:
 
 Nothing is changed. Exit code: 0 if nothing is in the way, 1 if the release refuses the spec or on
 an error, 2 on wrong use.";
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Yaml,
-    Json,
-}
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -53,7 +46,7 @@ pub(super) struct PlanArgs {
     cluster: bool,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: ReportFormat,
     #[command(flatten)]
     spec: SpecArgs,
     #[command(flatten)]
@@ -85,10 +78,7 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     let surroundings = surroundings(connected.as_ref(), &from, &to, &spec);
     let resource = source.told(args);
     let plan = Upgrade { resource, from_source, spec: &spec, from: &from, to: &to, surroundings: &surroundings }.plan();
-    match args.output {
-        Format::Text => write!(out, "{plan}")?,
-        Format::Yaml | Format::Json => print_data(&plan, args.output == Format::Json, out)?,
-    }
+    args.output.print(&plan, ToString::to_string, out)?;
     Ok(u8::from(!plan.blocked_by.is_empty()))
 }
 

@@ -1,13 +1,14 @@
 //! `version`: of this program, of the control planes of a cluster, and of their proxies.
 
 use super::cluster::{self, ClusterArgs, Connected};
-use super::input::{Outcome, print_data};
+use super::input::Outcome;
+use super::output::DataFormat;
 use super::proxies;
 use crate::cluster::ClusterError;
 use crate::install::installed_release;
 use crate::object::labels::{DEFAULT, REVISION};
 use crate::release::RELEASE;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::ResourceExt;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -18,12 +19,6 @@ const NOTES: &str = "\
 Without a cluster, or one that does not answer, the version of this program is printed all the same; what is not known is told on
 stderr, and the exit code is 0. With --remote=true that is an error.";
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Yaml,
-    Json,
-}
-
 #[derive(Args)]
 #[command(after_help = NOTES)]
 pub(super) struct VersionArgs {
@@ -32,7 +27,7 @@ pub(super) struct VersionArgs {
     short: bool,
     /// Print as data.
     #[arg(short, long, value_enum)]
-    output: Option<Format>,
+    output: Option<DataFormat>,
     /// Whether to ask the cluster; false never does.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     remote: Option<bool>,
@@ -100,7 +95,7 @@ pub(super) fn run(args: &VersionArgs, out: &mut dyn Write) -> Outcome {
         }
     }
     match args.output {
-        Some(format) => print_data(&versions, format == Format::Json, out)?,
+        Some(format) => format.print(&versions, out)?,
         None => print(&versions, args.short, out)?,
     }
     Ok(0)

@@ -1,6 +1,7 @@
 //! Connections to a server, straight or by way of a proxy, each before any TLS with the server itself.
 
 use super::proxy_rules::{Kind, Proxy};
+use crate::failure::causes;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Uri};
@@ -8,7 +9,6 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
-use std::error::Error;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -67,7 +67,7 @@ impl Service<Uri> for Route {
                 (Kind::Http, true) => reached(tunnel(reach, &proxy), plain, false).await,
                 (Kind::Http, false) => reached(reach, proxy.address, true).await,
             };
-            let failed = |error: BoxError| ThroughProxy { address, cause: chain(error.as_ref()) };
+            let failed = |error: BoxError| ThroughProxy { address, cause: causes(error.as_ref()) };
             made.map_err(|error| failed(error).into())
         })
     }
@@ -111,20 +111,6 @@ pub(super) fn authorization(proxy: &Proxy) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// An error with its causes, each once.
-fn chain(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
-        }
-        next = cause.source();
-    }
-    told
 }
 
 impl Connection for Stream {

@@ -38,46 +38,36 @@ pub const INITIAL_KINDS: &[(&str, &str)] = &[
 /// `group/version` and kind.
 pub type Kind = (String, String);
 
-/// What is known of live objects without asking the API server.
+/// What is known of live objects without asking the API server: nothing, unless it says so.
 pub trait Cache: Send + Sync {
     /// What is known of an object; `None` where it is not known, or not there.
-    fn get(&self, key: &ObjectKey) -> Option<CachedObject>;
+    fn get(&self, _: &ObjectKey) -> Option<CachedObject> {
+        None
+    }
 
     /// The objects whose labels name this resource; `None` where they have to be listed.
-    fn owned_by(&self, owner: &OwnerId) -> Option<Vec<(ObjectKey, CachedObject)>>;
+    fn owned_by(&self, _: &OwnerId) -> Option<Vec<(ObjectKey, CachedObject)>> {
+        None
+    }
 
     /// An object of this kind is installed: the kind is to be known from now on.
-    fn watch(&self, api_version: &str, kind: &str);
+    fn watch(&self, _: &str, _: &str) {}
 
     /// The kinds that objects may have been installed of, besides [`INITIAL_KINDS`].
-    fn kinds(&self) -> BTreeSet<Kind>;
+    fn kinds(&self) -> BTreeSet<Kind> {
+        BTreeSet::new()
+    }
 
     /// Whether there is a revision tag of this name; `None` where that has to be asked.
-    fn has_tag(&self, tag: &str) -> Option<bool>;
+    fn has_tag(&self, _: &str) -> Option<bool> {
+        None
+    }
 }
 
 /// Knows nothing.
 pub struct NoCache;
 
-impl Cache for NoCache {
-    fn get(&self, _: &ObjectKey) -> Option<CachedObject> {
-        None
-    }
-
-    fn owned_by(&self, _: &OwnerId) -> Option<Vec<(ObjectKey, CachedObject)>> {
-        None
-    }
-
-    fn watch(&self, _: &str, _: &str) {}
-
-    fn kinds(&self) -> BTreeSet<Kind> {
-        BTreeSet::new()
-    }
-
-    fn has_tag(&self, _: &str) -> Option<bool> {
-        None
-    }
-}
+impl Cache for NoCache {}
 
 /// What other IstioOperator resources want.
 pub trait Others: Send + Sync {

@@ -6,6 +6,7 @@ use super::address::{is_loopback, redact};
 use super::error::SourceError;
 use super::limits::Timeouts;
 use super::resolve::Resolver;
+use crate::failure::causes;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
@@ -183,20 +184,6 @@ pub(super) async fn in_time<T>(
 
 fn unreachable(url: &Url, error: &dyn Error) -> SourceError {
     SourceError::Unreachable { address: redact(url), cause: causes(error) }
-}
-
-/// An error and what it came from, each told once.
-pub(super) fn causes(error: &dyn Error) -> String {
-    let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
-        }
-        next = cause.source();
-    }
-    told
 }
 
 fn failure(url: &Url, error: &(dyn Error + 'static)) -> SourceError {

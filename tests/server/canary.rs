@@ -194,18 +194,10 @@ fn a_control_plane_in_use_goes_by_no_edit_but_when_somebody_insists() {
         let binding = lab.get(&format!("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{binding}"));
         binding.map(drop).ok_or_else(|| lab.iop("main").unwrap()["status"].to_string())
     });
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-prune=other"]);
+    lab.annotate("main", "install.istio.io/force-prune=other");
     lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop"]);
     assert!(lab.deployment("istiod").is_some(), "another revision was meant");
-    lab.kubectl(&[
-        "annotate",
-        "iop",
-        "main",
-        "-n",
-        "istio-system",
-        "install.istio.io/force-prune=default",
-        "--overwrite",
-    ]);
+    lab.annotate("main", "install.istio.io/force-prune=default");
     wait_gone(&lab, "istiod");
     lab.wait_for_status("HEALTHY", &[]);
     assert!(held(&lab).is_none());
@@ -266,7 +258,7 @@ fn a_control_plane_whose_deletion_is_held_is_still_repaired() {
         service.map(drop).ok_or_else(|| lab.iop("main").unwrap()["status"].to_string())
     });
     // The way back: everything stays, and a new resource of the name has it.
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/ignoreReconcile=true"]);
+    lab.annotate("main", "install.istio.io/ignoreReconcile=true");
     lab.wait("the resource to be gone", || lab.iop("main").map_or(Ok(()), |r| Err(r["status"].to_string())));
     assert!(lab.deployment("istiod").is_some());
     lab.apply_spec(OLD);

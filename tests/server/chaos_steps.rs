@@ -99,7 +99,7 @@ impl Life<'_> {
     }
 
     fn annotate(&self, annotation: &str) {
-        self.lab.kubectl(&["annotate", "iop", "main", "-n", SYSTEM, "--overwrite", annotation]);
+        self.lab.annotate("main", annotation);
     }
 
     /// Nothing is done while the resource is to be ignored, and all of it once it is not any more.

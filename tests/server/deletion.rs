@@ -40,7 +40,7 @@ fn a_control_plane_in_use_is_held_back_until_somebody_insists() {
     lab.wait("an event", || if lab.events("DeletionHeld").len() == 1 { Ok(()) } else { Err("none".into()) });
     assert_eq!(lab.deployment("istiod").unwrap()["status"]["readyReplicas"], 1);
 
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-delete=true"]);
+    lab.annotate("main", "install.istio.io/force-delete=true");
     gone(&lab, "main");
     assert_eq!(lab.deployment("istiod"), None);
 }
@@ -80,7 +80,7 @@ fn a_resource_ends_where_permissions_are_missing() {
     ask_to_delete(&lab, "iop", "main");
     lab.wait_for_status("ERROR", &["cannot delete", "deployments.apps", "forbidden", "force-delete"]);
     let begun = std::time::Instant::now();
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-delete=true"]);
+    lab.annotate("main", "install.istio.io/force-delete=true");
     gone(&lab, "main");
     assert!(begun.elapsed() < Duration::from_mins(1));
     assert!(lab.deployment("istiod-other").is_some(), "nobody may delete it");

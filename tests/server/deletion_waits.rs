@@ -17,7 +17,7 @@ fn set_finalizers(lab: &Lab, object: &str, finalizers: &[&str]) {
 }
 
 fn force(lab: &Lab, name: &str) {
-    lab.kubectl(&["annotate", "iop", name, "-n", "istio-system", "install.istio.io/force-delete=true"]);
+    lab.annotate(name, "install.istio.io/force-delete=true");
 }
 
 /// Lets some time pass in which something happens again and again.

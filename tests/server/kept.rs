@@ -102,9 +102,9 @@ fn a_tag_that_somebody_names_stays_until_nobody_does_or_somebody_insists() {
         if lab.get(TAG).is_none() && status["held"].is_null() { Ok(()) } else { Err(status.to_string()) }
     };
     take_out();
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-prune=prod"]);
+    lab.annotate("main", "install.istio.io/force-prune=prod");
     lab.wait("the tag to go by force", is_gone);
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "install.istio.io/force-prune-"]);
+    lab.annotate("main", "install.istio.io/force-prune-");
     take_out();
     lab.kubectl(&["label", "namespace", "shop", "--overwrite", "istio.io/rev=default"]);
     lab.wait("the tag to go", is_gone);

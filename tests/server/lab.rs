@@ -308,6 +308,11 @@ impl Lab {
         self.declines_default.set(true);
     }
 
+    /// Annotates an IstioOperator resource, `NAME=VALUE`, or `NAME-` for no more.
+    pub fn annotate(&self, name: &str, annotation: &str) {
+        self.kubectl(&["annotate", "iop", name, "-n", ISTIO_SYSTEM, "--overwrite", annotation]);
+    }
+
     /// Deletes an IstioOperator resource, and waits until it is gone.
     pub fn delete(&self, name: &str) {
         self.kubectl(&["delete", "iop", name, "-n", ISTIO_SYSTEM, "--timeout=60s"]);

@@ -39,7 +39,7 @@ fn a_newer_control_plane_is_left_alone_until_somebody_allows_it() {
     assert_eq!(lab.owned_at_rest(), before, "something was written");
     let annotate = |version: &str| {
         let annotation = format!("install.istio.io/allow-downgrade-to={version}");
-        lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "--overwrite", &annotation]);
+        lab.annotate("main", &annotation);
     };
     annotate("1.16.0");
     lab.wait_for_status("ACTION_REQUIRED", &["1.23.6"]);

@@ -66,15 +66,7 @@ fn a_control_plane_goes_from_1_17_to_1_30_without_a_gap() {
         let gaps = gaps_until(&lab, "main", release, &WORKLOADS);
         assert!(gaps.is_empty(), "{gaps:?} had no ready pod on the way to {release}");
         let before = lab.owned_at_rest();
-        lab.kubectl(&[
-            "annotate",
-            "iop",
-            "main",
-            "-n",
-            "istio-system",
-            "--overwrite",
-            &format!("install.istio.io/reconcile-requested-at={release}"),
-        ]);
+        lab.annotate("main", &format!("install.istio.io/reconcile-requested-at={release}"));
         lab.wait("the request", || {
             let handled = lab.iop("main").unwrap()["status"]["lastHandledReconcileAt"].clone();
             if handled == release { Ok(()) } else { Err(handled.to_string()) }

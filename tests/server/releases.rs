@@ -29,7 +29,7 @@ fn start(lab: &Lab, folder: &Path, name: &str, flags: &[&str]) {
 /// Another value of an annotation of `main`, or none.
 fn annotate(lab: &Lab, name: &str, value: Option<&str>) {
     let change = value.map_or_else(|| format!("{name}-"), |value| format!("{name}={value}"));
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "--overwrite", &change]);
+    lab.annotate("main", &change);
 }
 
 /// The release that a Deployment says it is of.

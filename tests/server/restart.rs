@@ -38,7 +38,7 @@ fn a_restart_on_a_healthy_cluster_writes_nothing() {
     });
     let after = lab.owned_at_rest();
     // A pass over what has not changed.
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", "look=again"]);
+    lab.annotate("main", "look=again");
     lab.wait("one more pass", || match lab.metric("istio_install_operator_reconcile_total{result=\"ok\"}") {
         0 | 1 => Err("no pass yet".into()),
         _ => Ok(()),

@@ -151,7 +151,7 @@ fn an_unused_revision_goes_when_its_time_has_come() {
     lab.wait_for_use("canary", true, "UsedByNamespaces");
     let annotate = |name: &str, grace: &str| {
         let annotation = format!("install.istio.io/prune-unused-after={grace}");
-        lab.kubectl(&["annotate", "iop", name, "-n", "istio-system", &annotation, "--overwrite"]);
+        lab.annotate(name, &annotation);
     };
     let remark = |name: &str, kind: &str| {
         lab.wait(&format!("{kind} of {name}"), || {

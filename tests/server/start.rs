@@ -44,7 +44,7 @@ fn what_argo_cd_writes_on_a_resource_stays_there_and_goes_no_further() {
     let spec = lab.iop("main").unwrap()["spec"].clone();
     let (label, annotation) = ("app.kubernetes.io/instance=mesh", "argocd.argoproj.io/tracking-id=mesh");
     lab.kubectl(&["label", "iop", "main", "-n", "istio-system", label]);
-    lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", annotation]);
+    lab.annotate("main", annotation);
     // Written anew with them, if ever.
     lab.kubectl(&["delete", "deployment", "first", "-n", "istio-system"]);
     lab.wait("the gateway to be back", || lab.deployment("first").map(drop).ok_or_else(String::new));

@@ -8,10 +8,6 @@ use std::collections::BTreeSet;
 const RESOURCE: [&str; 4] = ["iop", "main", "-n", "istio-system"];
 const SERVICE: &str = "/api/v1/namespaces/istio-system/services/istiod";
 
-fn annotate(lab: &Lab, annotation: &str) {
-    lab.kubectl(&[&["annotate", "--overwrite"], &RESOURCE[..], &[annotation]].concat());
-}
-
 fn condition(lab: &Lab, kind: &str) -> Option<Value> {
     let status = lab.iop("main")?["status"].take();
     status["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind).cloned()
@@ -23,7 +19,7 @@ fn a_resource_that_is_left_alone_says_so_and_is_not_counted_as_ready() {
     let lab = Lab::installed("{profile: minimal}");
     let ready = "istio_install_operator_resources{ready=\"true\"}";
     assert_eq!(lab.metric(ready), 1);
-    annotate(&lab, "install.istio.io/ignoreReconcile=true");
+    lab.annotate("main", "install.istio.io/ignoreReconcile=true");
     lab.wait("the resource to say that it is left alone", || {
         condition(&lab, "Paused").ok_or_else(|| lab.iop("main").unwrap()["status"].to_string())
     });
@@ -34,11 +30,11 @@ fn a_resource_that_is_left_alone_says_so_and_is_not_counted_as_ready() {
     lab.apply_spec("{profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}");
     lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
     let mark = lab.mark();
-    annotate(&lab, "example.com/touched=true");
+    lab.annotate("main", "example.com/touched=true");
     assert_eq!(lab.writes_since(mark), [""; 0]);
     let resource = lab.iop("main").unwrap();
     assert_ne!(resource["status"]["observedGeneration"], resource["metadata"]["generation"]);
-    annotate(&lab, "install.istio.io/ignoreReconcile-");
+    lab.annotate("main", "install.istio.io/ignoreReconcile-");
     lab.wait_for_status("HEALTHY", &[]);
     lab.wait("the condition to go and the Service to come back", || {
         let is_so = condition(&lab, "Paused").is_none() && lab.get(SERVICE).is_some() && lab.metric(ready) == 1;
@@ -54,7 +50,7 @@ fn a_request_to_read_everything_anew_is_obeyed_once_and_acknowledged() {
     let before = lab.owned_at_rest();
     for request in ["1", "2"] {
         let mark = lab.mark();
-        annotate(&lab, &format!("install.istio.io/reconcile-requested-at={request}"));
+        lab.annotate("main", &format!("install.istio.io/reconcile-requested-at={request}"));
         lab.wait("the request to be acknowledged", || {
             let status = lab.iop("main").unwrap()["status"].take();
             if status["lastHandledReconcileAt"] == request { Ok(()) } else { Err(status.to_string()) }
@@ -65,7 +61,7 @@ fn a_request_to_read_everything_anew_is_obeyed_once_and_acknowledged() {
         assert!(touched(&before, &after).is_empty(), "nothing differs, so nothing is written");
     }
     let mark = lab.mark();
-    annotate(&lab, "example.com/touched=true");
+    lab.annotate("main", "example.com/touched=true");
     lab.owned_at_rest();
     let reads = lab.requests_since(mark).iter().filter(|request| request.starts_with("get ")).count();
     assert!(reads < before.len(), "a request that was obeyed is none any more: {reads} reads");
@@ -107,7 +103,7 @@ fn objects_whose_resource_is_gone_are_counted() {
     let lab = Lab::installed("{profile: minimal}");
     assert_eq!(lab.metric(ORPHANS), 0);
     // Somebody takes the finalizer away, and the resource.
-    annotate(&lab, "install.istio.io/ignoreReconcile=true");
+    lab.annotate("main", "install.istio.io/ignoreReconcile=true");
     lab.wait("the resource to be left alone", || condition(&lab, "Paused").ok_or_else(String::new));
     let none = r#"{"metadata": {"finalizers": null}}"#;
     lab.kubectl(&[&["patch", "--type=merge", "-p", none], &RESOURCE[..]].concat());

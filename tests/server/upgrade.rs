@@ -65,7 +65,7 @@ fn an_upgrade_stops_at_an_istiod_that_never_stands_and_goes_on_after_it() {
 fn a_dry_run_shows_an_upgrade_and_touches_nothing() {
     let lab = Lab::installed(&spec("1.17.8", ""));
     let installed = lab.owned_at_rest();
-    let annotate = |value: &str| lab.kubectl(&["annotate", "iop", "main", "-n", "istio-system", value]);
+    let annotate = |value: &str| lab.annotate("main", value);
     annotate("install.istio.io/dryRun=true");
     let mark = lab.mark();
     let smaller =

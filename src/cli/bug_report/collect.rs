@@ -4,6 +4,7 @@ use super::archive::Archive;
 use super::args::{BugReportArgs, Scope};
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;
+use crate::install::INITIAL_KINDS;
 use crate::object::OwnerId;
 use crate::object::labels::{COMPONENT, OWNER_NAME};
 use crate::release::{Package, RELEASE};
@@ -20,27 +21,8 @@ use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The kinds of what is installed.
-const INSTALLED: [(&str, &str); 18] = [
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "DaemonSet"),
-    ("v1", "Service"),
-    ("v1", "ConfigMap"),
-    ("v1", "ServiceAccount"),
-    ("v1", "Secret"),
-    ("v1", "ResourceQuota"),
-    ("autoscaling/v2", "HorizontalPodAutoscaler"),
-    ("policy/v1", "PodDisruptionBudget"),
-    ("rbac.authorization.k8s.io/v1", "Role"),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
-    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
-    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
-    ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
-    ("networking.istio.io/v1alpha3", "EnvoyFilter"),
-    ("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition"),
-    ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
-];
+/// What else is installed, and is no kind that is watched from the start.
+const ALSO_INSTALLED: [(&str, &str); 2] = [("v1", "Secret"), ("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition")];
 
 /// Pods whose logs are collected: of what they are, and how they are found.
 const LOGGED: [(&str, &str); 3] =
@@ -69,7 +51,8 @@ impl Collection<'_> {
         for resource in &resources {
             self.rendered(resource, &info)?;
         }
-        for (api_version, kind) in INSTALLED {
+        let kinds = INITIAL_KINDS.iter().chain(&ALSO_INSTALLED).filter(|(_, kind)| *kind != KIND);
+        for (api_version, kind) in kinds {
             let found = self.list(&format!("objects of kind {kind}"), api_version, kind, OWNER_NAME).await;
             namespaces.extend(found.iter().filter_map(ResourceExt::namespace));
             self.write("objects", kind, &found)?;

@@ -1,8 +1,8 @@
 //! What a run of the engine needs not read again, since this same command has just written or read it.
 
 use crate::install::cached::CachedObject;
-use crate::install::{Cache, ComponentOutcome, Kind, Outcome, State, Wait};
-use crate::object::{ObjectKey, OwnerId};
+use crate::install::{Cache, ComponentOutcome, Outcome, State, Wait};
+use crate::object::ObjectKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,19 +37,5 @@ pub(super) fn waits_of(outcome: &ComponentOutcome) -> &[Wait] {
 impl Cache for Known {
     fn get(&self, key: &ObjectKey) -> Option<CachedObject> {
         self.0.get(key).cloned()
-    }
-
-    fn owned_by(&self, _: &OwnerId) -> Option<Vec<(ObjectKey, CachedObject)>> {
-        None
-    }
-
-    fn watch(&self, _: &str, _: &str) {}
-
-    fn kinds(&self) -> BTreeSet<Kind> {
-        BTreeSet::new()
-    }
-
-    fn has_tag(&self, _: &str) -> Option<bool> {
-        None
     }
 }

@@ -8,7 +8,8 @@ mod report;
 use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::confirm::confirm;
 use super::super::duration;
-use super::super::input::{Outcome, print_data, read_input, warn, wrong_use};
+use super::super::input::{Outcome, read_input, warn, wrong_use};
+use super::super::output::ReportFormat;
 use super::super::package::PackageArgs;
 use super::status::lease::{operators, why_idle};
 use crate::api::{API_VERSION, DRY_RUN, IGNORE_RECONCILE, KIND};
@@ -20,7 +21,7 @@ use crate::object::{Object, OwnerId, read_all};
 use crate::render;
 use crate::spec::request::NamedPackage;
 use anyhow::{Context, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use report::Report;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -39,14 +40,6 @@ Exit code: 0 if taken over, or with --dry-run if it can be; 1 if not, 2 on wrong
 const LOOK: Duration = Duration::from_millis(500);
 /// Where a resource is that says no namespace.
 const NAMESPACE: &str = "istio-system";
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
-    Yaml,
-}
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -71,7 +64,7 @@ pub struct AdoptArgs {
     readiness_timeout: Duration,
     /// Output format of what would change.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: ReportFormat,
     #[command(flatten)]
     package: PackageArgs,
     #[command(flatten)]
@@ -102,10 +95,7 @@ pub(super) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Outcome {
     let manifests = adopter.manifests(args, &connected)?;
     warn(&[&manifests.warnings]);
     let (report, plan, state) = connected.wait(forecast(&connected, &adopter, manifests))?;
-    match args.output {
-        Format::Text => write!(out, "{report}")?,
-        Format::Json | Format::Yaml => print_data(&report, args.output == Format::Json, out)?,
-    }
+    args.output.print(&report, ToString::to_string, out)?;
     out.flush()?;
     if args.dry_run {
         return Ok(u8::from(!report.unknown.is_empty()));

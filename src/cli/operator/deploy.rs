@@ -3,13 +3,14 @@
 use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::duration;
 use super::super::input::{Outcome, read_input};
+use super::super::output::DataFormat;
 use super::manifests::{BINDING, Settings, is_for};
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::ClusterError;
 use crate::install::readiness::{Readiness, readiness, reason};
 use crate::object::{Object, ObjectKey, read_all};
 use anyhow::{Context, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use helm_template::json;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::wait::{await_condition, conditions};
@@ -49,25 +50,18 @@ pub struct InitArgs {
     cluster: ConnectArgs,
 }
 
-#[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    #[default]
-    Yaml,
-    Json,
-}
-
 #[derive(Args)]
 pub struct DumpArgs {
     #[command(flatten)]
     settings: Settings,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    output: DataFormat,
 }
 
 pub(super) fn dump(args: &DumpArgs, out: &mut dyn Write) -> Outcome {
     let objects = args.settings.objects()?;
-    if args.output == Format::Json {
+    if args.output == DataFormat::Json {
         let items: Vec<Value> = objects.iter().map(|object| object.value().into_owned()).collect();
         writeln!(out, "{}", json::to_string_pretty(&json!({"apiVersion": "v1", "kind": "List", "items": items})))?;
         return Ok(0);

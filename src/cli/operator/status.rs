@@ -7,7 +7,8 @@ mod read;
 mod tree;
 
 use super::super::cluster::{self, ConnectArgs, Connected};
-use super::super::input::{Outcome, print_data};
+use super::super::input::Outcome;
+use super::super::output::DataFormat;
 use super::super::table::{aligned, line};
 use crate::api::status::Phase;
 use crate::api::{API_VERSION, KIND};
@@ -99,7 +100,8 @@ fn drawn(state: &State, format: Format) -> anyhow::Result<String> {
     match format {
         Format::Tree => return Ok(tree::text(state)),
         Format::Table => return Ok(aligned(&table(state))),
-        Format::Json | Format::Yaml => print_data(state, format == Format::Json, &mut bytes)?,
+        Format::Json => DataFormat::Json.print(state, &mut bytes)?,
+        Format::Yaml => DataFormat::Yaml.print(state, &mut bytes)?,
     }
     Ok(String::from_utf8(bytes)?)
 }
