@@ -4,7 +4,7 @@ use super::context::{Config, Context};
 use super::index::Index;
 use crate::api::component::Component;
 use crate::install::cached::CachedObject;
-use crate::install::{Cache, ComponentOutcome, Engine, Event, Kind, Listener, Options, Others};
+use crate::install::{Cache, ComponentOutcome, Engine, Event, Kind, KnownTag, Listener, Options, Others};
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
 use crate::process::metrics::labels::ByComponentResult;
@@ -42,8 +42,8 @@ impl Cache for Context {
         self.index.kinds().into_iter().collect()
     }
 
-    fn has_tag(&self, tag: &str) -> Option<bool> {
-        self.users.has_tag(tag)
+    fn tag(&self, tag: &str) -> KnownTag {
+        self.users.tag(tag)
     }
 }
 

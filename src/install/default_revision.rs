@@ -7,8 +7,7 @@
 //! so that it survives whatever happens in the middle of an installation. A tag of somebody else's, and one that another
 //! resource lists, is left to them. One that upstream's command line left for the same revision is taken over.
 
-use super::cached::CachedObject;
-use super::engine::Engine;
+use super::engine::{Cache, Engine, KnownTag};
 use super::webhooks::{API_VERSION, KIND};
 use crate::api::DEFAULT_REVISION;
 use crate::cluster::ClusterError;
@@ -35,28 +34,40 @@ pub fn tag_key() -> ObjectKey {
 /// # Errors
 /// The webhooks cannot be read.
 pub async fn is_given(engine: &Engine<'_>, id: &OwnerId, revision: &str) -> Result<bool, ClusterError> {
-    let known = engine.cache.owned_by(id).unwrap_or_default();
-    let known: Vec<&CachedObject> =
-        known.iter().filter(|(key, known)| key.kind == KIND && known.revision == revision).map(|(_, k)| k).collect();
-    if known.iter().any(|known| known.is_default) {
-        return Ok(true);
-    }
-    if !known.is_empty() && engine.cache.has_tag(DEFAULT) == Some(false) {
-        return Ok(false);
+    if let Some(is_known) = known(engine.cache, id, revision) {
+        return Ok(is_known);
     }
     let live = engine.cluster.list(API_VERSION, KIND, None, INJECTORS).await?;
-    Ok(decide(&live.iter().map(|hook| &hook.metadata).collect::<Vec<_>>(), id, revision))
+    Ok(decide(&live.iter().map(|hook| &hook.metadata).collect::<Vec<_>>(), revision))
+}
+
+/// The same, as far as it can be told without a request.
+fn known(cache: &dyn Cache, id: &OwnerId, revision: &str) -> Option<bool> {
+    let owned = cache.owned_by(id)?;
+    let hooks = || owned.iter().filter(|(key, hook)| key.kind == KIND && hook.revision == revision);
+    hooks().next()?;
+    if hooks().any(|(_, hook)| hook.is_default) {
+        return Some(true);
+    }
+    // It stood before this was decided, or has given the tag up: all that is left is to take over a tag that a command line made
+    // for it.
+    match cache.tag(DEFAULT) {
+        KnownTag::Unknown => None,
+        KnownTag::Of(tag) if tag == revision && hooks().all(|(key, _)| *key != tag_key()) => None,
+        KnownTag::Of(_) | KnownTag::Absent => Some(false),
+    }
 }
 
 /// The same, of all injection webhooks of the cluster.
-fn decide(hooks: &[&ObjectMeta], id: &OwnerId, revision: &str) -> bool {
-    let label = |hook: &ObjectMeta, name: &str| hook.labels.as_ref().and_then(|all| all.get(name)).cloned();
-    let is_of_revision = |hook: &ObjectMeta| label(hook, REVISION).is_some_and(|of| of == revision);
-    let owner = |hook: &ObjectMeta| labels::owner_of(hook.labels.as_ref()?);
+fn decide(hooks: &[&ObjectMeta], revision: &str) -> bool {
+    let is = |hook: &ObjectMeta, name: &str, value: &str| {
+        hook.labels.as_ref().and_then(|all| all.get(name)).is_some_and(|found| found == value)
+    };
+    let is_of_revision = |hook: &ObjectMeta| is(hook, REVISION, revision);
     let is_new_default = revision == DEFAULT && !hooks.iter().any(|hook| is_of_revision(hook));
-    match hooks.iter().find(|hook| label(hook, TAG).is_some_and(|tag| tag == DEFAULT)) {
+    match hooks.iter().find(|hook| is(hook, TAG, DEFAULT)) {
         // Another resource may have the same control plane.
-        Some(tag) if is_of_revision(tag) => is_marked(tag) || owner(tag).is_none_or(|owner| owner == *id),
+        Some(tag) if is_of_revision(tag) => is_marked(tag) || tag.labels.as_ref().and_then(labels::owner_of).is_none(),
         Some(tag) => is_new_default && is_marked(tag),
         None => hooks.is_empty() || is_new_default || hooks.iter().any(|hook| is_marked(hook) && is_of_revision(hook)),
     }
@@ -81,7 +92,6 @@ mod tests {
 
     #[test]
     fn the_first_control_plane_and_no_other_gets_the_tag() {
-        let me = OwnerId::new("ns", "main");
         let owned = |owner, revision| {
             [(labels::OWNER_NAMESPACE, "ns"), (labels::OWNER_NAME, owner), (REVISION, revision)].to_vec()
         };
@@ -97,7 +107,7 @@ mod tests {
             (vec![hook(&owned("other", "canary"), true)], true, "another resource has the same control plane"),
             (vec![hook(&owned("other", "default"), false)], false, "there is another control plane"),
             (vec![hook(&[], false)], false, "there is one of somebody else's"),
-            (vec![hook(&tag(owned("main", "canary")), false)], true, "it has it already"),
+            (vec![hook(&tag(owned("main", "canary")), false)], false, "it was asked to have it, and is no more"),
             (vec![hook(&tag(owned("main", "old")), true)], false, "it stays with the revision that has it"),
             (vec![hook(&tag(owned("other", "canary")), true)], true, "both have the same control plane"),
             (vec![hook(&tag(owned("other", "canary")), false)], false, "the other one was asked to have it"),
@@ -105,7 +115,7 @@ mod tests {
             (vec![hook(&tag(vec![(REVISION, "third")]), false)], false, "a command line made it for another"),
         ] {
             let hooks: Vec<&ObjectMeta> = hooks.iter().collect();
-            assert_eq!(decide(&hooks, &me, "canary"), expected, "{why}");
+            assert_eq!(decide(&hooks, "canary"), expected, "{why}");
         }
         for (hooks, expected, why) in [
             (vec![hook(&owned("other", "canary"), false)], true, "the unnamed one is the default"),
@@ -118,7 +128,7 @@ mod tests {
             (vec![hook(&owned("main", "default"), false)], false, "it stood before this was decided at all"),
         ] {
             let hooks: Vec<&ObjectMeta> = hooks.iter().collect();
-            assert_eq!(decide(&hooks, &me, DEFAULT), expected, "{why}");
+            assert_eq!(decide(&hooks, DEFAULT), expected, "{why}");
         }
     }
 }

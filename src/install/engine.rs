@@ -38,6 +38,17 @@ pub const INITIAL_KINDS: &[(&str, &str)] = &[
 /// `group/version` and kind.
 pub type Kind = (String, String);
 
+/// What is known of a revision tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KnownTag {
+    /// It has to be asked for.
+    Unknown,
+    /// There is none.
+    Absent,
+    /// It stands for this revision.
+    Of(String),
+}
+
 /// What is known of live objects without asking the API server: nothing, unless it says so.
 pub trait Cache: Send + Sync {
     /// What is known of an object; `None` where it is not known, or not there.
@@ -58,9 +69,9 @@ pub trait Cache: Send + Sync {
         BTreeSet::new()
     }
 
-    /// Whether there is a revision tag of this name; `None` where that has to be asked.
-    fn has_tag(&self, _: &str) -> Option<bool> {
-        None
+    /// The revision tag of this name.
+    fn tag(&self, _: &str) -> KnownTag {
+        KnownTag::Unknown
     }
 }
 

@@ -55,7 +55,7 @@ mod waves;
 pub mod webhooks;
 
 pub use candidate::{Candidate, in_order_of_deletion, is_never_deleted};
-pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, Listener, NoCache, NoOthers, Others, Silent};
+pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, KnownTag, Listener, NoCache, NoOthers, Others, Silent};
 pub use outcome::{
     ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, cut, cut_summary, summary,
 };

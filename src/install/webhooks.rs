@@ -6,7 +6,7 @@
 //!
 //! A webhook that would be asked about the same pods as one that is there already is not created.
 
-use super::engine::Engine;
+use super::engine::{Engine, KnownTag};
 use crate::cluster::ClusterError;
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey, labels};
@@ -31,8 +31,9 @@ pub(super) async fn is_default_tagged(engine: &Engine<'_>, manifests: &Manifests
     if manifests.objects().any(|object| is_tag(&object)) {
         return true;
     }
-    if let Some(is_known) = engine.cache.has_tag(labels::DEFAULT) {
-        return is_known;
+    match engine.cache.tag(labels::DEFAULT) {
+        KnownTag::Unknown => {}
+        known => return known != KnownTag::Absent,
     }
     let selector = format!("{}={}", labels::TAG, labels::DEFAULT);
     let mut is_there = false;

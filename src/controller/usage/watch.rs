@@ -14,6 +14,7 @@ use crate::cluster::ClusterError;
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::watch_metadata::{Selection, Told, watch_metadata};
+use crate::install::KnownTag;
 use crate::object::OwnerId;
 use crate::object::labels::{self, TAG};
 use crate::object::pods::Pods;
@@ -178,10 +179,14 @@ impl Users {
         }
     }
 
-    /// Whether a tag exists, whoever made it; `None` where that is not known.
-    pub fn has_tag(&self, tag: &str) -> Option<bool> {
+    /// A tag, whoever made it.
+    pub fn tag(&self, tag: &str) -> KnownTag {
         let state = self.state();
-        state.is_known(Source::Tags).then(|| state.tags.values().any(|known| known.name == tag))
+        match state.tags.values().find(|known| known.name == tag) {
+            _ if !state.is_known(Source::Tags) => KnownTag::Unknown,
+            Some(known) => KnownTag::Of(known.revision.clone()),
+            None => KnownTag::Absent,
+        }
     }
 
     /// Who uses a revision, but for the pods of these workloads. The resource is woken when it is others, and when a tag
