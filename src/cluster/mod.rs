@@ -15,7 +15,7 @@ mod layer;
 pub mod limits;
 pub mod meta;
 pub mod outage;
-mod pages;
+pub mod pages;
 mod permissions;
 pub mod program;
 pub mod proxy;

@@ -9,22 +9,18 @@ use super::ownership::{Ownership, Wants};
 use super::reach;
 use super::usage::Users;
 use crate::api::status::InstallStatus;
+use crate::cluster::Cluster;
 use crate::cluster::outage::is_caused_by_outage;
-use crate::cluster::received::{ObservedResource, Received};
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::received::ObservedResource;
 use crate::object::inventory;
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
 use kube::Client;
-use kube::api::ListParams;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-/// How many IstioOperator resources are read at once: the records among them are large.
-pub(super) const RESOURCES_PER_PAGE: u32 = 25;
 
 /// What is known when it begins.
 pub(super) struct Started {
@@ -100,21 +96,13 @@ async fn load_wants(
 ) -> Result<BTreeSet<OwnerId>, RunError> {
     let mut unread = BTreeSet::new();
     for namespace in namespaces {
-        let mut page = ListParams::default().limit(RESOURCES_PER_PAGE);
-        loop {
-            let listed = cluster.owners(namespace.as_deref()).list(&page).await;
-            let list = listed.map_err(|e| match ClusterError::of("list", &"IstioOperator resources", e) {
-                // It may come later.
-                error if error.is_absent() => RunError::Undefined,
-                error => error.into(),
-            })?;
-            let items = list.items.into_iter().map(Received::into_observed);
-            unread.extend(items.filter_map(|resource| load_wants_of(&resource, ownership, privileged)));
-            match list.metadata.continue_.filter(|next| !next.is_empty()) {
-                Some(next) => page = page.continue_token(&next),
-                None => break,
-            }
-        }
+        let make = |resource| load_wants_of(&resource, ownership, privileged);
+        let found = cluster.each_owner(namespace.as_deref(), make).await;
+        unread.extend(found.map_err(|error| match error {
+            // It may come later.
+            error if error.is_absent() => RunError::Undefined,
+            error => error.into(),
+        })?);
     }
     Ok(unread)
 }

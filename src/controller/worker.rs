@@ -1,10 +1,10 @@
 //! The queue of one namespace, or of all: fed by the watch of IstioOperator resources, and by changes of the objects they own.
 
 use super::context::Context;
-use super::start::RESOURCES_PER_PAGE;
 use super::{reconciler, retry};
 use crate::cluster::outage::is_watch_unreachable;
 use crate::cluster::owner_resource;
+use crate::cluster::pages::RESOURCES_PER_PAGE;
 use crate::cluster::received::{ObservedResource, Received, Spec};
 use crate::object::OwnerId;
 use crate::process::metrics::labels::ReadError;
