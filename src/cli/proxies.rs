@@ -1,107 +1,71 @@
 //! The proxies of a revision, read from a cluster.
 
+use crate::cluster::pages::collect;
 use crate::cluster::{Cluster, ClusterError};
-use crate::object::labels::{DEFAULT, REVISION, TAG};
+use crate::controller::{PROXY_LABEL, RUNNING, Said, is_of, said_by};
+use crate::install::webhooks::{API_VERSION, KIND};
+use crate::object::labels::{REVISION, TAG};
 use crate::object::manifests::Manifests;
 use crate::object::pods::{Pods, image_tag, pods_of};
 use crate::upgrade::{Proxies, Proxy};
 use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::ResourceExt;
 use kube::api::{Api, ListParams};
-use kube::{Resource, ResourceExt};
 use std::collections::BTreeSet;
 
-/// Every pod with a proxy has it.
-const PROXY_LABEL: &str = "service.istio.io/canonical-name";
-/// Written by the injector, with the revision of the proxy.
-const INJECTED: &str = "sidecar.istio.io/status";
 /// The container.
 const CONTAINER: &str = "istio-proxy";
-/// Pods that have ended have no proxy.
-const RUNNING: &str = "status.phase!=Succeeded,status.phase!=Failed";
-/// How many pods are read at once.
-const PAGE: u32 = 500;
 
 /// The proxies of a revision, but for those of the workloads of these manifests, which are replaced with them.
 pub(super) async fn of_revision(cluster: &Cluster, revision: &str, own: &[&Manifests]) -> Proxies {
     match read(cluster, revision, own).await {
         Ok(found) => Proxies::Known(found),
-        Err(error) => Proxies::Unknown(error),
+        Err(error) => Proxies::Unknown(error.to_string()),
     }
 }
 
 /// All proxies, each with the revision or tag that it says it is of.
 ///
 /// # Errors
-/// Pods cannot be listed; why.
-pub(super) async fn all(cluster: &Cluster) -> Result<Vec<(String, Proxy)>, String> {
-    let mut found = vec![];
-    let take = |pod: &Pod| {
-        found.push((
-            revision_of(pod),
-            Proxy { namespace: pod.namespace().unwrap_or_default(), version: version_of(pod) },
-        ));
-    };
-    for_each(cluster, take).await?;
-    Ok(found)
+/// Pods cannot be listed.
+pub(super) async fn all(cluster: &Cluster) -> Result<Vec<(String, Proxy)>, ClusterError> {
+    list(cluster, |pod| Some((said_by(&pod.metadata).name().to_owned(), proxy_of(pod)))).await
 }
 
-async fn read(cluster: &Cluster, revision: &str, own: &[&Manifests]) -> Result<Vec<Proxy>, String> {
-    let names = names_of(cluster, revision).await.map_err(|error| error.to_string())?;
+async fn read(cluster: &Cluster, revision: &str, own: &[&Manifests]) -> Result<Vec<Proxy>, ClusterError> {
+    let tags = tags_of(cluster, revision).await?;
     let workloads = own.iter().flat_map(|manifests| manifests.objects()).filter(|object| object.group() == "apps");
     let own: Vec<Pods> = workloads.filter_map(|object| pods_of(object.namespace(), &object.value())).collect();
-    let mut found = vec![];
-    let take = |pod: &Pod| {
-        if names.contains(&revision_of(pod)) && !own.iter().any(|workload| is_of(pod, workload)) {
-            found.push(Proxy { namespace: pod.namespace().unwrap_or_default(), version: version_of(pod) });
-        }
-    };
-    for_each(cluster, take).await?;
-    Ok(found)
+    let is_own = |pod: &Pod| own.iter().any(|workload| is_of(&pod.metadata, workload));
+    list(cluster, |pod| (is_of_revision(pod, revision, &tags) && !is_own(pod)).then(|| proxy_of(pod))).await
 }
 
-/// Hands over every pod with a proxy, page by page.
-async fn for_each(cluster: &Cluster, mut take: impl FnMut(&Pod)) -> Result<(), String> {
+/// What is made of every pod with a proxy.
+async fn list<T>(cluster: &Cluster, make: impl Fn(&Pod) -> Option<T>) -> Result<Vec<T>, ClusterError> {
     let api: Api<Pod> = Api::all(cluster.client().clone());
-    let mut params = ListParams::default().labels(PROXY_LABEL).fields(RUNNING).limit(PAGE);
-    loop {
-        let page = api.list(&params).await.map_err(|error| match error {
-            kube::Error::Api(status) => status.message,
-            other => other.to_string(),
-        })?;
-        page.items.iter().for_each(&mut take);
-        match page.metadata.continue_.filter(|next| !next.is_empty()) {
-            Some(next) => params = params.continue_token(&next),
-            None => return Ok(()),
-        }
+    let params = ListParams::default().labels(PROXY_LABEL).fields(RUNNING);
+    collect(&api, &params, "Pod", |pod| make(&pod)).await
+}
+
+async fn tags_of(cluster: &Cluster, revision: &str) -> Result<BTreeSet<String>, ClusterError> {
+    let (mut tags, of) = (BTreeSet::new(), format!("{TAG},{REVISION}={revision}"));
+    cluster
+        .for_each(API_VERSION, KIND, (&of, ""), |webhook| {
+            tags.extend(webhook.labels.as_ref().and_then(|labels| labels.get(TAG)).cloned());
+        })
+        .await?;
+    Ok(tags)
+}
+
+fn is_of_revision(pod: &Pod, revision: &str, tags: &BTreeSet<String>) -> bool {
+    match said_by(&pod.metadata) {
+        Said::Revision(said) => said == revision,
+        Said::Name(said) => said == revision || tags.contains(&said),
     }
 }
 
-/// The revision, and its tags.
-async fn names_of(cluster: &Cluster, revision: &str) -> Result<BTreeSet<String>, ClusterError> {
-    let mut names = BTreeSet::from([revision.to_owned()]);
-    let of = format!("{TAG},{REVISION}={revision}");
-    let (api_version, kind) = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration");
-    cluster
-        .for_each(api_version, kind, (&of, ""), |webhook| {
-            names.extend(webhook.labels.iter().flatten().filter(|(name, _)| *name == TAG).map(|(_, tag)| tag.clone()));
-        })
-        .await?;
-    Ok(names)
-}
-
-/// The revision or tag that a pod says it is of.
-fn revision_of(pod: &Pod) -> String {
-    let said = pod.annotations().get(INJECTED).and_then(|text| {
-        let status: serde_json::Value = serde_json::from_str(text).ok()?;
-        status.get("revision")?.as_str().map(str::to_owned)
-    });
-    let label = || pod.labels().get(REVISION).cloned();
-    said.or_else(label).filter(|revision| !revision.is_empty()).unwrap_or_else(|| DEFAULT.to_owned())
-}
-
-fn is_of(pod: &Pod, (namespace, selector): &Pods) -> bool {
-    pod.meta().namespace.as_ref() == Some(namespace)
-        && selector.iter().all(|(name, value)| pod.labels().get(name) == Some(value))
+fn proxy_of(pod: &Pod) -> Proxy {
+    Proxy { namespace: pod.namespace().unwrap_or_default(), version: version_of(pod) }
 }
 
 /// The tag of the proxy's image.
@@ -126,11 +90,16 @@ mod tests {
 
     #[test]
     fn a_proxy_is_of_the_revision_that_injected_it_and_of_its_images_tag() {
-        let injected = json!({INJECTED: "{\"revision\": \"canary\"}"});
-        let one = pod(&json!({REVISION: "prod"}), &injected, "localhost:5000/proxyv2:1.30.3-distroless@sha256:00");
-        assert_eq!((revision_of(&one), version_of(&one)), ("canary".to_owned(), Some("1.30.3-distroless".to_owned())));
+        const INJECTED: &str = "sidecar.istio.io/status";
+        let injected = |revision: &str| json!({INJECTED: json!({"revision": revision}).to_string()});
+        let tags = BTreeSet::from(["default".to_owned(), "prod".to_owned()]);
+        let is_canarys = |pod: &Pod| is_of_revision(pod, "canary", &tags);
+        let one =
+            pod(&json!({REVISION: "prod"}), &injected("canary"), "localhost:5000/proxyv2:1.30.3-distroless@sha256:00");
+        assert_eq!((is_canarys(&one), version_of(&one)), (true, Some("1.30.3-distroless".to_owned())));
         let labelled = pod(&json!({REVISION: "prod"}), &json!({}), "localhost:5000/proxyv2");
-        assert_eq!((revision_of(&labelled), version_of(&labelled)), ("prod".to_owned(), None));
-        assert_eq!(revision_of(&pod(&json!({}), &json!({INJECTED: "no JSON"}), "x")), DEFAULT);
+        assert_eq!((is_canarys(&labelled), version_of(&labelled)), (true, None));
+        assert!(is_canarys(&pod(&json!({}), &json!({INJECTED: "no JSON"}), "x")), "by the tag default");
+        assert!(!is_canarys(&pod(&json!({}), &injected("default"), "x")), "of the unnamed revision, not of the tag");
     }
 }

@@ -1,18 +1,15 @@
 //! The IstioOperator resources of a cluster, as commands ask for them.
 
 use crate::api::{DRY_RUN, IGNORE_RECONCILE};
-use crate::cluster::received::{ObservedResource, Received};
+use crate::cluster::received::ObservedResource;
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::labels;
 use crate::object::manifests::revision_label;
 use crate::object::{ObjectKey, OwnerId};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{ListParams, ObjectMeta};
+use kube::api::DynamicObject;
 use serde_json::Value;
-
-/// How many are read at once: the records among them are large.
-const PAGE: u32 = 25;
 
 /// What commands tell of a resource.
 pub(super) struct Summary {
@@ -73,34 +70,52 @@ impl From<ObservedResource> for Summary {
 /// # Errors
 /// They cannot be listed, so that nothing is known of them.
 pub(super) async fn list(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Summary>, ClusterError> {
-    let (mut found, mut page) = (vec![], ListParams::default().limit(PAGE));
-    loop {
-        let list = match cluster.owners(namespace).list(&page).await {
-            Ok(list) => list,
-            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(vec![]),
-            Err(error) => return Err(ClusterError::of("list", &"IstioOperator resources", error)),
-        };
-        found.extend(list.items.into_iter().map(Received::into_observed).map(Summary::from));
-        match list.metadata.continue_.filter(|next| !next.is_empty()) {
-            Some(next) => page = page.continue_token(&next),
-            None => return Ok(found),
-        }
+    match cluster.each_owner(namespace, |resource| Some(Summary::from(resource))).await {
+        Err(error) if error.is_absent() => Ok(vec![]),
+        other => other,
     }
 }
 
-/// The resource that an operator reconciles and that lists a tag, or that its webhook belongs to; and in which way.
+/// The resource that an operator reconciles and that lists a tag, or that one of its webhooks belongs to; and in which way.
 pub(super) fn owner_of_tag<'r>(
     resources: &'r [Summary],
     tag: &str,
-    webhook: Option<&ObjectMeta>,
+    mut webhooks: impl Iterator<Item = &'r DynamicObject>,
 ) -> Option<(&'r OwnerId, &'static str)> {
-    let reconciled = || resources.iter().filter(|resource| !resource.is_left_alone);
-    if let Some(resource) = reconciled().find(|resource| resource.tags.iter().any(|listed| listed == tag)) {
+    let lists = |resource: &&Summary| !resource.is_left_alone && resource.tags.iter().any(|listed| listed == tag);
+    if let Some(resource) = resources.iter().find(lists) {
         return Some((&resource.id, "lists it in values.revisionTags"));
     }
-    let labels = webhook.and_then(|webhook| webhook.labels.as_ref());
-    let owner: OwnerId = labels.and_then(labels::owner_of)?;
-    reconciled().find(|resource| resource.id == owner).map(|resource| (&resource.id, "has its webhook"))
+    let owner = webhooks.find_map(|webhook| owner_of(resources, webhook))?;
+    Some((owner, "has its webhook"))
+}
+
+/// The resource that an operator reconciles and that an object is of.
+pub(super) fn owner_of<'r>(resources: &'r [Summary], object: &DynamicObject) -> Option<&'r OwnerId> {
+    let owner = labels::owner_of(object.labels())?;
+    let mut reconciled = resources.iter().filter(|resource| !resource.is_left_alone);
+    reconciled.find(|resource| resource.id == owner).map(|resource| &resource.id)
+}
+
+/// Who else may have an object, by its annotations and labels: what is there, and what it is called.
+const OTHERS: [(&str, &str); 6] = [
+    (HELM.1, "Helm release"),
+    ("argocd.argoproj.io/tracking-id", "Argo CD application"),
+    ("argocd.argoproj.io/instance", "Argo CD application"),
+    ("kustomize.toolkit.fluxcd.io/name", "Flux Kustomization"),
+    ("helm.toolkit.fluxcd.io/name", "Flux HelmRelease"),
+    ("olm.managed", "Operator Lifecycle Manager"),
+];
+/// Helm's own marks: the namespace and the name of a release.
+const HELM: (&str, &str) = ("meta.helm.sh/release-namespace", "meta.helm.sh/release-name");
+
+/// Who has an object besides operators of Istio, as its own annotations and labels say.
+pub(super) fn other_owners(object: &DynamicObject) -> impl Iterator<Item = String> {
+    let mark = |name: &str| object.annotations().get(name).or_else(|| object.labels().get(name));
+    OTHERS.into_iter().filter_map(move |(name, kind)| {
+        let namespace = mark(HELM.0).filter(|_| name == HELM.1).map(|namespace| format!("{namespace}/"));
+        Some(format!("{kind} {}{}", namespace.unwrap_or_default(), mark(name)?))
+    })
 }
 
 /// The key of an object of a kind, by its metadata.

@@ -5,7 +5,7 @@ pub(super) mod found;
 use super::cluster::{self, ConnectArgs};
 use super::input::Outcome;
 use super::output::{ListArgs, ListFormat};
-use super::table::{aligned, line};
+use super::table::{aligned, first, line};
 use clap::{Args, Subcommand};
 use found::{Found, Resource, Revision, Workload};
 use std::io::Write;
@@ -112,12 +112,7 @@ fn table(revisions: &[Revision]) -> Vec<Vec<String>> {
 /// The first of many, and how many more.
 fn some(all: Option<&Vec<String>>) -> String {
     let Some(all) = all else { return UNKNOWN.to_owned() };
-    let first = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(NAMED) {
-        0 if all.is_empty() => "none".to_owned(),
-        0 => format!("{}: {first}", all.len()),
-        more => format!("{}: {first} and {more} more", all.len()),
-    }
+    if all.is_empty() { "none".to_owned() } else { format!("{}: {}", all.len(), first(all, NAMED)) }
 }
 
 fn described(revision: &Revision) -> String {

@@ -21,6 +21,15 @@ pub(super) fn aligned(lines: &[Vec<String>]) -> String {
     text
 }
 
+/// The first of many, and how many more.
+pub(super) fn first(all: &[String], most: usize) -> String {
+    let first = all.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
+    match all.len().saturating_sub(most) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
 /// A line of a table.
 pub(super) fn line<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
@@ -35,5 +44,11 @@ mod tests {
         let lines = [line(["TAG", "REVISION"]), line(["production", ""]), line(["a", "canary"])];
         assert_eq!(aligned(&lines), "TAG          REVISION\nproduction   -\na            canary\n");
         assert_eq!(aligned(&[]), "");
+    }
+
+    #[test]
+    fn of_many_the_first_are_told_and_how_many_more() {
+        let all = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!([0, 2, 3].map(|count| first(&all[..count], 2)), ["", "a, b", "a, b and 1 more"]);
     }
 }

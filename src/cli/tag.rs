@@ -8,18 +8,19 @@ pub(super) mod webhooks;
 
 use super::cluster::{self, ClusterArgs, ConnectArgs, Connected};
 use super::confirm::confirm;
-use super::input::Outcome;
+use super::input::{Outcome, wrong_use};
 use super::output::{ListArgs, ListFormat};
 use super::package::PackageArgs;
-use super::resources;
+use super::resources::{self, Summary};
 use super::table::line;
 use super::users::Users;
 use crate::api::API_VERSION as RESOURCES;
+use crate::controller::users_of_tag;
 use crate::install::webhooks as injection;
 use crate::object::Object;
 use crate::object::labels::{DEFAULT, REVISION, TAG};
 use crate::spec::request::NamedPackage;
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -88,7 +89,8 @@ pub(super) struct SetArgs {
     /// Go on although pods would be injected twice.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
-    /// Go on although an IstioOperator resource has the tag, or it is not known whether one has.
+    /// Go on although an IstioOperator resource has the tag, or it is not known whether one has, and write over what is there of
+    /// the same name.
     #[arg(long)]
     force: bool,
 }
@@ -136,7 +138,8 @@ fn objects_of(args: &GenerateArgs, connected: &Connected, hooks: &Webhooks) -> a
     let canonical = hooks.canonical(revision, args.cluster.istio_namespace.as_deref())?;
     if let Some(there) = hooks.of_tag(tag).next().filter(|_| !args.overwrite) {
         bail!(
-            "revision tag \"{tag}\" already exists, and --overwrite is false; it stands for revision \"{}\"",
+            "revision tag \"{tag}\" already exists, and --overwrite is false; it stands for revision \"{}\": add --overwrite to \
+             move it",
             label(there, REVISION)
         );
     }
@@ -150,7 +153,18 @@ fn objects_of(args: &GenerateArgs, connected: &Connected, hooks: &Webhooks) -> a
     wanted.objects(&package, &connected.info, canonical)
 }
 
+/// Whether something is asked for that a tag of this name cannot do.
+fn is_wrong(args: &GenerateArgs) -> bool {
+    args.auto_inject_namespaces && args.tag != DEFAULT
+}
+
+const ONLY_DEFAULT: &str =
+    "--auto-inject-namespaces is for the tag default, by which alone pods are injected that name none";
+
 fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
+    if is_wrong(args) {
+        return Ok(wrong_use(ONLY_DEFAULT));
+    }
     let connected = cluster::connect_to(&args.cluster.connect)?;
     let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
     for object in objects_of(args, &connected, &hooks)? {
@@ -159,17 +173,40 @@ fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
     Ok(0)
 }
 
-/// Refuses to touch a tag that an operator would put back.
-fn check_owner(connected: &Connected, tag: &str, hooks: &Webhooks) -> anyhow::Result<()> {
+/// Refuses to touch a tag that an operator would put back. Returns the resources there are.
+fn check_owner(connected: &Connected, tag: &str, hooks: &Webhooks) -> anyhow::Result<Vec<Summary>> {
     let resources = connected.wait(resources::list(&connected.cluster, None)).with_context(|| {
         format!("it is not known whether an IstioOperator resource has tag \"{tag}\"; go on all the same with --force")
     })?;
-    let hook = hooks.of_tag(tag).next().map(|hook| &hook.metadata);
-    if let Some((owner, how)) = resources::owner_of_tag(&resources, tag, hook) {
+    if let Some((owner, how)) = resources::owner_of_tag(&resources, tag, hooks.of_tag(tag)) {
         bail!(
             "tag \"{tag}\" is that of IstioOperator {owner}, which {how}, and whose operator would put it back: list it \
              in values.revisionTags of the resource that is to have it, or go on with --force"
         );
+    }
+    Ok(resources)
+}
+
+/// Refuses to write over what is of nobody's tag, and over what an operator would put back.
+async fn check_objects(
+    connected: &Connected,
+    objects: &[Object],
+    tag: &str,
+    resources: &[Summary],
+) -> anyhow::Result<()> {
+    for object in objects {
+        let Some(live) = connected.cluster.get(object.api_version(), &object.key()).await? else { continue };
+        ensure!(
+            object.name() == VALIDATOR || is_of_tag(&live, tag),
+            "{} is there already, and not of tag \"{tag}\": name another one with --webhook-name, or write over it with --force",
+            object.key()
+        );
+        if let Some(owner) = resources::owner_of(resources, &live) {
+            bail!(
+                "{} is of IstioOperator {owner}, whose operator would put it back; write over it with --force",
+                object.key()
+            );
+        }
     }
     Ok(())
 }
@@ -192,13 +229,17 @@ fn check_overlaps(objects: &[Object], hooks: &Webhooks, tag: &str) -> anyhow::Re
 }
 
 fn set(args: &SetArgs, out: &mut dyn Write) -> Outcome {
+    if is_wrong(&args.tag) {
+        return Ok(wrong_use(ONLY_DEFAULT));
+    }
     let connected = cluster::connect_to(&args.tag.cluster.connect)?;
     let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
     let GenerateArgs { tag, revision, .. } = &args.tag;
-    if !args.force {
-        check_owner(&connected, tag, &hooks)?;
-    }
+    let resources = if args.force { None } else { Some(check_owner(&connected, tag, &hooks)?) };
     let objects = objects_of(&args.tag, &connected, &hooks)?;
+    if let Some(resources) = resources {
+        connected.wait(check_objects(&connected, &objects, tag, &resources))?;
+    }
     if !args.yes {
         check_overlaps(&objects, &hooks, tag)?;
     }
@@ -284,27 +325,33 @@ async fn delete(connected: &Connected, api_version: &str, object: &DynamicObject
 struct Told {
     tag: String,
     revision: String,
-    namespaces: Vec<String>,
+    /// `None` where they cannot be listed.
+    namespaces: Option<Vec<String>>,
 }
 
 fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster)?;
     let hooks = connected.wait(Webhooks::read(&connected.cluster))?;
-    let users = connected.wait(Users::of_namespaces(&connected.cluster))?;
+    let users = connected.wait(Users::of_namespaces(&connected.cluster));
+    if let Err(why) = &users {
+        eprintln!("Warning: it is not known which namespaces name a tag: {why}");
+    }
     let told = |hook: &DynamicObject| Told {
         tag: label(hook, TAG).to_owned(),
         revision: label(hook, REVISION).to_owned(),
-        namespaces: users.namespaces([label(hook, TAG)]),
+        namespaces: users.as_ref().ok().map(|users| users.namespaces([label(hook, TAG)])),
     };
     let mut tags: Vec<Told> = hooks.of_tags().map(told).collect();
-    tags.sort_by(|a, b| a.tag.cmp(&b.tag));
+    tags.sort_by(|a, b| (&a.tag, &a.revision).cmp(&(&b.tag, &b.revision)));
+    tags.dedup_by(|a, b| (&a.tag, &a.revision) == (&b.tag, &b.revision));
     if tags.is_empty() && args.output == ListFormat::Table {
         writeln!(out, "No Istio revision tag {}s to list", injection::KIND)?;
         return Ok(0);
     }
     let table = |tags: &Vec<Told>| {
         let mut lines = vec![line(["TAG", "REVISION", "NAMESPACES"])];
-        lines.extend(tags.iter().map(|told| line([&told.tag, &told.revision, &told.namespaces.join(",")])));
+        let namespaces = |told: &Told| told.namespaces.as_ref().map_or("unknown".to_owned(), |all| all.join(","));
+        lines.extend(tags.iter().map(|told| line([&told.tag, &told.revision, &namespaces(told)])));
         lines
     };
     args.output.print(&tags, table, out)?;
@@ -322,16 +369,15 @@ fn remove(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
         check_owner(&connected, tag, &hooks)?;
     }
     if !args.yes {
-        let users = connected.wait(Users::of_namespaces(&connected.cluster)).with_context(|| {
-            format!("it is not known which namespaces are injected by tag \"{tag}\"; remove it all the same with -y")
+        let users = connected.wait(users_of_tag(&connected.cluster, tag)).with_context(|| {
+            format!("it is not known who is injected by tag \"{tag}\"; remove it all the same with -y")
         })?;
-        let namespaces = users.namespaces([tag.as_str()]);
         let caution = format!(
-            "Caution, found {} namespace(s) still injected by tag \"{tag}\": {}\nProceed with operation? [y/N]",
-            namespaces.len(),
-            namespaces.join(" ")
+            "Caution, found {} namespace(s) still injected by tag \"{tag}\", and {} pod(s) that name it: {users}\n\
+             Proceed with operation? [y/N]",
+            users.namespaces, users.pods
         );
-        if !namespaces.is_empty() && !confirm(&caution, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
+        if !users.is_empty() && !confirm(&caution, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
             writeln!(out, "Aborting operation.")?;
             return Ok(1);
         }

@@ -1,7 +1,7 @@
 //! Which namespaces and pods use which revisions and tags, all in one pass over the cluster.
 
 use crate::cluster::{Cluster, ClusterError};
-use crate::controller::{PROXY_LABEL, RUNNING, points_to, revision_of_pod};
+use crate::controller::{PROXY_LABEL, RUNNING, Said, points_to, said_by};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(super) struct Users {
     namespaces: BTreeMap<String, BTreeSet<String>>,
-    pods: BTreeMap<String, BTreeSet<String>>,
+    pods: BTreeMap<Said, BTreeSet<String>>,
 }
 
 impl Users {
@@ -42,23 +42,25 @@ impl Users {
     fn take_pod(&mut self, pod: &ObjectMeta) {
         let place =
             format!("{}/{}", pod.namespace.as_deref().unwrap_or_default(), pod.name.as_deref().unwrap_or_default());
-        self.pods.entry(revision_of_pod(pod)).or_default().insert(place);
+        self.pods.entry(said_by(pod)).or_default().insert(place);
     }
 
     /// The namespaces whose new pods one of these names injects.
     pub(super) fn namespaces<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-        together(&self.namespaces, names)
+        together(names.into_iter().filter_map(|name| self.namespaces.get(name)))
     }
 
-    /// The pods with a proxy of one of these names, as `namespace/name`.
-    pub(super) fn pods<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-        together(&self.pods, names)
+    /// The pods with a proxy of a revision, as `namespace/name`: by the injector's word, or else by a label that says one of these
+    /// names.
+    pub(super) fn pods<'a>(&self, revision: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let said = names.into_iter().map(|name| Said::Name(name.to_owned()));
+        let said = said.chain([Said::Revision(revision.to_owned())]);
+        together(said.filter_map(|said| self.pods.get(&said)))
     }
 }
 
-fn together<'a>(all: &BTreeMap<String, BTreeSet<String>>, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let found: BTreeSet<&String> = names.into_iter().filter_map(|name| all.get(name)).flatten().collect();
-    found.into_iter().cloned().collect()
+fn together<'a>(found: impl Iterator<Item = &'a BTreeSet<String>>) -> Vec<String> {
+    found.flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
 
 #[cfg(test)]
@@ -84,6 +86,11 @@ mod tests {
         }
         assert_eq!(users.namespaces(["canary", "prod"]), ["bank", "shop"]);
         assert_eq!(users.namespaces(["default"]), ["old"]);
-        assert_eq!(users.pods(["prod", "default"]), ["shop/cart"]);
+        assert_eq!(users.pods("canary", ["prod", "default"]), ["shop/cart"]);
+        let status = json!({"sidecar.istio.io/status": "{\"revision\":\"prod\"}"});
+        let pod = json!({"name": "till", "namespace": "shop", "annotations": status});
+        users.take_pod(&from_value(pod).unwrap());
+        assert_eq!(users.pods("canary", ["prod"]), ["shop/cart"], "an injector says no tag");
+        assert_eq!(users.pods("prod", []), ["shop/till"]);
     }
 }

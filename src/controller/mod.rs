@@ -70,7 +70,7 @@ mod worker;
 
 pub use context::{Config, Context};
 pub use error::RunError;
-pub use usage::{InUse, PROXY_LABEL, RUNNING, points_to, revision_of_pod, users_of};
+pub use usage::{GATEWAY, InUse, PROXY_LABEL, RUNNING, Said, is_of, points_to, said_by, users_of, users_of_tag};
 
 use crate::process::health::Health;
 use crate::process::metrics::Metrics;

@@ -51,6 +51,7 @@ fn what_is_no_name_of_a_tag_is_a_wrong_use() {
         ("tag set Prod --revision a", "must have only a-z, 0-9 and -"),
         ("tag set prod", "--revision"),
         ("tag set prod --revision a --wrong", "--wrong"),
+        ("tag set prod --revision a --auto-inject-namespaces", "is for the tag default"),
         ("tag list -o xml", "xml"),
         ("tag remove", "<TAG>"),
         ("x revision describe", "<REVISION>"),

@@ -34,6 +34,11 @@ pub fn nobody(lab: &Lab, folder: &std::path::Path) -> PathBuf {
     config["users"][0]["user"] = json!({"token": token.trim()});
     let file = folder.join("nobody.kubeconfig");
     std::fs::write(&file, config.to_string()).unwrap();
+    // The API server may still know the account of that name that an earlier test had.
+    let path = file.to_string_lossy();
+    lab.wait("the account to be known", || {
+        lab.plane().kubectl(&["--kubeconfig", &path, "get", "--raw", "/version"]).map_err(|error| format!("{error:#}"))
+    });
     file
 }
 
@@ -68,6 +73,15 @@ fn a_tag_is_set_moved_listed_and_removed() {
         assert!(stderr.contains(told), "{command}: {stderr}");
     }
     assert_eq!(hook(&lab, "istio-revision-tag-test"), None);
+
+    // Nor is written over what is somebody else's.
+    let foreign = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "theirs"}});
+    lab.request("POST", HOOKS, &foreign).unwrap();
+    let before = hook(&lab, "theirs");
+    let (_, stderr) = said(&run(&lab, "tag set test --revision stable --webhook-name theirs"), 1);
+    assert!(stderr.contains("theirs is there already, and not of tag \"test\""), "{stderr}");
+    assert_eq!(hook(&lab, "theirs"), before);
 
     let (printed, _) = said(&run(&lab, "tag generate test --revision stable"), 0);
     assert!(printed.contains("name: istio-revision-tag-test\n"), "{printed}");
@@ -108,7 +122,8 @@ fn a_tag_is_set_moved_listed_and_removed() {
 
     // Without an answer the tag stays.
     let (stdout, stderr) = said(&run(&lab, "tag remove test"), 1);
-    assert!(stderr.contains("found 1 namespace(s) still injected by tag \"test\": shop"), "{stderr}");
+    assert!(stderr.contains("found 1 namespace(s) still injected by tag \"test\""), "{stderr}");
+    assert!(stderr.contains("and 0 pod(s) that name it: Namespace shop\n"), "{stderr}");
     assert_eq!(stdout, "Aborting operation.\n");
     let (stdout, _) = said(&run(&lab, "tag remove test -y"), 0);
     assert_eq!(stdout, "Revision tag test removed\n");

@@ -7,18 +7,16 @@ use super::super::users::Users;
 use crate::api::component::Component;
 use crate::api::status::InstallStatus;
 use crate::cluster::{Cluster, ClusterError};
+use crate::controller::GATEWAY;
 use crate::install::installed_release;
 use crate::install::provenance;
 use crate::object::labels::{COMPONENT, REVISION, TAG};
 use crate::object::manifests::revision_label;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Gateways that istiod made have it.
-const OF_GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
 
 /// A revision.
 #[derive(Debug, Serialize)]
@@ -114,7 +112,7 @@ async fn read(cluster: &Cluster) -> Result<Read, ClusterError> {
         Webhooks::read(cluster),
         by(REVISION),
         by("app=istiod"),
-        by(OF_GATEWAY),
+        by(GATEWAY),
         resources::list(cluster, None),
         Users::read(cluster),
     );
@@ -132,10 +130,7 @@ async fn read(cluster: &Cluster) -> Result<Read, ClusterError> {
 /// Whether a Deployment is of a gateway: by its label, as Helm's and istiod's own have it, or by its name as upstream tells.
 fn is_gateway(live: &DynamicObject) -> bool {
     let said = Component::from_name(label(live, COMPONENT));
-    said.map_or_else(
-        || live.name_any().contains("gateway") || !label(live, OF_GATEWAY).is_empty(),
-        Component::is_gateways,
-    )
+    said.map_or_else(|| live.name_any().contains("gateway") || !label(live, GATEWAY).is_empty(), Component::is_gateways)
 }
 
 fn is_istiod(live: &DynamicObject) -> bool {
@@ -156,14 +151,8 @@ impl Read {
     }
 
     fn revision(&self, name: &str, all: &BTreeSet<String>) -> Revision {
-        let mut tags: Vec<&str> =
-            self.hooks.of_tags().filter(|hook| label(hook, REVISION) == name).map(|hook| label(hook, TAG)).collect();
-        tags.sort_unstable();
-        tags.dedup();
-        let is_tag = |name: &str| self.hooks.of_tag(name).next().is_some();
-        // Where a tag is called as a revision is, new pods are the tag's, and those that run say whose they are.
-        let by_namespace = tags.iter().copied().chain((!is_tag(name)).then_some(name));
-        let by_pod = tags.iter().copied().filter(|tag| !all.contains(*tag)).chain([name]);
+        let names = Names::of(&self.hooks, name, all);
+        let used = self.users.as_ref().map(|users| names.users(users));
         let workloads = |is: fn(&DynamicObject) -> bool| -> Vec<Workload> {
             let own = self.deployments.iter().filter(|live| is(live) && revision_of(live) == name);
             own.map(Workload::of).collect()
@@ -175,10 +164,77 @@ impl Read {
             control_planes: workloads(is_istiod),
             webhooks: self.hooks.of_revision(name).map(ResourceExt::name_any).collect(),
             gateways: workloads(is_gateway),
-            namespaces: self.users.as_ref().map(|users| users.namespaces(by_namespace)),
-            pods: self.users.as_ref().map(|users| users.pods(by_pod)),
-            tags: tags.into_iter().map(str::to_owned).collect(),
+            tags: names.tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            namespaces: used.as_ref().map(|used| used.namespaces.clone()),
+            pods: used.map(|used| used.pods),
         }
+    }
+}
+
+/// By which names a revision is used.
+struct Names<'a> {
+    revision: &'a str,
+    /// Those that stand for it, in order.
+    tags: Vec<&'a str>,
+    by_namespace: Vec<&'a str>,
+    by_pod: Vec<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    /// Of one of all these revisions.
+    fn of(hooks: &'a Webhooks, revision: &'a str, all: &BTreeSet<String>) -> Self {
+        let of_it = hooks.of_tags().filter(|hook| label(hook, REVISION) == revision);
+        let tags: BTreeSet<&str> = of_it.map(|hook| label(hook, TAG)).collect();
+        let is_tag = hooks.of_tag(revision).next().is_some();
+        // Where a tag is called as a revision is, new pods are the tag's, and those that run say whose they are.
+        let by_namespace = tags.iter().copied().chain((!is_tag).then_some(revision)).collect();
+        let by_pod = tags.iter().copied().filter(|tag| !all.contains(*tag)).chain([revision]).collect();
+        Self { revision, tags: tags.into_iter().collect(), by_namespace, by_pod }
+    }
+
+    fn users(&self, users: &Users) -> Use {
+        Use {
+            tags: self.tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            namespaces: users.namespaces(self.by_namespace.iter().copied()),
+            pods: users.pods(self.revision, self.by_pod.iter().copied()),
+        }
+    }
+}
+
+/// Who uses a revision.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Use {
+    pub tags: Vec<String>,
+    pub namespaces: Vec<String>,
+    /// Told as their number.
+    #[serde(serialize_with = "count")]
+    pub pods: Vec<String>,
+}
+
+fn count<S: Serializer>(all: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    all.len().serialize(serializer)
+}
+
+/// Who uses which revision.
+pub struct Uses {
+    hooks: Webhooks,
+    users: Users,
+}
+
+impl Uses {
+    /// Of a cluster.
+    ///
+    /// # Errors
+    /// Webhooks, namespaces or pods cannot be listed.
+    pub async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
+        let (hooks, users) = tokio::try_join!(Webhooks::read(cluster), Users::read(cluster))?;
+        Ok(Self { hooks, users })
+    }
+
+    /// Of a revision, whether or not it is there.
+    pub fn of(&self, revision: &str) -> Use {
+        Names::of(&self.hooks, revision, &self.hooks.revisions()).users(&self.users)
     }
 }
 

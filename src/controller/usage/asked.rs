@@ -4,10 +4,10 @@
 //! Guarantee: a revision counts as unused only after every pod and every namespace has been read. Memory does not grow with
 //! their number.
 
-use super::metadata::{INJECTED, PROXY_LABEL, RUNNING, injected_by, is_of, label, points_to};
+use super::metadata::{INJECTED, PROXY_LABEL, RUNNING, Said, is_of, label, points_to, said_by};
 use crate::api::component::Component;
 use crate::cluster::{Cluster, ClusterError};
-use crate::object::labels::{self, DEFAULT, TAG};
+use crate::object::labels::{self, TAG};
 use crate::object::pods::Pods;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
@@ -21,7 +21,7 @@ const MODE: &str = "istio.io/dataplane-mode";
 /// Says that the traffic of a pod goes through the ambient mesh.
 const REDIRECTION: &str = "ambient.istio.io/redirection";
 /// Pods of a gateway that istiod made for a Gateway resource.
-const GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
+pub const GATEWAY: &str = "gateway.networking.k8s.io/gateway-name";
 /// So many users are named.
 const NAMED: usize = 20;
 /// So many of them in a sentence.
@@ -202,15 +202,14 @@ impl Search<'_> {
     }
 
     fn is_used_by(&mut self, pod: &ObjectMeta) -> bool {
-        if let Some(revision) = injected_by(pod) {
-            let revision = if revision.is_empty() { DEFAULT } else { &revision };
-            return revision == self.revision;
-        }
+        let name = match said_by(pod) {
+            Said::Revision(revision) => return revision == self.revision,
+            Said::Name(name) => name,
+        };
         match (label(pod, labels::REVISION), is_ambient(pod)) {
             ("", true) => true,
             (_, false) if !has_proxy(pod) => false,
-            ("", false) => self.is_meant(DEFAULT),
-            (revision, _) => self.is_meant(revision),
+            _ => self.is_meant(&name),
         }
     }
 

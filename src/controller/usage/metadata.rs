@@ -29,22 +29,43 @@ pub fn points_to(namespace: &ObjectMeta) -> Option<&str> {
     }
 }
 
-/// The revision or tag that a pod with a proxy is of: as the injector said it, or else as its label does.
+/// What a pod with a proxy says it is of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    /// The injector's word: a revision, whatever tag led there, and whatever a tag of its name stands for by now.
+    Revision(String),
+    /// A label's: a revision or a tag; `default` where there is none.
+    Name(String),
+}
+
+impl Said {
+    /// What is said.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (Self::Revision(name) | Self::Name(name)) = self;
+        name
+    }
+}
+
+/// Which revision or tag a pod with a proxy says it is of.
 #[must_use]
-pub fn revision_of(pod: &ObjectMeta) -> String {
-    match injected_by(pod).unwrap_or_else(|| label(pod, labels::REVISION).to_owned()) {
-        none if none.is_empty() => DEFAULT.to_owned(),
-        revision => revision,
+pub fn said_by(pod: &ObjectMeta) -> Said {
+    let or_default = |name: &str| if name.is_empty() { DEFAULT } else { name }.to_owned();
+    match injected_by(pod) {
+        Some(revision) => Said::Revision(or_default(&revision)),
+        None => Said::Name(or_default(label(pod, labels::REVISION))),
     }
 }
 
 /// The revision that a pod's proxy is of, where the injector says it.
-pub(super) fn injected_by(pod: &ObjectMeta) -> Option<String> {
+fn injected_by(pod: &ObjectMeta) -> Option<String> {
     let status: Value = serde_json::from_str(pod.annotations.as_ref()?.get(INJECTED)?).ok()?;
     status.get("revision")?.as_str().map(str::to_owned)
 }
 
-pub(super) fn is_of(pod: &ObjectMeta, (namespace, selector): &Pods) -> bool {
+/// Whether a pod is one of these.
+#[must_use]
+pub fn is_of(pod: &ObjectMeta, (namespace, selector): &Pods) -> bool {
     pod.namespace.as_ref() == Some(namespace) && selector.iter().all(|(name, value)| label(pod, name) == value)
 }
 
@@ -82,9 +103,11 @@ mod tests {
     #[test]
     fn a_pod_is_of_the_revision_that_injected_it() {
         let injected = [(INJECTED, r#"{"containers":["istio-proxy"],"revision":"canary"}"#)];
-        assert_eq!(revision_of(&meta(&[("istio.io/rev", "other")], &injected)), "canary");
-        assert_eq!(revision_of(&meta(&[("istio.io/rev", "other")], &[])), "other");
-        assert_eq!(revision_of(&meta(&[], &[(INJECTED, "no JSON")])), DEFAULT);
+        let said = |labels, annotations| said_by(&meta(labels, annotations));
+        assert_eq!(said(&[("istio.io/rev", "other")], &injected), Said::Revision("canary".into()));
+        assert_eq!(said(&[], &[(INJECTED, r#"{"revision":""}"#)]), Said::Revision(DEFAULT.into()));
+        assert_eq!(said(&[("istio.io/rev", "other")], &[]), Said::Name("other".into()));
+        assert_eq!(said(&[], &[(INJECTED, "no JSON")]), Said::Name(DEFAULT.into()));
     }
 
     #[test]

@@ -10,9 +10,9 @@ mod metadata;
 pub(super) mod watch;
 
 pub(super) use answers::{ASK_AGAIN, Answer, Answers};
-pub use asked::{InUse, users_of};
-pub(super) use asked::{users_before, users_of_tag};
-pub use metadata::{PROXY_LABEL, RUNNING, points_to, revision_of as revision_of_pod};
+pub(super) use asked::users_before;
+pub use asked::{GATEWAY, InUse, users_of, users_of_tag};
+pub use metadata::{PROXY_LABEL, RUNNING, Said, is_of, points_to, said_by};
 pub(super) use watch::{Use, Users};
 
 use crate::api::component::Component;

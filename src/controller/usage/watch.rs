@@ -9,7 +9,7 @@
 
 use super::super::index::Index;
 use super::super::watch_health::WatchHealth;
-use super::metadata::{PROXY_LABEL, RUNNING, is_of, label, points_to, revision_of};
+use super::metadata::{PROXY_LABEL, RUNNING, is_of, label, points_to, said_by};
 use crate::cluster::ClusterError;
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_caused_by_outage;
@@ -325,7 +325,7 @@ impl State {
     }
 
     fn put_pod(&mut self, pod: &ObjectMeta) -> bool {
-        let (key, revision) = (hash_of(pod), revision_of(pod));
+        let (key, revision) = (hash_of(pod), said_by(pod).name().to_owned());
         if is_of_gateway(pod) {
             self.remove_pod(key);
             let now = (revision, brief(pod));
