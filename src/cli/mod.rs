@@ -12,6 +12,7 @@ mod duration;
 mod inject;
 mod input;
 mod install;
+mod lease;
 mod manifest;
 mod manifest_diff;
 mod manifest_translate;

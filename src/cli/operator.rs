@@ -2,6 +2,7 @@
 
 mod adopt;
 mod deploy;
+mod file;
 mod manifests;
 mod remove;
 mod status;

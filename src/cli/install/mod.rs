@@ -9,12 +9,12 @@
 
 mod args;
 mod known;
-mod neighbours;
+pub(super) mod neighbours;
 mod outlook;
 mod prepare;
-mod progress;
+pub(super) mod progress;
 mod wanted;
-mod work;
+pub(super) mod work;
 
 use super::cluster::{self, ClusterArgs, Connected};
 use super::confirm::confirm;

@@ -1,20 +1,18 @@
 //! The other IstioOperator resources of the cluster, which an operator reconciles: what they have is left alone, and where one is
 //! of the revision that is to be installed, two would write the same objects.
 
+use super::super::resources;
 use crate::api::component::Component;
-use crate::api::{API_VERSION, IGNORE_RECONCILE, INSTALLED_STATE, KIND};
 use crate::cluster::{Cluster, ClusterError};
 use crate::install::{INITIAL_KINDS, Others};
 use crate::object::inventory::group_of;
 use crate::object::labels::{self, OWNER_NAME};
-use crate::object::manifests::revision_label;
 use crate::object::{ObjectKey, OwnerId};
 use futures::future::try_join_all;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt;
 use std::collections::BTreeMap;
 
-/// The resources that an operator reconciles, with the revision of each, empty for none.
+/// The resources that an operator reconciles, with the revision of each, as labels name it.
 pub struct Resources(BTreeMap<OwnerId, String>);
 
 impl Resources {
@@ -23,21 +21,13 @@ impl Resources {
     /// # Errors
     /// They cannot be listed or understood, so that nobody knows who else writes.
     pub async fn read(cluster: &Cluster) -> Result<Self, ClusterError> {
-        let all = cluster.list(API_VERSION, KIND, None, "").await?;
-        let is_left_alone = |annotations: &BTreeMap<String, String>| {
-            annotations.get(IGNORE_RECONCILE).is_some_and(|value| value == "true")
-        };
-        let reconciled = all
-            .iter()
-            .filter(|resource| !resource.name_any().starts_with(INSTALLED_STATE))
-            .filter(|resource| !is_left_alone(resource.annotations()));
-        let revision = |spec: &serde_json::Value| spec.pointer("/spec/revision")?.as_str().map(str::to_owned);
-        Ok(Self(reconciled.map(|r| (OwnerId::of(&r.metadata), revision(&r.data).unwrap_or_default())).collect()))
+        let all = resources::list(cluster, None).await?.into_iter();
+        Ok(Self(all.filter(|one| !one.is_left_alone).map(|one| (one.id, one.revision)).collect()))
     }
 
     /// Those of a revision, as labels name it, and the one of this name.
     pub fn same(&self, revision: &str, owner: Option<&OwnerId>) -> Vec<&OwnerId> {
-        let is_same = |(id, of): &(&OwnerId, &String)| revision_label(of) == revision || owner == Some(*id);
+        let is_same = |(id, of): &(&OwnerId, &String)| *of == revision || owner == Some(*id);
         self.0.iter().filter(is_same).map(|(id, _)| id).collect()
     }
 
@@ -45,7 +35,7 @@ impl Resources {
     ///
     /// # Errors
     /// Objects cannot be listed.
-    pub(super) async fn neighbours(
+    pub async fn neighbours(
         &self,
         cluster: &Cluster,
         revision: &str,
@@ -79,7 +69,7 @@ impl Resources {
 
 /// The objects of other resources.
 #[derive(Default)]
-pub(super) struct Neighbours(BTreeMap<ObjectKey, OwnerId>);
+pub struct Neighbours(BTreeMap<ObjectKey, OwnerId>);
 
 impl Others for Neighbours {
     fn owner_of(&self, id: &OwnerId, key: &ObjectKey, _: Component, _: Option<&OwnerId>) -> Option<OwnerId> {

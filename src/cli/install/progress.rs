@@ -13,7 +13,7 @@ const SLOW: Duration = Duration::from_secs(1);
 const LONGEST: usize = 400;
 
 /// See the module.
-pub(super) struct Progress<'s, 'o> {
+pub struct Progress<'s, 'o> {
     screen: &'s mut Screen<'o>,
     ready: BTreeSet<Component>,
     /// What is not ready, since when, and what was last told of it.
@@ -23,7 +23,7 @@ pub(super) struct Progress<'s, 'o> {
 }
 
 impl<'s, 'o> Progress<'s, 'o> {
-    pub(super) fn new(screen: &'s mut Screen<'o>) -> Self {
+    pub fn new(screen: &'s mut Screen<'o>) -> Self {
         Self { screen, ready: BTreeSet::new(), waiting: BTreeMap::new(), reasons: BTreeMap::new() }
     }
 

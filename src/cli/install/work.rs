@@ -19,7 +19,7 @@ const LATE: Duration = Duration::from_millis(400);
 const DEFINITIONS: Duration = Duration::from_millis(120);
 
 /// How an installation ended.
-pub(super) enum End {
+pub enum End {
     /// All of it is ready.
     Ready,
     /// The same, but there is no place for the record of it; why.
@@ -31,7 +31,7 @@ pub(super) enum End {
 }
 
 /// What is to be applied.
-pub(super) struct Work<'a> {
+pub struct Work<'a> {
     pub cluster: &'a Cluster,
     pub owner: &'a OwnerId,
     pub plan: &'a Plan,
@@ -42,7 +42,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// See the module. Safe to cancel; who does it again goes on.
-    pub(super) async fn finish(&self, mut state: State, progress: &mut Progress<'_, '_>) -> End {
+    pub async fn finish(&self, mut state: State, progress: &mut Progress<'_, '_>) -> End {
         let keys = self.plan.keys();
         let (mut known, mut pause, mut last) = (Known::default(), SOON, state.progress());
         let mut since: BTreeMap<Option<Component>, Instant> = BTreeMap::new();

@@ -8,16 +8,23 @@ mod report;
 use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::confirm::confirm;
 use super::super::duration;
-use super::super::input::{Outcome, read_input, warn, wrong_use};
+use super::super::input::{Outcome, warn, wrong_use};
+use super::super::install::Resources;
+use super::super::install::neighbours::Neighbours;
+use super::super::install::progress::Progress;
+use super::super::install::work::{End, Work};
+use super::super::lease::{self, State as LeaseState};
 use super::super::output::ReportFormat;
 use super::super::package::PackageArgs;
-use super::status::lease::{operators, why_idle};
-use crate::api::{API_VERSION, DRY_RUN, IGNORE_RECONCILE, KIND};
+use super::super::screen::Screen;
+use super::file::{NAMESPACE, resource};
+use crate::api::{ALLOW_DOWNGRADE, API_VERSION, DRY_RUN, GROUP, IGNORE_RECONCILE, KIND};
 use crate::cluster::ClusterError;
-use crate::install::{Draft, Engine, Options, Plan, Silent, State, downgrade, installed_state};
+use crate::cluster::received::ObservedResource;
+use crate::install::{Draft, Engine, NoCache, Plan, Silent, State, cut_summary, downgrade, installed_state};
 use crate::object::inventory;
 use crate::object::manifests::Manifests;
-use crate::object::{Object, OwnerId, read_all};
+use crate::object::{Object, ObjectKey, OwnerId};
 use crate::render;
 use crate::spec::request::NamedPackage;
 use anyhow::{Context, bail, ensure};
@@ -25,7 +32,7 @@ use clap::Args;
 use report::Report;
 use serde_json::{Value, json};
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
@@ -36,10 +43,8 @@ Examples:
 
 Exit code: 0 if taken over, or with --dry-run if it can be; 1 if not, 2 on wrong use.";
 
-/// How often it is looked whether what was applied is ready.
-const LOOK: Duration = Duration::from_millis(500);
-/// Where a resource is that says no namespace.
-const NAMESPACE: &str = "istio-system";
+/// The annotations that keep an operator from a resource.
+const HOLDS: [&str; 2] = [IGNORE_RECONCILE, DRY_RUN];
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -59,7 +64,11 @@ pub struct AdoptArgs {
     /// Do not ask.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
-    /// How long it may take until everything is ready.
+    /// Go on although it is not known whether an operator works, or what becomes of all objects; or although another resource
+    /// has the same revision.
+    #[arg(long)]
+    force: bool,
+    /// How long each component may take to become ready.
     #[arg(long, default_value = "5m", value_parser = duration::parse)]
     readiness_timeout: Duration,
     /// Output format of what would change.
@@ -81,8 +90,13 @@ struct Adopter {
     /// What the resource of the cluster says of itself, where there is one.
     status: Value,
     allowed_downgrade: Option<String>,
-    /// The annotations of the one in the cluster that keep an operator from it.
-    held_back_by: Vec<&'static str>,
+}
+
+/// What is to be done, and beside whom.
+struct Prepared {
+    plan: Plan,
+    state: State,
+    neighbours: Neighbours,
 }
 
 pub(super) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Outcome {
@@ -94,33 +108,47 @@ pub(super) fn run(args: &AdoptArgs, out: &mut dyn Write) -> Outcome {
     let adopter = Adopter::read(args, file, &connected)?;
     let manifests = adopter.manifests(args, &connected)?;
     warn(&[&manifests.warnings]);
-    let (report, plan, state) = connected.wait(forecast(&connected, &adopter, manifests))?;
+    let (report, prepared) = connected.wait(prepare(args, &connected, &adopter, manifests))?;
     args.output.print(&report, ToString::to_string, out)?;
     out.flush()?;
     if args.dry_run {
         return Ok(u8::from(!report.unknown.is_empty()));
     }
     ensure!(
-        report.unknown.is_empty() || args.yes,
-        "the API server does not take, or does not say of, {} objects; go on all the same with -y",
+        report.unknown.is_empty() || args.force,
+        "the API server does not take, or does not say of, {} objects; go on all the same with --force",
         report.unknown.len()
     );
+    let is_operated = is_operated(args, &connected, &prepared.plan.manifests().revision)?;
     if !args.yes && !confirm("Proceed? (y/N)", &mut std::io::stdin().lock(), &mut std::io::stderr()) {
         writeln!(out, "Cancelled.")?;
         return Ok(1);
     }
-    adopter.take_over(args, &connected, &plan, state, out)
+    adopter.take_over(args, &connected, prepared, is_operated, out)
 }
 
-/// The one resource of a file.
-fn resource(file: &str, namespace: &str) -> anyhow::Result<Object> {
-    let (name, text) = read_input(file)?;
-    let mut found = read_all(&text).with_context(|| name.clone())?;
-    found.retain(|object| object.kind() == KIND && object.api_version() == API_VERSION);
-    ensure!(found.len() == 1, "{name} must have one {KIND} resource of {API_VERSION}, and has {}", found.len());
-    let mut resource = found.remove(0);
-    resource.settle(namespace);
-    Ok(resource)
+/// Whether an operator of ours takes a resource of this revision over; two must not write.
+fn is_operated(args: &AdoptArgs, connected: &Connected, revision: &str) -> anyhow::Result<bool> {
+    let found = connected.wait(lease::operators(&connected.cluster));
+    let work = lease::work_on(&found, revision);
+    let is_of_it = |one: &&lease::Operator| one.revision.is_empty() || one.revision == revision;
+    let mut working =
+        found.iter().flatten().filter(is_of_it).filter(|one| one.state == LeaseState::Works && one.is_upstreams);
+    if let Some(theirs) = working.next() {
+        ensure!(
+            args.force,
+            "upstream's operator works, and two must not: {}; upgrade it with istio-operator operator init, or go on with --force",
+            theirs.message
+        );
+        return Ok(false);
+    }
+    match work {
+        lease::Work::Works(_) => Ok(true),
+        lease::Work::Unknown(why) if !args.force => bail!(
+            "it is not known whether an operator works, and two must not: {why}; if none does, go on with --force"
+        ),
+        lease::Work::Idle(_) | lease::Work::Unknown(_) => Ok(false),
+    }
 }
 
 impl Adopter {
@@ -133,18 +161,20 @@ impl Adopter {
             Err(error) if error.is_absent() => None,
             other => other?,
         };
-        if let Some(error) = live.as_ref().and_then(|live| live.error()) {
+        let live = live.as_ref();
+        if let Some(error) = live.and_then(ObservedResource::error) {
             bail!("IstioOperator {owner}: {error}");
         }
-        let of_cluster = || live.as_ref().map(|live| json!({"metadata": live.metadata, "spec": live.spec()}));
+        if let Some(going) = live.filter(|live| live.is_being_deleted()) {
+            bail!("IstioOperator {owner} is being deleted, as was asked for at {}", going.deletion_asked_at());
+        }
+        let of_cluster = || live.map(|live| json!({"metadata": live.metadata, "spec": live.spec()}));
         let of_file = file.as_ref().map(|object| object.value().into_owned());
         let value = of_file.or_else(of_cluster).with_context(|| format!("there is no IstioOperator {owner}"))?;
-        let is_annotated = |name: &&str| live.as_ref().is_some_and(|live| live.is_annotated(name));
-        let text = live.as_ref().map(|live| live.status.as_str()).unwrap_or_default();
+        let text = live.map(|live| live.status.as_str()).unwrap_or_default();
         Ok(Self {
             status: serde_json::from_str(text).unwrap_or_default(),
-            allowed_downgrade: live.as_ref().and_then(|l| l.annotation(crate::api::ALLOW_DOWNGRADE)).map(str::to_owned),
-            held_back_by: [IGNORE_RECONCILE, DRY_RUN].into_iter().filter(is_annotated).collect(),
+            allowed_downgrade: live.and_then(|live| live.annotation(ALLOW_DOWNGRADE)).map(str::to_owned),
             owner,
             value,
             file,
@@ -168,18 +198,18 @@ impl Adopter {
         &self,
         args: &AdoptArgs,
         connected: &Connected,
-        plan: &Plan,
-        state: State,
+        prepared: Prepared,
+        is_operated: bool,
         out: &mut dyn Write,
     ) -> Outcome {
         let owner = &self.owner;
-        let revision = plan.manifests().revision.as_str();
-        let found = connected.wait(operators(&connected.cluster));
-        if let Err(error) = &found {
-            bail!("it is not known whether an operator works, and two must not: {error}");
-        }
-        if why_idle(&found, revision).is_none() {
-            connected.wait(self.leave_to_operator(connected))?;
+        // Before its objects say whose they are; unless its definition, or its namespace, comes with them.
+        let is_stored = match connected.wait(self.store(connected)) {
+            Err(error) if error.is_absent() && !is_operated => false,
+            other => other.map(|()| true)?,
+        };
+        if is_operated {
+            connected.wait(self.let_go(connected))?;
             writeln!(
                 out,
                 "The operator takes IstioOperator {owner} over; see istio-operator operator status {}",
@@ -187,36 +217,65 @@ impl Adopter {
             )?;
             return Ok(0);
         }
-        connected.wait(apply(connected, owner, plan, state, args.readiness_timeout))?;
-        writeln!(out, "✔ Everything of IstioOperator {owner} is taken over, and ready")?;
-        if let Some(file) = &self.file {
-            connected.wait(connected.cluster.apply(file, false))?;
+        let mut screen = Screen::new(out);
+        let Prepared { plan, state, neighbours } = prepared;
+        let (cluster, timeout) = (&connected.cluster, args.readiness_timeout);
+        let work = Work { cluster, owner, plan: &plan, neighbours: &neighbours, timeout };
+        check(connected.wait(work.finish(state, &mut Progress::new(&mut screen))), timeout)?;
+        if !is_stored {
+            connected.wait(self.store(connected))?;
         }
-        eprintln!("No operator reconciles it yet; deploy one with istio-operator operator init.");
+        connected.wait(self.let_go(connected))?;
+        screen.tick(&format!("Everything of IstioOperator {owner} is taken over, and ready"));
+        screen.note("No operator reconciles it yet; deploy one with istio-operator operator init.");
         Ok(0)
     }
 
-    /// Stores the resource, or takes away what keeps the operator from it.
-    async fn leave_to_operator(&self, connected: &Connected) -> Result<(), ClusterError> {
-        if let Some(file) = &self.file {
-            connected.cluster.apply(file, false).await?;
+    /// Stores the resource of a file.
+    async fn store(&self, connected: &Connected) -> Result<(), ClusterError> {
+        let Some(mut file) = self.file.clone() else { return Ok(()) };
+        let annotations = file.value_mut().pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+        if let Some(annotations) = annotations {
+            annotations.retain(|name, _| !HOLDS.contains(&name.as_str()));
         }
-        for name in &self.held_back_by {
-            let path = format!("/metadata/annotations/{}", name.replace('/', "~1"));
-            connected.cluster.patch_owner(&self.owner, json!([{"op": "remove", "path": path}])).await?;
+        connected.cluster.apply(&file, false).await.map(drop)
+    }
+
+    /// Takes away what keeps an operator from it.
+    async fn let_go(&self, connected: &Connected) -> Result<(), ClusterError> {
+        let Some(live) = connected.cluster.owner(&self.owner).await? else { return Ok(()) };
+        let held_by = HOLDS.into_iter().filter(|name| live.annotation(name).is_some());
+        let removal =
+            |name: &str| json!({"op": "remove", "path": format!("/metadata/annotations/{}", name.replace('/', "~1"))});
+        let removals: Vec<Value> = held_by.map(removal).collect();
+        if removals.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let OwnerId { namespace, name } = self.owner.clone();
+        let key = ObjectKey { group: GROUP.into(), kind: KIND.into(), namespace, name };
+        connected.cluster.patch(API_VERSION, &key, removals.into()).await.map(drop)
     }
 }
 
-/// What would become of each object, and the plan to do it. What is not wanted any more is in neither.
-async fn forecast(
+/// What would become of each object, and the plan to do it. What is not wanted any more is in neither, and what other resources have
+/// is left to them.
+async fn prepare(
+    args: &AdoptArgs,
     connected: &Connected,
     adopter: &Adopter,
     mut manifests: Manifests,
-) -> anyhow::Result<(Report, Plan, State)> {
-    let owner = &adopter.owner;
-    let engine = Engine::alone(&connected.cluster, &Silent);
+) -> anyhow::Result<(Report, Prepared)> {
+    let (owner, cluster) = (&adopter.owner, &connected.cluster);
+    let revision = manifests.revision_label().to_owned();
+    let resources = Resources::read(cluster).await?;
+    if let Some(other) = resources.same(&revision, None).into_iter().find(|other| *other != owner && !args.force) {
+        bail!(
+            "IstioOperator {other} is of revision {revision} too, and both would write the same objects: annotate it \
+             {IGNORE_RECONCILE}=true, or go on with --force"
+        );
+    }
+    let neighbours = resources.neighbours(cluster, &revision, owner).await?;
+    let engine = Engine { cluster, cache: &NoCache, others: &neighbours, listener: &Silent };
     let mut state = State::new(inventory::of_status(&adopter.status));
     let allowed = adopter.allowed_downgrade.as_deref();
     if let Some(downgrade) = downgrade::forbid(&engine, &mut state, &manifests, allowed).await? {
@@ -227,33 +286,22 @@ async fn forecast(
     let draft = Draft::new(&engine, manifests, record).await;
     let plan = draft.plan(&engine, vec![], vec![]).await?;
     let forecasts = engine.forecast(owner, &plan, &state).await?;
-    let report = Report::new(&connected.cluster, owner, &plan, forecasts).await?;
-    Ok((report, plan, state))
+    let report = Report::new(cluster, owner, &plan, forecasts).await?;
+    Ok((report, Prepared { plan, state, neighbours }))
 }
 
-/// Applies a plan until everything is ready.
-async fn apply(
-    connected: &Connected,
-    owner: &OwnerId,
-    plan: &Plan,
-    mut state: State,
-    patience: Duration,
-) -> anyhow::Result<()> {
-    let engine = Engine::alone(&connected.cluster, &Silent);
-    let begun = Instant::now();
-    loop {
-        let options = Options { explain_waits: true, ..Options::default() };
-        let outcome = engine.apply(owner, plan, &mut state, options).await;
-        if let Some(failed) = outcome.failed(true) {
-            bail!("{failed}; what is taken over stays so, and adopt can be run again");
-        }
-        if outcome.is_ready() {
-            return Ok(());
-        }
-        if begun.elapsed() > patience {
-            let waits: Vec<String> = outcome.components.iter().map(|(c, o)| format!("{c} is {}", o.name())).collect();
-            bail!("not everything is ready after {patience:?}: {}; adopt can be run again", waits.join(", "));
-        }
-        tokio::time::sleep(outcome.again.map_or(LOOK, |again| again.min(LOOK))).await;
-    }
+/// Whether everything was applied, and is ready.
+fn check(end: End, timeout: Duration) -> anyhow::Result<()> {
+    let (what, open) = match end {
+        End::Ready => return Ok(()),
+        End::Unrecorded(why) => bail!("everything is taken over and ready, but there is no record of it: {why}"),
+        End::TimedOut(open) => (format!("not everything is ready after {timeout:?}: "), open),
+        End::Failed(failed) => (String::new(), failed),
+    };
+    let told = |(component, why): (Option<_>, String)| match component {
+        Some(component) => format!("{component:?}: {why}"),
+        None => why,
+    };
+    let open: Vec<String> = open.into_iter().map(told).collect();
+    bail!("{what}{}; what is taken over stays so, and adopt can be run again", cut_summary(&open))
 }

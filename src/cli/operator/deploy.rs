@@ -2,14 +2,13 @@
 
 use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::duration;
-use super::super::input::{Outcome, read_input};
+use super::super::input::Outcome;
 use super::super::output::DataFormat;
+use super::file::{NAMESPACE, resource};
 use super::manifests::{BINDING, Settings, is_for};
-use crate::api::{API_VERSION, KIND};
-use crate::cluster::ClusterError;
 use crate::install::readiness::{Readiness, readiness, reason};
-use crate::object::{Object, ObjectKey, read_all};
-use anyhow::{Context, bail, ensure};
+use crate::object::{Object, ObjectKey};
+use anyhow::{Context, bail};
 use clap::Args;
 use helm_template::json;
 use kube::api::{Api, DynamicObject};
@@ -29,8 +28,6 @@ What is there already is brought up to date: init upgrades an operator, upstream
 
 /// How long a CRD may take until it can be used.
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
-/// Where a resource goes that says no namespace.
-const NAMESPACE: &str = "istio-system";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -74,22 +71,11 @@ pub(super) fn dump(args: &DumpArgs, out: &mut dyn Write) -> Outcome {
 
 pub(super) fn init(args: &InitArgs, out: &mut dyn Write) -> Outcome {
     // What is wrong with the file is said before anything is done.
-    let resource = args.filename.as_deref().map(resource).transpose()?;
+    let resource = args.filename.as_deref().map(|file| resource(file, NAMESPACE)).transpose()?;
     let objects = args.settings.objects()?;
     let connected = cluster::connect_to(&args.cluster)?;
     connected.wait(deploy(args, &objects, resource.as_ref(), &connected, out))?;
     Ok(0)
-}
-
-/// The one resource of a file.
-fn resource(file: &str) -> anyhow::Result<Object> {
-    let (name, text) = read_input(file)?;
-    let mut found = read_all(&text).with_context(|| name.clone())?;
-    found.retain(|object| object.kind() == KIND && object.api_version() == API_VERSION);
-    ensure!(found.len() == 1, "{name} must have one {KIND} resource of {API_VERSION}, and has {}", found.len());
-    let mut resource = found.remove(0);
-    resource.settle(NAMESPACE);
-    Ok(resource)
 }
 
 async fn deploy(
@@ -194,16 +180,13 @@ async fn wait_established(connected: &Connected, definition: &Object) -> anyhow:
 }
 
 /// Makes a namespace that is missing.
-async fn ensure_namespace(connected: &Connected, name: &str) -> Result<(), ClusterError> {
+async fn ensure_namespace(connected: &Connected, name: &str) -> anyhow::Result<()> {
     let key = ObjectKey { kind: "Namespace".into(), name: name.into(), ..ObjectKey::default() };
-    if connected.cluster.get("v1", &key).await?.is_some() {
-        return Ok(());
+    if connected.cluster.get("v1", &key).await?.is_none() {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        connected.cluster.apply(&Object::new(namespace)?, false).await?;
     }
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-    match Object::new(namespace) {
-        Ok(namespace) => connected.cluster.apply(&namespace, false).await.map(drop),
-        Err(_) => Ok(()),
-    }
+    Ok(())
 }
 
 async fn wait_until_ready(connected: &Connected, deployment: &Object, patience: Duration) -> anyhow::Result<()> {

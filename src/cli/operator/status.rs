@@ -2,7 +2,6 @@
 //!
 //! It works without an operator, and says so where none reconciles a resource. What may not be read is unknown.
 
-pub(super) mod lease;
 mod read;
 mod tree;
 
@@ -18,7 +17,7 @@ use crate::object::labels::MANAGED;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use kube::runtime::watcher::Event;
-use read::{Resource, State};
+use read::{FRAME, Reader, Resource, State};
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -33,8 +32,6 @@ Examples:
 
 Exit code: 1 if a resource is in ERROR or on an error, 2 on wrong use.";
 
-/// How often it is drawn again where nothing changes: ages grow, and Leases expire.
-const FRAME: Duration = Duration::from_secs(15);
 /// How long changes are gathered before they are drawn.
 const GATHER: Duration = Duration::from_millis(300);
 
@@ -70,12 +67,13 @@ pub struct StatusArgs {
 pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster)?;
     let mut changes = if args.watch { Some(connected.wait(follow(&connected))?) } else { None };
-    let mut last = String::new();
+    let (mut reader, mut last) = (Reader::default(), String::new());
+    let mut read = || reader.read(&connected, args.namespace.as_deref(), args.name.as_deref());
+    let mut state = read()?;
+    if let (true, Some(name)) = (state.resources.is_empty(), &args.name) {
+        bail!("there is no IstioOperator \"{name}\" in {}", args.namespace.as_deref().unwrap_or("any namespace"));
+    }
     loop {
-        let state = State::read(&connected, args.namespace.as_deref(), args.name.as_deref())?;
-        if let (true, Some(name)) = (state.resources.is_empty(), &args.name) {
-            bail!("there is no IstioOperator \"{name}\" in {}", args.namespace.as_deref().unwrap_or("any namespace"));
-        }
         let text = drawn(&state, args.output)?;
         if text != last {
             if args.watch && std::io::stdout().is_terminal() {
@@ -85,13 +83,20 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Outcome {
             out.flush()?;
             last = text;
         }
-        if !args.watch {
+        let Some(changes) = &mut changes else {
             let is_wrong = |resource: &Resource| resource.status == Some(Phase::Error.name());
             return Ok(u8::from(state.resources.iter().any(is_wrong)));
-        }
-        if let Some(changes) = &mut changes {
+        };
+        state = loop {
             connected.wait(change(changes));
-        }
+            match read() {
+                Ok(state) => break state,
+                // Whoever watches an API server that goes away and comes back wants to see that.
+                Err(error) => eprintln!("Warning: this may be old: {error:#}"),
+            }
+            // It is drawn again when it is known again.
+            last.clear();
+        };
     }
 }
 

@@ -12,6 +12,7 @@ use super::cluster::{self, Connected};
 use super::confirm::confirm;
 use super::input::{Outcome, wrong_use};
 use super::install::{Resources, Wanted, read_wanted};
+use super::lease::{self, Work};
 use super::screen::Screen;
 use crate::api::{INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
@@ -20,19 +21,10 @@ use crate::object::manifests::{Manifests, revision_label};
 use crate::object::pods::Pods;
 use anyhow::{Context, bail};
 use found::{Doomed, Found};
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use std::collections::BTreeSet;
 use std::io::{Write, stdin};
 
 pub(super) use args::UninstallArgs;
-
-/// The Leases of operators, ours and upstream's, begin with this.
-const LEASE: &str = "istio-operator-lock";
-/// How long a Lease that nobody renews counts as held, where it does not say so itself.
-const HELD: i32 = 60;
 
 /// What is to be removed.
 enum Target {
@@ -182,23 +174,27 @@ fn warn(connected: &Connected, target: &Target, all: &Found, found: &Found, scre
 /// The definition of IstioOperator stays while an operator works, or may work: it cannot do without it, and did not get it from an
 /// installation. With the reason.
 fn definition_of_an_operator(connected: &Connected) -> Option<(String, String)> {
-    let name = format!("{}.{}", crate::api::PLURAL, crate::api::GROUP);
-    let leases: Api<Lease> = Api::all(connected.cluster.client().clone());
-    let why = match connected.wait(leases.list(&ListParams::default())) {
-        Ok(found) => {
-            let lease = found.items.iter().find(|lease| lease.name_any().starts_with(LEASE) && is_held(lease))?;
-            format!("an operator runs, as Lease {}/{} says", lease.namespace().unwrap_or_default(), lease.name_any())
-        }
-        Err(kube::Error::Api(status)) => format!("it is not known whether an operator runs: {}", status.message),
-        Err(error) => format!("it is not known whether an operator runs: {error}"),
+    let why = match connected.wait(work(connected)) {
+        Work::Idle(_) => return None,
+        Work::Works(why) => format!("an operator runs: {why}"),
+        Work::Unknown(why) => format!("it is not known whether an operator runs: {why}"),
     };
-    Some((name, why))
+    Some((format!("{}.{}", crate::api::PLURAL, crate::api::GROUP), why))
 }
 
-fn is_held(lease: &Lease) -> bool {
-    let Some(spec) = &lease.spec else { return false };
-    let Some(renewed) = &spec.renew_time else { return false };
-    let valid = spec.lease_duration_seconds.unwrap_or(HELD).max(1);
-    let has_holder = spec.holder_identity.as_ref().is_some_and(|holder| !holder.is_empty());
-    has_holder && Timestamp::now().duration_since(renewed.0).as_secs() <= i64::from(valid).saturating_mul(2)
+/// Whether an operator works. One without leader election has no Lease, but it is deployed.
+async fn work(connected: &Connected) -> Work {
+    let found = match lease::operators(&connected.cluster).await {
+        Err(why) => return Work::Unknown(why),
+        Ok(found) if !found.is_empty() => return lease::work_of(found.iter()),
+        Ok(_) => lease::deployments(&connected.cluster, None).await,
+    };
+    match found.map(|all| all.into_iter().next()) {
+        Err(error) => Work::Unknown(error.to_string()),
+        Ok(None) => Work::Idle("there is neither a Lease nor a Deployment of one".to_owned()),
+        Ok(Some(one)) => {
+            let name = one.metadata.name.unwrap_or_default();
+            Work::Unknown(format!("Deployment {}/{name} has no Lease", one.metadata.namespace.unwrap_or_default()))
+        }
+    }
 }

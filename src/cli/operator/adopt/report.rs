@@ -1,5 +1,7 @@
 //! What taking over would change: who installed each object, which fields become the operator's, and whose pods restart.
 
+use super::super::super::resources::other_owners;
+use super::super::super::table::first;
 use crate::cluster::{Cluster, ClusterError};
 use crate::diff::{Selection, change_of};
 use crate::install::Plan;
@@ -18,8 +20,6 @@ use std::fmt;
 const AT_ONCE: usize = 16;
 /// So many fields are named for a person.
 const NAMED: usize = 5;
-/// Helm's own marks.
-const HELM: [&str; 2] = ["meta.helm.sh/release-namespace", "meta.helm.sh/release-name"];
 
 /// The whole.
 #[derive(Debug, Serialize)]
@@ -121,23 +121,11 @@ fn template(workload: &Value) -> Option<&Value> {
 
 /// Who installed an object: a Helm release, a resource of an operator, and programs by the names of their field managers.
 fn installers(live: &DynamicObject) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let [namespace, name] = HELM.map(|name| live.annotations().get(name).map_or("", String::as_str));
-    if !name.is_empty() {
-        found.insert(format!("Helm release {namespace}/{name}"));
-    }
+    let mut found: BTreeSet<String> = other_owners(live).collect();
     found.extend(labels::owner_of(live.labels()).map(|owner| format!("IstioOperator {owner}")));
     let of_spec = live.managed_fields().iter().filter(|entry| entry.subresource.is_none());
     found.extend(of_spec.filter_map(|entry| entry.manager.clone()));
     found
-}
-
-fn some(all: &[String]) -> String {
-    let first = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(NAMED) {
-        0 => first,
-        more => format!("{first} and {more} more"),
-    }
 }
 
 impl fmt::Display for Report {
@@ -172,7 +160,7 @@ impl Piece {
         );
         match self.change {
             "create" => parts.push("is created".to_owned()),
-            "change" => parts.push(format!("changes in {}", some(&self.changed))),
+            "change" => parts.push(format!("changes in {}", first(&self.changed, NAMED))),
             "ignored" | "foreign" => parts.push("is left alone".to_owned()),
             "unknown" => parts.push("is unknown".to_owned()),
             _ => {}

@@ -1,9 +1,9 @@
 //! What is known of resources and of what they have.
 
 use super::super::super::cluster::Connected;
+use super::super::super::lease::{Leases, Operator, Operators, work_on};
 use super::super::super::resources::{self, Summary};
-use super::super::super::revision::found::Found;
-use super::lease::{Operator, operators, why_idle};
+use super::super::super::revision::found::{Use, Uses};
 use crate::api::status::{Condition, HeldRevision, InstallStatus, Phase};
 use crate::cluster::Cluster;
 use crate::install::provenance::component_of;
@@ -14,7 +14,11 @@ use futures::{StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
+/// How often it is drawn again where nothing changes: ages grow, and Leases expire. What seldom changes is read anew as often.
+pub(super) const FRAME: Duration = Duration::from_secs(15);
 /// How many objects are read at once.
 const AT_ONCE: usize = 16;
 
@@ -47,6 +51,9 @@ pub(super) struct Resource {
     pub(super) held: Vec<HeldRevision>,
     /// Who uses its revision; `None` where it is not known.
     pub(super) used_by: Option<Use>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) used_by_unknown: Option<String>,
 }
 
 /// A component, as the status tells.
@@ -71,7 +78,7 @@ pub(super) enum Health {
 }
 
 /// An object of a resource.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Piece {
     pub(super) object: String,
@@ -83,78 +90,111 @@ pub(super) struct Piece {
     pub(super) is_checked: bool,
 }
 
-/// Who uses a revision.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Use {
-    pub(super) tags: Vec<String>,
-    pub(super) namespaces: Vec<String>,
-    pub(super) pods: usize,
+/// Reads it all, once or again and again: what seldom changes is read anew after a while.
+#[derive(Default)]
+pub(super) struct Reader {
+    leases: Leases,
+    around: Option<(Instant, Around)>,
+    /// Objects that were there, and can be nothing else.
+    there: BTreeMap<(ObjectKey, String), (Instant, Piece)>,
 }
 
-impl State {
-    /// Of a cluster.
+/// What is of no resource; or why it is not known.
+struct Around {
+    operators: Operators,
+    uses: Result<Uses, String>,
+}
+
+impl Reader {
+    /// The resources of a cluster, of a namespace, or of a name.
     ///
     /// # Errors
     /// The resources cannot be listed.
-    pub(super) fn read(connected: &Connected, namespace: Option<&str>, name: Option<&str>) -> anyhow::Result<Self> {
+    pub(super) fn read(
+        &mut self,
+        connected: &Connected,
+        namespace: Option<&str>,
+        name: Option<&str>,
+    ) -> anyhow::Result<State> {
         let cluster = &connected.cluster;
         let mut all = connected.wait(resources::list(cluster, namespace))?;
         all.retain(|resource| !resource.is_record && name.is_none_or(|name| resource.id.name == name));
-        let operators = connected.wait(operators(cluster));
-        let revisions = Found::read(connected).ok();
+        self.there.retain(|_, (since, _)| since.elapsed() < FRAME);
+        let around = match self.around.take().filter(|(since, _)| since.elapsed() < FRAME) {
+            Some(around) => around,
+            None => (Instant::now(), connected.wait(self.look_around(cluster))),
+        };
         let mut told = vec![];
         for resource in all {
-            let mut one = connected.wait(told_of(cluster, resource));
-            one.remarks.extend(why_idle(&operators, &one.revision));
-            one.used_by = revisions.as_ref().and_then(|revisions| use_of(revisions, &one.revision));
+            let mut one = connected.wait(self.told_of(cluster, resource));
+            one.remarks.extend(work_on(&around.1.operators, &one.revision).remark());
+            match &around.1.uses {
+                Ok(uses) => one.used_by = Some(uses.of(&one.revision)),
+                Err(why) => one.used_by_unknown = Some(why.clone()),
+            }
             told.push(one);
         }
-        Ok(Self { operators: operators.ok(), resources: told })
+        let operators = around.1.operators.as_ref().ok().cloned();
+        self.around = Some(around);
+        Ok(State { operators, resources: told })
     }
-}
 
-fn use_of(revisions: &Found, revision: &str) -> Option<Use> {
-    let Some(found) = revisions.get(revision) else {
-        return Some(Use { tags: vec![], namespaces: vec![], pods: 0 });
-    };
-    let (namespaces, pods) = (found.namespaces.clone()?, found.pods.as_ref()?.len());
-    Some(Use { tags: found.tags.clone(), namespaces, pods })
-}
+    async fn look_around(&mut self, cluster: &Cluster) -> Around {
+        let (operators, uses) = tokio::join!(self.leases.look(cluster), Uses::read(cluster));
+        Around { operators, uses: uses.map_err(|error| error.to_string()) }
+    }
 
-async fn told_of(cluster: &Cluster, resource: Summary) -> Resource {
-    let status = InstallStatus::read(&resource.status);
-    let components = status.component_status.unwrap_or_default().into_iter();
-    let components = components.map(|(name, component)| Component {
-        name,
-        status: component.status.map(Phase::name),
-        version: component.version,
-        error: component.error,
-    });
-    let reads = inventory::of_status(&resource.status).into_iter().map(|(key, entry)| piece(cluster, key, entry));
-    let objects = stream::iter(reads).buffered(AT_ONCE).collect().await;
-    let mut remarks = resource.remarks;
-    if status.status.is_none() {
-        remarks.push("no operator has told its status yet".to_owned());
+    async fn pieces(&mut self, cluster: &Cluster, inventory: BTreeMap<ObjectKey, Entry>) -> Vec<Piece> {
+        let there = &self.there;
+        let reads = inventory.into_iter().map(|(key, entry)| async move {
+            let id = (key, entry.uid.clone());
+            match there.get(&id) {
+                Some((_, piece)) => (id, piece.clone()),
+                None => (id.clone(), piece(cluster, id.0, entry).await),
+            }
+        });
+        let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
+        let is_there = |piece: &Piece| piece.health == Health::Ready && !piece.is_checked;
+        for (id, piece) in read.iter().filter(|(_, piece)| is_there(piece)) {
+            self.there.entry(id.clone()).or_insert_with(|| (Instant::now(), piece.clone()));
+        }
+        read.into_iter().map(|(_, piece)| piece).collect()
     }
-    if let Some(observed) = status.observed_generation.filter(|observed| *observed < resource.generation) {
-        remarks.push(format!("the status is of generation {observed}, the spec of {}", resource.generation));
-    }
-    Resource {
-        remarks,
-        revision: resource.revision,
-        profile: resource.profile,
-        version: status.version,
-        status: status.status.map(Phase::name),
-        message: status.message.filter(|message| !message.is_empty()),
-        age: resource.created.map(|created| age(created, Timestamp::now())).unwrap_or_default(),
-        conditions: status.conditions.unwrap_or_default(),
-        components: components.collect(),
-        objects,
-        held: status.held.unwrap_or_default(),
-        used_by: None,
-        namespace: resource.id.namespace,
-        name: resource.id.name,
+
+    async fn told_of(&mut self, cluster: &Cluster, resource: Summary) -> Resource {
+        let status = InstallStatus::read(&resource.status);
+        let components = status.component_status.unwrap_or_default().into_iter();
+        let components = components.map(|(name, component)| Component {
+            name,
+            status: component.status.map(Phase::name),
+            version: component.version,
+            error: component.error,
+        });
+        let objects = self.pieces(cluster, inventory::of_status(&resource.status)).await;
+        let mut remarks = resource.remarks;
+        if status.status.is_none() {
+            remarks.push("no operator has told its status yet".to_owned());
+        }
+        if let Some(observed) = status.observed_generation.filter(|observed| *observed < resource.generation) {
+            remarks.push(format!("the status is of generation {observed}, the spec of {}", resource.generation));
+        }
+        Resource {
+            remarks,
+            revision: resource.revision,
+            profile: resource.profile,
+            version: status.version,
+            status: status.status.map(Phase::name),
+            message: status.message.filter(|message| !message.is_empty()),
+            age: resource.created.map(|created| age(created, Timestamp::now())).unwrap_or_default(),
+            conditions: status.conditions.unwrap_or_default(),
+            components: components.collect(),
+            objects,
+            held: status.held.unwrap_or_default(),
+            used_by: None,
+            used_by_unknown: None,
+            namespace: resource.id.namespace,
+            name: resource.id.name,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Resources as trees: conditions, components, and the objects that are not ready or that could be so.
 
-use super::read::{Health, Piece, Resource, State, Use};
+use super::super::super::revision::found::Use;
+use super::super::super::table::first;
+use super::read::{Health, Piece, Resource, State};
 
 /// So many namespaces, and so many objects that are not ready, are named.
 const NAMED: usize = 10;
@@ -63,7 +65,7 @@ fn root(resource: &Resource) -> Branch {
         let tag = held.tag.as_deref().map(|tag| format!("tag {tag} of ")).unwrap_or_default();
         Branch::leaf(format!("held: {tag}revision {}: {}", held.revision, held.message))
     }));
-    below.push(used_by(resource.used_by.as_ref()));
+    below.push(used_by(resource));
     let names: Vec<&str> = resource.components.iter().map(|component| component.name.as_str()).collect();
     below.extend(resource.components.iter().map(|component| {
         let error = component.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
@@ -79,14 +81,15 @@ fn root(resource: &Resource) -> Branch {
     Branch { text, below }
 }
 
-fn used_by(found: Option<&Use>) -> Branch {
-    let Some(Use { tags, namespaces, pods }) = found else {
-        return Branch::leaf("used by: unknown");
+fn used_by(resource: &Resource) -> Branch {
+    let Some(Use { tags, namespaces, pods }) = &resource.used_by else {
+        let why = resource.used_by_unknown.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        return Branch::leaf(format!("used by: unknown{why}"));
     };
-    let names = namespaces.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let names = first(namespaces, NAMED);
     let names = if names.is_empty() { names } else { format!(" ({names})") };
     let tags = if tags.is_empty() { String::new() } else { format!(", tags {}", tags.join(", ")) };
-    Branch::leaf(format!("used by: {} namespaces{names}, {pods} pods{tags}", namespaces.len()))
+    Branch::leaf(format!("used by: {} namespaces{names}, {} pods{tags}", namespaces.len(), pods.len()))
 }
 
 /// The objects that are not as they should be, and the workloads; and how many others are there.
