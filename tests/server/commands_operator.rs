@@ -87,8 +87,18 @@ fn the_operator_is_deployed_as_its_dump_says_and_removed_again() {
     ]);
     let (_, stderr) = said(&run(&lab, "operator remove -y"), 1);
     assert!(stderr.contains("could not be deleted without it: mesh/main; delete them first"), "{stderr}");
-    let (stdout, _) = said(&run(&lab, "operator remove --force"), 0);
+    let (stdout, _) = said(&run(&lab, "operator remove -r default -y"), 1);
+    assert_eq!(stdout, "", "the operator of no revision works on all");
+    let (stdout, _) = said(&run(&lab, "operator remove --force"), 1);
+    assert_eq!(stdout, "Cancelled.\n");
+    // What is called alike is somebody else's.
+    let exporter = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: istio-operator-exporter, namespace: istio-operator}\n\
+        spec: {replicas: 0, selector: {matchLabels: {app: x}}, template: {metadata: {labels: {app: x}}, spec: {containers: \
+        [{name: exporter, image: x}]}}}\n";
+    lab.apply(exporter);
+    let (stdout, _) = said(&run(&lab, "operator remove --purge --force -y"), 0);
     assert!(stdout.ends_with("✔ Removal complete\n"), "{stdout}");
+    lab.kubectl(&["delete", "deployment", "istio-operator-exporter", "-n", "istio-operator"]);
     for gone in ["deployments", "services", "serviceaccounts"] {
         let left = lab.kubectl(&["get", gone, "-n", "istio-operator", "-o", "name"]);
         assert!(!left.contains("istio-operator"), "{left}");
@@ -146,7 +156,7 @@ fn the_status_of_a_resource_says_what_waits_and_who_reconciles_it() {
     lab.kubectl(&["delete", "deployment", "istiod", "-n", "istio-system"]);
     let (stdout, _) = said(&run(&lab, "operator status"), 1);
     for told in [
-        "! nothing reconciles this resource: ",
+        "! it is not known whether an operator reconciles this resource: there is no Lease",
         "✘ Deployment istio-system/istiod: is not there",
         "used by: 1 namespaces (shop)",
     ] {
@@ -191,7 +201,13 @@ fn what_kubectl_installed_is_adopted_without_a_restart_as_was_told() {
 
     let (stdout, _) = said(&run(&lab, &command("-o yaml")), 1);
     assert!(stdout.ends_with("Cancelled.\n"), "{stdout}");
-    let (stdout, stderr) = said(&run(&lab, &command("-y")), 0);
+    // One without leader election would have no Lease.
+    let (_, stderr) = said(&run(&lab, &command("-y")), 1);
+    assert!(
+        stderr.contains("it is not known whether an operator works, and two must not: there is no Lease"),
+        "{stderr}"
+    );
+    let (stdout, stderr) = said(&run(&lab, &command("-y --force")), 0);
     assert!(stdout.contains("\nNo pod restarts.\n"), "{stdout}");
     assert!(stdout.ends_with("✔ Everything of IstioOperator istio-system/main is taken over, and ready\n"), "{stdout}");
     assert!(stderr.contains("No operator reconciles it yet"), "{stderr}");
@@ -204,12 +220,15 @@ fn what_kubectl_installed_is_adopted_without_a_restart_as_was_told() {
     // The operator finds everything as it wants it.
     let rest = lab.owned_at_rest();
     let (stdout, _) = said(&run(&lab, "operator status"), 0);
-    assert!(stdout.contains("! nothing reconciles this resource: there is no Lease"), "{stdout}");
+    assert!(stdout.contains("operator reconciles this resource: there is no Lease"), "{stdout}");
     let _operator = lab.start_another("leading", &["--leader-election-namespace=istio-operator"]);
     lab.wait_for_status("HEALTHY", &[]);
     assert_eq!(touched(&rest, &lab.owned()), std::collections::BTreeSet::new());
     let (stdout, _) = said(&run(&lab, "operator status"), 0);
-    assert!(stdout.starts_with("IstioOperator istio-system/main: HEALTHY ") && !stdout.contains("nothing"), "{stdout}");
+    assert!(
+        stdout.starts_with("IstioOperator istio-system/main: HEALTHY ") && !stdout.contains("reconciles"),
+        "{stdout}"
+    );
     let (stdout, _) = said(&run(&lab, "operator adopt main -y"), 0);
     assert!(stdout.contains("The operator takes IstioOperator istio-system/main over"), "{stdout}");
     let (_, stderr) = said(&run(&lab, "operator adopt second --dry-run"), 1);

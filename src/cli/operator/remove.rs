@@ -3,11 +3,13 @@
 use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::confirm::confirm;
 use super::super::input::Outcome;
+use super::super::lease;
 use super::super::resources::{self, Summary};
+use super::super::table::first;
 use super::manifests::{BINDING, NAME, Settings, is_for};
 use crate::cluster::ClusterError;
 use crate::object::Object;
-use crate::object::manifests::revision_label;
+use crate::object::labels::DEFAULT;
 use anyhow::{Context, bail};
 use clap::Args;
 use kube::ResourceExt;
@@ -19,7 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   istio-operator operator remove
   istio-operator operator remove --revision canary -y   # one of several operators
-  istio-operator operator remove --purge --force        # all of them, although resources wait for one
+  istio-operator operator remove --purge --force -y     # all of them, although resources wait for one
 
 What an operator has installed stays, and works on. A resource that is deleted without an operator stays
 until there is one again.";
@@ -39,7 +41,8 @@ pub struct RemoveArgs {
     /// All operators of the namespace.
     #[arg(long)]
     purge: bool,
-    /// Go on although resources have its finalizer, or it is not known whether they do, or there is no operator.
+    /// Go on although resources have its finalizer, or it is not known whether they do, or there is no operator. It is asked all the
+    /// same without -y.
     #[arg(long)]
     force: bool,
     /// Do not ask.
@@ -52,7 +55,8 @@ pub struct RemoveArgs {
 pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster)?;
     let namespace = &args.namespace;
-    let there = connected.wait(operators(&connected, namespace))?;
+    let there = connected.wait(lease::deployments(&connected.cluster, Some(namespace)))?;
+    let there: Vec<String> = there.iter().map(ResourceExt::name_any).collect();
     let wanted = Settings::of(namespace, args.revision.as_deref().unwrap_or_default());
     let is_meant = |name: &str| args.purge || name == wanted.name();
     if !there.iter().any(|name| is_meant(name)) && !args.force {
@@ -65,7 +69,7 @@ pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
         check_finalizers(&connected, args)?;
     }
     let question = format!("Remove the operator of namespace {namespace}? [y/N]");
-    if !args.yes && !args.force && !confirm(&question, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
+    if !args.yes && !confirm(&question, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
         writeln!(out, "Cancelled.")?;
         return Ok(1);
     }
@@ -100,37 +104,27 @@ async fn are_bindings_of(connected: &Connected, namespace: &str, names: &[String
     Ok(all.iter().filter(is_bound).all(is_own))
 }
 
-/// The names of the Deployments of operators in a namespace.
-async fn operators(connected: &Connected, namespace: &str) -> Result<Vec<String>, ClusterError> {
-    let all = connected.cluster.list("apps/v1", "Deployment", Some(namespace), "").await?;
-    let is_one = |name: &String| name.strip_prefix(NAME).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-    Ok(all.iter().map(DynamicObject::name_any).filter(is_one).collect())
-}
-
 /// Refuses while resources wait for the operator when they are deleted.
 fn check_finalizers(connected: &Connected, args: &RemoveArgs) -> anyhow::Result<()> {
     let all = connected
         .wait(resources::list(&connected.cluster, None))
         .context("it is not known whether resources have the operator's finalizer; go on all the same with --force")?;
-    let waiting = waiting(&all, args.revision.as_deref());
+    // That of no revision works on all.
+    let waiting = waiting(&all, args.revision.as_deref().filter(|revision| *revision != DEFAULT));
     if waiting.is_empty() {
         return Ok(());
     }
-    let more = match waiting.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     bail!(
-        "these resources have the operator's finalizer, and could not be deleted without it: {}{more}; delete them first, or \
+        "these resources have the operator's finalizer, and could not be deleted without it: {}; delete them first, or \
          go on with --force, which leaves them and all that they have installed",
-        waiting.into_iter().take(NAMED).collect::<Vec<_>>().join(", ")
+        first(&waiting, NAMED)
     )
 }
 
 /// The resources that an operator of this revision, or of all, works on and that have its finalizer.
 fn waiting(all: &[Summary], revision: Option<&str>) -> Vec<String> {
     let is_meant = |resource: &&Summary| {
-        let own = revision.is_none_or(|revision| resource.revision == revision_label(revision));
+        let own = revision.is_none_or(|revision| resource.revision == revision);
         resource.has_finalizer && own
     };
     all.iter().filter(is_meant).map(|resource| resource.id.to_string()).collect()
