@@ -69,7 +69,14 @@ pub(super) fn run(args: &PrecheckArgs, out: &mut dyn Write) -> Outcome {
         _ => None,
     };
     let package = args.package.open(named)?;
-    let installed = installed.map(|found| found.map(|(object, release)| version::Installed { object, release }));
+    let unnamed = || {
+        let object = format!("The control plane of revision {revision}");
+        Ok(connected.has_control_plane(&revision)?.then_some(version::Installed { object, release: None }))
+    };
+    let installed = installed.and_then(|found| match found {
+        Some((object, release)) => Ok(Some(version::Installed { object, release: Some(release) })),
+        None => unnamed(),
+    });
     let report = report(&connected, &package, revision, &installed)?;
     args.output.print(&report, text, out)?;
     Ok(u8::from(report.errors > 0))
@@ -83,10 +90,9 @@ fn report(
 ) -> anyhow::Result<Report> {
     let cluster = &connected.cluster;
     let wanted = definitions::wanted(package)?;
-    let rights = permissions::needed(package)?;
     let (permissions, definitions, webhooks, pods, gateways) = connected.wait(async {
         tokio::join!(
-            permissions::check(cluster, package, &rights),
+            permissions::check(cluster, package),
             definitions::check(cluster, package, &wanted),
             webhooks::check(cluster),
             pods::check(cluster),
@@ -96,7 +102,7 @@ fn report(
     let checks = vec![
         version::kubernetes(connected.minor(), package),
         version::control_plane(installed, package, &revision),
-        permissions,
+        permissions?,
         definitions,
         webhooks,
         pods,

@@ -94,6 +94,16 @@ pub fn inject(object: &Value, installation: &Installation) -> Result<Outcome, Ve
     Ok(Outcome::Injected(object))
 }
 
+/// Why the pods of an object are left alone, `None` where they are not or it has none.
+#[must_use]
+pub fn why_not_injected(object: &Value) -> Option<String> {
+    let kind = workload::kind_of(object)?;
+    let object = Value::Object(types::shape(kind.name, object).ok()?);
+    let part = |pointer: &str| object.pointer(pointer).cloned().unwrap_or_default();
+    let pod = Pod::new(&part(kind.metadata), &part(kind.spec)).ok()?;
+    reason_to_skip(&object, &pod, &Owner::of(&object, &pod))
+}
+
 /// Why a pod is not to be injected, if it is not.
 fn reason_to_skip(object: &Value, pod: &Pod, owner: &Owner) -> Option<String> {
     if pod.tree().pointer("/spec/hostNetwork") == Some(&Value::Bool(true)) {

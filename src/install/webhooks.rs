@@ -65,8 +65,13 @@ pub async fn has_unnamed(engine: &Engine<'_>, wanted: &Manifests) -> Result<bool
 /// Whether a configuration selects nothing, since another one stands for it.
 #[must_use]
 pub fn is_deactivated(config: &Value) -> bool {
-    let selects = |hook: &Value| hook.pointer("/namespaceSelector/matchLabels") != Some(&never());
-    hooks(config).count() > 0 && !hooks(config).any(selects)
+    hooks(config).count() > 0 && hooks(config).all(selects_nothing)
+}
+
+/// Whether a webhook of a configuration is asked about nothing.
+#[must_use]
+pub fn selects_nothing(hook: &Value) -> bool {
+    hook.pointer("/namespaceSelector/matchLabels") == Some(&never())
 }
 
 /// What nothing is labelled with.
@@ -185,7 +190,8 @@ fn told(labels: &Labels) -> String {
     format!(" labelled {}", pairs.join(","))
 }
 
-fn hooks(config: &Value) -> impl Iterator<Item = &Value> {
+/// The webhooks of a configuration.
+pub fn hooks(config: &Value) -> impl Iterator<Item = &Value> {
     config.get("webhooks").and_then(Value::as_array).into_iter().flatten()
 }
 
@@ -194,7 +200,8 @@ fn selectors(hook: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Whether a configuration has to do with injection: it tells revisions apart, or is Istio's by name.
-fn is_injector(config: &Value) -> bool {
+#[must_use]
+pub fn is_injector(config: &Value) -> bool {
     let mut revisions = BTreeSet::new();
     collect_revisions(config, &mut revisions);
     let is_istios = |hook: &Value| hook.get("name").and_then(Value::as_str).is_some_and(|n| n.ends_with("istio.io"));

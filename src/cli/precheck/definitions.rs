@@ -1,5 +1,6 @@
 //! Whether the CRDs that are there fit those of a release, and whose they are.
 
+use super::super::resources::other_owners;
 use super::finding::{Check, Finding, Level};
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::{Object, ObjectKey, labels};
@@ -20,20 +21,12 @@ const AT_ONCE: usize = 8;
 /// The CRD of the Gateway API's gateways, and where it says which version of the API it is of.
 const GATEWAYS: (&str, &str) = ("gateways.gateway.networking.k8s.io", "gateway.networking.k8s.io/bundle-version");
 
-/// Who else may have an object, by its annotations and labels: what is there, and what it is called.
-const OWNERS: &[(&str, &str)] = &[
-    ("meta.helm.sh/release-name", "Helm release"),
-    ("argocd.argoproj.io/tracking-id", "Argo CD application"),
-    ("argocd.argoproj.io/instance", "Argo CD application"),
-    ("kustomize.toolkit.fluxcd.io/name", "Flux Kustomization"),
-    ("helm.toolkit.fluxcd.io/name", "Flux HelmRelease"),
-    ("olm.managed", "Operator Lifecycle Manager"),
-];
-
 /// A CRD of a release, and the versions that it has.
 pub(super) struct Wanted {
     name: String,
     versions: BTreeSet<String>,
+    /// Those of them that are served.
+    served: BTreeSet<String>,
 }
 
 /// The CRDs of a release.
@@ -44,13 +37,23 @@ pub(super) fn wanted(package: &Package) -> anyhow::Result<Vec<Wanted>> {
     let resource = json!({"metadata": {"name": "x", "namespace": "istio-system"}, "spec": {"profile": "minimal"}});
     let request = request::from_resource(&resource);
     let manifests = render::build(&request, &ClusterInfo::default(), package, Strictness::TakenOver)?;
-    let wanted = |object: &Object| Wanted { name: object.name().to_owned(), versions: versions(&object.value()) };
+    let wanted = |object: &Object| Wanted {
+        name: object.name().to_owned(),
+        versions: versions(&object.value(), |_| true),
+        served: versions(&object.value(), is_served),
+    };
     Ok(manifests.objects().filter(|object| object.is_crd()).map(wanted).collect())
 }
 
-fn versions(definition: &Value) -> BTreeSet<String> {
+fn is_served(version: &Value) -> bool {
+    version.get("served") != Some(&Value::Bool(false))
+}
+
+fn versions(definition: &Value, is_meant: fn(&Value) -> bool) -> BTreeSet<String> {
     let all = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
-    all.filter_map(|version| version.get("name")?.as_str().map(str::to_owned)).collect()
+    all.filter(|version| is_meant(version))
+        .filter_map(|version| version.get("name")?.as_str().map(str::to_owned))
+        .collect()
 }
 
 fn key(name: &str) -> ObjectKey {
@@ -83,10 +86,11 @@ pub(super) async fn check(cluster: &Cluster, package: &Package, wanted: &[Wanted
 fn judge(wanted: &Wanted, live: &DynamicObject, release: &str) -> Vec<Finding> {
     let object = format!("{KIND} {}", wanted.name);
     let mut findings = vec![];
-    let lacks = |all: BTreeSet<String>| -> Vec<String> { all.difference(&wanted.versions).cloned().collect() };
+    let lacks =
+        |all: BTreeSet<String>, wanted: &BTreeSet<String>| -> Vec<String> { all.difference(wanted).cloned().collect() };
     let stored = live.data.pointer("/status/storedVersions").and_then(Value::as_array).into_iter().flatten();
-    let stored = lacks(stored.filter_map(|version| version.as_str().map(str::to_owned)).collect());
-    let served = lacks(versions(&live.data));
+    let stored = lacks(stored.filter_map(|version| version.as_str().map(str::to_owned)).collect(), &wanted.versions);
+    let served = lacks(versions(&live.data, is_served), &wanted.served);
     if !stored.is_empty() {
         let message = format!(
             "objects may be stored in version {}, which that of Istio {release} lacks, so that the API server refuses it: \
@@ -104,20 +108,12 @@ fn judge(wanted: &Wanted, live: &DynamicObject, release: &str) -> Vec<Finding> {
     if live.metadata.deletion_timestamp.is_some() {
         findings.push(Finding::new(Level::Error, &object, "is being deleted, with all objects of its kind"));
     }
-    let owner = labels::owner_of(live.labels()).is_none().then(|| owner_of(live)).flatten();
+    let owner = labels::owner_of(live.labels()).is_none().then(|| other_owners(live).next()).flatten();
     findings.extend(owner.map(|owner| {
         let message = format!("is of {owner}, which would write it too");
         Finding::new(Level::Warning, &object, message)
     }));
     findings
-}
-
-/// Who has an object, as its own annotations and labels say.
-fn owner_of(live: &DynamicObject) -> Option<String> {
-    OWNERS.iter().find_map(|(name, kind)| {
-        let value = live.annotations().get(*name).or_else(|| live.labels().get(*name))?;
-        Some(format!("{kind} {value}"))
-    })
 }
 
 /// Whether there is the Gateway API.
@@ -148,11 +144,16 @@ mod tests {
     use serde_json::from_value;
 
     fn levels(metadata: &Value, served: &[&str], stored: &[&str]) -> Vec<Level> {
-        let versions: Vec<Value> = served.iter().map(|name| json!({"name": name})).collect();
+        let version = |name: &&str| match name.strip_prefix('-') {
+            Some(name) => json!({"name": name, "served": false}),
+            None => json!({"name": name, "served": true}),
+        };
+        let versions: Vec<Value> = served.iter().map(version).collect();
         let live = from_value(json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata,
             "spec": {"versions": versions}, "status": {"storedVersions": stored}}))
         .unwrap();
-        let wanted = Wanted { name: "a".into(), versions: ["v1", "v1beta1"].map(str::to_owned).into() };
+        let versions: BTreeSet<String> = ["v1", "v1beta1"].map(str::to_owned).into();
+        let wanted = Wanted { name: "a".into(), served: versions.clone(), versions };
         judge(&wanted, &live, "1.17.8").into_iter().map(|finding| finding.level).collect()
     }
 
@@ -161,6 +162,7 @@ mod tests {
         let plain = json!({"name": "a"});
         assert_eq!(levels(&plain, &["v1beta1"], &["v1beta1"]), []);
         assert_eq!(levels(&plain, &["v1", "v2"], &["v1"]), [Level::Warning]);
+        assert_eq!(levels(&plain, &["v1", "-v2"], &["v1"]), [], "nobody can use it as it is");
         assert_eq!(levels(&plain, &["v1", "v1alpha1"], &["v1", "v1alpha1"]), [Level::Error]);
         let helms = json!({"name": "a", "annotations": {"meta.helm.sh/release-name": "base"}});
         assert_eq!(levels(&helms, &["v1"], &["v1"]), [Level::Warning]);

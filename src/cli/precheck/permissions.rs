@@ -1,19 +1,25 @@
 //! Whether who asks may do everything that the role of a release allows: to write what its charts render, and to grant what
 //! istiod is granted.
 
+use super::super::table::first;
 use super::finding::{Check, Finding, Level};
+use crate::api::{GROUP, PLURAL};
 use crate::cluster::Cluster;
 use crate::controller::rbac;
 use crate::release::Package;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReviewStatus,
+};
 use kube::api::{Api, PostParams};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many are asked for at once.
 const AT_ONCE: usize = 16;
+/// So many are named of which it is not known whether they are allowed.
+const NAMED: usize = 5;
 
 /// Something that may be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,12 +64,20 @@ impl Right {
     }
 }
 
+/// What an installation needs whatever its release is: namespaces that are missing are made, and there are resources and records
+/// of what is installed.
+const OWN: [(&str, &str, &[&str]); 2] =
+    [("", "namespaces", &["create", "get", "patch"]), (GROUP, PLURAL, &["create", "get", "list", "patch"])];
+
 /// What a release needs.
 ///
 /// # Errors
 /// Its charts are broken.
-pub(super) fn needed(package: &Package) -> anyhow::Result<BTreeSet<Right>> {
-    Ok(rights_of(&rbac::release_role(package)?))
+fn needed(package: &Package) -> anyhow::Result<BTreeSet<Right>> {
+    let rule = |(group, resource, verbs): (&str, &str, &[&str])| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs});
+    let mut rights = rights_of(&json!({"rules": OWN.map(rule)}));
+    rights.extend(rights_of(&rbac::release_role(package)?));
+    Ok(rights)
 }
 
 fn rights_of(role: &Value) -> BTreeSet<Right> {
@@ -93,48 +107,74 @@ fn rights_of(role: &Value) -> BTreeSet<Right> {
     rights
 }
 
-pub(super) async fn check(cluster: &Cluster, package: &Package, rights: &BTreeSet<Right>) -> Check {
-    let well = format!("everything that Istio {} needs is allowed", package.release());
-    let findings = match missing(cluster, rights).await {
-        Ok(missing) if missing.is_empty() => vec![],
-        Ok(missing) => told(&missing, package, &user(cluster).await),
-        Err(error) => {
-            let why = format!("it is not known what is allowed: {error}");
-            vec![Finding::new(Level::Unknown, "", why)]
+/// # Errors
+/// The charts of the release are broken.
+pub(super) async fn check(cluster: &Cluster, package: &Package) -> anyhow::Result<Check> {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client().clone());
+    // Administrators may do everything, which one question tells.
+    let findings = match answer(&reviews, &Right::everything()).await {
+        Ok(Answer::Yes) => vec![],
+        Err(error) => vec![Finding::new(Level::Unknown, "", format!("it is not known what is allowed: {error}"))],
+        Ok(_) => {
+            let rights = needed(package)?;
+            let ask = |right: Right| {
+                let reviews = &reviews;
+                async move {
+                    let answer = answer(reviews, &right).await;
+                    (answer.unwrap_or_else(|error| Answer::Unknown(error.to_string())), right)
+                }
+            };
+            let answers = stream::iter(rights.into_iter().map(ask)).buffered(AT_ONCE).collect().await;
+            judge(answers, package, &user(cluster).await)
         }
     };
-    Check { name: "Permissions", well, findings }
+    let well = format!("everything that Istio {} needs is allowed", package.release());
+    Ok(Check { name: "Permissions", well, findings })
 }
 
-async fn is_allowed(reviews: &Api<SelfSubjectAccessReview>, right: &Right) -> Result<bool, kube::Error> {
+/// Whether something is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+    /// Why it is not known.
+    Unknown(String),
+}
+
+async fn answer(reviews: &Api<SelfSubjectAccessReview>, right: &Right) -> Result<Answer, kube::Error> {
     let spec = SelfSubjectAccessReviewSpec {
         resource_attributes: Some(right.attributes()),
         ..SelfSubjectAccessReviewSpec::default()
     };
     let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
-    let answer = reviews.create(&PostParams::default(), &review).await?;
-    Ok(answer.status.is_some_and(|status| status.allowed))
+    let answered = reviews.create(&PostParams::default(), &review).await?;
+    Ok(answer_of(answered.status.unwrap_or_default()))
 }
 
-async fn missing(cluster: &Cluster, rights: &BTreeSet<Right>) -> Result<Vec<Right>, kube::Error> {
-    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client().clone());
-    // Administrators may do everything, which one question tells.
-    if is_allowed(&reviews, &Right::everything()).await? {
-        return Ok(vec![]);
+/// Where an authorizer could not decide, and none allowed it, another time may tell something else.
+fn answer_of(status: SubjectAccessReviewStatus) -> Answer {
+    match status.evaluation_error.filter(|error| !error.is_empty()) {
+        _ if status.allowed => Answer::Yes,
+        Some(error) if status.denied != Some(true) => Answer::Unknown(error),
+        _ => Answer::No,
     }
-    let ask = |right: Right| {
-        let reviews = &reviews;
-        async move { is_allowed(reviews, &right).await.map(|is_allowed| (right, is_allowed)) }
-    };
-    let answers: Vec<_> = stream::iter(rights.iter().cloned().map(ask)).buffered(AT_ONCE).collect().await;
-    let mut missing = vec![];
-    for answer in answers {
-        let (right, is_allowed) = answer?;
-        if !is_allowed {
-            missing.push(right);
+}
+
+fn judge(answers: Vec<(Answer, Right)>, package: &Package, user: &str) -> Vec<Finding> {
+    let (mut missing, mut unknown) = (vec![], BTreeMap::<String, Vec<String>>::new());
+    for (answer, right) in answers {
+        match answer {
+            Answer::Yes => {}
+            Answer::No => missing.push(right),
+            Answer::Unknown(why) => unknown.entry(why).or_default().push(format!("{} {}", right.verb, right.told())),
         }
     }
-    Ok(missing)
+    let mut findings = if missing.is_empty() { vec![] } else { told(&missing, package, user) };
+    findings.extend(unknown.into_iter().map(|(why, rights)| {
+        let rights = first(&rights, NAMED);
+        Finding::new(Level::Unknown, "", format!("it is not known whether these are allowed: {rights}: {why}"))
+    }));
+    findings
 }
 
 /// Who asks, as a flag of `kubectl create clusterrolebinding` names them.
@@ -161,11 +201,17 @@ fn told(missing: &[Right], package: &Package, user: &str) -> Vec<Finding> {
         .into_iter()
         .map(|(resource, verbs)| Finding::new(Level::Error, "", format!("may not {} {resource}", verbs.join(", "))))
         .collect();
+    let bind = |name: &str, role: &str| format!("kubectl create clusterrolebinding {name} --clusterrole={role} {user}");
+    let of_release = bind("istio-install", &format!("istio-operator-release-{}", rbac::line(package)));
+    let is_own =
+        |right: &Right| OWN.iter().any(|(group, resource, _)| right.group == *group && right.resource == *resource);
+    let own = missing.iter().any(is_own).then(|| {
+        format!("; and istio-operator role | kubectl apply -f - && {}", bind("istio-install-own", "istio-operator-own"))
+    });
     let grant = format!(
-        "an administrator may grant it: istio-operator role -d {} | kubectl apply -f - && kubectl create clusterrolebinding \
-         istio-install --clusterrole=istio-operator-release-{} {user}",
+        "an administrator may grant it: istio-operator role -d {} | kubectl apply -f - && {of_release}{}",
         package.release(),
-        rbac::line(package)
+        own.unwrap_or_default()
     );
     // First, since not all are told.
     findings.insert(0, Finding::new(Level::Error, "", format!("{} permissions are missing; {grant}", missing.len())));
@@ -175,7 +221,6 @@ fn told(missing: &[Right], package: &Package, user: &str) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn every_verb_of_every_resource_of_a_role_is_asked_for() {
@@ -207,5 +252,28 @@ mod tests {
         );
         assert_eq!(found[1].message, "may not create, patch deployments.apps");
         assert_eq!([Some("eve"), None].map(flag_of), ["--user=eve", "--user=NAME"]);
+        let namespaces = Right { group: String::new(), resource: "namespaces".into(), ..right("create") };
+        let found = told(&[namespaces], &package, "--user=eve");
+        assert!(
+            found[0].message.ends_with("istio-install-own --clusterrole=istio-operator-own --user=eve"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn what_an_authorizer_cannot_tell_is_not_forbidden() {
+        let status = |allowed: bool, error: &str| SubjectAccessReviewStatus {
+            allowed,
+            evaluation_error: Some(error.to_owned()),
+            ..SubjectAccessReviewStatus::default()
+        };
+        let package = Package::embedded().unwrap();
+        let table = [(true, "webhook is gone", 0), (false, "webhook is gone", 1), (false, "", 2)];
+        for (allowed, error, count) in table {
+            let right = needed(&package).unwrap().pop_first().unwrap();
+            let found = judge(vec![(answer_of(status(allowed, error)), right)], &package, "--user=eve");
+            assert_eq!(found.len(), count, "{found:?}");
+            assert!(count != 1 || found[0].level == Level::Unknown, "{found:?}");
+        }
     }
 }

@@ -9,8 +9,8 @@ use crate::spec::switches::Release;
 pub(super) struct Installed {
     /// Its Deployment.
     pub object: String,
-    /// The release that it says it is of.
-    pub release: String,
+    /// The release that it says it is of, if it does.
+    pub release: Option<String>,
 }
 
 pub(super) fn kubernetes(minor: Option<u32>, package: &Package) -> Check {
@@ -39,7 +39,10 @@ pub(super) fn control_plane(
     let findings = match installed {
         Err(error) => vec![Finding::unknown("which release is installed", error)],
         Ok(None) => vec![],
-        Ok(Some(Installed { object, release })) => {
+        Ok(Some(Installed { object, release: None })) => {
+            vec![Finding::new(Level::Unknown, object, "is there, and nothing tells which release it is of")]
+        }
+        Ok(Some(Installed { object, release: Some(release) })) => {
             well = format!("{object} of release {release} can become {}", package.release());
             step(release, &package.release()).map(|(level, why)| Finding::new(level, object, why)).into_iter().collect()
         }
@@ -47,9 +50,11 @@ pub(super) fn control_plane(
     Check { name: "Control plane", well, findings }
 }
 
-/// What is wrong with a step from one release to another.
+/// What is wrong with a step from one release to another, or may be.
 fn step(from: &str, to: &str) -> Option<(Level, String)> {
-    let (old, new) = (Release::of_tag(from)?, Release::of_tag(to)?);
+    let (Some(old), Some(new)) = (Release::of_tag(from), Release::of_tag(to)) else {
+        return Some((Level::Unknown, format!("is of release {from}; whether that is older than {to} is not known")));
+    };
     if new < old {
         let why = format!("is of release {from}, and a control plane is not moved to an older one ({to})");
         return Some((Level::Error, why));
@@ -80,7 +85,7 @@ mod tests {
             ("1.17.8", "1.18.0", None),
             ("1.17.8", "1.19.0", Some(Level::Warning)),
             ("1.18.7", "1.17.8", Some(Level::Error)),
-            ("latest", "1.17.8", None),
+            ("latest", "1.17.8", Some(Level::Unknown)),
         ];
         for (from, to, expected) in table {
             assert_eq!(step(from, to).map(|(level, _)| level), expected, "{from} {to}");

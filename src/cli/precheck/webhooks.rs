@@ -2,9 +2,8 @@
 
 use super::finding::{Check, Finding, Level};
 use crate::cluster::{Cluster, ClusterError};
-use crate::install::webhooks::API_VERSION;
+use crate::install::webhooks::{API_VERSION, hooks, is_injector, selects_nothing};
 use crate::object::ObjectKey;
-use crate::object::labels::REVISION;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -16,11 +15,12 @@ const KINDS: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConf
 type Service = (String, String);
 
 /// Whether a Service can be reached, as far as that shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     Ready,
     NobodyReady,
     Absent,
+    Unknown(String),
 }
 
 pub(super) async fn check(cluster: &Cluster) -> Check {
@@ -39,17 +39,14 @@ async fn find(cluster: &Cluster) -> Result<Vec<Finding>, ClusterError> {
         .zip([mutating, validating])
         .flat_map(|(kind, all)| all.into_iter().map(move |one| (kind, one)))
         .collect();
-    let services: BTreeSet<Service> = all.iter().flat_map(|(_, one)| hooks(one)).filter_map(service_of).collect();
+    let services: BTreeSet<Service> = all.iter().flat_map(|(_, one)| hooks(&one.data)).filter_map(service_of).collect();
     let mut reach = BTreeMap::new();
     for service in services {
-        let found = reach_of(cluster, &service).await?;
-        reach.insert(service, found);
+        // One that cannot be read says nothing of the others.
+        let found = reach_of(cluster, &service).await;
+        reach.insert(service, found.unwrap_or_else(|error| Reach::Unknown(error.to_string())));
     }
     Ok(all.iter().flat_map(|(kind, one)| judge(kind, one, &reach)).collect())
-}
-
-fn hooks(configuration: &DynamicObject) -> impl Iterator<Item = &Value> {
-    configuration.data.get("webhooks").and_then(Value::as_array).into_iter().flatten()
 }
 
 /// The Service that a webhook leads to; `None` where it leads out of the cluster.
@@ -73,34 +70,27 @@ async fn reach_of(cluster: &Cluster, (namespace, name): &Service) -> Result<Reac
     Ok(if endpoints.into_iter().any(is_ready) { Reach::Ready } else { Reach::NobodyReady })
 }
 
-/// Whether a configuration is Istio's.
-fn is_istios(configuration: &DynamicObject) -> bool {
-    let is_named = |hook: &Value| hook.get("name").and_then(Value::as_str).is_some_and(|n| n.ends_with("istio.io"));
-    configuration.labels().contains_key(REVISION) || hooks(configuration).any(is_named)
-}
-
 /// What is wrong with a configuration: an error where Istio's own stand in the way.
 fn judge(kind: &str, configuration: &DynamicObject, reach: &BTreeMap<Service, Reach>) -> Vec<Finding> {
     let mut told = BTreeMap::new();
-    for hook in hooks(configuration) {
+    for hook in hooks(&configuration.data) {
         let Some(service) = service_of(hook) else { continue };
-        let is_selective = ["namespaceSelector", "objectSelector"]
-            .iter()
-            .any(|field| hook.pointer(&format!("/{field}/matchLabels/istio.io~1deactivated")).is_some());
-        let fails = hook.get("failurePolicy").is_none_or(|policy| policy != "Ignore") && !is_selective;
-        let why = match reach.get(&service) {
-            Some(Reach::Absent) => "is not there",
-            Some(Reach::NobodyReady) => "has no ready pod behind it",
-            Some(Reach::Ready) | None => continue,
-        };
-        let is_absent = why == "is not there";
-        *told.entry((service, why, is_absent)).or_insert(false) |= fails;
+        let Some(reach) = reach.get(&service).filter(|reach| **reach != Reach::Ready) else { continue };
+        let fails = hook.get("failurePolicy").is_none_or(|policy| policy != "Ignore") && !selects_nothing(hook);
+        *told.entry((service, reach)).or_insert(false) |= fails;
     }
-    let is_istios = is_istios(configuration);
-    let finding = |(((namespace, name), why, is_absent), fails): ((Service, &str, bool), bool)| {
-        let level = if fails && is_absent && is_istios { Level::Error } else { Level::Warning };
+    let is_istios = serde_json::to_value(configuration).is_ok_and(|configuration| is_injector(&configuration));
+    let finding = |(((namespace, name), reach), fails): ((Service, &Reach), bool)| {
         let effect = if fails { "what it is asked about is refused" } else { "it is passed over" };
-        let message = format!("leads to Service {namespace}/{name}, which {why}: {effect}");
+        let (level, why) = match reach {
+            Reach::Unknown(why) => (Level::Unknown, format!("of which it is not known whether it is served: {why}")),
+            Reach::Absent if fails && is_istios => (Level::Error, format!("which is not there: {effect}")),
+            Reach::Absent => (Level::Warning, format!("which is not there: {effect}")),
+            Reach::NobodyReady | Reach::Ready => {
+                (Level::Warning, format!("which has no ready pod behind it: {effect}"))
+            }
+        };
+        let message = format!("leads to Service {namespace}/{name}, {why}");
         Finding::new(level, format!("{kind} {}", configuration.name_any()), message)
     };
     told.into_iter().map(finding).collect()
@@ -117,6 +107,7 @@ mod tests {
             (("a".into(), "gone".into()), Reach::Absent),
             (("a".into(), "idle".into()), Reach::NobodyReady),
             (("a".into(), "there".into()), Reach::Ready),
+            (("a".into(), "hidden".into()), Reach::Unknown("services is forbidden".into())),
         ]);
         let level = |hook: &str, service: &str, policy: &str| {
             let hook = json!({"name": hook, "failurePolicy": policy,
@@ -132,6 +123,7 @@ mod tests {
             ("x.istio.io", "idle", "Fail", Some(Level::Warning)),
             ("x.istio.io", "there", "Fail", None),
             ("x.example.com", "gone", "Fail", Some(Level::Warning)),
+            ("x.istio.io", "hidden", "Fail", Some(Level::Unknown)),
         ] {
             assert_eq!(level(hook, service, policy), expected, "{hook} {service} {policy}");
         }
