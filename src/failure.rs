@@ -13,15 +13,54 @@ pub enum Retry {
 
 /// An error and what it came from, each told once: what an error says of its cause itself is not said again.
 #[must_use]
-pub fn causes(error: &dyn Error) -> String {
+pub fn causes(error: &(dyn Error + 'static)) -> String {
+    causes_up_to(error, |_| false)
+}
+
+/// The same, up to the first that tells all that it came from itself.
+#[must_use]
+pub fn causes_up_to(error: &(dyn Error + 'static), tells_all: impl Fn(&(dyn Error + 'static)) -> bool) -> String {
     let mut told = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
+    let mut last = error;
+    while !tells_all(last)
+        && let Some(cause) = last.source()
+    {
         let text = cause.to_string();
         if !told.contains(&text) {
             told = format!("{told}: {text}");
         }
-        next = cause.source();
+        last = cause;
     }
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{told}")]
+    struct Failure {
+        told: &'static str,
+        source: Option<Box<Failure>>,
+    }
+
+    fn failures(told: &[&'static str]) -> Failure {
+        let [first, others @ ..] = told else { unreachable!() };
+        Failure { told: first, source: (!others.is_empty()).then(|| Box::new(failures(others))) }
+    }
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let failure = failures(&["cannot fetch: no route", "no route", "os error 113"]);
+        assert_eq!(causes(&failure), "cannot fetch: no route: os error 113");
+    }
+
+    #[test]
+    fn what_tells_its_causes_itself_is_the_last() {
+        let failure = failures(&["install", "list: forbidden", "Status { code: 403 }"]);
+        let tells_all = |cause: &(dyn Error + 'static)| cause.to_string() == "list: forbidden";
+        assert_eq!(causes_up_to(&failure, tells_all), "install: list: forbidden");
+        assert_eq!(causes_up_to(&failures(&["list: forbidden", "Status"]), tells_all), "list: forbidden");
+    }
 }

@@ -40,14 +40,16 @@ mod verification;
 mod verify_install;
 mod version;
 
+use crate::cluster::ClusterError;
 use crate::controller::rbac;
-use crate::failure::causes;
+use crate::failure::causes_up_to;
 use crate::release::Package;
 use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
 use clap::{CommandFactory, Parser, Subcommand};
 use helm_template::threads;
 use input::Outcome;
+use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -172,7 +174,7 @@ fn tell(error: &anyhow::Error) {
                 eprintln!("Error: {problem}");
             }
         }
-        _ => eprintln!("Error: {}", causes(error.as_ref())),
+        _ => eprintln!("Error: {}", causes_up_to(error.as_ref(), <dyn Error>::is::<ClusterError>)),
     }
 }
 

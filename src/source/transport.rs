@@ -182,7 +182,7 @@ pub(super) async fn in_time<T>(
     tokio::time::timeout(limit, work).await.map_err(|_| SourceError::TimedOut { address, what, limit })
 }
 
-fn unreachable(url: &Url, error: &dyn Error) -> SourceError {
+fn unreachable(url: &Url, error: &(dyn Error + 'static)) -> SourceError {
     SourceError::Unreachable { address: redact(url), cause: causes(error) }
 }
 

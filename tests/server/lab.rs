@@ -517,7 +517,7 @@ fn bring_operator(plane: &ControlPlane) -> anyhow::Result<()> {
     plane.kubectl(&["apply", "--server-side", "-k", concat!(env!("CARGO_MANIFEST_DIR"), "/config/default")])?;
     plane.kubectl(&["create", "namespace", ISTIO_SYSTEM])?;
     // The role of the operator is made of others by a controller.
-    plane.kubectl(&["wait", "--for=jsonpath={.rules[40]}", "--timeout=30s", "clusterrole/istio-operator"])?;
+    plane.kubectl(&["wait", "--for=jsonpath={.rules[40]}", "--timeout=2m", "clusterrole/istio-operator"])?;
     // From here on it is as it is, so that tests can take permissions away.
     plane.kubectl(&["patch", "clusterrole", "istio-operator", "--type=merge", "-p", r#"{"aggregationRule":null}"#])?;
     plane.wait_established(&["crd/istiooperators.install.istio.io"])
