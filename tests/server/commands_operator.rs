@@ -199,7 +199,7 @@ fn what_kubectl_installed_is_adopted_without_a_restart_as_was_told() {
     assert!(istiod["changed"].to_string().contains("owning-resource-namespace"), "{istiod:#}");
     assert_eq!(lab.deployment("istiod").unwrap()["metadata"], before["metadata"], "a dry run writes nothing");
 
-    let (stdout, _) = said(&run(&lab, &command("-o yaml")), 1);
+    let (stdout, _) = said(&run(&lab, &command("-o yaml --force")), 1);
     assert!(stdout.ends_with("Cancelled.\n"), "{stdout}");
     // One without leader election would have no Lease.
     let (_, stderr) = said(&run(&lab, &command("-y")), 1);
@@ -229,8 +229,16 @@ fn what_kubectl_installed_is_adopted_without_a_restart_as_was_told() {
         stdout.starts_with("IstioOperator istio-system/main: HEALTHY ") && !stdout.contains("reconciles"),
         "{stdout}"
     );
+    lab.annotate("main", "install.istio.io/ignoreReconcile=true");
     let (stdout, _) = said(&run(&lab, "operator adopt main -y"), 0);
     assert!(stdout.contains("The operator takes IstioOperator istio-system/main over"), "{stdout}");
+    assert_eq!(lab.iop("main").unwrap()["metadata"]["annotations"]["install.istio.io/ignoreReconcile"], Value::Null);
+    // Two resources of one revision would write the same objects.
+    let text = format!("{head}metadata: {{name: twin, namespace: istio-system}}\nspec: {{profile: minimal}}\n");
+    std::fs::write(&iop, text).unwrap();
+    let (_, stderr) = said(&run(&lab, &command("-y")), 1);
+    assert!(stderr.contains("IstioOperator istio-system/main is of revision default too"), "{stderr}");
+    assert!(lab.iop("twin").is_none());
     let (_, stderr) = said(&run(&lab, "operator adopt second --dry-run"), 1);
     assert!(stderr.contains("there is no IstioOperator istio-system/second"), "{stderr}");
 }

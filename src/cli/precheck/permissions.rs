@@ -4,7 +4,7 @@
 use super::super::table::first;
 use super::finding::{Check, Finding, Level};
 use crate::api::{GROUP, PLURAL};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, ClusterError};
 use crate::controller::rbac;
 use crate::release::Package;
 use futures::{StreamExt, stream};
@@ -114,7 +114,7 @@ pub(super) async fn check(cluster: &Cluster, package: &Package) -> anyhow::Resul
     // Administrators may do everything, which one question tells.
     let findings = match answer(&reviews, &Right::everything()).await {
         Ok(Answer::Yes) => vec![],
-        Err(error) => vec![Finding::new(Level::Unknown, "", format!("it is not known what is allowed: {error}"))],
+        Err(error) => vec![Finding::unknown("what is allowed", &error)],
         Ok(_) => {
             let rights = needed(package)?;
             let ask = |right: Right| {
@@ -141,13 +141,14 @@ enum Answer {
     Unknown(String),
 }
 
-async fn answer(reviews: &Api<SelfSubjectAccessReview>, right: &Right) -> Result<Answer, kube::Error> {
+async fn answer(reviews: &Api<SelfSubjectAccessReview>, right: &Right) -> Result<Answer, ClusterError> {
     let spec = SelfSubjectAccessReviewSpec {
         resource_attributes: Some(right.attributes()),
         ..SelfSubjectAccessReviewSpec::default()
     };
     let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
-    let answered = reviews.create(&PostParams::default(), &review).await?;
+    let answered = reviews.create(&PostParams::default(), &review).await;
+    let answered = answered.map_err(|error| ClusterError::of("ask", &"for permissions", error))?;
     Ok(answer_of(answered.status.unwrap_or_default()))
 }
 
