@@ -102,12 +102,16 @@ impl Leases {
         let seen = self.0.entry((namespace.clone(), name.clone()));
         let seen = seen.or_insert_with(|| Seen { renewed: spec.renew_time.clone(), since: moment, is_renewal: false });
         let lasts = duration_of(&spec);
-        let (state, message) = if holder.is_empty() {
+        let is_old = moment.duration_since(seen.since) > lasts;
+        let (state, message) = if holder.is_empty() && (is_old || !is_new(&spec, lasts, now)) {
             (State::Idle, "has been given up".to_owned())
+        } else if holder.is_empty() {
+            // By a replica, after which another one has it, or by the only one.
+            (State::Unknown, "has just been given up".to_owned())
         } else if seen.renewed != spec.renew_time {
             *seen = Seen { renewed: spec.renew_time.clone(), since: moment, is_renewal: true };
             (State::Works, format!("is held by {holder}"))
-        } else if moment.duration_since(seen.since) > lasts {
+        } else if is_old {
             (State::Idle, format!("is held by {holder}, who does not renew it any more"))
         } else if seen.is_renewal || is_new(&spec, lasts, now) {
             (State::Works, format!("is held by {holder}"))
@@ -129,12 +133,14 @@ impl Leases {
 
 /// The same after as many looks as it takes to know.
 pub(super) async fn operators(cluster: &Cluster) -> Operators {
-    let (mut leases, begun) = (Leases::default(), Instant::now());
+    let (mut leases, begun, mut is_told) = (Leases::default(), Instant::now(), false);
     loop {
         let found = leases.look(cluster).await?;
-        let is_open = found.iter().any(|operator| operator.state == State::Unknown);
-        if !is_open || begun.elapsed() > LONGEST {
-            return Ok(found);
+        let open = found.iter().find(|operator| operator.state == State::Unknown);
+        let Some(open) = open.filter(|_| begun.elapsed() <= LONGEST) else { return Ok(found) };
+        if !is_told {
+            eprintln!("Waiting for a while to see whether an operator works: {}", open.message);
+            is_told = true;
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -235,7 +241,15 @@ mod tests {
         assert!(
             matches!(first(&[lease(&canary, "a", NEW)], "stable"), Work::Unknown(why) if why.starts_with("there is no Lease"))
         );
-        assert!(matches!(first(&[lease(NAME, "", NEW)], ""), Work::Idle(why) if why.ends_with("has been given up")));
+        assert!(matches!(first(&[lease(NAME, "", OLD)], ""), Work::Idle(why) if why.ends_with("has been given up")));
+    }
+
+    #[test]
+    fn another_replica_may_have_a_lease_that_was_just_given_up() {
+        let (mut leases, begun) = (Leases::default(), Instant::now());
+        let given_up = [lease(NAME, "", NEW)];
+        assert!(matches!(look(&mut leases, &given_up, begun, 0, ""), Work::Unknown(_)));
+        assert!(matches!(look(&mut leases, &given_up, begun, 21, ""), Work::Idle(_)));
     }
 
     #[test]

@@ -79,6 +79,18 @@ mod tests {
     }
 
     #[test]
+    fn a_control_plane_whose_release_nothing_tells_is_there_all_the_same() {
+        let package = Package::embedded().unwrap();
+        let level = |release: Option<Option<&str>>| {
+            let there = |release: Option<&str>| Installed { object: "x".into(), release: release.map(str::to_owned) };
+            let check = control_plane(&Ok(release.map(there)), &package, "default");
+            check.findings.first().map(|finding| finding.level)
+        };
+        let found = [None, Some(None), Some(Some("1.17.8"))].map(level);
+        assert_eq!(found, [None, Some(Level::Unknown), None]);
+    }
+
+    #[test]
     fn a_step_back_is_an_error_and_a_skipped_release_a_warning() {
         let table = [
             ("1.17.8", "1.17.8", None),
