@@ -217,12 +217,29 @@ fn what_kubectl_installed_is_adopted_without_a_restart_as_was_told() {
     let managers = after["metadata"]["managedFields"].to_string();
     assert!(!managers.contains("kubectl-client-side-apply"), "{managers}");
 
+    // What one resource has another one leaves to it, as was told.
+    let rest = lab.owned_at_rest();
+    let text = format!(
+        "{head}metadata: {{name: other, namespace: istio-system}}\nspec: {{profile: minimal, revision: canary}}\n"
+    );
+    let other = folder.path().join("other.yaml");
+    std::fs::write(&other, text).unwrap();
+    let (stdout, _) = said(&run(&lab, &format!("operator adopt -f {} -y --force", other.display())), 0);
+    assert!(stdout.lines().any(|line| line.contains("ClusterRole ") && line.contains("is left alone")), "{stdout}");
+    let canary = lab.deployment("istiod-canary").unwrap();
+    let owner = |object: &Value| object["metadata"]["labels"]["install.operator.istio.io/owning-resource"].clone();
+    assert_eq!(owner(&canary), "other");
+    let shared = "/apis/rbac.authorization.k8s.io/v1/clusterroles/istio-reader-clusterrole-istio-system";
+    assert_eq!(owner(&lab.get(shared).unwrap()), "main");
+    assert_eq!(touched(&rest, &lab.owned()), std::collections::BTreeSet::new());
+
     // The operator finds everything as it wants it.
     let rest = lab.owned_at_rest();
     let (stdout, _) = said(&run(&lab, "operator status"), 0);
     assert!(stdout.contains("operator reconciles this resource: there is no Lease"), "{stdout}");
     let _operator = lab.start_another("leading", &["--leader-election-namespace=istio-operator"]);
     lab.wait_for_status("HEALTHY", &[]);
+    lab.wait_for_status_of("other", "HEALTHY", &[]);
     assert_eq!(touched(&rest, &lab.owned()), std::collections::BTreeSet::new());
     let (stdout, _) = said(&run(&lab, "operator status"), 0);
     assert!(
