@@ -26,6 +26,7 @@ mod reach;
 mod release;
 mod resources;
 mod revision;
+mod rollout;
 mod run;
 mod run_packages;
 mod screen;
