@@ -34,14 +34,26 @@ const SHOW: Duration = Duration::from_millis(250);
 /// Where add-ons are, and the control plane, unless flags say otherwise.
 const ISTIO_SYSTEM: &str = "istio-system";
 
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator addons list
+  istio-operator addons install --dry-run              # what would be created or changed
+  istio-operator addons install prometheus grafana -y
+  istio-operator addons install kiali --revision canary
+  istio-operator addons remove -y";
+
 /// The commands under `addons`.
 #[derive(Subcommand)]
 pub(super) enum AddonsCommand {
     /// Install add-ons (default: all).
+    #[command(after_help = EXAMPLES)]
     Install(InstallArgs),
     /// Remove add-ons (default: all) that `addons install` installed.
+    #[command(after_help = EXAMPLES)]
     Remove(RemoveArgs),
     /// List the add-ons, and how they stand.
+    #[command(after_help = EXAMPLES)]
     List(PlaceArgs),
 }
 
