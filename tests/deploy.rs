@@ -192,7 +192,7 @@ fn nothing_that_is_removed_takes_the_definition_along() {
     assert!(chart.keys().all(|key| key.kind != "Namespace"), "Helm would delete it with all that is in it");
     let controller = kustomized("config/controller");
     assert!(controller.keys().all(|key| key.kind != "CustomResourceDefinition"));
-    for objects in [&chart, &controller, &kustomized("config/default"), &kustomized("config/crd")] {
+    for objects in [&chart, &controller, &kustomized("config/default"), &kustomized("crds")] {
         for (key, object) in objects {
             let is_definition = key.kind == "CustomResourceDefinition";
             assert_eq!(is_kept(object), is_definition || key.kind == "Namespace", "{key:?}");

@@ -206,7 +206,7 @@ fn the_archive_has_what_istios_archives_have_and_works_unpacked() {
     assert!(deployment.contains(&format!("image: {at}:{}\n", env!("CARGO_PKG_VERSION"))), "{deployment}");
     assert!(text(&chart(&manifests.join("charts/istio-operator"))) == own, "the operator's chart");
     // What kustomize names is there.
-    for base in ["config/crd", "config/controller", "config/operator", "config/rbac", "crds"] {
+    for base in ["config/default", "config/controller", "config/operator", "config/rbac", "crds"] {
         assert!(manifests.join(base).join("kustomization.yaml").is_file(), "{base}");
     }
 
