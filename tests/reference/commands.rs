@@ -4,7 +4,8 @@ use crate::assert_made;
 use clap::{Arg, ArgAction, Command};
 use std::fmt::Write;
 
-const HEAD: &str = "# Commands and flags\n\nMade of the code by `tests/reference.rs`: what `--help` says of each command.\n\
+const HEAD: &str = "# Commands and flags\n\nMade of the code by `tests/reference.rs`: what `--help` says of each command; `-h` has\n\
+                    what many need.\n\
                     Data goes to stdout, everything else to stderr; the exit code is 0 for success, 1 for a failure or a\n\
                     difference found, 2 for a wrong use.\n";
 
