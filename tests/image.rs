@@ -199,8 +199,8 @@ fn the_archive_has_what_istios_archives_have_and_works_unpacked() {
     let sample = tree.join("samples/demo.yaml");
     assert!(!operator(&["manifest", "generate", "-f", sample.to_str().unwrap()]).is_empty());
     let chart = |place: &Path| operator(&["chart", "template", "istio-operator", place.to_str().unwrap()]);
-    let named = |text: &str| text.replace("image: \"istio-operator:", &format!("image: \"{at}:"));
-    let own = named(text(&chart(&root().join("config/helm/istio-operator"))));
+    let shipped = |text: &str| text.replace("image: \"istio-operator:", &format!("image: \"{at}:"));
+    let own = shipped(text(&chart(&root().join("config/helm/istio-operator"))));
     assert!(own.contains(at), "{own}");
     let deployment = fs::read_to_string(manifests.join("config/operator/deployment.yaml")).unwrap();
     assert!(deployment.contains(&format!("image: {at}:{}\n", env!("CARGO_PKG_VERSION"))), "{deployment}");

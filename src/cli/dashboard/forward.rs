@@ -121,7 +121,7 @@ async fn copy(mut local: impl AsyncRead + AsyncWrite + Unpin, pod: impl Stream) 
     let there = async {
         pass(&mut from_local, &mut to_pod, || false).await;
         said.set(Some(Instant::now()));
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let is_over = || said.get().is_some_and(|said| said.elapsed() >= LAST_WORDS);
     // What is on its way to the caller is never dropped.

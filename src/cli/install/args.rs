@@ -7,7 +7,7 @@ use clap::Args;
 use std::time::Duration;
 
 /// What the help of `install` ends with.
-pub(in crate::cli) const INSTALL_EXAMPLES: &str = "\
+pub const INSTALL_EXAMPLES: &str = "\
 Examples:
   istio-operator install --set profile=demo
   istio-operator install -f spec.yaml --dry-run         # what would change
@@ -15,7 +15,7 @@ Examples:
   istio-operator install -f spec.yaml -r canary         # beside the control plane that is there";
 
 /// What the help of `upgrade` ends with.
-pub(in crate::cli) const UPGRADE_EXAMPLES: &str = "\
+pub const UPGRADE_EXAMPLES: &str = "\
 Examples:
   istio-operator upgrade plan -f spec.yaml --to 1.30.3  # what it comes to, without a cluster
   istio-operator upgrade -f spec.yaml -d 1.30.3 --dry-run
