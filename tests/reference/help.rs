@@ -64,6 +64,19 @@ fn the_short_help_of_every_command_fits_a_screen() {
 }
 
 #[test]
+fn the_long_help_has_every_flag_with_no_line_between() {
+    let help = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_istio-operator")).args(args).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let (short, long) = (help(&["install", "-h"]), help(&["install", "--help"]));
+    assert!(!short.contains("--cache-dir") && long.contains("--cache-dir"), "{long}");
+    assert!(short.contains("(see more with '--help')"), "{short}");
+    assert!(long.lines().count() <= SCREEN * 3 / 2, "{long}");
+    assert_eq!(help(&["help", "install"]), long);
+}
+
+#[test]
 fn every_example_of_a_help_is_a_command_that_there_is() {
     for (path, described) in all() {
         let text = described.get_after_help().map(ToString::to_string).unwrap_or_default();

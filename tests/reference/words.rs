@@ -70,8 +70,8 @@ fn every_condition_is_documented_with_its_reasons() {
         assert!(documented.contains(&found[1]), "the reason {} is not documented", &found[1]);
     }
     // Those that have a name stand where it is used.
-    let named = Regex::new(r#"const ([A-Z_]+): &str = ("[A-Z][A-Za-z]+");"#).unwrap();
-    let names: Vec<(Regex, String)> = named
+    let constant = Regex::new(r#"const ([A-Z_]+): &str = ("[A-Z][A-Za-z]+");"#).unwrap();
+    let names: Vec<(Regex, String)> = constant
         .captures_iter(&all)
         .map(|found| (Regex::new(&format!(r"(?:[a-z_]+::)*\b{}\b", &found[1])).unwrap(), found[2].to_owned()))
         .collect();

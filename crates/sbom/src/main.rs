@@ -1,5 +1,5 @@
-//! Prints what the operator's binary for a target (default: this machine) is made of, as a CycloneDX 1.5 document: every crate that is linked into it, with its
-//! version, license, checksum and dependencies.
+//! Prints what the operator's binary for a target (default: this machine) is made of, as a CycloneDX 1.5 document: every crate that is
+//! linked into it, with its version, license, checksum and dependencies.
 //!
 //! In: what `cargo tree`, `cargo metadata` and `Cargo.lock` say. Out: the document; the same for the same commit, with the date of `CREATED`.
 
