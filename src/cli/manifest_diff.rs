@@ -20,7 +20,7 @@ use std::io::Write;
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
-  istio-operator manifest diff before.yaml after.yaml           # files, or directories, of manifests
+  istio-operator manifest diff before.yaml after.yaml           # files or directories of manifests
   istio-operator manifest diff -f a.yaml --to-filename b.yaml   # two specs
   istio-operator manifest diff -f a.yaml -d 1.23.6 --to-release 1.30.3 -o table
   istio-operator manifest diff -f a.yaml --cluster              # what an installation would do
@@ -28,7 +28,6 @@ Examples:
 Exit code: 0 if nothing differs, 1 if something does or on an error, 2 on wrong use. A pattern is
 KIND:NAMESPACE:NAME; a part that is empty or * is anything. What Secrets hold is never printed.";
 
-/// What else a spec is made from, as with `manifest generate`.
 /// The forms of differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -39,6 +38,7 @@ pub(super) enum Format {
     Json,
 }
 
+/// What else a spec is made from, as with `manifest generate`.
 #[derive(Args)]
 struct MoreArgs {
     /// Revision of the control plane.
@@ -81,19 +81,19 @@ pub(super) struct DiffArgs {
     #[arg(long, conflicts_with_all = ["to_filename", "to_set", "to_release"])]
     cluster: bool,
     /// Compare only these objects: patterns separated by commas (default: all).
-    #[arg(long, value_name = "PATTERNS", default_value = "::", hide_default_value = true)]
+    #[arg(long, value_name = "PATTERNS", default_value = "::", hide_default_value = true, hide_short_help = true)]
     select: String,
     /// Leave out these objects, or with KIND:NAMESPACE:NAME:PATH these fields.
-    #[arg(long, value_name = "PATTERNS", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "PATTERNS", default_value = "", hide_default_value = true, hide_short_help = true)]
     ignore: String,
     /// Compare objects of the first side under another name: OLD->NEW, separated by commas.
-    #[arg(long, value_name = "OLD->NEW", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "OLD->NEW", default_value = "", hide_default_value = true, hide_short_help = true)]
     rename: String,
     /// Output format; text is a unified diff.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     /// Show whole objects instead of three lines around each difference.
-    #[arg(short, long)]
+    #[arg(short, long, hide_short_help = true)]
     verbose: bool,
     /// Accepted and needless: directories are seen as such.
     #[arg(short = 'r', long, hide = true)]

@@ -16,8 +16,8 @@ use std::io::Write;
 
 /// What `--help` ends with.
 const NOTES: &str = "\
-Without a cluster, or one that does not answer, the version of this program is printed all the same; what is not known is told on
-stderr, and the exit code is 0. With --remote=true that is an error.";
+Without a cluster, or one that does not answer, the version of this program is printed all the same;
+what is not known is told on stderr, and the exit code is 0. With --remote=true that is an error.";
 
 #[derive(Args)]
 #[command(after_help = NOTES)]

@@ -195,7 +195,7 @@ impl Ask<'_> {
 }
 
 /// An object without what is no one's wish.
-fn content(live: &DynamicObject) -> Value {
+pub(crate) fn content(live: &DynamicObject) -> Value {
     const OF_THE_SERVER: [&str; 6] =
         ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
     let mut value = serde_json::to_value(live).unwrap_or_default();

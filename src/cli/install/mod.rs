@@ -34,7 +34,7 @@ use tokio::signal;
 use wanted::Aim;
 use work::{End, Work};
 
-pub(super) use args::InstallArgs;
+pub(super) use args::{INSTALL_EXAMPLES, InstallArgs, UPGRADE_EXAMPLES};
 pub(super) use neighbours::Resources;
 pub(super) use wanted::Wanted;
 

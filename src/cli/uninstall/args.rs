@@ -9,7 +9,7 @@ const EXAMPLES: &str = "\
 Examples:
   istio-operator uninstall --revision canary   # the control plane of a revision, with its gateways
   istio-operator uninstall -f spec.yaml        # what a spec comes to, but for the base
-  istio-operator uninstall --purge             # everything of Istio, definitions and their resources too
+  istio-operator uninstall --purge             # everything of Istio, also its definitions
 
 Namespaces and add-ons stay. What is annotated install.istio.io/prune=false stays, too.";
 
