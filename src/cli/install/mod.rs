@@ -17,7 +17,7 @@ mod wanted;
 mod work;
 
 use super::cluster::{self, ClusterArgs, Connected};
-use super::confirm::confirm;
+use super::confirm::may_go_on;
 use super::input::Outcome;
 use super::manifest::SpecArgs;
 use super::screen::Screen;
@@ -29,7 +29,7 @@ use anyhow::{Context, bail};
 use outlook::Outlook;
 use prepare::{Prepared, prepare};
 use progress::Progress;
-use std::io::{Write, stdin};
+use std::io::Write;
 use tokio::signal;
 use wanted::Aim;
 use work::{End, Work};
@@ -38,25 +38,30 @@ pub(super) use args::InstallArgs;
 pub(super) use neighbours::Resources;
 pub(super) use wanted::Wanted;
 
-/// What files and flags want of the control plane that is there.
+/// What files, by name and text, and flags want of the control plane that is there.
 ///
 /// # Errors
 /// See [`wanted::read`].
-pub(super) fn read_wanted(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected) -> anyhow::Result<Wanted> {
-    wanted::read(spec, place, connected, Aim::Stay)
+pub(super) fn read_wanted(
+    spec: &SpecArgs,
+    files: &[(String, String)],
+    place: &ClusterArgs,
+    connected: &Connected,
+) -> anyhow::Result<Wanted> {
+    wanted::read(spec, files, place, connected, Aim::Stay)
 }
 
 /// `install`.
 pub(super) fn run(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Stay)?;
+    let wanted = wanted::read(&args.spec, &args.spec.files()?, &args.cluster, &connected, Aim::Stay)?;
     install(args, &connected, wanted, &mut Screen::new(out))
 }
 
 /// `upgrade`: the same for a control plane that is there, with the release of the flag or the built-in one.
 pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Move)?;
+    let wanted = wanted::read(&args.spec, &args.spec.files()?, &args.cluster, &connected, Aim::Move)?;
     let revision = wanted.manifests.revision_label();
     let mut screen = Screen::new(out);
     match &wanted.installed {
@@ -106,8 +111,7 @@ fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &m
     if args.dry_run {
         return Ok(0);
     }
-    if !args.skip_confirmation && !confirm(&question, &mut stdin().lock(), screen.out()) {
-        screen.say("Cancelled.");
+    if !args.skip_confirmation && !may_go_on(&question, screen) {
         return Ok(1);
     }
     apply(args, connected, prepared, &components, screen)

@@ -10,7 +10,7 @@ mod metadata;
 pub(super) mod watch;
 
 pub(super) use answers::{ASK_AGAIN, Answer, Answers};
-pub use asked::{InUse, users_of};
+pub use asked::{InUse, users_of, users_of_plane};
 pub(super) use asked::{users_before, users_of_tag};
 pub use metadata::{PROXY_LABEL, RUNNING, points_to, revision_of as revision_of_pod};
 pub(super) use watch::{Use, Users};
