@@ -182,7 +182,7 @@ impl DiffArgs {
 
 fn print(args: &DiffArgs, found: &Found, out: &mut dyn Write) -> Outcome {
     const CONTEXT: usize = 3;
-    let equal = found.objects.is_empty() && found.unknown.is_empty();
+    let equal = found.objects.is_empty() && found.conflicts.is_empty() && found.unknown.is_empty();
     match args.output {
         Format::Json | Format::Yaml => {
             let report = Report { equal, summary: Summary::of(&found.objects), found };
@@ -197,6 +197,9 @@ fn print(args: &DiffArgs, found: &Found, out: &mut dyn Write) -> Outcome {
             }
             for note in &found.notes {
                 eprintln!("{}: {}", note.object, note.message);
+            }
+            for note in &found.conflicts {
+                eprintln!("Warning: {}: {}", note.object, note.message);
             }
             for note in &found.unknown {
                 eprintln!("Warning: {}: unknown whether it differs: {}", note.object, note.message);

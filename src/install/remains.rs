@@ -306,8 +306,7 @@ mod tests {
         let webhooks = json!([{"clientConfig": {"service": {"namespace": "mesh", "name": "istiod"}}},
             {"clientConfig": {"url": "https://example.com/inject"}}]);
         let metadata = json!({"name": "x"});
-        let found =
-            remaining(json!({"apiVersion": "v1", "kind": "x", "metadata": metadata, "webhooks": webhooks}));
+        let found = remaining(json!({"apiVersion": "v1", "kind": "x", "metadata": metadata, "webhooks": webhooks}));
         assert_eq!(found.calls, BTreeSet::from(["mesh".to_owned()]));
     }
 

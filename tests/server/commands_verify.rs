@@ -10,6 +10,7 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     let said = run(&lab, "version").ended(0);
     assert!(said.out.contains("control plane version: none installed\ndata plane version: none\n"), "{said:?}");
     run(&lab, "verify-install").ended(1).warned(&["there is no record of an installation of revision default"]);
+    run(&lab, "verify-install --set profile=empty").ended(1).warned(&["nothing to verify"]);
     run(&lab, "install --set profile=demo -y --verify").ended(0);
     let said = run(&lab, "verify-install").ended(0);
     let lines: Vec<&str> = said.out.lines().collect();

@@ -4,8 +4,8 @@
 use crate::api::component::{ALL, Component};
 use crate::api::{API_VERSION, INSTALLED_STATE, KIND, PRUNE};
 use crate::cluster::{Cluster, ClusterError, is_ours};
-use crate::install::{INITIAL_KINDS, is_never_deleted};
 use crate::install::remains::{Fate, Remaining};
+use crate::install::{INITIAL_KINDS, is_never_deleted};
 use crate::object::labels::{self, COMPONENT, REVISION, UNNAMED, is_name_of};
 use crate::object::manifests::{Manifests, revision_label};
 use crate::object::{Object, ObjectKey, OwnerId};
@@ -128,7 +128,9 @@ async fn definitions(cluster: &Cluster, found: &mut Found) -> Result<(), Cluster
         }
     });
     for (crd, kept) in try_join_all(reads).await? {
-        kept.iter().for_each(|key| found.keep(ANNOTATED, key));
+        for key in &kept {
+            found.keep(ANNOTATED, key);
+        }
         if kept.is_empty() { found.take(crd) } else { found.keep(HAVE_ANNOTATED, &crd.key) }
     }
     Ok(())
