@@ -66,10 +66,17 @@ pub(super) struct GenerateArgs {
 impl SpecArgs {
     /// The request, the release package that it is for, and how strictly it is checked.
     pub(super) fn request(&self) -> anyhow::Result<(request::Request, Package, Strictness)> {
-        let files = self.files()?;
-        let named = request::named_package(&files, &self.set);
+        self.request_of(&self.files()?)
+    }
+
+    /// The same of files that are read already: stdin and pipes can be read but once.
+    pub(super) fn request_of(
+        &self,
+        files: &[(String, String)],
+    ) -> anyhow::Result<(request::Request, Package, Strictness)> {
+        let named = request::named_package(files, &self.set);
         let package = self.package.open(named)?.as_upstream(self.upstream_behavior);
-        let request = self.request_for(&files, package.switches())?;
+        let request = self.request_for(files, package.switches())?;
         Ok((request, package, self.strictness()))
     }
 

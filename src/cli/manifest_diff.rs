@@ -119,11 +119,12 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         Ok(selection) => selection,
         Err(error) => return Ok(wrong_use(&error.to_string())),
     };
+    let sources = [&args.paths, &args.filename, &args.to_filename];
+    if sources.into_iter().flatten().filter(|name| name.trim() == "-").count() > 1 {
+        return Ok(wrong_use("only one of the two can be stdin"));
+    }
     let is_other = !args.to_filename.is_empty() || !args.to_set.is_empty() || args.to_release.is_some();
     let found = if let [before, after] = &args.paths[..] {
-        if before == "-" && after == "-" {
-            return Ok(wrong_use("only one of the two can be stdin"));
-        }
         let (before, after) = (files::read(before)?, files::read(after)?);
         Found { objects: diff::compare(&before, &after, &selection), ..Found::default() }
     } else if args.cluster {
@@ -133,7 +134,10 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         }
         live::compare(&spec, &args.connect, &selection)?
     } else if is_other {
-        let (before, after) = (manifests(&args.spec())?, manifests(&args.other_spec())?);
+        let (spec, other) = (args.spec(), args.other_spec());
+        let files = spec.files()?;
+        let others = if args.to_filename.is_empty() { files.clone() } else { other.files()? };
+        let (before, after) = (manifests(&spec, &files)?, manifests(&other, &others)?);
         warn(&[&before.warnings, &after.warnings]);
         Found { objects: diff::compare(before.objects(), after.objects(), &selection), ..Found::default() }
     } else {
@@ -144,8 +148,8 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
     print(args, &found, out)
 }
 
-fn manifests(spec: &SpecArgs) -> anyhow::Result<Manifests> {
-    let (request, package, strictness) = spec.request()?;
+fn manifests(spec: &SpecArgs, files: &[(String, String)]) -> anyhow::Result<Manifests> {
+    let (request, package, strictness) = spec.request_of(files)?;
     Ok(render::build(&request, &ClusterInfo::default(), &package, strictness)?)
 }
 
@@ -178,7 +182,7 @@ impl DiffArgs {
 
 fn print(args: &DiffArgs, found: &Found, out: &mut dyn Write) -> Outcome {
     const CONTEXT: usize = 3;
-    let equal = found.objects.is_empty() && found.unknown.is_empty();
+    let equal = found.objects.is_empty() && found.conflicts.is_empty() && found.unknown.is_empty();
     match args.output {
         Format::Json | Format::Yaml => {
             let report = Report { equal, summary: Summary::of(&found.objects), found };
@@ -193,6 +197,9 @@ fn print(args: &DiffArgs, found: &Found, out: &mut dyn Write) -> Outcome {
             }
             for note in &found.notes {
                 eprintln!("{}: {}", note.object, note.message);
+            }
+            for note in &found.conflicts {
+                eprintln!("Warning: {}: {}", note.object, note.message);
             }
             for note in &found.unknown {
                 eprintln!("Warning: {}: unknown whether it differs: {}", note.object, note.message);

@@ -70,7 +70,8 @@ mod worker;
 
 pub use context::{Config, Context};
 pub use error::RunError;
-pub use usage::{InUse, PROXY_LABEL, RUNNING, points_to, revision_of_pod, users_of};
+pub use finalizer::take_finalizer;
+pub use usage::{InUse, PROXY_LABEL, RUNNING, points_to, revision_of_pod, users_of, users_of_plane};
 
 use crate::process::health::Health;
 use crate::process::metrics::Metrics;

@@ -1,8 +1,10 @@
 //! The flags of `uninstall`.
 
 use super::super::cluster::ClusterArgs;
+use super::super::duration;
 use super::super::manifest::SpecArgs;
 use clap::Args;
+use std::time::Duration;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
@@ -27,6 +29,9 @@ pub struct UninstallArgs {
     /// Say what would be deleted, and delete nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// How long what is deleted may take to be gone.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
+    pub(super) timeout: Duration,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
 }
