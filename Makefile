@@ -1,6 +1,6 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds role goldens bench build version sbom stage image images archive chart
+.PHONY: help demo test check crds role goldens bench build version sbom stage image images archive chart sums
 
 # One static file: the image needs nothing else.
 BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static -C relocation-model=static
@@ -26,7 +26,10 @@ ifeq ($(origin BINARY),undefined)
 BINARY := target/release/istio-operator
 BUILT := build
 endif
-IMAGE := istio-operator:$(VERSION)
+# Where the image is published; what is shipped names it so.
+REPOSITORY ?= istio-operator
+IMAGE := $(REPOSITORY):$(VERSION)
+NAME_IMAGE = sed -i -E 's,^( *(image|repository): )istio-operator(:|$$),\1$(REPOSITORY)\3,'
 # A docker without its engine is none.
 BUILDER = $(shell if docker info >/dev/null 2>&1; then echo docker; else command -v podman || command -v buildah; fi)
 CA_BUNDLE := /etc/ssl/certs/ca-certificates.crt
@@ -87,10 +90,10 @@ build: ## the release binary
 version: # of what is made
 	@echo $(VERSION)
 
-sbom: ## DIST/istio-operator-VERSION.cdx.json: what the binary is made of (CycloneDX)
+SBOM := $(DIST)/istio-operator-$(VERSION)-linux-$(ARCH).cdx.json
+sbom: ## DIST/istio-operator-VERSION-linux-ARCH.cdx.json: what the binary is made of (CycloneDX)
 	@mkdir -p $(DIST)
-	cargo run --locked --quiet -p sbom > $(DIST)/istio-operator-$(VERSION).cdx.json.new
-	@mv $(DIST)/istio-operator-$(VERSION).cdx.json.new $(DIST)/istio-operator-$(VERSION).cdx.json
+	cargo run --locked --quiet -p sbom $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-unknown-linux-gnu > $(SBOM).new && mv $(SBOM).new $(SBOM)
 
 stage: $(BUILT)
 	@rm -rf $(DIST)/image/$(ARCH) $(DIST)/image/packages && mkdir -p $(DIST)/image/$(ARCH)/etc/ssl/certs $(DIST)/image/$(ARCH)/licenses
@@ -115,13 +118,14 @@ images: ## the image IMAGE for PLATFORMS, each laid out by `make stage ARCH=…`
 
 # What is in it: as in Istio's own archives.
 ARCHIVE := istio-operator-$(VERSION)
-archive: $(BUILT) ## DIST/istio-operator-VERSION-linux-ARCH.tar.gz, with its checksum
+archive: $(BUILT) ## DIST/istio-operator-VERSION-linux-ARCH.tar.gz, which names the image at REPOSITORY
 	@rm -rf $(DIST)/$(ARCHIVE) && mkdir -p $(addprefix $(DIST)/$(ARCHIVE)/,bin manifests samples tools/prometheus)
 	cp LICENSE README.md $(DIST)/$(ARCHIVE)
 	cp $(BINARY) $(DIST)/$(ARCHIVE)/bin/istio-operator
 	cp -RL charts profiles config crds $(DIST)/$(ARCHIVE)/manifests
 	mv $(DIST)/$(ARCHIVE)/manifests/config/helm/istio-operator $(DIST)/$(ARCHIVE)/manifests/charts
 	@rmdir $(DIST)/$(ARCHIVE)/manifests/config/helm
+	$(NAME_IMAGE) $(addprefix $(DIST)/$(ARCHIVE)/manifests/,config/operator/deployment.yaml charts/istio-operator/values.yaml)
 	cp config/samples/*.yaml $(DIST)/$(ARCHIVE)/samples
 	cp config/prometheus/rules.yaml $(DIST)/$(ARCHIVE)/tools/prometheus
 	@printf '%s\n' "version: $(VERSION)" "revision: $(REVISION)" "created: $(CREATED)" "architecture: $(ARCH)" \
@@ -129,11 +133,14 @@ archive: $(BUILT) ## DIST/istio-operator-VERSION-linux-ARCH.tar.gz, with its che
 	@$(SETTLE) $(DIST)/$(ARCHIVE) && chmod a+x $(DIST)/$(ARCHIVE)/bin/istio-operator
 	$(TAR) -C $(DIST) -cf - $(ARCHIVE) | $(COMPRESS) > $(DIST)/$(ARCHIVE)-linux-$(ARCH).tar.gz
 	@rm -rf $(DIST)/$(ARCHIVE)
-	cd $(DIST) && sha256sum $(ARCHIVE)-linux-$(ARCH).tar.gz > $(ARCHIVE)-linux-$(ARCH).tar.gz.sha256
 
-chart: ## DIST/istio-operator-chart-VERSION.tgz: the Helm chart, with files in place of links
+chart: ## DIST/istio-operator-chart-VERSION.tgz: the Helm chart, with files in place of links, and the image at REPOSITORY
 	@rm -rf $(DIST)/istio-operator && mkdir -p $(DIST)
 	cp -RL config/helm/istio-operator $(DIST)/istio-operator
+	$(NAME_IMAGE) $(DIST)/istio-operator/values.yaml
 	@$(SETTLE) $(DIST)/istio-operator
 	$(TAR) -C $(DIST) -cf - istio-operator | $(COMPRESS) > $(DIST)/istio-operator-chart-$(VERSION).tgz
 	@rm -rf $(DIST)/istio-operator
+
+sums: ## DIST/SHA256SUMS: the checksums of all that is there to download
+	cd $(DIST) && sha256sum *.tar.gz *.tgz *.cdx.json > SHA256SUMS

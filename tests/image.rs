@@ -168,12 +168,12 @@ fn unpack(archive: &Path, into: &Path) -> Vec<String> {
 fn the_archive_has_what_istios_archives_have_and_works_unpacked() {
     let folder = tempfile::tempdir().unwrap();
     let dist = folder.path().join("dist");
-    run(&mut make("archive", &dist, &["COMPRESS=gzip -n -1", "ARCH=amd64"]));
+    let at = "registry.example/mesh/istio-operator";
+    let published = format!("REPOSITORY={at}");
+    run(&mut make("archive", &dist, &["COMPRESS=gzip -n -1", "ARCH=amd64", &published]));
     let name = format!("istio-operator-{}", env!("CARGO_PKG_VERSION"));
     let archive = format!("{name}-linux-amd64.tar.gz");
-    run(Command::new("sha256sum").current_dir(&dist).arg("-c").arg(format!("{archive}.sha256")));
-    let made: BTreeSet<String> = below(&dist);
-    assert_eq!(made, BTreeSet::from([archive.clone(), format!("{archive}.sha256")]));
+    assert_eq!(below(&dist), BTreeSet::from([archive.clone()]));
 
     let names = unpack(&dist.join(&archive), folder.path());
     assert!(names.iter().all(|entry| entry.starts_with(&format!("{name}/"))));
@@ -199,13 +199,22 @@ fn the_archive_has_what_istios_archives_have_and_works_unpacked() {
     let sample = tree.join("samples/demo.yaml");
     assert!(!operator(&["manifest", "generate", "-f", sample.to_str().unwrap()]).is_empty());
     let chart = |place: &Path| operator(&["chart", "template", "istio-operator", place.to_str().unwrap()]);
-    let own = chart(&root().join("config/helm/istio-operator"));
-    assert!(chart(&manifests.join("charts/istio-operator")) == own, "the operator's chart");
+    let shipped = |text: &str| text.replace("image: \"istio-operator:", &format!("image: \"{at}:"));
+    let own = shipped(text(&chart(&root().join("config/helm/istio-operator"))));
+    assert!(own.contains(at), "{own}");
+    let deployment = fs::read_to_string(manifests.join("config/operator/deployment.yaml")).unwrap();
+    assert!(deployment.contains(&format!("image: {at}:{}\n", env!("CARGO_PKG_VERSION"))), "{deployment}");
+    assert!(text(&chart(&manifests.join("charts/istio-operator"))) == own, "the operator's chart");
     // What kustomize names is there.
-    for base in ["config/crd", "config/controller", "config/operator", "config/rbac", "crds"] {
+    for base in ["config/default", "config/controller", "config/operator", "config/rbac", "crds"] {
         assert!(manifests.join(base).join("kustomization.yaml").is_file(), "{base}");
     }
 
-    run(&mut make("chart", &dist, &["COMPRESS=gzip -n -1"]));
-    assert!(chart(&dist.join(format!("istio-operator-chart-{}.tgz", env!("CARGO_PKG_VERSION")))) == own);
+    run(&mut make("chart", &dist, &["COMPRESS=gzip -n -1", &published]));
+    let chart_archive = dist.join(format!("istio-operator-chart-{}.tgz", env!("CARGO_PKG_VERSION")));
+    assert!(text(&chart(&chart_archive)) == own);
+    fs::write(dist.join("a.cdx.json"), "{}").unwrap();
+    run(&mut make("sums", &dist, &[]));
+    let checked = run(Command::new("sha256sum").current_dir(&dist).args(["-c", "SHA256SUMS"]));
+    assert_eq!(text(&checked.stdout).lines().count(), 3);
 }

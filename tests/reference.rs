@@ -11,6 +11,8 @@ mod api;
 mod commands;
 #[path = "reference/coverage.rs"]
 mod coverage;
+#[path = "reference/help.rs"]
+mod help;
 #[path = "reference/messages.rs"]
 mod messages;
 #[path = "reference/words.rs"]

@@ -9,37 +9,51 @@ use super::cluster::{self, ClusterArgs, Connected};
 use super::confirm::confirm;
 use super::duration;
 use super::input::Outcome;
+use super::rollout::wait_until_ready;
 use super::screen::Screen;
 use crate::cluster::ClusterError;
+use crate::install::forecast::content;
 use crate::object::{Object, ObjectKey};
 use crate::release::addons::{ADDONS, Addon};
 use crate::render::addon::render;
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
-use kube::api::PatchParams;
+use kube::api::{DynamicObject, PatchParams};
 use live::{MANAGER, Standing, found, is_ours, others};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Write, stdin};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-/// How often an add-on is looked at that is not ready.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often it is shown what is waited for.
+const SHOW: Duration = Duration::from_millis(250);
 /// Where add-ons are, and the control plane, unless flags say otherwise.
 const ISTIO_SYSTEM: &str = "istio-system";
+
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator addons list
+  istio-operator addons install --dry-run              # what would be created or changed
+  istio-operator addons install prometheus grafana -y
+  istio-operator addons install kiali --revision canary
+  istio-operator addons remove -y";
 
 /// The commands under `addons`.
 #[derive(Subcommand)]
 pub(super) enum AddonsCommand {
     /// Install add-ons (default: all).
+    #[command(after_help = EXAMPLES)]
     Install(InstallArgs),
     /// Remove add-ons (default: all) that `addons install` installed.
+    #[command(after_help = EXAMPLES)]
     Remove(RemoveArgs),
     /// List the add-ons, and how they stand.
+    #[command(after_help = EXAMPLES)]
     List(PlaceArgs),
 }
 
@@ -61,6 +75,8 @@ pub(super) struct ChoiceArgs {
 
 /// Where add-ons are.
 #[derive(Args)]
+#[command(mut_arg("namespace", |arg| arg.help("Namespace of the add-ons (default: that of the control plane)")))]
+#[command(mut_arg("istio_namespace", |arg| arg.help("Namespace of the control plane (default: istio-system)")))]
 pub(super) struct PlaceArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -70,6 +86,9 @@ pub(super) struct PlaceArgs {
 pub(super) struct InstallArgs {
     #[command(flatten)]
     choice: ChoiceArgs,
+    /// Revision of the control plane that Kiali looks at (default: the one without a name).
+    #[arg(short, long, value_name = "REVISION")]
+    revision: Option<String>,
     /// Take over fields that somebody else has set.
     #[arg(long)]
     force_conflicts: bool,
@@ -97,8 +116,8 @@ impl PlaceArgs {
         cluster::connect_to(&self.cluster.connect)
     }
 
-    fn render(&self, addon: &Addon) -> anyhow::Result<Vec<Object>> {
-        Ok(render(addon, self.namespace(), self.istio_namespace())?)
+    fn render(&self, addon: &Addon, revision: &str) -> anyhow::Result<Vec<Object>> {
+        Ok(render(addon, self.namespace(), self.istio_namespace(), revision)?)
     }
 }
 
@@ -134,7 +153,8 @@ pub(super) fn run(command: &AddonsCommand, out: &mut dyn Write) -> Outcome {
 fn install(args: &InstallArgs, screen: &mut Screen<'_>) -> Outcome {
     let choice = &args.choice;
     let addons = choice.addons();
-    let rendered: Vec<_> = addons.iter().map(|addon| choice.place.render(addon)).collect::<Result<_, _>>()?;
+    let revision = args.revision.as_deref().unwrap_or_default();
+    let rendered: Vec<_> = addons.iter().map(|addon| choice.place.render(addon, revision)).collect::<Result<_, _>>()?;
     let connected = choice.place.connect()?;
     let namespace = choice.place.namespace();
     let key =
@@ -149,7 +169,7 @@ fn install(args: &InstallArgs, screen: &mut Screen<'_>) -> Outcome {
     if !choice.may("install", &addons, screen) {
         return Ok(1);
     }
-    let work = Work { args, connected: &connected, deadline: Instant::now() + args.readiness_timeout };
+    let work = Work { args, connected: &connected };
     Ok(connected.wait(work.install(addons.into_iter().zip(rendered).collect(), screen)))
 }
 
@@ -157,7 +177,6 @@ fn install(args: &InstallArgs, screen: &mut Screen<'_>) -> Outcome {
 struct Work<'a> {
     args: &'a InstallArgs,
     connected: &'a Connected,
-    deadline: Instant,
 }
 
 impl Work<'_> {
@@ -172,7 +191,7 @@ impl Work<'_> {
             };
         };
         let work = |(addon, objects): (&'static Addon, Vec<Object>)| async move {
-            (addon, self.install_one(addon, &objects, &|reason| told(addon, Some(reason))).await)
+            (addon, self.install_one(&objects, |reason| told(addon, Some(reason))).await)
         };
         let mut under_way: FuturesUnordered<_> = addons.into_iter().map(work).collect();
         let mut code = 0;
@@ -190,7 +209,7 @@ impl Work<'_> {
                     }
                     None => return code,
                 },
-                () = sleep(LOOK) => {
+                () = sleep(SHOW) => {
                     let waits = reasons.borrow().iter().map(|(title, reason)| format!("{title}: {reason}")).collect::<Vec<_>>();
                     screen.draw(&format!("  {}", waits.join("; ")));
                 }
@@ -199,30 +218,35 @@ impl Work<'_> {
     }
 
     /// Applies the objects of an add-on in their order, and waits until it is ready.
-    async fn install_one(&self, addon: &Addon, objects: &[Object], tell: &impl Fn(String)) -> anyhow::Result<()> {
+    async fn install_one(&self, objects: &[Object], tell: impl Fn(String)) -> anyhow::Result<()> {
         let params = self.args.params(false);
         if !self.args.force_conflicts {
             // Before anything is written, so that nothing is left half done.
-            live::refuse_foreign(self.connected, objects).await?;
+            try_join_all(objects.iter().map(|object| self.args.live(self.connected, object))).await?;
         }
         for object in objects {
             self.connected.cluster.apply_as(object, &params).await.map_err(|error| with_hint(&error))?;
         }
-        let namespace = self.args.choice.place.namespace();
-        loop {
-            match live::standing(self.connected, addon, namespace).await {
-                Standing::Ready { .. } => return Ok(()),
-                other if Instant::now() >= self.deadline => bail!("Deployment {namespace}/{}: {other}", addon.name),
-                other => tell(other.to_string()),
-            }
-            sleep(LOOK).await;
-        }
+        let deployment = objects.iter().find(|object| object.kind() == "Deployment").context("it has no Deployment")?;
+        wait_until_ready(&self.connected.cluster, deployment, self.args.readiness_timeout, tell).await
     }
 }
 
 impl InstallArgs {
     fn params(&self, dry_run: bool) -> PatchParams {
         PatchParams { dry_run, force: self.force_conflicts, ..PatchParams::apply(MANAGER) }
+    }
+
+    /// An object as the cluster has it. One that somebody else has installed is refused, unless it may be taken over.
+    async fn live(&self, connected: &Connected, object: &Object) -> anyhow::Result<Option<DynamicObject>> {
+        let live = connected.cluster.get(object.api_version(), &object.key()).await?;
+        match live.as_ref().filter(|live| !self.force_conflicts && !is_ours(&live.metadata)) {
+            Some(live) => {
+                let others = others(&live.metadata);
+                bail!("{} is there, installed by {others}; --force-conflicts takes it over", object.key())
+            }
+            None => Ok(live),
+        }
     }
 }
 
@@ -238,14 +262,11 @@ fn with_hint(error: &ClusterError) -> anyhow::Error {
 /// Prints what an installation would do, object by object.
 fn dry_run(args: &InstallArgs, connected: &Connected, rendered: &[Vec<Object>], screen: &mut Screen<'_>) -> u8 {
     let forecast = async |object: &Object| -> anyhow::Result<&'static str> {
-        if !args.force_conflicts {
-            live::refuse_foreign(connected, std::slice::from_ref(object)).await?;
-        }
-        let before = connected.cluster.get(object.api_version(), &object.key()).await?;
+        let before = args.live(connected, object).await?;
         let after = connected.cluster.apply_as(object, &args.params(true)).await.map_err(|error| with_hint(&error))?;
         Ok(match before {
             None => "create",
-            Some(before) if live::is_same(&before, &after) => "leave",
+            Some(before) if content(&before) == content(&after) => "leave",
             Some(_) => "change",
         })
     };
@@ -268,10 +289,9 @@ fn remove(choice: &ChoiceArgs, screen: &mut Screen<'_>) -> Outcome {
     let connected = choice.place.connect()?;
     let addons = choice.addons();
     // The kinds of all add-ons, so that nothing stays of an older version of one.
-    let kinds = live::kinds(&ADDONS.iter().map(|addon| choice.place.render(addon)).collect::<Result<Vec<_>, _>>()?);
-    let searched = addons.iter().map(|addon| found(&connected, addon, choice.place.namespace(), &kinds));
-    let all = connected.wait(join_all(searched)).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let (ours, left): (Vec<_>, Vec<_>) = all.into_iter().flatten().partition(|object| is_ours(&object.metadata));
+    let kinds = live::kinds(&ADDONS.iter().map(|addon| choice.place.render(addon, "")).collect::<Result<Vec<_>, _>>()?);
+    let all = connected.wait(found(&connected, &addons, choice.place.namespace(), &kinds))?;
+    let (ours, left): (Vec<_>, Vec<_>) = all.into_iter().partition(|object| is_ours(&object.metadata));
     for object in &left {
         screen.note(&format!("{} stays: it was installed by {}", live::key(object), others(&object.metadata)));
     }
@@ -308,6 +328,7 @@ fn remove(choice: &ChoiceArgs, screen: &mut Screen<'_>) -> Outcome {
 fn list(args: &PlaceArgs, out: &mut dyn Write) -> Outcome {
     let connected = args.connect()?;
     let all = connected.wait(join_all(ADDONS.iter().map(|addon| live::standing(&connected, addon, args.namespace()))));
+    let is_unknown = all.iter().any(|standing| matches!(standing, Standing::Unknown(_)));
     writeln!(out, "{:<12}{:<12}STATUS", "NAME", "VERSION")?;
     for (addon, standing) in ADDONS.iter().zip(all) {
         let version = match &standing {
@@ -316,5 +337,5 @@ fn list(args: &PlaceArgs, out: &mut dyn Write) -> Outcome {
         };
         writeln!(out, "{:<12}{version:<12}{standing}", addon.name)?;
     }
-    Ok(0)
+    Ok(u8::from(is_unknown))
 }

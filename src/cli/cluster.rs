@@ -4,12 +4,10 @@ use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError};
-use crate::controller::{self, InUse};
 use crate::install::{Engine, Silent, default_revision, installed_release};
 use crate::object::OwnerId;
 use crate::object::labels::REVISION;
 use crate::object::manifests::revision_label;
-use crate::object::pods::Pods;
 use crate::render::ClusterInfo;
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -163,13 +161,5 @@ impl Connected {
     pub(super) fn has_control_plane(&self, revision: &str) -> Result<bool, ClusterError> {
         let labels = format!("app=istiod,{REVISION}={}", revision_label(revision));
         Ok(!self.wait(self.cluster.list("apps/v1", "Deployment", None, &labels))?.is_empty())
-    }
-
-    /// Who uses a revision of the control plane.
-    ///
-    /// # Errors
-    /// That cannot be found out.
-    pub(super) fn users_of(&self, revision: &str, except: &[Pods]) -> Result<InUse, ClusterError> {
-        self.wait(controller::users_of(&self.cluster, revision, except))
     }
 }

@@ -32,6 +32,8 @@ It ends by Ctrl-C.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_arg("namespace", |arg| arg.help("Namespace of the pod (default: that of the control plane; for envoy that of the context)")))]
+#[command(mut_arg("istio_namespace", |arg| arg.help("Namespace of the control plane (default: istio-system)")))]
 pub(super) struct DashboardArgs {
     /// What to show.
     #[arg(value_name = "PAGE", value_parser = clap::builder::PossibleValuesParser::new(PAGES.map(|page| page.name)))]
@@ -77,7 +79,7 @@ impl DashboardArgs {
         let selector = self.selector.as_deref().or(page.selector);
         let wanted = match (&self.pod, selector) {
             (Some(_), _) if !page.takes_pod => bail!("{} takes no name of a pod; name its labels with -l", page.name),
-            (Some(pod), _) => Wanted::named(pod, namespace),
+            (Some(pod), _) => Wanted::named(pod, namespace)?,
             (None, Some(selector)) => Wanted::labelled(page.title, selector, namespace),
             (None, None) => bail!("name a pod, or its labels with -l"),
         };
@@ -109,7 +111,7 @@ impl DashboardArgs {
     /// Listens at all that the address stands for, at one port.
     async fn listen(&self, usual: u16) -> anyhow::Result<Vec<TcpListener>> {
         let listen = async |port: u16| -> std::io::Result<Vec<TcpListener>> {
-            let mut listeners: Vec<TcpListener> = vec![];
+            let (mut listeners, mut refused): (Vec<TcpListener>, _) = (vec![], None);
             for address in tokio::net::lookup_host((self.address.as_str(), port)).await? {
                 let mut address = address;
                 if let Some(first) = listeners.first() {
@@ -117,13 +119,13 @@ impl DashboardArgs {
                 }
                 match TcpListener::bind(address).await {
                     Ok(listener) => listeners.push(listener),
+                    // Whoever asks for the name would get now this page, now another's.
+                    Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(error),
                     // A machine without IPv6 may have a name for it all the same.
-                    Err(_) if !listeners.is_empty() => {}
-                    Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => {}
-                    Err(error) => return Err(error),
+                    Err(error) => refused = Some(error),
                 }
             }
-            Ok(listeners)
+            refused.filter(|_| listeners.is_empty()).map_or(Ok(listeners), Err)
         };
         let taken = |port: u16| format!("listen at port {port} of {}; name another one with --port", self.address);
         match self.port {
@@ -179,6 +181,23 @@ mod tests {
         };
         assert_eq!([browser(&[]), browser(&["--browser"]), browser(&["--browser=true"])], [Some(true); 3]);
         assert_eq!((browser(&["--browser=false"]), browser(&["--browser=x"])), (Some(false), None));
+    }
+
+    #[tokio::test]
+    async fn a_port_that_another_has_at_one_address_is_not_shared() {
+        for address in std::net::ToSocketAddrs::to_socket_addrs("localhost:0").unwrap() {
+            // Not every machine has all that its names stand for.
+            let Ok(other) = std::net::TcpListener::bind(address) else { continue };
+            let taken = other.local_addr().unwrap().port();
+            let listen = async |flags: &[&str]| {
+                let line = Line::try_parse_from([&["dashboard", "kiali"], flags].concat()).unwrap();
+                line.args.listen(taken).await
+            };
+            assert!(listen(&["--port", &taken.to_string()]).await.is_err(), "{address}");
+            for listener in listen(&[]).await.unwrap() {
+                assert_ne!(listener.local_addr().unwrap().port(), taken, "{address}");
+            }
+        }
     }
 
     #[test]

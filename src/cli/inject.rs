@@ -14,9 +14,17 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::Write;
 
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator kube-inject -f app.yaml | kubectl apply -f -               # as the cluster says
+  istio-operator kube-inject -f app.yaml --revision canary -o injected.yaml
+  istio-operator kube-inject -f app.yaml --operatorFileName spec.yaml       # without a cluster";
+
 /// Where the templates and the configuration come from: a file given for it, or else the spec of an installation, or else
 /// the cluster.
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct InjectArgs {
     /// File with the Kubernetes objects; `-` is stdin.
     #[arg(short, long, value_name = "FILE")]

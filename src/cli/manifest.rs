@@ -16,6 +16,15 @@ use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator manifest generate -f spec.yaml
+  istio-operator manifest generate --set profile=demo --component IngressGateways
+  istio-operator manifest generate -f spec.yaml -d 1.30.3 -o manifests   # a file for each component
+
+Exit code: 0 if all of it is printed, 1 if not, 2 on wrong use.";
+
 /// What a spec is made from.
 #[derive(Args, Clone, Default)]
 pub(super) struct SpecArgs {
@@ -29,19 +38,20 @@ pub(super) struct SpecArgs {
     #[arg(short, long)]
     pub(super) revision: Option<String>,
     /// Continue despite validation errors that do not prevent rendering.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) force: bool,
     /// Behave exactly as the release's own command line, also where it loses what the spec says (see docs/differences.md).
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) upstream_behavior: bool,
     /// Treat warnings about duplicate keys in files as errors.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) strict: bool,
     #[command(flatten)]
     pub(super) package: PackageArgs,
 }
 
 #[derive(Args)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct GenerateArgs {
     #[command(flatten)]
     spec: SpecArgs,
@@ -56,10 +66,17 @@ pub(super) struct GenerateArgs {
 impl SpecArgs {
     /// The request, the release package that it is for, and how strictly it is checked.
     pub(super) fn request(&self) -> anyhow::Result<(request::Request, Package, Strictness)> {
-        let files = self.files()?;
-        let named = request::named_package(&files, &self.set);
+        self.request_of(&self.files()?)
+    }
+
+    /// The same of files that are read already: stdin and pipes can be read but once.
+    pub(super) fn request_of(
+        &self,
+        files: &[(String, String)],
+    ) -> anyhow::Result<(request::Request, Package, Strictness)> {
+        let named = request::named_package(files, &self.set);
         let package = self.package.open(named)?.as_upstream(self.upstream_behavior);
-        let request = self.request_for(&files, package.switches())?;
+        let request = self.request_for(files, package.switches())?;
         Ok((request, package, self.strictness()))
     }
 

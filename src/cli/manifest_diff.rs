@@ -20,7 +20,7 @@ use std::io::Write;
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
-  istio-operator manifest diff before.yaml after.yaml           # files, or directories, of manifests
+  istio-operator manifest diff before.yaml after.yaml           # files or directories of manifests
   istio-operator manifest diff -f a.yaml --to-filename b.yaml   # two specs
   istio-operator manifest diff -f a.yaml -d 1.23.6 --to-release 1.30.3 -o table
   istio-operator manifest diff -f a.yaml --cluster              # what an installation would do
@@ -28,7 +28,6 @@ Examples:
 Exit code: 0 if nothing differs, 1 if something does or on an error, 2 on wrong use. A pattern is
 KIND:NAMESPACE:NAME; a part that is empty or * is anything. What Secrets hold is never printed.";
 
-/// What else a spec is made from, as with `manifest generate`.
 /// The forms of differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -39,6 +38,7 @@ pub(super) enum Format {
     Json,
 }
 
+/// What else a spec is made from, as with `manifest generate`.
 #[derive(Args)]
 struct MoreArgs {
     /// Revision of the control plane.
@@ -81,19 +81,19 @@ pub(super) struct DiffArgs {
     #[arg(long, conflicts_with_all = ["to_filename", "to_set", "to_release"])]
     cluster: bool,
     /// Compare only these objects: patterns separated by commas (default: all).
-    #[arg(long, value_name = "PATTERNS", default_value = "::", hide_default_value = true)]
+    #[arg(long, value_name = "PATTERNS", default_value = "::", hide_default_value = true, hide_short_help = true)]
     select: String,
     /// Leave out these objects, or with KIND:NAMESPACE:NAME:PATH these fields.
-    #[arg(long, value_name = "PATTERNS", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "PATTERNS", default_value = "", hide_default_value = true, hide_short_help = true)]
     ignore: String,
     /// Compare objects of the first side under another name: OLD->NEW, separated by commas.
-    #[arg(long, value_name = "OLD->NEW", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "OLD->NEW", default_value = "", hide_default_value = true, hide_short_help = true)]
     rename: String,
     /// Output format; text is a unified diff.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     /// Show whole objects instead of three lines around each difference.
-    #[arg(short, long)]
+    #[arg(short, long, hide_short_help = true)]
     verbose: bool,
     /// Accepted and needless: directories are seen as such.
     #[arg(short = 'r', long, hide = true)]
@@ -119,11 +119,12 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         Ok(selection) => selection,
         Err(error) => return Ok(wrong_use(&error.to_string())),
     };
+    let sources = [&args.paths, &args.filename, &args.to_filename];
+    if sources.into_iter().flatten().filter(|name| name.trim() == "-").count() > 1 {
+        return Ok(wrong_use("only one of the two can be stdin"));
+    }
     let is_other = !args.to_filename.is_empty() || !args.to_set.is_empty() || args.to_release.is_some();
     let found = if let [before, after] = &args.paths[..] {
-        if before == "-" && after == "-" {
-            return Ok(wrong_use("only one of the two can be stdin"));
-        }
         let (before, after) = (files::read(before)?, files::read(after)?);
         Found { objects: diff::compare(&before, &after, &selection), ..Found::default() }
     } else if args.cluster {
@@ -133,7 +134,10 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         }
         live::compare(&spec, &args.connect, &selection)?
     } else if is_other {
-        let (before, after) = (manifests(&args.spec())?, manifests(&args.other_spec())?);
+        let (spec, other) = (args.spec(), args.other_spec());
+        let files = spec.files()?;
+        let others = if args.to_filename.is_empty() { files.clone() } else { other.files()? };
+        let (before, after) = (manifests(&spec, &files)?, manifests(&other, &others)?);
         warn(&[&before.warnings, &after.warnings]);
         Found { objects: diff::compare(before.objects(), after.objects(), &selection), ..Found::default() }
     } else {
@@ -144,8 +148,8 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
     print(args, &found, out)
 }
 
-fn manifests(spec: &SpecArgs) -> anyhow::Result<Manifests> {
-    let (request, package, strictness) = spec.request()?;
+fn manifests(spec: &SpecArgs, files: &[(String, String)]) -> anyhow::Result<Manifests> {
+    let (request, package, strictness) = spec.request_of(files)?;
     Ok(render::build(&request, &ClusterInfo::default(), &package, strictness)?)
 }
 
@@ -178,7 +182,7 @@ impl DiffArgs {
 
 fn print(args: &DiffArgs, found: &Found, out: &mut dyn Write) -> Outcome {
     const CONTEXT: usize = 3;
-    let equal = found.objects.is_empty() && found.unknown.is_empty();
+    let equal = found.objects.is_empty() && found.conflicts.is_empty() && found.unknown.is_empty();
     match args.output {
         Format::Json | Format::Yaml => {
             let report = Report { equal, summary: Summary::of(&found.objects), found };
@@ -193,6 +197,9 @@ fn print(args: &DiffArgs, found: &Found, out: &mut dyn Write) -> Outcome {
             }
             for note in &found.notes {
                 eprintln!("{}: {}", note.object, note.message);
+            }
+            for note in &found.conflicts {
+                eprintln!("Warning: {}: {}", note.object, note.message);
             }
             for note in &found.unknown {
                 eprintln!("Warning: {}: unknown whether it differs: {}", note.object, note.message);

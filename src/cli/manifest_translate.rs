@@ -17,8 +17,8 @@ use std::path::Path;
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
-  istio-operator manifest translate -f spec.yaml                 # values and commands, as YAML with comments
-  istio-operator manifest translate -f spec.yaml -o helm         # files: README.md, install.sh, values
+  istio-operator manifest translate -f spec.yaml           # values, with the commands as comments
+  istio-operator manifest translate -f spec.yaml -o helm   # files: README.md, install.sh, values
   istio-operator manifest translate --set profile=demo -d 1.30.3
 
 Helm knows no `k8s` settings and no overlays: each field that they set is told.";

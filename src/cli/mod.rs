@@ -27,6 +27,7 @@ mod reach;
 mod release;
 mod resources;
 mod revision;
+mod rollout;
 mod run;
 mod run_packages;
 mod screen;
@@ -46,7 +47,7 @@ use crate::failure::causes_up_to;
 use crate::release::Package;
 use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use helm_template::threads;
 use input::Outcome;
 use std::error::Error;
@@ -70,9 +71,10 @@ enum Command {
     #[command(subcommand)]
     Manifest(ManifestCommand),
     /// Install Istio, or change the installation to what a spec says.
-    #[command(visible_alias = "apply")]
+    #[command(visible_alias = "apply", after_help = install::INSTALL_EXAMPLES)]
     Install(Box<install::InstallArgs>),
     /// Upgrade a control plane in place; or plan it.
+    #[command(after_help = install::UPGRADE_EXAMPLES)]
     Upgrade(Box<UpgradeArgs>),
     /// Remove a control plane, or everything of Istio.
     Uninstall(Box<uninstall::UninstallArgs>),
@@ -136,7 +138,7 @@ enum ManifestCommand {
     /// Compare manifests: of files, of specs, of releases, or with a cluster; the exit code is 1 if they differ.
     Diff(Box<manifest_diff::DiffArgs>),
     /// The same as `install`.
-    #[command(visible_alias = "apply")]
+    #[command(visible_alias = "apply", after_help = install::INSTALL_EXAMPLES)]
     Install(Box<install::InstallArgs>),
     /// Translate a spec to Helm values for each chart, with the commands that install them.
     Translate(manifest_translate::TranslateArgs),
@@ -184,11 +186,21 @@ pub fn command() -> clap::Command {
     Args::command()
 }
 
+/// Parses the arguments. `--help` has all flags, as close together as `-h` has those that many need.
+fn parse() -> Args {
+    fn in_full(command: clap::Command) -> clap::Command {
+        command.mut_args(|arg| arg.hide_short_help(false)).mut_subcommands(in_full)
+    }
+    let asks = |arg: std::ffi::OsString| arg == "--help" || arg == "help";
+    let known = if std::env::args_os().any(asks) { in_full(command()) } else { command() };
+    Args::from_arg_matches(&known.get_matches()).unwrap_or_else(|error| error.format(&mut command()).exit())
+}
+
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     completion::answer(command);
-    let command = Args::parse().command;
+    let command = parse().command;
     if matches!(command, Command::Run(_)) {
         return end(perform(command));
     }

@@ -25,7 +25,7 @@ use std::io::Write;
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
-  istio-operator x precheck                  # the release that is installed, or else the built-in one
+  istio-operator x precheck                  # the installed release, or else the built-in one
   istio-operator x precheck -d 1.30.3        # before an upgrade to this release
   istio-operator x precheck -r canary -o json
 

@@ -14,23 +14,34 @@ use serde_json::Value;
 use similar::TextDiff;
 use std::io::Write;
 
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator profile list -d 1.30.3                             # of another release
+  istio-operator profile dump demo --config-path components.pilot
+  istio-operator profile dump -f spec.yaml -o flags                 # a spec, on its profile
+  istio-operator profile diff default spec.yaml
+
+Exit code of diff: 0 if nothing differs, 1 if something does or on an error, 2 on wrong use.";
+
 #[derive(Clone, Copy, Default, ValueEnum)]
 pub(super) enum Format {
     #[default]
     Yaml,
     Json,
-    /// `path=value` lines for --set.
     Flags,
 }
 
 #[derive(Subcommand)]
 pub(super) enum ProfileCommand {
     /// List the profiles.
+    #[command(after_help = EXAMPLES)]
     List {
         #[command(flatten)]
         package: PackageArgs,
     },
     /// Print a profile merged onto the default profile.
+    #[command(after_help = EXAMPLES)]
     Dump {
         /// Name of the profile (default: `default`).
         profile: Option<String>,
@@ -39,11 +50,12 @@ pub(super) enum ProfileCommand {
         /// Print only the part of the spec at this path, such as components.pilot.
         #[arg(short = 'p', long, value_name = "PATH")]
         config_path: Option<String>,
-        /// Output format.
+        /// Output format; flags are `path=value` lines for --set.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
     /// Compare two profiles; the exit code is 1 if they differ.
+    #[command(after_help = EXAMPLES)]
     Diff {
         /// Name of a profile, or a file.
         a: String,

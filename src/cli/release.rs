@@ -18,11 +18,22 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What `--help` ends with.
+const EXAMPLES: &str = "\
+Examples:
+  istio-operator release fetch 1.30.3
+  istio-operator release fetch oci://registry.example.com/istio:1.30.3 --refresh
+  istio-operator release list -o json
+
+What was fetched is then taken with -d 1.30.3, without a network.";
+
 #[derive(Subcommand)]
 pub(super) enum ReleaseCommand {
     /// Fetch a release package, check it, and keep it in the cache.
+    #[command(after_help = EXAMPLES)]
     Fetch(ReleaseArgs),
     /// List the release packages at hand: the built-in one, those in --package-dir, those in the cache.
+    #[command(after_help = EXAMPLES)]
     List(ListArgs),
 }
 

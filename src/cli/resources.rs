@@ -70,7 +70,7 @@ impl From<ObservedResource> for Summary {
 /// # Errors
 /// They cannot be listed, so that nothing is known of them.
 pub(super) async fn list(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Summary>, ClusterError> {
-    match cluster.each_owner(namespace, |resource| Some(Summary::from(resource))).await {
+    match cluster.each_owner(namespace, |received| Some(Summary::from(received.into_observed()))).await {
         Err(error) if error.is_absent() => Ok(vec![]),
         other => other,
     }

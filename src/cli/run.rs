@@ -53,41 +53,41 @@ pub(super) struct RunArgs {
     #[arg(long, env = "REVISION", default_value = "")]
     revision: String,
     /// Namespace of the Lease for leader election; empty for no leader election.
-    #[arg(long, env = "LEADER_ELECTION_NAMESPACE", default_value = "")]
+    #[arg(long, env = "LEADER_ELECTION_NAMESPACE", default_value = "", hide_short_help = true)]
     leader_election_namespace: String,
     /// Identity of this operator in the leader election; generated if empty.
-    #[arg(long, env = "POD_NAME", default_value = "")]
+    #[arg(long, env = "POD_NAME", default_value = "", hide_short_help = true)]
     pod_name: String,
     /// How long the leader may fail to renew its Lease before it gives up, such as 10s; the others wait twice as long.
-    #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = renew_deadline)]
+    #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = renew_deadline, hide_short_help = true)]
     renew_deadline: Duration,
     /// How often to check again what a resource waits for and no watch reports.
-    #[arg(long, env = "RECHECK_INTERVAL", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, env = "RECHECK_INTERVAL", default_value = "10s", value_parser = duration::parse, hide_short_help = true)]
     recheck_interval: Duration,
     /// How long the deletion of a resource waits while its control plane is in use; after that it is deleted anyway.
     #[arg(long, env = "DELETION_HOLD", default_value = "24h", value_parser = duration::parse)]
     deletion_hold: Duration,
     /// How many times the same fields of an object are repaired without delay, before repairs are limited to one per
     /// --drift-repair-interval.
-    #[arg(long, env = "DRIFT_REPAIR_BURST", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "DRIFT_REPAIR_BURST", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     drift_repair_burst: u32,
     /// Time between two repairs of the same fields of an object, after --drift-repair-burst repairs.
-    #[arg(long, env = "DRIFT_REPAIR_INTERVAL", default_value = "5s", value_parser = duration::parse)]
+    #[arg(long, env = "DRIFT_REPAIR_INTERVAL", default_value = "5s", value_parser = duration::parse, hide_short_help = true)]
     drift_repair_interval: Duration,
     /// Maximum number of resources that are reconciled at the same time.
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 8, hide_short_help = true)]
     max_concurrent_reconciles: u16,
     /// Maximum number of requests to the API server per second.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, hide_short_help = true)]
     kube_api_qps: u32,
     /// Maximum number of reads, and of writes, that are in flight at the same time; established watches do not count.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, hide_short_help = true)]
     kube_api_in_flight: u16,
     /// How long a connection to the API server may be silent before it is considered lost.
-    #[arg(long, default_value = "90s", value_parser = duration::parse)]
+    #[arg(long, default_value = "90s", value_parser = duration::parse, hide_short_help = true)]
     max_silence: Duration,
     /// Address to listen on for /healthz, /readyz, /metrics, /log-level and /debug/state.
-    #[arg(long, default_value = "0.0.0.0")]
+    #[arg(long, default_value = "0.0.0.0", hide_short_help = true)]
     monitoring_host: IpAddr,
     /// Port to listen on for these; 0 for any free port.
     #[arg(long, default_value_t = 8383)]
@@ -99,10 +99,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
     /// OpenTelemetry collector to send traces to (OTLP over HTTP), such as http://collector:4318; empty for none.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "")]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", hide_short_help = true)]
     otlp_endpoint: String,
     /// The collector's URL with its path, if that is not /v1/traces.
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default_value = "")]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default_value = "", hide_short_help = true)]
     otlp_traces_endpoint: String,
     #[command(flatten)]
     packages: RunPackageArgs,

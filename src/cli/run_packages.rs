@@ -24,10 +24,10 @@ pub(super) struct RunPackageArgs {
     #[arg(long, env = "ALLOW_PACKAGE", value_name = "PREFIX", value_delimiter = ',')]
     allow_package: Vec<AllowedPrefix>,
     /// File with CA certificates in PEM to trust when packages are fetched, in addition to those of the system.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     ca_bundle: Option<PathBuf>,
     /// Secret of type kubernetes.io/dockerconfigjson with pull credentials for registries.
-    #[arg(long, env = "PACKAGE_PULL_SECRET", value_name = "NAMESPACE/NAME", value_parser = secret)]
+    #[arg(long, env = "PACKAGE_PULL_SECRET", value_name = "NAMESPACE/NAME", value_parser = secret, hide_short_help = true)]
     package_pull_secret: Option<(String, String)>,
 }
 

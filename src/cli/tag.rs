@@ -35,7 +35,7 @@ const EXAMPLES: &str = "\
 Examples:
   istio-operator tag set prod --revision 1-30-3          # a new tag
   istio-operator tag set prod --revision 1-31-0 --overwrite
-  kubectl label namespace shop istio.io/rev=prod          # pods of shop are injected by its revision
+  kubectl label namespace shop istio.io/rev=prod          # its pods get proxies of that revision
   istio-operator tag list
   istio-operator tag remove prod
 
@@ -71,7 +71,7 @@ pub(super) struct GenerateArgs {
     #[arg(long)]
     overwrite: bool,
     /// Name of its webhook configuration (default: as the charts name it).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     webhook_name: Option<String>,
     /// Have the tag default inject into namespaces that say nothing about injection.
     #[arg(long)]

@@ -3,6 +3,7 @@
 use super::cluster::Connected;
 use super::screen::Screen;
 use crate::cluster::Cluster;
+use crate::install::Autoscalers;
 use crate::install::readiness::{Readiness, readiness};
 use crate::object::{Object, order};
 use futures::{StreamExt, stream};
@@ -13,8 +14,13 @@ const AT_ONCE: usize = 32;
 
 /// Checks objects, tells of each and of all, and gives the exit code. What cannot be read is not as it should be.
 pub(super) fn verify(connected: &Connected, mut objects: Vec<Object>, namespace: &str, screen: &mut Screen<'_>) -> u8 {
+    if objects.is_empty() {
+        screen.note("Error: there is nothing to verify, since no object is wanted");
+        return 1;
+    }
     order::sort_for_output(&mut objects);
-    let checks = objects.iter().map(|object| check(&connected.cluster, object));
+    let autoscalers = Autoscalers::among(&objects);
+    let checks = objects.iter().map(|object| check(&connected.cluster, object, &autoscalers));
     let found: Vec<Result<(), String>> = connected.wait(stream::iter(checks).buffered(AT_ONCE).collect());
     let (mut crds, mut deployments, mut wrong) = (0, 0, 0);
     for (object, found) in objects.iter().zip(&found) {
@@ -33,7 +39,7 @@ pub(super) fn verify(connected: &Connected, mut objects: Vec<Object>, namespace:
     }
     screen.say(&format!("Checked {crds} custom resource definitions"));
     screen.say(&format!("Checked {deployments} Istio Deployments"));
-    if wrong == 0 && !objects.is_empty() {
+    if wrong == 0 {
         screen.tick("Istio is installed and verified successfully");
         return 0;
     }
@@ -42,13 +48,14 @@ pub(super) fn verify(connected: &Connected, mut objects: Vec<Object>, namespace:
 }
 
 /// What is wrong with an object of the cluster.
-async fn check(cluster: &Cluster, object: &Object) -> Result<(), String> {
+async fn check(cluster: &Cluster, object: &Object, autoscalers: &Autoscalers) -> Result<(), String> {
     let live: Option<DynamicObject> = match cluster.get(object.api_version(), &object.key()).await {
         Err(error) if error.is_absent() => None,
         other => other.map_err(|error| error.to_string())?,
     };
     let live = live.ok_or("not found")?;
-    match readiness(object.group(), object.kind(), &live, None) {
+    let least = autoscalers.scaling(cluster, object, Some(&live)).await.least;
+    match readiness(object.group(), object.kind(), &live, least) {
         Readiness::Ready => Ok(()),
         Readiness::Waiting(why) | Readiness::Failed(why) => Err(why),
     }

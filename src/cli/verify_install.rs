@@ -1,7 +1,7 @@
 //! `verify-install`: whether every object of an installation is there and ready.
 
 use super::cluster::{self, ClusterArgs, Connected};
-use super::input::{Outcome, read_input};
+use super::input::Outcome;
 use super::install::read_wanted;
 use super::manifest::SpecArgs;
 use super::screen::Screen;
@@ -10,12 +10,14 @@ use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
 use crate::install::{installed_release, installed_state};
 use crate::object::Object;
 use crate::object::manifests::{Manifests, revision_label};
+use crate::release::Package;
 use crate::render::{self, ClusterInfo};
 use crate::spec::request::NamedPackage;
 use anyhow::{Context, bail};
 use clap::Args;
 use helm_template::yaml::{Duplicates, parse_documents};
 use kube::ResourceExt;
+use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -44,26 +46,25 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Outcome {
     let mut screen = Screen::new(out);
     let namespace = args.cluster.istio_namespace.clone().unwrap_or_else(|| "istio-system".to_owned());
     let mut objects = vec![];
-    if let Some(listed) = listed(args)? {
+    let files = args.spec.files()?;
+    if let Some(listed) = listed(args, &files)? {
         objects = listed;
     } else if args.spec.filename.is_empty() && args.spec.set.is_empty() {
         for manifests in recorded(args, &connected)? {
             objects.extend(manifests.parts.into_iter().flat_map(|part| part.objects));
         }
     } else {
-        let wanted = read_wanted(&args.spec, &args.cluster, &connected)?;
+        let wanted = read_wanted(&args.spec, &files, &args.cluster, &connected)?;
         objects.extend(wanted.manifests.parts.into_iter().flat_map(|part| part.objects));
     }
     Ok(verify(&connected, objects, &namespace, &mut screen))
 }
 
 /// The objects of files that hold no IstioOperator resource, but what one came to.
-fn listed(args: &VerifyArgs) -> anyhow::Result<Option<Vec<Object>>> {
-    let files = args.spec.filename.iter().filter(|name| name.trim() != "-");
+fn listed(args: &VerifyArgs, files: &[(String, String)]) -> anyhow::Result<Option<Vec<Object>>> {
     let mut objects = vec![];
-    for name in files {
-        let (name, text) = read_input(name.trim())?;
-        let documents = parse_documents(&text, Duplicates::LastWins).with_context(|| format!("read {name}"))?;
+    for (name, text) in files {
+        let documents = parse_documents(text, Duplicates::LastWins).with_context(|| format!("read {name}"))?;
         let values = documents.into_iter().map(|document| document.value).filter(|value| !value.is_null());
         for mut value in values {
             if value.get("kind").is_some_and(|kind| kind == KIND) {
@@ -90,11 +91,7 @@ fn recorded(args: &VerifyArgs, connected: &Connected) -> anyhow::Result<Vec<Mani
         if revision_label(spec.get("revision").and_then(Value::as_str).unwrap_or_default()) != revision {
             continue;
         }
-        let release = installed_release::of_record(record);
-        let package = args.spec.package.open(release.clone().map(NamedPackage::Release)).with_context(|| {
-            let release = release.unwrap_or_default();
-            format!("IstioOperator {} is the record of release {release}; name its package with -d", record.name_any())
-        })?;
+        let package = package_of(args, connected, record)?;
         let metadata = json!({"name": "", "namespace": record.namespace().unwrap_or_default()});
         let resource = json!({"metadata": metadata, "spec": spec});
         let gives_default_tag = installed_state::is_default_unasked(record);
@@ -108,4 +105,25 @@ fn recorded(args: &VerifyArgs, connected: &Connected) -> anyhow::Result<Vec<Mani
         );
     }
     Ok(found)
+}
+
+/// The package of the flag, or else that of the release that a record says, or else the control plane that is there.
+fn package_of(args: &VerifyArgs, connected: &Connected, record: &DynamicObject) -> anyhow::Result<Package> {
+    let name = record.name_any();
+    let is_named = args.spec.package.manifests.as_ref().is_some_and(|flag| !flag.is_empty());
+    let release = match installed_release::of_record(record) {
+        None if !is_named => {
+            let revision = args.spec.revision.as_deref().unwrap_or_default();
+            let (_, release) = connected.installed(revision)?.with_context(|| {
+                format!("nothing says which release IstioOperator {name} is the record of; name its package with -d")
+            })?;
+            Some(release)
+        }
+        said => said,
+    };
+    let package = args.spec.package.open(release.clone().map(NamedPackage::Release));
+    package.with_context(|| {
+        let release = release.unwrap_or_default();
+        format!("IstioOperator {name} is the record of release {release}; name its package with -d")
+    })
 }

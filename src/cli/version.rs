@@ -1,6 +1,6 @@
 //! `version`: of this program, of the control planes of a cluster, and of their proxies.
 
-use super::cluster::{self, ClusterArgs, Connected};
+use super::cluster::{self, ConnectArgs, Connected};
 use super::input::Outcome;
 use super::output::DataFormat;
 use super::proxies;
@@ -16,8 +16,8 @@ use std::io::Write;
 
 /// What `--help` ends with.
 const NOTES: &str = "\
-Without a cluster, or one that does not answer, the version of this program is printed all the same; what is not known is told on
-stderr, and the exit code is 0. With --remote=true that is an error.";
+Without a cluster, or one that does not answer, the version of this program is printed all the same;
+what is not known is told on stderr, and the exit code is 0. With --remote=true that is an error.";
 
 #[derive(Args)]
 #[command(after_help = NOTES)]
@@ -35,7 +35,19 @@ pub(super) struct VersionArgs {
     #[arg(short, long)]
     revision: Option<String>,
     #[command(flatten)]
-    cluster: ClusterArgs,
+    connect: ConnectArgs,
+    /// Namespace of the control plane (default: all).
+    #[arg(
+        short = 'i',
+        long = "istioNamespace",
+        alias = "istio-namespace",
+        value_name = "NAME",
+        help_heading = "Cluster"
+    )]
+    istio_namespace: Option<String>,
+    /// Upstream takes it for every command, and has no use for it here either.
+    #[arg(short, long, hide = true)]
+    namespace: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -88,7 +100,7 @@ pub(super) fn run(args: &VersionArgs, out: &mut dyn Write) -> Outcome {
     let client = Client { version: env!("CARGO_PKG_VERSION"), istio: RELEASE };
     let mut versions = Versions { client, mesh: None, proxies: None };
     if args.remote != Some(false) {
-        match cluster::connect_to(&args.cluster.connect) {
+        match cluster::connect_to(&args.connect) {
             Ok(connected) => ask(&connected, args, &mut versions)?,
             Err(error) if args.remote == Some(true) => return Err(error),
             Err(error) => eprintln!("The versions in the cluster are not known: {error:#}"),
@@ -128,7 +140,7 @@ fn ask(connected: &Connected, args: &VersionArgs, versions: &mut Versions) -> an
 }
 
 fn control_planes(connected: &Connected, args: &VersionArgs) -> Result<Vec<ControlPlane>, ClusterError> {
-    let namespace = args.cluster.istio_namespace.as_deref();
+    let namespace = args.istio_namespace.as_deref();
     let live = connected.wait(connected.cluster.list("apps/v1", "Deployment", namespace, "app=istiod"))?;
     let of = |istiod: &kube::api::DynamicObject| ControlPlane {
         revision: istiod.labels().get(REVISION).cloned().unwrap_or_else(|| DEFAULT.to_owned()),

@@ -4,7 +4,7 @@
 //! until the next page.
 
 use super::meta::Meta;
-use super::received::{ObservedResource, Received};
+use super::received::Received;
 use super::retry::read;
 use super::{Cluster, ClusterError};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -44,17 +44,16 @@ impl Cluster {
         pages(&api, &first, take).await.map_err(|e| ClusterError::of("list", &kind, e))
     }
 
-    /// Makes something of each IstioOperator resource of a namespace, or of all; see [`Received::into_observed`].
+    /// Makes something of each IstioOperator resource of a namespace, or of all.
     ///
     /// # Errors
     /// What the API server says: also that their kind is absent.
     pub async fn each_owner<T, I: IntoIterator<Item = T>>(
         &self,
         namespace: Option<&str>,
-        mut make: impl FnMut(ObservedResource) -> I,
+        make: impl FnMut(Received) -> I,
     ) -> Result<Vec<T>, ClusterError> {
         let params = ListParams::default().limit(RESOURCES_PER_PAGE);
-        let make = |received: Received| make(received.into_observed());
         collect(&self.owners(namespace), &params, "IstioOperator resources", make).await
     }
 }

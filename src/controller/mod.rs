@@ -70,7 +70,10 @@ mod worker;
 
 pub use context::{Config, Context};
 pub use error::RunError;
-pub use usage::{GATEWAY, InUse, PROXY_LABEL, RUNNING, Said, is_of, points_to, said_by, users_of, users_of_tag};
+pub use finalizer::take_finalizer;
+pub use usage::{
+    GATEWAY, InUse, PROXY_LABEL, RUNNING, Said, is_of, points_to, said_by, users_of, users_of_plane, users_of_tag,
+};
 
 use crate::process::health::Health;
 use crate::process::metrics::Metrics;

@@ -11,7 +11,7 @@ use super::usage::Users;
 use crate::api::status::InstallStatus;
 use crate::cluster::Cluster;
 use crate::cluster::outage::is_caused_by_outage;
-use crate::cluster::received::ObservedResource;
+use crate::cluster::received::{ObservedResource, Received};
 use crate::object::inventory;
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
@@ -96,7 +96,7 @@ async fn load_wants(
 ) -> Result<BTreeSet<OwnerId>, RunError> {
     let mut unread = BTreeSet::new();
     for namespace in namespaces {
-        let make = |resource| load_wants_of(&resource, ownership, privileged);
+        let make = |received: Received| load_wants_of(&received.into_observed(), ownership, privileged);
         let found = cluster.each_owner(namespace.as_deref(), make).await;
         unread.extend(found.map_err(|error| match error {
             // It may come later.

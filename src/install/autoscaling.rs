@@ -5,7 +5,6 @@
 use super::fields::{Replicas, is_scaled_by_an_autoscaler};
 use crate::cluster::Cluster;
 use crate::object::Object;
-use crate::object::manifests::Manifests;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,17 +18,18 @@ type Target = (String, String, String);
 
 /// The workloads that autoscalers work on, with how many pods they leave at least.
 #[derive(Default)]
-pub(super) struct Autoscalers(BTreeMap<Target, i64>);
+pub struct Autoscalers(BTreeMap<Target, i64>);
 
 impl Autoscalers {
-    /// Those that a resource wants.
-    pub fn wanted<'a>(manifests: impl IntoIterator<Item = &'a Manifests>) -> Self {
-        let objects = manifests.into_iter().flat_map(Manifests::objects);
+    /// Those that are among objects.
+    pub fn among<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Self {
+        let objects = objects.into_iter();
         let wanted = objects.filter(|object| object.kind() == KIND);
         Self(wanted.filter_map(|hpa| target(hpa.namespace(), &hpa.value())).collect())
     }
 
     /// How many pods of a workload are left at least, if one of them works on it.
+    #[must_use]
     pub fn least(&self, workload: &Object) -> Option<i64> {
         let target = (workload.namespace().to_owned(), workload.kind().to_owned(), workload.name().to_owned());
         self.0.get(&target).copied()
@@ -62,7 +62,7 @@ impl Autoscalers {
 }
 
 /// How a workload is scaled.
-pub(super) struct Scaling {
+pub struct Scaling {
     /// Whose the replicas are.
     pub replicas: Replicas,
     /// How many pods an autoscaler leaves at least.

@@ -10,16 +10,14 @@ use super::engine::Engine;
 use super::fields;
 use super::plan::Plan;
 use super::state::State;
+use crate::api::IGNORE;
 use crate::api::component::Component;
-use crate::api::{API_VERSION, IGNORE, KIND};
 use crate::cluster::ClusterError;
 use crate::object::{Object, ObjectKey, OwnerId, labels};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
-use std::collections::BTreeSet;
 
 /// How many objects are asked for at once.
 const AT_ONCE: usize = 16;
@@ -46,8 +44,10 @@ pub enum Fate {
     Delete(Box<Deleted>),
     /// It is annotated to be left alone.
     Ignored,
-    /// It belongs to another resource, which decides.
+    /// It belongs to another resource, and is as this one wants it, too.
     Foreign(OwnerId),
+    /// It belongs to another resource and differs in these fields, so that its component is not applied.
+    Conflict(OwnerId, Vec<String>),
     /// The API server would not take it, or does not say; with its words.
     Unknown(String),
 }
@@ -80,33 +80,23 @@ impl Engine<'_> {
     /// # Errors
     /// The API server cannot be read.
     pub async fn forecast(&self, owner: &OwnerId, plan: &Plan, state: &State) -> Result<Vec<Forecast>, ClusterError> {
-        let ask = Ask { engine: *self, plan, state, others: self.owners_but(owner).await? };
+        let ask = Ask { engine: *self, owner, plan, state };
         let namespace = Object::new(namespace_of(plan.manifests())).ok();
         let mut all: Vec<_> = namespace.iter().map(|namespace| ask.namespace(namespace).boxed()).collect();
         let parts = plan.manifests().parts.iter();
-        all.extend(parts.flat_map(|part| &part.objects).map(|object| ask.wanted(object).boxed()));
+        let objects = parts.flat_map(|part| part.objects.iter().map(|object| (part.component, object)));
+        all.extend(objects.map(|(component, object)| ask.wanted(component, object).boxed()));
         let candidates = in_order_of_deletion(plan.candidates().iter().collect(), |one| (&one.key, one.component));
         all.extend(candidates.into_iter().map(|one| ask.unwanted(one).boxed()));
         stream::iter(all).buffered(AT_ONCE).try_collect().await
-    }
-
-    /// The other resources that there are.
-    async fn owners_but(&self, owner: &OwnerId) -> Result<BTreeSet<OwnerId>, ClusterError> {
-        let mut found = BTreeSet::new();
-        let note = |resource: &ObjectMeta| {
-            found.insert(OwnerId::of(resource));
-        };
-        self.cluster.for_each(API_VERSION, KIND, ("", ""), note).await?;
-        found.remove(owner);
-        Ok(found)
     }
 }
 
 struct Ask<'a> {
     engine: Engine<'a>,
+    owner: &'a OwnerId,
     plan: &'a Plan,
     state: &'a State,
-    others: BTreeSet<OwnerId>,
 }
 
 impl Ask<'_> {
@@ -136,11 +126,11 @@ impl Ask<'_> {
         }
     }
 
-    async fn wanted(&self, object: &Object) -> Result<Forecast, ClusterError> {
+    async fn wanted(&self, component: Component, object: &Object) -> Result<Forecast, ClusterError> {
         let key = object.key();
         let fate = match self.read(object.api_version(), &key).await? {
             None => self.created(object).await,
-            Some(live) => self.changed(object, &live).await,
+            Some(live) => self.changed(component, object, &live).await,
         };
         Ok(Forecast { key, fate })
     }
@@ -154,12 +144,15 @@ impl Ask<'_> {
         }
     }
 
-    async fn changed(&self, object: &Object, live: &DynamicObject) -> Fate {
+    async fn changed(&self, component: Component, object: &Object, live: &DynamicObject) -> Fate {
         if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
             return Fate::Ignored;
         }
-        if let Some(other) = self.foreign(live) {
-            return Fate::Foreign(other);
+        let named = labels::owner_of(live.labels());
+        if let Some(other) = self.engine.others.owner_of(self.owner, &object.key(), component, named.as_ref()) {
+            let is_shared = component == Component::Base;
+            let fields = if is_shared { vec![] } else { fields::differences_but_for_owner(object, live) };
+            return if fields.is_empty() { Fate::Foreign(other) } else { Fate::Conflict(other, fields) };
         }
         let replicas = self.plan.autoscalers().scaling(self.engine.cluster, object, Some(live)).await.replicas;
         let comparison = fields::compare(object, Some(live), replicas);
@@ -178,11 +171,6 @@ impl Ask<'_> {
         Fate::Change(Box::new(Changed { before, after, taken_over }))
     }
 
-    /// The other resource that an object belongs to, as its labels say, where there is such a resource.
-    fn foreign(&self, live: &DynamicObject) -> Option<OwnerId> {
-        labels::owner_of(live.labels()).filter(|owner| self.others.contains(owner))
-    }
-
     /// The fields that an installer before us set and nobody wants: they are made ours first, and then go.
     fn taken_over(&self, object: &Object, live: &DynamicObject, replicas: fields::Replicas) -> Vec<String> {
         if self.state.has(&object.key(), live) {
@@ -195,7 +183,7 @@ impl Ask<'_> {
 }
 
 /// An object without what is no one's wish.
-fn content(live: &DynamicObject) -> Value {
+pub(crate) fn content(live: &DynamicObject) -> Value {
     const OF_THE_SERVER: [&str; 6] =
         ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
     let mut value = serde_json::to_value(live).unwrap_or_default();

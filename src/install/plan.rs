@@ -97,7 +97,7 @@ impl Draft {
             kept.give_up(&superseded.unwrap_or_default());
         }
         let installations = [&self.manifests].into_iter().chain(kept.iter().filter_map(|kept| kept.manifests.as_ref()));
-        let autoscalers = Autoscalers::wanted(installations);
+        let autoscalers = Autoscalers::among(installations.flat_map(Manifests::objects));
         let Self { manifests, record, .. } = self;
         let mut plan = Plan { manifests, record, candidates: vec![], kept, replaced, autoscalers };
         let keys = plan.keys();

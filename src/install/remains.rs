@@ -63,7 +63,15 @@ pub struct Remaining {
 }
 
 impl Remaining {
-    fn new(api_version: &str, key: ObjectKey, object: &DynamicObject) -> Self {
+    /// Of a live object. It goes, unless it is annotated to stay or on its way already.
+    #[must_use]
+    pub fn of(api_version: &str, kind: &str, object: &DynamicObject) -> Self {
+        let key = ObjectKey {
+            group: group_of(api_version).to_owned(),
+            kind: kind.to_owned(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        };
         Self {
             api_version: api_version.to_owned(),
             uid: object.uid().unwrap_or_default(),
@@ -99,7 +107,9 @@ impl Remaining {
     }
 }
 
-fn is_external(workload: &Value) -> bool {
+/// Whether a workload is an istiod that serves other clusters.
+#[must_use]
+pub fn is_external(workload: &Value) -> bool {
     let containers = workload.pointer("/spec/template/spec/containers").and_then(Value::as_array);
     let mut variables = containers
         .into_iter()
@@ -197,8 +207,7 @@ async fn find(
         remains.requests += 1;
         match engine.cluster.get(&entry.api_version, key).await {
             Ok(Some(live)) if is_installed(&live, owner, entry) => {
-                let remaining = Remaining::new(&entry.api_version, key.clone(), &live);
-                found.insert(key.clone(), remaining);
+                found.insert(key.clone(), Remaining::of(&entry.api_version, &key.kind, &live));
             }
             Ok(_) => {}
             Err(error) if error.is_absent() => {}
@@ -245,14 +254,8 @@ async fn list(
             is_managed(&kind, &object.metadata) && labels::is_name_of(owner, &name_of(object))
         };
         for object in objects.iter().filter(is_owned) {
-            let key = ObjectKey {
-                group: group.to_owned(),
-                kind: kind.clone(),
-                namespace: object.namespace().unwrap_or_default(),
-                name: object.name_any(),
-            };
-            let remaining = Remaining { is_labelled: true, ..Remaining::new(&api_version, key.clone(), object) };
-            found.insert(key, remaining);
+            let remaining = Remaining { is_labelled: true, ..Remaining::of(&api_version, &kind, object) };
+            found.insert(remaining.key.clone(), remaining);
         }
     }
 }
@@ -284,10 +287,8 @@ mod tests {
     use super::*;
     use serde_json::{from_value, json};
 
-    fn remaining(name: &str, object: Value) -> Remaining {
-        let key =
-            ObjectKey { kind: "Deployment".into(), group: "apps".into(), name: name.into(), ..ObjectKey::default() };
-        Remaining::new("apps/v1", key, &from_value(object).unwrap())
+    fn remaining(object: Value) -> Remaining {
+        Remaining::of("apps/v1", "Deployment", &from_value(object).unwrap())
     }
 
     #[test]
@@ -296,7 +297,7 @@ mod tests {
             let istiod = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "istiod"},
                 "spec": {"template": {"spec": {"containers": [
                     {"name": "discovery", "env": [{"name": "EXTERNAL_ISTIOD", "value": value}]}]}}}});
-            assert_eq!(remaining("istiod", istiod).is_external, is_external);
+            assert_eq!(remaining(istiod).is_external, is_external);
         }
     }
 
@@ -305,8 +306,7 @@ mod tests {
         let webhooks = json!([{"clientConfig": {"service": {"namespace": "mesh", "name": "istiod"}}},
             {"clientConfig": {"url": "https://example.com/inject"}}]);
         let metadata = json!({"name": "x"});
-        let found =
-            remaining("x", json!({"apiVersion": "v1", "kind": "x", "metadata": metadata, "webhooks": webhooks}));
+        let found = remaining(json!({"apiVersion": "v1", "kind": "x", "metadata": metadata, "webhooks": webhooks}));
         assert_eq!(found.calls, BTreeSet::from(["mesh".to_owned()]));
     }
 

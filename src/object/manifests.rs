@@ -1,6 +1,7 @@
 //! The objects that a spec renders to, by component and in a stable order.
 
 use super::labels::DEFAULT;
+use super::pods::{Pods, pods_of};
 use super::{Object, ObjectKey};
 use crate::api::component::Component;
 use serde_json::Value;
@@ -66,6 +67,13 @@ impl Manifests {
     /// All objects.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.parts.iter().flat_map(|part| &part.objects)
+    }
+
+    /// The pods of all workloads.
+    #[must_use]
+    pub fn pods(&self) -> Vec<Pods> {
+        let workloads = self.objects().filter(|object| object.group() == "apps");
+        workloads.filter_map(|object| pods_of(object.namespace(), &object.value())).collect()
     }
 
     /// The keys of all objects.

@@ -11,20 +11,14 @@ pub struct Addon {
     pub name: &'static str,
     /// For a person.
     pub title: &'static str,
-    /// The folder of its chart below `charts/`.
-    folder: &'static str,
-}
-
-const fn addon(name: &'static str, title: &'static str, folder: &'static str) -> Addon {
-    Addon { name, title, folder }
 }
 
 /// All of them: those first that others read from.
 pub const ADDONS: [Addon; 4] = [
-    addon("prometheus", "Prometheus", "addons/prometheus"),
-    addon("jaeger", "Jaeger", "addons/jaeger"),
-    addon("grafana", "Grafana", "addons/grafana"),
-    addon("kiali", "Kiali", "addons/kiali"),
+    Addon { name: "prometheus", title: "Prometheus" },
+    Addon { name: "jaeger", title: "Jaeger" },
+    Addon { name: "grafana", title: "Grafana" },
+    Addon { name: "kiali", title: "Kiali" },
 ];
 
 impl Addon {
@@ -33,6 +27,7 @@ impl Addon {
     /// # Errors
     /// Never with the files we ship.
     pub fn chart(&self) -> Result<Chart, ReleaseError> {
-        embedded::chart(self.folder).map_err(|cause| ReleaseError::Chart { name: self.folder, cause: Box::new(cause) })
+        let chart = embedded::chart(&format!("addons/{}", self.name));
+        chart.map_err(|cause| ReleaseError::Chart { name: self.name, cause: Box::new(cause) })
     }
 }

@@ -22,16 +22,22 @@ pub enum AddonError {
     Document(&'static str, String, ReadError),
 }
 
-/// The objects of an add-on in a namespace, for the control plane in another, in the order in which they are to be applied.
+/// The objects of an add-on in a namespace, for the control plane in another and of a revision (empty for none), in the order in which
+/// they are to be applied.
 ///
 /// # Errors
 /// See [`AddonError`].
-pub fn render(addon: &Addon, namespace: &str, istio_namespace: &str) -> Result<Vec<Object>, AddonError> {
+pub fn render(
+    addon: &Addon,
+    namespace: &str,
+    istio_namespace: &str,
+    revision: &str,
+) -> Result<Vec<Object>, AddonError> {
     let chart = ParsedChart::new(addon.chart()?);
     let mut values = json!({});
     // Only one of them asks.
     if chart.chart().values.contains_key("istioNamespace") {
-        values = json!({ "istioNamespace": istio_namespace });
+        values = json!({ "istioNamespace": istio_namespace, "revision": revision });
     }
     let values = values.as_object().cloned().unwrap_or_default();
     let release = ReleaseOptions::install(addon.name, namespace);
@@ -56,7 +62,9 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     fn all(namespace: &str) -> Vec<(&'static str, Object)> {
-        let of = |addon: &'static Addon| render(addon, namespace, "mesh").unwrap().into_iter().map(|o| (addon.name, o));
+        let of = |addon: &'static Addon| {
+            render(addon, namespace, "mesh", "canary").unwrap().into_iter().map(|o| (addon.name, o))
+        };
         ADDONS.iter().flat_map(of).collect()
     }
 
@@ -80,6 +88,23 @@ mod tests {
             assert!(found[name].is_superset(&ports.iter().copied().collect()), "{name}: {:?}", found[name]);
         }
         assert_eq!(found.len(), 6);
+    }
+
+    #[test]
+    fn kiali_looks_at_the_control_plane_of_its_revision() {
+        let kiali = ADDONS.iter().find(|addon| addon.name == "kiali").unwrap();
+        for (revision, suffix) in [("", ""), ("canary", "-canary")] {
+            let objects = render(kiali, "one", "mesh", revision).unwrap();
+            let config = objects.iter().find(|object| object.kind() == "ConfigMap").unwrap().value().into_owned();
+            let lines: Vec<_> = config["data"]["config.yaml"].as_str().unwrap().lines().map(str::trim).collect();
+            for (field, name) in [
+                ("config_map_name", "istio"),
+                ("istio_sidecar_injector_config_map_name", "istio-sidecar-injector"),
+                ("istiod_deployment_name", "istiod"),
+            ] {
+                assert!(lines.contains(&format!("{field}: {name}{suffix}").as_str()), "{lines:#?}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! What charts decide themselves is no switch.
 
 use crate::api::schema::{NEWEST, OLDEST};
+use std::ops::Range;
 
 /// How a spec becomes Helm values and objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,6 +90,25 @@ impl Release {
         let patch = next().unwrap_or(u32::MAX);
         (major == 1 && minor >= OLDEST).then_some(Self { minor, patch })
     }
+}
+
+/// The minor release 1.x that an image tag or a version names, however old it is.
+#[must_use]
+pub fn minor_of(tag: &str) -> Option<u32> {
+    let rest = tag.strip_prefix('v').unwrap_or(tag).strip_prefix("1.")?;
+    rest.split(['.', '-', '_', '+']).next()?.parse().ok()
+}
+
+/// The minor releases that a step from one release to another leaves out; none where one of the two is no release.
+#[must_use]
+pub fn skipped_minors(from: &str, to: &str) -> Range<u32> {
+    minor_of(from).zip(minor_of(to)).map_or(0..0, |(from, to)| minors_between(from, to))
+}
+
+/// The minor releases between two.
+#[must_use]
+pub fn minors_between(from: u32, to: u32) -> Range<u32> {
+    from.saturating_add(1)..to
 }
 
 impl Switches {
@@ -189,6 +209,21 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Release::of_tag(tag).map(|r| (r.minor, r.patch)), expected, "{tag}");
+        }
+    }
+
+    #[test]
+    fn minor_releases_between_two_are_counted() {
+        for (from, to, skipped) in [
+            ("1.17.8", "1.18.2", 0),
+            ("1.17.8", "1.30.3", 12),
+            ("1.9.0", "1.11.0-distroless", 1),
+            ("1.17.8", "1.17.9", 0),
+            ("1.30.3", "1.17.8", 0),
+            ("1.17.8", "2.30.0", 0),
+            ("latest", "1.17.8", 0),
+        ] {
+            assert_eq!(skipped_minors(from, to).len(), skipped, "{from} {to}");
         }
     }
 

@@ -18,7 +18,7 @@ pub use proxies::{NamespaceProxies, Proxies, Proxy, ProxyPlan};
 pub use side::Side;
 
 use crate::diff::{self, ObjectChange, Selection, Summary};
-use crate::spec::switches::Release;
+use crate::spec::switches::{Release, minors_between};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -111,7 +111,7 @@ impl Upgrade<'_> {
             from_source: self.from_source.clone(),
             to: to.release.clone(),
             blocked_by: self.blocks(),
-            skipped_minors: skipped(from.minor(), to.minor()),
+            skipped_minors: minors_between(from.minor(), to.minor()).map(|minor| format!("1.{minor}")).collect(),
             needs_kubernetes: to
                 .switches
                 .offline_kubernetes()
@@ -186,11 +186,6 @@ fn is_older(release: &str, than: &str) -> bool {
         (Some(release), Some(than)) => release < than,
         _ => false,
     }
-}
-
-/// The minor releases between two.
-fn skipped(from: u32, to: u32) -> Vec<String> {
-    (from.saturating_add(1)..to).map(|minor| format!("1.{minor}")).collect()
 }
 
 #[cfg(test)]

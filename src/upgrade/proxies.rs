@@ -3,6 +3,7 @@
 //! The rule is Istio's: a control plane may be one minor release ahead of its proxies, and no proxy may be ahead of it.
 
 use super::side::Side;
+use crate::spec::switches::minor_of;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -79,12 +80,6 @@ pub(super) fn plan(proxies: &Proxies, from: &Side, to: &Side) -> ProxyPlan {
         }
     }
     ProxyPlan { rule, unknown: None, namespaces: namespaces.into_values().collect() }
-}
-
-/// The minor release 1.x that the tag of an image names. Proxies may be older than any release that is described here.
-fn minor_of(tag: &str) -> Option<u32> {
-    let rest = tag.strip_prefix('v').unwrap_or(tag).strip_prefix("1.")?;
-    rest.split(['.', '-', '_', '+']).next()?.parse().ok()
 }
 
 fn is_supported(proxy: u32, control_plane: u32) -> bool {

@@ -2,6 +2,7 @@
 
 use crate::{code, data, folder, package, resource, run, stderr, stdout};
 use std::fs;
+use std::process::Command;
 
 const SERVICE: &str = "{apiVersion: v1, kind: Service, metadata: {name: a, namespace: one}, spec: {type: ClusterIP}}";
 const SECRET: &str =
@@ -136,6 +137,13 @@ fn two_specs_are_compared_by_what_they_come_to() {
     assert_eq!(code(&output), 1, "{}", stderr(&output));
     assert_eq!(stdout(&output).lines().count(), 2, "{}", stdout(&output));
     assert!(stdout(&output).contains(".spec.template.spec.containers[name:discovery].image"), "{}", stdout(&output));
+    let piped = |to: &str| {
+        let mut operator = Command::new(env!("CARGO_BIN_EXE_istio-operator"));
+        operator.current_dir(folder.path()).args(["manifest", "diff", "-f", "-", "--to-set", to]);
+        operator.stdin(fs::File::open(folder.path().join("b.yaml")).unwrap()).output().unwrap()
+    };
+    // Stdin can be read but once.
+    assert_eq!([piped("profile=demo"), piped("profile=minimal")].map(|output| code(&output)), [0, 1]);
     let wrong = run(folder.path(), "manifest diff -f a.yaml --to-set values.pilot.nonsense=1");
     assert_eq!(code(&wrong), 1);
     assert!(stderr(&wrong).contains("spec.values.pilot.nonsense"), "{}", stderr(&wrong));

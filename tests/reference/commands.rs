@@ -4,7 +4,8 @@ use crate::assert_made;
 use clap::{Arg, ArgAction, Command};
 use std::fmt::Write;
 
-const HEAD: &str = "# Commands and flags\n\nMade of the code by `tests/reference.rs`: what `--help` says of each command.\n\
+const HEAD: &str = "# Commands and flags\n\nMade of the code by `tests/reference.rs`: what `--help` says of each command; `-h` has\n\
+                    what many need.\n\
                     Data goes to stdout, everything else to stderr; the exit code is 0 for success, 1 for a failure or a\n\
                     difference found, 2 for a wrong use.\n";
 
@@ -16,31 +17,37 @@ fn name(arg: &Arg) -> String {
     let values: Vec<String> = arg.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
     let takes = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     if arg.is_positional() {
-        return format!("`{}`", values.first().cloned().unwrap_or_else(|| arg.get_id().to_string().to_uppercase()));
+        let name = values.first().cloned().unwrap_or_else(|| arg.get_id().to_string().to_uppercase());
+        return format!("`{}`", cell(&name));
     }
     let mut names: Vec<String> = arg.get_short().map(|short| format!("-{short}")).into_iter().collect();
     names.extend(arg.get_long().map(|long| format!("--{long}")));
     let also = arg.get_visible_aliases().unwrap_or_default();
     names.extend(also.iter().map(|alias| format!("--{alias}")));
     let value = if takes && !values.is_empty() { format!(" {}", values.join(" ")) } else { String::new() };
-    format!("`{}{value}`", names.join(", "))
+    format!("`{}`", cell(&(names.join(", ") + &value)))
 }
 
 fn meaning(arg: &Arg) -> String {
-    let mut text = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let mut parts: Vec<String> = arg.get_help().map(ToString::to_string).into_iter().collect();
     let defaults: Vec<String> = arg.get_default_values().iter().map(|value| value.to_string_lossy().into()).collect();
     let takes = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     if takes && !defaults.is_empty() && !defaults[0].is_empty() {
-        write!(text, " Default: `{}`.", defaults.join(", ")).unwrap();
+        parts.push(format!("Default: `{}`.", defaults.join(", ")));
     }
     let choices: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
     if takes && !choices.is_empty() && choices != ["true", "false"] {
-        write!(text, " One of: {}.", choices.join(", ")).unwrap();
+        parts.push(format!("One of: {}.", choices.join(", ")));
     }
     if let Some(variable) = arg.get_env() {
-        write!(text, " Variable: `{}`.", variable.to_string_lossy()).unwrap();
+        parts.push(format!("Variable: `{}`.", variable.to_string_lossy()));
     }
-    cell(&text)
+    match parts.as_mut_slice() {
+        // The last sentence of a help has no full stop.
+        [help, _, ..] if !help.is_empty() && !help.ends_with('.') => help.push('.'),
+        _ => {}
+    }
+    cell(&parts.join(" "))
 }
 
 fn describe(command: &Command, path: &str, out: &mut String) {

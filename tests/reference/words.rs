@@ -69,6 +69,14 @@ fn every_condition_is_documented_with_its_reasons() {
     for found in pattern.captures_iter(table) {
         assert!(documented.contains(&found[1]), "the reason {} is not documented", &found[1]);
     }
+    // Those that have a name stand where it is used.
+    let constant = Regex::new(r#"const ([A-Z_]+): &str = ("[A-Z][A-Za-z]+");"#).unwrap();
+    let names: Vec<(Regex, String)> = constant
+        .captures_iter(&all)
+        .map(|found| (Regex::new(&format!(r"(?:[a-z_]+::)*\b{}\b", &found[1])).unwrap(), found[2].to_owned()))
+        .collect();
+    assert!(names.len() >= 3, "{names:?}");
+    let all = names.iter().fold(all, |text, (name, reason)| name.replace_all(&text, reason).into_owned());
     let events = Regex::new(r#"(?:reason: |Blocked\(|Usage::Of\([A-Za-z()]+, )"([A-Z][A-Za-z]+)""#).unwrap();
     for found in events.captures_iter(&all) {
         assert!(documented.contains(&found[1]), "the reason {} is not documented", &found[1]);

@@ -71,6 +71,8 @@ fn add_ons_are_installed_until_they_are_ready_and_removed_again() {
     // The same again writes nothing.
     let again = done(&lab, &["install", "--dry-run"]);
     assert!(again.lines().all(|line| line.starts_with("leave ")), "{again}");
+    let revised = done(&lab, &["install", "kiali", "--dry-run", "--revision=canary"]);
+    assert!(revised.contains("change ConfigMap istio-system/kiali\n"), "{revised}");
 
     let asked = done(&lab, &["remove", "grafana", "--dry-run"]);
     assert!(asked.contains("delete Deployment istio-system/grafana\n") && !asked.contains("kiali"), "{asked}");
@@ -106,6 +108,14 @@ fn what_others_installed_under_the_name_of_an_add_on_stays() {
         tried.status.code() == Some(1)
             && text(&tried.stderr).contains("metrics/grafana is there, installed by kubectl-create")
     );
+    // Who may not look is not told that nothing is there.
+    let config = lab.kubectl(&["config", "view", "--raw", "--flatten", "-o", "json"]);
+    let mut config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    config["users"][0]["user"]["as"] = "nobody".into();
+    let nobody = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(nobody.path(), config.to_string()).unwrap();
+    let unseen = addons(&lab, &["list", "--kubeconfig", &nobody.path().to_string_lossy()], "");
+    assert!(unseen.status.code() == Some(1) && text(&unseen.stdout).matches("forbidden").count() == 4, "{unseen:?}");
     // Unless that is wanted.
     done(&lab, &[&["install", "grafana", "-y", "--force-conflicts"][..], &place].concat());
     assert!(lab.kubectl(&image).contains("grafana:"));
@@ -126,7 +136,8 @@ fn an_add_on_that_does_not_become_ready_in_time_is_told() {
     let late = addons(&lab, &["install", "jaeger", "-y", "--readiness-timeout=2s"], "");
     let said = text(&late.stderr);
     assert!(
-        late.status.code() == Some(1) && said.contains("✘ Jaeger: Deployment istio-system/jaeger: 0 of 1 pods"),
+        late.status.code() == Some(1)
+            && said.contains("✘ Jaeger: Deployment istio-system/jaeger is not ready after 2s: 0 of 1 pods"),
         "{said}"
     );
 }

@@ -1,7 +1,9 @@
 //! `uninstall`, with what it leaves, and with whom it meets.
 
-use crate::commands_run::{run, run_typing};
+use crate::commands_revision::nobody;
+use crate::commands_run::{Said, command_as, run, run_typing};
 use crate::lab::Lab;
+use serde_json::json;
 use std::time::Instant;
 
 const PURGE: &str = "uninstall -y --purge";
@@ -57,6 +59,13 @@ fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
 
     run(&lab, PURGE).ended(0).warned(&["nothing to remove"]);
     run(&lab, "install --set profile=minimal -y").ended(0);
+    let annotated = json!({"name": "kept", "annotations": {"install.istio.io/prune": "false"}});
+    let filter = json!({"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "metadata": annotated});
+    lab.apply(&filter.to_string());
+    run(&lab, PURGE).ended(0).warned(&["EnvoyFilter default/kept", "CustomResourceDefinition envoyfilters."]);
+    lab.kubectl(&["get", "envoyfilter", "kept", "-n", "default"]);
+    assert_eq!(left(&lab), ["customresourcedefinition.apiextensions.k8s.io/envoyfilters.networking.istio.io"]);
+    run(&lab, PURGE).ended(0).warned(&["nothing to remove", "EnvoyFilter default/kept"]);
 }
 
 #[test]
@@ -67,6 +76,19 @@ fn a_revision_goes_and_the_other_one_stays() {
     assert!(lab.deployment("istiod").is_some() && lab.deployment("istiod-canary").is_some());
     run(&lab, "uninstall -y").ended(2).warned(&["at least one of the --revision"]);
     run(&lab, "uninstall -y --revision none-such").ended(1).warned(&["could not find target revision"]);
+    // Who may not take the webhooks away takes nothing that serves them.
+    let folder = tempfile::tempdir().unwrap();
+    let account = nobody(&lab, folder.path());
+    lab.kubectl(&["create", "clusterrole", "test-reads", "--verb=get,list", "--resource=*.*"]);
+    lab.kubectl(&["create", "clusterrole", "test-deletes", "--verb=delete", "--resource=deployments.apps,services"]);
+    for role in ["test-reads", "test-deletes"] {
+        let to = [&format!("--clusterrole={role}"), "--serviceaccount=default:nobody"];
+        lab.kubectl(&["create", "clusterrolebinding", role, to[0], to[1]]);
+    }
+    let mut refused = command_as(account.as_os_str(), "uninstall -y --revision canary");
+    let refused = Said::of(&refused.output().unwrap()).ended(1);
+    refused.warned(&["is forbidden", "were not tried: ", "the same command goes on"]);
+    assert!(lab.deployment("istiod-canary").is_some());
     lab.kubectl(&["annotate", "configmap", "istio-canary", "-n", "istio-system", "install.istio.io/prune=false"]);
     run(&lab, "uninstall -y --revision canary").ended(0).warned(&["These stay", "ConfigMap istio-system/istio-canary"]);
     lab.kubectl(&["get", "configmap", "istio-canary", "-n", "istio-system"]);
@@ -102,8 +124,24 @@ fn a_purge_beside_a_running_operator_is_not_undone() {
     said.warned(&["left alone: ", "(of IstioOperator istio-system/main)"]);
     let after = lab.owned_at_rest();
     assert!(before.iter().all(|(name, stamp)| after.get(name) == Some(stamp)), "{before:?}\n{after:?}");
-    let said = run(&lab, PURGE).ended(0);
+    // What others hold by a finalizer of theirs, they let go.
+    let patch = r#"[{"op": "add", "path": "/metadata/finalizers/-", "value": "example.com/other"}]"#;
+    lab.kubectl(&["patch", "iop", "main", "-n", "istio-system", "--type=json", "-p", patch]);
+    let said = run(&lab, &format!("{PURGE} --timeout 5s")).ended(1);
     assert!(said.out.contains("  Removed IstioOperator:istio-system:main."), "{}", said.out);
+    said.warned(&["only when others let them", "still there after 5s", "example.com/other"]);
+    assert_eq!(lab.iop("main").unwrap()["metadata"]["finalizers"], json!(["example.com/other"]));
+    lab.kubectl(&[
+        "patch",
+        "iop",
+        "main",
+        "-n",
+        "istio-system",
+        "--type=merge",
+        "-p",
+        r#"{"metadata": {"finalizers": null}}"#,
+    ]);
+    run(&lab, PURGE).ended(0);
     lab.owned_at_rest();
     let found = left(&lab);
     let is_definition = |name: &String| name.ends_with("/istiooperators.install.istio.io");

@@ -10,6 +10,7 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     let said = run(&lab, "version").ended(0);
     assert!(said.out.contains("control plane version: none installed\ndata plane version: none\n"), "{said:?}");
     run(&lab, "verify-install").ended(1).warned(&["there is no record of an installation of revision default"]);
+    run(&lab, "verify-install --set profile=empty").ended(1).warned(&["nothing to verify"]);
     run(&lab, "install --set profile=demo -y --verify").ended(0);
     let said = run(&lab, "verify-install").ended(0);
     let lines: Vec<&str> = said.out.lines().collect();
@@ -22,6 +23,9 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     ] {
         assert!(lines.contains(&line), "{line} is not in {}", said.out);
     }
+    // A record may not say its release; the control plane does.
+    lab.kubectl(&["label", "iop", "installed-state", "-n", "istio-system", "operator.istio.io/version-"]);
+    run(&lab, "verify-install").ended(0);
     run(&lab, "verify-install --revision canary").ended(1).warned(&["revision canary"]);
 
     lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
@@ -45,4 +49,8 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     assert!(said.out.ends_with(expected), "{said:?}");
     let said = run(&lab, "version --remote=false").ended(0);
     assert_eq!(said.out.lines().count(), 1, "{said:?}");
+
+    lab.kubectl(&["delete", "deployment", "istiod", "-n", "istio-system"]);
+    run(&lab, "verify-install").ended(1).warned(&["nothing says which release", "with -d"]);
+    run(&lab, "verify-install -d 1.17.8").ended(1).warned(&["Deployment: istiod.istio-system: not found"]);
 }

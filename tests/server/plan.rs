@@ -127,9 +127,14 @@ fn what_belongs_to_another_resource_or_is_left_alone_is_told() {
     let notes = found["notes"].to_string();
     assert!(notes.contains("Service istio-system/istiod") && notes.contains("install.istio.io/ignore"), "{found:#}");
     let text = std::fs::read_to_string(spec.path().join("a.yaml")).unwrap();
-    std::fs::write(spec.path().join("a.yaml"), text.replace("name: main", "name: second")).unwrap();
+    let text = text.replace("name: main", "name: second");
+    std::fs::write(spec.path().join("a.yaml"), &text).unwrap();
     let found = data(&run(&lab, spec.path(), "manifest diff -f a.yaml --cluster -o json"), 0);
     assert!(found["notes"].to_string().contains("belongs to IstioOperator istio-system/main"), "{found:#}");
+    std::fs::write(spec.path().join("a.yaml"), text.replace("{k8s: {", "{k8s: {priorityClassName: other, ")).unwrap();
+    let found = data(&run(&lab, spec.path(), "manifest diff -f a.yaml --cluster -o json"), 1);
+    let conflicts = found["conflicts"].as_array().unwrap();
+    assert!(conflicts.len() == 1 && conflicts[0].to_string().contains("priorityClassName"), "{found:#}");
 }
 
 #[test]

@@ -39,7 +39,7 @@ const CODES: [(&str, i32); 4] = [
 ];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 12] = [
+const OTHERWISE: [(&str, Instead, &str); 11] = [
     (
         "istio-operator install -f spec.yaml",
         Instead::Nothing,
@@ -47,7 +47,6 @@ const OTHERWISE: [(&str, Instead, &str); 12] = [
     ),
     ("kubectl apply -k config/prometheus", Instead::Nothing, "there is no Prometheus Operator; `tests/deploy.rs`"),
     ("kubectl logs", Instead::Nothing, "kwok's pods have no logs"),
-    ("kubectl port-forward", Instead::Nothing, "kwok's pods have no ports; the operator runs on this host"),
     ("kubectl delete --cascade=orphan", Instead::Nothing, "a part of one: `a_deletion_that_orphans_leaves_everything`"),
     ("kubectl delete", Instead::InTime, "a deletion that is held back waits for a day"),
     (

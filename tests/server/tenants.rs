@@ -65,15 +65,16 @@ fn the_admission_policy_refuses_and_allows_as_documented() {
     lab.kubectl(&["label", "namespace", "team", "install.istio.io/tenants=allowed"]);
     lab.kubectl(&["create", "clusterrole", "tenant", "--verb=*", "--resource=istiooperators.install.istio.io"]);
     lab.kubectl(&["apply", "-k", &file("config/admission").to_string_lossy()]);
-    let as_tenant = |namespace: &str, spec: &Value| {
+    let create = |user: &str, namespace: &str, spec: &Value| {
         let name = file("target").join(format!("tenant-{}.json", std::process::id()));
         let mut resource = resource("x", spec);
         resource["metadata"]["namespace"] = namespace.into();
         std::fs::write(&name, resource.to_string()).unwrap();
-        let said = lab.plane().kubectl(&["create", "--as=tenant", "--dry-run=server", "-f", &name.to_string_lossy()]);
+        let said = lab.plane().kubectl(&["create", user, "--dry-run=server", "-f", &name.to_string_lossy()]);
         std::fs::remove_file(&name).unwrap();
         said.map(drop).map_err(|e| format!("{e:#}"))
     };
+    let as_tenant = |namespace: &str, spec: &Value| create("--as=tenant", namespace, spec);
     // The API server learns of a policy a while after it is made.
     lab.wait("the policy to be in force", || match as_tenant("closed", &gateway("closed")) {
         Err(no) if no.contains("install.istio.io/tenants=allowed") => Ok(()),
@@ -104,6 +105,11 @@ fn the_admission_policy_refuses_and_allows_as_documented() {
         let said = as_tenant("team", &spec);
         assert!(said.as_ref().is_err_and(|no| no.contains(why)), "{spec}: {said:?}, not {why}");
     }
+    // An operator of a revision has another name.
+    let account = "--serviceaccount=istio-operator:istio-operator-canary";
+    lab.kubectl(&["create", "clusterrolebinding", "canary", "--clusterrole=tenant", account]);
+    let canary = "--as=system:serviceaccount:istio-operator:istio-operator-canary";
+    lab.wait("its right", || create(canary, "closed", &json!({"profile": "minimal"})));
     // An administrator and the operator do as before.
     lab.start_operator();
     lab.apply_spec("{profile: minimal}");

@@ -5,7 +5,6 @@ use crate::cluster::ClusterError;
 use crate::install::readiness::{Readiness, readiness};
 use crate::object::{Object, ObjectKey};
 use crate::release::addons::Addon;
-use anyhow::bail;
 use futures::future::try_join_all;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
@@ -85,56 +84,26 @@ fn managers(metadata: &ObjectMeta) -> BTreeSet<&str> {
     entries.filter(|entry| entry.subresource.is_none()).filter_map(|entry| entry.manager.as_deref()).collect()
 }
 
-/// Refuses objects that somebody else has installed.
-///
-/// # Errors
-/// The first of them, or why that cannot be found out.
-pub(super) async fn refuse_foreign(connected: &Connected, objects: &[Object]) -> anyhow::Result<()> {
-    let looked = objects.iter().map(|object| async move {
-        let live = connected.cluster.get(object.api_version(), &object.key()).await?;
-        Ok::<_, ClusterError>(live.filter(|live| !is_ours(&live.metadata)).map(|live| (object.key(), live)))
-    });
-    if let Some((key, live)) = try_join_all(looked).await?.into_iter().flatten().next() {
-        bail!("{key} is there, installed by {}; --force-conflicts takes it over", others(&live.metadata));
-    }
-    Ok(())
-}
-
-/// Whether an object is the same but for what the API server writes of every write.
-pub(super) fn is_same(before: &DynamicObject, after: &DynamicObject) -> bool {
-    let metadata = |object: &DynamicObject| {
-        let mut metadata = object.metadata.clone();
-        (metadata.managed_fields, metadata.resource_version, metadata.generation) = (None, None, None);
-        metadata
-    };
-    before.data == after.data && metadata(before) == metadata(after)
-}
-
 /// The kinds of objects.
 pub(super) fn kinds(rendered: &[Vec<Object>]) -> BTreeSet<(String, String)> {
     rendered.iter().flatten().map(|object| (object.api_version().to_owned(), object.kind().to_owned())).collect()
 }
 
-/// What there is of an add-on that was installed for a namespace, wherever it is.
+/// What there is of add-ons that were installed for a namespace, wherever it is.
 pub(super) async fn found(
     connected: &Connected,
-    addon: &Addon,
+    addons: &[&Addon],
     namespace: &str,
     kinds: &BTreeSet<(String, String)>,
 ) -> Result<Vec<DynamicObject>, ClusterError> {
-    let labels = [("part-of", "istio-addons"), ("name", addon.name), ("instance", namespace)];
-    let labels = labels.map(|(label, value)| format!("app.kubernetes.io/{label}={value}")).join(",");
-    let list = |(api_version, kind): &(String, String)| {
-        let (api_version, kind, labels) = (api_version.clone(), kind.clone(), labels.clone());
-        async move {
-            connected
-                .cluster
-                .list(&api_version, &kind, None, &labels)
-                .await
-                .map(|list| typed(list, &api_version, &kind))
-        }
+    let names = addons.iter().map(|addon| addon.name).collect::<Vec<_>>().join(",");
+    let labels = ["part-of=istio-addons".to_owned(), format!("instance={namespace}"), format!("name in ({names})")];
+    let labels = &labels.map(|label| format!("app.kubernetes.io/{label}")).join(",");
+    let list = |(api_version, kind)| async move {
+        let found = connected.cluster.list(api_version, kind, None, labels).await?;
+        Ok(typed(found, api_version, kind))
     };
-    Ok(try_join_all(kinds.iter().map(list)).await?.into_iter().flatten().collect())
+    Ok(try_join_all(kinds.iter().map(|(api_version, kind)| list((api_version, kind)))).await?.concat())
 }
 
 /// Objects of a list do not say what they are.

@@ -7,7 +7,8 @@ use futures::stream::{FuturesUnordered, StreamExt, select_all, unfold};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
 use kube::api::Api;
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -111,36 +112,68 @@ impl Forward {
     }
 }
 
-/// Copies both ways. A caller that has said all gets what the pod still says: the stream to a pod cannot be closed in one direction.
-async fn copy(mut local: TcpStream, pod: Box<dyn Stream>) {
-    let (mut from_local, mut to_local) = local.split();
+/// Copies both ways, until the pod has said all. The stream to a pod cannot be closed in one direction, so once the caller has said all
+/// the pod has only so long from one word to the next.
+async fn copy(mut local: impl AsyncRead + AsyncWrite + Unpin, pod: impl Stream) {
+    let (mut from_local, mut to_local) = split(&mut local);
     let (mut from_pod, mut to_pod) = split(pod);
-    {
-        let there = pass(&mut from_local, &mut to_pod, None);
-        let back = pass(&mut from_pod, &mut to_local, None);
-        tokio::select! {
-            () = there => {}
-            () = back => return,
-        }
+    let said: Cell<Option<Instant>> = Cell::new(None);
+    let there = async {
+        pass(&mut from_local, &mut to_pod, || false).await;
+        said.set(Some(Instant::now()));
+        std::future::pending::<()>().await;
+    };
+    let is_over = || said.get().is_some_and(|said| said.elapsed() >= LAST_WORDS);
+    // What is on its way to the caller is never dropped.
+    tokio::select! {
+        () = there => {}
+        () = pass(&mut from_pod, &mut to_local, is_over) => {}
     }
-    pass(&mut from_pod, &mut to_local, Some(LAST_WORDS)).await;
 }
 
-/// Copies until there is no more, or nothing for a while.
-async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin), silence: Option<Duration>) {
+/// Copies until there is no more, or nothing came for a while and it is over.
+async fn pass(from: &mut (impl AsyncRead + Unpin), to: &mut (impl AsyncWrite + Unpin), is_over: impl Fn() -> bool) {
     let mut chunk = vec![0; CHUNK];
     loop {
-        let read = from.read(&mut chunk);
-        let read = match silence {
-            Some(silence) => match timeout(silence, read).await {
-                Ok(read) => read,
-                Err(_) => return,
-            },
-            None => read.await,
+        let read = match timeout(LAST_WORDS, from.read(&mut chunk)).await {
+            Ok(read) => read,
+            Err(_) if is_over() => return,
+            Err(_) => continue,
         };
         let Some(bytes) = read.ok().filter(|read| *read > 0).and_then(|read| chunk.get(..read)) else { return };
         if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::duplex;
+
+    #[tokio::test]
+    async fn a_caller_who_says_all_before_he_reads_gets_every_byte() {
+        let (mut caller, local) = duplex(CHUNK);
+        let (mut pod, stream) = duplex(CHUNK);
+        let answer = vec![7; 64 * CHUNK];
+        let talk = async {
+            let answers = async {
+                pod.write_all(&answer).await.unwrap();
+                drop(pod);
+            };
+            let asks = async {
+                // The answer is on its way, and stuck.
+                tokio::task::yield_now().await;
+                caller.shutdown().await.unwrap();
+                tokio::task::yield_now().await;
+                let mut read = vec![];
+                caller.read_to_end(&mut read).await.unwrap();
+                read
+            };
+            tokio::join!(answers, asks).1
+        };
+        let ((), read) = tokio::join!(async { copy(local, stream).await }, talk);
+        assert!(read == answer, "{} bytes of {}", read.len(), answer.len());
     }
 }

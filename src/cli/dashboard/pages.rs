@@ -47,7 +47,7 @@ mod tests {
         for addon in &ADDONS {
             let page = PAGES.iter().find(|page| page.name == addon.name).unwrap();
             assert_eq!(page.title, addon.title);
-            let objects = render(addon, "a", "b").unwrap();
+            let objects = render(addon, "a", "b", "").unwrap();
             let deployment = objects.iter().find(|object| object.kind() == "Deployment").unwrap().value().into_owned();
             let template = &deployment["spec"]["template"];
             let label = template["metadata"]["labels"]["app"].as_str().unwrap();

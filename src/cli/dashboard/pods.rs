@@ -1,6 +1,6 @@
 //! Which pod serves a page.
 
-use anyhow::{anyhow, bail};
+use anyhow::{anyhow, bail, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -20,14 +20,18 @@ enum Which {
 
 impl Wanted {
     /// The pod that `NAME` or `NAME.NAMESPACE` says; the namespace is for the former.
-    pub(super) fn named(pod: &str, namespace: String) -> Self {
+    ///
+    /// # Errors
+    /// Something else than a pod is named.
+    pub(super) fn named(pod: &str, namespace: String) -> anyhow::Result<Self> {
         let pod = pod.strip_prefix("pod/").unwrap_or(pod);
+        ensure!(!pod.contains('/'), "{pod} is no name of a pod; for one of a Deployment, name its labels with -l");
         // Names of pods may have dots in them, those of namespaces none.
         let (name, namespace) = match pod.rsplit_once('.') {
             Some((name, of)) if !name.is_empty() && !of.is_empty() => (name.to_owned(), of.to_owned()),
             _ => (pod.to_owned(), namespace),
         };
-        Self { namespace, which: Which::Named(name) }
+        Ok(Self { namespace, which: Which::Named(name) })
     }
 
     /// One of those with these labels.
@@ -85,7 +89,7 @@ mod tests {
     #[test]
     fn a_pod_is_named_with_or_without_its_namespace() {
         let named = |pod: &str| {
-            let wanted = Wanted::named(pod, "default".to_owned());
+            let wanted = Wanted::named(pod, "default".to_owned()).unwrap();
             match wanted.which {
                 Which::Named(name) => (name, wanted.namespace),
                 Which::Labelled { .. } => unreachable!(),
@@ -99,5 +103,7 @@ mod tests {
         ] {
             assert_eq!(named(pod), (name.to_owned(), namespace.to_owned()));
         }
+        let no = Wanted::named("deploy/a", "default".to_owned()).unwrap_err().to_string();
+        assert!(no.contains("-l"), "{no}");
     }
 }

@@ -6,6 +6,21 @@ use super::super::manifest::SpecArgs;
 use clap::Args;
 use std::time::Duration;
 
+/// What the help of `install` ends with.
+pub const INSTALL_EXAMPLES: &str = "\
+Examples:
+  istio-operator install --set profile=demo
+  istio-operator install -f spec.yaml --dry-run         # what would change
+  istio-operator install -f spec.yaml -y --verify
+  istio-operator install -f spec.yaml -r canary         # beside the control plane that is there";
+
+/// What the help of `upgrade` ends with.
+pub const UPGRADE_EXAMPLES: &str = "\
+Examples:
+  istio-operator upgrade plan -f spec.yaml --to 1.30.3  # what it comes to, without a cluster
+  istio-operator upgrade -f spec.yaml -d 1.30.3 --dry-run
+  istio-operator upgrade -f spec.yaml -d 1.30.3 -y";
+
 #[allow(clippy::struct_excessive_bools)] // they are flags, independent of one another
 #[derive(Args)]
 pub struct InstallArgs {

@@ -11,59 +11,67 @@ mod args;
 mod known;
 pub(super) mod neighbours;
 mod outlook;
+pub(super) mod planning;
 mod prepare;
 pub(super) mod progress;
 mod wanted;
 pub(super) mod work;
 
 use super::cluster::{self, ClusterArgs, Connected};
-use super::confirm::confirm;
+use super::confirm::may_go_on;
 use super::input::Outcome;
 use super::manifest::SpecArgs;
 use super::screen::Screen;
 use super::verification::verify;
 use crate::api::component::Component;
-use crate::object::OwnerId;
 use crate::object::manifests::Manifests;
+use crate::spec::switches::skipped_minors;
 use anyhow::{Context, bail};
 use outlook::Outlook;
+use planning::{Planned, Staying};
 use prepare::{Prepared, prepare};
 use progress::Progress;
-use std::io::{Write, stdin};
+use std::io::Write;
 use tokio::signal;
 use wanted::Aim;
 use work::{End, Work};
 
-pub(super) use args::InstallArgs;
+pub(super) use args::{INSTALL_EXAMPLES, InstallArgs, UPGRADE_EXAMPLES};
 pub(super) use neighbours::Resources;
 pub(super) use wanted::Wanted;
 
-/// What files and flags want of the control plane that is there.
+/// What files, by name and text, and flags want of the control plane that is there.
 ///
 /// # Errors
 /// See [`wanted::read`].
-pub(super) fn read_wanted(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected) -> anyhow::Result<Wanted> {
-    wanted::read(spec, place, connected, Aim::Stay)
+pub(super) fn read_wanted(
+    spec: &SpecArgs,
+    files: &[(String, String)],
+    place: &ClusterArgs,
+    connected: &Connected,
+) -> anyhow::Result<Wanted> {
+    wanted::read(spec, files, place, connected, Aim::Stay)
 }
 
 /// `install`.
 pub(super) fn run(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Stay)?;
+    let wanted = wanted::read(&args.spec, &args.spec.files()?, &args.cluster, &connected, Aim::Stay)?;
     install(args, &connected, wanted, &mut Screen::new(out))
 }
 
 /// `upgrade`: the same for a control plane that is there, with the release of the flag or the built-in one.
 pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let wanted = wanted::read(&args.spec, &args.cluster, &connected, Aim::Move)?;
+    let wanted = wanted::read(&args.spec, &args.spec.files()?, &args.cluster, &connected, Aim::Move)?;
     let revision = wanted.manifests.revision_label();
     let mut screen = Screen::new(out);
     match &wanted.installed {
         Some((object, release)) => {
             let to = &wanted.manifests.release;
             screen.note(&format!("{object} is of release {release}; this is release {to}."));
-            if let Some(skipped) = skipped_minors(release, to) {
+            let skipped = skipped_minors(release, to).len();
+            if skipped > 0 {
                 screen.note(&format!(
                     "Warning: this leaves out {skipped} minor releases between {release} and {to}; Istio's own upgrades are tested \
                      from one minor release to the next. `istio-operator upgrade plan` tells what is different."
@@ -82,32 +90,21 @@ pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     install(args, &connected, wanted, &mut screen)
 }
 
-/// How many minor releases lie between two releases, if any do.
-fn skipped_minors(from: &str, to: &str) -> Option<u64> {
-    let minor = |release: &str| {
-        let mut parts = release.split('.');
-        let major = parts.next()?.parse::<u64>().ok()?;
-        Some((major, parts.next()?.parse::<u64>().ok()?))
-    };
-    let ((from_major, from), (to_major, to)) = (minor(from)?, minor(to)?);
-    to.checked_sub(from)?.checked_sub(1).filter(|skipped| from_major == to_major && *skipped > 0)
-}
-
 /// Installs what is wanted.
 fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &mut Screen<'_>) -> Outcome {
     let question = question(&wanted.manifests);
     let components: Vec<Component> = wanted.manifests.parts.iter().map(|part| part.component).collect();
-    let prepared = connected.wait(prepare(args, connected, wanted))?;
-    let taken: Vec<&OwnerId> = prepared.taken.iter().collect();
-    let outlook = Outlook::new(prepared.forecasts.clone(), &prepared.plan, &taken);
-    for line in outlook.lines(&prepared.kept) {
+    let mut prepared = connected.wait(prepare(args, connected, wanted))?;
+    let planned = &mut prepared.planned;
+    let outlook = Outlook::new(std::mem::take(&mut planned.forecasts), &planned.plan);
+    let kept = |one: &Staying| format!("{} and all that it needs, since its control plane {}", one.istiod, one.why);
+    for line in outlook.lines(&planned.staying.iter().map(kept).collect::<Vec<_>>()) {
         screen.note(&line);
     }
     if args.dry_run {
         return Ok(0);
     }
-    if !args.skip_confirmation && !confirm(&question, &mut stdin().lock(), screen.out()) {
-        screen.say("Cancelled.");
+    if !args.skip_confirmation && !may_go_on(&question, screen) {
         return Ok(1);
     }
     apply(args, connected, prepared, &components, screen)
@@ -121,7 +118,7 @@ fn apply(
     components: &[Component],
     screen: &mut Screen<'_>,
 ) -> Outcome {
-    let Prepared { owner, plan, state, neighbours, .. } = prepared;
+    let Prepared { owner, planned: Planned { plan, state, .. }, neighbours } = prepared;
     let timeout = args.readiness_timeout;
     let work = Work { cluster: &connected.cluster, owner: &owner, plan: &plan, neighbours: &neighbours, timeout };
     let mut progress = Progress::new(screen);
@@ -141,10 +138,9 @@ fn apply(
                 // It came with the rest.
                 screen.say("Making this installation the default for injection and validation.");
             }
-            if args.verify {
-                let manifests = plan.manifests();
-                let objects = manifests.objects().cloned().collect();
-                return Ok(verify(connected, objects, &manifests.namespace, screen));
+            if args.verify && !components.is_empty() {
+                let objects = plan.manifests().objects().cloned().collect();
+                return Ok(verify(connected, objects, &plan.manifests().namespace, screen));
             }
             return Ok(0);
         }
@@ -183,23 +179,4 @@ fn question(manifests: &Manifests) -> String {
         "This will install the Istio {} {} profile{components} into the cluster. Proceed? (y/N)",
         manifests.version, manifests.profile
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn minor_releases_between_two_are_counted() {
-        for (from, to, skipped) in [
-            ("1.17.8", "1.18.2", None),
-            ("1.17.8", "1.30.3", Some(12)),
-            ("1.17.8", "1.17.9", None),
-            ("1.30.3", "1.17.8", None),
-            ("1.17.8", "2.30.0", None),
-            ("latest", "1.17.8", None),
-        ] {
-            assert_eq!(skipped_minors(from, to), skipped, "{from} {to}");
-        }
-    }
 }

@@ -4,7 +4,7 @@ use crate::api::component::Component;
 use crate::install::forecast::{Fate, Forecast};
 use crate::install::plan::Plan;
 use crate::install::summary;
-use crate::object::{ObjectKey, OwnerId};
+use crate::object::ObjectKey;
 use std::collections::BTreeMap;
 
 /// So many remarks of a kind are told; more would push the rest off the screen.
@@ -24,12 +24,13 @@ pub(super) struct Outlook {
     components: BTreeMap<Option<Component>, Changes>,
     same: usize,
     left_alone: Vec<String>,
+    conflicts: Vec<String>,
     unknown: Vec<String>,
 }
 
 impl Outlook {
-    /// Of forecasts of a plan. Objects of the resources `taken` are taken over from them.
-    pub(super) fn new(forecasts: Vec<Forecast>, plan: &Plan, taken: &[&OwnerId]) -> Self {
+    /// Of forecasts of a plan.
+    pub(super) fn new(forecasts: Vec<Forecast>, plan: &Plan) -> Self {
         let parts = plan.manifests().parts.iter();
         let of: BTreeMap<ObjectKey, Component> =
             parts.flat_map(|part| part.objects.iter().map(|object| (object.key(), part.component))).collect();
@@ -43,11 +44,14 @@ impl Outlook {
                 Fate::Create(_) => components.entry(component).or_default().created.push(name),
                 Fate::Change(_) => components.entry(component).or_default().changed.push(name),
                 Fate::Delete(deleted) => components.entry(deleted.component).or_default().deleted.push(name),
-                Fate::Foreign(owner) if taken.contains(&&owner) => {
-                    components.entry(component).or_default().changed.push(name);
-                }
                 Fate::Ignored => outlook.left_alone.push(format!("{name} (annotated {})", crate::api::IGNORE)),
                 Fate::Foreign(owner) => outlook.left_alone.push(format!("{name} (of IstioOperator {owner})")),
+                Fate::Conflict(owner, fields) => {
+                    let fields = summary(&fields);
+                    outlook
+                        .conflicts
+                        .push(format!("{name} (of IstioOperator {owner}, which wants {fields} otherwise)"));
+                }
                 Fate::Unknown(why) => outlook.unknown.push(format!("{name}: {why}")),
             }
         }
@@ -57,13 +61,15 @@ impl Outlook {
     /// The lines to tell. `kept` says what stays although it is not wanted any more.
     pub(super) fn lines(&self, kept: &[String]) -> Vec<String> {
         let mut lines = vec![];
-        if self.components.is_empty() && self.unknown.is_empty() {
+        if self.components.is_empty() && self.conflicts.is_empty() && self.unknown.is_empty() {
             lines.push(format!("Nothing will change: {} objects are as they should be.", self.same));
         } else {
             lines.push("This will change:".to_owned());
         }
         lines.extend(self.components.iter().map(|(component, changes)| changes.line(*component)));
-        let remarks = [("left alone", &self.left_alone[..]), ("kept", kept), ("not known", &self.unknown)];
+        let (left_alone, conflicts) = (&self.left_alone[..], &self.conflicts[..]);
+        let remarks =
+            [("left alone", left_alone), ("in the way", conflicts), ("kept", kept), ("not known", &self.unknown)];
         for (what, all) in remarks {
             lines.extend(all.iter().take(TOLD).map(|one| format!("  {what}: {one}")));
             if let Some(more) = all.len().checked_sub(TOLD).filter(|more| *more > 0) {

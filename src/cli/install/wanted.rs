@@ -38,17 +38,22 @@ pub struct Wanted {
     pub installed: Option<(String, String)>,
 }
 
-/// Reads files and flags.
+/// Understands files, by name and text, and flags.
 ///
 /// # Errors
 /// They are refused, the cluster cannot be asked, or there is no package of the release.
-pub fn read(spec: &SpecArgs, place: &ClusterArgs, connected: &Connected, aim: Aim) -> anyhow::Result<Wanted> {
-    let files = spec.files()?;
-    let revision = spec.revision_of(&files);
+pub fn read(
+    spec: &SpecArgs,
+    files: &[(String, String)],
+    place: &ClusterArgs,
+    connected: &Connected,
+    aim: Aim,
+) -> anyhow::Result<Wanted> {
+    let revision = spec.revision_of(files);
     let installed = connected.installed(revision_label(&revision))?;
-    let named = request::named_package(&files, &spec.set);
+    let named = request::named_package(files, &spec.set);
     let package = open(&spec.package, named, installed.as_ref(), aim)?.as_upstream(spec.upstream_behavior);
-    let mut request = spec.request_for(&files, package.switches())?;
+    let mut request = spec.request_for(files, package.switches())?;
     if let Some(namespace) = &place.istio_namespace {
         request.set(Override::text(&["namespace"], "--istioNamespace", namespace));
     }

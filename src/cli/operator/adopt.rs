@@ -64,8 +64,7 @@ pub struct AdoptArgs {
     /// Do not ask.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
-    /// Go on although it is not known whether an operator works, or what becomes of all objects; or although another resource
-    /// has the same revision.
+    /// Go on in spite of what is not known, or of another resource of the revision.
     #[arg(long)]
     force: bool,
     /// How long each component may take to become ready.

@@ -4,14 +4,14 @@ use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::duration;
 use super::super::input::Outcome;
 use super::super::output::DataFormat;
+use super::super::rollout::wait_until_ready;
 use super::file::{NAMESPACE, resource};
 use super::manifests::{BINDING, Settings, is_for};
-use crate::install::readiness::{Readiness, readiness, reason};
 use crate::object::{Object, ObjectKey};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use helm_template::json;
-use kube::api::{Api, DynamicObject};
+use kube::api::Api;
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -109,7 +109,9 @@ async fn deploy(
     for name in settings.watched().into_iter().chain(own) {
         ensure_namespace(connected, name).await?;
     }
-    wait_until_ready(connected, deployment, args.readiness_timeout).await?;
+    wait_until_ready(&connected.cluster, deployment, args.readiness_timeout, |_| {})
+        .await
+        .map_err(|error| anyhow!("✘ {error:#}; init can be run again"))?;
     writeln!(out, "✔ Istio operator installed")?;
     out.flush()?;
     if let Some(resource) = resource {
@@ -187,23 +189,4 @@ async fn ensure_namespace(connected: &Connected, name: &str) -> anyhow::Result<(
         connected.cluster.apply(&Object::new(namespace)?, false).await?;
     }
     Ok(())
-}
-
-async fn wait_until_ready(connected: &Connected, deployment: &Object, patience: Duration) -> anyhow::Result<()> {
-    let cluster = &connected.cluster;
-    let kind = cluster.resource(deployment.api_version(), deployment.kind()).await?;
-    let api: Api<DynamicObject> = Api::namespaced_with(cluster.client().clone(), deployment.namespace(), &kind);
-    let is_ready = |live: Option<&DynamicObject>| {
-        live.is_some_and(|live| readiness("apps", "Deployment", live, None) == Readiness::Ready)
-    };
-    if let Ok(waited) = tokio::time::timeout(patience, await_condition(api, deployment.name(), is_ready)).await {
-        return waited.map(drop).with_context(|| format!("watch {}", deployment.key()));
-    }
-    let live = cluster.get(deployment.api_version(), &deployment.key()).await.ok().flatten();
-    let stands = match live.map(|live| readiness("apps", "Deployment", &live, None)) {
-        Some(Readiness::Waiting(why) | Readiness::Failed(why)) => why,
-        _ => "it is gone".to_owned(),
-    };
-    let pod = reason::why_not_ready(cluster, deployment).await.map(|why| format!(" ({why})")).unwrap_or_default();
-    bail!("✘ {} is not ready after {patience:?}: {stands}{pod}; init can be run again", deployment.key())
 }

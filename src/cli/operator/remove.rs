@@ -21,10 +21,10 @@ const EXAMPLES: &str = "\
 Examples:
   istio-operator operator remove
   istio-operator operator remove --revision canary -y   # one of several operators
-  istio-operator operator remove --purge --force -y     # all of them, although resources wait for one
+  istio-operator operator remove --purge --force -y     # all, although resources wait for one
 
-What an operator has installed stays, and works on. A resource that is deleted without an operator stays
-until there is one again.";
+What an operator has installed stays, and works on. A resource that is deleted without an operator
+stays until there is one again.";
 
 /// So many resources are named.
 const NAMED: usize = 10;

@@ -37,10 +37,8 @@ const GATHER: Duration = Duration::from_millis(300);
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// A tree of each resource.
     #[default]
     Tree,
-    /// A line of each.
     Table,
     Json,
     Yaml,
@@ -57,7 +55,7 @@ pub struct StatusArgs {
     /// Draw again whenever something changes, until it is interrupted.
     #[arg(short, long)]
     watch: bool,
-    /// Output format.
+    /// Output format: a tree of each resource, a line of each, or all of it as data.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
     #[command(flatten)]

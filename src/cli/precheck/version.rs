@@ -3,7 +3,7 @@
 use super::finding::{Check, Finding, Level};
 use crate::cluster::ClusterError;
 use crate::release::Package;
-use crate::spec::switches::Release;
+use crate::spec::switches::{Release, skipped_minors};
 
 /// A control plane that is there.
 pub(super) struct Installed {
@@ -59,7 +59,7 @@ fn step(from: &str, to: &str) -> Option<(Level, String)> {
         let why = format!("is of release {from}, and a control plane is not moved to an older one ({to})");
         return Some((Level::Error, why));
     }
-    let skipped = new.minor.saturating_sub(old.minor).saturating_sub(1);
+    let skipped = skipped_minors(from, to).len();
     let why = || {
         format!("is of release {from}; {to} skips {skipped} minor releases, and proxies may be one older than istiod")
     };

@@ -1,15 +1,17 @@
 //! The flags of `uninstall`.
 
 use super::super::cluster::ClusterArgs;
+use super::super::duration;
 use super::super::manifest::SpecArgs;
 use clap::Args;
+use std::time::Duration;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
   istio-operator uninstall --revision canary   # the control plane of a revision, with its gateways
   istio-operator uninstall -f spec.yaml        # what a spec comes to, but for the base
-  istio-operator uninstall --purge             # everything of Istio, definitions and their resources too
+  istio-operator uninstall --purge             # everything of Istio, also its definitions
 
 Namespaces and add-ons stay. What is annotated install.istio.io/prune=false stays, too.";
 
@@ -27,6 +29,9 @@ pub struct UninstallArgs {
     /// Say what would be deleted, and delete nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// How long what is deleted may take to be gone.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
+    pub(super) timeout: Duration,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,
 }

@@ -3,19 +3,19 @@
 
 use crate::api::component::{ALL, Component};
 use crate::api::{API_VERSION, INSTALLED_STATE, KIND, PRUNE};
-use crate::cluster::{Cluster, ClusterError};
-use crate::install::INITIAL_KINDS;
-use crate::install::provenance::{component_of, revision_of};
-use crate::object::inventory::group_of;
-use crate::object::labels::{COMPONENT, REVISION};
+use crate::cluster::{Cluster, ClusterError, is_ours};
+use crate::install::remains::{Fate, Remaining};
+use crate::install::{INITIAL_KINDS, is_never_deleted};
+use crate::object::labels::{self, COMPONENT, REVISION, UNNAMED, is_name_of};
 use crate::object::manifests::{Manifests, revision_label};
-use crate::object::pods::{Pods, pods_of};
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, OwnerId};
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many lists and reads are under way at once.
 const AT_ONCE: usize = 32;
@@ -48,77 +48,100 @@ const WEBHOOKS: [(&str, &str); 2] = [
 const GROUPS: [&str; 5] =
     ["extensions.istio.io", "install.istio.io", "networking.istio.io", "security.istio.io", "telemetry.istio.io"];
 
-/// An object to be deleted.
-pub(super) struct Doomed {
-    pub key: ObjectKey,
-    pub api_version: String,
-    pub uid: String,
-    pub component: Option<Component>,
-    /// As its labels say it; empty where they do not.
-    pub revision: String,
-    /// Of a workload its pods.
-    pub pods: Option<Pods>,
-    /// Whether it is asked to go already.
-    pub is_going: bool,
-    pub finalizers: Vec<String>,
-    /// Whether it is annotated never to be deleted.
-    pub is_kept: bool,
+/// All definitions.
+const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+
+/// Why objects stay.
+const ANNOTATED: &str = "they are annotated install.istio.io/prune=false";
+const HAVE_ANNOTATED: &str = "something of them is annotated so, and would go with them";
+const OF_OTHERS: &str = "they are those of another resource";
+const NOT_INSTALLED: &str = "nothing on them says that an installer of Istio made them";
+const NEVER_DELETED: &str = "with them would go what others made of them";
+
+/// What there is.
+#[derive(Default)]
+pub(super) struct Found {
+    /// What goes, or is on its way.
+    pub doomed: BTreeMap<ObjectKey, Remaining>,
+    /// What stays, by the reason why.
+    pub stays: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-impl Doomed {
-    fn of(api_version: &str, live: &DynamicObject, kind: &str) -> Self {
-        let group = group_of(api_version).to_owned();
-        let namespace = live.namespace().unwrap_or_default();
-        let pods = if group == "apps" { pods_of(&namespace, &live.data) } else { None };
-        Self {
-            key: ObjectKey { group, kind: kind.to_owned(), namespace, name: live.name_any() },
-            api_version: api_version.to_owned(),
-            uid: live.uid().unwrap_or_default(),
-            component: component_of(live),
-            revision: revision_of(live).to_owned(),
-            pods,
-            is_going: live.metadata.deletion_timestamp.is_some(),
-            finalizers: live.finalizers().to_vec(),
-            is_kept: live.annotations().get(PRUNE).is_some_and(|value| value == "false"),
+impl Found {
+    fn take(&mut self, one: Remaining) {
+        match one.fate {
+            Fate::Kept => self.keep(ANNOTATED, &one.key),
+            _ => drop(self.doomed.insert(one.key.clone(), one)),
         }
     }
 
-    /// As upstream names it.
-    pub(super) fn name(&self) -> String {
-        let ObjectKey { kind, namespace, name, .. } = &self.key;
-        format!("{kind}:{namespace}:{name}")
+    fn keep(&mut self, why: &'static str, key: &ObjectKey) {
+        self.stays.entry(why).or_default().insert(key.to_string());
     }
 
-    pub(super) fn is_gateway(&self) -> bool {
-        let is_named = || self.key.name.contains("gateway");
-        self.key.kind == "Deployment" && self.component.map_or_else(is_named, Component::is_gateways)
-    }
-
-    pub(super) fn is_istiod(&self) -> bool {
-        self.key.kind == "Deployment" && self.component == Some(Component::Pilot)
+    /// Whether there is nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.doomed.is_empty() && self.stays.is_empty()
     }
 }
 
-/// What there is, by key.
-pub(super) type Found = BTreeMap<ObjectKey, Doomed>;
+fn is_kept(metadata: &ObjectMeta) -> bool {
+    metadata.annotations.as_ref().and_then(|all| all.get(PRUNE)).is_some_and(|value| value == "false")
+}
 
 /// Everything of Istio.
 ///
 /// # Errors
 /// A kind cannot be listed: what cannot be seen would be left behind.
 pub(super) async fn everything(cluster: &Cluster) -> Result<Found, ClusterError> {
-    let kinds = || kinds().filter(|(_, kind)| *kind != "CustomResourceDefinition");
+    let kinds = || kinds().filter(|(_, kind)| *kind != DEFINITIONS.1);
     let mut lists: Vec<_> = kinds().flat_map(|kind| OF_ISTIO.map(|labels| (kind, labels))).collect();
     lists.extend(WEBHOOKS.map(|kind| (kind, REVISION)));
-    let mut found = list_all(cluster, lists, |_| true).await?;
-    let crds = [(("apiextensions.k8s.io/v1", "CustomResourceDefinition"), "")];
-    let is_istios = |one: &Doomed| {
-        let group = one.key.name.split_once('.').map_or("", |(_, group)| group);
-        GROUPS.contains(&group)
-    };
-    found.extend(list_all(cluster, crds.to_vec(), is_istios).await?);
-    found.extend(list_all(cluster, vec![((API_VERSION, KIND), "")], |_| true).await?);
+    lists.push(((API_VERSION, KIND), ""));
+    let mut found = list_all(cluster, lists).await?;
+    definitions(cluster, &mut found).await?;
     Ok(found)
+}
+
+/// The definitions of Istio's own kinds. One of which something is annotated to stay stays too.
+async fn definitions(cluster: &Cluster, found: &mut Found) -> Result<(), ClusterError> {
+    let (api_version, kind) = DEFINITIONS;
+    let all = cluster.list(api_version, kind, None, "").await?;
+    let group_of = |crd: &DynamicObject| crd.name_any().split_once('.').map_or_else(String::new, |(_, g)| g.to_owned());
+    let own = all.iter().filter(|crd| GROUPS.contains(&group_of(crd).as_str()));
+    let reads = own.map(async |crd| {
+        let (group, (version, kind)) = (group_of(crd), served(&crd.data));
+        let mut kept = vec![];
+        let take = |object: &ObjectMeta| {
+            let named = |name: &Option<String>| name.clone().unwrap_or_default();
+            let key = || ObjectKey {
+                group: group.clone(),
+                kind: kind.to_owned(),
+                namespace: named(&object.namespace),
+                name: named(&object.name),
+            };
+            kept.extend(is_kept(object).then(key));
+        };
+        match cluster.for_each(&format!("{group}/{version}"), kind, ("", ""), take).await {
+            Err(error) if !error.is_absent() => Err(error),
+            _ => Ok((Remaining::of(api_version, DEFINITIONS.1, crd), kept)),
+        }
+    });
+    for (crd, kept) in try_join_all(reads).await? {
+        for key in &kept {
+            found.keep(ANNOTATED, key);
+        }
+        if kept.is_empty() { found.take(crd) } else { found.keep(HAVE_ANNOTATED, &crd.key) }
+    }
+    Ok(())
+}
+
+/// A version that is served of what a definition defines, and the kind.
+fn served(crd: &Value) -> (&str, &str) {
+    let mut versions = crd.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let version = versions.find(|version| version.get("served").is_some_and(|is| is == true));
+    let name = version.and_then(|version| version.get("name")?.as_str()).unwrap_or_default();
+    (name, crd.pointer("/spec/names/kind").and_then(Value::as_str).unwrap_or_default())
 }
 
 /// The control plane of a revision with its gateways, and the records of its installation; what all revisions share stays.
@@ -128,63 +151,125 @@ pub(super) async fn everything(cluster: &Cluster) -> Result<Found, ClusterError>
 pub(super) async fn of_revision(cluster: &Cluster, revision: &str) -> Result<Found, ClusterError> {
     let components = ALL.iter().filter(|component| **component != Component::Base).map(|component| component.name());
     let labels = format!("{REVISION}={revision},{COMPONENT} in ({})", components.collect::<Vec<_>>().join(","));
-    let lists = kinds().filter(|(_, kind)| *kind != "CustomResourceDefinition").map(|kind| (kind, labels.as_str()));
+    let lists = kinds().filter(|(_, kind)| *kind != DEFINITIONS.1).map(|kind| (kind, labels.as_str()));
     // A webhook that validates is of the base, and without its istiod would refuse all configuration.
     let of_revision = format!("{REVISION}={revision}");
     let webhooks = WEBHOOKS.map(|kind| (kind, of_revision.as_str()));
     let lists = lists.chain(webhooks);
-    let mut found = list_all(cluster, lists.collect(), |_| true).await?;
-    found.extend(records(cluster, revision).await?);
+    let mut found = list_all(cluster, lists.collect()).await?;
+    records(cluster, revision, &mut found).await?;
     Ok(found)
 }
 
-/// What manifests have in the cluster, but for the base, and what is of another revision; and the records of the revision.
+/// What manifests of a resource have in the cluster, but for the base, and what is of another revision; and the records of the
+/// revision. A name alone says nothing: what nobody installed, or somebody else, stays.
 ///
 /// # Errors
 /// As above.
-pub(super) async fn of_manifests(cluster: &Cluster, manifests: &Manifests) -> Result<Found, ClusterError> {
+pub(super) async fn of_manifests(
+    cluster: &Cluster,
+    manifests: &Manifests,
+    owner: &OwnerId,
+) -> Result<Found, ClusterError> {
     let revision = manifests.revision_label();
     let parts = manifests.parts.iter().filter(|part| part.component != Component::Base);
     let read = parts.flat_map(|part| &part.objects).map(|object: &Object| async move {
         match cluster.get(object.api_version(), &object.key()).await {
             Err(error) if error.is_absent() => Ok(None),
-            other => Ok(other?.map(|live| Doomed::of(object.api_version(), &live, object.kind()))),
+            other => Ok(other?.map(|live| (object, live))),
         }
     });
-    let live: Vec<Option<Doomed>> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
-    let own = live.into_iter().flatten().filter(|one| one.revision.is_empty() || one.revision == revision);
-    let mut found: Found = own.map(|one| (one.key.clone(), one)).collect();
-    found.extend(records(cluster, revision).await?);
+    let live: Vec<Option<(&Object, DynamicObject)>> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
+    let mut found = Found::default();
+    for (object, live) in live.into_iter().flatten() {
+        let one = Remaining::of(object.api_version(), object.kind(), &live);
+        if !one.revision.is_empty() && one.revision != revision {
+            continue;
+        }
+        match why_it_stays(&live, object.kind(), owner) {
+            Some(why) => found.keep(why, &one.key),
+            None => found.take(one),
+        }
+    }
+    records(cluster, revision, &mut found).await?;
     Ok(found)
 }
 
-/// The records of installations of a revision.
-async fn records(cluster: &Cluster, revision: &str) -> Result<Found, ClusterError> {
+/// Why an object that a resource wants is not deleted with it, if it is not.
+fn why_it_stays(live: &DynamicObject, kind: &str, owner: &OwnerId) -> Option<&'static str> {
+    // Who installs without a name makes it nobody's in particular.
+    let is_owners = |of: &OwnerId| of.namespace == owner.namespace && is_name_of(owner, &of.name) || of.name == UNNAMED;
+    match labels::owner_of(live.labels()) {
+        _ if is_never_deleted(kind) => Some(NEVER_DELETED),
+        Some(of) if !is_owners(&of) => Some(OF_OTHERS),
+        _ if !is_ours(&live.metadata) && !live.labels().contains_key(COMPONENT) => Some(NOT_INSTALLED),
+        _ => None,
+    }
+}
+
+/// Adds the records of installations of a revision.
+async fn records(cluster: &Cluster, revision: &str, found: &mut Found) -> Result<(), ClusterError> {
     let all = cluster.list(API_VERSION, KIND, None, "").await?;
     let of = |record: &DynamicObject| {
         let said = record.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
         revision_label(said) == revision
     };
     let records = all.iter().filter(|one| one.name_any().starts_with(INSTALLED_STATE) && of(one));
-    Ok(records.map(|one| Doomed::of(API_VERSION, one, KIND)).map(|one| (one.key.clone(), one)).collect())
+    records.for_each(|one| found.take(Remaining::of(API_VERSION, KIND, one)));
+    Ok(())
 }
 
 fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
     INITIAL_KINDS.iter().copied().chain(MORE_KINDS).filter(|(_, kind)| *kind != KIND)
 }
 
-async fn list_all(
-    cluster: &Cluster,
-    lists: Vec<((&str, &str), &str)>,
-    is_meant: impl Fn(&Doomed) -> bool,
-) -> Result<Found, ClusterError> {
+async fn list_all(cluster: &Cluster, lists: Vec<((&str, &str), &str)>) -> Result<Found, ClusterError> {
     let lists = lists.into_iter().map(|((api_version, kind), labels)| async move {
         let live = match cluster.list(api_version, kind, None, labels).await {
             Err(error) if error.is_absent() => vec![],
             other => other?,
         };
-        Ok::<_, ClusterError>(live.iter().map(|live| Doomed::of(api_version, live, kind)).collect::<Vec<_>>())
+        Ok::<_, ClusterError>(live.iter().map(|live| Remaining::of(api_version, kind, live)).collect::<Vec<_>>())
     });
-    let found: Vec<Vec<Doomed>> = stream::iter(lists).buffered(AT_ONCE).try_collect().await?;
-    Ok(found.into_iter().flatten().filter(is_meant).map(|one| (one.key.clone(), one)).collect())
+    let all: Vec<Vec<Remaining>> = stream::iter(lists).buffered(AT_ONCE).try_collect().await?;
+    let mut found = Found::default();
+    all.into_iter().flatten().for_each(|one| found.take(one));
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{from_value, json};
+
+    #[test]
+    fn what_has_only_the_name_of_something_installed_stays() {
+        let object = |manager: &str, labels: Value| -> DynamicObject {
+            let managers = json!([{"manager": manager, "operation": "Apply"}]);
+            let metadata = json!({"name": "istio", "labels": labels, "managedFields": managers});
+            from_value(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})).unwrap()
+        };
+        let of = |name: &str| json!({labels::OWNER_NAME: name, labels::OWNER_NAMESPACE: "ns"});
+        let owner = OwnerId::new("ns", "main");
+        let table = [
+            ("kubectl", json!({}), "ConfigMap", Some(NOT_INSTALLED)),
+            ("kubectl", json!({COMPONENT: "Pilot"}), "ConfigMap", None),
+            ("istio-operator", json!({}), "ConfigMap", None),
+            ("istio-operator", json!({}), "Namespace", Some(NEVER_DELETED)),
+            ("istio-operator", of("main"), "CustomResourceDefinition", Some(NEVER_DELETED)),
+            ("istio-operator", of("main"), "ConfigMap", None),
+            ("istio-operator", of("unknown"), "ConfigMap", None),
+            ("istio-operator", of("second"), "ConfigMap", Some(OF_OTHERS)),
+        ];
+        for (manager, labels, kind, why) in table {
+            let live = object(manager, labels.clone());
+            assert_eq!(why_it_stays(&live, kind, &owner), why, "{manager} {labels} {kind}");
+        }
+    }
+
+    #[test]
+    fn a_definition_says_what_can_be_listed() {
+        let versions = json!([{"name": "v1alpha1", "served": false}, {"name": "v1", "served": true}]);
+        assert_eq!(served(&json!({"spec": {"versions": versions, "names": {"kind": "Gateway"}}})), ("v1", "Gateway"));
+    }
 }

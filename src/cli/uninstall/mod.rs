@@ -9,20 +9,24 @@ mod found;
 mod removal;
 
 use super::cluster::{self, Connected};
-use super::confirm::confirm;
+use super::confirm::may_go_on;
 use super::input::{Outcome, wrong_use};
 use super::install::{Resources, Wanted, read_wanted};
 use super::lease::{self, Work};
 use super::screen::Screen;
-use crate::api::{INSTALLED_STATE, KIND};
+use crate::api::component::Component;
+use crate::api::{FINALIZER, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
+use crate::controller;
+use crate::install::remains::Remaining;
 use crate::install::{cut_summary, summary};
+use crate::object::OwnerId;
 use crate::object::manifests::{Manifests, revision_label};
 use crate::object::pods::Pods;
 use anyhow::{Context, bail};
-use found::{Doomed, Found};
-use std::collections::BTreeSet;
-use std::io::{Write, stdin};
+use found::Found;
+use std::collections::BTreeMap;
+use std::io::Write;
 
 pub(super) use args::UninstallArgs;
 
@@ -30,7 +34,7 @@ pub(super) use args::UninstallArgs;
 enum Target {
     Everything,
     Revision(String),
-    Manifests(Box<Manifests>),
+    Manifests(Box<Manifests>, OwnerId),
 }
 
 /// `uninstall`.
@@ -44,41 +48,43 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
     }
     let connected = cluster::connect_to(&args.cluster.connect)?;
     let mut screen = Screen::new(out);
-    let target = target(args, &connected, &revision, !files.is_empty(), &mut screen)?;
+    let target = target(args, &connected, &revision, &files, &mut screen)?;
     let crd = if args.purge { definition_of_an_operator(&connected) } else { None };
     let look = async || {
         let mut found = find(&connected, &target).await?;
-        found.retain(|key, one| !one.is_kept && crd.as_ref().is_none_or(|(name, _)| key.name != *name));
+        found.doomed.retain(|key, _| crd.as_ref().is_none_or(|(name, _)| key.name != *name));
         Ok::<_, ClusterError>(found)
     };
-    let all = connected.wait(find(&connected, &target))?;
     let found = connected.wait(look())?;
     if let (true, Target::Revision(revision)) = (found.is_empty(), &target) {
         bail!("could not find target revision {revision:?}; `istio-operator version` lists those there are");
     }
-    warn(&connected, &target, &all, &found, &mut screen);
+    warn(&connected, &target, &found, &mut screen);
     if let Some((name, why)) = &crd {
         screen.note(&format!("The definition {name} stays, since {why}."));
     }
-    if found.is_empty() {
+    if found.doomed.is_empty() {
         screen.note("There is nothing to remove.");
+        return Ok(0);
     }
     if args.dry_run {
-        for one in found.values() {
-            screen.say(&format!("Not pruning object {} because of dry run.", one.name()));
+        for key in found.doomed.keys() {
+            screen.say(&format!("Not pruning object {} because of dry run.", removal::upstreams_name(key)));
         }
         return Ok(0);
     }
-    if !args.skip_confirmation && !confirm("Proceed? (y/N)", &mut stdin().lock(), screen.out()) {
-        screen.say("Cancelled.");
+    if !args.skip_confirmation && !may_go_on("Proceed? (y/N)", &mut screen) {
         return Ok(1);
     }
-    let end = connected.wait(removal::remove(&connected.cluster, found, look, &mut screen))?;
+    let look = async || Ok(look().await?.doomed);
+    let end = connected.wait(removal::remove(&connected.cluster, found.doomed, args.timeout, look, &mut screen))?;
+    let left = cut_summary(&end.left);
     if !end.refused.is_empty() {
-        bail!("not everything could be removed: {}; the same command goes on", cut_summary(&end.refused));
+        let rest = if left.is_empty() { left } else { format!(", so that these were not tried: {left}") };
+        bail!("not everything could be removed: {}{rest}; the same command goes on", cut_summary(&end.refused));
     }
-    if !end.left.is_empty() {
-        bail!("still there: {}; the same command looks again", cut_summary(&end.left));
+    if !left.is_empty() {
+        bail!("still there after {:?}: {left}; the same command looks again", args.timeout);
     }
     screen.tick("Uninstall complete");
     Ok(0)
@@ -89,31 +95,27 @@ fn target(
     args: &UninstallArgs,
     connected: &Connected,
     revision: &str,
-    has_files: bool,
+    files: &[(String, String)],
     screen: &mut Screen<'_>,
 ) -> anyhow::Result<Target> {
     if args.purge {
-        if has_files || !revision.is_empty() {
+        if !files.is_empty() || !revision.is_empty() {
             screen.note("Warning: --purge removes everything of Istio, whatever the revision and the files say");
         }
         return Ok(Target::Everything);
     }
-    let (target, owner) = if has_files {
-        let Wanted { manifests, owner, .. } = read_wanted(&args.spec, &args.cluster, connected)?;
-        (Target::Manifests(Box::new(manifests)), Some(owner))
+    let (target, revision, owner) = if files.is_empty() {
+        let revision = revision_label(revision).to_owned();
+        (Target::Revision(revision.clone()), revision, None)
     } else {
-        (Target::Revision(revision_label(revision).to_owned()), None)
+        let Wanted { manifests, owner, .. } = read_wanted(&args.spec, files, &args.cluster, connected)?;
+        let revision = manifests.revision_label().to_owned();
+        (Target::Manifests(Box::new(manifests), owner.clone()), revision, Some(owner))
     };
-    let revision = match &target {
-        Target::Manifests(manifests) => manifests.revision_label().to_owned(),
-        _ => revision_label(revision).to_owned(),
-    };
-    let resources = match connected.wait(Resources::read(&connected.cluster)) {
-        Err(_) if args.spec.force => return Ok(target),
-        other => other.context(
-            "it is not known whether an operator installs this from an IstioOperator resource; with --force this goes on all the same",
-        )?,
-    };
+    let resources = connected.wait(Resources::read(&connected.cluster)).context(
+        "whether an operator installs this from an IstioOperator resource is known only to who may list \
+         istiooperators.install.istio.io in all namespaces",
+    )?;
     if let Some(first) = resources.same(&revision, owner.as_ref()).first().filter(|_| !args.spec.force) {
         bail!(
             "IstioOperator {first} is what installs this, and its operator would put it back: delete that resource instead (kubectl \
@@ -129,20 +131,25 @@ async fn find(connected: &Connected, target: &Target) -> Result<Found, ClusterEr
     match target {
         Target::Everything => found::everything(&connected.cluster).await,
         Target::Revision(revision) => found::of_revision(&connected.cluster, revision).await,
-        Target::Manifests(manifests) => found::of_manifests(&connected.cluster, manifests).await,
+        Target::Manifests(manifests, owner) => found::of_manifests(&connected.cluster, manifests, owner).await,
     }
 }
 
 /// Says who still uses what goes, and what else is to be known before it does.
-fn warn(connected: &Connected, target: &Target, all: &Found, found: &Found, screen: &mut Screen<'_>) {
-    let own: Vec<Pods> = found.values().filter_map(|one| one.pods.clone()).collect();
-    let istiods = found.values().filter(|one| one.is_istiod());
-    let revisions: BTreeSet<&str> = istiods.map(|one| revision_label(&one.revision)).collect();
-    for revision in revisions {
-        match connected.users_of(revision, &own) {
+fn warn(connected: &Connected, target: &Target, found: &Found, screen: &mut Screen<'_>) {
+    let doomed = || found.doomed.values();
+    let own: Vec<Pods> = doomed().filter_map(|one| one.pods.clone()).collect();
+    let mut planes: BTreeMap<&str, bool> = BTreeMap::new();
+    for one in doomed().filter(|one| one.key.kind == "Deployment" && one.is_of_control_plane()) {
+        *planes.entry(revision_label(&one.revision)).or_default() |= one.is_external;
+    }
+    for (revision, is_external) in planes {
+        let users = controller::users_of_plane(&connected.cluster, revision, &own, is_external);
+        match connected.wait(users) {
             Ok(users) if users.is_empty() => {}
             Ok(users) => screen.note(&format!(
-                "Warning: {} pods and {} namespaces still use the control plane of revision {revision}: {users}. Their proxies lose it.",
+                "Warning: the control plane of revision {revision} is still in use, by {} pods and {} namespaces of this cluster: \
+                 {users}. Their proxies lose it.",
                 users.pods, users.namespaces
             )),
             Err(error) => screen.note(&format!(
@@ -150,25 +157,34 @@ fn warn(connected: &Connected, target: &Target, all: &Found, found: &Found, scre
             )),
         }
     }
-    let gateways: Vec<String> = found.values().filter(|one| one.is_gateway()).map(|one| one.key.to_string()).collect();
+    let gateways: Vec<String> = doomed().filter(|one| is_gateway(one)).map(|one| one.key.to_string()).collect();
     if !gateways.is_empty() {
         screen.note(&format!(
             "Warning: these gateways go: {}. What comes in or goes out by them ends.",
             summary(&gateways)
         ));
     }
-    let is_resource = |one: &&Doomed| one.key.kind == KIND && !one.key.name.starts_with(INSTALLED_STATE);
-    let resources: Vec<String> = found.values().filter(is_resource).map(|one| one.key.to_string()).collect();
-    if !resources.is_empty() {
-        screen.note(&format!("Warning: these are deleted with what they installed: {}.", summary(&resources)));
+    let resources = || doomed().filter(|one| one.key.kind == KIND && !one.key.name.starts_with(INSTALLED_STATE));
+    let names: Vec<String> = resources().map(|one| one.key.to_string()).collect();
+    if !names.is_empty() {
+        screen.note(&format!("Warning: these are deleted with what they installed: {}.", summary(&names)));
     }
-    let kept: Vec<String> = all.values().filter(|one| one.is_kept).map(|one| one.key.to_string()).collect();
-    if !kept.is_empty() {
-        screen.note(&format!("These stay, for they are annotated {}=false: {}.", crate::api::PRUNE, summary(&kept)));
+    let is_held = |one: &&Remaining| one.finalizers.iter().any(|finalizer| finalizer != FINALIZER);
+    let held: Vec<String> = resources().filter(is_held).map(Remaining::told).collect();
+    if !held.is_empty() {
+        screen.note(&format!("Warning: these end only when others let them: {}.", summary(&held)));
+    }
+    for (why, names) in &found.stays {
+        screen.note(&format!("These stay, for {why}: {}.", summary(&names.iter().cloned().collect::<Vec<_>>())));
     }
     if matches!(target, Target::Everything) {
         screen.note("All Istio resources will be pruned from the cluster");
     }
+}
+
+fn is_gateway(one: &Remaining) -> bool {
+    let is_named = || one.key.name.contains("gateway");
+    one.key.kind == "Deployment" && one.component.map_or_else(is_named, Component::is_gateways)
 }
 
 /// The definition of IstioOperator stays while an operator works, or may work: it cannot do without it, and did not get it from an

@@ -2,27 +2,30 @@
 //! once more.
 
 use super::super::screen::Screen;
-use super::found::{Doomed, Found};
 use crate::api::component::Component;
 use crate::api::{INSTALLED_STATE, KIND};
 use crate::cluster::{Cluster, ClusterError};
-use crate::object::OwnerId;
-use futures::{StreamExt, stream};
-use serde_json::json;
+use crate::controller;
+use crate::install::remains::{Fate, Remaining};
+use crate::object::{ObjectKey, OwnerId};
+use futures::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// How many deletions are under way at once.
+/// How many requests are under way at once.
 const AT_ONCE: usize = 32;
-/// How often what is on its way is looked for.
-const LOOK: Duration = Duration::from_millis(50);
-/// How long what is asked to go may take, and what others put back is deleted again.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How soon what is on its way is looked for again: soon at first, then more and more slowly.
+const SOON: Duration = Duration::from_millis(50);
+const LATE: Duration = Duration::from_secs(2);
 /// How long a reconcile that is under way in an operator may still write.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// What goes, by key.
+pub(super) type Doomed = BTreeMap<ObjectKey, Remaining>;
+
 /// How a removal ended.
+#[derive(Default)]
 pub(super) struct End {
     /// What the API server refused.
     pub refused: Vec<String>,
@@ -32,7 +35,7 @@ pub(super) struct End {
 
 /// The wave in which an object goes. Resources go first, so that no operator puts anything back; webhooks before those who serve them,
 /// so that pods can be created meanwhile; definitions and records last.
-fn wave(one: &Doomed) -> u8 {
+fn wave(one: &Remaining) -> u8 {
     match (&*one.key.kind, one.component) {
         (KIND, _) if one.key.name.starts_with(INSTALLED_STATE) => 4,
         (KIND, _) => 0,
@@ -43,54 +46,78 @@ fn wave(one: &Doomed) -> u8 {
     }
 }
 
-/// Deletes all of it; `look` finds what is there now. What is annotated to be kept is for the caller to take out.
+/// Deletes all of it, and waits until it is gone; `look` finds what is there then. What is to stay is for the caller to take out. The
+/// first wave of which something is refused is the last: a webhook that stays would be served by nobody.
 ///
 /// # Errors
 /// What is there cannot be looked for.
-pub(super) async fn remove<F>(
+pub(super) async fn remove(
     cluster: &Cluster,
-    first: Found,
-    look: impl Fn() -> F,
+    first: Doomed,
+    timeout: Duration,
+    look: impl AsyncFn() -> Result<Doomed, ClusterError>,
     screen: &mut Screen<'_>,
-) -> Result<End, ClusterError>
-where
-    F: Future<Output = Result<Found, ClusterError>>,
-{
+) -> Result<End, ClusterError> {
     let begun = Instant::now();
-    let is_operated = first.values().any(|one| wave(one) == 0);
-    let (mut found, mut is_settled) = (first, !is_operated);
+    let mut pause = if first.values().any(|one| wave(one) == 0) { SETTLE } else { Duration::ZERO };
+    let mut doomed = first;
+    while !doomed.is_empty() {
+        let mut waves: BTreeMap<u8, Vec<&Remaining>> = BTreeMap::new();
+        let due = doomed.values().filter(|one| one.fate != Fate::IsGoing || wave(one) == 0);
+        due.for_each(|one| waves.entry(wave(one)).or_default().push(one));
+        while let Some((_, wave)) = waves.pop_first() {
+            let refused = delete(cluster, &wave, screen).await;
+            if !refused.is_empty() {
+                return Ok(End { refused, left: waves.into_values().flatten().map(Remaining::told).collect() });
+            }
+        }
+        let left = wait_for_end(cluster, doomed, begun, timeout).await?;
+        if !left.is_empty() {
+            return Ok(End { left, ..End::default() });
+        }
+        sleep(pause).await;
+        pause = SETTLE;
+        doomed = look().await?;
+        if begun.elapsed() >= timeout {
+            return Ok(End { left: doomed.values().map(Remaining::told).collect(), ..End::default() });
+        }
+    }
+    Ok(End::default())
+}
+
+/// Waits until objects are gone. Gives those that are not, after their time.
+async fn wait_for_end(
+    cluster: &Cluster,
+    mut going: Doomed,
+    begun: Instant,
+    timeout: Duration,
+) -> Result<Vec<String>, ClusterError> {
+    let mut pause = SOON;
     loop {
-        let mut refused = vec![];
-        let mut waves: BTreeMap<u8, Vec<Doomed>> = BTreeMap::new();
-        let due = found.into_values().filter(|one| !one.is_going || wave(one) == 0);
-        due.for_each(|one| waves.entry(wave(&one)).or_default().push(one));
-        for (_, wave) in waves {
-            refused.extend(delete(cluster, wave, screen).await);
+        let reads = going.into_values().map(async |one| {
+            let live = match cluster.get(&one.api_version, &one.key).await {
+                Err(error) if error.is_absent() => None,
+                other => other?,
+            };
+            let now = live.map(|live| Remaining::of(&one.api_version, &one.key.kind, &live));
+            Ok::<_, ClusterError>(now.filter(|now| now.uid == one.uid))
+        });
+        let left: Vec<Option<Remaining>> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        going = left.into_iter().flatten().map(|one| (one.key.clone(), one)).collect();
+        if going.is_empty() || begun.elapsed() >= timeout {
+            return Ok(going.values().map(Remaining::told).collect());
         }
-        if !refused.is_empty() {
-            return Ok(End { refused, left: vec![] });
-        }
-        found = look().await?;
-        if found.is_empty() && !is_settled {
-            sleep(SETTLE).await;
-            is_settled = true;
-            found = look().await?;
-        }
-        if found.is_empty() || begun.elapsed() >= PATIENCE {
-            return Ok(End { refused, left: found.values().map(told).collect() });
-        }
-        if found.values().all(|one| one.is_going) {
-            sleep(LOOK).await;
-        }
+        sleep(pause).await;
+        pause = (pause * 3 / 2).min(LATE);
     }
 }
 
 /// Deletes objects at once, and tells of each that is gone. Returns what was refused.
-async fn delete(cluster: &Cluster, wave: Vec<Doomed>, screen: &mut Screen<'_>) -> Vec<String> {
+async fn delete(cluster: &Cluster, wave: &[&Remaining], screen: &mut Screen<'_>) -> Vec<String> {
     let mut results = stream::iter(wave)
         .map(|one| async move {
             let result = match &*one.key.kind {
-                KIND => delete_resource(cluster, &one).await,
+                KIND => delete_resource(cluster, one).await,
                 _ => cluster.delete(&one.api_version, &one.key, &one.uid).await,
             };
             (one, result)
@@ -99,37 +126,30 @@ async fn delete(cluster: &Cluster, wave: Vec<Doomed>, screen: &mut Screen<'_>) -
     let mut refused = vec![];
     while let Some((one, result)) = results.next().await {
         match result {
-            Ok(()) => screen.say(&format!("  Removed {}.", one.name())),
+            Ok(()) => screen.say(&format!("  Removed {}.", upstreams_name(&one.key))),
             Err(error) => refused.push(error.to_string()),
         }
     }
     refused
 }
 
-/// Deletes an IstioOperator resource. It is deleted first, and loses its finalizers then, so that no operator takes it for one to be
-/// installed; what it installed is deleted here.
-async fn delete_resource(cluster: &Cluster, one: &Doomed) -> Result<(), ClusterError> {
+/// Deletes an IstioOperator resource. It is deleted first, and loses our finalizer then, so that no operator takes it for one to be
+/// installed; what it installed is deleted here. Finalizers of others are for them to take away.
+async fn delete_resource(cluster: &Cluster, one: &Remaining) -> Result<(), ClusterError> {
     let id = OwnerId::new(one.key.namespace.as_str(), one.key.name.as_str());
     cluster.delete_owner(&id, &one.uid).await?;
-    if one.finalizers.is_empty() {
-        return Ok(());
-    }
+    let seen = match cluster.owner(&id).await {
+        Err(error) if error.is_absent() => None,
+        other => other?,
+    };
     // Another of its name is not to be touched.
-    let patch = json!([
-        {"op": "test", "path": "/metadata/uid", "value": one.uid},
-        {"op": "remove", "path": "/metadata/finalizers"},
-    ]);
-    match cluster.patch_owner(&id, patch).await {
-        // It is gone, or its operator was faster.
-        Err(error) if error.is_absent() || matches!(error.code(), Some(409 | 422)) => Ok(()),
-        other => other,
+    match seen.filter(|seen| seen.uid() == one.uid) {
+        Some(seen) => controller::take_finalizer(cluster, &seen).await.map(drop),
+        None => Ok(()),
     }
 }
 
-/// What is still there, and what keeps it.
-fn told(one: &Doomed) -> String {
-    match one.finalizers.as_slice() {
-        [] => one.name(),
-        all => format!("{} (kept by its finalizers {})", one.name(), all.join(", ")),
-    }
+/// An object as upstream names it.
+pub(super) fn upstreams_name(ObjectKey { kind, namespace, name, .. }: &ObjectKey) -> String {
+    format!("{kind}:{namespace}:{name}")
 }

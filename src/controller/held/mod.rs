@@ -165,7 +165,7 @@ pub(super) fn is_insisted(insisted: &str, revision: &str) -> bool {
 
 /// The pods of the resource's own workloads, which are no users of its control planes.
 fn own_pods(wanted: &Manifests, former: Option<&Manifests>) -> Vec<Pods> {
-    former.into_iter().chain([wanted]).flat_map(usage::workloads).collect()
+    former.into_iter().chain([wanted]).flat_map(Manifests::pods).collect()
 }
 
 /// Puts together what stays of a control plane.

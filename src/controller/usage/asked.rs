@@ -38,6 +38,8 @@ pub struct InUse {
     pub names: Vec<String>,
     /// The tags by which it is used.
     pub tags: Vec<String>,
+    /// Whether other clusters may use it, of which nothing is known here.
+    pub is_external: bool,
     /// How many requests it took to find out.
     pub requests: u32,
 }
@@ -46,12 +48,15 @@ impl InUse {
     /// Whether nobody does.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.pods == 0 && self.namespaces == 0
+        self.pods == 0 && self.namespaces == 0 && !self.is_external
     }
 
     /// The first few, and how many more.
     #[must_use]
     pub fn summary(&self) -> String {
+        if self.is_external && self.pods == 0 && self.namespaces == 0 {
+            return "other clusters, which this one cannot see".to_owned();
+        }
         let names: Vec<&str> = self.names.iter().take(TOLD).map(String::as_str).collect();
         let all = self.pods.saturating_add(self.namespaces).saturating_add(self.tags.len());
         match all.saturating_sub(names.len()) {
@@ -83,6 +88,19 @@ pub async fn users_of(cluster: &Cluster, revision: &str, except: &[Pods]) -> Res
         requests += cluster.for_each("v1", "Pod", ("", RUNNING), |pod| search.take_pod(pod)).await?;
     }
     Ok(InUse { requests, ..search.answer() })
+}
+
+/// The users of a control plane: those of its revision, and where its istiod serves other clusters, those.
+///
+/// # Errors
+/// As above.
+pub async fn users_of_plane(
+    cluster: &Cluster,
+    revision: &str,
+    except: &[Pods],
+    is_external: bool,
+) -> Result<InUse, ClusterError> {
+    Ok(InUse { is_external, ..users_of(cluster, revision, except).await? })
 }
 
 /// The pods with proxies of a revision that were made before a moment, but for those of these workloads: where a control plane
@@ -217,7 +235,7 @@ impl Search<'_> {
         let tags: Vec<String> = self.used_tags.into_iter().collect();
         let by_tags = tags.iter().map(|tag| format!("Tag {tag}"));
         let names = self.namespaces.names.into_iter().chain(by_tags).chain(self.pods.names).take(NAMED).collect();
-        InUse { pods: self.pods.count, namespaces: self.namespaces.count, names, tags, requests: 0 }
+        InUse { pods: self.pods.count, namespaces: self.namespaces.count, names, tags, is_external: false, requests: 0 }
     }
 }
 

@@ -11,13 +11,13 @@ pub(super) mod watch;
 
 pub(super) use answers::{ASK_AGAIN, Answer, Answers};
 pub(super) use asked::users_before;
-pub use asked::{GATEWAY, InUse, users_of, users_of_tag};
+pub use asked::{GATEWAY, InUse, users_of, users_of_plane, users_of_tag};
 pub use metadata::{PROXY_LABEL, RUNNING, Said, is_of, points_to, said_by};
 pub(super) use watch::{Use, Users};
 
 use crate::api::component::Component;
 use crate::object::manifests::Manifests;
-pub(super) use crate::object::pods::{Pods, pods_of};
+pub(super) use crate::object::pods::Pods;
 
 /// A control plane that a resource wants: its revision as labels name it, and the pods of the resource's own workloads.
 pub(super) struct ControlPlane {
@@ -31,13 +31,7 @@ pub(super) struct ControlPlane {
 pub(super) fn control_plane(manifests: &Manifests) -> Option<ControlPlane> {
     manifests.parts.iter().find(|part| part.component == Component::Pilot)?;
     let revision = manifests.revision_label().to_owned();
-    let own = workloads(manifests).collect();
+    let own = manifests.pods();
     let is_external = manifests.is_external;
     Some(ControlPlane { revision, own, is_external })
-}
-
-/// The pods of all workloads.
-pub(super) fn workloads(manifests: &Manifests) -> impl Iterator<Item = Pods> {
-    let workloads = manifests.objects().filter(|object| object.group() == "apps");
-    workloads.filter_map(|object| pods_of(object.namespace(), &object.value()))
 }

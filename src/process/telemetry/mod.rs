@@ -20,8 +20,10 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 pub enum LogFormat {
     /// For people.
     #[default]
+    #[value(help = None)]
     Text,
     /// One JSON object a line.
+    #[value(help = None)]
     Json,
 }
 

@@ -110,7 +110,9 @@ fn of_fate(key: &ObjectKey, fate: Fate) -> Piece {
         // Nothing is deleted.
         Fate::Same | Fate::Delete(_) => piece,
         Fate::Ignored => why("ignored", format!("it is annotated {}", crate::api::IGNORE), piece),
-        Fate::Foreign(other) => why("foreign", format!("it belongs to IstioOperator {other}"), piece),
+        Fate::Foreign(other) | Fate::Conflict(other, _) => {
+            why("foreign", format!("it belongs to IstioOperator {other}"), piece)
+        }
         Fate::Unknown(error) => why("unknown", error, piece),
     }
 }
