@@ -5,6 +5,7 @@
 mod archive;
 mod args;
 mod collect;
+mod log;
 mod redact;
 
 use super::input::Outcome;
@@ -29,7 +30,10 @@ pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
     let failed = || format!("write {}", path.display());
     let mut archive = Archive::begin(&path, args.max_size.saturating_mul(1 << 20), seconds).with_context(failed)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(collect(args, &mut archive)).with_context(failed)?;
+    let collected = runtime.block_on(collect(args, &mut archive));
+    // What is still being fetched or rendered when time is up is not waited for.
+    runtime.shutdown_background();
+    collected.with_context(failed)?;
     let Summary { files, redacted, problems } = archive.end().with_context(failed)?;
     for problem in &problems {
         eprintln!("Missing: {problem}");
