@@ -146,11 +146,19 @@ fn a_shell_is_told_names_of_the_cluster_and_never_an_error() {
     let nowhere = OsStr::new("/nowhere");
     assert!(!suggested(nowhere, &["istio-operator", "upgrade", "plan", "ma"]).contains("main"));
     assert!(suggested(nowhere, &["istio-operator", "profile", "dump", "de"]).contains("demo"));
+    let path = kubeconfig.to_str().unwrap();
+    assert!(suggested(nowhere, &["istio-operator", "upgrade", "plan", "-c", path, "ma"]).contains("main"));
 }
 
 #[test]
 fn each_shell_gets_a_script_and_bash_takes_its_own() {
-    for (shell, word) in [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete"), ("powershell", "Register")] {
+    for (shell, word) in [
+        ("bash", "complete"),
+        ("zsh", "compdef"),
+        ("fish", "complete"),
+        ("powershell", "Register"),
+        ("elvish", "edit:"),
+    ] {
         let output = Command::new(binary()).args(["completion", shell]).output().unwrap();
         let script = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && script.contains(word) && script.contains("istio-operator"), "{script}");

@@ -8,8 +8,8 @@ mod collect;
 mod log;
 mod redact;
 
+use super::cluster::{SILENCE, door};
 use super::input::Outcome;
-use super::reach;
 use anyhow::Context;
 use archive::{Archive, Summary};
 pub(super) use args::BugReportArgs;
@@ -18,7 +18,6 @@ use collect::Collection;
 use k8s_openapi::jiff::Timestamp;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
@@ -44,8 +43,8 @@ pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
 
 async fn collect(args: &BugReportArgs, archive: &mut Archive) -> std::io::Result<()> {
     let until = Instant::now() + args.timeout;
-    match reach::door(&args.connect, Duration::from_secs(10)).await {
-        Ok(cluster) => Collection { args, scope: Scope::of(args), cluster, archive, until }.all().await,
+    match door(&args.connect.choice(), SILENCE).await {
+        Ok((cluster, _)) => Collection { args, scope: Scope::of(args), cluster, archive, until }.all().await,
         Err(error) => {
             archive.miss("the cluster", &format!("{error:#}"));
             archive.text("versions.txt", &format!("istio-operator {}\n", env!("CARGO_PKG_VERSION")))

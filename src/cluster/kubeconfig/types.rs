@@ -107,6 +107,9 @@ pub struct Exec {
     pub provide_cluster_info: bool,
     /// Whether it may ask a person.
     pub interactive_mode: String,
+    /// It may not, whatever the mode.
+    #[serde(skip)]
+    pub asks_nobody: bool,
 }
 
 /// An environment variable.
