@@ -18,7 +18,7 @@ use http::{Request, Uri};
 use kube::client::middleware::{AuthLayer, ExtraHeadersLayer};
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ConfigExt};
-use kube::config::AuthInfo;
+use kube::config::{AuthInfo, InClusterError};
 use kube::{Client, Config};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -40,7 +40,13 @@ pub enum ConnectError {
     #[error(
         "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and this is no pod: {0}"
     )]
-    NotFound(#[from] kube::config::InClusterError),
+    NotFound(#[source] InClusterError),
+    /// It is a pod, and its service account does not say where it is.
+    #[error(
+        "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and the service account of this pod \
+         cannot be used: {0}; see automountServiceAccountToken of the pod"
+    )]
+    ServiceAccount(#[source] InClusterError),
     /// A kubeconfig cannot be used.
     #[error(transparent)]
     Kubeconfig(#[from] KubeconfigError),
@@ -200,7 +206,11 @@ fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ConnectError> {
 
 /// The API server as a pod knows it.
 fn in_cluster() -> Result<(Config, Cluster, User), ConnectError> {
-    let mut config = Config::incluster()?;
+    let mut config = Config::incluster().map_err(|error| match error {
+        // Every pod has them.
+        InClusterError::ReadEnvironmentVariable(_) => ConnectError::NotFound(error),
+        _ => ConnectError::ServiceAccount(error),
+    })?;
     let token_file = std::mem::take(&mut config.auth_info).token_file.unwrap_or_default();
     let user = User { token_file, ..User::default() };
     Ok((config, Cluster::default(), user))

@@ -33,13 +33,13 @@ pub enum CredentialsError {
     #[error(transparent)]
     Program(#[from] ProgramError),
     /// A token's file cannot be read.
-    #[error("cannot read {0}, the tokenFile of the kubeconfig's user: {1}")]
+    #[error("cannot read the token file {0}: {1}")]
     TokenFile(String, std::io::Error),
     /// A token's file is empty.
-    #[error("{0}, the tokenFile of the kubeconfig's user, is empty")]
+    #[error("the token file {0} is empty")]
     NoToken(String),
     /// A token or password that no header can have.
-    #[error("the {0} of the kubeconfig's user has characters that cannot be sent, such as a line break")]
+    #[error("the {0} has characters that cannot be sent, such as a line break")]
     Header(&'static str),
     /// What was found out a moment ago.
     #[error("{0}")]
@@ -70,6 +70,8 @@ struct State {
     is_refused: bool,
     /// When a program failed, and why.
     failed: Option<(Instant, Arc<str>)>,
+    /// What was said of files that cannot be read again, once for as long as it is so.
+    warned: Option<String>,
 }
 
 /// See the module.
@@ -112,8 +114,14 @@ impl Credentials {
                 state.failed = Some((Instant::now(), error.to_string().into()));
                 return Err(error);
             }
-            Err(error) => tracing::debug!("{error}; what was read before is used on"),
-            Ok(()) => {}
+            Err(error) => {
+                let text = format!("{error}; what was read before is used on");
+                if state.warned.as_ref() != Some(&text) {
+                    tracing::warn!("{text}");
+                }
+                state.warned = Some(text);
+            }
+            Ok(()) => state.warned = None,
         }
         Ok(state.shown.clone())
     }
@@ -158,7 +166,7 @@ fn load(user: &User, cluster: &Cluster, state: &mut State) -> Result<(), Credent
     let mut pem = identity::read(user)?;
     if let Some(exec) = user.exec.as_ref().filter(|_| user.runs_a_program()) {
         let answer = program::run(exec, cluster).inspect_err(|_| state.is_refused = refused)?;
-        state.shown.authorization = answer.token.map(|token| bearer(&token, "token (exec)")).transpose()?;
+        state.shown.authorization = answer.token.map(|token| bearer(&token, "token of the program (exec) of the kubeconfig's user")).transpose()?;
         state.expires = answer.expires;
         pem = answer.certificate.map(|(certificate, key)| (certificate.into_bytes(), key.into_bytes())).or(pem);
     } else {
@@ -180,15 +188,15 @@ fn authorization(user: &User) -> Result<Option<HeaderValue>, CredentialsError> {
         match token_of(&user.token_file) {
             // The file counts more, as long as there is one.
             Err(_) if !user.token.is_empty() => {}
-            token => return bearer(&token?, "tokenFile").map(Some),
+            token => return bearer(&token?, "content of the token file").map(Some),
         }
     }
     if !user.token.is_empty() {
-        return bearer(&user.token, "token").map(Some);
+        return bearer(&user.token, "token of the kubeconfig's user").map(Some);
     }
     if !user.username.is_empty() {
         let pair = STANDARD.encode(format!("{}:{}", user.username, user.password));
-        return secret(&format!("Basic {pair}"), "username").map(Some);
+        return secret(&format!("Basic {pair}"), "username or password of the kubeconfig's user").map(Some);
     }
     Ok(None)
 }
@@ -318,6 +326,8 @@ mod tests {
         drop(dir);
         refuse(&credentials).await;
         assert_eq!(header(&credentials).await, "Bearer two");
+        let warned = credentials.state.lock().await.warned.clone().unwrap();
+        assert!(warned.starts_with("cannot read the token file "), "{warned}");
     }
 
     #[tokio::test]

@@ -26,8 +26,8 @@ pub(super) enum Kind {
     Socks,
 }
 
-/// A proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A proxy. It may have a password, so nothing prints it.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
     pub kind: Kind,
     /// Where it is, by `http` or `https`.
@@ -65,8 +65,11 @@ fn parse(url: &str, origin: &'static str, schemes: &[&str]) -> Result<Proxy, Pro
     // Its password is not for a log.
     let wrong = |problem: &str| ProxyError { origin, problem: problem.to_owned() };
     let uri: Uri = url.trim().parse().map_err(|_| wrong("its address is none"))?;
-    let scheme = uri.scheme_str().filter(|scheme| schemes.contains(scheme));
-    let scheme = scheme.ok_or_else(|| wrong("it speaks what is not known here"))?;
+    let scheme = uri.scheme_str().unwrap_or_default();
+    if !schemes.contains(&scheme) {
+        let host = uri.host().unwrap_or_default();
+        return Err(wrong(&format!("{scheme}://{host} speaks what is not known here")));
+    }
     let authority = uri.authority().ok_or_else(|| wrong("its address has no host"))?.as_str();
     let (login, place) = match authority.rsplit_once('@') {
         Some((login, place)) => (Some(login), place),
@@ -207,8 +210,11 @@ mod tests {
         assert_eq!(proxy.login, Some(("me".into(), "p@ss".into())));
         assert_eq!((proxy.kind, proxy.address.to_string().as_str()), (Kind::Socks, "http://h:1/"));
         for wrong in ["ftp://me:secret@h", "http://", "://secret", "http:// secret"] {
-            let error = parse(wrong, "x", &["http"]).unwrap_err().to_string();
+            let error = parse(wrong, "x", &["http"]).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
+        let error = parse("ftp://me:secret@h:1", "HTTPS_PROXY", &["http"]).err().unwrap().to_string();
+        let begin = "the proxy of HTTPS_PROXY cannot be used: ftp://h speaks what is not known here; ";
+        assert!(error.starts_with(begin), "{error}");
     }
 }
