@@ -2,7 +2,7 @@
 
 use helm_template::yaml;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
 /// The value of a YAML text.
 ///
@@ -26,10 +26,9 @@ pub(super) fn typed<T: Default + for<'a> Deserialize<'a>>(mut value: Value) -> R
         return Ok(T::default());
     }
     T::deserialize(&value).map_err(|error| {
-        let fields = value.as_object().into_iter().flatten();
-        let wrong = fields.map(|(name, value)| (name, Value::Object(Map::from_iter([(name.clone(), value.clone())]))));
-        let named = wrong.map(|(name, alone)| (name, T::deserialize(&alone)));
-        let named = named.filter_map(|(name, result)| Some(format!("{name}: {}", wanted(&result.err()?)))).next();
+        let alone = |name: &String, value: &Value| T::deserialize(&json!({ name: value })).err();
+        let mut fields = value.as_object().into_iter().flatten();
+        let named = fields.find_map(|(name, value)| Some(format!("{name}: {}", wanted(&alone(name, value)?))));
         named.unwrap_or_else(|| wanted(&error))
     })
 }

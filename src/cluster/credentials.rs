@@ -166,7 +166,10 @@ fn load(user: &User, cluster: &Cluster, state: &mut State) -> Result<(), Credent
     let mut pem = identity::read(user)?;
     if let Some(exec) = user.exec.as_ref().filter(|_| user.runs_a_program()) {
         let answer = program::run(exec, cluster).inspect_err(|_| state.is_refused = refused)?;
-        state.shown.authorization = answer.token.map(|token| bearer(&token, "token of the program (exec) of the kubeconfig's user")).transpose()?;
+        state.shown.authorization = answer
+            .token
+            .map(|token| bearer(&token, "token of the program (exec) of the kubeconfig's user"))
+            .transpose()?;
         state.expires = answer.expires;
         pem = answer.certificate.map(|(certificate, key)| (certificate.into_bytes(), key.into_bytes())).or(pem);
     } else {

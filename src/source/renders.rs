@@ -127,11 +127,10 @@ mod tests {
         }
         let name = |number: usize| format!("{number:064x}");
         let others = [format!(".{:016x}", 1), "notes.txt".into(), ".0123".into()];
-        others.iter().for_each(|other| fs::write(place.join(other), "").unwrap());
         let long_ago = SystemTime::now() - Duration::from_hours(2);
-        others.iter().for_each(|other| {
-            fs::File::options().write(true).open(place.join(other)).unwrap().set_modified(long_ago).unwrap()
-        });
+        for other in &others {
+            fs::File::create(place.join(other)).unwrap().set_modified(long_ago).unwrap();
+        }
         fs::write(place.join(format!(".{:016x}", 2)), "").unwrap();
         for number in 0..=MOST {
             cache.keep(&name(number), &files);

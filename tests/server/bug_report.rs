@@ -118,6 +118,11 @@ fn a_bug_report_names_what_is_forbidden_and_who_cannot_be_reached() {
     std::fs::write(&old, "precious").unwrap();
     let again = Command::new(binary()).args(["bug-report", "-o"]).arg(&old).output().unwrap();
     assert!(again.status.code() == Some(1) && std::fs::read_to_string(&old).unwrap() == "precious");
+    let new = folder.path().join("new");
+    let mut full = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" bug-report -o \"$1\"";
+    let full = full.args(["-c", script]).arg(binary()).arg(&new).env("KUBECONFIG", "/nowhere").output().unwrap();
+    assert!(full.status.code() == Some(1) && !new.exists(), "half an archive stays: {full:?}");
 }
 
 /// What bash is told that may follow.

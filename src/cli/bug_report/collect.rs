@@ -169,11 +169,11 @@ impl Collection<'_> {
             Ok(manifests.objects().map(|object| object.value().into_owned()).collect::<Vec<_>>())
         };
         // Charts are read and rendered without yielding, and the flag's package may have to be fetched.
-        let built = async {
-            let built: anyhow::Result<Vec<_>> = tokio::task::spawn_blocking(build).await.map_err(|e| e.to_string())?;
-            built.map_err(|error| format!("{error:#}"))
+        let rendered = async {
+            let made: anyhow::Result<Vec<_>> = tokio::task::spawn_blocking(build).await.map_err(|e| e.to_string())?;
+            made.map_err(|error| format!("{error:#}"))
         };
-        let Some(items) = self.within_time(&what, self.args.timeout, built).await else { return Ok(()) };
+        let Some(items) = self.within_time(&what, self.args.timeout, rendered).await else { return Ok(()) };
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
         self.archive.object(&format!("manifests/{}/{}.yaml", id.namespace, id.name), list)
     }

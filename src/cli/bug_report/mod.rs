@@ -32,8 +32,12 @@ pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
     let collected = runtime.block_on(collect(args, &mut archive));
     // What is still being fetched or rendered when time is up is not waited for.
     runtime.shutdown_background();
-    collected.with_context(failed)?;
-    let Summary { files, redacted, problems } = archive.end().with_context(failed)?;
+    let ended = collected.and_then(|()| archive.end());
+    if ended.is_err() {
+        // Half of it is of no use, and would be in the way of the next.
+        let _ = std::fs::remove_file(&path);
+    }
+    let Summary { files, redacted, problems } = ended.with_context(failed)?;
     for problem in &problems {
         eprintln!("Missing: {problem}");
     }

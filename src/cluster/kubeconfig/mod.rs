@@ -205,7 +205,7 @@ fn read_streams(cluster: &mut Cluster, user: &mut User) -> Vec<String> {
     for (what, path, content) in files.into_iter().filter(|(_, path, _)| file::is_stream(path)) {
         match file::read(path.as_str(), file::SMALL) {
             Ok(bytes) if bytes.trim_ascii().is_empty() => problems.push(format!("{path}, the {what}, is empty")),
-            Ok(bytes) if what == "tokenFile" => *content = String::from_utf8_lossy(&bytes).trim().to_owned(),
+            Ok(bytes) if what == "tokenFile" => String::from_utf8_lossy(&bytes).trim().clone_into(content),
             Ok(bytes) => *content = STANDARD.encode(bytes),
             Err(error) => problems.push(format!("cannot read {path}, the {what}: {error}")),
         }
