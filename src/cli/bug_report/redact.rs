@@ -21,10 +21,12 @@ const WORDS: &str = "password|passwd|passphrase|secret[_-]?key|private[_-]?key|a
 
 /// What is secret in any text: what it is, and where it is found; the first group that takes part is the secret.
 static TEXTS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
-    let value = r#"["']?([^\s"',;}{\[\]]{3,})"#;
-    let named = format!(r#"(?i)\b[a-z0-9_.-]*(?:(?:{WORDS})["']?\s*[=:]|token["']?\s*=)\s*{value}"#);
+    // In JSON within JSON, within quotes, or up to the next space: of what goes on after a comma nobody knows what it is.
+    let quoted = r#"\\+"(.+?)\\+"|"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'"#;
+    let value = format!(r#"(?:{quoted}|\\*["']?([^\s"']{{3,}}))"#);
+    let named = format!(r#"(?i)\b[a-z0-9_.-]*(?:(?:{WORDS})\\*["']?\s*[=:]|token\\*["']?\s*=)\s*{value}"#);
     // What goes on after it is a sentence.
-    let token = format!(r#"(?im)\b[a-z0-9_.-]*token["']?\s*:\s*{value}["']?\s*(?:[,;}}\]]|$)"#);
+    let token = format!(r#"(?im)\b[a-z0-9_.-]*token\\*["']?\s*:\s*{value}\\*["']?\s*(?:[,;}}\]]|\\n|$)"#);
     let all = [
         ("a private key", r"(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z))"),
         (IN_BASE64, r"\b(LS0tLS1CRUdJTi[A-Za-z0-9+/]+=*)"),
@@ -231,6 +233,15 @@ mod tests {
             "PRIVATE_KEY=hush-hush",
             "passphrase: 'hush-hush'",
             "id-token=hush-hush next",
+            "password=hush,hush;hush",
+            r#"{"password":"hush, \"hush\"; hush hush","a":1}"#,
+            r#"{"msg":"sent {\"clientSecret\":\"hush,hush\",\"token\":\"hush hush\"}"}"#,
+            "password: 'hush, hush' next",
+            r#"{"password": "hush-hush"#,
+            r#"{"msg":"{\"password\": \"hush-hush"#,
+            "password=hush}hush]hush",
+            r#"{"file":"a: b\n  token: hush-hush\nb: 1"}"#,
+            r#"said "token: hush-hush""#,
         ] {
             let clean = redacted.text("l", text);
             assert!(!clean.contains("hush") && clean.contains(HIDDEN), "{text}: {clean}");
