@@ -10,7 +10,7 @@
 
 use super::cache::{is_begun, names, open_file, replace_private};
 use super::digest::Digest;
-use crate::release::renders::{Files, Renders};
+use crate::release::renders::{Files, Name, Renders};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fs;
@@ -51,6 +51,10 @@ impl RenderCache {
         Self { directory, program }
     }
 
+    fn place(&self, name: &Name) -> PathBuf {
+        self.directory.join(Digest::from(*name).hex())
+    }
+
     /// Removes the oldest of too many, and what a program that was ended had begun; never what has another kind of name.
     fn forget_old(&self) {
         let mut all = vec![];
@@ -70,8 +74,8 @@ impl RenderCache {
 }
 
 impl Renders for RenderCache {
-    fn find(&self, name: &str) -> Option<Files> {
-        let mut file = BufReader::new(open_file(&self.directory.join(name)).ok()?);
+    fn find(&self, name: &Name) -> Option<Files> {
+        let mut file = BufReader::new(open_file(&self.place(name)).ok()?);
         let mut index = String::new();
         file.by_ref().take(LONGEST_INDEX).read_line(&mut index).ok()?;
         let Index { program, files, digest } = serde_json::from_str(&index).ok()?;
@@ -92,12 +96,12 @@ impl Renders for RenderCache {
     }
 
     /// What cannot be kept costs time, and nothing else.
-    fn keep(&self, name: &str, files: &Files) {
+    fn keep(&self, name: &Name, files: &Files) {
         let text: String = files.values().map(String::as_str).collect();
         let lengths = files.iter().map(|(path, text)| (path.clone(), text.len() as u64)).collect();
         let index = Index { program: self.program.clone(), files: lengths, digest: Digest::of(text.as_bytes()) };
         let Ok(index) = serde_json::to_string(&index) else { return };
-        if replace_private(&self.directory.join(name), format!("{index}\n{text}").as_bytes()).is_ok() {
+        if replace_private(&self.place(name), format!("{index}\n{text}").as_bytes()).is_ok() {
             self.forget_old();
         }
     }
@@ -114,18 +118,21 @@ mod tests {
         let place = folder.path().join("renders");
         let cache = RenderCache::new(place.clone(), "one".into());
         let files = Files::from([("a.yaml".into(), "a: ä\n".into()), ("b".into(), String::new())]);
-        assert_eq!(cache.find("x"), None);
-        cache.keep("x", &files);
-        assert_eq!(cache.find("x"), Some(files.clone()));
-        assert_eq!(RenderCache::new(place.clone(), "two".into()).find("x"), None, "of another build");
-        let whole = fs::read(place.join("x")).unwrap();
+        let name = |number: usize| -> Name {
+            std::array::from_fn(|at| if at == 0 { u8::try_from(number).unwrap() } else { 0 })
+        };
+        let one = name(255);
+        assert_eq!(cache.find(&one), None);
+        cache.keep(&one, &files);
+        assert_eq!(cache.find(&one), Some(files.clone()));
+        assert_eq!(RenderCache::new(place.clone(), "two".into()).find(&one), None, "of another build");
+        let whole = fs::read(cache.place(&one)).unwrap();
         for damage in
             [whole[..whole.len() - 1].to_vec(), [&whole[..], b"!"].concat(), vec![], b"{}\n".to_vec(), vec![0xff]]
         {
-            fs::write(place.join("x"), &damage).unwrap();
-            assert_eq!(cache.find("x"), None, "{damage:?}");
+            fs::write(cache.place(&one), &damage).unwrap();
+            assert_eq!(cache.find(&one), None, "{damage:?}");
         }
-        let name = |number: usize| format!("{number:064x}");
         let others = [format!(".{:016x}", 1), "notes.txt".into(), ".0123".into()];
         let long_ago = SystemTime::now() - Duration::from_hours(2);
         for other in &others {
@@ -138,19 +145,16 @@ mod tests {
         let left = names(&place).unwrap();
         assert_eq!(left.iter().filter(|name| name.len() == 64).count(), MOST);
         let of_others: Vec<_> = left.iter().filter(|name| name.len() < 64).map(String::as_str).collect();
-        assert_eq!(
-            of_others,
-            [".0000000000000002", ".0123", "notes.txt", "x"],
-            "somebody else's, and what is being written"
-        );
+        let kept = [".0000000000000002", ".0123", "notes.txt"];
+        assert_eq!(of_others, kept, "somebody else's, and what is being written");
         assert_eq!(cache.find(&name(MOST)), Some(files.clone()));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = place.join(name(MOST)).metadata().unwrap().permissions().mode();
+            let mode = cache.place(&name(MOST)).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
         // A folder that cannot be written is none.
-        RenderCache::new(place.join("x"), String::new()).keep("x", &files);
+        RenderCache::new(place.join("notes.txt"), String::new()).keep(&one, &files);
     }
 }
