@@ -22,7 +22,6 @@ mod precheck;
 mod profile;
 mod progress;
 mod proxies;
-mod reach;
 mod release;
 mod resources;
 mod revision;
