@@ -1,6 +1,6 @@
 //! A cluster, for commands that read or change one.
 
-use crate::cluster::connect::{self, Way};
+use crate::cluster::connect::{self, Choice, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError};
@@ -21,7 +21,7 @@ use tokio::runtime::{Builder, Runtime};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a connection may be silent before it counts as lost.
-const SILENCE: Duration = Duration::from_mins(1);
+pub(super) const SILENCE: Duration = Duration::from_mins(1);
 
 /// Where `--help` lists the flags that say which cluster.
 const HEADING: &str = "Cluster";
@@ -48,6 +48,13 @@ pub(super) struct ClusterArgs {
     /// Namespace of the control plane (default: istio-system, or what the spec says).
     #[arg(short = 'i', long = "istioNamespace", alias = "istio-namespace", value_name = "NAME", help_heading = HEADING)]
     pub(super) istio_namespace: Option<String>,
+}
+
+impl ConnectArgs {
+    /// The kubeconfig and the context that they name.
+    pub(super) fn choice(&self) -> Choice {
+        Choice { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), ..Choice::default() }
+    }
 }
 
 /// A cluster that answers.
@@ -81,12 +88,15 @@ fn connect_with(args: &ConnectArgs, silence: Duration) -> anyhow::Result<Connect
     Ok(Connected { runtime, cluster, info })
 }
 
-async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster, ClusterInfo)> {
-    let found = connect::find_named(args.kubeconfig.as_deref(), args.context.as_deref()).await;
+/// The door to a cluster, and its address; nobody has knocked yet. Connections that are silent for longer count as lost.
+///
+/// # Errors
+/// Nothing leads to one, or what does cannot be used.
+pub(super) async fn door(choice: &Choice, silence: Duration) -> anyhow::Result<(Cluster, String)> {
     // Its text has all of its causes already.
-    let mut config = found.map_err(|error| anyhow!("{error}"))?;
+    let mut config = connect::find_as(choice).await.map_err(|error| anyhow!("{error}"))?;
     config.connect_timeout = Some(PATIENCE);
-    let address = config.cluster_url.to_string();
+    let address = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let way = Way {
         count: Arc::new(|_| {}),
         in_flight: 32,
@@ -96,9 +106,13 @@ async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster,
         fence: Fence::default(),
         outage: Outage::default(),
     };
-    let client = connect::for_work(config, &way)?;
-    let unreachable = || format!("the API server {} cannot be reached", address.trim_end_matches('/'));
-    let version = match tokio::time::timeout(PATIENCE, client.apiserver_version()).await {
+    Ok((Cluster::new(connect::for_work(config, &way)?), address))
+}
+
+async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster, ClusterInfo)> {
+    let (cluster, address) = door(&args.choice(), silence).await?;
+    let unreachable = || format!("the API server {address} cannot be reached");
+    let version = match tokio::time::timeout(PATIENCE, cluster.client().apiserver_version()).await {
         Ok(Ok(version)) => version,
         Ok(Err(kube::Error::Api(status))) => return Err(anyhow!("{}", status.message)).context("ask the API server"),
         Ok(Err(error)) => return Err(anyhow!("{}: {}", unreachable(), innermost(&error))),
@@ -106,7 +120,7 @@ async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster,
     };
     let info =
         ClusterInfo { version: Some((version.git_version, version.major, version.minor)), ..ClusterInfo::default() };
-    Ok((Cluster::new(client), info))
+    Ok((cluster, info))
 }
 
 /// What an error comes down to.

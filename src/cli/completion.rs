@@ -3,21 +3,21 @@
 //! The shell asks this program itself what may follow. The cluster gets a moment to answer; without an answer there are fewer
 //! suggestions, and never an error.
 
-use super::cluster::ConnectArgs;
+use super::cluster::door;
 use super::input::Outcome;
-use super::reach;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;
+use crate::cluster::connect::Choice;
 use crate::object::labels::{DEFAULT, REVISION, TAG};
 use crate::release::Package;
 use anyhow::Context;
-use clap::{Args, Command, ValueEnum};
-use clap_complete::CompleteEnv;
+use clap::{Args, Command};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
+use clap_complete::{CompleteEnv, Shell};
 use kube::ResourceExt;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -36,14 +36,6 @@ Examples:
   istio-operator completion fish > ~/.config/fish/completions/istio-operator.fish
   istio-operator completion powershell | Out-String | Invoke-Expression";
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-    Powershell,
-}
-
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct CompletionArgs {
@@ -52,14 +44,8 @@ pub(super) struct CompletionArgs {
 }
 
 pub(super) fn run(args: &CompletionArgs, out: &mut dyn Write) -> Outcome {
-    let name = match args.shell {
-        Shell::Bash => "bash",
-        Shell::Zsh => "zsh",
-        Shell::Fish => "fish",
-        Shell::Powershell => "powershell",
-    };
     let shells = Shells::builtins();
-    let shell = shells.completer(name).context("the shell is not known")?;
+    let shell = shells.completer(&args.shell.to_string()).context("the shell is not known")?;
     let mut text = vec![];
     shell.write_registration(ASKED, PROGRAM, PROGRAM, PROGRAM, &mut text)?;
     out.write_all(&text)?;
@@ -71,57 +57,68 @@ pub(super) fn answer(command: fn() -> Command) {
     if std::env::var_os(ASKED).is_none_or(|shell| shell.is_empty()) {
         return;
     }
-    CompleteEnv::with_factory(move || with_names(command())).bin(PROGRAM).complete();
+    let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
+    let choice = Choice { asks_nobody: true, ..chosen(command(), words) };
+    CompleteEnv::with_factory(move || with_names(command(), &choice)).bin(PROGRAM).complete();
+}
+
+/// The cluster that a line names, as far as it is written.
+fn chosen(command: Command, line: impl Iterator<Item = OsString>) -> Choice {
+    let Ok(matches) = command.ignore_errors(true).try_get_matches_from(line) else { return Choice::default() };
+    let mut matches = &matches;
+    while let Some((_, below)) = matches.subcommand() {
+        matches = below;
+    }
+    Choice {
+        kubeconfig: matches.try_get_one("kubeconfig").ok().flatten().cloned(),
+        context: matches.try_get_one("context").ok().flatten().cloned(),
+        ..Choice::default()
+    }
 }
 
 type Names = fn(&Cluster) -> Lookup<'_>;
 type Lookup<'a> = std::pin::Pin<Box<dyn Future<Output = BTreeSet<String>> + Send + 'a>>;
 
 /// Which flags and arguments take names that are to be had.
-fn with_names(command: Command) -> Command {
+fn with_names(command: Command, choice: &Choice) -> Command {
     let path = command.get_name().to_owned();
-    with_names_below(command, &path)
+    with_names_below(command, &path, choice)
 }
 
-fn with_names_below(command: Command, path: &str) -> Command {
+fn with_names_below(command: Command, path: &str, choice: &Choice) -> Command {
     let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
     let ids: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
     let command = names.into_iter().fold(command, |command, name| {
         let below = format!("{path} {name}");
-        command.mut_subcommand(name, |sub| with_names_below(sub, &below))
+        command.mut_subcommand(name, |sub| with_names_below(sub, &below, choice))
     });
     ids.into_iter().fold(command, |command, id| {
-        let Some(completer) = completer(path, &id) else { return command };
+        let Some(completer) = completer(path, &id, choice) else { return command };
         command.mut_arg(id, |arg| arg.add(completer))
     })
 }
 
-fn completer(path: &str, id: &str) -> Option<ArgValueCompleter> {
-    match (path, id) {
-        (_, "revision") => Some(ArgValueCompleter::new(|begin: &OsStr| asked(begin, revisions))),
-        (_, "namespace" | "include" | "exclude" | "istio_namespace") => {
-            Some(ArgValueCompleter::new(|begin: &OsStr| asked(begin, namespaces)))
-        }
-        ("istio-operator upgrade plan", "name") => {
-            Some(ArgValueCompleter::new(|begin: &OsStr| asked(begin, resources)))
-        }
+fn completer(path: &str, id: &str, choice: &Choice) -> Option<ArgValueCompleter> {
+    let names: Names = match (path, id) {
+        (_, "revision") => revisions,
+        (_, "namespace" | "include" | "exclude" | "istio_namespace") => namespaces,
+        ("istio-operator upgrade plan", "name") => resources,
         (path, "profile" | "a" | "b") if path.starts_with("istio-operator profile") => {
-            Some(ArgValueCompleter::new(profiles))
+            return Some(ArgValueCompleter::new(profiles));
         }
-        _ => None,
-    }
+        _ => return None,
+    };
+    let choice = choice.clone();
+    Some(ArgValueCompleter::new(move |begin: &OsStr| asked(begin, choice.clone(), names)))
 }
 
 /// Names of the cluster that begin so.
-fn asked(begin: &OsStr, names: Names) -> Vec<CompletionCandidate> {
+fn asked(begin: &OsStr, choice: Choice, names: Names) -> Vec<CompletionCandidate> {
     let (sender, receiver) = mpsc::channel();
     // The whole program ends when this thread is too slow.
     let thread = std::thread::Builder::new().spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-        let found = runtime.block_on(async {
-            let cluster = reach::door(&ConnectArgs::default(), PATIENCE).await.ok()?;
-            Some(names(&cluster).await)
-        });
+        let found = runtime.block_on(async { Some(names(&door(&choice, PATIENCE).await.ok()?.0).await) });
         sender.send(found?).ok()
     });
     let found = thread.ok().and_then(|_| receiver.recv_timeout(PATIENCE).ok());
@@ -174,7 +171,25 @@ fn profiles(begin: &OsStr) -> Vec<CompletionCandidate> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::command;
     use super::*;
+
+    #[test]
+    fn names_come_from_the_cluster_that_the_line_names() {
+        let rows = [
+            ("istio-operator upgrade plan --context there -c /k ma", Some("there"), Some("/k")),
+            ("istio-operator tag list --context=there --revision= --unknown", Some("there"), None),
+            ("istio-operator bug-report -c/k --include", None, Some("/k")),
+            ("istio-operator profile dump de", None, None),
+            ("istio-operator", None, None),
+            ("", None, None),
+        ];
+        for (line, context, kubeconfig) in rows {
+            let choice = chosen(command(), line.split_whitespace().map(OsString::from));
+            let found = (choice.context.as_deref(), choice.kubeconfig.as_deref());
+            assert_eq!(found, (context, kubeconfig.map(std::path::Path::new)), "{line}");
+        }
+    }
 
     #[test]
     fn names_that_begin_so_are_suggested_also_at_the_end_of_a_list() {

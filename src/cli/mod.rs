@@ -23,7 +23,6 @@ mod precheck;
 mod profile;
 mod progress;
 mod proxies;
-mod reach;
 mod release;
 mod resources;
 mod revision;

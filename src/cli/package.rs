@@ -86,6 +86,19 @@ impl FetchArgs {
         Ok(releases.locate(version)?)
     }
 
+    fn source(&self) -> anyhow::Result<Source> {
+        let settings = Settings {
+            cache_dir: self.places.cache_dir()?,
+            policy: Policy::unrestricted(),
+            ca_bundle: self.ca_bundle.clone(),
+            timeouts: self
+                .fetch_timeout
+                .map_or_else(Timeouts::default, |total| Timeouts { total, ..Timeouts::default() }),
+            ..Settings::default()
+        };
+        Ok(Source::new(settings))
+    }
+
     /// Fetches a package, and checks that it is of the release that was asked for, if one was.
     pub(super) fn fetch(
         &self,
@@ -100,21 +113,12 @@ impl FetchArgs {
             }
             None => Credentials::default(),
         };
-        let settings = Settings {
-            cache_dir: self.places.cache_dir()?,
-            policy: Policy::unrestricted(),
-            ca_bundle: self.ca_bundle.clone(),
-            timeouts: self
-                .fetch_timeout
-                .map_or_else(Timeouts::default, |total| Timeouts { total, ..Timeouts::default() }),
-            ..Settings::default()
-        };
         let progress: Arc<dyn Progress> = match (self.quiet, std::io::stderr().is_terminal()) {
             (true, _) => Arc::new(Silent),
             (false, true) => Arc::new(Bar::default()),
             (false, false) => Arc::new(Lines::default()),
         };
-        let fetched = Source::new(settings).fetch_blocking(location, refresh, &credentials, &progress);
+        let fetched = self.source()?.fetch_blocking(location, refresh, &credentials, &progress);
         drop(progress);
         let fetched = fetched?;
         if let Some(error) = &fetched.stale {
@@ -151,6 +155,28 @@ impl PackageArgs {
         }
         let fetched = self.fetch.fetch(&location, release.as_deref(), Refresh::IfAbsent)?;
         Ok(self.keeping_renders(Package::open(&fetched.directory.clone())?.holding(fetched)))
+    }
+
+    /// The package of the flag, or else the one that somebody else's resource names where it is at hand, or else the built-in
+    /// one. Whoever wrote the resource has this machine neither ask a server nor read a path.
+    pub(super) fn at_hand(&self, named: Option<NamedPackage>) -> anyhow::Result<Package> {
+        let is_given = self.manifests.as_ref().is_some_and(|text| !text.is_empty());
+        let (location, release) = match named.filter(|_| !is_given) {
+            Some(NamedPackage::Release(version)) if version != RELEASE => (self.fetch.locate(&version)?, Some(version)),
+            Some(NamedPackage::Location(text)) => (text.parse::<Location>()?, None),
+            _ => return self.open(None),
+        };
+        if location.as_directory().is_some() && release.is_some() {
+            // That of a --package-dir.
+            return self.open(release.map(NamedPackage::Release));
+        }
+        let found = if location.is_remote() { self.fetch.source()?.cached(&location)? } else { None };
+        let absent = || format!("its package {} is not in the cache; name it with --manifests", location.redacted());
+        let found = found.with_context(absent)?;
+        if let Some(release) = release {
+            found.check_release(&location, &release)?;
+        }
+        Ok(self.keeping_renders(Package::open(&found.directory.clone())?.holding(found)))
     }
 
     /// The package, which keeps what its large charts render to where that can be kept.

@@ -5,6 +5,7 @@
 
 use super::credentials::{Credentials, CredentialsError, Identify};
 use super::fence::Fence;
+use super::file::read_again;
 use super::kubeconfig::{self, Chosen, Cluster, KubeconfigError, User};
 use super::layer::Keep;
 use super::limits::InFlight;
@@ -14,19 +15,21 @@ use super::transport::Transport;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Request, Uri};
+use kube::client::middleware::{AuthLayer, ExtraHeadersLayer};
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ConfigExt};
-use kube::config::AuthInfo;
+use kube::config::{AuthInfo, InClusterError};
 use kube::{Client, Config};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceBuilder;
+use tower::layer::util::{Identity, Stack};
 use tower::limit::RateLimitLayer;
 use tower::retry::RetryLayer;
+use tower::util::Either;
 
 pub use super::kubeconfig::Choice;
 
@@ -37,7 +40,13 @@ pub enum ConnectError {
     #[error(
         "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and this is no pod: {0}"
     )]
-    NotFound(#[from] kube::config::InClusterError),
+    NotFound(#[source] InClusterError),
+    /// It is a pod, and its service account does not say where it is.
+    #[error(
+        "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and the service account of this pod \
+         cannot be used: {0}; see automountServiceAccountToken of the pod"
+    )]
+    ServiceAccount(#[source] InClusterError),
     /// A kubeconfig cannot be used.
     #[error(transparent)]
     Kubeconfig(#[from] KubeconfigError),
@@ -122,23 +131,18 @@ pub async fn find() -> Result<Access, ConnectError> {
 /// Nothing says where it is, or what says it cannot be used.
 #[expect(clippy::unused_async, reason = "callers wait for it as for whatever may take long")]
 pub async fn find_as(choice: &Choice) -> Result<Access, ConnectError> {
-    let (mut config, cluster, user) = match kubeconfig::find(choice)? {
+    let (mut config, cluster, mut user) = match kubeconfig::find(choice)? {
         Some(chosen) => configuration(chosen)?,
         None => in_cluster()?,
     };
+    if let Some(exec) = &mut user.exec {
+        exec.asks_nobody = choice.asks_nobody;
+    }
     // A connection that has been idle must not count as silent when its next request is sent.
     config.reset_reader_on_write = true;
     let proxy = proxy_rules::choose(&cluster.proxy_url, &config.cluster_url, |name| std::env::var(name).ok())?;
     let credentials = Arc::new(Credentials::new(user, cluster)?);
     Ok(Access { config, credentials, proxy })
-}
-
-/// The same by the parts of a choice.
-///
-/// # Errors
-/// There is no such kubeconfig, or no such context in it.
-pub async fn find_named(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Access, ConnectError> {
-    find_as(&Choice { kubeconfig: kubeconfig.map(Path::to_owned), context: context.map(str::to_owned) }).await
 }
 
 fn configuration(chosen: Chosen) -> Result<(Config, Cluster, User), ConnectError> {
@@ -183,7 +187,7 @@ fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ConnectError> {
     let (what, pem) = match (cluster.certificate_authority_data.as_str(), cluster.certificate_authority.as_str()) {
         ("", "") => return Ok(None),
         ("", path) => {
-            ("certificate-authority", std::fs::read(path).map_err(|error| format!("cannot read {path}: {error}")))
+            ("certificate-authority", read_again(path).map_err(|error| format!("cannot read {path}: {error}")))
         }
         (data, _) => {
             let data = data.replace(['\r', '\n'], "");
@@ -202,7 +206,11 @@ fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ConnectError> {
 
 /// The API server as a pod knows it.
 fn in_cluster() -> Result<(Config, Cluster, User), ConnectError> {
-    let mut config = Config::incluster()?;
+    let mut config = Config::incluster().map_err(|error| match error {
+        // Every pod has them.
+        InClusterError::ReadEnvironmentVariable(_) => ConnectError::NotFound(error),
+        _ => ConnectError::ServiceAccount(error),
+    })?;
     let token_file = std::mem::take(&mut config.auth_info).token_file.unwrap_or_default();
     let user = User { token_file, ..User::default() };
     Ok((config, Cluster::default(), user))
@@ -216,7 +224,7 @@ pub fn for_work(mut access: Access, way: &Way) -> Result<Client, ConnectError> {
     access.config.read_timeout = Some(way.silence);
     let transport = transport(&access)?;
     let Access { config, credentials, .. } = access;
-    let (auth, headers) = layers(&config)?;
+    let who = who(&config, credentials)?;
     let count = Arc::clone(&way.count);
     let counted = move |request: Request<Body>| {
         count(verb(&request));
@@ -229,9 +237,7 @@ pub fn for_work(mut access: Access, way: &Way) -> Result<Client, ConnectError> {
         .layer(RetryLayer::new(RetryPolicy::server_retry()))
         // Whoever waits to try again does not count.
         .layer(Keep(InFlight::new(way.in_flight)))
-        .option_layer(auth)
-        .layer(headers)
-        .layer(Identify(credentials))
+        .layer(who)
         .layer(Keep(way.fence.clone()))
         .layer(Keep(way.outage.clone()))
         .service(transport);
@@ -246,23 +252,22 @@ pub fn for_election(mut access: Access, way: &Way) -> Result<Client, ConnectErro
     access.config.read_timeout = Some(way.silence);
     let transport = transport(&access)?;
     let Access { config, credentials, .. } = access;
-    let (auth, headers) = layers(&config)?;
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
-        .option_layer(auth)
-        .layer(headers)
-        .layer(Identify(credentials))
+        .layer(who(&config, credentials)?)
         .layer(Keep(way.outage.clone()))
         .service(transport);
     Ok(Client::new(service, config.default_namespace))
 }
 
-type Auth = kube::client::middleware::AuthLayer;
-type Headers = kube::client::middleware::ExtraHeadersLayer;
+type Auth = Either<AuthLayer, Identity>;
+type Who = ServiceBuilder<Stack<Identify, Stack<ExtraHeadersLayer, Stack<Auth, Identity>>>>;
 
-fn layers(config: &Config) -> Result<(Option<Auth>, Headers), ConnectError> {
+/// What has every request say who we are.
+fn who(config: &Config, credentials: Arc<Credentials>) -> Result<Who, ConnectError> {
+    let headers = config.extra_headers_layer().map_err(Box::new)?;
     let auth = config.auth_layer().map_err(Box::new)?;
-    Ok((auth, config.extra_headers_layer().map_err(Box::new)?))
+    Ok(ServiceBuilder::new().option_layer(auth).layer(headers).layer(Identify(credentials)))
 }
 
 fn transport(access: &Access) -> Result<Transport, ConnectError> {

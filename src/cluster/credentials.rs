@@ -3,6 +3,7 @@
 //! Files are looked at every few seconds, programs run again once what they said has expired; both at once after the API
 //! server has answered 401. What cannot be read again leaves what was read before.
 
+use super::file::read_again;
 use super::identity::{self, IdentityError};
 use super::kubeconfig::{Cluster, User};
 use super::program::{self, ProgramError};
@@ -32,14 +33,17 @@ pub enum CredentialsError {
     #[error(transparent)]
     Program(#[from] ProgramError),
     /// A token's file cannot be read.
-    #[error("cannot read {0}, the tokenFile of the kubeconfig's user: {1}")]
+    #[error("cannot read the token file {0}: {1}")]
     TokenFile(String, std::io::Error),
     /// A token's file is empty.
-    #[error("{0}, the tokenFile of the kubeconfig's user, is empty")]
+    #[error("the token file {0} is empty")]
     NoToken(String),
     /// A token or password that no header can have.
-    #[error("the {0} of the kubeconfig's user has characters that cannot be sent, such as a line break")]
+    #[error("the {0} has characters that cannot be sent, such as a line break")]
     Header(&'static str),
+    /// What was found out a moment ago.
+    #[error("{0}")]
+    Still(Arc<str>),
     /// The task that asked a program has gone.
     #[error("who we are could not be found out: {0}")]
     Lost(#[from] tokio::task::JoinError),
@@ -53,6 +57,8 @@ pub(super) struct Shown {
     pub identity: Option<Arc<CertifiedKey>>,
     /// Another one whenever `identity` is another one.
     pub version: u64,
+    /// Another one whenever it was read.
+    loaded: u64,
 }
 
 #[derive(Default)]
@@ -62,6 +68,10 @@ struct State {
     expires: Option<Timestamp>,
     looked: Option<Instant>,
     is_refused: bool,
+    /// When a program failed, and why.
+    failed: Option<(Instant, Arc<str>)>,
+    /// What was said of files that cannot be read again, once for as long as it is so.
+    warned: Option<String>,
 }
 
 /// See the module.
@@ -84,11 +94,9 @@ impl Credentials {
 
     /// Who we are now.
     async fn current(self: &Arc<Self>) -> Result<Shown, CredentialsError> {
-        let state = self.state.lock().await;
-        if !self.is_due(&state) {
-            return Ok(state.shown.clone());
+        if let Some(known) = self.known(&*self.state.lock().await) {
+            return known;
         }
-        drop(state);
         let this = Arc::clone(self);
         // Files may be on slow disks, and programs take seconds.
         tokio::task::spawn_blocking(move || this.renew()).await?
@@ -97,15 +105,34 @@ impl Credentials {
     /// Reads again what is due; whoever comes second finds it done.
     fn renew(&self) -> Result<Shown, CredentialsError> {
         let mut state = self.state.blocking_lock();
-        if self.is_due(&state) {
-            let loaded = load(&self.user, &self.cluster, &mut state);
-            match loaded {
-                Err(error) if self.user.runs_a_program() => return Err(error),
-                Err(error) => tracing::debug!("{error}; what was read before is used on"),
-                Ok(()) => {}
+        if let Some(known) = self.known(&state) {
+            return known;
+        }
+        state.failed = None;
+        match load(&self.user, &self.cluster, &mut state) {
+            Err(error) if self.user.runs_a_program() => {
+                state.failed = Some((Instant::now(), error.to_string().into()));
+                return Err(error);
             }
+            Err(error) => {
+                let text = format!("{error}; what was read before is used on");
+                if state.warned.as_ref() != Some(&text) {
+                    tracing::warn!("{text}");
+                }
+                state.warned = Some(text);
+            }
+            Ok(()) => state.warned = None,
         }
         Ok(state.shown.clone())
+    }
+
+    /// What need not be found out anew: a program that fails is not run for each request.
+    fn known(&self, state: &State) -> Option<Result<Shown, CredentialsError>> {
+        if !self.is_due(state) {
+            return Some(Ok(state.shown.clone()));
+        }
+        let failed = state.failed.as_ref().filter(|(at, _)| at.elapsed() < LOOK);
+        failed.map(|(_, text)| Err(CredentialsError::Still(Arc::clone(text))))
     }
 
     fn is_due(&self, state: &State) -> bool {
@@ -117,9 +144,10 @@ impl Credentials {
         is_old && has_files.into_iter().any(|path| !path.is_empty())
     }
 
-    /// The API server did not know us.
-    async fn refused(&self) {
-        self.state.lock().await.is_refused = true;
+    /// The API server did not know whom a request showed; what was read since then, it may know.
+    async fn refused(&self, loaded: u64) {
+        let mut state = self.state.lock().await;
+        state.is_refused |= state.shown.loaded == loaded;
     }
 }
 
@@ -138,7 +166,10 @@ fn load(user: &User, cluster: &Cluster, state: &mut State) -> Result<(), Credent
     let mut pem = identity::read(user)?;
     if let Some(exec) = user.exec.as_ref().filter(|_| user.runs_a_program()) {
         let answer = program::run(exec, cluster).inspect_err(|_| state.is_refused = refused)?;
-        state.shown.authorization = answer.token.map(|token| bearer(&token, "token (exec)")).transpose()?;
+        state.shown.authorization = answer
+            .token
+            .map(|token| bearer(&token, "token of the program (exec) of the kubeconfig's user"))
+            .transpose()?;
         state.expires = answer.expires;
         pem = answer.certificate.map(|(certificate, key)| (certificate.into_bytes(), key.into_bytes())).or(pem);
     } else {
@@ -150,6 +181,7 @@ fn load(user: &User, cluster: &Cluster, state: &mut State) -> Result<(), Credent
         state.shown.version += 1;
         state.pem = pem;
     }
+    state.shown.loaded += 1;
     Ok(())
 }
 
@@ -159,22 +191,23 @@ fn authorization(user: &User) -> Result<Option<HeaderValue>, CredentialsError> {
         match token_of(&user.token_file) {
             // The file counts more, as long as there is one.
             Err(_) if !user.token.is_empty() => {}
-            token => return bearer(&token?, "tokenFile").map(Some),
+            token => return bearer(&token?, "content of the token file").map(Some),
         }
     }
     if !user.token.is_empty() {
-        return bearer(&user.token, "token").map(Some);
+        return bearer(&user.token, "token of the kubeconfig's user").map(Some);
     }
     if !user.username.is_empty() {
         let pair = STANDARD.encode(format!("{}:{}", user.username, user.password));
-        return secret(&format!("Basic {pair}"), "username").map(Some);
+        return secret(&format!("Basic {pair}"), "username or password of the kubeconfig's user").map(Some);
     }
     Ok(None)
 }
 
 fn token_of(path: &str) -> Result<String, CredentialsError> {
-    let text = std::fs::read_to_string(path).map_err(|error| CredentialsError::TokenFile(path.into(), error))?;
-    match text.trim() {
+    let bytes = read_again(path).map_err(|error| CredentialsError::TokenFile(path.into(), error))?;
+    // What is no text can be no header either, which is told there.
+    match String::from_utf8_lossy(&bytes).trim() {
         "" => Err(CredentialsError::NoToken(path.into())),
         token => Ok(token.to_owned()),
     }
@@ -233,10 +266,11 @@ where
             if let Some(value) = &shown.authorization {
                 request.headers_mut().entry(AUTHORIZATION).or_insert_with(|| value.clone());
             }
+            let loaded = shown.loaded;
             request.extensions_mut().insert(shown);
             let answer = inner.call(request).await?;
             if answer.status() == StatusCode::UNAUTHORIZED {
-                credentials.refused().await;
+                credentials.refused(loaded).await;
             }
             Ok(answer)
         })
@@ -245,7 +279,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use super::super::kubeconfig::{Exec, Variable};
     use super::*;
+
+    const ANSWER: &str =
+        r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status":{"token":"x"}}"#;
 
     fn file(text: &str) -> (tempfile::TempDir, String) {
         let dir = tempfile::tempdir().unwrap();
@@ -260,6 +298,23 @@ mod tests {
         shown.authorization.unwrap().to_str().unwrap().to_owned()
     }
 
+    /// The API server does not know whom we show now.
+    async fn refuse(credentials: &Arc<Credentials>) {
+        let loaded = credentials.state.lock().await.shown.loaded;
+        credentials.refused(loaded).await;
+    }
+
+    /// A program of shell code.
+    fn script(code: String) -> Exec {
+        Exec {
+            command: "sh".into(),
+            args: vec!["-c".into(), code],
+            api_version: "client.authentication.k8s.io/v1".into(),
+            interactive_mode: "Never".into(),
+            ..Exec::default()
+        }
+    }
+
     #[tokio::test]
     async fn a_token_file_is_read_again_after_a_refusal_and_kept_without_it() {
         let (dir, token_file) = file("one\n");
@@ -269,11 +324,13 @@ mod tests {
         assert_eq!(header(&credentials).await, "Bearer one");
         std::fs::write(&path, "two").unwrap();
         assert_eq!(header(&credentials).await, "Bearer one", "not looked at yet");
-        credentials.refused().await;
+        refuse(&credentials).await;
         assert_eq!(header(&credentials).await, "Bearer two");
         drop(dir);
-        credentials.refused().await;
+        refuse(&credentials).await;
         assert_eq!(header(&credentials).await, "Bearer two");
+        let warned = credentials.state.lock().await.warned.clone().unwrap();
+        assert!(warned.starts_with("cannot read the token file "), "{warned}");
     }
 
     #[tokio::test]
@@ -283,21 +340,35 @@ mod tests {
             "n=$(cat {path}); echo $((n+1)) > {path}; echo '{{\"kind\":\"ExecCredential\",\"apiVersion\":\
              \"client.authentication.k8s.io/v1\",\"status\":{{\"token\":\"'$n'\",\"expirationTimestamp\":\"'$END'\"}}}}'"
         );
-        let exec = |end: &str| super::super::kubeconfig::Exec {
-            command: "sh".into(),
-            args: vec!["-c".into(), code.clone()],
-            env: vec![super::super::kubeconfig::Variable { name: "END".into(), value: end.into() }],
-            api_version: "client.authentication.k8s.io/v1".into(),
-            interactive_mode: "Never".into(),
-            ..Default::default()
-        };
+        let exec =
+            |end: &str| Exec { env: vec![Variable { name: "END".into(), value: end.into() }], ..script(code.clone()) };
         let user = |end| User { exec: Some(exec(end)), ..User::default() };
         let expired = Arc::new(Credentials::new(user("2000-01-01T00:00:00Z"), Cluster::default()).unwrap());
         assert_eq!((header(&expired).await, header(&expired).await), ("Bearer 2".into(), "Bearer 3".into()));
         let lasting = Arc::new(Credentials::new(user("2999-01-01T00:00:00Z"), Cluster::default()).unwrap());
         assert_eq!((header(&lasting).await, header(&lasting).await), ("Bearer 4".into(), "Bearer 4".into()));
-        lasting.refused().await;
+        let earlier = lasting.current().await.unwrap().loaded;
+        refuse(&lasting).await;
         assert_eq!((header(&lasting).await, header(&lasting).await), ("Bearer 5".into(), "Bearer 5".into()));
+        lasting.refused(earlier).await;
+        assert_eq!(header(&lasting).await, "Bearer 5", "a late refusal of what was shown before");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_is_not_run_for_each_request() {
+        let (_dir, path) = file("");
+        let exec = script(format!("echo >> {path}; test $(wc -l < {path}) = 1 && echo '{ANSWER}'"));
+        let user = User { exec: Some(exec), ..User::default() };
+        let credentials = Arc::new(Credentials::new(user, Cluster::default()).unwrap());
+        refuse(&credentials).await;
+        for _ in 0..3 {
+            let error = credentials.current().await.err().unwrap().to_string();
+            assert!(error.contains("failed: exit status: 1"), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "\n\n");
+        credentials.state.lock().await.failed.as_mut().unwrap().0 -= LOOK;
+        assert!(credentials.current().await.is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "\n\n\n");
     }
 
     #[test]

@@ -5,10 +5,12 @@
 
 mod compressed;
 pub mod connect;
+mod content;
 pub mod credentials;
 pub mod discovery;
 mod error;
 pub mod fence;
+mod file;
 pub mod identity;
 pub mod kubeconfig;
 mod layer;

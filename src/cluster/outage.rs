@@ -2,6 +2,7 @@
 //! something says so in debug logs only, see [`is_unreachable`].
 
 use super::layer::Rule;
+use crate::failure::causes;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,7 +52,7 @@ pub fn is_caused_by_outage(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Refused by ourselves.
-fn is_local(error: &(dyn Error + 'static)) -> bool {
+pub(super) fn is_local(error: &(dyn Error + 'static)) -> bool {
     error.is::<super::fence::Fenced>() || error.is::<super::credentials::CredentialsError>()
 }
 
@@ -115,7 +116,7 @@ impl Outage {
                 Some(error) => state.fail(now, is_connect(error)),
             }
         };
-        let reason = failure.map(chain).unwrap_or_default();
+        let reason = failure.map(causes).unwrap_or_default();
         match news {
             Some(News::Gone) => tracing::warn!("the API server cannot be reached: {reason}"),
             Some(News::Still(away)) => {
@@ -130,20 +131,6 @@ impl Outage {
 /// Whether no connection could be made, so that there is nothing to wait for.
 fn is_connect(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(hyper_util::client::legacy::Error::is_connect)
-}
-
-/// An error with its causes, each once.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !texts.iter().any(|earlier| earlier.contains(&text)) {
-            texts.push(text);
-        }
-        next = cause.source();
-    }
-    texts.join(": ")
 }
 
 impl Rule for Outage {

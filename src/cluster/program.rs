@@ -2,15 +2,17 @@
 //!
 //! What they are told and what they answer is `ExecCredential` of `client.authentication.k8s.io`.
 
+use super::content::{parse, typed};
+use super::file::read_again;
 use super::kubeconfig::{Cluster, Exec};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use helm_template::yaml;
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::io::{IsTerminal, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The variable that tells a program what is asked of it.
@@ -44,7 +46,7 @@ pub enum ProgramError {
     Endless(String, Duration),
     /// It wants a person, and there is none.
     #[error(
-        "the program {0} of the kubeconfig's user (exec) has interactiveMode Always, and standard input is no terminal"
+        "the program {0} of the kubeconfig's user (exec) has interactiveMode Always, and there is no terminal, or nobody may be asked"
     )]
     NoTerminal(String),
     /// It answered something else.
@@ -68,16 +70,16 @@ pub(super) struct Answer {
 struct Credential {
     api_version: String,
     kind: String,
-    status: Option<Status>,
+    status: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
 struct Status {
-    token: Option<String>,
-    client_certificate_data: Option<String>,
-    client_key_data: Option<String>,
-    expiration_timestamp: Option<String>,
+    token: String,
+    client_certificate_data: String,
+    client_key_data: String,
+    expiration_timestamp: String,
 }
 
 /// Runs a program, and waits for its answer without yielding.
@@ -85,7 +87,7 @@ struct Status {
 /// # Errors
 /// It is not there, fails, or answers something else.
 pub(super) fn run(exec: &Exec, cluster: &Cluster) -> Result<Answer, ProgramError> {
-    let is_terminal = std::io::stdin().is_terminal();
+    let is_terminal = !exec.asks_nobody && std::io::stdin().is_terminal();
     let is_interactive = match exec.interactive_mode.as_str() {
         "Never" => false,
         "Always" if !is_terminal => return Err(ProgramError::NoTerminal(exec.command.clone())),
@@ -95,6 +97,9 @@ pub(super) fn run(exec: &Exec, cluster: &Cluster) -> Result<Answer, ProgramError
     command.args(&exec.args).envs(exec.env.iter().map(|variable| (&variable.name, &variable.value)));
     command.env(ASKED, asked(exec, cluster, is_interactive).to_string());
     command.stdin(if is_interactive { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
+    if exec.asks_nobody {
+        command.stderr(Stdio::null());
+    }
     let child = command.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             ProgramError::Missing { command: exec.command.clone(), hint: hint(&exec.install_hint) }
@@ -120,7 +125,7 @@ fn asked(exec: &Exec, cluster: &Cluster, is_interactive: bool) -> Value {
 }
 
 fn told(cluster: &Cluster) -> Value {
-    let authority = match std::fs::read(&cluster.certificate_authority) {
+    let authority = match read_again(&cluster.certificate_authority) {
         Ok(pem) => STANDARD.encode(pem),
         Err(_) => cluster.certificate_authority_data.clone(),
     };
@@ -148,11 +153,15 @@ fn told(cluster: &Cluster) -> Value {
 fn end(exec: &Exec, mut child: Child, patience: Duration) -> Result<String, ProgramError> {
     const LONGEST_PAUSE: Duration = Duration::from_millis(50);
     let failed = |error| ProgramError::Run(exec.command.clone(), error);
+    let wrong = |problem: String| ProgramError::Answer(exec.command.clone(), problem);
+    let (sender, printed) = mpsc::channel();
     let stdout = child.stdout.take();
-    let reader = std::thread::spawn(move || {
-        let mut text = String::new();
-        let read = stdout.map(|pipe| pipe.take(LARGEST).read_to_string(&mut text));
-        read.unwrap_or(Ok(0)).map(|_| text)
+    std::thread::spawn(move || {
+        let mut bytes = vec![];
+        let mut pipe = stdout.map(|pipe| pipe.take(LARGEST + 1));
+        let read = pipe.as_mut().map_or(Ok(0), |pipe| pipe.read_to_end(&mut bytes));
+        // Told before the pipe is closed, which may end a program that prints on.
+        sender.send(read.map(|_| bytes))
     });
     let (begin, mut pause) = (Instant::now(), Duration::from_millis(1));
     let status = loop {
@@ -167,27 +176,34 @@ fn end(exec: &Exec, mut child: Child, patience: Duration) -> Result<String, Prog
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     };
+    let rest = if status.success() { patience.saturating_sub(begin.elapsed()) } else { Duration::ZERO };
+    let read = printed.recv_timeout(rest);
+    if let Ok(Ok(bytes)) = &read
+        && bytes.len() as u64 > LARGEST
+    {
+        return Err(wrong(format!("it printed more than {LARGEST} bytes")));
+    }
     if !status.success() {
         return Err(ProgramError::Failed(exec.command.clone(), status));
     }
-    let read = reader.join().unwrap_or_else(|_| Err(std::io::Error::other("the reader of its output failed")));
-    read.map_err(failed)
+    // What a program has started may keep the pipe open for ever.
+    let read = read.map_err(|_| wrong(format!("its output did not end within {patience:?}, though it did itself")))?;
+    String::from_utf8(read.map_err(failed)?).map_err(|_| wrong("it is no UTF-8".to_owned()))
 }
 
 fn answer(exec: &Exec, text: &str) -> Result<Answer, String> {
     if text.trim().is_empty() {
         return Err("it printed nothing".into());
     }
-    let value = yaml::parse(text).map_err(|error| error.to_string())?;
-    let credential: Credential = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let credential: Credential = parse(text).and_then(typed)?;
     if credential.kind != "ExecCredential" || credential.api_version != exec.api_version {
         return Err(format!(
             "it is a {:?} of {:?}, and must be an ExecCredential of {}",
             credential.kind, credential.api_version, exec.api_version
         ));
     }
-    let status = credential.status.ok_or("it has no status")?;
-    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let status: Status = typed(credential.status.ok_or("it has no status")?)?;
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
     let token = filled(status.token);
     let certificate = match (filled(status.client_certificate_data), filled(status.client_key_data)) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
@@ -260,6 +276,29 @@ mod tests {
         let child = Command::new("sleep").arg("60").stdout(Stdio::piped()).spawn().unwrap();
         let error = end(&script(""), child, Duration::from_millis(50)).unwrap_err();
         assert!(error.to_string().contains("did not end within 50ms"));
+    }
+
+    #[test]
+    fn output_that_does_not_end_is_not_waited_for_and_never_quoted() {
+        let ended = |code: &str, patience| {
+            let child = Command::new("sh").arg("-c").arg(code).stdout(Stdio::piped()).spawn().unwrap();
+            end(&script(""), child, patience).unwrap_err().to_string()
+        };
+        let text = ended("sleep 2 2>/dev/null & exit 0", Duration::from_millis(200));
+        assert!(text.contains("its output did not end within 200ms"), "{text}");
+        for code in ["yes hush", "yes hush | head -c 5000000; exit 0", "yes hush | head -c 5000000; exit 7"] {
+            let text = ended(code, Duration::from_secs(30));
+            assert!(text.contains("it printed more than 4194304 bytes"), "{code}: {text}");
+        }
+        let head = r#"{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1","status""#;
+        for (answer, part) in [
+            ("hush".to_owned(), "a mapping must be there"),
+            (format!(r#"{head}:{{"token":{{"a":"hush"}}}}}}"#), "token: a string must be there"),
+            (format!(r#"{head}:"hush"}}"#), "a mapping must be there"),
+        ] {
+            let text = refusal(&script(&format!("echo '{answer}'")));
+            assert!(text.contains(part) && !text.contains("hush"), "{text}");
+        }
     }
 
     #[test]

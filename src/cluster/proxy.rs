@@ -89,7 +89,8 @@ where
     Ok(Stream { inner, takes_whole_requests })
 }
 
-fn socks(reach: Reach, proxy: Proxy) -> SocksV5<Reach> {
+/// Connections by way of a SOCKS proxy, which is reached so.
+pub(crate) fn socks<C>(reach: C, proxy: Proxy) -> SocksV5<C> {
     let socks = SocksV5::new(proxy.address, reach);
     match proxy.login {
         Some((name, password)) => socks.with_auth(name, password),
@@ -97,7 +98,8 @@ fn socks(reach: Reach, proxy: Proxy) -> SocksV5<Reach> {
     }
 }
 
-fn tunnel(reach: Reach, proxy: &Proxy) -> Tunnel<Reach> {
+/// Connections through an HTTP proxy, which is reached so.
+pub(crate) fn tunnel<C>(reach: C, proxy: &Proxy) -> Tunnel<C> {
     let tunnel = Tunnel::new(proxy.address.clone(), reach);
     match authorization(proxy) {
         Some(value) => tunnel.with_auth(value),

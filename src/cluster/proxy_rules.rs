@@ -1,4 +1,4 @@
-//! Which proxy is before the API server: `proxy-url` of the kubeconfig, or what the environment says.
+//! Which proxy is before a server: `proxy-url` of the kubeconfig for the API server, or what the environment says.
 //!
 //! The rules are those of Go's programs, since kubectl is one: the kubeconfig's proxy is used for every address; those of
 //! `HTTPS_PROXY` and `HTTP_PROXY` (or in small letters) for none of `NO_PROXY`, and for none of this machine.
@@ -19,16 +19,16 @@ pub struct ProxyError {
 
 /// How one speaks with a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// HTTP, with or without TLS as its address says.
     Http,
     /// SOCKS version 5, which resolves names itself.
     Socks,
 }
 
-/// A proxy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Proxy {
+/// A proxy. It may have a password, so nothing prints it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Proxy {
     pub kind: Kind,
     /// Where it is, by `http` or `https`.
     pub address: Uri,
@@ -48,13 +48,25 @@ pub(super) fn choose(
     if !proxy_url.is_empty() {
         return parse(proxy_url, "the kubeconfig (proxy-url)", &["http", "https", "socks5"]).map(Some);
     }
-    let first = |names: [&str; 2]| names.into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
-    let (names, origin) = match server.scheme_str() {
-        Some("https") => (["HTTPS_PROXY", "https_proxy"], "HTTPS_PROXY"),
-        _ => (["HTTP_PROXY", "http_proxy"], "HTTP_PROXY"),
-    };
+    match server.scheme_str() {
+        Some("https") => of_environment(&["HTTPS_PROXY", "https_proxy"], "HTTPS_PROXY", server, variable),
+        _ => of_environment(&["HTTP_PROXY", "http_proxy"], "HTTP_PROXY", server, variable),
+    }
+}
+
+/// The proxy before a server that the first of these variables names which is not empty, if there is one. `variable` gives them.
+///
+/// # Errors
+/// What it says cannot be used.
+pub(crate) fn of_environment(
+    names: &[&str],
+    origin: &'static str,
+    server: &Uri,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Proxy>, ProxyError> {
+    let first = |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
     let Some(url) = first(names) else { return Ok(None) };
-    if is_direct(&first(["NO_PROXY", "no_proxy"]).unwrap_or_default(), server) {
+    if is_direct(&first(&["NO_PROXY", "no_proxy"]).unwrap_or_default(), server) {
         return Ok(None);
     }
     let url = if url.contains("://") { url } else { format!("http://{url}") };
@@ -65,8 +77,10 @@ fn parse(url: &str, origin: &'static str, schemes: &[&str]) -> Result<Proxy, Pro
     // Its password is not for a log.
     let wrong = |problem: &str| ProxyError { origin, problem: problem.to_owned() };
     let uri: Uri = url.trim().parse().map_err(|_| wrong("its address is none"))?;
-    let scheme = uri.scheme_str().filter(|scheme| schemes.contains(scheme));
-    let scheme = scheme.ok_or_else(|| wrong("it speaks what is not known here"))?;
+    let scheme = uri.scheme_str().ok_or_else(|| wrong("its address does not begin with what it speaks"))?;
+    if !schemes.contains(&scheme) {
+        return Err(wrong(&format!("it speaks {scheme}, which is not known here")));
+    }
     let authority = uri.authority().ok_or_else(|| wrong("its address has no host"))?.as_str();
     let (login, place) = match authority.rsplit_once('@') {
         Some((login, place)) => (Some(login), place),
@@ -207,8 +221,11 @@ mod tests {
         assert_eq!(proxy.login, Some(("me".into(), "p@ss".into())));
         assert_eq!((proxy.kind, proxy.address.to_string().as_str()), (Kind::Socks, "http://h:1/"));
         for wrong in ["ftp://me:secret@h", "http://", "://secret", "http:// secret"] {
-            let error = parse(wrong, "x", &["http"]).unwrap_err().to_string();
+            let error = parse(wrong, "x", &["http"]).err().unwrap().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
+        let error = parse("ftp://me:secret@h:1", "HTTPS_PROXY", &["http"]).err().unwrap().to_string();
+        let begin = "the proxy of HTTPS_PROXY cannot be used: it speaks ftp, which is not known here; ";
+        assert!(error.starts_with(begin), "{error}");
     }
 }

@@ -4,7 +4,7 @@
 //! within half a second bridge a connection that was cut and a proxy that hiccups; the client itself waits as told by 429 and
 //! 503. An API server that is away for longer is a matter of the queue, which tries the whole reconcile again.
 
-use super::fence::Fenced;
+use super::outage::is_local;
 use kube::Error;
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ fn is_transient(error: &Error) -> bool {
     is_lost(error) || matches!(error, Error::Api(status) if status.code == 429 || status.code >= 500)
 }
 
-/// Whether there was no answer, or half of one. What was never sent, since another operator may lead, is not.
+/// Whether there was no answer, or half of one. What we refused to send ourselves is not.
 fn is_lost(error: &Error) -> bool {
     match error {
-        Error::Service(error) => !error.is::<Fenced>(),
+        Error::Service(error) => !is_local(error.as_ref()),
         Error::HyperError(_) | Error::ReadEvents(_) | Error::SerdeError(_) => true,
         _ => false,
     }
@@ -52,6 +52,8 @@ async fn again<T, F: Future<Output = Result<T, Error>>>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::credentials::CredentialsError;
+    use super::super::fence::Fenced;
     use super::*;
     use kube::core::Status;
     use std::cell::Cell;
@@ -91,9 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_sent_since_another_may_lead_is_not_sent_again() {
+    fn what_was_not_sent_for_want_of_the_lease_or_a_token_is_not_sent_again() {
         for is_write in [false, true] {
             assert_eq!(sent(|| Error::Service(Fenced.into()), 9, is_write), (1, false));
+            let nobody = || Error::Service(CredentialsError::NoToken("f".into()).into());
+            assert_eq!(sent(nobody, 9, is_write), (1, false));
         }
     }
 

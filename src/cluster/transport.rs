@@ -61,7 +61,8 @@ impl Transport {
     fn pool(&self, shown: &Shown) -> Pool {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         match pool.as_ref() {
-            Some((version, pool)) if *version == shown.version => pool.clone(),
+            // A request that began before there was another certificate does not bring the old one back.
+            Some((version, pool)) if *version >= shown.version => pool.clone(),
             _ => {
                 // What the old one is asked is answered; then it goes, with its connections.
                 let made = self.maker.pool(shown);
@@ -123,5 +124,25 @@ impl Service<Request<Body>> for Transport {
         self.maker.prepare(&mut request);
         let answer = self.pool(&shown).request(request);
         Box::pin(async move { Ok(Plain::of(answer.await?)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_of_before_does_not_bring_an_old_certificate_back() {
+        // Which is the one of the process does not matter here.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = Config::new("https://127.0.0.1:1".parse().unwrap());
+        let transport = Transport::new(&config, None, None).unwrap();
+        for (shown, pooled) in [(1, 1), (2, 2), (1, 2), (3, 3)] {
+            let mut who = Shown::default();
+            who.version = shown;
+            drop(transport.pool(&who));
+            let version = transport.pool.lock().unwrap().as_ref().map(|(version, _)| *version);
+            assert_eq!(version, Some(pooled), "after {shown}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::spec::resolve::profile::Profiles;
 use crate::spec::switches::{self, Switches};
 use helm_template::helm::chart::{Chart, ChartError};
 use helm_template::helm::{ParsedChart, RenderFailed};
-use helm_template::{Capabilities, ReleaseOptions, RenderOptions};
+use helm_template::{Budgets, Capabilities, ReleaseOptions, RenderOptions};
 use renders::{ChartDigest, Files, Renders};
 use serde_json::{Map, Value};
 use std::any::Any;
@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// The release that the built-in charts are equal to; also the value of the version label.
 pub const RELEASE: &str = "1.17.8";
@@ -95,18 +96,22 @@ pub struct ComponentChart {
 }
 
 impl ComponentChart {
-    /// The rendered files, by path: from an earlier render that depended on the same, if they are kept.
+    /// The rendered files, by path: from an earlier render that depended on the same, if they are kept. One spec always renders
+    /// to the same bytes.
     ///
     /// # Errors
-    /// What the engine says.
+    /// What the engine says, also that it took longer than `patience`.
     pub fn render(
         &self,
         values: &Map<String, Value>,
         release: &ReleaseOptions,
         capabilities: &Capabilities,
-        options: &RenderOptions,
+        patience: Duration,
     ) -> Result<Files, RenderFailed> {
-        let render = || Ok(self.chart.render(values, release, capabilities, options)?.files);
+        // All that a render depends on is below, or in its name; how long it may take only decides whether there is one.
+        let budgets = Budgets { time: Some(patience), ..Budgets::default() };
+        let options = RenderOptions { budgets, ..RenderOptions::fixed() };
+        let render = || Ok(self.chart.render(values, release, capabilities, &options)?.files);
         let Some((renders, digest)) = &self.renders else { return render() };
         let values_text = Value::Object(values.clone()).to_string();
         let name = digest.name(&[&values_text, &format!("{release:?}"), &format!("{capabilities:?}")]);

@@ -15,18 +15,21 @@ const LARGE: usize = 256 << 10;
 /// Rendered files by path.
 pub type Files = BTreeMap<String, String>;
 
+/// What a render is called: a SHA-256 digest of all that it depends on.
+pub type Name = [u8; 32];
+
 /// Keeps what charts render to.
 pub trait Renders: Send + Sync {
     /// What is kept under a name.
-    fn find(&self, name: &str) -> Option<Files>;
+    fn find(&self, name: &Name) -> Option<Files>;
 
     /// Keeps something, if it can.
-    fn keep(&self, name: &str, files: &Files);
+    fn keep(&self, name: &Name, files: &Files);
 }
 
 /// What the renders of one chart depend on.
 #[derive(Debug)]
-pub struct ChartDigest([u8; 32]);
+pub struct ChartDigest(Name);
 
 impl ChartDigest {
     /// Of a chart that is large enough; `None` of another.
@@ -42,13 +45,13 @@ impl ChartDigest {
 
     /// The name of what the chart renders to where all else that this depends on is `other`.
     #[must_use]
-    pub fn name(&self, other: &[&str]) -> String {
+    pub fn name(&self, other: &[&str]) -> Name {
         let mut hasher = Sha256::new();
         add(&mut hasher, &self.0);
         for part in other {
             add(&mut hasher, part.as_bytes());
         }
-        hasher.finalize().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        hasher.finalize().into()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::spec::resolve::Enabled;
 use crate::spec::switches::Switches;
 use helm_template::helm::RenderFailed;
 use helm_template::number::to_floats;
-use helm_template::{Budgets, Capabilities, KubeVersion, ReleaseOptions, RenderOptions};
+use helm_template::{Capabilities, KubeVersion, ReleaseOptions};
 use std::time::Duration;
 
 /// The release name of every component (release 1.17).
@@ -96,11 +96,8 @@ pub fn render_release(
     let mut values = enabled.values.clone();
     to_floats(&mut values);
     let values = values.as_object().cloned().unwrap_or_default();
-    let budgets = Budgets { time: Some(PATIENCE), ..Budgets::default() };
-    // One spec always renders to the same bytes.
-    let options = RenderOptions { budgets, ..RenderOptions::fixed() };
     let files = chart
-        .render(&values, release, capabilities, &options)
+        .render(&values, release, capabilities, PATIENCE)
         .map_err(|cause| ComponentError::Chart { component, cause: Box::new(cause) })?;
     let is_notes = |name: &str| name.rsplit('.').next() == Some("txt");
     let reading =

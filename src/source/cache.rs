@@ -237,10 +237,22 @@ impl Cache {
 
 /// Writes a file so that it is there whole or not at all.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, OpenOptions::new())
+}
+
+/// The same of a file that only its owner may read.
+pub(super) fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    replace_with(path, bytes, options)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mut options: OpenOptions) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)?;
     let new = folder.join(format!(".{}", random_name()?));
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&new)?;
+    let mut file = options.write(true).create_new(true).open(&new)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         let _ = fs::remove_file(&new);
@@ -322,6 +334,12 @@ pub(super) fn names(folder: &Path) -> io::Result<Vec<String>> {
     let mut names = names.collect::<io::Result<Vec<_>>>()?;
     names.sort();
     Ok(names)
+}
+
+/// Whether a name is one of those under which files are written before they have their own.
+pub(super) fn is_begun(name: &str) -> bool {
+    let digits = name.strip_prefix('.').unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn random_name() -> io::Result<String> {

@@ -4,6 +4,7 @@ use super::archive_error::ArchiveError;
 use super::digest::Digest;
 use super::location::LocationError;
 use super::policy::Refusal;
+use crate::cluster::proxy_rules::ProxyError;
 use crate::failure::Retry;
 use std::io;
 use std::path::PathBuf;
@@ -171,11 +172,8 @@ pub enum SourceError {
         problem: String,
     },
     /// A proxy that cannot be used.
-    #[error("proxy of HTTPS_PROXY or ALL_PROXY: {problem}")]
-    Proxy {
-        /// What is wrong.
-        problem: String,
-    },
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// Credentials that cannot be read.
     #[error("pull credentials: {problem}; they must be a kubernetes.io/dockerconfigjson document")]
     Credentials {
@@ -213,7 +211,7 @@ impl SourceError {
 
     /// Whether what was there before will do meanwhile.
     pub(super) fn is_outage(&self) -> bool {
-        self.is_transient() || matches!(self, Self::Tls { .. } | Self::Proxy { .. } | Self::Certificates { .. })
+        self.is_transient() || matches!(self, Self::Tls { .. } | Self::Proxy(_) | Self::Certificates { .. })
     }
 
     /// One word for it.
@@ -229,7 +227,7 @@ impl SourceError {
             | Self::Status { .. }
             | Self::Redirect { .. }
             | Self::Certificates { .. }
-            | Self::Proxy { .. } => "ReleaseUnreachable",
+            | Self::Proxy(_) => "ReleaseUnreachable",
             Self::Absent { .. } | Self::Release { .. } => "ReleaseNotFound",
             Self::OtherRelease { .. } => "ReleaseVersionMismatch",
             Self::Denied { .. } | Self::Credentials { .. } => "ReleaseAccessDenied",

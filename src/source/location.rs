@@ -87,6 +87,12 @@ impl Location {
         Self(Kind::Directory(path))
     }
 
+    /// Whether it is no path of this machine.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        matches!(self.0, Kind::Web(..) | Kind::Image(_))
+    }
+
     /// The path, where it is a directory.
     #[must_use]
     pub fn as_directory(&self) -> Option<&Path> {

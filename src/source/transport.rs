@@ -2,10 +2,12 @@
 //!
 //! Nothing is kept between requests, so an operator that fetches nothing holds nothing for it.
 
-use super::address::{is_loopback, redact};
+use super::address::redact;
 use super::error::SourceError;
 use super::limits::Timeouts;
 use super::resolve::Resolver;
+use crate::cluster::proxy;
+use crate::cluster::proxy_rules::{self, Kind};
 use crate::failure::causes;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::Empty;
@@ -13,8 +15,6 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
-use hyper_util::client::proxy::matcher::Matcher;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
@@ -29,20 +29,22 @@ use url::Url;
 trait Connection: hyper::rt::Read + hyper::rt::Write + Send + Unpin {}
 impl<T: hyper::rt::Read + hyper::rt::Write + Send + Unpin> Connection for T {}
 
+/// Who names the proxy, in this order.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// What makes connections during one fetch.
 pub(super) struct Transport<'a> {
     ca_bundle: Option<&'a Path>,
     timeouts: &'a Timeouts,
-    proxies: Matcher,
     /// Read when it is first needed: to a server of this machine there is no TLS.
     tls: OnceLock<ClientConfig>,
 }
 
 impl<'a> Transport<'a> {
     pub(super) fn new(ca_bundle: Option<&'a Path>, timeouts: &'a Timeouts) -> Self {
-        Self { ca_bundle, timeouts, proxies: Matcher::from_env(), tls: OnceLock::new() }
+        Self { ca_bundle, timeouts, tls: OnceLock::new() }
     }
 
     /// Sends a GET, and waits for the head of the answer.
@@ -78,25 +80,15 @@ impl<'a> Transport<'a> {
             return Ok(Box::new(stream));
         }
         let tls = self.tls()?;
-        let is_local = url.host().is_some_and(|host| is_loopback(&host));
-        let Some(proxy) = self.proxies.intercept(&uri).filter(|_| !is_local) else {
+        let variable = |name: &str| std::env::var(name).ok();
+        let Some(proxy) = proxy_rules::of_environment(&PROXIES, "HTTPS_PROXY or ALL_PROXY", &uri, variable)? else {
             return tunnel(http, tls, uri).await.map_err(failed);
         };
-        let secure = match proxy.uri().scheme_str() {
-            Some("http") => false,
-            Some("https") => true,
-            other => {
-                let problem = format!("{}:// is not supported; use http:// or https://", other.unwrap_or_default());
-                return Err(SourceError::Proxy { problem });
-            }
+        let name = proxy.address.host().unwrap_or_default().to_owned();
+        let connected = match proxy.kind {
+            Kind::Http => tunnel(proxy::tunnel(HttpsConnector::from((http, tls.clone())), &proxy), tls, uri).await,
+            Kind::Socks => tunnel(proxy::socks(http, proxy), tls, uri).await,
         };
-        let auth = proxy.basic_auth().cloned();
-        let connected = if secure {
-            tunnel(through(proxy.uri(), auth, HttpsConnector::from((http, tls.clone()))), tls, uri).await
-        } else {
-            tunnel(through(proxy.uri(), auth, http), tls, uri).await
-        };
-        let name = proxy.uri().host().unwrap_or_default().to_owned();
         connected.map_err(|error| match failure(url, error.as_ref()) {
             SourceError::Unreachable { address, cause } => {
                 SourceError::Unreachable { address, cause: format!("by the proxy {name}: {cause}") }
@@ -111,14 +103,6 @@ impl<'a> Transport<'a> {
         }
         let tls = client_config(self.ca_bundle)?;
         Ok(self.tls.get_or_init(|| tls).clone())
-    }
-}
-
-fn through<C>(proxy: &Uri, auth: Option<http::HeaderValue>, connector: C) -> Tunnel<C> {
-    let tunnel = Tunnel::new(proxy.clone(), connector);
-    match auth {
-        Some(auth) => tunnel.with_auth(auth),
-        None => tunnel,
     }
 }
 

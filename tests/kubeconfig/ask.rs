@@ -106,7 +106,7 @@ pub async fn review(client: &kube::Client) -> Result<String, kube::Error> {
 async fn this_is_no_test_but_a_client() {
     let Ok(choice) = std::env::var(CHOICE) else { return };
     let (kubeconfig, context): (Option<std::path::PathBuf>, Option<String>) = serde_json::from_str(&choice).unwrap();
-    let asked = match client(&Choice { kubeconfig, context }).await {
+    let asked = match client(&Choice { kubeconfig, context, ..Choice::default() }).await {
         Ok(client) => review(&client).await.map_err(anyhow::Error::from),
         Err(error) => Err(error),
     };

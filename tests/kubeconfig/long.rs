@@ -51,7 +51,7 @@ fn a_certificate_that_is_renewed_on_disk_is_shown_from_then_on() {
     let user = json!({"client-certificate": certificate, "client-key": key});
     let path = world.file("config", &config(&world.cluster(), &user).to_string());
     runtime().block_on(async {
-        let client = client(&Choice { kubeconfig: Some(path), context: None }).await.unwrap();
+        let client = client(&Choice { kubeconfig: Some(path), ..Choice::default() }).await.unwrap();
         assert!(review(&client).await.unwrap().contains("first"));
         // Half of it is there for a moment: who we were is who we are.
         std::fs::write(&key, "").unwrap();
@@ -71,7 +71,7 @@ fn a_program_that_was_refused_is_asked_again() {
     let exec = json!({"apiVersion": "client.authentication.k8s.io/v1", "command": program, "interactiveMode": "Never"});
     let path = world.file("config", &config(&world.cluster(), &json!({"exec": exec})).to_string());
     runtime().block_on(async {
-        let client = client(&Choice { kubeconfig: Some(path), context: None }).await.unwrap();
+        let client = client(&Choice { kubeconfig: Some(path), ..Choice::default() }).await.unwrap();
         assert!(review(&client).await.is_err());
         std::fs::write(&said, token).unwrap();
         wait_for(&client, "serviceaccount").await;

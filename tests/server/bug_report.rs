@@ -36,11 +36,17 @@ fn report(kubeconfig: &OsStr, args: &[&str]) -> (Output, BTreeMap<String, String
 #[test]
 fn a_bug_report_has_all_but_what_is_secret_and_says_what_is_missing() {
     let lab = Lab::installed("{profile: demo}");
+    // A package that is there, and that a resource has nobody's machine read.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("profiles")).unwrap();
     let labels = "labels: {install.operator.istio.io/owning-resource: main}";
     lab.apply(&format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: hidden, namespace: istio-system, {labels}}}\nstringData: {{a: hush-hush}}\n\
          ---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: seen, namespace: istio-system, {labels}}}\n\
-         data: {{a: 'https://me:hush-hush@host/', b: as it is}}\n"
+         data: {{a: 'https://me:hush-hush@host/', b: as it is}}\n\
+         ---\napiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: other, namespace: istio-system}}\n\
+         spec: {{installPackagePath: {}}}\n",
+        folder.path().display()
     ));
     let (output, files) = report(lab.plane().kubeconfig(), &["--timeout=90s"]);
     for name in [
@@ -66,10 +72,17 @@ fn a_bug_report_has_all_but_what_is_secret_and_says_what_is_missing() {
     // Nobody keeps the logs of kwok's pods.
     let missing = &files["missing.txt"];
     assert!(missing.contains("logs/istio-system/istiod-") && missing.contains("discovery.log: "), "{missing}");
+    let refused = "istio-system/other: its package";
+    assert!(
+        missing.contains(refused) && missing.contains("is not in the cache; name it with --manifests"),
+        "{missing}"
+    );
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("report.tar.gz") && said.contains("places redacted"), "{said}");
     let only = report(lab.plane().kubeconfig(), &["--include=elsewhere", "--exclude=istio-system", "--since=1h"]).1;
-    assert!(only.keys().all(|name| !name.contains("istio-system/")), "{:?}", only.keys());
+    // Objects of no namespace may bear its name in theirs.
+    let is_of_it = |name: &&String| name.contains("/istio-system/") || *name == "objects/Namespace/istio-system.yaml";
+    assert_eq!(only.keys().find(is_of_it), None);
     let none = report(lab.plane().kubeconfig(), &["--max-size=0"]).1;
     assert!(none["missing.txt"].contains("(--max-size)") && none.len() == 2, "{:?}", none.keys());
 }
@@ -88,6 +101,13 @@ fn a_bug_report_names_what_is_forbidden_and_who_cannot_be_reached() {
     for part in ["IstioOperator resources: ", "objects of kind Secret: ", "pods of istiod: ", "is forbidden"] {
         assert!(missing.contains(part), "{part}: {missing}");
     }
+    // Whoever may see two namespaces need not see all.
+    for namespace in ["istio-system", "default"] {
+        let binding = ["create", "rolebinding", "sees", "--clusterrole=view", "--serviceaccount=default:default", "-n"];
+        lab.kubectl(&[&binding[..], &[namespace]].concat());
+    }
+    let files = report(path.as_os_str(), &["--include=istio-system,default"]).1;
+    assert!(files.contains_key("objects/Service/istio-system/istiod.yaml"), "{:?}", files.keys());
     config["clusters"][0]["cluster"] = json!({"server": "https://127.0.0.1:1"});
     std::fs::write(&path, config.to_string()).unwrap();
     let files = report(path.as_os_str(), &["--timeout=5s"]).1;
@@ -98,6 +118,11 @@ fn a_bug_report_names_what_is_forbidden_and_who_cannot_be_reached() {
     std::fs::write(&old, "precious").unwrap();
     let again = Command::new(binary()).args(["bug-report", "-o"]).arg(&old).output().unwrap();
     assert!(again.status.code() == Some(1) && std::fs::read_to_string(&old).unwrap() == "precious");
+    let new = folder.path().join("new");
+    let mut full = Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" bug-report -o \"$1\"";
+    let full = full.args(["-c", script]).arg(binary()).arg(&new).env("KUBECONFIG", "/nowhere").output().unwrap();
+    assert!(full.status.code() == Some(1) && !new.exists(), "half an archive stays: {full:?}");
 }
 
 /// What bash is told that may follow.
@@ -126,11 +151,19 @@ fn a_shell_is_told_names_of_the_cluster_and_never_an_error() {
     let nowhere = OsStr::new("/nowhere");
     assert!(!suggested(nowhere, &["istio-operator", "upgrade", "plan", "ma"]).contains("main"));
     assert!(suggested(nowhere, &["istio-operator", "profile", "dump", "de"]).contains("demo"));
+    let path = kubeconfig.to_str().unwrap();
+    assert!(suggested(nowhere, &["istio-operator", "upgrade", "plan", "-c", path, "ma"]).contains("main"));
 }
 
 #[test]
 fn each_shell_gets_a_script_and_bash_takes_its_own() {
-    for (shell, word) in [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete"), ("powershell", "Register")] {
+    for (shell, word) in [
+        ("bash", "complete"),
+        ("zsh", "compdef"),
+        ("fish", "complete"),
+        ("powershell", "Register"),
+        ("elvish", "edit:"),
+    ] {
         let output = Command::new(binary()).args(["completion", shell]).output().unwrap();
         let script = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && script.contains(word) && script.contains("istio-operator"), "{script}");

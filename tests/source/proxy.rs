@@ -6,6 +6,7 @@ use super::server::{Server, reply};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 
 const HOST: &str = "packages.example";
@@ -84,9 +85,60 @@ fn a_host_that_is_no_proxys_is_asked_itself() {
         (Home::new().with("HTTP_PROXY", &proxy).with("ALL_PROXY", &proxy), Server::with(release("1.30.3")));
     home.fetch(&local.url("/a.tgz")).succeeded();
     assert!(server.requests().is_empty());
-    let home = Home::new().with("HTTPS_PROXY", "socks5://127.0.0.1:1");
-    home.fetch(&location)
-        .failed_with("proxy of HTTPS_PROXY or ALL_PROXY: socks5:// is not supported; use http:// or https://");
+}
+
+#[test]
+fn a_proxy_that_cannot_be_meant_is_told_and_never_passed_by() {
+    let location = format!("https://{HOST}/a.tgz");
+    for (value, words) in [
+        ("ftp://me:secret@there", "it speaks ftp, which is not known here"),
+        ("http://", "its address is none"),
+        ("http://a b", "its address is none"),
+    ] {
+        let ended = Home::new().with("HTTPS_PROXY", value).fetch(&location);
+        ended.failed_with(&format!("the proxy of HTTPS_PROXY or ALL_PROXY cannot be used: {words}"));
+        assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+    }
+    let (server, _) = proxy();
+    let all = format!("http://{}", server.address);
+    let home = Home::new().with("HTTPS_PROXY", "").with("https_proxy", &all).with("ALL_PROXY", "http://127.0.0.1:1");
+    home.fetch(&location).failed_with("UnknownIssuer");
+    let home = Home::new().with("HTTPS_PROXY", "").with("ALL_PROXY", &all);
+    home.fetch(&location).failed_with("UnknownIssuer");
+    assert_eq!(server.paths(), ["packages.example:443"; 2]);
+}
+
+/// A SOCKS proxy that sends all it gets on to an HTTP proxy; gives its address.
+fn socks(to: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let (mut near, _) = listener.accept().unwrap();
+        let mut far = TcpStream::connect(to).unwrap();
+        near.read_exact(&mut [0; 3]).unwrap();
+        near.write_all(&[5, 0]).unwrap();
+        let mut wanted = [0; 5 + HOST.len() + 2];
+        near.read_exact(&mut wanted).unwrap();
+        assert!(wanted.ends_with(&[HOST.as_bytes(), &443_u16.to_be_bytes()].concat()), "{wanted:?}");
+        far.write_all(format!("CONNECT {HOST}:443 HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
+        far.read_exact(&mut [0; b"HTTP/1.1 200 OK\r\n\r\n".len()]).unwrap();
+        near.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+        let (mut from_far, mut to_near) = (far.try_clone().unwrap(), near.try_clone().unwrap());
+        std::thread::spawn(move || std::io::copy(&mut from_far, &mut to_near));
+        std::io::copy(&mut near, &mut far)
+    });
+    address
+}
+
+#[test]
+fn a_socks_proxy_leads_to_a_server_whose_name_it_resolves() {
+    let ((server, pem), dir) = (proxy(), tempfile::tempdir().unwrap());
+    let bundle = dir.path().join("ca.pem");
+    std::fs::write(&bundle, pem).unwrap();
+    let home = Home::new().with("ALL_PROXY", &format!("socks5://{}", socks(server.address.clone())));
+    let location = format!("https://{HOST}/a.tgz");
+    let ended = home.run(&["release", "fetch", "-q", "--ca-bundle", bundle.to_str().unwrap(), &location]);
+    assert_eq!(ended.succeeded().said("version"), "1.30.3");
 }
 
 #[test]

@@ -68,8 +68,12 @@ impl Scope {
         (self.include.is_empty() || self.include.contains(namespace)) && !self.exclude.contains(namespace)
     }
 
-    /// The namespace, where it is one alone: who may see no other is not asked to list all.
-    pub(super) fn only(&self) -> Option<&str> {
-        self.include.first().filter(|_| self.include.len() == 1).map(String::as_str)
+    /// The namespaces to ask for one by one, since whoever may see those may perhaps list no others; `None` are all at once.
+    pub(super) fn named(&self) -> Vec<Option<String>> {
+        if self.include.is_empty() {
+            vec![None]
+        } else {
+            self.include.difference(&self.exclude).cloned().map(Some).collect()
+        }
     }
 }

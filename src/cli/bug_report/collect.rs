@@ -2,12 +2,13 @@
 
 use super::archive::Archive;
 use super::args::{BugReportArgs, Scope};
+use super::log::End;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;
 use crate::install::INITIAL_KINDS;
 use crate::object::OwnerId;
 use crate::object::labels::{COMPONENT, OWNER_NAME};
-use crate::release::{Package, RELEASE};
+use crate::release::RELEASE;
 use crate::render::{self, ClusterInfo};
 use crate::spec::request;
 use crate::spec::resolve::Strictness;
@@ -48,9 +49,6 @@ impl Collection<'_> {
             let name = format!("resources/{}/{}.yaml", resource.namespace().unwrap_or_default(), resource.name_any());
             self.archive.object(&name, plain(resource))?;
         }
-        for resource in &resources {
-            self.rendered(resource, &info)?;
-        }
         let kinds = INITIAL_KINDS.iter().chain(&ALSO_INSTALLED).filter(|(_, kind)| *kind != KIND);
         for (api_version, kind) in kinds {
             let found = self.list(&format!("objects of kind {kind}"), api_version, kind, OWNER_NAME).await;
@@ -59,7 +57,8 @@ impl Collection<'_> {
         }
         let pods = self.pods().await?;
         namespaces.extend(pods.iter().filter_map(ResourceExt::namespace));
-        let found = self.list("namespaces", "v1", "Namespace", "").await;
+        let mut found = self.list("namespaces", "v1", "Namespace", "").await;
+        found.retain(|namespace| self.scope.includes(&namespace.name_any()));
         self.write("objects", "Namespace", &found)?;
         for namespace in
             namespaces.iter().filter(|namespace| self.scope.includes(namespace)).cloned().collect::<Vec<_>>()
@@ -69,32 +68,39 @@ impl Collection<'_> {
         for pod in pods {
             self.logs(&pod).await?;
         }
+        // Last, since the resources tell it too.
+        for resource in &resources {
+            self.rendered(resource, &info).await?;
+        }
         Ok(())
     }
 
-    /// What is there within the time that is left; `None` and a note where there is nothing.
+    /// What is there within half a minute, and within the time that is left; `None` and a note where there is nothing.
     async fn within<T, E: Display>(&mut self, what: &str, asked: impl Future<Output = Result<T, E>>) -> Option<T> {
-        const ONE: Duration = Duration::from_secs(30);
-        if self.archive.is_full() {
-            self.archive.miss(what, &"not asked for, the archive was full (--max-size)");
-            return None;
-        }
-        let end = self.until.min(Instant::now() + ONE);
-        match tokio::time::timeout_at(end, asked).await {
-            Ok(Ok(found)) => Some(found),
-            Ok(Err(error)) => {
-                self.archive.miss(what, &error);
-                None
+        self.within_time(what, Duration::from_secs(30), asked).await
+    }
+
+    async fn within_time<T, E: Display>(
+        &mut self,
+        what: &str,
+        most: Duration,
+        asked: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
+        let now = Instant::now();
+        let why = if self.archive.is_full() {
+            "not asked for, the archive was full (--max-size)".to_owned()
+        } else if now >= self.until {
+            "not asked for, time was up (--timeout)".to_owned()
+        } else {
+            match tokio::time::timeout_at(self.until.min(now + most), asked).await {
+                Ok(Ok(found)) => return Some(found),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) if Instant::now() >= self.until => "no answer until time was up (--timeout)".to_owned(),
+                Err(_) => format!("no answer within {most:?}"),
             }
-            Err(_) if Instant::now() >= self.until => {
-                self.archive.miss(what, &"not asked for, or no answer until time was up (--timeout)");
-                None
-            }
-            Err(_) => {
-                self.archive.miss(what, &format!("no answer within {ONE:?}"));
-                None
-            }
-        }
+        };
+        self.archive.miss(what, &why);
+        None
     }
 
     async fn version(&mut self) -> io::Result<ClusterInfo> {
@@ -115,17 +121,21 @@ impl Collection<'_> {
     /// Objects of a kind in the namespaces that are asked for.
     async fn list(&mut self, what: &str, api_version: &str, kind: &str, labels: &str) -> Vec<DynamicObject> {
         let cluster = self.cluster.clone();
-        let only = self.scope.only().map(str::to_owned);
-        let is_namespaced =
-            async { Ok::<_, crate::cluster::ClusterError>(cluster.kinds().find(api_version, kind).await?.1) };
-        let in_one = match &only {
-            Some(_) => is_namespaced.await.unwrap_or_default(),
-            None => false,
+        let namespaces = self.scope.named();
+        let asked = async {
+            match cluster.kinds().find(api_version, kind).await {
+                Ok((_, is_namespaced)) => Ok(if is_namespaced { namespaces } else { vec![None] }),
+                Err(error) if error.is_absent() => Ok(vec![]),
+                Err(error) => Err(error),
+            }
         };
-        let cluster = self.cluster.clone();
-        let namespace = only.filter(|_| in_one);
-        let found = self.within(what, cluster.list(api_version, kind, namespace.as_deref(), labels)).await;
-        let mut found = found.unwrap_or_default();
+        let mut found = vec![];
+        for namespace in self.within(what, asked).await.unwrap_or_default() {
+            let cluster = self.cluster.clone();
+            let place = namespace.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
+            let listed = cluster.list(api_version, kind, namespace.as_deref(), labels);
+            found.extend(self.within(&format!("{what}{place}"), listed).await.into_iter().flatten());
+        }
         found.retain(|object| object.namespace().is_none_or(|namespace| self.scope.includes(&namespace)));
         for object in &mut found {
             // Lists do not say it of each.
@@ -146,29 +156,26 @@ impl Collection<'_> {
     }
 
     /// What a resource comes to, with the package it names where that is at hand.
-    fn rendered(&mut self, resource: &DynamicObject, info: &ClusterInfo) -> io::Result<()> {
+    async fn rendered(&mut self, resource: &DynamicObject, info: &ClusterInfo) -> io::Result<()> {
         let id = OwnerId::new(resource.namespace().unwrap_or_default(), resource.name_any());
         let what = format!("the manifests of IstioOperator {id}");
         let value =
             json!({"metadata": resource.metadata, "spec": resource.data.get("spec").cloned().unwrap_or(json!({}))});
-        let named = request::NamedPackage::of_resource(&value);
-        let built = self.args.package.open(named).and_then(|package: Package| {
-            Ok(render::build(&request::from_resource(&value), info, &package, Strictness::TakenOver)?)
-        });
-        match built {
-            Ok(manifests) => {
-                let mut all = vec![];
-                for object in render::labelled(manifests, &id).objects() {
-                    all.push(object.value().as_ref().clone());
-                }
-                let list = json!({"apiVersion": "v1", "kind": "List", "items": all});
-                self.archive.object(&format!("manifests/{}/{}.yaml", id.namespace, id.name), list)
-            }
-            Err(error) => {
-                self.archive.miss(&what, &format!("{error:#}"));
-                Ok(())
-            }
-        }
+        let (package, info, owner) = (self.args.package.clone(), info.clone(), id.clone());
+        let build = move || {
+            let package = package.at_hand(request::NamedPackage::of_resource(&value))?;
+            let manifests = render::build(&request::from_resource(&value), &info, &package, Strictness::TakenOver)?;
+            let manifests = render::labelled(manifests, &owner);
+            Ok(manifests.objects().map(|object| object.value().into_owned()).collect::<Vec<_>>())
+        };
+        // Charts are read and rendered without yielding, and the flag's package may have to be fetched.
+        let rendered = async {
+            let made: anyhow::Result<Vec<_>> = tokio::task::spawn_blocking(build).await.map_err(|e| e.to_string())?;
+            made.map_err(|error| format!("{error:#}"))
+        };
+        let Some(items) = self.within_time(&what, self.args.timeout, rendered).await else { return Ok(()) };
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        self.archive.object(&format!("manifests/{}/{}.yaml", id.namespace, id.name), list)
     }
 
     /// The pods whose logs are wanted, each once.
@@ -228,13 +235,19 @@ impl Collection<'_> {
                     previous,
                     timestamps: true,
                     since_seconds: self.args.since.and_then(|since| i64::try_from(since.as_secs().max(1)).ok()),
-                    limit_bytes: i64::try_from(self.args.max_log_size.saturating_mul(1 << 20)).ok(),
                     ..LogParams::default()
                 };
                 let end = if previous { ".previous.log" } else { ".log" };
                 let file = format!("logs/{namespace}/{name}/{container}{end}");
-                if let Some(text) = self.within(&file, api.logs(&name, &params)).await {
-                    self.archive.text(&file, &text)?;
+                let mut log = End::new(self.args.max_log_size.saturating_mul(1 << 20));
+                let read = self.within(&file, log.read(api.log_stream(&name, &params))).await;
+                if log.left_out() > 0 {
+                    let text = format!("its first {} bytes are left out (--max-log-size)", log.left_out());
+                    self.archive.miss(&file, &text);
+                }
+                // What has come before it failed is worth having.
+                if read.is_some() || !log.is_empty() {
+                    self.archive.text(&file, &log.text())?;
                 }
             }
         }

@@ -5,10 +5,11 @@
 mod archive;
 mod args;
 mod collect;
+mod log;
 mod redact;
 
+use super::cluster::{SILENCE, door};
 use super::input::Outcome;
-use super::reach;
 use anyhow::Context;
 use archive::{Archive, Summary};
 pub(super) use args::BugReportArgs;
@@ -17,7 +18,6 @@ use collect::Collection;
 use k8s_openapi::jiff::Timestamp;
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
@@ -29,8 +29,15 @@ pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
     let failed = || format!("write {}", path.display());
     let mut archive = Archive::begin(&path, args.max_size.saturating_mul(1 << 20), seconds).with_context(failed)?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(collect(args, &mut archive)).with_context(failed)?;
-    let Summary { files, redacted, problems } = archive.end().with_context(failed)?;
+    let collected = runtime.block_on(collect(args, &mut archive));
+    // What is still being fetched or rendered when time is up is not waited for.
+    runtime.shutdown_background();
+    let ended = collected.and_then(|()| archive.end());
+    if ended.is_err() {
+        // Half of it is of no use, and would be in the way of the next.
+        let _ = std::fs::remove_file(&path);
+    }
+    let Summary { files, redacted, problems } = ended.with_context(failed)?;
     for problem in &problems {
         eprintln!("Missing: {problem}");
     }
@@ -40,8 +47,8 @@ pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
 
 async fn collect(args: &BugReportArgs, archive: &mut Archive) -> std::io::Result<()> {
     let until = Instant::now() + args.timeout;
-    match reach::door(&args.connect, Duration::from_secs(10)).await {
-        Ok(cluster) => Collection { args, scope: Scope::of(args), cluster, archive, until }.all().await,
+    match door(&args.connect.choice(), SILENCE).await {
+        Ok((cluster, _)) => Collection { args, scope: Scope::of(args), cluster, archive, until }.all().await,
         Err(error) => {
             archive.miss("the cluster", &format!("{error:#}"));
             archive.text("versions.txt", &format!("istio-operator {}\n", env!("CARGO_PKG_VERSION")))

@@ -4,6 +4,7 @@
 //! `openssl x509 -req` makes where no extensions are asked for, and which kubectl takes too. What is wrong with the key is
 //! said here, with what to do.
 
+use super::file::read_again;
 use super::kubeconfig::User;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -85,7 +86,7 @@ fn load(what: &'static str, data: &str, path: &str) -> Result<Option<Vec<u8>>, I
     match (data, path) {
         ("", "") => Ok(None),
         ("", path) => {
-            std::fs::read(path).map(Some).map_err(|source| IdentityError::Read { what, path: path.into(), source })
+            read_again(path).map(Some).map_err(|source| IdentityError::Read { what, path: path.into(), source })
         }
         (data, _) => {
             STANDARD.decode(data.replace(['\r', '\n'], "").trim()).map(Some).map_err(|e| IdentityError::Base64(what, e))

@@ -11,7 +11,10 @@ mod types;
 pub use error::KubeconfigError;
 pub use types::{Cluster, Exec, Extension, User, Variable};
 
-use helm_template::yaml;
+use super::content::{parse, typed};
+use super::file;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -28,6 +31,8 @@ pub struct Choice {
     pub kubeconfig: Option<PathBuf>,
     /// This context, in place of `current-context`.
     pub context: Option<String>,
+    /// No program that says who we are may speak with a person.
+    pub asks_nobody: bool,
 }
 
 #[derive(Clone, Default, Deserialize)]
@@ -100,20 +105,14 @@ fn paths(variable: Option<OsString>, home: Option<PathBuf>) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> Result<String, KubeconfigError> {
-    let failed = |source| KubeconfigError::Read { path: path.to_owned(), source };
-    let told = std::fs::metadata(path).map_err(failed)?;
-    if told.len() > LARGEST {
-        return Err(failed(std::io::Error::other(format!("its {} bytes are too many", told.len()))));
-    }
-    std::fs::read_to_string(path).map_err(failed)
+    file::read_text(path, LARGEST).map_err(|source| KubeconfigError::Read { path: path.to_owned(), source })
 }
 
 impl Merged {
     /// Adds what no earlier file says.
     fn add(&mut self, path: &Path, text: &str) -> Result<(), KubeconfigError> {
         let wrong = |problem: String| KubeconfigError::Content { path: path.to_owned(), problem };
-        let value = yaml::parse(text).map_err(|error| wrong(error.to_string()))?;
-        let file: File = of_value(value).map_err(wrong)?;
+        let file: File = parse(text).and_then(typed).map_err(wrong)?;
         if !["", "Config"].contains(&file.kind.as_str()) || !["", "v1"].contains(&file.api_version.as_str()) {
             return Err(wrong(format!("it is a {} of {:?}, not a Config of v1", file.kind, file.api_version)));
         }
@@ -153,10 +152,10 @@ impl Merged {
         if context.cluster.is_empty() {
             return Err(KubeconfigError::NoCluster(name));
         }
-        let Some(cluster) = self.clusters.remove(&context.cluster) else {
+        let Some(mut cluster) = self.clusters.remove(&context.cluster) else {
             return Err(KubeconfigError::Missing { context: name, what: "cluster", name: context.cluster });
         };
-        let user = match context.user.as_str() {
+        let mut user = match context.user.as_str() {
             "" => User::default(),
             user => self.users.remove(user).ok_or_else(|| KubeconfigError::Missing {
                 context: name.clone(),
@@ -164,7 +163,10 @@ impl Merged {
                 name: user.to_owned(),
             })?,
         };
-        let problems = check::check(&cluster, &user);
+        let mut problems = check::check(&cluster, &user);
+        if problems.is_empty() {
+            problems = read_streams(&mut cluster, &mut user);
+        }
         if !problems.is_empty() {
             return Err(KubeconfigError::Invalid { context: name, problems });
         }
@@ -182,7 +184,7 @@ fn named<T: Default + for<'a> Deserialize<'a>>(
     for mut entry in list {
         let name = entry.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let content = entry.remove(what).unwrap_or_default();
-        let content = of_value(content).map_err(|problem| format!("the {what} {name:?}: {problem}"))?;
+        let content = typed(content).map_err(|problem| format!("the {what} {name:?}: {problem}"))?;
         if all.insert(name.clone(), content).is_some() {
             return Err(format!("the {what} {name:?} is there twice"));
         }
@@ -190,25 +192,26 @@ fn named<T: Default + for<'a> Deserialize<'a>>(
     Ok(all)
 }
 
-/// A null is an absent value.
-fn of_value<T: Default + for<'a> Deserialize<'a>>(mut value: Value) -> Result<T, String> {
-    drop_nulls(&mut value);
-    if value.is_null() {
-        return Ok(T::default());
-    }
-    // Where it is, a serde error does not say; what it is must do.
-    serde_json::from_value(value).map_err(|error| error.to_string())
-}
-
-fn drop_nulls(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(drop_nulls);
+/// Reads now what can be read once only, such as the pipe of a shell's `<(…)`, and has its content in place of its path. Says
+/// what is wrong.
+fn read_streams(cluster: &mut Cluster, user: &mut User) -> Vec<String> {
+    let files = [
+        ("certificate-authority", &mut cluster.certificate_authority, &mut cluster.certificate_authority_data),
+        ("client-certificate", &mut user.client_certificate, &mut user.client_certificate_data),
+        ("client-key", &mut user.client_key, &mut user.client_key_data),
+        ("tokenFile", &mut user.token_file, &mut user.token),
+    ];
+    let mut problems = vec![];
+    for (what, path, content) in files.into_iter().filter(|(_, path, _)| file::is_stream(path)) {
+        match file::read(path.as_str(), file::SMALL) {
+            Ok(bytes) if bytes.trim_ascii().is_empty() => problems.push(format!("{path}, the {what}, is empty")),
+            Ok(bytes) if what == "tokenFile" => String::from_utf8_lossy(&bytes).trim().clone_into(content),
+            Ok(bytes) => *content = STANDARD.encode(bytes),
+            Err(error) => problems.push(format!("cannot read {path}, the {what}: {error}")),
         }
-        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
-        _ => {}
+        path.clear();
     }
+    problems
 }
 
 fn resolve(folder: &Path, path: &mut String) {

@@ -51,3 +51,37 @@ fn no_variable_and_an_empty_one_mean_the_file_at_home() {
     }
     assert_eq!(paths(Some(":/a::/b:".into()), home), [PathBuf::from("/a"), PathBuf::from("/b")]);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_can_be_read_once_only_is_read_at_once_and_up_to_a_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = |name: &str, text: &'static str| {
+        let path = folder.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let written = path.clone();
+        std::thread::spawn(move || std::fs::write(written, text));
+        path.display().to_string()
+    };
+    let config = |user: &str| {
+        let cluster = "clusters: [{name: c, cluster: {server: https://one}}]";
+        let context = "current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}]";
+        format!("{{{context}, {cluster}, users: [{{name: u, user: {user}}}]}}")
+    };
+    let (token, key) = (pipe("token", "hush\n"), pipe("key", "key"));
+    let user = format!("{{tokenFile: {token}, client-key: {key}}}");
+    let chosen = merged(&[&config(&user)]).choose(None).unwrap().unwrap();
+    assert_eq!((chosen.user.token.as_str(), chosen.user.token_file.as_str()), ("hush", ""));
+    assert_eq!((chosen.user.client_key_data.as_str(), chosen.user.client_key.as_str()), ("a2V5", ""));
+    for (user, text) in [
+        ("{tokenFile: /dev/zero}", "cannot read /dev/zero, the tokenFile: it has more than 4194304 bytes"),
+        ("{tokenFile: /dev/null}", "/dev/null, the tokenFile, is empty"),
+    ] {
+        let error = merged(&[&config(user)]).choose(None).err().unwrap().to_string();
+        assert!(error.ends_with(text), "{error}");
+    }
+    // So is a kubeconfig itself.
+    let piped = pipe("config", FIRST);
+    let choice = Choice { kubeconfig: Some(piped.into()), ..Choice::default() };
+    assert_eq!(find(&choice).unwrap().unwrap().cluster.server, "https://one");
+}

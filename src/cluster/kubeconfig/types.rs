@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A cluster of a kubeconfig.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// A cluster of a kubeconfig. Its proxy may have a password, so nothing prints it.
+#[derive(Clone, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Cluster {
     /// Where the API server is.
@@ -27,7 +27,7 @@ pub struct Cluster {
 }
 
 /// An extension of a cluster.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Extension {
     /// Whose it is.
@@ -107,6 +107,9 @@ pub struct Exec {
     pub provide_cluster_info: bool,
     /// Whether it may ask a person.
     pub interactive_mode: String,
+    /// It may not, whatever the mode.
+    #[serde(skip)]
+    pub asks_nobody: bool,
 }
 
 /// An environment variable.
