@@ -90,7 +90,9 @@ mod tests {
         for (_, object) in all("istio-system") {
             found.entry(object.kind().to_owned()).or_default().push(object.name().to_owned());
         }
-        found.values_mut().for_each(|names| names.sort());
+        for names in found.values_mut() {
+            names.sort();
+        }
         let expected = NAMES.map(|(kind, names)| (kind.to_owned(), names.iter().map(ToString::to_string).collect()));
         assert_eq!(found, BTreeMap::from(expected));
     }
