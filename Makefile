@@ -126,7 +126,7 @@ archive: $(BUILT) ## DIST/istio-operator-VERSION-linux-ARCH.tar.gz, which names 
 	mv $(DIST)/$(ARCHIVE)/manifests/config/helm/istio-operator $(DIST)/$(ARCHIVE)/manifests/charts
 	@rmdir $(DIST)/$(ARCHIVE)/manifests/config/helm
 	$(NAME_IMAGE) $(addprefix $(DIST)/$(ARCHIVE)/manifests/,config/operator/deployment.yaml charts/istio-operator/values.yaml)
-	cp config/samples/*.yaml $(DIST)/$(ARCHIVE)/samples
+	cp -R config/samples/. $(DIST)/$(ARCHIVE)/samples
 	cp config/prometheus/rules.yaml $(DIST)/$(ARCHIVE)/tools/prometheus
 	@printf '%s\n' "version: $(VERSION)" "revision: $(REVISION)" "created: $(CREATED)" "architecture: $(ARCH)" \
 	  "builtInRelease: $$(sed -n 's/^ *tag: //p' profiles/default.yaml | head -n 1)" > $(DIST)/$(ARCHIVE)/manifest.yaml

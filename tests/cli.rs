@@ -4,6 +4,8 @@
 
 #[path = "cli/flags.rs"]
 mod flags;
+#[path = "cli/profiles.rs"]
+mod profiles;
 
 use std::process::{Command, Output, Stdio};
 
@@ -181,33 +183,6 @@ fn an_unknown_profile_is_refused_with_those_there_are() {
 fn a_wrong_flag_is_a_wrong_use() {
     assert_eq!(run(&["manifest", "generate", "--nope"]).status.code(), Some(2));
     assert_eq!(run(&[]).status.code(), Some(2));
-}
-
-#[test]
-fn profiles_are_listed() {
-    let expected = "Istio configuration profiles:\n    ambient\n    default\n    demo\n    empty\n    external\n    minimal\n    \
-                    openshift\n    preview\n    remote\n";
-    assert_eq!(stdout(&run(&["profile", "list"])), expected);
-}
-
-#[test]
-fn a_part_of_a_profile_is_dumped_in_every_format() {
-    let dump = |format: &str| {
-        let path = "components.egressGateways";
-        stdout(&run(&["profile", "dump", "default", "-p", path, "-o", format]))
-    };
-    assert_eq!(dump("yaml"), "- enabled: false\n  name: istio-egressgateway\n");
-    assert!(dump("json").contains("\"enabled\": false"));
-    assert_eq!(dump("flags"), "[0].enabled=false\n[0].name=\"istio-egressgateway\"\n");
-}
-
-#[test]
-fn profiles_that_differ_exit_with_1_and_equal_ones_with_0() {
-    let differ = run(&["profile", "diff", "default", "demo"]);
-    assert_eq!(differ.status.code(), Some(1));
-    assert!(stdout(&differ).starts_with("The difference between profiles:\n"));
-    let same = run(&["profile", "diff", "demo", "demo"]);
-    assert_eq!((same.status.code(), stdout(&same).as_str()), (Some(0), "Profiles are identical\n"));
 }
 
 /// That a command prints what a file has, which `make` writes.

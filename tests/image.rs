@@ -185,6 +185,9 @@ fn the_archive_has_what_istios_archives_have_and_works_unpacked() {
     assert_eq!((&about["version"], &about["architecture"]), (&json!(env!("CARGO_PKG_VERSION")), &json!("amd64")));
     assert_eq!(about["builtInRelease"], istio_operator::release::RELEASE);
 
+    assert_eq!(below(&tree.join("bin")), BTreeSet::from(["istio-operator".to_owned()]));
+    assert_eq!(below(&tree.join("samples")), below(&root().join("config/samples")));
+
     // From anywhere, with nothing but PATH.
     let operator = |args: &[&str]| {
         let mut command = Command::new("istio-operator");

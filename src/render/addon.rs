@@ -68,6 +68,52 @@ mod tests {
         ADDONS.iter().flat_map(of).collect()
     }
 
+    /// How the metrics begin that proxies, istiod and the operator have.
+    const METRICS: [&str; 8] =
+        ["istio_", "pilot_", "galley_", "citadel_", "sidecar_injection_", "process_", "go_", "up{"];
+
+    /// All objects, by kind.
+    const NAMES: [(&str, &[&str]); 8] = [
+        ("ClusterRole", &["istio-addon-kiali-istio-system", "istio-addon-prometheus-istio-system"]),
+        ("ClusterRoleBinding", &["istio-addon-kiali-istio-system", "istio-addon-prometheus-istio-system"]),
+        ("ConfigMap", &["grafana", "istio-grafana-dashboards", "kiali", "prometheus"]),
+        ("Deployment", &["grafana", "jaeger", "kiali", "prometheus"]),
+        ("Role", &["istio-addon-kiali-istio-system"]),
+        ("RoleBinding", &["istio-addon-kiali-istio-system"]),
+        ("Service", &["grafana", "jaeger-collector", "kiali", "prometheus", "tracing", "zipkin"]),
+        ("ServiceAccount", &["grafana", "jaeger", "kiali", "prometheus"]),
+    ];
+
+    #[test]
+    fn add_ons_have_these_objects_and_no_others() {
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (_, object) in all("istio-system") {
+            found.entry(object.kind().to_owned()).or_default().push(object.name().to_owned());
+        }
+        for names in found.values_mut() {
+            names.sort();
+        }
+        let expected = NAMES.map(|(kind, names)| (kind.to_owned(), names.iter().map(ToString::to_string).collect()));
+        assert_eq!(found, BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn prometheus_scrapes_the_pods_that_say_so() {
+        let objects = all("istio-system");
+        let (_, config) = objects.iter().find(|(_, o)| o.kind() == "ConfigMap" && o.name() == "prometheus").unwrap();
+        let text = config.value()["data"]["prometheus.yml"].as_str().unwrap().to_owned();
+        let config = helm_template::yaml::parse(&text).unwrap();
+        let job = config["scrape_configs"].as_array().unwrap().iter().find(|job| job["job_name"] == "pods").unwrap();
+        assert_eq!(job["kubernetes_sd_configs"], json!([{"role": "pod"}]));
+        let annotation = |name: &str| format!("__meta_kubernetes_pod_annotation_prometheus_io_{name}");
+        let rules = job["relabel_configs"].as_array().unwrap();
+        let keep = json!({"source_labels": [annotation("scrape")], "regex": "true", "action": "keep"});
+        assert_eq!(rules[0], keep);
+        for name in ["port", "path"] {
+            assert!(rules.iter().any(|rule| rule["source_labels"][0] == annotation(name)), "{name}: {rules:#?}");
+        }
+    }
+
     #[test]
     fn services_have_the_names_and_ports_that_meshes_and_people_expect() {
         let mut found = BTreeMap::new();
@@ -103,6 +149,9 @@ mod tests {
                 ("istiod_deployment_name", "istiod"),
             ] {
                 assert!(lines.contains(&format!("{field}: {name}{suffix}").as_str()), "{lines:#?}");
+            }
+            for field in ["root_namespace", "istio_namespace"] {
+                assert!(lines.contains(&format!("{field}: mesh").as_str()), "{lines:#?}");
             }
         }
     }
@@ -145,6 +194,7 @@ mod tests {
                 let query = target["expr"].as_str().unwrap();
                 let is_closed = |open: char, close: char| query.matches(open).count() == query.matches(close).count();
                 assert!(is_closed('(', ')') && is_closed('{', '}') && is_closed('[', ']'), "{name}: {query}");
+                assert!(METRICS.iter().any(|begin| query.contains(begin)), "{name}: {query}");
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What is given in flags, taken as it is written.
 
-use super::{objects, run, stderr, stdout};
+use super::{image, objects, run, stderr, stdout};
 
 /// Issue: flags travelled as the text of `--set`, so `118` was a number, and a directory with `: ` in its name a map.
 #[test]
@@ -43,5 +43,24 @@ fn durations_of_flags_are_go_durations() {
         let refused = run(&["run", flag, wrong]);
         let message = stderr(&refused);
         assert!(refused.status.code() == Some(2) && message.contains("such as 10s, 1m30s, 1.5s or 500ms"), "{message}");
+    }
+}
+
+#[test]
+fn of_files_and_flags_what_stands_last_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |tag: &str| {
+        let path = dir.path().join(tag);
+        std::fs::write(&path, format!("kind: IstioOperator\nspec: {{tag: {tag}}}\n")).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (one, other) = (file("one"), file("other"));
+    for (args, tag) in [
+        (vec!["-f", &one, "-f", &other], "other"),
+        (vec!["-f", &other, "-f", &one], "one"),
+        (vec!["--set", "tag=1", "--set", "tag=2"], "2"),
+        (vec!["--set", "tag=2", "-f", &one], "2"),
+    ] {
+        assert_eq!(image(&run(&[&["manifest", "generate"], &args[..]].concat())), tag, "{args:?}");
     }
 }

@@ -46,24 +46,32 @@ fn is_true(status: &Value, kind: &str) -> bool {
     status["conditions"].as_array().unwrap().iter().any(|c| c["type"] == kind && c["status"] == "True")
 }
 
-/// The names of the webhooks that would inject a pod of a namespace with these labels.
-fn injectors(lab: &Lab, label: &str) -> BTreeSet<String> {
-    let all = lab.get("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations").unwrap();
+/// Whether a selector takes what has this one label.
+fn selects(selector: &Value, label: &str) -> bool {
     let (name, value) = label.split_once('=').unwrap();
-    let selects = |hook: &Value| {
-        let selector = &hook["namespaceSelector"];
-        let pairs = selector["matchLabels"].as_object().into_iter().flatten().all(|(k, v)| k == name && v == value);
-        let holds = |e: &Value| {
-            let listed = e["values"].as_array().is_some_and(|values| values.contains(&json!(value)));
-            match e["operator"].as_str().unwrap() {
-                "In" => e["key"] == name && listed,
-                "NotIn" => e["key"] != name || !listed,
-                "Exists" => e["key"] == name,
-                _ => e["key"] != name,
-            }
-        };
-        pairs && selector["matchExpressions"].as_array().into_iter().flatten().all(holds)
+    let pairs = selector["matchLabels"].as_object().into_iter().flatten().all(|(k, v)| k == name && v == value);
+    let holds = |e: &Value| {
+        let listed = e["values"].as_array().is_some_and(|values| values.contains(&json!(value)));
+        match e["operator"].as_str().unwrap() {
+            "In" => e["key"] == name && listed,
+            "NotIn" => e["key"] != name || !listed,
+            "Exists" => e["key"] == name,
+            _ => e["key"] != name,
+        }
     };
+    pairs && selector["matchExpressions"].as_array().into_iter().flatten().all(holds)
+}
+
+/// The names of the webhooks that would inject a pod that says nothing of it, in a namespace with this label.
+fn injectors(lab: &Lab, label: &str) -> BTreeSet<String> {
+    injectors_of(lab, label, "app=shop")
+}
+
+/// The same of a pod with a label.
+fn injectors_of(lab: &Lab, namespace: &str, pod: &str) -> BTreeSet<String> {
+    let all = lab.get("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations").unwrap();
+    let selects =
+        |hook: &Value| selects(&hook["namespaceSelector"], namespace) && selects(&hook["objectSelector"], pod);
     let configs = all["items"].as_array().unwrap().iter();
     let injecting = configs.filter(|config| config["webhooks"].as_array().unwrap().iter().any(selects));
     injecting.map(|config| config["metadata"]["name"].as_str().unwrap().to_owned()).collect()
@@ -90,6 +98,13 @@ fn an_edited_revision_stands_beside_the_old_one_while_that_is_in_use() {
     assert!(left.is_empty(), "of the old control plane {left:?} went");
     assert_eq!(injectors(&lab, "istio-injection=enabled"), BTreeSet::from([ACTIVE[0].to_owned()]));
     assert_eq!(injectors(&lab, "istio.io/rev=canary"), BTreeSet::from([ACTIVE[1].to_owned()]));
+    // Without a label, or against one.
+    let (says_yes, says_no) = ("sidecar.istio.io/inject=true", "sidecar.istio.io/inject=false");
+    assert_eq!(injectors(&lab, "team=shop"), BTreeSet::new());
+    assert_eq!(injectors_of(&lab, "team=shop", says_yes), BTreeSet::from([ACTIVE[0].to_owned()]));
+    for label in ["istio-injection=enabled", "istio.io/rev=canary"] {
+        assert_eq!(injectors_of(&lab, label, says_no), BTreeSet::new(), "{label}");
+    }
 }
 
 #[test]

@@ -28,7 +28,6 @@ fn a_demo_is_installed_from_nothing_in_upstreams_words() {
     let gateways = BTreeSet::from(["✔ Ingress gateways installed", "✔ Egress gateways installed"]);
     assert_eq!(lines[2..4].iter().copied().collect::<BTreeSet<_>>(), gateways);
     assert_eq!(lines[4..], ["✔ Installation complete", DEFAULT]);
-    lab.get("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-default").unwrap();
     let expected = ["This will change:", "  Other objects: create 1 (Namespace istio-system)", "  Istiod: create 27"];
     let said = said.warned(&expected);
     assert!(!said.err.contains('\u{1b}') && !said.err.contains("not known"), "{}", said.err);
@@ -37,13 +36,28 @@ fn a_demo_is_installed_from_nothing_in_upstreams_words() {
     }
     let record = lab.iop("installed-state").unwrap();
     assert_eq!(record["metadata"]["annotations"]["install.istio.io/ignoreReconcile"], "true");
-    assert_eq!((&record["spec"]["profile"], &record["spec"]["tag"]), (&"demo".into(), &"1.17.8".into()));
+    let dump = run(&lab, "profile dump demo -o json").ended(0).out;
+    assert_eq!(record["spec"], without_nulls(serde_json::from_str::<Value>(&dump).unwrap()["spec"].take()));
+    let tag = lab.get("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-default");
+    assert_eq!(tag.unwrap()["webhooks"].as_array().unwrap().len(), 4);
 
     // A second time nothing is written.
     let before = versions(&lab);
-    let said = run(&lab, DEMO).ended(0).warned(&["Nothing will change: "]);
+    let context = lab.kubectl(&["config", "current-context"]);
+    let again = format!("apply --set profile=demo -y --force --context {}", context.trim());
+    let said = run(&lab, &again).ended(0).warned(&["Nothing will change: "]);
     assert_eq!(said.out.lines().skip(4).collect::<Vec<_>>(), ["✔ Installation complete", DEFAULT]);
     assert_eq!(versions(&lab), before);
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            map.into_iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k, without_nulls(v))).collect()
+        }
+        Value::Array(list) => list.into_iter().map(without_nulls).collect(),
+        other => other,
+    }
 }
 
 /// The versions of all objects of the installation, without what controllers write by themselves.
@@ -74,8 +88,24 @@ fn without_a_yes_nothing_is_written() {
         let said = run_typing(&lab, &words, typed).ended(1);
         assert!(said.out.ends_with("Proceed? (y/N) Cancelled.\n"), "{said:?}");
     }
-    let words = format!("install --dry-run --kubeconfig {}", lab.account().display());
-    run(&lab, &words).ended(0).warned(&["Istiod: create "]);
+    let core = "\"Istio core\" \"Istiod\"";
+    for (flags, components) in [
+        ("profile=minimal", core.to_owned()),
+        ("components.cni.enabled=true", format!("{core} \"CNI\" \"Ingress gateways\"")),
+        (
+            "profile=demo --set components.egressGateways[name:istio-egressgateway].enabled=false",
+            format!("{core} \"Ingress gateways\""),
+        ),
+    ] {
+        let words = format!("install --set {flags} --kubeconfig {}", lab.account().display());
+        let said = run_typing(&lab, &words, "n\n").ended(1);
+        assert!(said.out.contains(&format!(" profile with [{components}] components ")), "{said:?}");
+    }
+    for profile in ["default", "ambient", "preview", "openshift", "external", "remote"] {
+        let words = format!("install --dry-run --set profile={profile} --kubeconfig {}", lab.account().display());
+        let part = if ["external", "remote"].contains(&profile) { "create " } else { "Istiod: create " };
+        run(&lab, &words).ended(0).warned(&[part]);
+    }
     assert_eq!(lab.writes_since(mark), Vec::<String>::new());
     assert!(!lab.requests_since(mark).is_empty());
 }

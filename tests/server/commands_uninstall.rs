@@ -23,6 +23,9 @@ fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
     let lab = Lab::without_operator();
     run(&lab, "install --set profile=demo -y").ended(0);
     lab.kubectl(&["create", "configmap", "istio-ca-root-cert", "-n", "istio-system"]);
+    lab.kubectl(&["create", "secret", "generic", "istio-ca-secret", "-n", "istio-system"]);
+    run(&lab, "addons install prometheus -y").ended(0);
+    let addon = lab.deployment("prometheus").unwrap()["metadata"]["uid"].clone();
     lab.kubectl(&["label", "namespace", "default", "istio-injection=enabled"]);
     // As Helm leaves them, from release 1.24 on and before.
     let helms =
@@ -55,7 +58,8 @@ fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
     let accounts = lab.kubectl(&["get", "serviceaccount", "-n", "default", "-o", "name"]);
     assert_eq!(accounts, "serviceaccount/default\nserviceaccount/other\n");
     lab.kubectl(&["get", "namespace", "istio-system"]);
-    lab.kubectl(&["get", "configmap", "istio-ca-root-cert", "-n", "istio-system"]);
+    lab.kubectl(&["get", "configmap/istio-ca-root-cert", "secret/istio-ca-secret", "-n", "istio-system"]);
+    assert_eq!(lab.deployment("prometheus").unwrap()["metadata"]["uid"], addon);
 
     run(&lab, PURGE).ended(0).warned(&["nothing to remove"]);
     run(&lab, "install --set profile=minimal -y").ended(0);
@@ -71,7 +75,7 @@ fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
 #[test]
 fn a_revision_goes_and_the_other_one_stays() {
     let lab = Lab::without_operator();
-    run(&lab, "install --set profile=minimal --revision canary -y").ended(0);
+    run(&lab, "install --set profile=minimal -r canary -y").ended(0);
     run(&lab, "install --set profile=minimal -y").ended(0);
     assert!(lab.deployment("istiod").is_some() && lab.deployment("istiod-canary").is_some());
     run(&lab, "uninstall -y").ended(2).warned(&["at least one of the --revision"]);

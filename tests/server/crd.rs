@@ -1,11 +1,15 @@
 //! The definitions: what the API server accepts, refuses and keeps.
 
-use crate::lab::{Lab, file};
+use crate::lab::{Lab, binary, file};
 use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::process::Command;
 
 const OPERATORS: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system/istiooperators";
+
+const PROFILES: [&str; 9] =
+    ["ambient", "default", "demo", "empty", "external", "minimal", "openshift", "preview", "remote"];
 
 #[test]
 fn the_definition_of_istio_operator_keeps_whatever_upstreams_did() {
@@ -59,6 +63,13 @@ fn the_definition_of_istio_operator_keeps_whatever_upstreams_did() {
         assert_eq!(answer["spec"], spec, "{name}: not kept as sent");
         assert_eq!(lab.iop(name).unwrap()["spec"], spec, "{name}: not stored as sent");
     }
+    // Every profile is such a resource, but for a name.
+    for profile in PROFILES {
+        let dump = Command::new(binary()).args(["profile", "dump", profile]).output().unwrap();
+        let mut resource = value(&String::from_utf8(dump.stdout).unwrap());
+        resource["metadata"]["name"] = profile.into();
+        lab.apply_with(&["--dry-run=server", "--validate=strict"], &resource.to_string());
+    }
 }
 
 #[test]
@@ -69,8 +80,12 @@ fn the_definitions_of_istio_accept_what_is_right_and_refuse_what_is_wrong() {
     lab.wait_established(&["-f", &definitions.to_string_lossy()]);
     let mut accepted = 0;
     let mut folders = vec![file("tests/crds/good")];
-    // Manifests of a tutorial, where they lie beside the repository.
-    folders.extend(Some(file("../shared/seed-yaml")).filter(|f| f.exists()));
+    let tutorial = file("../shared/seed-yaml");
+    if tutorial.exists() {
+        folders.push(tutorial);
+    } else {
+        eprintln!("the manifests of a tutorial are not beside the repository: only those of tests/crds/good are taken");
+    }
     for (place, document) in folders.iter().flat_map(|f| documents(f)) {
         let answer = create(&lab, &value(&document));
         assert!(answer.is_ok(), "{place}: refused: {}\n{document}", answer.unwrap_err());

@@ -11,6 +11,9 @@ use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The labels of the pods behind the pages.
+const APPS: [&str; 5] = ["kiali", "prometheus", "zipkin", "skywalking-ui", "istiod"];
+
 /// Serves a page for ever, at a port of this host.
 fn serve_pages() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -100,7 +103,7 @@ fn a_page_of_a_pod_is_here_until_it_is_told_to_end() {
     assert!(code == Some(1) && said.contains("no Kiali pods found") && !said.contains("http"), "{said}");
 
     let file = folder.path().join("apps.yaml");
-    std::fs::write(&file, ["kiali", "prometheus"].map(deployment).join("---\n")).unwrap();
+    std::fs::write(&file, APPS.map(deployment).join("---\n")).unwrap();
     plane.kubectl(&["apply", "-f", &file.to_string_lossy()]).unwrap();
     let available = ["wait", "--for=condition=Available", "deployments", "--all", "-n", "istio-system"];
     plane.kubectl(&available).unwrap();
@@ -129,6 +132,11 @@ fn a_page_of_a_pod_is_here_until_it_is_told_to_end() {
     let pod = format!("{}.istio-system", pod.trim());
     let envoy = start(&plane, folder.path(), "envoy", &["envoy", &pod, "--port", &other.to_string()]);
     assert_eq!(read_page(port_of(&envoy, ""), "/config_dump", false), Ok("this is /config_dump".to_owned()));
+    for page in ["zipkin", "skywalking", "controlz"] {
+        let [port] = free_ports().unwrap();
+        let running = start(&plane, folder.path(), page, &[page, "--port", &port.to_string()]);
+        assert_eq!(read_page(port_of(&running, ""), "/all", false), Ok("this is /all".to_owned()), "{page}");
+    }
     kiali.signal("INT").unwrap();
     let code = wait("the end", PATIENCE, || Ok(kiali.ended()?.ok_or_else(|| kiali.log()))).unwrap().code();
     assert_eq!(code, Some(0), "{}", kiali.log());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 const NAMESPACE: &str = "/api/v1/namespaces/istio-system";
 const VALIDATOR: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/istio-validator-istio-system";
+const INJECTOR: &str = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector";
 
 #[test]
 fn what_was_deleted_or_edited_comes_back_and_what_others_added_stays() {
@@ -40,6 +41,8 @@ fn what_was_deleted_or_edited_comes_back_and_what_others_added_stays() {
     assert_eq!(config["data"]["added"], "by another");
     let service = lab.get(&format!("{NAMESPACE}/services/istiod")).unwrap();
     assert_eq!(service["metadata"]["labels"]["team"], "mesh");
+    let injector = lab.get(INJECTOR).unwrap();
+    assert_eq!(injector["webhooks"][0]["clientConfig"]["caBundle"], "Y2E=");
     let webhook = &lab.get(VALIDATOR).unwrap()["webhooks"][0];
     assert_eq!((&webhook["failurePolicy"], &webhook["clientConfig"]["caBundle"]), (&json!("Fail"), &json!("Y2E=")));
     let (told, writes): (Vec<_>, Vec<_>) =
@@ -197,15 +200,15 @@ fn a_fight_is_slowed_down_and_names_the_other() {
     assert_eq!(lab.iop("main").unwrap()["status"]["status"], "HEALTHY", "a fight is no failure");
 }
 
-/// What istiod does to its webhook once it serves.
+/// What istiod does to its webhooks once it serves.
 fn as_istiod_serves(lab: &Lab) {
-    let name = &lab.get(VALIDATOR).unwrap()["webhooks"][0]["name"];
-    let served = json!({"webhooks": [{"name": name, "failurePolicy": "Fail", "clientConfig": {"caBundle": "Y2E="}}]});
-    lab.kubectl(&[
-        "patch",
-        "validatingwebhookconfiguration",
-        "istio-validator-istio-system",
-        "-p",
-        &served.to_string(),
-    ]);
+    let patch = |kind: &str, path: &str, mut webhook: Value| {
+        let configuration = lab.get(path).unwrap();
+        webhook["name"] = configuration["webhooks"][0]["name"].clone();
+        webhook["clientConfig"] = json!({"caBundle": "Y2E="});
+        let name = configuration["metadata"]["name"].as_str().unwrap();
+        lab.kubectl(&["patch", kind, name, "-p", &json!({"webhooks": [webhook]}).to_string()]);
+    };
+    patch("validatingwebhookconfiguration", VALIDATOR, json!({"failurePolicy": "Fail"}));
+    patch("mutatingwebhookconfiguration", INJECTOR, json!({}));
 }

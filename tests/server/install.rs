@@ -1,6 +1,7 @@
 //! Installing, changing and removing an installation.
 
 use crate::lab::{Inventory, Lab, missing_in, touched};
+use serde_json::json;
 use std::collections::BTreeSet;
 
 const GATEWAYS: [&str; 2] = ["IngressGateways", "EgressGateways"];
@@ -46,6 +47,10 @@ fn a_smaller_profile_prunes_the_gateways_and_nothing_else() {
     let lab = Lab::installed("{profile: demo}");
     let demo = lab.owned_at_rest();
     assert_eq!(recorded_profile(&lab), "demo");
+    let uids = ["get", "-n", "istio-system", "-o", "jsonpath={.items[*].metadata.uid}"];
+    let of_istiod = || lab.kubectl(&[&uids[..], &BY_ISTIOD].concat());
+    as_istiod_makes(&lab);
+    let made = of_istiod();
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
     let minimal = lab.owned_at_rest();
@@ -59,6 +64,25 @@ fn a_smaller_profile_prunes_the_gateways_and_nothing_else() {
     let may_change = ["Deployment istio-system/istiod", "PodDisruptionBudget istio-system/istiod"];
     let changed: Vec<_> = touched(&demo, &minimal).into_iter().filter(|k| !may_change.contains(k)).collect();
     assert!(changed.is_empty(), "nothing in {changed:?} depends on the profile");
+    assert_eq!(of_istiod(), made, "what istiod makes is not the resource's");
+    lab.delete("main");
+    assert_eq!(of_istiod(), made, "what istiod makes is not the resource's");
+}
+
+/// What istiod makes by itself: its certificates, and what serves a Gateway of the Gateway API.
+const BY_ISTIOD: [&str; 4] =
+    ["secret/istio-ca-secret", "configmap/istio-ca-root-cert", "deployment/bookinfo-istio", "service/bookinfo-istio"];
+
+fn as_istiod_makes(lab: &Lab) {
+    let create = |args: &[&str]| lab.kubectl(&[&["create", "-n", "istio-system"], args].concat());
+    create(&["secret", "generic", "istio-ca-secret"]);
+    create(&["configmap", "istio-ca-root-cert"]);
+    create(&["deployment", "bookinfo-istio", "--image=auto"]);
+    create(&["service", "clusterip", "bookinfo-istio", "--tcp=80"]);
+    for made in &BY_ISTIOD[2..] {
+        let label = "gateway.networking.k8s.io/gateway-name=bookinfo";
+        lab.kubectl(&["label", "-n", "istio-system", made, label]);
+    }
 }
 
 #[test]
@@ -74,12 +98,30 @@ fn a_deletion_leaves_the_definitions_and_nothing_else() {
     assert_eq!(definitions(&lab), 15, "the definitions are to stay");
 }
 
+/// Who may do what to what in `istio-system`, or may not.
+const RIGHTS: [(&str, &str, &str, &str, bool); 6] = [
+    ("istiod", "watch", "networking.istio.io", "virtualservices", true),
+    ("istiod", "patch", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", true),
+    ("istiod", "create", "apps", "deployments", true),
+    ("istiod", "delete", "", "namespaces", false),
+    ("istio-ingressgateway-service-account", "watch", "", "secrets", true),
+    ("istio-ingressgateway-service-account", "delete", "", "secrets", false),
+];
+
 fn everything_of_the_demo_is_there(lab: &Lab) {
     for name in ["istiod", "istio-ingressgateway", "istio-egressgateway"] {
         let deployment = lab.deployment(name).unwrap();
         assert_eq!(deployment["status"]["readyReplicas"], 1, "{name}: {:#}", deployment["status"]);
     }
     assert_eq!(definitions(lab), 15);
+    for (account, verb, group, resource, may) in RIGHTS {
+        let attributes = json!({"namespace": "istio-system", "verb": verb, "group": group, "resource": resource});
+        let user = format!("system:serviceaccount:istio-system:{account}");
+        let review = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes}});
+        let answer = lab.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", &review).unwrap();
+        assert_eq!(answer["status"]["allowed"], may, "{account} {verb} {resource}");
+    }
     let table = lab.kubectl(&["get", "iop", "-A"]);
     let rows = table.lines().filter(|l| !l.contains("installed-state"));
     let rows: Vec<Vec<&str>> = rows.map(|l| l.split_whitespace().collect()).collect();

@@ -57,5 +57,8 @@ fn a_resource_to_be_ignored_and_a_record_are_left_alone() {
         assert_eq!(told.collect::<Vec<_>>(), conditions, "{resource:#}");
         assert!(resource["status"]["status"].is_null() && resource["status"]["inventory"].is_null(), "{resource:#}");
     }
+    let writes = lab.writes_since(0);
+    let of_record = writes.iter().filter(|write| write.contains("installed-state-x"));
+    assert_eq!(of_record.count(), 0, "{writes:#?}");
     assert!(lab.owned().is_empty());
 }

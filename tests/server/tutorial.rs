@@ -1,10 +1,11 @@
 //! The samples of `config/samples`: whether a real API server takes them as they are, and whether they fit together.
 
-use crate::lab::{Lab, file};
+use crate::lab::{Lab, binary, file};
 use helm_template::yaml::{Duplicates, parse_documents};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The fields of the Gateway API that the samples use, for a strict API server; its own definitions are not part of Istio.
 const GATEWAY_API: &str = include_str!("gateway_api.yaml");
@@ -61,10 +62,15 @@ fn an_api_server_takes_every_sample_strictly_and_without_a_warning() {
     assert_eq!(taken.lines().count(), bookinfo().len() + 3, "{taken}");
     lab.kubectl(&[&flags[..], &["-f", &samples().join("demo.yaml").display().to_string()]].concat());
     // And the older version of Istio's objects that clusters may hold.
-    let old = std::fs::read_to_string(samples().join("bookinfo/networking/gateway.yaml")).unwrap();
-    lab.apply_with(&["-n", "shop", "--validate=strict"], &old.replace("io/v1beta1", "io/v1alpha3"));
-    let read = lab.get("/apis/networking.istio.io/v1beta1/namespaces/shop/virtualservices/bookinfo").unwrap();
-    assert_eq!(fields(&read, "uri").len(), 5);
+    for name in ["gateway", "destination-rules", "egress"] {
+        let old = std::fs::read_to_string(samples().join(format!("bookinfo/networking/{name}.yaml"))).unwrap();
+        lab.apply_with(&["-n", "shop", "--validate=strict"], &old.replace("io/v1beta1", "io/v1alpha3"));
+    }
+    let read = |path: &str| lab.get(&format!("/apis/networking.istio.io/v1beta1/namespaces/shop/{path}")).unwrap();
+    assert_eq!(fields(&read("virtualservices/bookinfo"), "uri").len(), 5);
+    assert_eq!(read("gateways/bookinfo-gateway")["spec"]["selector"], json!({"istio": "ingressgateway"}));
+    assert_eq!(read("destinationrules/reviews")["spec"]["subsets"].as_array().unwrap().len(), 3);
+    assert_eq!(read("serviceentries/example-org")["spec"]["location"], "MESH_EXTERNAL");
 }
 
 #[test]
@@ -75,6 +81,165 @@ fn bookinfo_is_four_services_with_accounts_and_six_deployments() {
     }
     let expected = [("Deployment", 6), ("Service", 4), ("ServiceAccount", 4)];
     assert_eq!(kinds, expected.map(|(kind, count)| (kind.to_owned(), count)).into());
+}
+
+#[test]
+fn each_deployment_of_bookinfo_gets_a_proxy_and_nothing_else_changes() {
+    let (path, spec) = (samples().join("bookinfo/bookinfo.yaml"), samples().join("demo.yaml"));
+    let mut inject = Command::new(binary());
+    let output = inject.args(["kube-inject", "-f"]).arg(&path).arg("--operatorFileName").arg(spec).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let injected: Vec<_> =
+        parse_documents(&text, Duplicates::Refuse).unwrap().into_iter().map(|document| document.value).collect();
+    let before = objects(&path);
+    assert_eq!(injected.len(), before.len());
+    let names = |containers: &Value| -> Vec<String> {
+        let all = containers.as_array().into_iter().flatten();
+        all.map(|container| container["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut deployments = 0;
+    for (before, after) in before.iter().zip(&injected) {
+        if before["kind"] != "Deployment" {
+            assert_eq!(before, after);
+            continue;
+        }
+        deployments += 1;
+        let (before, after) = (&before["spec"]["template"]["spec"], &after["spec"]["template"]["spec"]);
+        let mut expected = names(&before["containers"]);
+        expected.push("istio-proxy".to_owned());
+        assert_eq!(names(&after["containers"]), expected);
+        assert_eq!(names(&after["initContainers"]), ["istio-init"]);
+        assert_eq!(after["serviceAccountName"], before["serviceAccountName"]);
+    }
+    assert_eq!(deployments, 6);
+}
+
+/// A kind and a name in a file of the samples, where in the object to look, and what must be there.
+type Promise = (&'static str, &'static str, &'static str, &'static str);
+
+/// What a tutorial says of each sample. All that must be there is written in JSON.
+const PROMISES: &[Promise] = &[
+    // What the gateway lets in.
+    ("gateway", "Gateway bookinfo-gateway", "/spec/selector", r#"{"istio": "ingressgateway"}"#),
+    (
+        "gateway",
+        "Gateway bookinfo-gateway",
+        "/spec/servers",
+        r#"[{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]"#,
+    ),
+    (
+        "gateway",
+        "VirtualService bookinfo",
+        "/spec/http",
+        r#"[{"match": [{"uri": {"exact": "/productpage"}}, {"uri": {"prefix": "/static"}}, {"uri": {"exact": "/login"}},
+            {"uri": {"exact": "/logout"}}, {"uri": {"prefix": "/api/v1/products"}}],
+            "route": [{"destination": {"host": "productpage", "port": {"number": 9080}}}]}]"#,
+    ),
+    // Which version answers.
+    (
+        "destination-rules",
+        "DestinationRule reviews",
+        "/spec/trafficPolicy",
+        r#"{"loadBalancer": {"simple": "RANDOM"}}"#,
+    ),
+    (
+        "destination-rules",
+        "DestinationRule reviews",
+        "/spec/subsets",
+        r#"[{"name": "v1", "labels": {"version": "v1"}}, {"name": "v2", "labels": {"version": "v2"}},
+            {"name": "v3", "labels": {"version": "v3"}}]"#,
+    ),
+    (
+        "reviews-v3",
+        "VirtualService reviews",
+        "/spec/http",
+        r#"[{"route": [{"destination": {"host": "reviews", "subset": "v3"}}]}]"#,
+    ),
+    (
+        "reviews-jason-v2-others-v3",
+        "VirtualService reviews",
+        "/spec/http",
+        r#"[{"match": [{"headers": {"end-user": {"exact": "jason"}}}],
+            "route": [{"destination": {"host": "reviews", "subset": "v2"}}]},
+            {"route": [{"destination": {"host": "reviews", "subset": "v3"}}]}]"#,
+    ),
+    (
+        "reviews-matches",
+        "VirtualService reviews",
+        "/spec/http/0/match",
+        r#"[{"uri": {"prefix": "/reviews"}, "method": {"exact": "GET"}, "queryParams": {"beta": {"exact": "true"}}},
+            {"headers": {"user-agent": {"regex": ".*Firefox.*"}}, "sourceLabels": {"app": "productpage"}}]"#,
+    ),
+    (
+        "reviews-90-10",
+        "VirtualService reviews",
+        "/spec/http",
+        r#"[{"route": [{"destination": {"host": "reviews", "subset": "v1"}, "weight": 90},
+            {"destination": {"host": "reviews", "subset": "v2"}, "weight": 10}]}]"#,
+    ),
+    (
+        "reviews-80-20",
+        "VirtualService reviews",
+        "/spec/http",
+        r#"[{"route": [{"destination": {"host": "reviews", "subset": "v1"}, "weight": 80},
+            {"destination": {"host": "reviews", "subset": "v2"}, "weight": 20}]}]"#,
+    ),
+    // What is slow, or fails.
+    (
+        "ratings-delay",
+        "VirtualService ratings",
+        "/spec/http/0/match",
+        r#"[{"headers": {"end-user": {"exact": "jason"}}}]"#,
+    ),
+    (
+        "ratings-delay",
+        "VirtualService ratings",
+        "/spec/http/0/fault",
+        r#"{"delay": {"percentage": {"value": 100}, "fixedDelay": "7s"}}"#,
+    ),
+    (
+        "ratings-abort",
+        "VirtualService ratings",
+        "/spec/http/0/match",
+        r#"[{"headers": {"end-user": {"exact": "jason"}}}]"#,
+    ),
+    (
+        "ratings-abort",
+        "VirtualService ratings",
+        "/spec/http/0/fault",
+        r#"{"abort": {"percentage": {"value": 100}, "httpStatus": 500}}"#,
+    ),
+    ("reviews-timeout", "VirtualService reviews", "/spec/http/0/timeout", r#""0.5s""#),
+    (
+        "details-circuit-breaking",
+        "DestinationRule details",
+        "/spec/trafficPolicy",
+        r#"{"connectionPool": {"tcp": {"maxConnections": 1},
+            "http": {"http1MaxPendingRequests": 1, "maxRequestsPerConnection": 1}},
+            "outlierDetection": {"consecutive5xxErrors": 1, "interval": "1s", "baseEjectionTime": "3m", "maxEjectionPercent": 100}}"#,
+    ),
+    ("reviews-mirror", "VirtualService reviews", "/spec/http/0/mirror", r#"{"host": "reviews", "subset": "v3"}"#),
+    ("reviews-mirror", "VirtualService reviews", "/spec/http/0/mirrorPercentage", r#"{"value": 50}"#),
+];
+
+#[test]
+fn each_sample_says_what_the_tutorial_says_of_it() {
+    for (name, object, place, expected) in PROMISES {
+        let all = objects(&samples().join(format!("bookinfo/networking/{name}.yaml")));
+        let (kind, called) = object.split_once(' ').unwrap();
+        let found = all.iter().find(|o| o["kind"] == kind && o["metadata"]["name"] == called).unwrap();
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(found.pointer(place), Some(&expected), "{name}: {object} {place}");
+    }
+    // One Service chooses the pods of all versions.
+    let all = objects(&samples().join("bookinfo/bookinfo.yaml"));
+    let service = all.iter().find(|o| o["kind"] == "Service" && o["metadata"]["name"] == "reviews").unwrap();
+    assert_eq!(service["spec"]["selector"], json!({"app": "reviews"}));
+    let labels = all.iter().map(|object| &object["spec"]["template"]["metadata"]["labels"]);
+    let versions: Vec<_> =
+        labels.filter(|labels| labels["app"] == "reviews").map(|labels| &labels["version"]).collect();
+    assert_eq!(versions, ["v1", "v2", "v3"]);
 }
 
 #[test]
