@@ -16,6 +16,9 @@ use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
+/// So many objects are YAML at a time: a definition is a hundredfold of another object.
+const AT_A_TIME: usize = 8;
+
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
 Examples:
@@ -123,8 +126,9 @@ pub(super) fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
     let wanted = components(&args.component)?;
     let (request, package, strictness) = args.spec.request()?;
     // The process ends with this: to take apart what it has read and made would take a thirtieth of its time.
-    let (request, package) = (ManuallyDrop::new(request), ManuallyDrop::new(package));
+    let request = ManuallyDrop::new(request);
     let manifests = render::build(&request, &ClusterInfo::default(), &package, strictness)?;
+    drop(package);
     for warning in &manifests.warnings {
         eprintln!("Warning: {warning}");
     }
@@ -165,12 +169,17 @@ fn output_file(component: Component) -> String {
     path
 }
 
-fn print(objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
-    let mut objects = ManuallyDrop::new(objects);
+fn print(mut objects: Vec<Object>, out: &mut dyn Write) -> anyhow::Result<()> {
     order::sort_for_output(&mut objects);
-    for (object, yaml) in objects.iter().zip(threads::map(&objects, Object::to_yaml)) {
-        let Some(yaml) = yaml else { bail!("{} cannot be written as YAML", object.key()) };
-        write!(out, "{yaml}\n---\n")?;
+    let mut left = objects.into_iter();
+    loop {
+        let some: Vec<Object> = left.by_ref().take(AT_A_TIME).collect();
+        if some.is_empty() {
+            return Ok(());
+        }
+        for (object, yaml) in some.iter().zip(threads::map(&some, Object::to_yaml)) {
+            let Some(yaml) = yaml else { bail!("{} cannot be written as YAML", object.key()) };
+            write!(out, "{yaml}\n---\n")?;
+        }
     }
-    Ok(())
 }

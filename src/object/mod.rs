@@ -7,6 +7,7 @@ pub mod order;
 pub mod owner;
 pub mod pods;
 pub mod scope;
+mod written;
 
 pub use owner::OwnerId;
 
@@ -19,6 +20,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use written::Written;
 
 /// What identifies an object in a cluster. The API version is not part of it: an object is the same in all versions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -80,7 +82,7 @@ pub enum ReadError {
 /// # Errors
 /// The first document that is not an object.
 pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
-    read_as(text, Reading::default())
+    read_as(text.to_owned(), Reading::default())
 }
 
 /// How the text of a chart is read.
@@ -92,14 +94,15 @@ pub struct Reading {
     pub takes_nameless: bool,
 }
 
-/// The same, read in this way.
+/// The same, read in this way. The text lives as long as a CRD in it.
 ///
 /// # Errors
 /// As above.
-pub fn read_as(text: &str, reading: Reading) -> Result<Vec<Object>, ReadError> {
+pub fn read_as(text: String, reading: Reading) -> Result<Vec<Object>, ReadError> {
     let mut objects = vec![];
-    for document in manifest::pieces(text) {
-        if let Some(definition) = definition(document) {
+    let text = Arc::new(text);
+    for document in manifest::pieces(&text) {
+        if let Some(definition) = definition(&text, document) {
             objects.push(definition);
             continue;
         }
@@ -119,21 +122,16 @@ pub fn read_as(text: &str, reading: Reading) -> Result<Vec<Object>, ReadError> {
 
 /// The CRD that a document is, as text: CRDs are most of what a release has, and nobody looks into them. None for what is to be
 /// read as a whole.
-fn definition(document: &str) -> Option<Object> {
+fn definition(whole: &Arc<String>, document: &str) -> Option<Object> {
     let is_comment = |line: &&str| line.trim().is_empty() || line.starts_with('#');
     let comments: usize = document.split_inclusive('\n').take_while(is_comment).map(str::len).sum();
-    let text = document.get(comments..)?;
+    let text = document.get(comments..)?.trim_end();
     let (head, _) = text.split_once("\nspec:")?;
     let is_meant = head.lines().any(|line| line.strip_prefix("kind:").is_some_and(|kind| kind.trim() == DEFINITION));
     if !is_meant {
         return None;
     }
-    let end = text.trim_end().len();
-    match text.get(..=end) {
-        // No copy but the one that is kept.
-        Some(written) if written.ends_with('\n') => Object::from_written(written).ok(),
-        _ => Object::from_written(&format!("{}\n", text.get(..end)?)).ok(),
-    }
+    Object::as_written(Written::lines(whole, text).unwrap_or_else(|| Written::of(format!("{text}\n")))).ok()
 }
 
 /// The object in a text, with this head (`apiVersion`, `kind` and `metadata`) instead of the text's own.
@@ -182,7 +180,7 @@ enum Form {
         /// `apiVersion`, `kind` and `metadata` as they are now.
         head: Value,
         /// The whole, with the head as it was.
-        yaml: Arc<str>,
+        yaml: Written,
         /// Whether the head is no longer that of the text.
         changed: bool,
     },
@@ -213,10 +211,14 @@ impl Object {
     /// # Errors
     /// What it lacks.
     pub fn from_written(yaml: &str) -> Result<Self, ObjectError> {
-        let head = yaml.split_once("\nspec:").map_or(yaml, |(head, _)| head);
+        Self::as_written(Written::of(yaml.to_owned()))
+    }
+
+    fn as_written(yaml: Written) -> Result<Self, ObjectError> {
+        let head = yaml.split_once("\nspec:").map_or(&*yaml, |(head, _)| head);
         let head = yaml::parse(head).map_err(|_| ObjectError::NotAMap("broken YAML"))?;
         check(&head)?;
-        Ok(Self(Form::Text { head, yaml: yaml.into(), changed: false }))
+        Ok(Self(Form::Text { head, yaml, changed: false }))
     }
 
     /// The JSON; made anew on each call where the object is still text.

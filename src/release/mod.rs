@@ -286,6 +286,10 @@ impl Package {
         let crds = read_crds(component, &chart, self.directory.is_none())?;
         let renders = self.renders.as_ref().and_then(|renders| Some((Arc::clone(renders), ChartDigest::of(&chart)?)));
         let chart = Arc::new(ComponentChart { chart: ParsedChart::new(chart), crds, renders });
+        if chart.renders.is_some() {
+            // It is a megabyte that is seldom asked for twice, and then what it renders to is kept.
+            return Ok(chart);
+        }
         Ok(slot.map_or_else(|| Arc::clone(&chart), |slot| Arc::clone(slot.get_or_init(|| Arc::clone(&chart)))))
     }
 }

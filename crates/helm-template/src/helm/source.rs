@@ -44,6 +44,9 @@ impl Room {
     }
 }
 
+/// The byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// One file of a chart.
 #[derive(Debug, Clone)]
 pub struct ChartFile {
@@ -57,7 +60,7 @@ impl ChartFile {
     /// A file, its byte order mark removed.
     #[must_use]
     pub fn new(name: impl Into<String>, data: &[u8]) -> Self {
-        Self { name: name.into(), data: data.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(data).into() }
+        Self { name: name.into(), data: data.strip_prefix(MARK).unwrap_or(data).into() }
     }
 }
 
@@ -261,10 +264,21 @@ fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded, room: &mut
             return Err(SourceError::FileTooLarge(name.to_string_lossy().into_owned()));
         }
         room.take(kind.len())?;
-        let data = fs::read(&path).map_err(failed(&path, "open"))?;
-        loaded.files.push(ChartFile::new(relative, &data));
+        let data = read_shared(&path, kind.len()).map_err(failed(&path, "open"))?;
+        let has_mark = data.starts_with(MARK);
+        loaded.files.push(if has_mark { ChartFile::new(relative, &data) } else { ChartFile { name: relative, data } });
     }
     Ok(())
+}
+
+/// A file that was so long when it was looked at, without a second copy in memory unless it has changed since.
+fn read_shared(path: &Path, length: u64) -> std::io::Result<Arc<[u8]>> {
+    let mut data: Arc<[u8]> = std::iter::repeat_n(0, usize::try_from(length).unwrap_or_default()).collect();
+    let mut file = fs::File::open(path)?;
+    match Arc::get_mut(&mut data).map(|place| file.read_exact(place)) {
+        Some(Ok(())) if file.read(&mut [0])? == 0 => Ok(data),
+        _ => fs::read(path).map(Into::into),
+    }
 }
 
 /// Unpacks a gzipped tar archive in memory; the first part of every name is dropped.

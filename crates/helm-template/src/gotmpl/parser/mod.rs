@@ -293,7 +293,10 @@ impl<'s, 'a> Parser<'s, 'a> {
         while self.peek_non_space().kind != Kind::Eof {
             match self.text_or_action()? {
                 Item::Node(node) => nodes.push(node),
-                Item::Stop(stop) => return Ok((List { nodes }, stop)),
+                Item::Stop(stop) => {
+                    nodes.shrink_to_fit();
+                    return Ok((List { nodes }, stop));
+                }
             }
         }
         self.error("unexpected EOF")

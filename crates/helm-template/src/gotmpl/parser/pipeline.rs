@@ -45,6 +45,8 @@ impl<'a> Parser<'_, 'a> {
                 _ => return self.unexpected(&token, context),
             }
         }
+        // There are thousands of pipelines, nearly all of one command, and a vector begins with room for four.
+        pipe.commands.shrink_to_fit();
         self.check(&pipe, context)?;
         Ok(pipe)
     }
@@ -146,10 +148,12 @@ impl<'a> Parser<'_, 'a> {
         }
         Ok(Some(match term {
             Operand::Field(Path { names: mut path, .. }) => {
+                path.reserve_exact(names.len());
                 path.append(&mut names);
                 Operand::Field(Path { pos, names: path })
             }
             Operand::Variable(Path { names: mut path, .. }) => {
+                path.reserve_exact(names.len());
                 path.append(&mut names);
                 Operand::Variable(Path { pos, names: path })
             }
