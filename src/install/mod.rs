@@ -33,6 +33,7 @@ mod autoscaling;
 pub mod cached;
 mod candidate;
 pub mod default_revision;
+mod definition;
 pub mod downgrade;
 mod engine;
 pub mod fields;
