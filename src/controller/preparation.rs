@@ -37,8 +37,20 @@ impl Reconcile<'_> {
     /// Reads what has to be known before anything is written: what the spec comes to, whether it may be written, and what
     /// stays of what the resource has. Else gives what there is to say of a spec of which nothing is written.
     pub async fn prepare(&mut self) -> Result<Result<Prepared, Conclusion>, ReconcileError> {
+        let gives_default_tag = self.gives_default_tag().await;
+        let prepared = self.prepare_with(gives_default_tag).await?;
+        match &prepared {
+            Ok(prepared) if !gives_default_tag && self.inherits_default_tag(&prepared.plan) => {
+                self.prepare_with(true).await
+            }
+            _ => Ok(prepared),
+        }
+    }
+
+    /// The same, where it is known whether the control plane has the revision tag `default` unasked.
+    async fn prepare_with(&mut self, gives_default_tag: bool) -> Result<Result<Prepared, Conclusion>, ReconcileError> {
         let engine = self.context.engine();
-        let Built { manifests, record, control_plane } = match self.build().await? {
+        let Built { manifests, record, control_plane } = match self.build(gives_default_tag).await? {
             Ok(built) => built,
             Err(conclusion) => return Ok(Err(conclusion)),
         };
@@ -63,24 +75,37 @@ impl Reconcile<'_> {
     /// Whether the control plane has the revision tag `default` although the spec does not list it. Where that cannot be found
     /// out, it goes on as it is.
     async fn gives_default_tag(&self) -> bool {
-        let (resource, context, id) = (self.resource, self.context, self.id);
+        if self.state.is_without_control_plane || !self.may_have_default_tag() {
+            return false;
+        }
+        let revision = revision_label(self.resource.revision());
+        let is_given = default_revision::is_given(&self.context.engine(), self.id, revision).await;
+        is_given.unwrap_or_else(|_| self.state.install.inventory.contains_key(&default_revision::tag_key()))
+    }
+
+    /// Whether neither the resource nor another one is against it.
+    fn may_have_default_tag(&self) -> bool {
+        let resource = self.resource;
+        let (key, since) = (default_revision::tag_key(), resource.created_at());
+        resource.annotation(DEFAULT_REVISION) != Some("false")
+            && !self.context.ownership.is_better_claimed(self.id, &since, resource.revision(), &key)
+    }
+
+    /// Whether an earlier control plane of the resource, which would go now, has the tag unasked: then the one that takes its
+    /// place is the default one, so that a namespace that names no revision finds one tomorrow as well.
+    fn inherits_default_tag(&self, plan: &Plan) -> bool {
         let key = default_revision::tag_key();
-        let (revision, since) = (resource.revision(), resource.created_at());
-        let is_declined = resource.annotation(DEFAULT_REVISION) == Some("false");
-        if is_declined || self.state.is_without_control_plane {
-            return false;
-        }
-        if context.ownership.is_better_claimed(id, &since, revision, &key) {
-            return false;
-        }
-        let is_given = default_revision::is_given(&context.engine(), id, revision_label(revision)).await;
-        is_given.unwrap_or_else(|_| self.state.install.inventory.contains_key(&key))
+        let is_unasked = || self.context.index.get(&key).is_some_and(|tag| tag.is_default && tag.owner == *self.id);
+        plan.manifests().has_control_plane()
+            && plan.candidates().iter().any(|candidate| candidate.key == key)
+            && is_unasked()
+            && self.may_have_default_tag()
     }
 
     /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing
     /// may be installed.
     #[tracing::instrument(level = "debug", skip_all, fields(generation = self.resource.metadata.generation))]
-    async fn build(&mut self) -> Result<Result<Built, Conclusion>, ReconcileError> {
+    async fn build(&mut self, gives_default_tag: bool) -> Result<Result<Built, Conclusion>, ReconcileError> {
         if let Some(error) = self.resource.error() {
             return Ok(Err(Conclusion::Invalid(error.to_string())));
         }
@@ -90,8 +115,7 @@ impl Reconcile<'_> {
         };
         let (resource, context, id) = (self.resource, self.context, self.id);
         let input = json!({ "metadata": resource.metadata, "spec": resource.spec() });
-        let cluster_info =
-            ClusterInfo { gives_default_tag: self.gives_default_tag().await, ..context.cluster_info.get() };
+        let cluster_info = ClusterInfo { gives_default_tag, ..context.cluster_info.get() };
         let work = move || threads::single_threaded(|| render::from_resource(&input, &cluster_info, &package));
         let rendered = tokio::task::spawn_blocking(work).await.map_err(|_| ReconcileError::Interrupted)?;
         build_metrics::count_build(&context.metrics, resource.spec(), rendered.as_ref());

@@ -86,7 +86,12 @@ fn the_first_control_plane_is_the_default_and_gives_way_when_asked() {
     };
     let tag =
         || webhook(&lab, "istio-revision-tag-default").map(|hook| hook["metadata"]["labels"]["istio.io/rev"].clone());
+    lab.apply_named("first", "{profile: minimal, revision: before}");
+    lab.wait_for_status_of("first", "HEALTHY", &[]);
+    assert_eq!((tag(), validator()), (Some("before".into()), Some("istiod-before".into())));
+    // The one that takes its place is the default one as well.
     lab.apply_named("first", "{profile: minimal, revision: first}");
+    lab.wait("the old one to be gone", || lab.deployment("istiod-before").map_or(Ok(()), |_| Err(String::new())));
     lab.wait_for_status_of("first", "HEALTHY", &[]);
     assert_eq!((tag(), validator()), (Some("first".into()), Some("istiod-first".into())));
     // One that comes later does not take it without being asked to.
