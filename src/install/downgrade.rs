@@ -55,7 +55,12 @@ pub async fn forbid(
     if allowed.map(str::trim) == Some(at_hand) {
         return Ok(None);
     }
+    let mut is_known_by_istiod = false;
     for object in witnesses(manifests) {
+        // Definitions are shared, and one of a newer release is never made an older one: they tell only where nothing else does.
+        if object.is_crd() && is_known_by_istiod {
+            break;
+        }
         let key = object.key();
         let known = engine.cache.get(&key);
         let last = state.objects.get(&key);
@@ -64,6 +69,7 @@ pub async fn forbid(
             && known.is_unchanged_since(&last.resource_version)
         {
             // Nothing has happened to it since it was found to be no newer.
+            is_known_by_istiod |= !object.is_crd();
             continue;
         }
         let live = match engine.cluster.get(object.api_version(), &key).await {
@@ -71,6 +77,7 @@ pub async fn forbid(
             other => other?,
         };
         let Some(live) = live else { continue };
+        is_known_by_istiod |= !object.is_crd();
         let Some(newer) = newer_release(&live, &object.value(), wanted) else { continue };
         // The CRDs of a newer revision, which another resource has, serve this one too: it does not write them.
         if object.is_crd() && owner_of(live.labels()).is_some_and(|owner| engine.others.does_want(&owner, &key)) {
@@ -82,7 +89,7 @@ pub async fn forbid(
     Ok(None)
 }
 
-/// The objects that tell the release of what is installed: istiod, and one CRD, for all revisions share those.
+/// The objects that tell the release of what is installed: istiod, and then one CRD.
 fn witnesses(manifests: &Manifests) -> impl Iterator<Item = &Object> {
     let of = |component| manifests.parts.iter().filter(move |p| p.component == component).flat_map(|p| &p.objects);
     let istiod = of(Component::Pilot).filter(|object| object.kind() == "Deployment");

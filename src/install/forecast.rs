@@ -6,6 +6,7 @@
 
 use super::apply::namespace_of;
 use super::candidate::{Candidate, in_order_of_deletion};
+use super::definition;
 use super::engine::Engine;
 use super::fields;
 use super::plan::Plan;
@@ -147,6 +148,9 @@ impl Ask<'_> {
     async fn changed(&self, component: Component, object: &Object, live: &DynamicObject) -> Fate {
         if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
             return Fate::Ignored;
+        }
+        if definition::has_more(object, live) {
+            return Fate::Same;
         }
         let named = labels::owner_of(live.labels());
         if let Some(other) = self.engine.others.owner_of(self.owner, &object.key(), component, named.as_ref()) {

@@ -4,6 +4,7 @@
 //! a write; one that another resource has, or that is annotated to be left alone, is never written.
 
 use super::cached::CachedObject;
+use super::definition;
 use super::engine::Event;
 use super::fields::{self, Comparison};
 use super::outcome::Repair;
@@ -177,6 +178,9 @@ impl Run<'_> {
         }
         if live.metadata.deletion_timestamp.is_some() {
             // It is created anew when it is gone; its event brings us back.
+            return Ok(Live::Left(Observed::live(object, &live, digest, ObjectState::Managed, None)));
+        }
+        if definition::has_more(object, &live) {
             return Ok(Live::Left(Observed::live(object, &live, digest, ObjectState::Managed, None)));
         }
         if self.state.has(&key, &live) {

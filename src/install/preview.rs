@@ -1,6 +1,7 @@
 //! What applying a plan would do: read and compared, nothing written.
 
 use super::candidate::in_order_of_deletion;
+use super::definition;
 use super::engine::Engine;
 use super::fields;
 use super::plan::Plan;
@@ -81,7 +82,7 @@ impl DryRun<'_> {
             other => other?,
         };
         let Some(live) = live else { return Ok(Fate::Create) };
-        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") || definition::has_more(object, &live) {
             return Ok(Fate::Same);
         }
         let named = known.map(|known| known.owner);
