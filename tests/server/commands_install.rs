@@ -233,5 +233,10 @@ fn what_is_no_longer_wanted_goes_unless_it_is_in_use() {
         assert!(lab.deployment(name).is_none(), "{name}");
     }
     assert!(lab.iop("installed-state-main-canary").is_none() && lab.iop("installed-state").is_some());
+    // What was never installed has no record, and nobody else's goes for it.
+    let gateway = "kind: IstioOperator\nmetadata: {name: gw}\n\
+        spec: {profile: empty, components: {ingressGateways: [{name: gw, enabled: true}]}}\n";
+    run_typing(&lab, "uninstall -y -f -", gateway);
+    assert!(lab.iop("installed-state").is_some());
     lab.kubectl(&["get", "crd", "gateways.networking.istio.io"]);
 }

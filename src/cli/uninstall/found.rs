@@ -157,7 +157,7 @@ pub(super) async fn of_revision(cluster: &Cluster, revision: &str) -> Result<Fou
     let webhooks = WEBHOOKS.map(|kind| (kind, of_revision.as_str()));
     let lists = lists.chain(webhooks);
     let mut found = list_all(cluster, lists.collect()).await?;
-    records(cluster, revision, &mut found).await?;
+    records(cluster, revision, None, &mut found).await?;
     Ok(found)
 }
 
@@ -191,28 +191,43 @@ pub(super) async fn of_manifests(
             None => found.take(one),
         }
     }
-    records(cluster, revision, &mut found).await?;
+    records(cluster, revision, Some(owner), &mut found).await?;
     Ok(found)
 }
 
 /// Why an object that a resource wants is not deleted with it, if it is not.
 fn why_it_stays(live: &DynamicObject, kind: &str, owner: &OwnerId) -> Option<&'static str> {
-    // Who installs without a name makes it nobody's in particular.
-    let is_owners = |of: &OwnerId| of.namespace == owner.namespace && is_name_of(owner, &of.name) || of.name == UNNAMED;
     match labels::owner_of(live.labels()) {
         _ if is_never_deleted(kind) => Some(NEVER_DELETED),
-        Some(of) if !is_owners(&of) => Some(OF_OTHERS),
+        Some(of) if !is_owners(owner, &of) => Some(OF_OTHERS),
         _ if !is_ours(&live.metadata) && !live.labels().contains_key(COMPONENT) => Some(NOT_INSTALLED),
         _ => None,
     }
 }
 
-/// Adds the records of installations of a revision.
-async fn records(cluster: &Cluster, revision: &str, found: &mut Found) -> Result<(), ClusterError> {
+/// Whether what says that it is of `of` is a resource's.
+fn is_owners(owner: &OwnerId, of: &OwnerId) -> bool {
+    // Who installs without a name makes it nobody's in particular.
+    of.namespace == owner.namespace && is_name_of(owner, &of.name) || of.name == UNNAMED
+}
+
+/// Adds the records of installations of a revision: those of one resource, or all.
+async fn records(
+    cluster: &Cluster,
+    revision: &str,
+    owner: Option<&OwnerId>,
+    found: &mut Found,
+) -> Result<(), ClusterError> {
     let all = cluster.list(API_VERSION, KIND, None, "").await?;
+    // A record that is nobody's in particular goes with the control plane that it is of.
+    let goes = found.doomed.values().any(|one| one.component == Some(Component::Pilot));
+    let is_meant = |record: &DynamicObject, owner: &OwnerId| match labels::owner_of(record.labels()) {
+        Some(of) => is_owners(owner, &of) && (goes || of.name != UNNAMED || owner.name.is_empty()),
+        None => goes,
+    };
     let of = |record: &DynamicObject| {
         let said = record.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
-        revision_label(said) == revision
+        revision_label(said) == revision && owner.is_none_or(|owner| is_meant(record, owner))
     };
     let records = all.iter().filter(|one| one.name_any().starts_with(INSTALLED_STATE) && of(one));
     records.for_each(|one| found.take(Remaining::of(API_VERSION, KIND, one)));
