@@ -1,63 +1,51 @@
 //! CRDs, which all control planes of a cluster share: none is ever made to say less than it says.
 //!
-//! The CRD of IstioOperator comes with the operator. Packages of releases up to 1.20 bring one of their own, which has no schema and
-//! fewer columns; whoever installs such a release must not lose what the operator came with. And a CRD of a newer release, whoever
-//! installed that, serves an older control plane too: to take versions or fields from it would take them from the resources of users.
+//! A CRD of a newer release, whoever installed that, serves an older control plane too: to take versions or fields from it would take
+//! them from the resources of users. And the CRD of IstioOperator comes with the operator; that of packages up to 1.20 describes no
+//! field and has fewer columns.
 
-use crate::api::crd;
 use crate::object::Object;
-use crate::object::manifests::Manifests;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-/// What it is called.
-pub(super) const NAME: &str = "istiooperators.install.istio.io";
-
-/// Makes the CRD of IstioOperator that a release has, if it has one, say what ours says.
-pub(super) fn be_own(manifests: &mut Manifests) {
-    let objects = manifests.parts.iter_mut().flat_map(|part| &mut part.objects);
-    for object in objects.filter(|object| object.is_crd() && object.name() == NAME) {
-        if let Some(own) = crd::custom_resource_definition().get_mut("spec")
-            && object.value().get("spec").is_some_and(|spec| spec != own)
-            && let Some(map) = object.value_mut().as_object_mut()
-        {
-            map.insert("spec".to_owned(), own.take());
-        }
-    }
-}
-
-/// Whether an object is a CRD that has, as it is live, all versions and fields that are wanted, and more: it stays as it is.
+/// Whether an object is a CRD that takes, as it is live, all that the wanted one takes, and more, or shows more of it: it stays as it
+/// is.
 pub(super) fn has_more(wanted: &Object, live: &DynamicObject) -> bool {
     if !wanted.is_crd() {
         return false;
     }
     let wanted = wanted.value();
-    let (wanted, live) = (versions(&wanted), versions(&live.data));
-    has_all(&live, &wanted) && !has_all(&wanted, &live)
+    let (wanted, live) = (served(&wanted), served(&live.data));
+    takes_all(&live, &wanted) && (!takes_all(&wanted, &live) || columns(&live) > columns(&wanted))
 }
 
-/// The served versions, each with its schema.
-fn versions(definition: &Value) -> Vec<(&str, &Value)> {
+/// The versions that are served.
+fn served(definition: &Value) -> Vec<&Value> {
     let all = definition.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
-    let served = all.filter(|version| version.get("served") == Some(&Value::Bool(true)));
-    served
-        .filter_map(|version| Some((version.get("name")?.as_str()?, version)))
-        .map(|(name, version)| (name, version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null)))
-        .collect()
+    all.filter(|version| version.get("served") == Some(&Value::Bool(true))).collect()
 }
 
-fn has_all(more: &[(&str, &Value)], less: &[(&str, &Value)]) -> bool {
-    less.iter().all(|(name, less)| more.iter().any(|(of, more)| of == name && has_fields(more, less)))
+fn columns(versions: &[&Value]) -> usize {
+    versions.iter().filter_map(|version| version.get("additionalPrinterColumns")?.as_array()).map(Vec::len).sum()
 }
 
-/// Whether a schema has all fields of another one. One that says nothing of the fields of a map takes them all.
-fn has_fields(more: &Value, less: &Value) -> bool {
+fn takes_all(more: &[&Value], less: &[&Value]) -> bool {
+    const SCHEMA: &str = "/schema/openAPIV3Schema";
+    let is_taken = |more: &Value, less: &Value| match (more.pointer(SCHEMA), less.pointer(SCHEMA)) {
+        (Some(more), Some(less)) => takes_fields(more, less),
+        _ => true,
+    };
+    less.iter().all(|less| more.iter().any(|more| more.get("name") == less.get("name") && is_taken(more, less)))
+}
+
+/// Whether a schema takes all fields of another one. An open one takes any.
+fn takes_fields(more: &Value, less: &Value) -> bool {
     ["items", "additionalProperties"].iter().all(|name| match (more.get(name), less.get(name)) {
-        (Some(more), Some(less)) => has_fields(more, less),
+        (Some(more), Some(less)) => takes_fields(more, less),
         _ => true,
     }) && match (more.get("properties").and_then(Value::as_object), less.get("properties").and_then(Value::as_object)) {
         (Some(more), Some(less)) => {
-            less.iter().all(|(name, less)| more.get(name).is_some_and(|more| has_fields(more, less)))
+            less.iter().all(|(name, less)| more.get(name).is_some_and(|more| takes_fields(more, less)))
         }
         (None, Some(_)) => more.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)),
         (_, None) => true,
@@ -67,29 +55,8 @@ fn has_fields(more: &Value, less: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::component::Component;
-    use crate::object::Object;
-    use crate::object::manifests::Part;
+    use crate::api::crd;
     use serde_json::json;
-
-    #[test]
-    fn the_definition_of_a_release_says_what_ours_says() {
-        let crd = |name: &str| {
-            let value = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-                "metadata": {"name": name, "labels": {"release": "istio"}}, "spec": {"versions": []}});
-            Object::new(value).unwrap()
-        };
-        let other = crd("gateways.networking.istio.io");
-        let mut manifests = Manifests {
-            parts: vec![Part { component: Component::Base, objects: vec![crd(NAME), other.clone()] }],
-            ..Manifests::default()
-        };
-        be_own(&mut manifests);
-        let objects = &manifests.parts[0].objects;
-        assert_eq!(objects[0].value()["spec"], crd::custom_resource_definition()["spec"]);
-        assert_eq!(objects[0].value()["metadata"]["labels"]["release"], "istio");
-        assert_eq!(objects[1], other);
-    }
 
     fn with_versions(versions: &serde_json::Value) -> serde_json::Value {
         json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
@@ -124,10 +91,19 @@ mod tests {
             let live = serde_json::from_value(with_versions(&live)).unwrap();
             assert_eq!(has_more(&wanted, &live), expected, "{why}");
         }
-        let open = json!([{"name": "v1beta1", "served": true, "schema": {"openAPIV3Schema":
-            {"properties": {"spec": {"x-kubernetes-preserve-unknown-fields": true}}}}}]);
-        let (open_live, old_live) = (with_versions(&open), with_versions(&old));
-        assert!(!has_more(&Object::new(with_versions(&old)).unwrap(), &serde_json::from_value(open_live).unwrap()));
-        assert!(!has_more(&Object::new(with_versions(&open)).unwrap(), &serde_json::from_value(old_live).unwrap()));
+    }
+
+    #[test]
+    fn the_definition_of_the_operator_outlives_that_of_an_old_release() {
+        let mut of_release = crd::custom_resource_definition();
+        let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+        of_release["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = open;
+        of_release["spec"]["versions"][0]["additionalPrinterColumns"].as_array_mut().unwrap().truncate(3);
+        let wanted = |value: &Value| Object::new(value.clone()).unwrap();
+        let live = |value: &Value| serde_json::from_value::<DynamicObject>(value.clone()).unwrap();
+        let own = crd::custom_resource_definition();
+        assert!(has_more(&wanted(&of_release), &live(&own)));
+        assert!(!has_more(&wanted(&own), &live(&of_release)));
+        assert!(!has_more(&wanted(&own), &live(&own)));
     }
 }

@@ -176,11 +176,8 @@ impl Run<'_> {
             }
             return Ok(Live::Left(observed));
         }
-        if live.metadata.deletion_timestamp.is_some() {
-            // It is created anew when it is gone; its event brings us back.
-            return Ok(Live::Left(Observed::live(object, &live, digest, ObjectState::Managed, None)));
-        }
-        if definition::has_more(object, &live) {
+        // What is being deleted is created anew when it is gone; its event brings us back.
+        if live.metadata.deletion_timestamp.is_some() || definition::has_more(object, &live) {
             return Ok(Live::Left(Observed::live(object, &live, digest, ObjectState::Managed, None)));
         }
         if self.state.has(&key, &live) {

@@ -8,7 +8,6 @@
 
 use super::autoscaling::Autoscalers;
 use super::candidate::Candidate;
-use super::definition;
 use super::engine::Engine;
 use super::prune;
 use super::state::State;
@@ -49,7 +48,6 @@ impl Draft {
     /// Of manifests, and the record of the installation that is written once all is applied. While there is the revision tag
     /// `default`, the webhook of the unnamed revision selects nothing.
     pub async fn new(engine: &Engine<'_>, mut manifests: Manifests, record: Object) -> Self {
-        definition::be_own(&mut manifests);
         let is_default_tagged = webhooks::is_default_tagged(engine, &manifests).await;
         if is_default_tagged {
             webhooks::deactivate_default(&mut manifests);
@@ -90,7 +88,6 @@ impl Draft {
         mut kept: Vec<Kept>,
     ) -> Result<Plan, ClusterError> {
         let replaced = webhooks::replaced(engine, candidates.iter().map(|object| &object.key), &self.manifests).await?;
-        kept.iter_mut().filter_map(|kept| kept.manifests.as_mut()).for_each(definition::be_own);
         for kept in &mut kept {
             if let Some(manifests) = kept.manifests.as_mut().filter(|_| self.is_default_tagged) {
                 webhooks::deactivate_default(manifests);

@@ -59,6 +59,11 @@ fn a_control_plane_goes_from_1_17_to_1_30_without_a_gap() {
     let Some(folder) = packages(&STEPS) else { return };
     let lab = start(&folder);
     let spec = json!({"profile": "demo"});
+    let definition = || {
+        let path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/istiooperators.install.istio.io";
+        lab.get(path).unwrap()["spec"].take()
+    };
+    let own = definition();
     lab.apply_with(&[], &resource("main", "1.17.8", &spec));
     gaps_until(&lab, "main", "1.17.8", &[]);
     for release in STEPS {
@@ -72,6 +77,7 @@ fn a_control_plane_goes_from_1_17_to_1_30_without_a_gap() {
             if handled == release { Ok(()) } else { Err(handled.to_string()) }
         });
         assert!(touched(&before, &lab.owned_at_rest()).is_empty(), "{release} does not come to rest");
+        assert!(definition() == own, "{release} has changed the operator's own definition");
     }
     let filters = lab.kubectl(&["get", "envoyfilters", "-A", "-o", "name"]);
     assert_eq!(filters.trim(), "", "the filters of older releases are gone");

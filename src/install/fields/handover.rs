@@ -6,7 +6,6 @@
 
 use super::drift::is_ours;
 use crate::cluster::{FIELD_MANAGER, INSTALLERS};
-use crate::install::definition::NAME as OWN_DEFINITION;
 use serde_json::{Map, Value, json};
 
 /// Helm is an installer only beside its own marks. Its version 4 applies server-side.
@@ -46,6 +45,9 @@ const SUBSTANCE: &[(&str, &[&str])] = &[
     ("CustomResourceDefinition", &["spec", "versions"]),
     ("HorizontalPodAutoscaler", &["spec", "scaleTargetRef"]),
 ];
+
+/// The CRD of IstioOperator.
+const OWN_DEFINITION: &str = "istiooperators.install.istio.io";
 
 const LAST_APPLIED: &str = "/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration";
 
