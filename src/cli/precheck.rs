@@ -159,7 +159,7 @@ mod tests {
 
     fn report(levels: &[Level]) -> Report {
         let findings = levels.iter().map(|level| Finding::new(*level, "Pod a/b", "is so")).collect();
-        let check = Check { name: "Pods", well: "all is well".into(), findings };
+        let check = Check::new("Pods", "all is well", findings);
         let count = |level: Level| levels.iter().filter(|other| **other == level).count();
         Report {
             revision: "default".into(),

@@ -1,6 +1,7 @@
 //! Waiting for a Deployment that was applied, by a watch.
 
 use crate::cluster::Cluster;
+use crate::cluster::watch_metadata::Pauses;
 use crate::failure::causes;
 use crate::install::readiness::{Readiness, readiness, reason};
 use crate::object::Object;
@@ -41,7 +42,7 @@ pub(super) async fn wait_until_ready(
 }
 
 async fn follow(api: Api<DynamicObject>, name: &str, mut note: impl FnMut(String)) -> Result<(), String> {
-    let mut seen = pin!(watch_object(api, name).default_backoff());
+    let mut seen = pin!(watch_object(api, name).backoff(Pauses::default()));
     let mut is_under_way = false;
     while let Some(live) = seen.next().await {
         match live.map(|live| live.map(|live| readiness("apps", "Deployment", &live, None))) {

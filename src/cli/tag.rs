@@ -15,10 +15,13 @@ use super::resources::{self, Summary};
 use super::table::line;
 use super::users::Users;
 use crate::api::API_VERSION as RESOURCES;
+use crate::cluster::ClusterError;
 use crate::controller::users_of_tag;
+use crate::install::tags::key_of;
 use crate::install::webhooks as injection;
-use crate::object::Object;
-use crate::object::labels::{DEFAULT, REVISION, TAG};
+use crate::object::labels::{DEFAULT, REVISION, TAG, owner_of};
+use crate::object::{Object, ObjectKey};
+use crate::release::Package;
 use crate::spec::request::NamedPackage;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
@@ -27,10 +30,11 @@ use kube::api::DynamicObject;
 use objects::{VALIDATOR, Wanted, is_of_tag};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Write;
 use webhooks::{Webhooks, label};
 
-/// What `tag --help` ends with.
+/// What `tag set --help` ends with.
 const EXAMPLES: &str = "\
 Examples:
   istio-operator tag set prod --revision 1-30-3          # a new tag
@@ -41,8 +45,29 @@ Examples:
 
 Exit code: 0 if done, 1 on an error or if it is not gone on with, 2 on wrong use.";
 
+/// What `tag generate --help` ends with.
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  istio-operator tag generate prod --revision 1-30-3      # to be applied, or kept in a repository
+  istio-operator tag generate prod --revision 1-31-0 --overwrite
+
+Nothing is written to the cluster, which is asked where the revision is served.";
+
+/// What `tag list --help` ends with.
+const LIST_EXAMPLES: &str = "\
+Examples:
+  istio-operator tag list
+  istio-operator tag list -o json";
+
+/// What `tag remove --help` ends with.
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  istio-operator tag remove prod       # asks if namespaces or pods name it
+  istio-operator tag remove prod -y";
+
 /// The kinds of the objects of a tag.
-const KINDS: [(&str, &str); 2] = [(injection::API_VERSION, injection::KIND), ("v1", "Service")];
+const HOOK: (&str, &str) = (injection::API_VERSION, injection::KIND);
+const SERVICE: (&str, &str) = ("v1", "Service");
 
 #[derive(Subcommand)]
 pub(super) enum TagCommand {
@@ -50,12 +75,13 @@ pub(super) enum TagCommand {
     #[command(after_help = EXAMPLES)]
     Set(SetArgs),
     /// Print the objects of a tag instead of applying them.
+    #[command(after_help = GENERATE_EXAMPLES)]
     Generate(GenerateArgs),
     /// List the tags, with their revisions and the namespaces that name them.
-    #[command(visible_alias = "show")]
+    #[command(visible_alias = "show", after_help = LIST_EXAMPLES)]
     List(ListArgs),
     /// Remove a tag.
-    #[command(visible_alias = "delete")]
+    #[command(visible_alias = "delete", after_help = REMOVE_EXAMPLES)]
     Remove(RemoveArgs),
 }
 
@@ -67,11 +93,11 @@ pub(super) struct GenerateArgs {
     /// The revision that it stands for; default for the control plane without one.
     #[arg(short, long, value_parser = tag_name)]
     revision: String,
-    /// Move the tag if it is there already.
+    /// Go on where the tag is there already: set moves it, generate prints it as it would be.
     #[arg(long)]
     overwrite: bool,
     /// Name of its webhook configuration (default: as the charts name it).
-    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = object_name)]
     webhook_name: Option<String>,
     /// Have the tag default inject into namespaces that say nothing about injection.
     #[arg(long)]
@@ -120,6 +146,16 @@ pub(super) fn tag_name(text: &str) -> Result<String, String> {
     Err("must have only a-z, 0-9 and -, begin and end with a letter or a digit, and have at most 63 characters".into())
 }
 
+/// A name of an object: labels of DNS (RFC 1123), with dots between them.
+fn object_name(text: &str) -> Result<String, String> {
+    if text.len() <= 253 && text.split('.').all(|label| tag_name(label).is_ok()) {
+        return Ok(text.to_owned());
+    }
+    Err("must be a name of DNS (RFC 1123): only a-z, 0-9, - and ., parts of at most 63 characters that begin and end with a letter \
+         or a digit, and at most 253 characters"
+        .into())
+}
+
 pub(super) fn run(command: &TagCommand, out: &mut dyn Write) -> Outcome {
     match command {
         TagCommand::Set(args) => set(args, out),
@@ -143,14 +179,39 @@ fn objects_of(args: &GenerateArgs, connected: &Connected, hooks: &Webhooks) -> a
             label(there, REVISION)
         );
     }
-    let installed = match args.package.manifests {
-        Some(_) => None,
-        None => connected.installed(revision)?.map(|(_, release)| NamedPackage::Release(release)),
-    };
-    let package = args.package.open(installed).context("the release of the revision; name its package with -d")?;
+    let package = package_of(args, connected)?;
     let wanted =
         Wanted { tag, revision, webhook_name: args.webhook_name.as_deref(), is_for_all: args.auto_inject_namespaces };
     wanted.objects(&package, &connected.info, canonical)
+}
+
+/// The package of the flag, or else that of the release of the revision. One that does not fit the revision is warned of.
+fn package_of(args: &GenerateArgs, connected: &Connected) -> anyhow::Result<Package> {
+    let revision = &args.revision;
+    let is_named = args.package.manifests.is_some();
+    let installed = match connected.installed(revision) {
+        Err(why) if is_named => {
+            eprintln!("Warning: it is not known which release revision \"{revision}\" is of: {why}");
+            None
+        }
+        found => found?.map(|(_, release)| release),
+    };
+    let release = installed.clone().filter(|_| !is_named).map(NamedPackage::Release);
+    let package = args.package.open(release).context("the release of the revision; name its package with -d")?;
+    let made = package.release();
+    if let Some(installed) = installed.filter(|installed| is_other_minor(installed, &made)) {
+        eprintln!(
+            "Warning: revision \"{revision}\" is of release {installed}, and the tag is made by the charts of {made}, whose webhooks \
+             may differ from those of the revision; without -d it is made by its own"
+        );
+    }
+    Ok(package)
+}
+
+/// Whether two releases differ in more than patches.
+fn is_other_minor(one: &str, other: &str) -> bool {
+    let minor = |release: &str| release.split(['.', '-']).take(2).map(str::to_owned).collect::<Vec<_>>();
+    minor(one) != minor(other)
 }
 
 /// Whether something is asked for that a tag of this name cannot do.
@@ -244,9 +305,16 @@ fn set(args: &SetArgs, out: &mut dyn Write) -> Outcome {
         check_overlaps(&objects, &hooks, tag)?;
     }
     connected.wait(apply(&connected, &objects, &hooks, tag))?;
+    connected.wait(remove_services(&connected, &objects, tag, args.force));
+    let before: BTreeSet<&str> = hooks.of_tag(tag).map(|hook| label(hook, REVISION)).collect();
+    let done = match before.iter().all(|before| before == revision) {
+        _ if before.is_empty() => "created",
+        true => "updated",
+        false => "moved",
+    };
     writeln!(
         out,
-        "Revision tag \"{tag}\" created, referencing control plane revision \"{revision}\". To enable injection using this\n\
+        "Revision tag \"{tag}\" {done}, referencing control plane revision \"{revision}\". To enable injection using this\n\
          revision tag, use 'kubectl label namespace <NAMESPACE> istio.io/rev={tag}'"
     )?;
     Ok(0)
@@ -272,11 +340,29 @@ async fn apply(connected: &Connected, objects: &[Object], hooks: &Webhooks, tag:
         cluster.apply(&object, false).await?;
     }
     // What the tag had under another name would inject the same pods.
-    let names: Vec<&str> = objects.iter().map(Object::name).collect();
-    for old in hooks.of_tag(tag).filter(|old| !names.contains(&old.name_any().as_str())) {
-        delete(connected, injection::API_VERSION, old).await?;
+    let keys: BTreeSet<ObjectKey> = objects.iter().map(Object::key).collect();
+    for old in hooks.of_tag(tag).filter(|old| !keys.contains(&key_of(HOOK, old))) {
+        delete(connected, HOOK, old).await?;
     }
     Ok(())
+}
+
+/// Removes the Services that a tag had and has no more, as where it moves to a release whose tags have none; without `is_forced`
+/// not those of a resource, whose operator would put them back.
+async fn remove_services(connected: &Connected, objects: &[Object], tag: &str, is_forced: bool) {
+    let keys: BTreeSet<ObjectKey> = objects.iter().map(Object::key).collect();
+    let remove = async || {
+        for old in connected.cluster.list(SERVICE.0, SERVICE.1, None, &format!("{TAG}={tag}")).await? {
+            let is_others = !is_forced && owner_of(old.labels()).is_some();
+            if !is_others && !keys.contains(&key_of(SERVICE, &old)) {
+                delete(connected, SERVICE, &old).await?;
+            }
+        }
+        Ok::<_, ClusterError>(())
+    };
+    if let Err(why) = remove().await {
+        eprintln!("Warning: a Service that tag \"{tag}\" had may be left: {why}");
+    }
 }
 
 /// Has the webhook of the unnamed revision select nothing.
@@ -314,10 +400,8 @@ async fn keep_failure_policy(connected: &Connected, validator: &mut Object) -> a
     Ok(())
 }
 
-async fn delete(connected: &Connected, api_version: &str, object: &DynamicObject) -> anyhow::Result<()> {
-    let kind = object.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
-    let key = resources::key_of(crate::object::inventory::group_of(api_version), &kind, object);
-    Ok(connected.cluster.delete(api_version, &key, &object.uid().unwrap_or_default()).await?)
+async fn delete(connected: &Connected, kind: (&str, &str), object: &DynamicObject) -> Result<(), ClusterError> {
+    connected.cluster.delete(kind.0, &key_of(kind, object), &object.uid().unwrap_or_default()).await
 }
 
 /// A tag as it is told.
@@ -344,6 +428,9 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
     let mut tags: Vec<Told> = hooks.of_tags().map(told).collect();
     tags.sort_by(|a, b| (&a.tag, &a.revision).cmp(&(&b.tag, &b.revision)));
     tags.dedup_by(|a, b| (&a.tag, &a.revision) == (&b.tag, &b.revision));
+    for twice in hooks.doubled_tags() {
+        eprintln!("Warning: {twice}");
+    }
     if tags.is_empty() && args.output == ListFormat::Table {
         writeln!(out, "No Istio revision tag {}s to list", injection::KIND)?;
         return Ok(0);
@@ -396,10 +483,9 @@ fn remove(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
 /// Deletes all objects of a tag, whoever made them.
 async fn delete_all(connected: &Connected, tag: &str) -> anyhow::Result<()> {
     let selector = format!("{TAG}={tag}");
-    for (api_version, kind) in KINDS {
-        for object in connected.cluster.list(api_version, kind, None, &selector).await? {
-            let key = resources::key_of(crate::object::inventory::group_of(api_version), kind, &object);
-            connected.cluster.delete(api_version, &key, &object.uid().unwrap_or_default()).await?;
+    for kind in [HOOK, SERVICE] {
+        for object in connected.cluster.list(kind.0, kind.1, None, &selector).await? {
+            delete(connected, kind, &object).await?;
         }
     }
     Ok(())
@@ -416,6 +502,25 @@ mod tests {
         }
         for wrong in ["", "Prod", "a.b", "-a", "a-", "a b", &"a".repeat(64)] {
             assert!(tag_name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_is_named_as_the_api_server_takes_it() {
+        for good in ["a", "istio-revision-tag-prod", "tag.example.com"] {
+            assert_eq!(object_name(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", "Bad Name", "a_b", "a..b", ".a", "a.", "a/b", &["a"; 128].join(".")] {
+            assert!(object_name(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_patch_of_a_release_makes_the_same_tags() {
+        for (one, other, is_other) in
+            [("1.30.3", "1.30.4", false), ("1.30.3", "1.17.8", true), ("1.30-alpha.1", "1.30.0", false)]
+        {
+            assert_eq!(is_other_minor(one, other), is_other, "{one} {other}");
         }
     }
 }

@@ -7,6 +7,7 @@ use super::meta::Meta;
 use futures::{Stream, TryStreamExt};
 use kube::Error;
 use kube::api::{Api, ApiResource, ListParams, WatchEvent, WatchParams};
+use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::Event;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
@@ -17,7 +18,7 @@ use tokio::time::{sleep, timeout};
 /// After the first failure in a row; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// How long at most until it is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long a watch lasts; the API server ends it then.
 const WATCH_SECONDS: u32 = 290;
 /// A watch of which nothing was heard for so long is on a connection that has died.
@@ -82,6 +83,27 @@ pub fn pause(failures: u32) -> Duration {
     let whole = (FIRST_PAUSE * 2_u32.pow(failures.saturating_sub(1).min(8))).min(LONGEST_PAUSE);
     let dice = RandomState::new().hash_one(failures) % 256;
     whole.mul_f64(0.75 + f64::from(u32::try_from(dice).unwrap_or_default()) / 1024.0)
+}
+
+/// The same pauses, one after each failure in a row, for a watcher of the client library. Its own are of up to a minute.
+#[derive(Debug, Default)]
+pub struct Pauses {
+    failures: u32,
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.failures = self.failures.saturating_add(1);
+        Some(pause(self.failures))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.failures = 0;
+    }
 }
 
 struct Follower<'a, F> {
@@ -195,5 +217,15 @@ mod tests {
         for failures in [9, 100, u32::MAX] {
             assert!(pause(failures) <= LONGEST_PAUSE && pause(failures) > LONGEST_PAUSE / 2);
         }
+    }
+
+    #[test]
+    fn a_watcher_of_the_library_waits_no_longer_and_begins_anew_with_success() {
+        let mut pauses = Pauses::default();
+        let waited: Vec<Duration> = pauses.by_ref().take(20).collect();
+        assert!(waited.iter().all(|pause| *pause <= Duration::from_secs(10)), "{waited:?}");
+        assert!(waited[0] <= FIRST_PAUSE && waited[19] > LONGEST_PAUSE / 2, "{waited:?}");
+        pauses.reset();
+        assert!(pauses.next().is_some_and(|pause| pause <= FIRST_PAUSE));
     }
 }

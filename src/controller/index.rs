@@ -233,6 +233,9 @@ impl Index {
                 Ok(resource) => {
                     let mut listed = HashSet::new();
                     watch_metadata(self.cluster.client().clone(), &resource, selection, |told| {
+                        if matches!(told, Told::Heard) {
+                            failures = 0;
+                        }
                         self.take_in(&id, &resource, &mut listed, told)
                     })
                     .await;

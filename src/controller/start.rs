@@ -9,9 +9,9 @@ use super::ownership::{Ownership, Wants};
 use super::reach;
 use super::usage::Users;
 use crate::api::status::InstallStatus;
-use crate::cluster::Cluster;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::{ObservedResource, Received};
+use crate::cluster::{Cluster, ClusterError};
 use crate::object::inventory;
 use crate::object::{ObjectKey, OwnerId};
 use crate::process::metrics::Metrics;
@@ -44,7 +44,11 @@ pub(super) async fn start(
     stop: &CancellationToken,
 ) -> Option<Started> {
     let cluster = Cluster::new(client.clone());
-    let version = retry_until_ready(stop, || client.apiserver_version()).await?;
+    let version = retry_until_ready(stop, || async {
+        let version = client.apiserver_version().await;
+        version.map_err(|error| ClusterError::of("read", &"the version of the API server", error))
+    });
+    let version = version.await?;
     tracing::info!(kubernetes = version.git_version, "connected");
     let version = ClusterVersion::new(version);
     let ownership = Arc::new(Ownership::default());

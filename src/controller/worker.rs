@@ -2,10 +2,13 @@
 
 use super::context::Context;
 use super::{reconciler, retry};
+use crate::api::KIND;
 use crate::cluster::outage::is_watch_unreachable;
-use crate::cluster::owner_resource;
 use crate::cluster::pages::RESOURCES_PER_PAGE;
 use crate::cluster::received::{ObservedResource, Received, Spec};
+use crate::cluster::watch_metadata::Pauses;
+use crate::cluster::{ClusterError, owner_resource};
+use crate::failure::causes;
 use crate::object::OwnerId;
 use crate::process::metrics::labels::ReadError;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt, stream};
@@ -73,7 +76,7 @@ fn changed_resources(
     let noting = Arc::clone(context);
     let (watched, known) = (Arc::clone(context), store.clone());
     let resources = watcher(api, watcher::Config::default().page_size(RESOURCES_PER_PAGE))
-        .default_backoff()
+        .backoff(Pauses::default())
         .map_ok(read)
         .reflect(writer)
         .inspect_ok(move |event| watched.wake_gone(event, namespace.as_deref(), &known))
@@ -117,6 +120,18 @@ pub(super) async fn work(
     .await;
 }
 
+/// Why IstioOperator resources cannot be watched, in the API server's own words.
+fn watch_failure(error: watcher::Error) -> String {
+    use watcher::Error as Watch;
+    let of = |act, error| ClusterError::of(act, &KIND, error).to_string();
+    match error {
+        Watch::InitialListFailed(error) => of("list", error),
+        Watch::WatchStartFailed(error) | Watch::WatchFailed(error) => of("watch", error),
+        Watch::WatchError(status) => of("watch", kube::Error::Api(status)),
+        error @ Watch::NoResourceVersion => causes(&error),
+    }
+}
+
 /// What the queue itself could not do.
 fn handle_error(context: &Context, error: controller::Error<super::error::ReconcileError, watcher::Error>) {
     match error {
@@ -131,12 +146,31 @@ fn handle_error(context: &Context, error: controller::Error<super::error::Reconc
         }
         error => {
             context.metrics.reconciles.read_errors.inc(ReadError::Unknown);
-            match &error {
-                controller::Error::QueueError(watch) if is_watch_unreachable(watch) => {
-                    tracing::debug!(%error, "watching IstioOperator resources");
+            match error {
+                controller::Error::QueueError(watch) if is_watch_unreachable(&watch) => {
+                    tracing::debug!(error = %watch_failure(watch), "watching IstioOperator resources");
                 }
-                _ => tracing::warn!(%error, "watching IstioOperator resources"),
+                controller::Error::QueueError(watch) => {
+                    tracing::warn!(error = %watch_failure(watch), "watching IstioOperator resources");
+                }
+                error => tracing::warn!(error = %causes(&error), "watching IstioOperator resources"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    #[test]
+    fn a_watch_that_fails_is_told_in_the_words_of_the_api_server() {
+        let status = || Box::new(Status::failure("too old resource version: 1 (2)", "Expired").with_code(410));
+        let told = "watch IstioOperator: too old resource version: 1 (2)";
+        assert_eq!(watch_failure(watcher::Error::WatchError(status())), told);
+        assert_eq!(watch_failure(watcher::Error::WatchStartFailed(kube::Error::Api(status()))), told);
+        let listed = watch_failure(watcher::Error::InitialListFailed(kube::Error::Api(status())));
+        assert_eq!(listed, "list IstioOperator: too old resource version: 1 (2)");
     }
 }

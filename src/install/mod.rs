@@ -20,6 +20,7 @@
 //! | [`downgrade`] | that no control plane is moved to an older release |
 //! | [`default_revision`] | which control plane has the tag `default` without having been asked to |
 //! | [`webhooks`] | which webhook injects which pods |
+//! | [`tags`] | what goes → the revision tags that lead to it |
 //! | `run`, `state` | what a run works on; what is remembered between two runs |
 //! | `repairs`, `autoscaling`, [`cached`], [`provenance`] | how fast what others change is repaired; whose replicas are; what is known without a read; what a live object tells of itself |
 //!
@@ -51,6 +52,7 @@ pub mod remains;
 mod repairs;
 mod run;
 mod state;
+pub mod tags;
 mod wave;
 mod waves;
 pub mod webhooks;

@@ -4,12 +4,15 @@
 //! crash, or by an operator before us, is in no inventory. What another resource wants too stays, as do CRDs, namespaces, and
 //! what is annotated to be kept. An inventory is a field that others may write, so what only it names goes only if the object
 //! itself shows that we installed it, and for this resource.
+//!
+//! With a control plane go the revision tags that lead to it and are no resource's: see [`tags`].
 
 use super::cached::{CachedObject, is_managed};
 use super::candidate::{Candidate, is_never_deleted};
 use super::engine::Engine;
 use super::provenance::is_installed;
 use super::state::State;
+use super::tags::{self, Ending};
 use crate::api::PRUNE;
 use crate::cluster::ClusterError;
 use crate::object::inventory::{Entry, group_of};
@@ -57,7 +60,33 @@ pub(super) async fn candidates(
     for key in gone {
         state.inventory.remove(&key);
     }
+    let tags = tags_of(engine, &found).await?;
+    found.extend(tags.into_iter().filter(|tag| is_spare(&tag.key)));
     Ok(found)
+}
+
+/// The tags of nobody that lead to a control plane among these.
+async fn tags_of(engine: &Engine<'_>, candidates: &[Candidate]) -> Result<Vec<Candidate>, ClusterError> {
+    let mut ending = Ending::default();
+    for one in candidates {
+        ending.add(&one.key, one.component, one.revision.as_deref().unwrap_or_default());
+    }
+    let mut found = vec![];
+    for kind in tags::KINDS.into_iter().filter(|_| !ending.is_empty()) {
+        let tags = ending.tags(engine.cluster, kind).await?;
+        found.extend(tags.iter().filter(|tag| may_be_deleted(tag)).map(|tag| {
+            let entry = Entry { api_version: kind.0.to_owned(), uid: tag.uid().unwrap_or_default() };
+            Candidate::live(&tags::key_of(kind, tag), &entry, tag)
+        }));
+    }
+    found.retain(|tag| candidates.iter().all(|one| one.key != tag.key));
+    Ok(found)
+}
+
+/// Whether an object is neither on its way nor annotated to stay.
+fn may_be_deleted(live: &DynamicObject) -> bool {
+    let is_kept = live.annotations().get(PRUNE).is_some_and(|v| v == "false");
+    live.metadata.deletion_timestamp.is_none() && !is_kept
 }
 
 /// The objects whose labels name a resource, asked for kind by kind.
@@ -93,10 +122,7 @@ async fn find(
     entry: &Entry,
 ) -> Result<Option<DynamicObject>, ClusterError> {
     match engine.cluster.get(&entry.api_version, key).await {
-        Ok(live) => Ok(live.filter(|live| {
-            let is_kept = live.annotations().get(PRUNE).is_some_and(|v| v == "false");
-            is_installed(live, owner, entry) && live.metadata.deletion_timestamp.is_none() && !is_kept
-        })),
+        Ok(live) => Ok(live.filter(|live| is_installed(live, owner, entry) && may_be_deleted(live))),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error),
     }

@@ -6,6 +6,7 @@ use super::candidate::{in_order_of_deletion, is_never_deleted};
 use super::engine::{Engine, Event};
 use super::outcome::{InstallError, cut_summary};
 use super::provenance::{component_of, is_installed, revision_of};
+use super::tags::{self, Ending};
 use crate::api::PRUNE;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
@@ -199,6 +200,7 @@ async fn find(
     let mut remains = Remains::default();
     let mut found = BTreeMap::new();
     list(engine, owner, only, &mut remains, &mut found).await;
+    let mut ending = Ending::default();
     let known = inventory.iter().filter(|(key, _)| only.is_none_or(|only| only.contains(*key)));
     for (key, entry) in known.filter(|(key, _)| !is_never_deleted(&key.kind)) {
         if found.contains_key(key) {
@@ -209,7 +211,8 @@ async fn find(
             Ok(Some(live)) if is_installed(&live, owner, entry) => {
                 found.insert(key.clone(), Remaining::of(&entry.api_version, &key.kind, &live));
             }
-            Ok(_) => {}
+            Ok(None) => ending.add_gone(key),
+            Ok(Some(_)) => {}
             Err(error) if error.is_absent() => {}
             // Of a kind that nothing of ours is of, as far as is known: anybody can write such a line.
             Err(error) if !engine.kinds().contains(&(entry.api_version.clone(), key.kind.clone())) => {
@@ -221,8 +224,38 @@ async fn find(
     for remaining in found.values_mut().filter(|found| engine.others.want(owner, &found.key)) {
         remaining.fate = Fate::Shared;
     }
+    for object in found.values().filter(|object| matches!(object.fate, Fate::Goes | Fate::IsGoing)) {
+        ending.add(&object.key, object.component, &object.revision);
+    }
+    list_tags(engine, owner, (&ending, only), &mut remains, &mut found).await;
     remains.objects = in_order_of_deletion(found.into_values().collect(), |object| (&object.key, object.component));
     remains
+}
+
+/// The tags of nobody that lead to what goes.
+async fn list_tags(
+    engine: &Engine<'_>,
+    owner: &OwnerId,
+    (ending, only): (&Ending, Option<&BTreeSet<ObjectKey>>),
+    remains: &mut Remains,
+    found: &mut BTreeMap<ObjectKey, Remaining>,
+) {
+    let is_looked_at = |kind: &str| only.is_none_or(|only| only.iter().any(|key| key.kind == kind));
+    for kind in tags::KINDS.into_iter().filter(|(_, kind)| !ending.is_empty() && is_looked_at(kind)) {
+        remains.requests += 1;
+        match ending.tags(engine.cluster, kind).await {
+            Ok(tags) => {
+                for tag in tags {
+                    let mut tag = Remaining::of(kind.0, kind.1, &tag);
+                    if engine.others.want(owner, &tag.key) {
+                        tag.fate = Fate::Shared;
+                    }
+                    found.entry(tag.key.clone()).or_insert(tag);
+                }
+            }
+            Err(error) => remains.failed(kind.1, error),
+        }
+    }
 }
 
 /// By labels. A name that is no value of a label is on no object.

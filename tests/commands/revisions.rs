@@ -5,8 +5,11 @@ use super::{code, folder, run, stderr, stdout};
 use std::collections::BTreeSet;
 
 /// The commands that have examples.
-const COMMANDS: [&str; 8] = [
+const COMMANDS: [&str; 11] = [
     "tag set",
+    "tag generate",
+    "tag list",
+    "tag remove",
     "experimental revision list",
     "experimental revision describe",
     "experimental precheck",
@@ -52,6 +55,7 @@ fn what_is_no_name_of_a_tag_is_a_wrong_use() {
         ("tag set prod", "--revision"),
         ("tag set prod --revision a --wrong", "--wrong"),
         ("tag set prod --revision a --auto-inject-namespaces", "is for the tag default"),
+        ("tag set prod -r a --webhook-name A_b", "RFC 1123"),
         ("tag list -o xml", "xml"),
         ("tag remove", "<TAG>"),
         ("x revision describe", "<REVISION>"),

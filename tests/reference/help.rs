@@ -7,18 +7,7 @@ use istio_operator::cli::command;
 const SCREEN: usize = 40;
 
 /// What explains itself by its flags.
-const WITHOUT_EXAMPLES: [&str; 10] = [
-    "crd",
-    "role",
-    "package",
-    "run",
-    "version",
-    "chart template",
-    "operator dump",
-    "tag list",
-    "tag remove",
-    "tag generate",
-];
+const WITHOUT_EXAMPLES: [&str; 7] = ["crd", "role", "package", "run", "version", "chart template", "operator dump"];
 
 /// Every command that does something, with its names.
 fn all() -> Vec<(String, Command)> {

@@ -1,5 +1,6 @@
 //! Control planes that a resource no longer wants: they stay while somebody uses them.
 
+use crate::commands_run::run;
 use crate::lab::{Lab, touched};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -213,10 +214,15 @@ fn a_control_plane_in_use_goes_by_no_edit_but_when_somebody_insists() {
     lab.annotate("main", "install.istio.io/force-prune=other");
     lab.wait_for_status("ACTION_REQUIRED", &["Namespace shop"]);
     assert!(lab.deployment("istiod").is_some(), "another revision was meant");
+    // A tag that a command made of it goes with it: it would refuse pods.
+    let is_tagged = || injectors(&lab, "istio.io/rev=test").contains("istio-revision-tag-test");
+    run(&lab, "tag set test --revision default").ended(0);
+    assert!(is_tagged());
     lab.annotate("main", "install.istio.io/force-prune=default");
     wait_gone(&lab, "istiod");
     lab.wait_for_status("HEALTHY", &[]);
     assert!(held(&lab).is_none());
+    assert!(!is_tagged());
 }
 
 #[test]

@@ -222,7 +222,9 @@ fn what_is_no_longer_wanted_goes_unless_it_is_in_use() {
     // What only has the name of something installed is not ours to delete; files may come by stdin.
     lab.kubectl(&["delete", "configmap", "istio-canary", "-n", "istio-system"]);
     lab.kubectl(&["create", "configmap", "istio-canary", "-n", "istio-system"]);
+    run(&lab, "tag set prod --revision canary").ended(0);
     let said = run_typing(&lab, "uninstall -y -f -", text).ended(0);
+    assert!(said.out.contains("  Removed MutatingWebhookConfiguration::istio-revision-tag-prod."), "{}", said.out);
     said.warned(&[
         "these gateways go: ",
         "These stay, for nothing on them says",

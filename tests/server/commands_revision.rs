@@ -1,6 +1,6 @@
 //! `tag`, `experimental revision` and `experimental precheck`, as a person uses them on a cluster.
 
-use crate::lab::{Lab, binary};
+use crate::lab::{Lab, binary, file};
 use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
@@ -68,6 +68,10 @@ fn a_tag_is_set_moved_listed_and_removed() {
         ("tag remove prod -y", "lists it in values.revisionTags"),
         ("tag set default --revision canary --overwrite", "IstioOperator istio-system/stable, which has its webhook"),
         ("tag remove test -y", "cannot remove tag \"test\""),
+        (
+            "tag set test -r canary -i nowhere",
+            "not served in namespace nowhere, which --istioNamespace names, but in: istio-system",
+        ),
     ] {
         let (_, stderr) = said(&run(&lab, command), 1);
         assert!(stderr.contains(told), "{command}: {stderr}");
@@ -98,7 +102,12 @@ fn a_tag_is_set_moved_listed_and_removed() {
     assert_eq!(client["service"]["name"], "istiod-stable", "{made:#}");
     let (_, stderr) = said(&run(&lab, "tag set test --revision canary"), 1);
     assert!(stderr.contains("already exists, and --overwrite is false; it stands for revision \"stable\""), "{stderr}");
-    said(&run(&lab, "tag set test --revision canary --overwrite"), 0);
+    let (stdout, _) = said(&run(&lab, "tag set test --revision canary --overwrite"), 0);
+    assert!(
+        stdout.starts_with("Revision tag \"test\" moved, referencing control plane revision \"canary\"."),
+        "{stdout}"
+    );
+    a_tag_leaves_nothing_behind_when_it_is_set_anew(&lab);
 
     let (stdout, _) = said(&run(&lab, "tag list"), 0);
     assert_eq!(
@@ -137,6 +146,41 @@ fn a_tag_is_set_moved_listed_and_removed() {
         assert!(stderr.contains("\" cannot list resource \"") && stderr.lines().count() == 1, "{stderr}");
         assert_eq!(stderr.matches("forbidden").count(), 1, "{stderr}");
     }
+}
+
+/// Neither a webhook of another name, nor a Service.
+fn a_tag_leaves_nothing_behind_when_it_is_set_anew(lab: &Lab) {
+    said(&run(lab, "tag set test --revision canary --webhook-name other --overwrite"), 0);
+    assert!(hook(lab, "other").is_some() && hook(lab, "istio-revision-tag-test").is_none());
+    let services = "/api/v1/namespaces/istio-system/services";
+    let service = |name: &str, labels: Value| {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "labels": labels},
+            "spec": {"ports": [{"port": 443}]}})
+    };
+    let tag = json!({"istio.io/tag": "test", "istio.io/rev": "canary"});
+    lab.request("POST", services, &service("istiod-revision-tag-test", tag)).unwrap();
+    lab.request("POST", services, &service("theirs", json!({"istio.io/tag": "another"}))).unwrap();
+    // As somebody else leaves a second one.
+    let mut second = hook(lab, "other").unwrap();
+    second["metadata"] = json!({"name": "second", "labels": second["metadata"]["labels"]});
+    lab.request("POST", HOOKS, &second).unwrap();
+    let (_, stderr) = said(&run(lab, "tag list"), 0);
+    let twice = "Warning: 2 webhooks match the pods of tag \"test\", which may be injected twice: other (revision canary), \
+                 second (revision canary); ";
+    assert!(stderr.starts_with(twice), "{stderr}");
+    let (stdout, stderr) = said(&run(lab, "tag set test --revision canary --overwrite"), 0);
+    assert!(stdout.starts_with("Revision tag \"test\" updated, ") && stderr.is_empty(), "{stdout}{stderr}");
+    assert!(hook(lab, "istio-revision-tag-test").is_some());
+    assert_eq!((hook(lab, "other"), hook(lab, "second")), (None, None));
+    assert_eq!(lab.get(&format!("{services}/istiod-revision-tag-test")), None);
+    assert!(lab.get(&format!("{services}/theirs")).is_some());
+    // Charts of another release are warned of.
+    let package = file("tests/packages/1.30.99");
+    let (_, stderr) = said(&run(lab, &format!("tag generate more -r canary -d {}", package.display())), 0);
+    assert!(
+        stderr.contains("revision \"canary\" is of release 1.17.8, and the tag is made by the charts of 1.30.99"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -200,6 +244,9 @@ fn what_is_in_the_way_of_an_installation_is_told_before_it() {
     let (stdout, _) = said(&run(&lab, "experimental precheck -o json"), 1);
     let report: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((&report["errors"], &report["warnings"], &report["unknown"]), (&json!(2), &json!(0), &json!(0)));
+    for check in report["checks"].as_array().unwrap() {
+        assert_eq!(check["well"].is_string(), check["findings"] == json!([]), "{check:#}");
+    }
     let (stdout, _) = said(&run(&lab, "x precheck"), 1);
     for wrong in [
         "✘ Error: CRDs: CustomResourceDefinition gateways.networking.istio.io: objects may be stored in version v1alpha1",

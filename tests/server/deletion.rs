@@ -1,5 +1,6 @@
 //! The end of a resource, when it is not that simple.
 
+use crate::commands_run::run;
 use crate::lab::Lab;
 use serde_json::json;
 use std::time::Duration;
@@ -51,9 +52,31 @@ fn a_revision_that_is_not_in_use_goes_although_another_one_is() {
     shop_with_sidecar(&lab);
     lab.apply_named("canary", "{profile: minimal, revision: canary}");
     lab.wait_for_status_of("canary", "HEALTHY", &[]);
+    // Tags that a command made are of no resource, and lead to one of the control planes.
+    for command in ["tag set prod --revision canary", "tag set test --revision default"] {
+        run(&lab, command).ended(0);
+    }
+    let labels = json!({"istio.io/tag": "prod", "istio.io/rev": "canary", "operator.istio.io/component": "Pilot"});
+    let service = json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 443}]},
+        "metadata": {"name": "istiod-revision-tag-prod", "labels": labels}});
+    lab.request("POST", SERVICES, &service).unwrap();
+    // Who names a tag uses the control plane.
+    lab.kubectl(&["label", "namespace", "shop", "istio.io/rev=prod"]);
     ask_to_delete(&lab, "iop", "canary");
+    lab.wait_for_status_of("canary", "ACTION_REQUIRED", &["Namespace shop", "Tag prod"]);
+    assert!(is_hook(&lab, "istio-revision-tag-prod"));
+    lab.kubectl(&["label", "namespace", "shop", "istio.io/rev-"]);
     gone(&lab, "canary");
     assert!(lab.deployment("istiod").is_some());
+    assert!(!is_hook(&lab, "istio-revision-tag-prod"), "new pods of its namespaces would be refused");
+    assert_eq!(lab.get(&format!("{SERVICES}/istiod-revision-tag-prod")), None);
+    assert!(is_hook(&lab, "istio-revision-tag-test"), "its control plane is there");
+}
+
+const SERVICES: &str = "/api/v1/namespaces/istio-system/services";
+
+fn is_hook(lab: &Lab, name: &str) -> bool {
+    lab.get(&format!("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{name}")).is_some()
 }
 
 fn may_delete(lab: &Lab) -> bool {

@@ -79,7 +79,7 @@ pub(super) async fn check(cluster: &Cluster, package: &Package, wanted: &[Wanted
     }
     findings.extend(unknown.map(|error| Finding::unknown("whether all CRDs fit", &error)));
     let well = format!("{} of Istio {} are there or can be made", wanted.len(), package.release());
-    Check { name: "CRDs", well, findings }
+    Check::new("CRDs", well, findings)
 }
 
 /// What is wrong with a CRD that is there.
@@ -135,7 +135,7 @@ pub(super) async fn gateways(cluster: &Cluster) -> Check {
         )],
         Err(error) => vec![Finding::unknown("whether it is there", &error)],
     };
-    Check { name: "Gateway API", well, findings }
+    Check::new("Gateway API", well, findings)
 }
 
 #[cfg(test)]

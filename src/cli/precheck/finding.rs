@@ -46,7 +46,30 @@ impl Finding {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Check {
     pub name: &'static str,
-    /// What is well if nothing was found.
+    /// What is well; empty where anything was found.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub well: String,
     pub findings: Vec<Finding>,
+}
+
+impl Check {
+    /// Of its findings; `well` is what is so if there are none.
+    pub(super) fn new(name: &'static str, well: impl Into<String>, findings: Vec<Finding>) -> Self {
+        let well = if findings.is_empty() { well.into() } else { String::new() };
+        Self { name, well, findings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{json, to_value};
+
+    #[test]
+    fn what_is_well_is_said_only_where_nothing_was_found() {
+        let check = |findings| to_value(Check::new("Ports", "all are free", findings)).unwrap();
+        assert_eq!(check(vec![]), json!({"name": "Ports", "well": "all are free", "findings": []}));
+        let found = check(vec![Finding::new(Level::Note, "", "one is taken")]);
+        assert_eq!(found, json!({"name": "Ports", "findings": [{"level": "note", "message": "one is taken"}]}));
+    }
 }

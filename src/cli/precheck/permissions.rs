@@ -129,7 +129,7 @@ pub(super) async fn check(cluster: &Cluster, package: &Package) -> anyhow::Resul
         }
     };
     let well = format!("everything that Istio {} needs is allowed", package.release());
-    Ok(Check { name: "Permissions", well, findings })
+    Ok(Check::new("Permissions", well, findings))
 }
 
 /// Whether something is allowed.

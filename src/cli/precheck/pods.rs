@@ -20,7 +20,7 @@ pub(super) async fn check(cluster: &Cluster) -> Check {
         Ok(findings) => findings,
         Err(error) => vec![Finding::unknown("whether pods listen on ports of the proxy", &error)],
     };
-    Check { name: "Ports", well: "no container of an injected namespace listens on one of the proxy".into(), findings }
+    Check::new("Ports", "no container of an injected namespace listens on one of the proxy", findings)
 }
 
 async fn find(cluster: &Cluster) -> Result<Vec<Finding>, ClusterError> {

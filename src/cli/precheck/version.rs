@@ -26,7 +26,7 @@ pub(super) fn kubernetes(minor: Option<u32>, package: &Package) -> Check {
         _ => vec![Finding::new(Level::Unknown, "", "the API server does not say which version it is of")],
     };
     let now = minor.map(|minor| minor.to_string()).unwrap_or_default();
-    Check { name: "Kubernetes", well: format!("1.{now} is supported by Istio {release}"), findings }
+    Check::new("Kubernetes", format!("1.{now} is supported by Istio {release}"), findings)
 }
 
 /// A control plane is never moved to an older release, and minor releases are not to be skipped.
@@ -47,7 +47,7 @@ pub(super) fn control_plane(
             step(release, &package.release()).map(|(level, why)| Finding::new(level, object, why)).into_iter().collect()
         }
     };
-    Check { name: "Control plane", well, findings }
+    Check::new("Control plane", well, findings)
 }
 
 /// What is wrong with a step from one release to another, or may be.

@@ -28,7 +28,7 @@ pub(super) async fn check(cluster: &Cluster) -> Check {
         Ok(findings) => findings,
         Err(error) => vec![Finding::unknown("where webhooks lead", &error)],
     };
-    Check { name: "Webhooks", well: "all lead somewhere".into(), findings }
+    Check::new("Webhooks", "all lead somewhere", findings)
 }
 
 async fn find(cluster: &Cluster) -> Result<Vec<Finding>, ClusterError> {

@@ -5,6 +5,7 @@ use crate::api::component::{ALL, Component};
 use crate::api::{API_VERSION, INSTALLED_STATE, KIND, PRUNE};
 use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::install::remains::{Fate, Remaining};
+use crate::install::tags::{self, Ending};
 use crate::install::{INITIAL_KINDS, is_never_deleted};
 use crate::object::labels::{self, COMPONENT, REVISION, UNNAMED, is_name_of};
 use crate::object::manifests::{Manifests, revision_label};
@@ -161,8 +162,8 @@ pub(super) async fn of_revision(cluster: &Cluster, revision: &str) -> Result<Fou
     Ok(found)
 }
 
-/// What manifests of a resource have in the cluster, but for the base, and what is of another revision; and the records of the
-/// revision. A name alone says nothing: what nobody installed, or somebody else, stays.
+/// What manifests of a resource have in the cluster, but for the base, and what is of another revision; the tags that lead to it;
+/// and the records of the revision. A name alone says nothing: what nobody installed, or somebody else, stays.
 ///
 /// # Errors
 /// As above.
@@ -189,6 +190,15 @@ pub(super) async fn of_manifests(
         match why_it_stays(&live, object.kind(), owner) {
             Some(why) => found.keep(why, &one.key),
             None => found.take(one),
+        }
+    }
+    let mut ending = Ending::default();
+    for one in found.doomed.values() {
+        ending.add(&one.key, one.component, &one.revision);
+    }
+    for kind in tags::KINDS.into_iter().filter(|_| !ending.is_empty()) {
+        for tag in ending.tags(cluster, kind).await? {
+            found.take(Remaining::of(kind.0, kind.1, &tag));
         }
     }
     records(cluster, revision, Some(owner), &mut found).await?;

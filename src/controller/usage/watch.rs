@@ -238,9 +238,9 @@ impl Users {
     }
 
     fn fail(&self, source: Source, error: kube::Error) -> bool {
+        let error = Arc::new(ClusterError::of("watch", &source.name(), error));
         tracing::debug!(what = source.name(), %error, "watch interrupted, starting it again");
         self.index.metrics().client.watch_errors.inc(source.name().to_owned());
-        let error = Arc::new(ClusterError::of("watch", &source.name(), error));
         let is_blind = self.state().sights.entry(source).or_default().fail(Arc::clone(&error), Instant::now());
         // That the API server is away is said elsewhere, once.
         if is_blind && !is_caused_by_outage(&*error) {
