@@ -7,13 +7,14 @@ use super::reconcile::Reconcile;
 use super::status::Conclusion;
 use super::usage::{self, ControlPlane};
 use super::{build_metrics, tags};
-use crate::api::{ALLOW_DOWNGRADE, DEFAULT_REVISION, FORCE_PRUNE};
+use crate::api::{ALLOW_DOWNGRADE, FORCE_PRUNE, annotations};
 use crate::failure::Retry;
 use crate::install::{Draft, Kept, Plan, default_revision, downgrade, installed_state};
 use crate::object::Object;
 use crate::object::manifests::{Manifests, revision_label};
 use crate::render::{self, ClusterInfo};
 use helm_template::threads;
+use kube::ResourceExt;
 use serde_json::json;
 
 /// What is to be done for a resource.
@@ -66,15 +67,19 @@ impl Reconcile<'_> {
         let (resource, context, id) = (self.resource, self.context, self.id);
         let key = default_revision::tag_key();
         let (revision, since) = (resource.revision(), resource.created_at());
-        let is_declined = resource.annotation(DEFAULT_REVISION) == Some("false");
-        if is_declined || self.state.is_without_control_plane {
+        let has_it = || self.state.install.inventory.contains_key(&key);
+        let may_be_default = annotations::may_be_default(resource.annotations());
+        if may_be_default == Some(false) || self.state.is_without_control_plane {
             return false;
         }
         if context.ownership.is_better_claimed(id, &since, revision, &key) {
             return false;
         }
+        if may_be_default.is_none() {
+            return has_it();
+        }
         let is_given = default_revision::is_given(&context.engine(), id, revision_label(revision)).await;
-        is_given.unwrap_or_else(|_| self.state.install.inventory.contains_key(&key))
+        is_given.unwrap_or_else(|_| has_it())
     }
 
     /// From the spec to manifests, on a thread that may compute for long; or what there is to say of a spec of which nothing

@@ -5,7 +5,7 @@ use super::engine::Engine;
 use super::fields;
 use super::plan::Plan;
 use super::state::State;
-use crate::api::IGNORE;
+use crate::api::annotations;
 use crate::api::component::Component;
 use crate::api::status::{Change, Preview};
 use crate::cluster::ClusterError;
@@ -81,7 +81,7 @@ impl DryRun<'_> {
             other => other?,
         };
         let Some(live) = live else { return Ok(Fate::Create) };
-        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+        if annotations::is_ignored(live.annotations()) {
             return Ok(Fate::Same);
         }
         let named = known.map(|known| known.owner);

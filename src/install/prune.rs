@@ -10,7 +10,7 @@ use super::candidate::{Candidate, is_never_deleted};
 use super::engine::Engine;
 use super::provenance::is_installed;
 use super::state::State;
-use crate::api::PRUNE;
+use crate::api::annotations;
 use crate::cluster::ClusterError;
 use crate::object::inventory::{Entry, group_of};
 use crate::object::{ObjectKey, OwnerId, labels};
@@ -94,7 +94,7 @@ async fn find(
 ) -> Result<Option<DynamicObject>, ClusterError> {
     match engine.cluster.get(&entry.api_version, key).await {
         Ok(live) => Ok(live.filter(|live| {
-            let is_kept = live.annotations().get(PRUNE).is_some_and(|v| v == "false");
+            let is_kept = annotations::is_kept(live.annotations());
             is_installed(live, owner, entry) && live.metadata.deletion_timestamp.is_none() && !is_kept
         })),
         Err(error) if error.is_absent() => Ok(None),

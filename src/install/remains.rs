@@ -6,7 +6,7 @@ use super::candidate::{in_order_of_deletion, is_never_deleted};
 use super::engine::{Engine, Event};
 use super::outcome::{InstallError, cut_summary};
 use super::provenance::{component_of, is_installed, revision_of};
-use crate::api::PRUNE;
+use crate::api::annotations;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
 use crate::object::inventory::{Inventory, group_of};
@@ -82,7 +82,7 @@ impl Remaining {
             calls: called(&object.data),
             is_labelled: false,
             fate: match object.metadata.deletion_timestamp {
-                _ if object.annotations().get(PRUNE).is_some_and(|v| v == "false") => Fate::Kept,
+                _ if annotations::is_kept(object.annotations()) => Fate::Kept,
                 Some(_) => Fate::IsGoing,
                 None => Fate::Goes,
             },
