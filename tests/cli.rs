@@ -169,6 +169,16 @@ fn a_field_beside_the_spec_that_no_resource_has_is_named() {
 }
 
 #[test]
+fn an_annotation_of_a_file_that_is_not_understood_is_told() {
+    let input =
+        "kind: IstioOperator\nmetadata:\n  annotations: {install.istio.io/relase: 1.30.3}\nspec: {profile: empty}\n";
+    let result = run_with_stdin(&["manifest", "generate", "-f", "-"], input);
+    assert_eq!(result.status.code(), Some(0), "{}", stderr(&result));
+    let expected = "install.istio.io/relase is unknown, and counts for nothing (did you mean \"release\"?)";
+    assert!(stderr(&result).contains(expected), "{}", stderr(&result));
+}
+
+#[test]
 fn an_unknown_profile_is_refused_with_those_there_are() {
     let result = run(&["manifest", "generate", "--set", "profile=dmeo"]);
     assert_eq!(result.status.code(), Some(1));

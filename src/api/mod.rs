@@ -4,6 +4,7 @@
 //! The CRD is made from it, but the API server still keeps every field, as with upstream's CRD, which had no schema. A spec is
 //! checked against it strictly, so that every unknown field and wrong type is named. The status is described by its type.
 
+pub mod annotations;
 pub mod component;
 pub mod crd;
 pub mod quantity;
@@ -24,7 +25,8 @@ pub const KIND: &str = "IstioOperator";
 pub const PLURAL: &str = "istiooperators";
 /// The finalizer. It is upstream's, so that resources of upstream's operator can be taken over.
 pub const FINALIZER: &str = "istio-finalizer.install.istio.io";
-/// Annotation of a resource: with `"true"` it is not reconciled.
+/// Annotation of a resource: with `"true"` it is not reconciled. What this and the following ones say is read by
+/// [`annotations`].
 pub const IGNORE_RECONCILE: &str = "install.istio.io/ignoreReconcile";
 /// Annotation of a resource: with `"true"` its status says what would be done, and nothing is applied.
 pub const DRY_RUN: &str = "install.istio.io/dryRun";
@@ -50,5 +52,11 @@ pub const ALLOW_DOWNGRADE: &str = "install.istio.io/allow-downgrade-to";
 /// Annotation of injection webhooks: `true` for those of a control plane that has the revision tag `default` without having been
 /// asked to, as the first one of its cluster. On a resource `false` says that it does not want it.
 pub const DEFAULT_REVISION: &str = "install.istio.io/default-revision";
+/// Annotation of a record: which of the fields of its spec are null, as JSON pointers; an apply cannot say so, and for charts
+/// null is not the same as absent.
+pub const NULL_FIELDS: &str = "install.istio.io/null-fields";
+/// Annotation of a record: the digest of the control plane's objects that its spec came to, so that who renders it again, maybe
+/// with another version of the operator, can tell whether it comes to the same.
+pub const OBJECTS_DIGEST: &str = "install.istio.io/objects-digest";
 /// Resources whose name begins with this are records of installations, not requests.
 pub const INSTALLED_STATE: &str = "installed-state";

@@ -1,6 +1,6 @@
 //! The IstioOperator resources of a cluster, as commands ask for them.
 
-use crate::api::{DRY_RUN, IGNORE_RECONCILE};
+use crate::api::{DRY_RUN, IGNORE_RECONCILE, annotations};
 use crate::cluster::received::ObservedResource;
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::labels;
@@ -43,11 +43,12 @@ impl From<ObservedResource> for Summary {
         let listed = |values: &str| resource.spec().and_then(|spec| spec.get(values)?.get("revisionTags")?.as_array());
         let tags = ["values", "unvalidatedValues"].into_iter().filter_map(listed).flatten();
         let deletes = || format!("its deletion was asked for at {}", resource.deletion_asked_at());
+        let of_it = resource.annotations();
         let remarks = [
             resource.is_being_deleted().then(deletes),
             resource.error().map(ToString::to_string),
-            resource.is_annotated(IGNORE_RECONCILE).then(|| format!("annotated {IGNORE_RECONCILE}: it is left alone")),
-            resource.is_annotated(DRY_RUN).then(|| format!("annotated {DRY_RUN}: nothing is applied")),
+            annotations::is_left_alone(of_it).then(|| format!("annotated {IGNORE_RECONCILE}: it is left alone")),
+            annotations::is_dry_run(of_it).then(|| format!("annotated {DRY_RUN}: nothing is applied")),
         ];
         Self {
             id: resource.id(),

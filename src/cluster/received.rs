@@ -6,16 +6,19 @@
 //! `managedFields`, which nobody needs, is skipped.
 
 use super::meta::{brief, resource_of_any_kind};
-use crate::api::{FINALIZER, IGNORE_RECONCILE, INSTALLED_STATE};
+use crate::api::suggest::hint;
+use crate::api::{FINALIZER, INSTALLED_STATE, annotations};
 use crate::object::OwnerId;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ApiResource;
 use kube::{Resource, ResourceExt};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use std::fmt;
 use std::sync::Arc;
 
 /// How deep a spec may be nested: deeper than anybody writes by hand, and such that whatever is made of it, and the record of
@@ -51,6 +54,9 @@ pub enum ResourceError {
     /// The spec is no JSON that a tree can be made of.
     #[error("spec cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// It has fields beside its spec that no resource has.
+    #[error("{}", .0.iter().map(|name| unknown_field(name)).collect::<Vec<_>>().join("; "))]
+    UnknownFields(Vec<String>),
     /// Its name is no value of a label.
     #[error(
         "metadata.name: must be at most {LONGEST_NAME} characters long, since it is the value of a label of everything \
@@ -66,6 +72,8 @@ pub struct ObservedResource {
     pub metadata: ObjectMeta,
     /// Its spec.
     pub spec: Spec,
+    /// Why it is none, by its fields beside the spec.
+    pub unknown_fields: Option<Arc<ResourceError>>,
     /// Its status as JSON text, for a tree takes ten times as much; empty where there is none.
     pub status: String,
 }
@@ -86,7 +94,8 @@ impl ObservedResource {
         let is_name_too_long = self.metadata.name.as_deref().is_some_and(|name| name.len() > LONGEST_NAME);
         match &self.spec {
             Spec::Unreadable(why) => Some(why),
-            Spec::None | Spec::Readable(_) => is_name_too_long.then_some(&ResourceError::NameTooLong),
+            Spec::None | Spec::Readable(_) if is_name_too_long => Some(&ResourceError::NameTooLong),
+            Spec::None | Spec::Readable(_) => self.unknown_fields.as_deref(),
         }
     }
 
@@ -139,10 +148,10 @@ impl ObservedResource {
         self.annotations().get(name).map(String::as_str)
     }
 
-    /// Whether an annotation says `true`.
+    /// Whether it is annotated to be tried only.
     #[must_use]
-    pub fn is_annotated(&self, name: &str) -> bool {
-        self.annotation(name) == Some("true")
+    pub fn is_dry_run(&self) -> bool {
+        annotations::is_dry_run(self.annotations())
     }
 
     /// Whether it is the record of an installation.
@@ -154,7 +163,7 @@ impl ObservedResource {
     /// Whether it is a record, or annotated to be left alone.
     #[must_use]
     pub fn is_left_alone(&self) -> bool {
-        self.is_record() || self.is_annotated(IGNORE_RECONCILE)
+        self.is_record() || annotations::is_left_alone(self.annotations())
     }
 
     /// Whether its deletion was asked for.
@@ -218,14 +227,70 @@ pub fn version_of(text: Option<&str>) -> u64 {
 }
 
 /// An IstioOperator resource, see the module.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Received {
-    #[serde(deserialize_with = "metadata")]
     metadata: ObjectMeta,
-    #[serde(default)]
     spec: Option<Box<RawValue>>,
-    #[serde(default)]
     status: Option<Box<RawValue>>,
+    unknown_fields: Vec<String>,
+}
+
+/// The fields of a resource.
+const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];
+/// So many others are remembered.
+const MOST_UNKNOWN: usize = 20;
+
+impl<'de> Deserialize<'de> for Received {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+/// Reads a resource field by field.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Received;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an IstioOperator resource")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Received, A::Error> {
+        let (mut metadata, mut spec, mut status, mut unknown_fields) = (None, None, None, vec![]);
+        while let Some(name) = fields.next_key::<String>()? {
+            match name.as_str() {
+                "metadata" => metadata = Some(fields.next_value::<Meta>()?.0),
+                "spec" => spec = fields.next_value()?,
+                "status" => status = fields.next_value()?,
+                _ => {
+                    fields.next_value::<IgnoredAny>()?;
+                    if !FIELDS.contains(&name.as_str()) && unknown_fields.len() < MOST_UNKNOWN {
+                        unknown_fields.push(name);
+                    }
+                }
+            }
+        }
+        let metadata = metadata.ok_or_else(|| A::Error::missing_field("metadata"))?;
+        Ok(Received { metadata, spec, status, unknown_fields })
+    }
+}
+
+/// Metadata without `managedFields`.
+struct Meta(ObjectMeta);
+
+impl<'de> Deserialize<'de> for Meta {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(ObjectMeta { managed_fields: None, ..brief(deserializer)? }))
+    }
+}
+
+/// What there is to say of a field that no resource has.
+fn unknown_field(name: &str) -> String {
+    const LONGEST: usize = 63;
+    let (kept, rest) = name.split_at(name.floor_char_boundary(LONGEST));
+    let shown = if rest.is_empty() { kept.to_owned() } else { format!("{kept}…") };
+    format!("{shown}: unknown field {shown:?}{}", hint(&shown, FIELDS))
 }
 
 impl Received {
@@ -238,7 +303,9 @@ impl Received {
             None => Spec::None,
         };
         let status = self.status.map(|status| String::from(Box::<str>::from(status))).unwrap_or_default();
-        ObservedResource { metadata: self.metadata, spec, status }
+        let unknown = Some(self.unknown_fields).filter(|names| !names.is_empty());
+        let unknown_fields = unknown.map(|names| Arc::new(ResourceError::UnknownFields(names)));
+        ObservedResource { metadata: self.metadata, spec, unknown_fields, status }
     }
 
     /// Only the metadata.
@@ -275,10 +342,6 @@ fn depth(json: &str) -> usize {
     deepest
 }
 
-fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    Ok(ObjectMeta { managed_fields: None, ..brief(deserializer)? })
-}
-
 resource_of_any_kind!(Received, false);
 resource_of_any_kind!(ObservedResource, false);
 
@@ -300,9 +363,7 @@ pub fn owner_resource() -> ApiResource {
 /// # Errors
 /// It has no metadata.
 pub fn from_value(value: &Value) -> Result<ObservedResource, serde_json::Error> {
-    // Fields that this type does not know are left out, as they are by the API server.
-    let known = json!({"metadata": value.get("metadata"), "spec": value.get("spec"), "status": value.get("status")});
-    Ok(serde_json::from_str::<Received>(&known.to_string())?.into_observed())
+    Ok(serde_json::from_str::<Received>(&value.to_string())?.into_observed())
 }
 
 #[cfg(test)]
@@ -359,6 +420,21 @@ mod tests {
         assert!(named(63).error().is_none());
         let why = named(64).error().map(ToString::to_string).unwrap_or_default();
         assert!(why.starts_with("metadata.name: must be at most 63 characters long"), "{why}");
+    }
+
+    #[test]
+    fn a_field_beside_the_spec_that_no_resource_has_is_a_problem() {
+        let deep = nested(9000);
+        let of = |text: &str| serde_json::from_str::<Received>(text).unwrap().into_observed();
+        let head = r#""apiVersion":"install.istio.io/v1alpha1","kind":"IstioOperator","metadata":{"name":"x"}"#;
+        let misspelt = of(&format!(r#"{{{head},"spc":{{"profile":"minimal"}},"data":{deep}}}"#));
+        let why = misspelt.error().map(ToString::to_string);
+        let expected = r#"spc: unknown field "spc" (did you mean "spec"?); data: unknown field "data""#;
+        assert_eq!(why.as_deref(), Some(expected));
+        assert!(of(&format!(r#"{{{head},"spec":null,"status":{{}}}}"#)).error().is_none());
+        let many: Vec<String> = (0..1000).map(|i| format!(r#""{}{i}":1"#, "x".repeat(1000))).collect();
+        let why = of(&format!("{{{head},{}}}", many.join(","))).error().map(ToString::to_string).unwrap_or_default();
+        assert!(why.len() < 5000, "{}", why.len());
     }
 
     fn deleted(finalizers: &[&str]) -> ObservedResource {

@@ -54,6 +54,7 @@ pub(super) struct Deletion {
     looks: u32,
     early: u8,
     is_insisted: bool,
+    is_dry_run: bool,
 }
 
 impl Deletion {
@@ -65,6 +66,13 @@ impl Deletion {
     /// Whether nothing was looked at yet since objects are being deleted.
     pub(super) fn is_first_look(&self) -> bool {
         self.looks == 0
+    }
+
+    /// Whether it is only to be tried, as the resource says now. When that changes all begins anew.
+    pub(super) fn set_dry_run(&mut self, is_dry_run: bool) {
+        if self.is_dry_run != is_dry_run {
+            *self = Self { is_dry_run, ..Self::default() };
+        }
     }
 
     /// Somebody insists: the first time that is heard, nothing is put off.
@@ -135,6 +143,17 @@ mod tests {
         let mut deletion = Deletion::default();
         assert_eq!(deletion.pause(1, Duration::ZERO), FIRST, "what goes soon is noticed soon");
         assert_eq!(deletion.pause(1, LONGEST), LONGEST);
+    }
+
+    #[test]
+    fn a_deletion_begins_anew_when_it_is_no_longer_only_tried() {
+        let mut deletion = Deletion::default();
+        deletion.set_dry_run(true);
+        deletion.pause(1, LONGEST);
+        deletion.set_dry_run(true);
+        assert!(!deletion.is_new());
+        deletion.set_dry_run(false);
+        assert!(deletion.is_new(), "nothing is put off");
     }
 
     #[test]

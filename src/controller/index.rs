@@ -223,6 +223,14 @@ impl Index {
         found.map(|(key, known)| (key.clone(), state.mark(key, known.clone()))).collect()
     }
 
+    /// What is not understood among the annotations of a resource's objects.
+    #[must_use]
+    pub fn not_understood_of(&self, owner: &OwnerId) -> Vec<String> {
+        let state = self.state();
+        let found = state.objects.iter().filter(|(_, known)| known.owner == *owner);
+        found.flat_map(|(key, known)| known.not_understood.iter().map(move |what| format!("{key}: {what}"))).collect()
+    }
+
     /// Follows a kind until the API server does not serve it any more.
     async fn follow(self, id: Kind) {
         let selector = format!("{}={}", labels::MANAGED, labels::MANAGED_VALUE);

@@ -8,13 +8,16 @@ use super::reconcile_state::ReconcileState;
 use super::status::{Conclusion, ExtraCondition, ReconcileOutcome};
 use crate::api::component::Component;
 use crate::api::status::{ComponentStatus, HeldRevision, Phase, Preview};
-use crate::install::{ComponentOutcome, Outcome, Plan, Repair, summary};
+use crate::install::{ComponentOutcome, Conflict, Outcome, Plan, Repair, named, summary};
+use crate::object::OwnerId;
+use std::collections::BTreeSet;
 
-/// The findings of a run. `held` is what stays although the spec does not want it, `blind` the kinds that cannot be watched.
+/// The findings of a run. `held` is what stays although the spec does not want it, `rivals` are the other resources of the
+/// revision, `blind` the kinds that cannot be watched.
 pub(super) fn findings(
     state: &mut ReconcileState,
     plan: &Plan,
-    held: &[Told],
+    (held, rivals): (&[Told], &BTreeSet<OwnerId>),
     blind: &[FailingWatch],
     outcome: &Outcome,
     generation: i64,
@@ -33,7 +36,7 @@ pub(super) fn findings(
         held: Some(held.iter().map(|held| held.told.clone()).collect()),
         ignored: Some(outcome.ignored.iter().map(ToString::to_string).collect()),
         components: components.collect(),
-        ..ReconcileOutcome::of(conclusion(state, plan, held, outcome), generation)
+        ..ReconcileOutcome::of(conclusion(state, plan, (held, rivals), outcome), generation)
     }
 }
 
@@ -58,7 +61,12 @@ fn component_status(outcome: &ComponentOutcome, version: Option<String>, known: 
 }
 
 /// What the whole comes to.
-fn conclusion(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &Outcome) -> Conclusion {
+fn conclusion(
+    state: &mut ReconcileState,
+    plan: &Plan,
+    (held, rivals): (&[Told], &BTreeSet<OwnerId>),
+    outcome: &Outcome,
+) -> Conclusion {
     if let Some(mut passing) = outcome.failed(false) {
         if outcome.is_forbidden() {
             passing = with_grant(&passing, &plan.manifests().release);
@@ -74,7 +82,8 @@ fn conclusion(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &
         let found = outcome.components.iter().filter(|(_, outcome)| is_it(outcome));
         found.map(|(c, outcome)| if named { format!("{c}: {outcome}") } else { outcome.to_string() }).collect()
     };
-    let conflicts = conflicts(outcome);
+    let conflicts =
+        rival(plan.manifests().revision_label(), rivals, outcome).map_or(conflicts(outcome), |why| vec![why]);
     let stuck = of(|o| matches!(o, ComponentOutcome::NotProgressing(_)), true);
     let waits = of(|o| matches!(o, ComponentOutcome::Waiting(_) | ComponentOutcome::Establishing(_)), false);
     match () {
@@ -90,6 +99,36 @@ fn conclusion(state: &mut ReconcileState, plan: &Plan, held: &[Told], outcome: &
 fn conflicts(outcome: &Outcome) -> Vec<String> {
     let found = outcome.components.iter().filter(|(_, outcome)| matches!(outcome, ComponentOutcome::Conflict(_)));
     found.map(|(component, outcome)| format!("{component}: {outcome}")).collect()
+}
+
+/// What to say where another resource has the revision's control plane already, which is more to the point than all the objects
+/// that this makes them contradict each other in.
+fn rival(revision: &str, rivals: &BTreeSet<OwnerId>, outcome: &Outcome) -> Option<String> {
+    let all = || {
+        let of_components = outcome.components.iter();
+        let conflicts = of_components.filter_map(|(component, outcome)| match outcome {
+            ComponentOutcome::Conflict(conflicts) => Some((*component, conflicts)),
+            _ => None,
+        });
+        conflicts.flat_map(|(component, conflicts)| conflicts.iter().map(move |conflict| (component, conflict)))
+    };
+    let rival = all().find_map(|(component, conflict)| match conflict {
+        Conflict::Object { owner, .. } if component.is_control_plane() && rivals.contains(owner) => Some(owner),
+        _ => None,
+    })?;
+    let (mut contradicted, mut others) = (vec![], vec![]);
+    for (component, conflict) in all() {
+        match conflict {
+            Conflict::Object { key, owner, .. } if owner == rival => contradicted.push(key.to_string()),
+            other => others.push(format!("; {component}: {other}")),
+        }
+    }
+    Some(format!(
+        "IstioOperator {rival} has the control plane of revision {revision} already; give this resource a spec.revision of its \
+         own to have a control plane beside that one, or have one of the two only; they differ in {}{}",
+        summary(&contradicted),
+        others.concat()
+    ))
 }
 
 fn extra_conditions(plan: &Plan, held: &[Told], blind: &[FailingWatch], outcome: &Outcome) -> Vec<ExtraCondition> {
@@ -125,8 +164,9 @@ fn kept_one(held: &Told) -> String {
 
 fn contested(repair: &Repair) -> String {
     let by = if repair.by.is_empty() { "somebody".to_owned() } else { repair.by.join(", ") };
-    let (key, fields) = (&repair.key, summary(&repair.fields));
-    format!("{key}: {by} changes {fields} again and again; it is repaired more slowly now")
+    let (key, fields) = (&repair.key, named(&repair.fields));
+    let what = if repair.was_deleted { "deletes it".to_owned() } else { format!("changes {fields}") };
+    format!("{key}: {by} {what} again and again; it is repaired more slowly now")
 }
 
 /// A preview as findings; without differences the resource is what it was.
@@ -163,6 +203,7 @@ pub(super) fn notes(outcome: &Outcome) -> Vec<EventMessage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::ObjectKey;
     use std::collections::BTreeMap;
 
     #[test]
@@ -188,6 +229,31 @@ mod tests {
             let found = (status.status, status.version.as_deref(), status.error.as_deref());
             assert_eq!(found, (Some(phase), Some(version), error), "{}", outcome.name());
         }
+    }
+
+    #[test]
+    fn a_second_resource_of_a_revision_is_told_so_first() {
+        let key = |name: &str| ObjectKey { kind: "ConfigMap".into(), name: name.into(), ..ObjectKey::default() };
+        let with = |name: &str, owner: &str| Conflict::Object {
+            key: key(name),
+            owner: OwnerId::new("istio-system", owner),
+            fields: vec!["data.mesh".into()],
+        };
+        let of = |component, conflicts| (component, ComponentOutcome::Conflict(conflicts));
+        let told = |components: Vec<(Component, ComponentOutcome)>| {
+            let outcome = Outcome { components: components.into_iter().collect(), ..Outcome::default() };
+            rival("default", &BTreeSet::from([OwnerId::new("istio-system", "main")]), &outcome)
+        };
+        let pilot = of(Component::Pilot, vec![with("istio", "main"), with("istio-sidecar-injector", "main")]);
+        let expected = "IstioOperator istio-system/main has the control plane of revision default already; give this resource \
+            a spec.revision of its own to have a control plane beside that one, or have one of the two only; they differ in ";
+        let message = told(vec![pilot.clone()]).unwrap();
+        assert_eq!(message, format!("{expected}{}; {}", key("istio"), key("istio-sidecar-injector")));
+        let gateway = of(Component::IngressGateways, vec![with("gateway", "third")]);
+        let message = told(vec![pilot, gateway.clone()]).unwrap();
+        assert!(message.contains("; IngressGateways: ") && message.contains("istio-system/third"), "{message}");
+        assert_eq!(told(vec![gateway]), None, "no control plane stands in the way");
+        assert_eq!(told(vec![of(Component::Pilot, vec![with("istio", "third")])]), None, "it is of another revision");
     }
 
     #[test]

@@ -7,13 +7,14 @@ use super::reconcile::Reconcile;
 use super::status::Conclusion;
 use super::usage::{self, ControlPlane};
 use super::{build_metrics, tags};
-use crate::api::{ALLOW_DOWNGRADE, DEFAULT_REVISION, FORCE_PRUNE};
+use crate::api::{ALLOW_DOWNGRADE, FORCE_PRUNE, annotations};
 use crate::failure::Retry;
 use crate::install::{Draft, Kept, Plan, default_revision, downgrade, installed_state};
 use crate::object::Object;
 use crate::object::manifests::{Manifests, revision_label};
 use crate::render::{self, ClusterInfo};
 use helm_template::threads;
+use kube::ResourceExt;
 use serde_json::json;
 
 /// What is to be done for a resource.
@@ -78,16 +79,20 @@ impl Reconcile<'_> {
         if self.state.is_without_control_plane || !self.may_have_default_tag() {
             return false;
         }
+        let has_it = || self.state.install.inventory.contains_key(&default_revision::tag_key());
+        if annotations::may_be_default(self.resource.annotations()).is_none() {
+            return has_it();
+        }
         let revision = revision_label(self.resource.revision());
         let is_given = default_revision::is_given(&self.context.engine(), self.id, revision).await;
-        is_given.unwrap_or_else(|_| self.state.install.inventory.contains_key(&default_revision::tag_key()))
+        is_given.unwrap_or_else(|_| has_it())
     }
 
     /// Whether neither the resource nor another one is against it.
     fn may_have_default_tag(&self) -> bool {
         let resource = self.resource;
         let (key, since) = (default_revision::tag_key(), resource.created_at());
-        resource.annotation(DEFAULT_REVISION) != Some("false")
+        annotations::may_be_default(resource.annotations()) != Some(false)
             && !self.context.ownership.is_better_claimed(self.id, &since, resource.revision(), &key)
     }
 

@@ -10,7 +10,6 @@ use super::preparation::Prepared;
 use super::reconcile::Reconcile;
 use super::retry::retry_delay;
 use super::status::{Conclusion, ReconcileOutcome};
-use crate::api::DRY_RUN;
 use crate::cluster::received::ObservedResource;
 use crate::install::Plan;
 use crate::object::OwnerId;
@@ -87,7 +86,7 @@ impl Reconcile<'_> {
     async fn run(&mut self) -> Result<Action, ReconcileError> {
         let request = self.request();
         self.state.obey(request);
-        let is_dry_run = self.resource.is_annotated(DRY_RUN);
+        let is_dry_run = self.resource.is_dry_run();
         if !is_dry_run && let Some(patch) = self.resource.patch_with_finalizer() {
             self.context.cluster.patch_owner(self.id, patch).await?;
         }
@@ -178,7 +177,8 @@ impl Reconcile<'_> {
         let options = context.options(self.is_wait_worth_writing());
         let outcome = context.engine().apply(id, &plan, &mut self.state.install, options).await;
         let (blind, generation) = (context.index.blind(), self.resource.generation());
-        let mut findings = outcome::findings(self.state, &plan, &held, &blind, &outcome, generation);
+        let rivals = context.ownership.others_of_revision(id, &plan.manifests().revision);
+        let mut findings = outcome::findings(self.state, &plan, (&held, &rivals), &blind, &outcome, generation);
         let settled = self.apply_unused_policy(control_plane, &mut findings).await;
         let untold = self.write_status(&findings).await?;
         for note in outcome::notes(&outcome) {

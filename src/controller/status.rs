@@ -165,6 +165,22 @@ pub struct ExtraCondition {
     pub message: String,
 }
 
+/// The condition, and its reason, of annotations that are not understood.
+pub const INVALID_ANNOTATION: &str = "InvalidAnnotation";
+
+impl ExtraCondition {
+    /// Of annotations that are not understood, if there are any.
+    #[must_use]
+    pub fn of_annotations(not_understood: &[String]) -> Option<Self> {
+        let message = || not_understood.join("; ");
+        (!not_understood.is_empty()).then(|| Self {
+            kind: INVALID_ANNOTATION,
+            reason: INVALID_ANNOTATION,
+            message: message(),
+        })
+    }
+}
+
 /// The condition that says whether the revision of a control plane is in use.
 pub const IN_USE: &str = "InUse";
 
@@ -263,24 +279,43 @@ pub fn compute(old: &InstallStatus, findings: &ReconcileOutcome, inventory: Vec<
     }
 }
 
+/// The reason of what is said of a resource that is left alone.
+const PAUSED: &str = "IgnoreReconcile";
+
 /// The status of a resource that is left alone: what was last known of it, and that nobody looks any more. One of which
-/// nothing was known is not ready as far as anybody knows.
+/// nothing was known is not ready as far as anybody knows. `remark` is of annotations that are not understood.
 #[must_use]
-pub fn paused(old: &InstallStatus, generation: i64, now: &str) -> InstallStatus {
-    let mut conditions = old.conditions.clone().unwrap_or_default();
+pub fn paused(old: &InstallStatus, remark: Option<ExtraCondition>, generation: i64, now: &str) -> InstallStatus {
+    let before = old.conditions.as_deref().unwrap_or_default();
+    let known = |kind: &str| before.iter().find(|condition| condition.r#type == kind);
+    let text = format!(
+        "annotated {IGNORE_RECONCILE}: nothing is applied, repaired or deleted; all else is told as it last was"
+    );
+    let new = |kind: &str, status: &str, reason: &str, message: &str| Condition {
+        r#type: kind.into(),
+        status: status.into(),
+        reason: reason.into(),
+        message: message.into(),
+        last_transition_time: now.to_owned(),
+        observed_generation: Some(generation),
+    };
+    let mut conditions: Vec<Condition> = before.iter().filter(|c| c.r#type != INVALID_ANNOTATION).cloned().collect();
     for (kind, status) in [("Ready", "Unknown"), ("Paused", "True")] {
-        if !conditions.iter().any(|known| known.r#type == kind) {
-            conditions.push(Condition {
-                r#type: kind.into(),
-                status: status.into(),
-                reason: "IgnoreReconcile".into(),
-                message: format!("annotated {IGNORE_RECONCILE}: nothing is applied, repaired or deleted; all else is told as it last was"),
-                last_transition_time: now.to_owned(),
-                observed_generation: Some(generation),
-            });
+        if known(kind).is_none() {
+            conditions.push(new(kind, status, PAUSED, &text));
         }
     }
-    InstallStatus { conditions: Some(conditions), ..old.clone() }
+    if let Some(ExtraCondition { kind, reason, message }) = remark {
+        let message = bounded(&message, LONGEST_MESSAGE);
+        let said = known(kind).filter(|said| said.message == message).cloned();
+        conditions.push(said.unwrap_or_else(|| new(kind, "True", reason, &message)));
+    }
+    let is_ahead = old.observed_generation.is_some_and(|observed| observed != generation);
+    let ahead = if is_ahead { "; the spec has changed since, which waits too" } else { "" };
+    let last = known("Ready").filter(|ready| ready.status == "False");
+    let last = last.map(|ready| format!("; before that: {}", ready.message)).unwrap_or_default();
+    let message = Some(bounded(&format!("{text}{ahead}{last}"), LONGEST_MESSAGE));
+    InstallStatus { conditions: Some(conditions), message, ..old.clone() }
 }
 
 /// Ready always, and InUse of a control plane; everything else only while true, as kstatus wants it.
@@ -495,14 +530,36 @@ mod tests {
             let of = |c: &Condition| format!("{}={}", c.r#type, c.status);
             s.conditions.iter().flatten().map(of).collect::<Vec<_>>()
         };
-        let left = paused(&healthy, 2, "2");
+        let left = paused(&healthy, None, 2, "2");
         assert_eq!(kinds(&left), ["Ready=True", "Paused=True"]);
         assert_eq!((health_of_argo_cd(&left), kstatus(&left, 2)), ("Healthy", "Current"));
         assert_eq!(kstatus(&left, 3), "InProgress", "a spec that nobody looked at");
-        assert_eq!(paused(&left, 3, "3"), left, "said once");
+        assert_eq!(paused(&left, None, 2, "3"), left, "said once");
+        let ahead = paused(&left, None, 3, "3");
+        assert_eq!(ahead.conditions, left.conditions, "said once");
+        let message = |status: &InstallStatus| status.message.clone().unwrap_or_default();
+        assert!(message(&left).starts_with("annotated install.istio.io/ignoreReconcile: nothing is applied"));
+        assert!(!message(&left).contains("changed since") && message(&ahead).contains("; the spec has changed since"));
         assert_eq!(kinds(&compute(&left, &findings(Conclusion::Healthy), vec![], "4")), ["Ready=True"]);
-        let new = paused(&InstallStatus::default(), 1, "1");
+        let new = paused(&InstallStatus::default(), None, 1, "1");
         assert_eq!((kinds(&new), kstatus(&new, 1)), (vec!["Ready=Unknown".into(), "Paused=True".into()], "InProgress"));
+    }
+
+    #[test]
+    fn one_that_is_left_alone_says_what_was_wrong_and_is_not_understood() {
+        let failed = compute(&InstallStatus::default(), &findings(Conclusion::Failed("no room".into())), vec![], "1");
+        let remark = |text: &str| ExtraCondition::of_annotations(&[text.to_owned()]);
+        let first = paused(&failed, remark("a"), 2, "2");
+        assert!(first.message.as_ref().unwrap().ends_with("; before that: no room"), "{:?}", first.message);
+        assert_eq!(paused(&first, remark("a"), 2, "3"), first, "said once");
+        let said = |status: &InstallStatus| {
+            let all = status.conditions.iter().flatten().filter(|c| c.r#type == INVALID_ANNOTATION);
+            all.map(|c| c.message.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&first), ["a"]);
+        let second = paused(&first, remark("b"), 2, "3");
+        assert_eq!(said(&second), ["b"]);
+        assert_eq!(said(&paused(&second, None, 2, "4")), [""; 0]);
     }
 
     #[test]

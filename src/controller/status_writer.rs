@@ -2,11 +2,12 @@
 
 use super::events::EventMessage;
 use super::reconcile::Reconcile;
-use crate::api::IGNORE_RECONCILE;
 use crate::api::status::{InstallStatus, Phase};
+use crate::api::{IGNORE_RECONCILE, annotations};
 use crate::cluster::ClusterError;
-use crate::controller::status::{self, Conclusion, ReconcileOutcome};
+use crate::controller::status::{self, Conclusion, ExtraCondition, ReconcileOutcome};
 use crate::object::inventory;
+use kube::ResourceExt;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ impl Reconcile<'_> {
     pub async fn write_status(&mut self, findings: &ReconcileOutcome) -> Result<Option<Duration>, ClusterError> {
         let (before, old) = self.read_status().await?;
         let (context, id) = (self.context, self.id);
+        let mut findings = findings.clone();
+        findings.extra_conditions.extend(self.invalid_annotations());
+        let findings = &findings;
         let mut new = status::compute(&old, findings, inventory::to_lines(&self.state.install.inventory), &now());
         if findings.conclusion != Conclusion::Started {
             new.last_handled_reconcile_at = self.request().or(new.last_handled_reconcile_at);
@@ -56,16 +60,31 @@ impl Reconcile<'_> {
     pub async fn write_paused_status(&mut self) -> Result<(), ClusterError> {
         let (before, old) = self.read_status().await?;
         let (context, id) = (self.context, self.id);
-        let new = status::paused(&old, self.resource.generation(), &now());
+        let remark = self.invalid_annotations();
+        let new = status::paused(&old, remark.clone(), self.resource.generation(), &now());
         // Whether it is ready is not known any more.
         context.unready.set(id, true);
         context.metrics.resources.set_ready(id, None);
         context.metrics.resources.set_info(id, Some(("PAUSED", new.version.as_deref().unwrap_or_default())));
-        if self.write(&before, &new).await? {
+        if !self.write(&before, &new).await? {
+            return Ok(());
+        }
+        let is_new = |kind: &str| !old.conditions.iter().flatten().any(|condition| condition.r#type == kind);
+        if is_new("Paused") {
             let text = format!("annotated {IGNORE_RECONCILE}, left alone");
             self.publish(&EventMessage { is_warning: false, reason: "Paused", text }).await;
         }
+        if let Some(remark) = remark.filter(|remark| is_new(remark.kind)) {
+            self.publish(&EventMessage { is_warning: true, reason: remark.reason, text: remark.message }).await;
+        }
         Ok(())
+    }
+
+    /// What is not understood among the annotations of the resource and of its objects.
+    fn invalid_annotations(&self) -> Option<ExtraCondition> {
+        let mut found = annotations::problems_of_resource(self.resource.annotations());
+        found.extend(self.context.index.not_understood_of(self.id));
+        ExtraCondition::of_annotations(&found)
     }
 
     /// The status as it is, whole and in our terms.
@@ -154,7 +173,6 @@ fn transitions(old: &InstallStatus, findings: &ReconcileOutcome) -> Vec<EventMes
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::status::ExtraCondition;
 
     /// The reasons of the events of a row of findings, each after the one before.
     fn told(row: &[ReconcileOutcome]) -> Vec<Vec<&'static str>> {

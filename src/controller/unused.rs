@@ -6,12 +6,12 @@
 use super::events::EventMessage;
 use super::reconcile::Reconcile;
 use super::usage::{ControlPlane, Use, users_of};
-use crate::api::PRUNE_UNUSED_AFTER;
+use crate::api::annotations;
 use crate::api::status::InstallStatus;
 use crate::cluster::ClusterError;
 use crate::controller::status::{Conclusion, ExtraCondition, IN_USE, ReconcileOutcome, Usage};
-use helm_template::sprig::{DurationError, go_duration};
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use std::time::Duration;
 
 /// When what failed is tried again.
@@ -22,25 +22,12 @@ const TRY_AGAIN: Duration = Duration::from_secs(30);
 enum Due {
     /// It stays.
     Never,
-    /// It stays, since the annotation is no duration; what is wrong with it.
-    InvalidAnnotation(GraceError),
     /// It has only now been seen to be unused; its time begins when the status says so.
     Started,
     /// It goes after this time, at this moment (RFC 3339), unless it is used until then.
     In(Duration, String),
     /// It goes now.
     Now,
-}
-
-/// Why `install.istio.io/prune-unused-after` cannot be followed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum GraceError {
-    /// It is below zero.
-    #[error("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h")]
-    Negative,
-    /// It is no duration of Go.
-    #[error("{PRUNE_UNUSED_AFTER} is no duration like 24h: {0}")]
-    NoDuration(DurationError),
 }
 
 impl Reconcile<'_> {
@@ -71,11 +58,11 @@ impl Reconcile<'_> {
         let is_unused = findings.held.as_ref().is_none_or(Vec::is_empty)
             && matches!(findings.usage, Usage::Of(Some(false), ..))
             && findings.conclusion == Conclusion::Healthy;
-        let grace = grace(self.resource.annotation(PRUNE_UNUSED_AFTER));
+        // A time that is not understood never comes.
+        let grace = annotations::grace(self.resource.annotations()).and_then(Result::ok);
         let (kind, message, again) = match due(grace, is_unused, &self.state.known(), Timestamp::now()) {
             Due::Never => return None,
             Due::Started => return Some(Duration::ZERO),
-            Due::InvalidAnnotation(why) => ("InvalidAnnotation", why.to_string(), None),
             Due::In(left, end) => {
                 let revision = &plane.revision;
                 let message = format!("nothing uses revision {revision}; it is deleted at {end} unless something does");
@@ -119,25 +106,9 @@ fn told(usage: Use, plane: &ControlPlane) -> Usage {
     }
 }
 
-/// How long what nobody uses stays, by the value of the annotation; `None` without it.
-pub(super) fn grace(annotation: Option<&str>) -> Option<Result<Duration, GraceError>> {
-    Some(match go_duration(annotation?).map(u64::try_from) {
-        Ok(Ok(nanoseconds)) => Ok(Duration::from_nanos(nanoseconds)),
-        Ok(Err(_)) => Err(GraceError::Negative),
-        Err(error) => Err(GraceError::NoDuration(error)),
-    })
-}
-
 /// What becomes of a resource, by its annotation, and since when its status says that its revision is unused.
-fn due(grace: Option<Result<Duration, GraceError>>, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
-    let grace = match grace {
-        None => return Due::Never,
-        Some(Ok(grace)) => grace,
-        Some(Err(why)) => return Due::InvalidAnnotation(why),
-    };
-    if !is_unused {
-        return Due::Never;
-    }
+fn due(grace: Option<Duration>, is_unused: bool, status: &InstallStatus, now: Timestamp) -> Due {
+    let Some(grace) = grace.filter(|_| is_unused) else { return Due::Never };
     let condition = status.conditions.iter().flatten().find(|c| c.r#type == IN_USE && c.status == "False");
     let Some(since) = condition.and_then(|c| c.last_transition_time.parse::<Timestamp>().ok()) else {
         return Due::Started;
@@ -162,23 +133,13 @@ mod tests {
     #[test]
     fn a_revision_goes_when_unused_for_long_enough_and_never_before() {
         let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        let of =
-            |grace: &str, is_unused, status: &InstallStatus| due(super::grace(Some(grace)), is_unused, status, now);
-        assert!(matches!(of("1h", true, &since("2026-01-01T10:00:00Z")), Due::Now));
-        let Due::In(left, end) = of("1h", true, &since("2026-01-01T11:30:00Z")) else { panic!("not scheduled") };
+        let hour = Some(Duration::from_hours(1));
+        assert!(matches!(due(hour, true, &since("2026-01-01T10:00:00Z"), now), Due::Now));
+        let Due::In(left, end) = due(hour, true, &since("2026-01-01T11:30:00Z"), now) else { panic!("not scheduled") };
         assert_eq!((left, end.as_str()), (Duration::from_mins(30), "2026-01-01T12:30:00Z"));
-        assert!(matches!(of("1h", true, &InstallStatus::default()), Due::Started), "only now seen to be unused");
-        assert!(matches!(of("1h", false, &since("2026-01-01T10:00:00Z")), Due::Never));
-        assert!(matches!(due(super::grace(None), true, &since("2026-01-01T10:00:00Z"), now), Due::Never));
-    }
-
-    #[test]
-    fn an_annotation_that_is_no_duration_says_what_is_wanted() {
-        let why = |text: &str| grace(Some(text)).unwrap().unwrap_err().to_string();
-        assert_eq!(why("-1h"), format!("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h"));
-        assert!(why("soon").starts_with(&format!("{PRUNE_UNUSED_AFTER} is no duration like 24h: ")), "{}", why("soon"));
-        let due = due(grace(Some("soon")), false, &InstallStatus::default(), Timestamp::UNIX_EPOCH);
-        assert!(matches!(due, Due::InvalidAnnotation(_)), "told whether or not it is used");
+        assert!(matches!(due(hour, true, &InstallStatus::default(), now), Due::Started), "only now seen to be unused");
+        assert!(matches!(due(hour, false, &since("2026-01-01T10:00:00Z"), now), Due::Never));
+        assert!(matches!(due(None, true, &since("2026-01-01T10:00:00Z"), now), Due::Never));
     }
 
     #[test]

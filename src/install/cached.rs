@@ -1,9 +1,9 @@
 //! What is known of a live object without reading it: its metadata, as a watch or a list last showed it.
 
 use super::readiness;
+use crate::api::annotations::{is_ignored, is_kept, problems_of_object};
 use crate::api::component::Component;
-use crate::api::{DEFAULT_REVISION, IGNORE, PRUNE};
-use crate::api::{INSTALLED_STATE, KIND};
+use crate::api::{API_VERSION, DEFAULT_REVISION, INSTALLED_STATE, KIND};
 use crate::cluster::is_ours;
 use crate::object::{OwnerId, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
@@ -31,6 +31,8 @@ pub struct CachedObject {
     pub is_ignored: bool,
     /// Whether it is annotated never to be deleted.
     pub is_kept: bool,
+    /// What is not understood among its annotations.
+    pub not_understood: Vec<String>,
     /// Whether it is a webhook of the default revision that nobody asked for; see
     /// [`default_revision`](super::default_revision).
     pub is_default: bool,
@@ -63,8 +65,10 @@ impl CachedObject {
         let label = |name: &str| {
             metadata.labels.iter().flatten().find(|l| l.0 == name).map(|l| l.1.clone()).unwrap_or_default()
         };
-        let is_annotated =
-            |name: &str, value: &str| metadata.annotations.iter().flatten().any(|a| a.0 == name && a.1 == value);
+        let annotations = metadata.annotations.as_ref();
+        let is_default = annotations.and_then(|all| all.get(DEFAULT_REVISION)).is_some_and(|value| value == "true");
+        // A record has those of a resource.
+        let of_object = annotations.filter(|_| api_version != API_VERSION);
         Self {
             api_version: api_version.to_owned(),
             uid: metadata.uid.clone().unwrap_or_default(),
@@ -72,9 +76,10 @@ impl CachedObject {
             owner: OwnerId { namespace: label(labels::OWNER_NAMESPACE), name: label(labels::OWNER_NAME) },
             component: Component::from_name(&label(labels::COMPONENT)),
             revision: label(labels::REVISION),
-            is_ignored: is_annotated(IGNORE, "true"),
-            is_kept: is_annotated(PRUNE, "false"),
-            is_default: is_annotated(DEFAULT_REVISION, "true"),
+            is_ignored: annotations.is_some_and(is_ignored),
+            is_kept: annotations.is_some_and(is_kept),
+            not_understood: of_object.map(problems_of_object).unwrap_or_default(),
+            is_default,
             is_terminating: metadata.deletion_timestamp.is_some(),
             finalizers: metadata.finalizers.clone().unwrap_or_default(),
             is_stale: false,
@@ -159,6 +164,7 @@ fn is_status(entry: &ManagedFieldsEntry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{IGNORE, IGNORE_RECONCILE, PRUNE};
     use serde_json::{Value, json};
 
     fn entry(subresource: &str, second: u32) -> Value {
@@ -189,6 +195,20 @@ mod tests {
         assert!(!third.is_unchanged_since(""), "what has to be looked at in any case");
         third.is_stale = true;
         assert!(!third.is_unchanged_since("30"), "what a blind watch saw");
+    }
+
+    #[test]
+    fn an_annotation_that_is_not_understood_protects_and_is_told() {
+        let of = |api_version: &str, annotations: Value| {
+            CachedObject::of(api_version, &serde_json::from_value(json!({ "annotations": annotations })).unwrap())
+        };
+        let unclear = of("v1", json!({IGNORE: "yes", PRUNE: "False"}));
+        assert!(unclear.is_ignored && unclear.is_kept);
+        assert_eq!(unclear.not_understood.len(), 2, "{:?}", unclear.not_understood);
+        let plain = of("v1", json!({IGNORE: "false", PRUNE: "true", DEFAULT_REVISION: "true"}));
+        assert!(!plain.is_ignored && !plain.is_kept && plain.not_understood.is_empty());
+        let record = of(API_VERSION, json!({IGNORE_RECONCILE: "true"}));
+        assert!(record.not_understood.is_empty(), "it is a resource");
     }
 
     #[test]

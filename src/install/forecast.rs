@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::fields;
 use super::plan::Plan;
 use super::state::State;
-use crate::api::IGNORE;
+use crate::api::annotations;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
 use crate::object::{Object, ObjectKey, OwnerId, labels};
@@ -146,7 +146,7 @@ impl Ask<'_> {
     }
 
     async fn changed(&self, component: Component, object: &Object, live: &DynamicObject) -> Fate {
-        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+        if annotations::is_ignored(live.annotations()) {
             return Fate::Ignored;
         }
         if definition::has_more(object, live) {

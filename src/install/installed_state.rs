@@ -2,7 +2,7 @@
 //! spec, annotated so that no operator acts on it. Upstream's command line leaves the same; other tools read it.
 
 use crate::api::component::Component;
-use crate::api::{API_VERSION, DEFAULT_REVISION, IGNORE_RECONCILE, INSTALLED_STATE, KIND};
+use crate::api::{API_VERSION, DEFAULT_REVISION, IGNORE_RECONCILE, INSTALLED_STATE, KIND, NULL_FIELDS, OBJECTS_DIGEST};
 use crate::object::labels::{self, Owner};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectError};
@@ -11,13 +11,6 @@ use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-
-/// Tells of a record which of the fields of its spec are null: an apply cannot say so, and for charts null is not the same as
-/// absent. JSON pointers.
-const NULLS: &str = "install.istio.io/null-fields";
-/// The digest of the control plane's objects that the spec came to, so that who renders it again, maybe with another
-/// version of the operator, can tell whether it comes to the same.
-const DIGEST: &str = "install.istio.io/objects-digest";
 
 /// The name of the record of a resource and a revision (empty for none).
 #[must_use]
@@ -54,12 +47,12 @@ pub fn record(
     };
     let mut labels = labels::owner_labels(&owner, Component::Base);
     labels.remove(labels::COMPONENT);
-    let mut annotations = BTreeMap::from([(IGNORE_RECONCILE, "true".to_owned()), (DIGEST, digest(manifests))]);
+    let mut annotations = BTreeMap::from([(IGNORE_RECONCILE, "true".to_owned()), (OBJECTS_DIGEST, digest(manifests))]);
     if manifests.is_default_unasked {
         annotations.insert(DEFAULT_REVISION, "true".to_owned());
     }
     if !nulls.is_empty() {
-        annotations.insert(NULLS, json!(nulls).to_string());
+        annotations.insert(NULL_FIELDS, json!(nulls).to_string());
     }
     let metadata = json!({"name": record_name, "namespace": namespace, "labels": labels, "annotations": annotations});
     // JSON is YAML.
@@ -71,14 +64,15 @@ pub fn record(
 pub fn read(record: &DynamicObject) -> (Value, Option<&str>) {
     let mut spec = record.data.get("spec").cloned().unwrap_or_default();
     let annotation = |name: &str| record.annotations().get(name).map(String::as_str);
-    let nulls: Vec<String> = annotation(NULLS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let nulls: Vec<String> =
+        annotation(NULL_FIELDS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     for pointer in &nulls {
         let Some((map, field)) = pointer.rsplit_once('/') else { continue };
         if let Some(map) = spec.pointer_mut(map).and_then(Value::as_object_mut) {
             map.entry(field.replace("~1", "/").replace("~0", "~")).or_insert(Value::Null);
         }
     }
-    (spec, annotation(DIGEST))
+    (spec, annotation(OBJECTS_DIGEST))
 }
 
 /// Whether the control plane of a record has the revision tag `default` without having been asked to.

@@ -11,7 +11,7 @@ use super::outcome::Repair;
 use super::readiness::Readiness;
 use super::run::{ObjectOutcome, Run};
 use super::state::{ObjectState, Observed};
-use crate::api::IGNORE;
+use crate::api::annotations;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
 use crate::object::{Object, OwnerId};
@@ -147,8 +147,12 @@ impl Run<'_> {
         }
         let written = self.write(&comparison, live.is_none()).await?;
         let changed = live.as_ref().is_none_or(|live| live.resource_version() != written.resource_version());
-        let repair =
-            (last.is_some() && changed).then_some(Repair { key, fields: comparison.differences, by: comparison.by });
+        let repair = (last.is_some() && changed).then_some(Repair {
+            key,
+            was_deleted: live.is_none(),
+            fields: comparison.differences,
+            by: comparison.by,
+        });
         Ok(ObjectOutcome { repair, ..ObjectOutcome::unchanged(observed(&written)).look_again(scaling.is_passing) })
     }
 
@@ -168,7 +172,7 @@ impl Run<'_> {
     async fn read_object(&self, object: &Object, digest: u64) -> Result<Live, ClusterError> {
         let (cluster, key) = (self.engine.cluster, object.key());
         let Some(live) = cluster.get(object.api_version(), &key).await? else { return Ok(Live::Ours(None)) };
-        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") {
+        if annotations::is_ignored(live.annotations()) {
             let mut observed = Observed::live(object, &live, digest, ObjectState::Ignored, None);
             if !self.state.inventory.contains_key(&key) {
                 // The resource never had it, so it goes into no inventory.

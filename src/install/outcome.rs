@@ -107,7 +107,7 @@ impl fmt::Display for Conflict {
                 f,
                 "{key} is that of IstioOperator {owner}, which wants something else in {}; rename it or take it out of one \
                  of the two",
-                summary(fields)
+                named(fields)
             ),
             Self::Webhooks(pairs) => write!(
                 f,
@@ -205,14 +205,19 @@ pub struct Repair {
     pub key: ObjectKey,
     /// The fields.
     pub fields: Vec<String>,
+    /// Whether it was away as a whole.
+    pub was_deleted: bool,
     /// The field managers who had set them.
     pub by: Vec<String>,
 }
 
 impl fmt::Display for Repair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.was_deleted {
+            return write!(f, "{} (was deleted)", self.key);
+        }
         let by = if self.by.is_empty() { String::new() } else { format!(", changed by {}", self.by.join(", ")) };
-        write!(f, "{} ({}{by})", self.key, summary(&self.fields))
+        write!(f, "{} ({}{by})", self.key, named(&self.fields))
     }
 }
 
@@ -304,6 +309,12 @@ fn texts<T: ToString>(all: &[T]) -> String {
     summary(&strings(all))
 }
 
+/// Fields in a sentence. The path of an object as a whole is a mere point.
+#[must_use]
+pub fn named(fields: &[String]) -> String {
+    if fields.iter().any(|field| field == ".") { "all of it".to_owned() } else { summary(fields) }
+}
+
 /// The first few, and how many more.
 pub fn summary<T: AsRef<str>>(all: &[T]) -> String {
     const SHOWN: usize = 3;
@@ -343,6 +354,19 @@ mod tests {
         assert_eq!(outcome.blocked_by(Component::IngressGateways), Some(Component::Pilot));
         assert_eq!(outcome.blocked_by(Component::Pilot), None);
         assert_eq!(Outcome::default().blocked_by(Component::IngressGateways), None);
+    }
+
+    #[test]
+    fn what_was_repaired_is_told_in_words() {
+        let key =
+            ObjectKey { kind: "Service".into(), namespace: "ns".into(), name: "istiod".into(), ..ObjectKey::default() };
+        let repair = |field: &str, was_deleted, by: &[&str]| {
+            let by = by.iter().map(ToString::to_string).collect();
+            Repair { key: key.clone(), fields: vec![field.to_owned()], was_deleted, by }.to_string()
+        };
+        assert_eq!(repair(".", true, &[]), "Service ns/istiod (was deleted)");
+        assert_eq!(repair(".", false, &["kubectl"]), "Service ns/istiod (all of it, changed by kubectl)");
+        assert_eq!(repair(".spec.a", false, &[]), "Service ns/istiod (.spec.a)");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::engine::Engine;
 use super::fields;
 use super::plan::Plan;
 use super::state::State;
-use crate::api::IGNORE;
+use crate::api::annotations;
 use crate::api::component::Component;
 use crate::api::status::{Change, Preview};
 use crate::cluster::ClusterError;
@@ -82,7 +82,7 @@ impl DryRun<'_> {
             other => other?,
         };
         let Some(live) = live else { return Ok(Fate::Create) };
-        if live.annotations().get(IGNORE).is_some_and(|value| value == "true") || definition::has_more(object, &live) {
+        if annotations::is_ignored(live.annotations()) || definition::has_more(object, &live) {
             return Ok(Fate::Same);
         }
         let named = known.map(|known| known.owner);

@@ -13,7 +13,7 @@ use super::engine::Engine;
 use super::provenance::is_installed;
 use super::state::State;
 use super::tags::{self, Ending};
-use crate::api::PRUNE;
+use crate::api::annotations;
 use crate::cluster::ClusterError;
 use crate::object::inventory::{Entry, group_of};
 use crate::object::{ObjectKey, OwnerId, labels};
@@ -85,7 +85,7 @@ async fn tags_of(engine: &Engine<'_>, candidates: &[Candidate]) -> Result<Vec<Ca
 
 /// Whether an object is neither on its way nor annotated to stay.
 fn may_be_deleted(live: &DynamicObject) -> bool {
-    let is_kept = live.annotations().get(PRUNE).is_some_and(|v| v == "false");
+    let is_kept = annotations::is_kept(live.annotations());
     live.metadata.deletion_timestamp.is_none() && !is_kept
 }
 

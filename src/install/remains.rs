@@ -7,7 +7,7 @@ use super::engine::{Engine, Event};
 use super::outcome::{InstallError, cut_summary};
 use super::provenance::{component_of, is_installed, revision_of};
 use super::tags::{self, Ending};
-use crate::api::PRUNE;
+use crate::api::annotations;
 use crate::api::component::Component;
 use crate::cluster::ClusterError;
 use crate::object::inventory::{Inventory, group_of};
@@ -83,7 +83,7 @@ impl Remaining {
             calls: called(&object.data),
             is_labelled: false,
             fate: match object.metadata.deletion_timestamp {
-                _ if object.annotations().get(PRUNE).is_some_and(|v| v == "false") => Fate::Kept,
+                _ if annotations::is_kept(object.annotations()) => Fate::Kept,
                 Some(_) => Fate::IsGoing,
                 None => Fate::Goes,
             },

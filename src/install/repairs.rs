@@ -107,7 +107,7 @@ mod tests {
     fn repair(field: &str) -> Repair {
         let key =
             ObjectKey { group: String::new(), kind: "Service".into(), namespace: String::new(), name: "x".into() };
-        Repair { key, fields: vec![field.to_owned()], by: vec![] }
+        Repair { key, fields: vec![field.to_owned()], was_deleted: false, by: vec![] }
     }
 
     fn delay(limiter: &RepairLimiter, field: &str, now: Instant) -> Option<Duration> {

@@ -11,6 +11,7 @@ pub mod overlay;
 
 use self::chart::ComponentError;
 use self::overlay::{Notice, OverlayError, effects};
+use crate::api::annotations::problems_of_resource;
 use crate::api::component::Component;
 use crate::failure::Retry;
 use crate::object::labels::{self, Owner};
@@ -154,6 +155,7 @@ fn build_resolved(
     notices.extend(made.iter_mut().flat_map(|m| std::mem::take(&mut m.notices)));
     let mut warnings = resolved.warnings().to_vec();
     warnings.extend(notices.iter().map(|n| n.located(&request.origin)));
+    warnings.extend(not_understood(&request.metadata));
     let manifests = Manifests {
         changed: made.iter_mut().flat_map(|m| std::mem::take(&mut m.changed)).collect(),
         parts: join_parts(made)?,
@@ -169,6 +171,13 @@ fn build_resolved(
         spec: resolved.into_document().get_mut("spec").map(Value::take).unwrap_or_default(),
     };
     Ok(manifests)
+}
+
+/// What is not understood among the annotations of a file; of a resource in the cluster its status tells.
+fn not_understood(metadata: &Value) -> Vec<String> {
+    let given = metadata.get("annotations").and_then(Value::as_object).into_iter().flatten();
+    let texts = given.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    problems_of_resource(&texts.collect())
 }
 
 /// Whether the user's own spec has `k8s` settings or overlays of a component, beside those of its profile.

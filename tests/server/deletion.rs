@@ -122,6 +122,18 @@ fn a_resource_ends_with_its_namespace() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// What a dry run must not delete does not hold up what ends anyway.
+#[test]
+fn a_namespace_ends_although_its_resource_is_only_tried() {
+    let lab = Lab::installed("{profile: minimal, revision: other}");
+    lab.annotate("main", "install.istio.io/dryRun=true");
+    lab.wait_for_status("ACTION_REQUIRED", &["dry run"]);
+    lab.kubectl(&["delete", "namespace", "istio-system", "--timeout=60s"]);
+    let left: Vec<_> = lab.owned().into_keys().collect();
+    let webhook = "MutatingWebhookConfiguration istio-sidecar-injector-other";
+    assert!(left.iter().any(|key| key == webhook), "the operator deletes nothing: {left:?}");
+}
+
 /// The admin who deletes the definitions first takes nothing from the operator that it needs.
 #[test]
 fn a_resource_ends_though_a_definition_of_its_objects_has_gone() {

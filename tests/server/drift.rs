@@ -62,7 +62,9 @@ fn repairs_are_told_in_few_events(lab: &Lab, writes: &[String]) {
     assert!((1..=5).contains(&accepted), "{writes:#?}");
     let repairs = lab.events("DriftRepaired");
     let told: String = repairs.iter().filter_map(|e| e["message"].as_str()).collect();
-    for repaired in ["Deployment istio-system/istiod", "ConfigMap istio-system/istio", "Service istio-system/istiod"] {
+    for repaired in
+        ["Deployment istio-system/istiod (was deleted)", "ConfigMap istio-system/istio", "Service istio-system/istiod"]
+    {
         assert!(repairs.len() <= 3 && told.contains(repaired), "{repaired}: {repairs:#?}");
     }
 }
@@ -125,6 +127,16 @@ fn what_is_annotated_to_be_ignored_is_left_as_it_is() {
         other => Err(other.to_string()),
     });
     edit(&["label", "service", "istiod", "app=mine", "--overwrite"]);
+    // A value that is not understood leaves it alone too, and is told.
+    edit(&["annotate", "service", "istiod", "install.istio.io/ignore=yes", "--overwrite"]);
+    lab.wait("the value to be named", || {
+        let status = lab.iop("main").unwrap()["status"].take();
+        let mut conditions = status["conditions"].as_array().into_iter().flatten();
+        let told =
+            conditions.find(|condition| condition["type"] == "InvalidAnnotation").map(|c| c["message"].to_string());
+        let named = "Service istio-system/istiod: install.istio.io/ignore is";
+        if told.is_some_and(|told| told.contains(named)) { Ok(()) } else { Err(status.to_string()) }
+    });
     // Repaired after the edit of the Service was seen, for that is how one watch after the other is served.
     lab.kubectl(&["label", "configmap", "istio", "-n", "istio-system", "istio.io/rev=x", "--overwrite"]);
     lab.wait("another object to be repaired", || {

@@ -32,6 +32,13 @@ fn a_resource_that_was_never_valid_can_be_deleted() {
     lab.apply_spec("{profile: minimol}");
     lab.wait_for_status("ERROR", &["minimol"]);
     lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
+    // Issue: with `spc` for `spec` there was no spec, and the default profile was installed.
+    lab.apply(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {name: main, namespace: istio-system}\n\
+         spc: {profile: minimal}\n",
+    );
+    lab.wait_for_status("ERROR", &["spc: unknown field \"spc\" (did you mean \"spec\"?)"]);
+    lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--timeout=60s"]);
     assert!(lab.owned().is_empty());
 }
 

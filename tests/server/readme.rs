@@ -39,7 +39,7 @@ const CODES: [(&str, i32); 4] = [
 ];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 11] = [
+const OTHERWISE: [(&str, Instead, &str); 12] = [
     (
         "istio-operator install -f spec.yaml",
         Instead::Nothing,
@@ -56,6 +56,7 @@ const OTHERWISE: [(&str, Instead, &str); 11] = [
     ),
     ("istio-operator upgrade plan", Instead::BuiltIn, NETWORK),
     ("kubectl annotate iop demo", Instead::BuiltIn, NETWORK),
+    ("kubectl wait --for=jsonpath='{.status.version}'", Instead::BuiltIn, NETWORK),
     ("istio-operator manifest diff -f a.yaml -d", Instead::BuiltIn, NETWORK),
     ("make", Instead::DryRun, "it would run this test"),
     ("curl", Instead::OperatorsAddress, "port 8383 of this host may be taken"),

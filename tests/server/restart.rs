@@ -57,6 +57,7 @@ fn the_inventory_outlives_the_operator_and_labels() {
     let (owner, component) = ("install.operator.istio.io/owning-resource-", "operator.istio.io/managed-");
     edit(&["label", "service", "istio-egressgateway", owner, component]);
     edit(&["annotate", "serviceaccount", "istio-egressgateway-service-account", "install.istio.io/prune=false"]);
+    edit(&["annotate", "poddisruptionbudget", "istio-egressgateway", "install.istio.io/prune=False"]);
     lab.apply_spec("{profile: default}");
     lab.start_operator();
     lab.wait_for_status("HEALTHY", &[]);
@@ -65,7 +66,11 @@ fn the_inventory_outlives_the_operator_and_labels() {
     assert_eq!(lab.deployment("istio-egressgateway"), None);
     lab.delete("main");
     let left: Vec<_> = lab.owned().into_keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
-    assert_eq!(left, ["ServiceAccount istio-system/istio-egressgateway-service-account"], "it was to be kept");
+    let kept = [
+        "PodDisruptionBudget istio-system/istio-egressgateway",
+        "ServiceAccount istio-system/istio-egressgateway-service-account",
+    ];
+    assert_eq!(left, kept, "they were to be kept");
 }
 
 /// But the Lease. `STEADY` is for how many seconds.

@@ -50,6 +50,13 @@ fn what_several_resources_share_goes_with_the_last() {
 #[test]
 fn what_resources_contradict_each_other_in_stays_the_firsts() {
     let lab = Lab::installed("{profile: default}");
+    // Issue: the commonest mistake, two resources without a revision, was told in terms of ConfigMaps.
+    lab.apply_named("second", "{profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}");
+    let first =
+        "IstioOperator istio-system/main has the control plane of revision default already; give this resource a";
+    let status = lab.wait_for_status_of("second", "ERROR", &[first, "spec.revision", "ConfigMap istio-system/istio"]);
+    assert!(status["message"].as_str().is_some_and(|said| said.starts_with(first) && said.len() < 500), "{status:#}");
+    lab.delete("second");
     // Another revision whose gateway has the same name and is another.
     lab.apply_named("canary", CANARY);
     let status = lab.wait_for_status_of(

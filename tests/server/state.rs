@@ -28,14 +28,34 @@ fn a_resource_that_is_left_alone_says_so_and_is_not_counted_as_ready() {
     assert_eq!(lab.metric(info), 1);
     // A spec that nobody has looked at is not observed.
     lab.apply_spec("{profile: minimal, meshConfig: {accessLogFile: /dev/stdout}}");
+    let says = |text: &str| {
+        lab.wait(&format!("the message to say {text:?}"), || {
+            let message = lab.iop("main").unwrap()["status"]["message"].clone();
+            if message.as_str().is_some_and(|said| said.contains(text)) { Ok(()) } else { Err(message.to_string()) }
+        });
+    };
+    says("the spec has changed since");
+    says("annotated install.istio.io/ignoreReconcile: nothing is applied");
     lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
     let mark = lab.mark();
     lab.annotate("main", "example.com/touched=true");
     assert_eq!(lab.writes_since(mark), [""; 0]);
     let resource = lab.iop("main").unwrap();
     assert_ne!(resource["status"]["observedGeneration"], resource["metadata"]["generation"]);
+    // A value that is not understood takes nothing back, and is told.
+    lab.annotate("main", "install.istio.io/ignoreReconcile=yes");
+    let told = lab.wait("the value to be named", || condition(&lab, "InvalidAnnotation").ok_or_else(String::new));
+    let message = told["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("install.istio.io/ignoreReconcile is \"yes\": want \"true\" or \"false\""),
+        "{message}"
+    );
+    assert!(condition(&lab, "Paused").is_some() && lab.get(SERVICE).is_none());
+    lab.wait("an event", || if lab.events("InvalidAnnotation").len() == 1 { Ok(()) } else { Err("none".into()) });
+    assert_eq!(lab.events("Paused").len(), 1, "told once");
     lab.annotate("main", "install.istio.io/ignoreReconcile-");
     lab.wait_for_status("HEALTHY", &[]);
+    assert_eq!(condition(&lab, "InvalidAnnotation"), None);
     lab.wait("the condition to go and the Service to come back", || {
         let is_so = condition(&lab, "Paused").is_none() && lab.get(SERVICE).is_some() && lab.metric(ready) == 1;
         if is_so { Ok(()) } else { Err(lab.iop("main").unwrap()["status"].to_string()) }

@@ -94,6 +94,39 @@ fn a_dry_run_shows_an_upgrade_and_touches_nothing() {
     let status = lab.wait_for_status("HEALTHY", &[]);
     assert!(status["plan"].is_null());
     assert_eq!(lab.owned_at_rest(), installed);
+    a_dry_run_deletes_nothing(&lab);
+}
+
+/// With a value that is not understood, which counts as "true", beside a name that is misspelt.
+fn a_dry_run_deletes_nothing(lab: &Lab) {
+    let installed = lab.owned_at_rest();
+    lab.annotate("main", "install.istio.io/dryRun=yes");
+    lab.annotate("main", "install.istio.io/relase=1.30.3");
+    lab.wait("both to be named", || {
+        let status = lab.iop("main").unwrap()["status"].take();
+        let mut conditions = status["conditions"].as_array().into_iter().flatten();
+        let told = conditions.find(|c| c["type"] == "InvalidAnnotation").map(|c| c["message"].to_string());
+        let told = told.unwrap_or_default().replace('\\', "");
+        let is_said = told.contains("install.istio.io/dryRun is \"yes\"") && told.contains("did you mean \"release\"?");
+        if is_said { Ok(()) } else { Err(status.to_string()) }
+    });
+    lab.wait_for_status("ACTION_REQUIRED", &["nothing would change"]);
+    // One that has never installed anything goes at once.
+    let metadata = "{name: tried, namespace: istio-system, finalizers: [istio-finalizer.install.istio.io], \
+                    annotations: {install.istio.io/dryRun: \"true\"}}";
+    lab.apply(&format!(
+        "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {metadata}\nspec: {{profile: empty}}\n"
+    ));
+    lab.delete("tried");
+    lab.kubectl(&["delete", "iop", "main", "-n", "istio-system", "--wait=false"]);
+    let said = ["dry run", "install.istio.io/dryRun", "nothing is deleted", "ignoreReconcile"];
+    let status = lab.wait_for_status("ACTION_REQUIRED", &said);
+    let held = status["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "DeletionHeld");
+    assert!(held, "{status:#}");
+    assert_eq!(lab.owned_at_rest(), installed);
+    lab.annotate("main", "install.istio.io/dryRun-");
+    lab.wait("the resource to be gone", || lab.iop("main").map_or(Ok(()), |r| Err(r["status"].to_string())));
+    assert_eq!(lab.deployment("istiod"), None);
 }
 
 /// The webhook fails closed, and serves nothing while istiod is away: our own EnvoyFilters are refused until it is back.

@@ -2,7 +2,7 @@
 //! put on what they install.
 
 use crate::api::component::{ALL, Component};
-use crate::api::{API_VERSION, INSTALLED_STATE, KIND, PRUNE};
+use crate::api::{API_VERSION, INSTALLED_STATE, KIND, annotations};
 use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::install::remains::{Fate, Remaining};
 use crate::install::tags::{self, Ending};
@@ -87,7 +87,7 @@ impl Found {
 }
 
 fn is_kept(metadata: &ObjectMeta) -> bool {
-    metadata.annotations.as_ref().and_then(|all| all.get(PRUNE)).is_some_and(|value| value == "false")
+    metadata.annotations.as_ref().is_some_and(annotations::is_kept)
 }
 
 /// Everything of Istio.

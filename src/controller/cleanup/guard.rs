@@ -108,7 +108,11 @@ async fn ask_one(
 }
 
 /// Whether all these namespaces are gone or end anyway, and what is in them too.
-async fn is_ending(context: &Context, namespaces: &BTreeSet<String>, requests: &mut u32) -> Result<bool, ClusterError> {
+pub(super) async fn is_ending(
+    context: &Context,
+    namespaces: &BTreeSet<String>,
+    requests: &mut u32,
+) -> Result<bool, ClusterError> {
     for name in namespaces {
         *requests += 1;
         let key = ObjectKey { kind: "Namespace".into(), name: name.clone(), ..ObjectKey::default() };

@@ -6,6 +6,7 @@
 //! | obstacle | what happens | for at most |
 //! |---|---|---|
 //! | a control plane of the resource is in use, or that cannot be found out | nothing at all is deleted | `--deletion-hold` |
+//! | the resource is annotated `install.istio.io/dryRun` | nothing at all is deleted; in the end, or with its namespace, only the resource goes | `--deletion-hold` |
 //! | an object cannot be deleted or looked for: no permission, a webhook that refuses | it is tried again, less and less often | [`PATIENCE`] |
 //! | an object has a finalizer of somebody else's | its end is waited for | [`PATIENCE`] |
 //!
@@ -13,6 +14,7 @@
 //! blocks the resource or its namespace for ever. The annotation `install.istio.io/force-delete: "true"` ends the deletion at
 //! once. `install.istio.io/ignoreReconcile: "true"`, or `kubectl delete --cascade=orphan`, keeps everything that is installed.
 
+mod dry_run;
 mod guard;
 mod look;
 
@@ -23,13 +25,14 @@ use super::finalizer::remove_finalizer;
 use super::reconcile::Reconcile;
 use super::status::{Conclusion, ExtraCondition, ReconcileOutcome};
 use crate::api::status::InstallStatus;
-use crate::api::{FORCE_DELETE, IGNORE_RECONCILE};
+use crate::api::{FORCE_DELETE, IGNORE_RECONCILE, annotations};
 use crate::install::remains::{DeleteError, Fate, Remaining, Remains};
 use crate::install::{InstallError, cut_summary, summary};
 use crate::object::ObjectKey;
 use crate::process::metrics::labels::Trigger;
 use guard::Held;
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use look::Look;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +68,10 @@ impl Reconcile<'_> {
         if self.state.deletion.is_new() {
             context.metrics.reconciles.requests.inc(Trigger::Deleting);
         }
+        self.state.deletion.set_dry_run(resource.is_dry_run());
+        if resource.is_dry_run() {
+            return self.hold_dry_run().await;
+        }
         let mut found = match self.next_look() {
             Look::In(left) => return Ok(Action::requeue(left)),
             Look::All => self.remains(None).await,
@@ -87,7 +94,7 @@ impl Reconcile<'_> {
 
     /// What is to be looked at now.
     fn next_look(&mut self) -> Look {
-        let is_forced = self.resource.is_annotated(FORCE_DELETE);
+        let is_forced = annotations::is_forced_to_go(self.resource.annotations());
         let deletion = &mut self.state.deletion;
         if is_forced && deletion.insist() { Look::All } else { look::due(self.context, self.id, deletion) }
     }
@@ -116,7 +123,7 @@ impl Reconcile<'_> {
         let asked = self.resource.deletion_asked_at();
         let is_told = deleting_since(&self.state.known(), asked).is_some();
         let has_begun = self.state.deletion.began().is_some() || (is_told && !stands());
-        let is_forced = self.resource.is_annotated(FORCE_DELETE);
+        let is_forced = annotations::is_forced_to_go(self.resource.annotations());
         !has_begun && is_held_for(since(asked), self.context.config.deletion_hold, is_forced)
     }
 
@@ -155,7 +162,10 @@ impl Reconcile<'_> {
         let tried = u32::try_from(refused.len()).unwrap_or(u32::MAX);
         let pause = self.state.deletion.pause(found.requests.saturating_add(tried), Duration::ZERO);
         let told = deleting_since(&self.state.known(), self.resource.deletion_asked_at());
-        if !is_waited_for(elapsed(self.state.deletion.began(), told), self.resource.is_annotated(FORCE_DELETE)) {
+        if !is_waited_for(
+            elapsed(self.state.deletion.began(), told),
+            annotations::is_forced_to_go(self.resource.annotations()),
+        ) {
             return self.give_up(&refused).await;
         }
         let until = shown(end_of_patience(told.unwrap_or_else(Timestamp::now)));

@@ -13,11 +13,11 @@ use super::error::ReconcileError;
 use super::reconcile::Reconcile;
 use super::reconcile_state::ReconcileState;
 use super::status::bounded;
-use super::unused;
 use super::usage::{self, ASK_AGAIN, Answer, InUse, Pods};
+use crate::api::annotations::{self, GraceError};
 use crate::api::component::Component;
 use crate::api::status::HeldRevision;
-use crate::api::{FORCE_PRUNE, KIND, PRUNE_UNUSED_AFTER};
+use crate::api::{FORCE_PRUNE, KIND};
 use crate::cluster::ClusterError;
 use crate::install::{Candidate, Kept, installed_state, webhooks};
 use crate::object::labels::DEFAULT;
@@ -87,7 +87,7 @@ impl Reconcile<'_> {
         unwanted: &[Candidate],
     ) -> Result<Vec<Held>, ReconcileError> {
         let (context, id) = (self.context, self.id);
-        let grace = unused::grace(self.resource.annotation(PRUNE_UNUSED_AFTER)).and_then(Result::ok);
+        let grace = annotations::grace(self.resource.annotations());
         let mut held = vec![];
         let mut answers = std::mem::take(&mut self.state.users);
         for plane in planes(unwanted, wanted).into_iter().filter(|plane| !is_insisted(insisted, &plane.revision)) {
@@ -108,7 +108,7 @@ impl Reconcile<'_> {
                     users(context, &plane, wanted, &own).await.map(|users| Answer { at: Instant::now(), seen, users })
                 }
             };
-            let stays = stay(grace, self.state, &plane, answer.as_ref());
+            let stays = stay(grace.as_ref(), self.state, &plane, answer.as_ref());
             self.state.users.extend(answer.ok().map(|answer| (place, answer)));
             let Some((told, again)) = stays else { continue };
             held.push(hold(plane, told, again, rendered, was.as_ref(), (id, wanted, unwanted)));
@@ -263,7 +263,7 @@ async fn users(context: &Context, plane: &Plane, wanted: &Manifests, own: &[Pods
 
 /// Whether a control plane with these users stays, and what is said of it.
 fn stay(
-    grace: Option<Duration>,
+    grace: Option<&Result<Duration, GraceError>>,
     state: &ReconcileState,
     plane: &Plane,
     answer: Result<&Answer, &ClusterError>,
@@ -286,7 +286,14 @@ fn stay(
         let again = ASK_AGAIN.saturating_sub(at.elapsed());
         return Some((HeldRevision { used_by: users.names.clone(), message, ..told }, Some(again)));
     }
-    let grace = grace?;
+    let grace = match grace? {
+        Ok(grace) => *grace,
+        // When it may go is not known, so it does not.
+        Err(why) => {
+            let message = format!("nobody uses it, and it stays until that is mended: {why}; or {insist}");
+            return Some((HeldRevision { message: bounded(&message, 1024), ..told }, Some(ASK_AGAIN)));
+        }
+    };
     let now = Timestamp::now();
     let known = state.known();
     let before = known
@@ -400,6 +407,21 @@ mod tests {
             |of: &[Candidate]| planes(of, &nothing).into_iter().map(|p| (p.revision, p.keys.len())).collect::<Vec<_>>();
         assert_eq!(keys(&[service.clone(), known]), [("stable".to_owned(), 2)]);
         assert_eq!(keys(&[service.clone()]), [(DEFAULT.to_owned(), 1)]);
+    }
+
+    #[test]
+    fn what_nobody_uses_stays_while_its_time_is_not_understood() {
+        let plane = Plane { revision: "old".into(), namespace: "ns".into(), ..Plane::default() };
+        let (seen, users) = Default::default();
+        let answer = Answer { at: Instant::now(), seen, users };
+        let stays = |grace: Option<Result<Duration, GraceError>>| {
+            stay(grace.as_ref(), &ReconcileState::default(), &plane, Ok(&answer)).map(|(told, _)| told.message)
+        };
+        assert_eq!(stays(None), None, "it goes at once");
+        assert_eq!(stays(Some(Ok(Duration::ZERO))), None);
+        assert!(stays(Some(Ok(Duration::from_hours(1)))).unwrap().starts_with("nobody uses it; it goes at "));
+        let message = stays(Some(Err(GraceError::Negative))).unwrap();
+        assert!(message.starts_with("nobody uses it, and it stays until") && message.contains("like 24h"), "{message}");
     }
 
     #[test]
