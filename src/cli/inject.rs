@@ -342,3 +342,19 @@ fn variables(deployment: &Value) -> BTreeMap<String, String> {
     let variables = deployment.pointer("/spec/template/spec/containers/0/env").and_then(Value::as_array);
     variables.into_iter().flatten().filter_map(|v| Some((text(v, "name")?, text(v, "value")?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_node_runs_native_sidecars_if_its_version_says_so() {
+        for (version, runs) in
+            [("v1.33.0", true), ("v1.34.1-gke.100", true), ("v1.32.9", false), ("v1.x", false), ("", false)]
+        {
+            assert_eq!(runs_sidecars(&json!({"status": {"nodeInfo": {"kubeletVersion": version}}})), runs, "{version}");
+        }
+        assert!(!runs_sidecars(&json!({})));
+    }
+}

@@ -80,7 +80,12 @@ const PLAIN: &[Function] = &[
 ];
 
 const EXEC: &[ExecFunction] = &[
-    ExecFunction { name: "env", params: &[GoString, GoString], variadic: None, call: env },
+    ExecFunction {
+        name: "env",
+        params: &[GoString, GoString],
+        variadic: None,
+        call: |executor, a| Ok(env(executor, a)),
+    },
     ExecFunction { name: "protoToJSON", params: &[Any], variadic: None, call: message_json },
 ];
 
@@ -88,9 +93,9 @@ fn state<'e>(executor: &Executor<'e>) -> Option<&'e State> {
     executor.state().downcast_ref::<State>()
 }
 
-fn env(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> {
+fn env(executor: &Executor<'_>, args: &[Value]) -> Value {
     let set = state(executor).and_then(|state| state.environment.get(&text(args, 0)));
-    Ok(Value::string(set.filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| text(args, 1))))
+    Value::string(set.filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| text(args, 1)))
 }
 
 fn at(args: &[Value], index: usize) -> &Value {

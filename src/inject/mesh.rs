@@ -91,7 +91,7 @@ impl Mesh {
     pub(super) fn inbound_traffic(&self) -> &'static str {
         // Protobuf reads the name of an enumeration's value and its number alike.
         match self.tree.get("inboundTrafficPolicy").and_then(|policy| policy.get("mode")) {
-            Some(mode) if mode == "LOCALHOST" || *mode == Value::from(1) => "localhost",
+            Some(mode) if mode == "LOCALHOST" || mode.as_u64() == Some(1) => "localhost",
             _ => "passthrough",
         }
     }

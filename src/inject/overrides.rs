@@ -104,14 +104,18 @@ pub(super) fn follow_user(pod: &mut Pod, original: &Pod, proxy: &Map<String, Val
     let is_tproxy = proxy.get("interceptionMode").is_some_and(|m| m == "TPROXY") || mode == Some("TPROXY");
     if is_tproxy && user.is_some() {
         let context = pod.proxy_mut().and_then(|proxy| proxy.get_mut("securityContext")?.as_object_mut());
-        context.into_iter().for_each(|context| drop(context.insert("runAsUser".to_owned(), 0.into())));
+        if let Some(context) = context {
+            context.insert("runAsUser".to_owned(), 0.into());
+        }
     }
     let Some(container) = pod.find_mut(INIT_CONTAINERS, name).and_then(Value::as_object_mut) else { return };
     if !is_tproxy && name == "istio-validation" {
         let context = container.entry("securityContext").or_insert_with(|| json!({})).as_object_mut();
         let ids = [("runAsUser", &user), ("runAsGroup", &group)];
         let given = ids.into_iter().filter_map(|(id, value)| Some((id.to_owned(), value.clone()?)));
-        context.into_iter().for_each(|context| context.extend(given.clone()));
+        if let Some(context) = context {
+            context.extend(given);
+        }
     }
     // The rules of the network cannot name root.
     let Some(user) = user.as_ref().and_then(Value::as_i64).filter(|user| *user != 0) else { return };

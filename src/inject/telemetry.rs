@@ -35,7 +35,7 @@ fn is_asked_for(mesh: &Value) -> bool {
         let asked = provider.pointer("/opentelemetry/serviceAttributeEnrichment");
         // Protobuf reads the name of an enumeration's value and its number alike.
         asked.is_some_and(|asked| {
-            asked == "OTEL_SEMANTIC_CONVENTIONS" || *asked == Json::from(OTEL_SEMANTIC_CONVENTIONS)
+            asked == "OTEL_SEMANTIC_CONVENTIONS" || asked.as_u64() == Some(OTEL_SEMANTIC_CONVENTIONS)
         })
     })
 }
