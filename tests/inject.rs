@@ -436,3 +436,151 @@ fn what_a_further_template_adds_to_the_proxy_comes_last() {
     let given = ["given", "empty", "nothing"].map(|name| annotations.get(name).and_then(Value::as_str));
     assert_eq!(given, [Some("yes"), None, None]);
 }
+
+/// The releases in the cache folder of this machine, by version and folder.
+fn real_releases() -> Vec<(String, String)> {
+    let variable = |name| std::env::var_os(name).map(std::path::PathBuf::from).filter(|path| path.is_absolute());
+    let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")));
+    let folder = cache.unwrap_or_default().join("istio-operator/releases");
+    let found = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let found = found.filter(|release| release.join("manifests/charts").is_dir());
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let mut found: Vec<_> = found.map(|path| (text(path.file_name().unwrap().as_ref()), text(&path))).collect();
+    found.sort();
+    found
+}
+
+fn minor(version: &str) -> u32 {
+    version.split('.').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn real_releases_of_this_machine_inject_by_their_own_templates() {
+    let releases = real_releases();
+    if releases.is_empty() {
+        eprintln!("no real releases: ~/.cache/istio-operator/releases has no VERSION/manifests; nothing is injected");
+    }
+    let template =
+        "{metadata: {labels: {app: web}}, spec: {containers: [{name: app, image: a, ports: [{containerPort: 80}]}]}}";
+    let deployment = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\nspec: {{template: {template}}}\n---\n"
+    );
+    let objects = [
+        deployment,
+        pod("native", "sidecar.istio.io/nativeSidecar: 'true'"),
+        pod("gateway", "inject.istio.io/templates: gateway"),
+        pod("agent", "inject.istio.io/templates: grpc-agent"),
+        pod("simple", "inject.istio.io/templates: grpc-simple"),
+    ];
+    for (version, folder) in releases {
+        let spec = format!(
+            "{{installPackagePath: '{folder}', hub: h, tag: {version}, meshConfig: {{defaultConfig: {{concurrency: 2}}}}}}"
+        );
+        check_pods(&version, &injected(&spec, &objects.concat()));
+    }
+}
+
+/// What a release makes of a Deployment and of pods that ask for a native sidecar and for other templates.
+fn check_pods(version: &str, made: &[Value]) {
+    let web = &made[0]["spec"]["template"];
+    let wanted = format!(
+        r#"proxy image: "h/proxyv2:{version}"
+        proxy args[0]: "proxy"
+        proxy args[1]: "sidecar"
+        proxy --log_output_level: "default:info"
+        init image: "h/proxyv2:{version}"
+        init args[0]: "istio-iptables"
+        init -u: "1337"
+        init -d: "15090,15021,15020"
+        proxy $ISTIO_META_WORKLOAD_NAME: "web"
+        metadata.labels.service\.istio\.io/canonical-name: "web""#
+    );
+    expect(web, &wanted, version);
+    let carried = if minor(version) < 18 { "{}\n" } else { "{\"concurrency\":2}\n" };
+    assert_eq!(at(web, "proxy $PROXY_CONFIG"), carried, "{version}");
+    let names = |list: &str| -> Vec<String> {
+        let list = made[1]["spec"][list].as_array().cloned().unwrap_or_default();
+        list.iter().map(|container| container["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (before, beside) = if minor(version) >= NATIVE_SINCE {
+        (vec!["istio-init", "istio-proxy"], vec!["app"])
+    } else {
+        (vec!["istio-init"], vec!["app", "istio-proxy"])
+    };
+    assert_eq!((names("initContainers"), names("containers")), (owned(&before), owned(&beside)), "{version}");
+    assert_eq!(at(&made[2], "proxy args[1]"), "router", "{version}");
+    assert_eq!(at(&made[3], "proxy $ISTIO_META_GENERATOR"), "grpc", "{version}");
+    assert_eq!(at(&made[4], "spec.initContainers[0].name"), "grpc-bootstrap-init", "{version}");
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The minor release from which on a pod may ask for a native sidecar.
+const NATIVE_SINCE: u32 = 24;
+
+#[test]
+fn folders_and_several_files_are_injected_in_order() {
+    let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("one.yaml", &pod("one", ""))]);
+    let folder = desk.0.path().join("apps");
+    std::fs::create_dir(&folder).unwrap();
+    for (file, text) in [("b.yml", pod("b", "")), ("a.json", pod("a", "")), ("notes.txt", "no object".into())] {
+        std::fs::write(folder.join(file), text).unwrap();
+    }
+    let args = ["kube-inject", "-f", "apps", "-f", "one.yaml", "--operatorFileName", "operator.yaml"];
+    let out = text(&desk.run(&args).stdout);
+    let made = parse_documents(&out, Duplicates::Refuse).unwrap();
+    let names: Vec<String> = made.iter().map(|d| d.value["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(names, ["a", "b", "one"]);
+    std::fs::create_dir(desk.0.path().join("none")).unwrap();
+    let none = desk.run(&["kube-inject", "-f", "none", "--operatorFileName", "operator.yaml"]);
+    assert_eq!(text(&none.stderr), "Error: none has no file that ends in .yaml, .yml or .json\n");
+}
+
+#[test]
+fn an_input_that_is_no_object_and_an_empty_file_are_named() {
+    let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", "hello world\n"), ("empty.yaml", "\n")]);
+    let output = desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"]);
+    assert!(output.status.code() == Some(1) && output.stdout.is_empty());
+    let want = "Error: objects.yaml:1:1: this is no Kubernetes object: it must have apiVersion and kind\n";
+    assert_eq!(text(&output.stderr), want);
+    for (flag, key) in [("--injectConfigFile", "config"), ("--valuesFile", "values")] {
+        let output =
+            desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", flag, "empty.yaml"]);
+        let want = format!("Error: empty.yaml is empty; it must have the key `{key}` of the injector's ConfigMap\n");
+        assert_eq!(text(&output.stderr), want);
+    }
+}
+
+#[test]
+fn a_cluster_is_named_as_for_all_commands() {
+    let desk = Desk::with(&[("objects.yaml", &pod("p", ""))]);
+    let output = desk.run(&["kube-inject", "-f", "objects.yaml", "-c", "absent.kubeconfig", "--context", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = text(&output.stderr);
+    assert!(error.contains("there is no cluster to ask; give --operatorFileName"), "{error}");
+    assert!(error.contains("absent.kubeconfig"), "{error}");
+}
+
+#[test]
+fn where_only_nodes_can_say_what_proxies_are_it_is_told() {
+    let template = "spec: {containers: [{name: istio-proxy, tty: {{ .NativeSidecars }}}]}";
+    let config = json!({"templates": {"sidecar": template}}).to_string();
+    for (env, wanted) in [("[]", Some("false")), ("[{name: ENABLE_NATIVE_SIDECARS, value: 'true'}]", None)] {
+        let operator = spec(&format!("{{components: {{pilot: {{k8s: {{env: {env}}}}}}}}}"));
+        let desk =
+            Desk::with(&[("operator.yaml", &operator), ("objects.yaml", &pod("p", "")), ("config.json", &config)]);
+        let args = ["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"];
+        let output = desk.run(&[&args[..], &["--injectConfigFile", "config.json"]].concat());
+        let error = text(&output.stderr);
+        assert_eq!(
+            error.starts_with("Warning: istiod makes proxies native sidecars where"),
+            wanted.is_some(),
+            "{error}"
+        );
+        let made = parse_documents(&text(&output.stdout), Duplicates::Refuse).unwrap();
+        let is_native = at(&made[0].value, "proxy tty") == true;
+        assert_eq!(is_native, wanted.is_none(), "{error}");
+    }
+}

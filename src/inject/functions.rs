@@ -3,8 +3,9 @@
 //! They are written for templates that come from charts, where a mistake must not go unnoticed: text that should be JSON
 //! and is not is an error here.
 
-use super::mesh;
+use super::mesh::Mesh;
 use super::view::Struct;
+use super::{maps, telemetry};
 use helm_template::gotmpl::Type::{Any, Int, String as GoString};
 use helm_template::gotmpl::{CallError, ExecFunction, Executor, Function, Functions, Type, Value, format};
 use helm_template::json;
@@ -16,10 +17,18 @@ use std::sync::{Arc, LazyLock};
 /// The environment variables of the injector that templates can read.
 pub(super) type Environment = BTreeMap<String, String>;
 
+/// What functions know beside their arguments.
+pub(super) struct State {
+    pub(super) environment: Environment,
+    pub(super) mesh: Mesh,
+}
+
 /// All functions of an injection template.
 pub(super) fn functions() -> Arc<Functions> {
     static ALL: LazyLock<Arc<Functions>> = LazyLock::new(|| {
-        Arc::new(Functions::new().with(&sprig::functions()).with(PLAIN).with_exec_functions(EXEC).priced(sprig::PRICES))
+        let all =
+            Functions::new().with(&sprig::functions()).with(PLAIN).with(maps::FUNCTIONS).with(telemetry::FUNCTIONS);
+        Arc::new(all.with_exec_functions(EXEC).priced(sprig::PRICES))
     });
     Arc::clone(&ALL)
 }
@@ -47,7 +56,6 @@ const PLAIN: &[Function] = &[
     }),
     plain("structToJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
     plain("toJSON", &[Any], |_, a| to_json(at(a, 0)).map(Value::string)),
-    plain("protoToJSON", &[Any], |_, a| message_json(at(a, 0)).map(Value::string)),
     plain("fromJSON", &[GoString], |_, a| {
         let tree: serde_json::Value = serde_json::from_str(&text(a, 0)).map_err(|e| format!("not JSON: {e}"))?;
         Ok(encoding::from_tree(&tree))
@@ -71,12 +79,23 @@ const PLAIN: &[Function] = &[
     plain("formatDuration", &[Any], |_, a| Ok(Value::string(shown(at(a, 0))))),
 ];
 
-const EXEC: &[ExecFunction] = &[ExecFunction { name: "env", params: &[GoString, GoString], variadic: None, call: env }];
+const EXEC: &[ExecFunction] = &[
+    ExecFunction {
+        name: "env",
+        params: &[GoString, GoString],
+        variadic: None,
+        call: |executor, a| Ok(env(executor, a)),
+    },
+    ExecFunction { name: "protoToJSON", params: &[Any], variadic: None, call: message_json },
+];
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of a native function")]
-fn env(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> {
-    let set = executor.state().downcast_ref::<Environment>().and_then(|e| e.get(&text(args, 0)));
-    Ok(Value::string(set.filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| text(args, 1))))
+fn state<'e>(executor: &Executor<'e>) -> Option<&'e State> {
+    executor.state().downcast_ref::<State>()
+}
+
+fn env(executor: &Executor<'_>, args: &[Value]) -> Value {
+    let set = state(executor).and_then(|state| state.environment.get(&text(args, 0)));
+    Value::string(set.filter(|v| !v.is_empty()).cloned().unwrap_or_else(|| text(args, 1)))
 }
 
 fn at(args: &[Value], index: usize) -> &Value {
@@ -141,35 +160,45 @@ fn ports(containers: &Value, proxy_too: bool) -> String {
     found.join(",")
 }
 
-/// Adds a network to those that a pod asks Multus for, as JSON or as a comma-separated list, unless it is among them.
-fn append_network(existing: &str, name: &str) -> String {
+/// Adds a network, which may be written `NAMESPACE/NAME`, to those that a pod asks Multus for, as JSON or as a comma-separated
+/// list, unless it is among them.
+fn append_network(existing: &str, network: &str) -> String {
+    let (namespace, name) = network.split_once('/').unwrap_or(("", network));
     let known = existing.trim();
     let listed: Option<Vec<serde_json::Value>> = serde_json::from_str(known).ok();
     let is_there = match listed {
-        Some(networks) => networks.iter().any(|n| n.get("name").is_some_and(|n| n == name)),
-        None => known.split(',').any(|n| n.trim() == name),
+        Some(networks) => networks.iter().any(|n| {
+            let text = |field: &str| n.get(field).and_then(serde_json::Value::as_str).unwrap_or_default();
+            text("name") == name && text("namespace") == namespace
+        }),
+        None => known.split(',').any(|n| n.trim() == network),
     };
     if is_there {
         return existing.to_owned();
     }
     match known.rfind(']') {
-        _ if known.is_empty() => name.to_owned(),
+        _ if known.is_empty() => network.to_owned(),
         Some(end) if known.starts_with('[') => {
             let before = known.get(..end).unwrap_or_default();
             let comma = if before.trim_end().ends_with('[') { "" } else { ", " };
-            format!("{before}{comma}{{\"name\": \"{name}\"}}{}", known.get(end..).unwrap_or_default())
+            let place = if namespace.is_empty() { String::new() } else { format!(", \"namespace\": \"{namespace}\"") };
+            format!("{before}{comma}{{\"name\": \"{name}\"{place}}}{}", known.get(end..).unwrap_or_default())
         }
-        _ => format!("{existing}, {name}"),
+        _ => format!("{existing}, {network}"),
     }
 }
 
 /// The JSON of a message as it is written into the pod.
-fn message_json(value: &Value) -> Result<String, String> {
-    let Value::Object(object) = value else { return to_json(value) };
-    match object.as_any().downcast_ref::<Struct>() {
-        Some(message) if message.name() == "ProxyConfig" => Ok(mesh::proxy_json(message.tree())),
-        _ => object.to_json(),
-    }
+fn message_json(executor: &mut Executor<'_>, args: &[Value]) -> Result<Value, CallError> {
+    let message = match at(args, 0) {
+        Value::Object(object) => object.as_any().downcast_ref::<Struct>().filter(|m| m.name() == "ProxyConfig"),
+        _ => None,
+    };
+    let json = match (message, state(executor)) {
+        (Some(proxy), Some(state)) => state.mesh.proxy_json(proxy.tree()),
+        _ => to_json(at(args, 0))?,
+    };
+    Ok(Value::string(json))
 }
 
 fn to_json(value: &Value) -> Result<String, String> {
@@ -212,6 +241,17 @@ mod tests {
             ("[]", r#"[{"name": "istio-cni"}]"#),
         ] {
             assert_eq!(append_network(existing, "istio-cni"), want, "{existing}");
+        }
+        for (existing, want) in [
+            ("a", "a, default/istio-cni"),
+            (r#"[{"name": "a"}]"#, r#"[{"name": "a"}, {"name": "istio-cni", "namespace": "default"}]"#),
+            (r#"[{"name": "istio-cni"}]"#, r#"[{"name": "istio-cni"}, {"name": "istio-cni", "namespace": "default"}]"#),
+            (
+                r#"[{"name": "istio-cni", "namespace": "default"}]"#,
+                r#"[{"name": "istio-cni", "namespace": "default"}]"#,
+            ),
+        ] {
+            assert_eq!(append_network(existing, "default/istio-cni"), want, "{existing}");
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The mesh configuration, and the configuration of one pod's proxy.
 
+use super::injector::Injector;
 use super::types::{self, Misfit};
 use crate::api::schema::{Message, Type};
 use crate::spec::resolve::validate::check_proxy;
 use helm_template::yaml;
 use serde_json::{Map, Value, json};
 
-/// The default configuration of a proxy (release 1.17).
-fn proxy_defaults() -> Value {
-    json!({
+/// The default configuration of a proxy.
+fn proxy_defaults(injector: Injector) -> Map<String, Value> {
+    let mut defaults = json!({
         "configPath": "./etc/istio/proxy",
         "binaryPath": "/usr/local/bin/envoy",
         "serviceCluster": "istio-proxy",
@@ -21,7 +22,14 @@ fn proxy_defaults() -> Value {
         "statusPort": 15020,
         "concurrency": 2,
         "tracing": {"zipkin": {"address": "zipkin.istio-system:9411"}},
-    })
+    });
+    let mut defaults = defaults.as_object_mut().map(std::mem::take).unwrap_or_default();
+    defaults.retain(|key, _| match key.as_str() {
+        "concurrency" => injector.gives_two_workers(),
+        "tracing" => injector.traces_to_zipkin(),
+        _ => true,
+    });
+    defaults
 }
 
 /// The mesh configuration.
@@ -29,22 +37,25 @@ fn proxy_defaults() -> Value {
 pub(super) struct Mesh {
     tree: Map<String, Value>,
     proxy: Map<String, Value>,
+    /// The configuration of a proxy where nothing says otherwise.
+    defaults: Map<String, Value>,
 }
 
 impl Mesh {
-    /// From the text in the ConfigMap `istio`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// From the text in the ConfigMap `istio`, as the injector reads it.
+    pub(super) fn parse(text: &str, injector: Injector) -> Result<Self, String> {
         let given = read(text)?;
         let given = message(types::find("MeshConfig"), &given);
-        let mut tree = json!({"trustDomain": "cluster.local", "proxyListenPort": 15001});
-        let defaults = proxy_defaults().as_object().cloned().unwrap_or_default();
+        let mut tree =
+            json!({"trustDomain": "cluster.local", "proxyListenPort": 15001, "proxyInboundListenPort": 15006});
+        let defaults = proxy_defaults(injector);
         let own = given.get("defaultConfig").and_then(Value::as_object).cloned().unwrap_or_default();
         if let Some(tree) = tree.as_object_mut() {
             tree.extend(given.into_iter().filter(|(key, _)| key != "defaultConfig"));
         }
-        let proxy = overlay(defaults, own).map_err(|m| text_of(&m, "defaultConfig."))?;
+        let proxy = overlay(defaults.clone(), own).map_err(|m| text_of(&m, "defaultConfig."))?;
         let tree = types::shape("MeshConfig", &tree).map_err(|m| text_of(&m, ""))?;
-        Ok(Self { tree, proxy })
+        Ok(Self { tree, proxy, defaults })
     }
 
     /// All of it, with the whole configuration of proxies as `defaultConfig`.
@@ -65,6 +76,24 @@ impl Mesh {
         }
         let own = message(types::find("ProxyConfig"), &own);
         overlay(self.proxy.clone(), own).map_err(|m| text_of(&m, ""))
+    }
+
+    /// A proxy's configuration as the pod carries it: what the agent takes by default is left out.
+    pub(super) fn proxy_json(&self, config: &Map<String, Value>) -> String {
+        let own = config.iter().filter(|(key, value)| self.defaults.get(key.as_str()) != Some(value));
+        let own = Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect());
+        // It has its shape already; what shaping does here is to leave out empty fields.
+        types::shape("ProxyConfig", &own)
+            .map_or_else(|_| "{}".to_owned(), |m| types::json("ProxyConfig", &Value::Object(m)))
+    }
+
+    /// What becomes of traffic to ports that no service has: `passthrough` or `localhost`.
+    pub(super) fn inbound_traffic(&self) -> &'static str {
+        // Protobuf reads the name of an enumeration's value and its number alike.
+        match self.tree.get("inboundTrafficPolicy").and_then(|policy| policy.get("mode")) {
+            Some(mode) if mode == "LOCALHOST" || mode.as_u64() == Some(1) => "localhost",
+            _ => "passthrough",
+        }
     }
 
     /// The port that serves a pod's merged metrics and its health.
@@ -124,22 +153,44 @@ fn overlay(mut base: Map<String, Value>, over: Map<String, Value>) -> Result<Map
     Ok(base)
 }
 
-/// A proxy's configuration as the pod carries it: what the agent takes by default is left out.
-pub(super) fn proxy_json(config: &Map<String, Value>) -> String {
-    let defaults = proxy_defaults();
-    let own = config.iter().filter(|(key, value)| defaults.get(key.as_str()) != Some(value));
-    let own = Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect());
-    // It has its shape already; what shaping does here is to leave out empty fields.
-    types::shape("ProxyConfig", &own)
-        .map_or_else(|_| "{}".to_owned(), |m| types::json("ProxyConfig", &Value::Object(m)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn carried(mesh: &str, annotation: &str) -> String {
-        proxy_json(&Mesh::parse(mesh).unwrap().proxy_with(Some(annotation)).unwrap())
+        carried_by(Injector::OLDEST, mesh, annotation)
+    }
+
+    fn carried_by(injector: Injector, mesh: &str, annotation: &str) -> String {
+        let mesh = Mesh::parse(mesh, injector).unwrap();
+        mesh.proxy_json(&mesh.proxy_with(Some(annotation)).unwrap())
+    }
+
+    #[test]
+    fn what_a_later_agent_does_not_take_by_default_is_carried() {
+        let mesh = "defaultConfig: {concurrency: 2, tracing: {zipkin: {address: 'zipkin.istio-system:9411'}}}";
+        for (sign, want) in [
+            ("", "{}"),
+            (".ProxyUID", r#"{"concurrency":2}"#),
+            (
+                ".InboundTrafficPolicyMode",
+                r#"{"concurrency":2,"tracing":{"zipkin":{"address":"zipkin.istio-system:9411"}}}"#,
+            ),
+        ] {
+            assert_eq!(carried_by(Injector::of([sign]), mesh, ""), want, "{sign}");
+        }
+    }
+
+    #[test]
+    fn inbound_traffic_goes_where_the_mesh_says() {
+        for (mesh, want) in [
+            ("", "passthrough"),
+            ("inboundTrafficPolicy: {mode: LOCALHOST}", "localhost"),
+            ("inbound_traffic_policy: {mode: 1}", "localhost"),
+            ("inboundTrafficPolicy: {mode: PASSTHROUGH}", "passthrough"),
+        ] {
+            assert_eq!(Mesh::parse(mesh, Injector::OLDEST).unwrap().inbound_traffic(), want, "{mesh}");
+        }
     }
 
     #[test]
@@ -178,7 +229,7 @@ mod tests {
 
     #[test]
     fn all_that_does_not_fit_is_named() {
-        let mesh = Mesh::parse("").unwrap();
+        let mesh = Mesh::parse("", Injector::OLDEST).unwrap();
         let error = mesh.proxy_with(Some("concurrency: many\ninterceptionMode: X\ndrainDuration: 1 hour")).unwrap_err();
         for field in [
             "concurrency: must be a whole number, not the string \"many\"",
@@ -188,7 +239,9 @@ mod tests {
             assert!(error.contains(field), "{error}");
         }
         assert!(
-            Mesh::parse("defaultConfig: {statusPort: x}").unwrap_err().starts_with("defaultConfig.statusPort must")
+            Mesh::parse("defaultConfig: {statusPort: x}", Injector::OLDEST)
+                .unwrap_err()
+                .starts_with("defaultConfig.statusPort must")
         );
         let typo = mesh.proxy_with(Some("tracing: {sampler: 1}\nproxyMetadata: {A: 1}\nstatusPort: 0")).unwrap_err();
         for field in [

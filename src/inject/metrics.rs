@@ -2,8 +2,7 @@
 
 use super::annotations::{self, MERGE_METRICS};
 use super::mesh::Mesh;
-use super::pod::PROXY;
-use super::pod::{self, CONTAINERS, Pod};
+use super::pod::{self, Pod};
 use super::types;
 use serde_json::json;
 
@@ -14,9 +13,14 @@ const SCRAPE: &str = "ISTIO_PROMETHEUS_ANNOTATIONS";
 const WORDS: [(&str, &str); 3] =
     [("prometheus_io_scrape", "scrape"), ("prometheus_io_path", "path"), ("prometheus_io_port", "port")];
 
+/// A name with `_` for all punctuation.
+fn plain(annotation: &str) -> String {
+    annotation.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
 /// Which setting of Prometheus an annotation holds: `scrape`, `path` or `port`.
 fn word(annotation: &str) -> Option<&'static str> {
-    let plain: String = annotation.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let plain = plain(annotation);
     WORDS.iter().find(|(name, _)| *name == plain).map(|(_, word)| *word)
 }
 
@@ -44,7 +48,7 @@ pub(super) fn merge(pod: &mut Pod, mesh: &Mesh) {
     }
     let [scrape, path, old_port] = ["scrape", "path", "port"].map(|wanted| setting(pod, wanted).unwrap_or_default());
     let any = [&scrape, &path, &old_port].into_iter().any(|v| !v.is_empty());
-    if any && let Some(proxy) = pod.find_mut(CONTAINERS, PROXY) {
+    if any && let Some(proxy) = pod.proxy_mut() {
         let settings = json!({"scrape": scrape, "path": path, "port": old_port});
         pod::add_variable(proxy, SCRAPE, &types::json("Scrape", &settings));
     }
@@ -54,15 +58,33 @@ pub(super) fn merge(pod: &mut Pod, mesh: &Mesh) {
     pod.annotate("prometheus.io/scrape", "true");
 }
 
+/// The variable of a proxy that serves merged metrics by mutual TLS too: its port.
+const SECURE_PORT_VARIABLE: &str = "ENVOY_SECURE_MERGED_METRICS_PORT";
+
+/// Tells Prometheus the port at which the proxy serves merged metrics by mutual TLS, if it has one and the pod does not say.
+pub(super) fn announce_secure_port(pod: &mut Pod) {
+    const ANNOTATION: &str = "prometheus.istio.io/secure-port";
+    if pod.annotations().keys().any(|name| plain(name) == plain(ANNOTATION)) {
+        return;
+    }
+    let variables = pod.proxy_mut().and_then(|proxy| proxy.get("env")?.as_array());
+    let variable = variables.into_iter().flatten().find(|variable| pod::name_of(variable) == SECURE_PORT_VARIABLE);
+    let port = variable.and_then(|v| v.get("value")?.as_str()).map(str::to_owned);
+    if let Some(port) = port.filter(|port| !["", "0"].contains(&port.as_str())) {
+        pod.annotate(ANNOTATION, port);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::injector::Injector;
     use super::*;
     use serde_json::Value;
 
     fn merged(annotations: &Value, mesh: &str) -> (Value, String) {
         let spec = json!({"containers": [{"name": "istio-proxy"}]});
         let mut pod = Pod::new(&json!({ "annotations": annotations }), &spec).unwrap();
-        merge(&mut pod, &Mesh::parse(mesh).unwrap());
+        merge(&mut pod, &Mesh::parse(mesh, Injector::OLDEST).unwrap());
         let variable = pod.tree().pointer("/spec/containers/0/env/0/value").cloned().unwrap_or_default();
         (Value::Object(pod.annotations()), variable.as_str().unwrap_or_default().to_owned())
     }
@@ -99,5 +121,20 @@ mod tests {
         let (annotations, _) =
             merged(&json!({"prometheus.istio.io/merge-metrics": "true"}), "enablePrometheusMerge: false");
         assert_eq!(annotations["prometheus.io/port"], "15020");
+    }
+
+    #[test]
+    fn the_secure_port_is_told_where_the_proxy_has_one_and_the_pod_is_silent() {
+        for (annotations, port, want) in [
+            (json!({}), "15091", Some("15091")),
+            (json!({}), "0", None),
+            (json!({"prometheus-istio-io/secure-port": "1"}), "15091", None),
+        ] {
+            let proxy = json!({"name": "istio-proxy", "env": [{"name": SECURE_PORT_VARIABLE, "value": port}]});
+            let spec = json!({"containers": [{"name": "app"}], "initContainers": [proxy]});
+            let mut pod = Pod::new(&json!({ "annotations": annotations }), &spec).unwrap();
+            announce_secure_port(&mut pod);
+            assert_eq!(pod.annotation("prometheus.istio.io/secure-port"), want, "{annotations} {port}");
+        }
     }
 }

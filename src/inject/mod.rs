@@ -15,14 +15,17 @@ mod annotation_names;
 mod annotations;
 mod error;
 mod functions;
+mod injector;
 mod installation;
 mod layers;
+mod maps;
 mod mesh;
 mod metrics;
 mod overrides;
 mod pod;
 mod probes;
 pub mod stream;
+mod telemetry;
 mod template;
 mod templates;
 mod types;
@@ -38,6 +41,7 @@ pub use types::Misfit;
 use crate::spec::strategic::{WorkloadSchema, strategic_merge};
 pub use error::InjectError;
 use pod::{CONTAINERS, INIT_CONTAINERS, PROXY, Pod};
+use probes::Agent;
 use serde_json::{Map, Value, json};
 use template::Subject;
 use workload::Owner;
@@ -136,6 +140,7 @@ fn inject_pod(original: &Pod, owner: &Owner, installation: &Installation) -> Res
     let mut added = json!({});
     for (_, patch) in &patches {
         let patch = layers::without_empty_annotations(patch, original);
+        layers::move_proxy(&mut merged, &patch);
         for tree in [&mut added, &mut merged] {
             let before = tree.clone();
             *tree = strategic_merge(tree.take(), &patch, &WorkloadSchema)?;
@@ -144,7 +149,10 @@ fn inject_pod(original: &Pod, owner: &Owner, installation: &Installation) -> Res
     }
     let added = Pod::shaped(&added).map_err(InjectError::Result)?;
     let merged = Pod::shaped(&merged).map_err(InjectError::Result)?;
-    let pod = overrides::reapply(&merged, original, &added)?;
+    let mut pod = overrides::reapply(&merged, original, &added)?;
+    if installation.injector().follows_user_of_proxy() {
+        overrides::follow_user(&mut pod, original, &proxy);
+    }
     finish(pod, original, &added, installation, &proxy)
 }
 
@@ -163,7 +171,11 @@ fn finish(
     let rewrite = pod.annotation(annotations::REWRITE_PROBES).and_then(annotations::parse_bool);
     if rewrite.unwrap_or_else(|| installation.is_set("/sidecarInjectorWebhook/rewriteAppHTTPProbe")) {
         let before = original.annotation(annotations::STATUS).is_some();
-        probes::rewrite(&mut pod, installation.mesh.status_port(), before);
+        let hooks = installation.injector().takes_over_hooks();
+        probes::rewrite(&mut pod, Agent { port: installation.mesh.status_port(), hooks }, before);
+    }
+    if installation.injector().announces_secure_metrics() {
+        metrics::announce_secure_port(&mut pod);
     }
     if !network.is_empty() {
         pod.set_label(NETWORK_LABEL, &network);
@@ -174,19 +186,31 @@ fn finish(
     }
     let first = proxy.get("holdApplicationUntilProxyStarts") == Some(&Value::Bool(true))
         || installation.is_set("/global/proxy/holdApplicationUntilProxyStarts");
-    pod.move_to(CONTAINERS, PROXY, first);
-    // The container that checks the network goes before those that use it; the ones that change it go last.
-    pod.move_to(INIT_CONTAINERS, "istio-validation", true);
-    pod.move_to(INIT_CONTAINERS, "istio-init", false);
-    pod.move_to(INIT_CONTAINERS, "enable-core-dump", false);
+    put_in_order(&mut pod, first);
     Pod::shaped(pod.tree()).map_err(InjectError::Result)
+}
+
+/// Puts the containers of a pod in order.
+fn put_in_order(pod: &mut Pod, proxy_first: bool) {
+    pod.move_to(CONTAINERS, PROXY, proxy_first);
+    if pod.has_native_proxy() {
+        // The network is redirected first, and all others have a proxy: those that run before the pod's, too.
+        for name in ["enable-core-dump", PROXY, "istio-validation", "istio-init"] {
+            pod.move_to(INIT_CONTAINERS, name, true);
+        }
+    } else {
+        // The container that checks the network goes before those that use it; the ones that change it go last.
+        pod.move_to(INIT_CONTAINERS, "istio-validation", true);
+        pod.move_to(INIT_CONTAINERS, "istio-init", false);
+        pod.move_to(INIT_CONTAINERS, "enable-core-dump", false);
+    }
 }
 
 const NETWORK_LABEL: &str = "topology.istio.io/network";
 
 /// Sets these environment variables of the proxy; those without value are left as they are.
 fn set_variables(pod: &mut Pod, variables: [(&str, &String); 2]) {
-    let Some(proxy) = pod.find_mut(CONTAINERS, PROXY) else { return };
+    let Some(proxy) = pod.proxy_mut() else { return };
     let set = || variables.into_iter().filter(|(_, value)| !value.is_empty());
     if let Some(env) = proxy.get_mut("env").and_then(Value::as_array_mut) {
         env.retain(|variable| !set().any(|(name, _)| pod::name_of(variable) == name));

@@ -125,9 +125,26 @@ impl Pod {
         self.list(list).iter().find(|item| name_of(item) == name)
     }
 
+    /// The author's container that a template's of a list and name is laid under: of a native sidecar it may be one of the pod's.
+    pub(super) fn find_for(&self, list: &str, name: &str) -> Option<&Value> {
+        let other = || if list == INIT_CONTAINERS { self.find(CONTAINERS, name) } else { None };
+        self.find(list, name).or_else(other)
+    }
+
     /// The item of a list with this name, to change.
     pub(super) fn find_mut(&mut self, list: &str, name: &str) -> Option<&mut Value> {
         self.list_mut(list)?.iter_mut().find(|item| name_of(item) == name)
+    }
+
+    /// The proxy's container: one of the pod's, or a native sidecar, which is among those that run before them.
+    pub(super) fn proxy_mut(&mut self) -> Option<&mut Value> {
+        let list = [CONTAINERS, INIT_CONTAINERS].into_iter().find(|list| self.find(list, PROXY).is_some())?;
+        self.find_mut(list, PROXY)
+    }
+
+    /// Whether the proxy is a native sidecar.
+    pub(super) fn has_native_proxy(&self) -> bool {
+        self.find(INIT_CONTAINERS, PROXY).is_some()
     }
 
     /// Moves the item of this name to the beginning or the end of its list.

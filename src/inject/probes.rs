@@ -3,7 +3,7 @@
 
 use super::annotations::STATUS_PORT;
 use super::pod::PROXY;
-use super::pod::{self, CONTAINERS, Pod, name_of};
+use super::pod::{self, CONTAINERS, INIT_CONTAINERS, Pod, name_of};
 use super::types;
 use crate::api::schema::Type;
 use serde_json::{Map, Value, json};
@@ -11,50 +11,69 @@ use serde_json::{Map, Value, json};
 /// The environment variable that tells the agent what the probes were.
 const ORIGINALS: &str = "ISTIO_KUBE_APP_PROBERS";
 
-/// A container's probe, and the last part of the path at which the agent answers for it.
-const PROBES: [(&str, &str); 3] =
-    [("readinessProbe", "readyz"), ("livenessProbe", "livez"), ("startupProbe", "startupz")];
+/// Where a container has a probe, and the path at which the agent answers for it, around the container's name; then the same
+/// of what a container does once it has started and before it stops.
+const PROBES: [(&str, [&str; 2]); 5] = [
+    ("/readinessProbe", ["/app-health/", "/readyz"]),
+    ("/livenessProbe", ["/app-health/", "/livez"]),
+    ("/startupProbe", ["/app-health/", "/startupz"]),
+    ("/lifecycle/preStop", ["/app-lifecycle/", "/prestopz"]),
+    ("/lifecycle/postStart", ["/app-lifecycle/", "/poststartz"]),
+];
+
+/// What the agent of a release takes over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Agent {
+    /// Its port; probes that already go there are not noted as originals.
+    pub(super) port: i64,
+    /// Whether it does so with `preStop` and `postStart`.
+    pub(super) hooks: bool,
+}
+
+impl Agent {
+    fn probes(self) -> impl Iterator<Item = (&'static str, [&'static str; 2])> {
+        PROBES.into_iter().filter(move |(place, _)| self.hooks || !place.starts_with("/lifecycle/"))
+    }
+}
 
 /// The ways of probing that the agent takes over; a command runs in the container itself.
 const HANDLERS: [&str; 3] = ["httpGet", "tcpSocket", "grpc"];
 
 /// Rewrites the probes of all containers but the proxy; without a proxy, none.
 ///
-/// `agent` is the agent's port; probes that already go there are not noted as originals. Of a pod that was injected
-/// before, the originals noted then stay.
-pub(super) fn rewrite(pod: &mut Pod, agent: i64, injected_before: bool) {
-    if pod.find(CONTAINERS, PROXY).is_none() {
+/// Of a pod that was injected before, the originals noted then stay.
+pub(super) fn rewrite(pod: &mut Pod, agent: Agent, injected_before: bool) {
+    if pod.proxy_mut().is_none() {
         return;
     }
     let originals = originals(pod, agent);
     if !originals.is_empty()
-        && let Some(proxy) = pod.find_mut(CONTAINERS, PROXY)
+        && let Some(proxy) = pod.proxy_mut()
     {
         remember(proxy, originals, injected_before);
     }
-    let port = pod.annotation(STATUS_PORT).and_then(|p| p.trim().parse().ok()).unwrap_or(agent);
-    let containers = pod.list_mut(CONTAINERS).map(Vec::as_mut_slice).unwrap_or_default();
-    for container in containers.iter_mut().filter(|c| name_of(c) != PROXY) {
-        let name = name_of(container).to_owned();
-        for (field, answer) in PROBES {
-            if let Some(probe) = container.get_mut(field).and_then(Value::as_object_mut) {
-                redirect(probe, &path(&name, answer), port);
+    let port = pod.annotation(STATUS_PORT).and_then(|p| p.trim().parse().ok()).unwrap_or(agent.port);
+    for list in [CONTAINERS, INIT_CONTAINERS] {
+        let containers = pod.list_mut(list).map(Vec::as_mut_slice).unwrap_or_default();
+        for container in containers.iter_mut().filter(|c| name_of(c) != PROXY) {
+            let name = name_of(container).to_owned();
+            for (place, answer) in agent.probes() {
+                if let Some(probe) = container.pointer_mut(place).and_then(Value::as_object_mut) {
+                    redirect(probe, &answer.join(&name), port);
+                }
             }
         }
     }
 }
 
-fn path(container: &str, answer: &str) -> String {
-    format!("/app-health/{container}/{answer}")
-}
-
 /// What the agent must ask instead, by the path at which it is asked.
-fn originals(pod: &Pod, agent: i64) -> Map<String, Value> {
+fn originals(pod: &Pod, agent: Agent) -> Map<String, Value> {
     let mut found = Map::new();
-    for container in pod.list(CONTAINERS).iter().filter(|c| name_of(c) != PROXY) {
-        for (field, answer) in PROBES {
-            if let Some(prober) = container.get(field).and_then(|probe| original(probe, container, agent)) {
-                found.insert(path(name_of(container), answer), prober);
+    let all = [CONTAINERS, INIT_CONTAINERS].into_iter().flat_map(|list| pod.list(list));
+    for container in all.filter(|c| name_of(c) != PROXY) {
+        for (place, answer) in agent.probes() {
+            if let Some(prober) = container.pointer(place).and_then(|probe| original(probe, container, agent.port)) {
+                found.insert(answer.join(name_of(container)), prober);
             }
         }
     }
@@ -129,7 +148,7 @@ mod tests {
     fn rewritten(annotations: &Value, app: &Value, proxy: &Value, before: bool) -> Pod {
         let spec = json!({"containers": [app, proxy]});
         let mut pod = Pod::new(&json!({ "annotations": annotations }), &spec).unwrap();
-        rewrite(&mut pod, 15020, before);
+        rewrite(&mut pod, Agent { port: 15020, hooks: false }, before);
         pod
     }
 
@@ -156,6 +175,29 @@ mod tests {
         assert_eq!(app["livenessProbe"], json!({"httpGet": get("livez"), "periodSeconds": 2}));
         assert_eq!(app["startupProbe"], json!({"httpGet": get("startupz")}));
         assert_eq!(app["readinessProbe"]["httpGet"]["scheme"], "HTTP");
+    }
+
+    #[test]
+    fn what_a_container_does_before_it_stops_goes_to_an_agent_that_takes_it() {
+        let app = json!({"name": "a", "lifecycle": {"preStop": {"httpGet": {"path": "/bye", "port": 80}},
+            "postStart": {"exec": {"command": ["x"]}}}});
+        let helper = json!({"name": "h", "readinessProbe": {"tcpSocket": {"port": 81}}});
+        let spec = json!({"containers": [app], "initContainers": [helper, {"name": "istio-proxy"}]});
+        for hooks in [false, true] {
+            let mut pod = Pod::new(&json!({}), &spec).unwrap();
+            rewrite(&mut pod, Agent { port: 15020, hooks }, false);
+            let [probe, hook] = [
+                r#""/app-health/h/readyz":{"tcpSocket":{"port":81}}"#,
+                r#""/app-lifecycle/a/prestopz":{"httpGet":{"path":"/bye","port":80}}"#,
+            ];
+            let proxy = pod.find(INIT_CONTAINERS, PROXY).unwrap();
+            let want = if hooks { format!("{{{probe},{hook}}}") } else { format!("{{{probe}}}") };
+            assert_eq!(proxy["env"][0]["value"], want);
+            let path = if hooks { "/app-lifecycle/a/prestopz" } else { "/bye" };
+            let app = pod.find(CONTAINERS, "a").unwrap();
+            assert_eq!(app["lifecycle"]["preStop"]["httpGet"]["path"], path);
+            assert_eq!(app["lifecycle"]["postStart"], json!({"exec": {"command": ["x"]}}));
+        }
     }
 
     #[test]

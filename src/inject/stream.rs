@@ -1,4 +1,5 @@
-//! Injection of a text of objects: what has pods is injected and written again, everything else stays as it is, byte for byte.
+//! Injection of a text of objects: what has pods is injected and written again, all other objects stay as they are, byte for
+//! byte, also those of kinds that nobody knows. What is no object is an error.
 
 use super::{InjectError, Installation, Outcome, inject, types, workload};
 use crate::spec::positions;
@@ -65,7 +66,8 @@ fn inject_document(
         let place = format!("{file}:{}:{}", e.line + lines_before, e.column);
         vec![at(place, InjectError::Document { message: e.message })]
     })?;
-    let Some(document) = documents.into_iter().next() else { return Ok(None) };
+    // A document may have comments only.
+    let Some(document) = documents.into_iter().next().filter(|d| !d.value.is_null()) else { return Ok(None) };
     let mut work = Work { file, lines_before, spans: &document.spans, installation, warnings };
     let object = work.inject(&document.value, "")?;
     let written = |object| {
@@ -89,6 +91,10 @@ struct Work<'w> {
 impl Work<'_> {
     /// What becomes of the object at a path, or none if it stays.
     fn inject(&mut self, object: &Value, path: &str) -> Result<Option<Value>, Vec<InjectError>> {
+        if !workload::is_object(object) {
+            let message = "this is no Kubernetes object: it must have apiVersion and kind".to_owned();
+            return Err(self.located(vec![InjectError::Document { message }], object, path));
+        }
         if workload::is_list(object) {
             return self.list(object, path).map(Some);
         }
@@ -131,7 +137,9 @@ impl Work<'_> {
             };
             let position = positions::nearest(self.spans, &below(path, &inner));
             let (line, column) = (position.line + self.lines_before, position.column);
-            let place = format!("{}:{line}:{column}: {}", self.file, named(object));
+            let name =
+                Some(named(object)).filter(|name| !name.is_empty()).map_or_else(String::new, |n| format!(": {n}"));
+            let place = format!("{}:{line}:{column}{name}", self.file);
             InjectError::At { place, source: Box::new(error) }
         };
         errors.into_iter().map(locate).collect()

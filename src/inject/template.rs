@@ -1,7 +1,7 @@
 //! Runs the injection templates of an installation.
 
 use super::error::InjectError;
-use super::functions::Environment;
+use super::functions::State;
 use super::installation::Installation;
 use super::pod::Pod;
 use super::workload::Owner;
@@ -52,8 +52,9 @@ pub(super) fn run(subject: &Subject<'_>) -> Result<Vec<(String, Json)>, InjectEr
             })),
             usage: Usage::new(BUDGETS),
         };
-        let environment: &Environment = &subject.installation.environment;
-        let context = ExecContext { host: &host, state: environment };
+        let Installation { environment, mesh, .. } = subject.installation;
+        let state = State { environment: environment.clone(), mesh: mesh.clone() };
+        let context = ExecContext { host: &host, state: &state };
         let run = |(name, set): (&String, &&TemplateSet)| {
             let written = gotmpl::execute(set, name, data.clone(), &context);
             let written = written.map_err(|e| InjectError::Execute { message: e.to_string() })?;
@@ -97,12 +98,19 @@ fn read(template: &str, text: &str) -> Result<Json, InjectError> {
     }
 }
 
+/// The user and the group of the proxy.
+const PROXY_ID: i64 = 1337;
+
+/// The environment variable of istiod that restricts cryptography.
+const COMPLIANCE_POLICY: &str = "COMPLIANCE_POLICY";
+
 fn data(subject: &Subject<'_>) -> Value {
     let Subject { installation, pod, owner, proxy } = subject;
     let kind = Map::from_iter([
         ("kind".to_owned(), owner.kind.clone().into()),
         ("apiVersion".to_owned(), owner.api_version.clone().into()),
     ]);
+    let policy = installation.environment.get(COMPLIANCE_POLICY).cloned().unwrap_or_default();
     let estimated = concurrency(installation, pod, proxy);
     let fields = vec![
         ("TypeMeta", view::structure("TypeMeta", &kind)),
@@ -115,6 +123,13 @@ fn data(subject: &Subject<'_>) -> Value {
         ("Revision", Value::string(installation.revision.as_str())),
         ("EstimatedConcurrency", Value::Int(estimated)),
         ("ProxyImage", Value::string(image(installation, pod, proxy))),
+        ("ProxyInitImage", Value::string(init_image(installation, pod))),
+        // On OpenShift the pod's namespace says otherwise, which is not at hand.
+        ("ProxyUID", Value::Int64(PROXY_ID)),
+        ("ProxyGID", Value::Int64(PROXY_ID)),
+        ("NativeSidecars", Value::Bool(installation.has_native_sidecars())),
+        ("InboundTrafficPolicyMode", Value::string(installation.mesh.inbound_traffic())),
+        ("CompliancePolicy", Value::string(policy.as_str())),
     ];
     Value::Object(Rc::new(Data(fields)))
 }
@@ -164,9 +179,20 @@ const KNOWN_TYPES: [&str; 3] = ["-default", "-debug", "-distroless"];
 
 /// The image of the proxy.
 fn image(installation: &Installation, pod: &Pod, proxy: &Map<String, Json>) -> String {
-    let configured = proxy.get("image").and_then(|i| i.get("imageType")).and_then(Json::as_str).unwrap_or_default();
-    let wanted = pod.annotation(annotations::IMAGE_TYPE).unwrap_or(configured);
-    let name = Some(installation.value("/global/proxy/image")).filter(|n| !n.is_empty());
+    let configured = proxy.get("image").map(|i| i.get("imageType").and_then(Json::as_str).unwrap_or_default());
+    image_named(installation, pod, &installation.value("/global/proxy/image"), configured)
+}
+
+/// The image of the container that redirects traffic (from release 1.31 on; it was that of the proxy before).
+fn init_image(installation: &Installation, pod: &Pod) -> String {
+    image_named(installation, pod, &installation.value("/global/proxy_init/image"), None)
+}
+
+/// An image by its name, empty for the usual one, of the type that the pod, the mesh or the installation wants.
+fn image_named(installation: &Installation, pod: &Pod, name: &str, configured: Option<&str>) -> String {
+    let has_variants = installation.injector().has_variants();
+    let variant = if has_variants { installation.value("/global/variant") } else { String::new() };
+    let wanted = pod.annotation(annotations::IMAGE_TYPE).or(configured).unwrap_or(&variant);
     let mut tag = installation.value("/global/tag");
     if !wanted.is_empty() {
         if let Some(bare) = KNOWN_TYPES.iter().find_map(|known| tag.strip_suffix(known)) {
@@ -176,7 +202,7 @@ fn image(installation: &Installation, pod: &Pod, proxy: &Map<String, Json>) -> S
             tag = format!("{tag}-{wanted}");
         }
     }
-    format!("{}/{}:{tag}", installation.value("/global/hub"), name.as_deref().unwrap_or("proxyv2"))
+    format!("{}/{}:{tag}", installation.value("/global/hub"), if name.is_empty() { "proxyv2" } else { name })
 }
 
 #[cfg(test)]

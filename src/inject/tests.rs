@@ -220,11 +220,11 @@ fn a_pod_injected_twice_is_the_same_as_once() {
 fn what_has_no_pods_stays_byte_for_byte_and_lists_are_looked_into() {
     let text = "# first\nkind: Service   # odd\napiVersion: v1\n--- # next\n\n---\napiVersion: v1\nkind: List\nitems:\n\
                 - {apiVersion: v1, kind: Service, spec: {ports: [ ]}}\n\
-                - {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: app}]}}\n---\nplain";
+                - {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: app}]}}\n---\n{apiVersion: a.b/v1, kind: Plain}";
     let done = inject_text("f", text, &installation()).unwrap();
     let documents: Vec<&str> = done.text.split("---\n").collect();
     assert_eq!(documents[0], "# first\nkind: Service   # odd\napiVersion: v1\n");
-    assert_eq!(documents[2], "plain\n");
+    assert_eq!(documents[2], "{apiVersion: a.b/v1, kind: Plain}\n");
     assert_eq!(documents[3], "");
     let list = helm_template::yaml::parse(documents[1]).unwrap();
     assert_eq!(list["items"][0], json!({"apiVersion": "v1", "kind": "Service", "spec": {"ports": []}}));
@@ -248,7 +248,7 @@ fn a_list_in_a_list_is_looked_into() {
 
 #[test]
 fn everything_wrong_in_a_text_is_told_with_file_line_and_column() {
-    let text = "kind: Service\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: b, tty: 1}]}\n\
+    let text = "{apiVersion: v1, kind: Service}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: b, tty: 1}]}\n\
                 ---\nx: y: z\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: c}\n---\napiVersion: v1\nkind: List\nitems:\n\
                 - apiVersion: v1\n  kind: Pod\n  metadata: {name: d, annotations: {status.sidecar.istio.io/port: many}}\n  \
                 spec: {}\n";
@@ -262,4 +262,120 @@ fn everything_wrong_in_a_text_is_told_with_file_line_and_column() {
             "f:19:37: Pod d: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no port from 0 to 65535",
         ]
     );
+}
+
+#[test]
+fn what_is_no_object_is_an_error_with_its_place() {
+    let text = "# comments only\n---\nhello world\n---\nfoo: bar\n---\n- a\n---\napiVersion: v1\nkind: List\nitems:\n- kind: Pod\n---\n\
+                apiVersion: v1\n";
+    let errors = inject_text("f", text, &installation()).unwrap_err();
+    let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let message = "this is no Kubernetes object: it must have apiVersion and kind";
+    assert_eq!(errors, ["f:3:1", "f:5:1", "f:7:1", "f:12:3: Pod", "f:14:1"].map(|place| format!("{place}: {message}")));
+}
+
+/// What the sidecar template of an installation makes of a pod.
+fn made_by(template: &str, mesh: &str, object: &Value) -> Value {
+    let config = json!({"templates": {"sidecar": template}}).to_string();
+    injected(object, &Installation::new(&config, VALUES, mesh, "").unwrap())
+}
+
+/// A template that writes a text into an annotation, and what it is then.
+fn said(expression: &str, mesh: &str) -> String {
+    let template = format!("metadata: {{annotations: {{said: {{{{ printf \"[%v]\" ({expression}) | quote }}}}}}}}");
+    let mut object = pod(&json!({"a": "1", "b": "2"}));
+    object["metadata"]["labels"] = json!({"app.kubernetes.io/version": "7"});
+    object["metadata"]["namespace"] = "shop".into();
+    let made = made_by(&template, mesh, &object);
+    let said = made["metadata"]["annotations"]["said"].as_str().unwrap();
+    said.strip_prefix('[').and_then(|said| said.strip_suffix(']')).unwrap().to_owned()
+}
+
+#[test]
+fn what_is_not_set_has_getters_and_is_false() {
+    let unset = "defaultConfig: {}";
+    let set = "defaultConfig: {holdApplicationUntilProxyStarts: true, interceptionMode: TPROXY, \
+               tracing: {tlsSettings: {caCertificates: /ca}}}";
+    for (expression, without, with) in [
+        (".ProxyConfig.HoldApplicationUntilProxyStarts.GetValue", "false", "true"),
+        ("ternary 1 2 (not .ProxyConfig.HoldApplicationUntilProxyStarts | not)", "2", "1"),
+        ("or .ProxyConfig.HoldApplicationUntilProxyStarts \"none\" | printf \"%v\"", "none", "true"),
+        ("default \"none\" .ProxyConfig.GetTracing.GetTlsSettings.GetCaCertificates", "none", "/ca"),
+        ("ternary 1 2 (not .ProxyConfig.GetTracing.GetTlsSettings | not)", "2", "1"),
+        (".ProxyConfig.InterceptionMode.String", "REDIRECT", "TPROXY"),
+        ("annotation .ObjectMeta \"x\" .ProxyConfig.InterceptionMode", "REDIRECT", "TPROXY"),
+        ("ternary 1 2 (not .ProxyConfig.InterceptionMode | not)", "2", "1"),
+    ] {
+        assert_eq!([said(expression, unset), said(expression, set)], [without, with], "{expression}");
+    }
+    let config = json!({"templates": {"sidecar": "{{ .ProxyConfig.HoldApplicationUntilProxyStarts.Value }}"}});
+    let installation = Installation::new(&config.to_string(), VALUES, "", "").unwrap();
+    let error = inject(&pod(&json!({})), &installation).unwrap_err()[0].to_string();
+    assert!(error.contains("field Value"), "{error}");
+}
+
+#[test]
+fn templates_of_later_releases_have_their_functions_and_fields() {
+    let otel = "extensionProviders: [{name: o, opentelemetry: {service: s, port: 1, \
+                serviceAttributeEnrichment: OTEL_SEMANTIC_CONVENTIONS}}]";
+    let attributes = "otelResourceAttributes .MeshConfig .ObjectMeta.Annotations .ObjectMeta.Labels .DeploymentMeta.Namespace \
+                      .Spec.Containers";
+    for (expression, mesh, want) in [
+        ("omit .ObjectMeta.Annotations \"a\" \"c\" | toJsonMap", "", r#"{"b":"2"}"#),
+        ("strdict \"x\" \"<\" \"y\" | toJsonMap", "", "{\"x\":\"\\u003c\",\"y\":\"\"}"),
+        ("toJsonMap (strdict \"a\" \"0\" \"z\" \"1\") .ObjectMeta.Annotations", "", r#"{"a":"1","b":"2","z":"1"}"#),
+        ("index (mergeMaps .ObjectMeta.Annotations (strdict \"a\" \"3\")) \"a\"", "", "3"),
+        (
+            "omitNil (dict \"a\" nil \"b\" (dict \"c\" nil) \"d\" (list nil 1) \"e\" dict) | toJson",
+            "",
+            r#"{"d":[1],"e":{}}"#,
+        ),
+        ("omitNil (dict \"a\" (list nil)) | toJson", "", "null"),
+        (attributes, "", ""),
+        (attributes, otel, "service.namespace=shop,service.version=7,service.instance.id=shop.$(POD_NAME).app"),
+        (".MeshConfig.ProxyInboundListenPort", "", "15006"),
+        (".InboundTrafficPolicyMode", "inboundTrafficPolicy: {mode: LOCALHOST}", "localhost"),
+        ("list .ProxyUID .ProxyGID .CompliancePolicy .NativeSidecars | toJson", "", r#"[1337,1337,"",false]"#),
+        (".ProxyInitImage", "", "h/proxyv2:t"),
+    ] {
+        assert_eq!(said(expression, mesh), want, "{expression}");
+    }
+}
+
+#[test]
+fn a_template_that_cannot_be_parsed_stops_only_those_that_ask_for_it() {
+    let config = "templates: {sidecar: 'metadata: {labels: {a: b}}', other: '{{ nope }}'}";
+    let installation = Installation::new(config, VALUES, "", "").unwrap();
+    assert_eq!(injected(&pod(&json!({})), &installation)["metadata"]["labels"]["a"], "b");
+    let errors = inject(&pod(&json!({"inject.istio.io/templates": "other"})), &installation).unwrap_err();
+    assert_eq!(errors[0].to_string(), "template: other:1: function \"nope\" not defined");
+}
+
+#[test]
+fn a_native_sidecar_comes_first_and_takes_what_the_author_wrote() {
+    let template = "spec: {initContainers: [{name: istio-init, args: ['-u', '1337']}, {name: istio-proxy, image: p, restartPolicy: Always, \
+                    securityContext: {runAsUser: 1337}, env: [{name: A, value: t}]}]} # .ProxyUID";
+    let mut object = pod(&json!({"prometheus.io/port": "9102"}));
+    let own = json!({"name": "istio-proxy", "image": "auto", "env": [{"name": "B", "value": "own"}],
+        "securityContext": {"runAsUser": 2000}});
+    object["spec"]["containers"].as_array_mut().unwrap().push(own);
+    let made = made_by(template, "", &object);
+    assert_eq!(names(&made, "/spec/containers"), ["app"]);
+    assert_eq!(names(&made, "/spec/initContainers"), ["istio-init", "istio-proxy", "first"]);
+    let proxy = &made["spec"]["initContainers"][1];
+    assert_eq!((&proxy["image"], &proxy["restartPolicy"]), (&json!("p"), &json!("Always")));
+    assert_eq!(names(proxy, "/env"), ["A", "B", "ISTIO_PROMETHEUS_ANNOTATIONS"]);
+    assert_eq!(proxy["securityContext"]["runAsUser"], 2000);
+    assert_eq!(made["spec"]["initContainers"][0]["args"], json!(["-u", "2000"]));
+    let status = made["metadata"]["annotations"]["sidecar.istio.io/status"].as_str().unwrap();
+    assert!(status.starts_with(r#"{"initContainers":["istio-init","istio-proxy"],"containers":null"#), "{status}");
+    assert_eq!(made_by(template, "", &made), made, "injected again");
+}
+
+#[test]
+fn what_an_earlier_release_injected_gives_way_to_a_later_one() {
+    let template = |image: &str| format!("spec: {{containers: [{{name: istio-proxy, image: {image}}}]}}");
+    let once = made_by(&template("old"), "", &pod(&json!({})));
+    let twice = made_by(&template("new"), "", &once);
+    assert_eq!(twice["spec"]["containers"][1]["image"], "new");
 }

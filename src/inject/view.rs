@@ -1,8 +1,9 @@
 //! What templates see of trees: Go structs with Go's field names.
 
 use super::types;
-use crate::api::schema::{Field, Message, Presence, Type};
+use crate::api::schema::{Field, Message, Presence, Table, Type};
 use helm_template::gotmpl::{Map as TemplateMap, MapKind, Object, Signature, Text, Value};
+use helm_template::json::{self, Html};
 use helm_template::sprig::encoding::from_tree;
 use serde_json::{Map, Value as Json};
 use std::any::Any;
@@ -49,6 +50,8 @@ fn is_named(json: &str, go: &str) -> bool {
 pub(super) struct Struct {
     of: &'static Message,
     tree: Map<String, Json>,
+    /// A nil pointer has no fields, but it has getters.
+    is_nil: bool,
 }
 
 /// A tree of a type as a template value.
@@ -57,22 +60,27 @@ pub(super) fn structure(name: &str, tree: &Map<String, Json>) -> Value {
 }
 
 fn of_message(of: &'static Message, tree: &Map<String, Json>) -> Value {
-    Value::Object(Rc::new(Struct { of, tree: tree.clone() }))
+    Value::Object(Rc::new(Struct { of, tree: tree.clone(), is_nil: false }))
 }
 
-fn view(kind: &Type, tree: &Json) -> Value {
+/// A tree as a value of a type; `is_protobuf` of a message of protobuf, whose enumerations are numbers with names.
+fn view(kind: &Type, tree: &Json, is_protobuf: bool) -> Value {
+    let inner = |kind: &Type, tree: &Json| view(kind, tree, is_protobuf);
     match (kind, tree) {
         (Type::Message(message), Json::Object(map)) => of_message(message, map),
         (Type::Message(message), _) => of_message(message, &Map::new()),
+        (Type::Enum(names), Json::String(name)) if is_protobuf => {
+            Value::Object(Rc::new(Constant { name: name.clone(), is_zero: names.first() == Some(&name.as_str()) }))
+        }
         (Type::List(item), Json::Array(items)) if matches!(**item, Type::String) => {
             Value::strings(items.iter().filter_map(Json::as_str))
         }
-        (Type::List(item), Json::Array(items)) => Value::list(items.iter().map(|v| view(item, v)).collect()),
+        (Type::List(item), Json::Array(items)) => Value::list(items.iter().map(|v| inner(item, v)).collect()),
         (Type::List(_), _) => Value::list(vec![]),
         (Type::Map(item), Json::Object(map)) if matches!(**item, Type::String | Type::Quantity) => {
             strings(map.iter().filter_map(|(key, v)| Some((key.as_str(), v.as_str()?))))
         }
-        (Type::Map(item), Json::Object(map)) => Value::map(map.iter().map(|(key, v)| (key.as_str(), view(item, v)))),
+        (Type::Map(item), Json::Object(map)) => Value::map(map.iter().map(|(key, v)| (key.as_str(), inner(item, v)))),
         (Type::Map(_), _) => strings([]),
         (Type::Any | Type::Struct | Type::Integer(_, i64::MAX), tree) => from_tree(tree),
         (_, scalar) => Value::from_json(scalar),
@@ -96,19 +104,27 @@ impl Struct {
         &self.tree
     }
 
+    fn is_protobuf(&self) -> bool {
+        self.of.table == Some(Table::Mesh)
+    }
+
     fn known(&self, go: &str) -> Option<&'static Field> {
         self.of.fields.iter().find(|f| is_named(f.name, go))
     }
 
     fn content(&self, field: &Field) -> Value {
-        match self.tree.get(field.name) {
-            None | Some(Json::Null) if field.presence != Presence::Implicit => Value::Nil,
-            None => view(&field.kind, &types::zero(&field.kind)),
-            Some(found) if field.presence == Presence::Wrapped => {
-                let content = view(&field.kind, found);
-                Value::Object(Rc::new(Wrapper(content)))
+        let zero = || view(&field.kind, &types::zero(&field.kind), self.is_protobuf());
+        match (self.tree.get(field.name), field.presence, &field.kind) {
+            (None | Some(Json::Null), Presence::Wrapped, _) => Value::Object(Rc::new(Wrapper::Nil(zero()))),
+            (None | Some(Json::Null), Presence::Explicit, Type::Message(of)) if self.is_protobuf() => {
+                Value::Object(Rc::new(Struct { of, tree: Map::new(), is_nil: true }))
             }
-            Some(found) => view(&field.kind, found),
+            (None | Some(Json::Null), Presence::Explicit, _) => Value::Nil,
+            (None, Presence::Implicit, _) => zero(),
+            (Some(found), Presence::Wrapped, kind) => {
+                Value::Object(Rc::new(Wrapper::Set(view(kind, found, self.is_protobuf()))))
+            }
+            (Some(found), _, kind) => view(kind, found, self.is_protobuf()),
         }
     }
 }
@@ -119,6 +135,9 @@ impl Object for Struct {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
+        if self.is_nil {
+            return None;
+        }
         if let Some(field) = self.known(name) {
             return Some(self.content(field));
         }
@@ -126,29 +145,25 @@ impl Object for Struct {
         self.tree.iter().find(|(key, _)| is_named(key, name)).map(|(_, v)| from_tree(v))
     }
 
-    // Messages have a getter for each field, such as `GetTag`.
+    // Messages have a getter for each field, such as `GetTag`; that of an unset message gives what an empty one has.
     fn has_method(&self, name: &str) -> bool {
         name.strip_prefix("Get").is_some_and(|field| self.known(field).is_some())
     }
 
     fn method_signature(&self, name: &str) -> Option<Signature> {
-        self.has_method(name).then_some(Signature { params: &[], variadic: None })
+        self.has_method(name).then_some(NO_PARAMETERS)
     }
 
     fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
-        let field = self.known(name.strip_prefix("Get")?)?;
-        // The getter of an unset message gives an empty one.
-        Some(Ok(match (self.content(field), &field.kind) {
-            (Value::Nil, Type::Message(_)) => view(&field.kind, &Json::Null),
-            (Value::Nil, kind) if field.presence == Presence::Wrapped => {
-                Value::Object(Rc::new(Wrapper(view(kind, &types::zero(kind)))))
-            }
-            (content, _) => content,
-        }))
+        Some(Ok(self.content(self.known(name.strip_prefix("Get")?)?)))
     }
 
     fn is_comparable(&self) -> bool {
         false
+    }
+
+    fn is_true(&self) -> bool {
+        !self.is_nil
     }
 
     fn weight(&self) -> u64 {
@@ -157,11 +172,11 @@ impl Object for Struct {
     }
 
     fn display(&self) -> String {
-        types::json(self.of.name, &Json::Object(self.tree.clone()))
+        if self.is_nil { NIL.to_owned() } else { types::json(self.of.name, &Json::Object(self.tree.clone())) }
     }
 
     fn to_json(&self) -> Result<String, String> {
-        Ok(self.display())
+        Ok(if self.is_nil { "null".to_owned() } else { self.display() })
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -169,8 +184,17 @@ impl Object for Struct {
     }
 }
 
+const NO_PARAMETERS: Signature = Signature { params: &[], variadic: None };
+
+/// How Go prints a nil pointer.
+const NIL: &str = "<nil>";
+
 /// A scalar that may be unset: protobuf's `BoolValue` and `Int32Value`.
-struct Wrapper(Value);
+enum Wrapper {
+    Set(Value),
+    /// A nil pointer, and the zero value that its getter gives.
+    Nil(Value),
+}
 
 impl Object for Wrapper {
     fn type_name(&self) -> &'static str {
@@ -178,7 +202,10 @@ impl Object for Wrapper {
     }
 
     fn field(&self, name: &str) -> Option<Value> {
-        (name == "Value").then(|| self.0.clone())
+        match self {
+            Self::Set(value) if name == "Value" => Some(value.clone()),
+            _ => None,
+        }
     }
 
     fn has_method(&self, name: &str) -> bool {
@@ -186,23 +213,80 @@ impl Object for Wrapper {
     }
 
     fn method_signature(&self, name: &str) -> Option<Signature> {
-        self.has_method(name).then_some(Signature { params: &[], variadic: None })
+        self.has_method(name).then_some(NO_PARAMETERS)
     }
 
     fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
-        self.has_method(name).then(|| Ok(self.0.clone()))
+        let (Self::Set(value) | Self::Nil(value)) = self;
+        self.has_method(name).then(|| Ok(value.clone()))
+    }
+
+    fn is_true(&self) -> bool {
+        matches!(self, Self::Set(_))
     }
 
     fn weight(&self) -> u64 {
-        helm_template::gotmpl::price::printed(&self.0, 1 << 28)
+        let (Self::Set(value) | Self::Nil(value)) = self;
+        helm_template::gotmpl::price::printed(value, 1 << 28)
     }
 
     fn display(&self) -> String {
-        String::from_utf8_lossy(&helm_template::gotmpl::format::display(&self.0)).into_owned()
+        match self {
+            Self::Set(value) => String::from_utf8_lossy(&helm_template::gotmpl::format::display(value)).into_owned(),
+            Self::Nil(_) => NIL.to_owned(),
+        }
     }
 
     fn to_json(&self) -> Result<String, String> {
-        Ok(self.display())
+        Ok(if self.is_true() { self.display() } else { "null".to_owned() })
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A value of an enumeration of protobuf: a number that prints as its name.
+struct Constant {
+    name: String,
+    is_zero: bool,
+}
+
+impl Object for Constant {
+    fn type_name(&self) -> &'static str {
+        "enumeration"
+    }
+
+    fn kind_name(&self) -> &'static str {
+        "int32"
+    }
+
+    fn field(&self, _name: &str) -> Option<Value> {
+        None
+    }
+
+    fn has_method(&self, name: &str) -> bool {
+        name == "String"
+    }
+
+    fn method_signature(&self, name: &str) -> Option<Signature> {
+        self.has_method(name).then_some(NO_PARAMETERS)
+    }
+
+    fn call(&self, name: &str, _args: &[Value]) -> Option<Result<Value, String>> {
+        self.has_method(name).then(|| Ok(Value::string(self.name.as_str())))
+    }
+
+    fn is_true(&self) -> bool {
+        !self.is_zero
+    }
+
+    fn display(&self) -> String {
+        self.name.clone()
+    }
+
+    fn to_json(&self) -> Result<String, String> {
+        Ok(json::quote(&self.name, Html::Escaped))
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -213,7 +297,6 @@ impl Object for Wrapper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::schema::Table;
     use serde_json::json;
 
     fn pod() -> Value {
@@ -269,11 +352,15 @@ mod tests {
         let config = structure("ProxyConfig", message.as_object().unwrap());
         let hold = get(&config, &["HoldApplicationUntilProxyStarts", "Value"]);
         assert!(matches!(hold, Some(Value::Bool(true))));
-        assert!(matches!(get(&config, &["Concurrency"]), Some(Value::Nil)));
+        let mode = get(&config, &["InterceptionMode"]).unwrap();
+        assert!(!mode.is_true() && helm_template::gotmpl::format::display(&mode) == b"REDIRECT");
         let Value::Object(config) = config else { panic!("a struct") };
         let tracing = config.call("GetTracing", &[]).unwrap().unwrap();
         let Value::Object(tracing) = tracing else { panic!("a struct") };
         let tls = tracing.call("GetTlsSettings", &[]).unwrap().unwrap();
-        assert_eq!(helm_template::gotmpl::format::display(&get(&tls, &["CaCertificates"]).unwrap()), b"");
+        assert!(!tls.is_true() && get(&tls, &["CaCertificates"]).is_none());
+        let Value::Object(tls) = tls else { panic!("a struct") };
+        let certificates = tls.call("GetCaCertificates", &[]).unwrap().unwrap();
+        assert_eq!(helm_template::gotmpl::format::display(&certificates), b"");
     }
 }

@@ -54,6 +54,11 @@ pub(super) fn annotation_path(object: &Value, name: &str) -> Option<String> {
     Some(path::join(&format!("{metadata}.annotations"), name))
 }
 
+/// Whether a tree is an object of Kubernetes, of whatever kind.
+pub(super) fn is_object(tree: &Value) -> bool {
+    ["/apiVersion", "/kind"].into_iter().all(|field| !text(tree, field).is_empty())
+}
+
 /// Whether an object is a list of others.
 pub(super) fn is_list(object: &Value) -> bool {
     text(object, "/kind") == "List" && text(object, "/apiVersion") == "v1"

@@ -3,6 +3,7 @@
 use crate::controlplane::{ControlPlane, Options};
 use crate::lab::{binary, file};
 use helm_template::yaml::{Duplicates, parse_documents};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
@@ -30,7 +31,9 @@ fn a_cluster_gives_the_same_as_its_spec_and_takes_the_result() {
     };
     let (manifests, _) = run(&["manifest", "generate", "-f", &spec], "none".as_ref());
     let maps = parse_documents(&manifests, Duplicates::Refuse).unwrap().into_iter().map(|d| d.value);
-    let maps: Vec<String> = maps.filter(|o| o["kind"] == "ConfigMap").map(|o| o.to_string()).collect();
+    // What is asked for: the configuration, and the Deployment for its environment.
+    let asked_for = |o: &Value| o["kind"] == "ConfigMap" || o["kind"] == "Deployment";
+    let maps: Vec<String> = maps.filter(asked_for).map(|o| o.to_string()).collect();
     plane.kubectl(&["create", "namespace", "istio-system"]).unwrap();
 
     let golden = file("tests/inject/golden");
@@ -53,5 +56,23 @@ fn a_cluster_gives_the_same_as_its_spec_and_takes_the_result() {
         // Strictly: no field is unknown, none is of another type.
         let result = write("injected.yaml", &asked);
         plane.kubectl(&["apply", "--dry-run=server", "--validate=strict", "-f", &result]).unwrap();
+    }
+
+    // A tag is as good as its revision, and the tag `default` is what nobody names.
+    let objects = golden.join("sidecar.yaml");
+    let (none, error) = inject(plane.kubeconfig(), &objects, &["-r", "prod"]);
+    assert!(
+        none.is_empty() && error.contains("there is no ConfigMap istio-system/istio-sidecar-injector-prod"),
+        "{error}"
+    );
+    for tag in ["prod", "default"] {
+        let labels = json!({"istio.io/rev": "canary", "istio.io/tag": tag});
+        let hook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+            "metadata": {"name": format!("istio-revision-tag-{tag}"), "labels": labels}});
+        plane.kubectl(&["apply", "-f", &write("tag.yaml", &hook.to_string())]).unwrap();
+    }
+    let (of_revision, _) = inject(plane.kubeconfig(), &objects, &["-r", "canary"]);
+    for args in [&["-r", "prod"][..], &[]] {
+        assert_eq!(inject(plane.kubeconfig(), &objects, args), (of_revision.clone(), String::new()), "{args:?}");
     }
 }

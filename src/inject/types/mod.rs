@@ -27,7 +27,14 @@ pub struct Misfit {
 }
 
 /// The fields of the mesh configuration that templates and injection itself read; all others are left as they are.
-const MESH: [&str; 5] = ["proxyListenPort", "rootNamespace", "trustDomain", "enablePrometheusMerge", "defaultConfig"];
+const MESH: [&str; 6] = [
+    "proxyListenPort",
+    "proxyInboundListenPort",
+    "rootNamespace",
+    "trustDomain",
+    "enablePrometheusMerge",
+    "defaultConfig",
+];
 
 static MESH_CONFIG: LazyLock<Message> = LazyLock::new(|| {
     let whole = schema::mesh();

@@ -395,6 +395,10 @@ pub trait Object {
     fn entry_count(&self) -> Option<usize> {
         self.entries().map(|entries| entries.len())
     }
+    /// Whether it is true in `if` and `and`: not an empty map, nil pointer or zero of its type.
+    fn is_true(&self) -> bool {
+        self.entry_count().is_none_or(|count| count > 0)
+    }
     /// The most bytes that printing the object, its JSON form or its entries take.
     fn weight(&self) -> u64 {
         4096
@@ -473,7 +477,7 @@ impl Value {
             Self::String(s) => !s.as_bytes().is_empty(),
             Self::List(l) => !l.is_empty(),
             Self::Map(m) => !m.is_empty(),
-            Self::Object(o) => o.entry_count().is_none_or(|count| count > 0),
+            Self::Object(o) => o.is_true(),
         }
     }
 
