@@ -42,8 +42,6 @@ Examples:
   istio-operator operator adopt -f iop.yaml -y
   istio-operator operator adopt main -n istio-system -o json --dry-run
 
-Where an operator works, it takes the resource over, and adopt waits until it has reconciled it.
-
 Exit code: 0 if taken over and HEALTHY, or with --dry-run if it can be; 1 if not, 2 on wrong use.";
 
 /// The annotations that keep an operator from a resource.

@@ -31,8 +31,8 @@ Examples:
   istio-operator operator status --watch
   istio-operator operator status main --exit-code    # in scripts
 
-Exit code: 1 if a resource is in ERROR or on an error, 2 on wrong use; with --exit-code, 0 only if there are
-resources and all are HEALTHY, by their present spec.";
+Exit code: 1 if a resource is in ERROR or on an error, 2 on wrong use. With --exit-code 0 only if
+there are resources and all are HEALTHY, by their present spec.";
 
 /// How long changes are gathered before they are drawn.
 const GATHER: Duration = Duration::from_millis(300);
