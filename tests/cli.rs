@@ -195,6 +195,20 @@ fn a_wrong_flag_is_a_wrong_use() {
     assert_eq!(run(&[]).status.code(), Some(2));
 }
 
+/// Before anybody asks a cluster: of `init`, too.
+#[test]
+fn flags_that_name_nothing_possible_are_told_all_at_once() {
+    let flags = ["--hub=http://foo", "--tag=x y", "--watchedNamespaces=a,B b", "-r", "X"];
+    for command in [["operator", "dump"], ["operator", "init"]] {
+        let refused = run(&[&command[..], &flags].concat());
+        assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(2), ""), "{}", stderr(&refused));
+        let told = stderr(&refused);
+        for flag in ["--hub \"http://foo\"", "--tag \"x y\"", "--watchedNamespaces \"B b\"", "--revision \"X\""] {
+            assert!(told.contains(flag), "{flag} is not in {told}");
+        }
+    }
+}
+
 /// That a command prints what a file has, which `make` writes.
 fn assert_is_committed(command: &[&str], path: &str, target: &str) {
     let output = run(command);

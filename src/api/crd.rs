@@ -9,6 +9,7 @@ use super::status::InstallStatus;
 use super::{GROUP, KIND, PLURAL, VERSION};
 use serde_json::map::Entry;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Printer columns: name, type, path, priority. The first three are upstream's.
 const COLUMNS: &[(&str, &str, &str, i64)] = &[
@@ -20,6 +21,14 @@ const COLUMNS: &[(&str, &str, &str, i64)] = &[
     ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status", 0),
     ("In use", "boolean", ".status.inUse", 1),
     ("Message", "string", ".status.message", 1),
+];
+
+/// What keeps those from deleting it who deploy it: without the definition all its resources go, and nobody is left who could
+/// remove what they installed.
+const KEEP: [(&str, &str); 3] = [
+    ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
+    ("helm.sh/resource-policy", "keep"),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
 ];
 
 /// The CRD as an object for the API server.
@@ -38,7 +47,11 @@ pub fn custom_resource_definition() -> Value {
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": format!("{PLURAL}.{GROUP}"), "labels": {"release": "istio"}},
+        "metadata": {
+            "name": format!("{PLURAL}.{GROUP}"),
+            "labels": {"release": "istio"},
+            "annotations": KEEP.into_iter().collect::<BTreeMap<_, _>>(),
+        },
         "spec": {
             "group": GROUP,
             "names": {

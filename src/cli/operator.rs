@@ -2,8 +2,10 @@
 
 mod adopt;
 mod deploy;
+mod deployed;
 mod file;
 mod manifests;
+mod names;
 mod remove;
 mod status;
 

@@ -13,7 +13,18 @@ use kube::api::DynamicObject;
 const AT_ONCE: usize = 32;
 
 /// Checks objects, tells of each and of all, and gives the exit code. What cannot be read is not as it should be.
-pub(super) fn verify(connected: &Connected, mut objects: Vec<Object>, namespace: &str, screen: &mut Screen<'_>) -> u8 {
+pub(super) fn verify(connected: &Connected, objects: Vec<Object>, namespace: &str, screen: &mut Screen<'_>) -> u8 {
+    verify_with(connected, objects, namespace, &[], screen)
+}
+
+/// The same, where it is known what else is wrong.
+pub(super) fn verify_with(
+    connected: &Connected,
+    mut objects: Vec<Object>,
+    namespace: &str,
+    others_wrong: &[String],
+    screen: &mut Screen<'_>,
+) -> u8 {
     if objects.is_empty() {
         screen.note("Error: there is nothing to verify, since no object is wanted");
         return 1;
@@ -39,11 +50,20 @@ pub(super) fn verify(connected: &Connected, mut objects: Vec<Object>, namespace:
     }
     screen.say(&format!("Checked {crds} custom resource definitions"));
     screen.say(&format!("Checked {deployments} Istio Deployments"));
-    if wrong == 0 {
+    for why in others_wrong {
+        screen.cross(why);
+    }
+    if wrong == 0 && others_wrong.is_empty() {
         screen.tick("Istio is installed and verified successfully");
         return 0;
     }
-    screen.note(&format!("Error: {wrong} of {} objects are missing, not ready or not known", objects.len()));
+    if wrong > 0 {
+        screen.note(&format!("Error: {wrong} of {} objects are missing, not ready or not known", objects.len()));
+    } else {
+        screen.note(
+            "Error: every object is there and ready, and yet what the operator reconciles is not as it should be",
+        );
+    }
     1
 }
 

@@ -4,8 +4,10 @@ use super::cluster::{self, ClusterArgs, Connected};
 use super::input::Outcome;
 use super::install::read_wanted;
 use super::manifest::SpecArgs;
+use super::resources::{self, Summary};
 use super::screen::Screen;
-use super::verification::verify;
+use super::verification::{verify, verify_with};
+use crate::api::status::{InstallStatus, Phase};
 use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
 use crate::install::{installed_release, installed_state};
 use crate::object::Object;
@@ -29,6 +31,8 @@ Examples:
   istio-operator verify-install -f spec.yaml         # what a spec comes to
   istio-operator verify-install -f manifests.yaml    # what `manifest generate` printed
 
+A resource of the revision that an operator reconciles must be HEALTHY, too, by its present spec.
+
 Exit code: 0 if every object is there and ready, 1 if one is not or cannot be read.";
 
 #[derive(Args)]
@@ -45,19 +49,44 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
     let mut screen = Screen::new(out);
     let namespace = args.cluster.istio_namespace.clone().unwrap_or_else(|| "istio-system".to_owned());
-    let mut objects = vec![];
     let files = args.spec.files()?;
     if let Some(listed) = listed(args, &files)? {
-        objects = listed;
-    } else if args.spec.filename.is_empty() && args.spec.set.is_empty() {
-        for manifests in recorded(args, &connected)? {
-            objects.extend(manifests.parts.into_iter().flat_map(|part| part.objects));
-        }
-    } else {
-        let wanted = read_wanted(&args.spec, &files, &args.cluster, &connected)?;
-        objects.extend(wanted.manifests.parts.into_iter().flat_map(|part| part.objects));
+        return Ok(verify(&connected, listed, &namespace, &mut screen));
     }
-    Ok(verify(&connected, objects, &namespace, &mut screen))
+    let (manifests, revision) = if args.spec.filename.is_empty() && args.spec.set.is_empty() {
+        let revision = revision_label(args.spec.revision.as_deref().unwrap_or_default()).to_owned();
+        (recorded(args, &connected)?, revision)
+    } else {
+        let wanted = read_wanted(&args.spec, &files, &args.cluster, &connected)?.manifests;
+        let revision = wanted.revision_label().to_owned();
+        (vec![wanted], revision)
+    };
+    let objects = manifests.into_iter().flat_map(|manifests| manifests.parts).flat_map(|part| part.objects).collect();
+    let unhealthy = unhealthy(&connected, &revision)?;
+    Ok(verify_with(&connected, objects, &namespace, &unhealthy, &mut screen))
+}
+
+/// Why the resources of a revision that an operator reconciles are not as they should be. While one is under way, a record tells of
+/// what was there before.
+fn unhealthy(connected: &Connected, revision: &str) -> anyhow::Result<Vec<String>> {
+    let all = connected.wait(resources::list(&connected.cluster, None));
+    let all = all.context("it is not known whether an operator reconciles a resource of the revision")?;
+    let own = all.iter().filter(|one| one.revision == revision && !one.is_left_alone);
+    Ok(own.filter_map(|one| Some(format!("IstioOperator {}: {}", one.id, why_unhealthy(one)?))).collect())
+}
+
+fn why_unhealthy(resource: &Summary) -> Option<String> {
+    let status = InstallStatus::read(&resource.status);
+    let message = status.message.filter(|message| !message.is_empty()).map(|message| format!(": {message}"));
+    match (status.status, status.observed_generation) {
+        (None, _) => Some("no operator has told its status yet".to_owned()),
+        (Some(phase), _) if phase != Phase::Healthy => Some(format!("{}{}", phase.name(), message.unwrap_or_default())),
+        // Upstream's operator tells no generation.
+        (_, Some(observed)) if observed < resource.generation => {
+            Some(format!("its status is of generation {observed}, and its spec of {}", resource.generation))
+        }
+        _ => None,
+    }
 }
 
 /// The objects of files that hold no IstioOperator resource, but what one came to.
@@ -126,4 +155,26 @@ fn package_of(args: &VerifyArgs, connected: &Connected, record: &DynamicObject) 
         let release = release.unwrap_or_default();
         format!("IstioOperator {name} is the record of release {release}; name its package with -d")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::received::from_value;
+
+    #[test]
+    fn a_resource_is_as_it_should_be_if_healthy_and_of_its_present_spec() {
+        let why = |status: Value| {
+            let resource = json!({"metadata": {"name": "main", "namespace": "mesh", "generation": 2}, "spec": {},
+                "status": status});
+            why_unhealthy(&from_value(&resource).unwrap().into())
+        };
+        let is =
+            |phase: &str, generation: i64| json!({"status": phase, "observedGeneration": generation, "message": "m"});
+        assert_eq!(why(is("HEALTHY", 2)), None);
+        assert_eq!(why(is("RECONCILING", 2)).unwrap(), "RECONCILING: m");
+        assert_eq!(why(is("HEALTHY", 1)).unwrap(), "its status is of generation 1, and its spec of 2");
+        assert_eq!(why(json!({"status": "HEALTHY"})), None, "as upstream's operator tells it");
+        assert_eq!(why(Value::Null).unwrap(), "no operator has told its status yet");
+    }
 }

@@ -167,10 +167,33 @@ impl Cluster {
     /// # Errors
     /// What the API server says.
     pub async fn patch(&self, api_version: &str, key: &ObjectKey, patch: Value) -> Result<DynamicObject, ClusterError> {
+        self.patch_with(api_version, key, patch, PatchParams::default()).await
+    }
+
+    /// What an object would become by a JSON patch, with what the API server fills in; nothing is stored.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn try_patch(
+        &self,
+        api_version: &str,
+        key: &ObjectKey,
+        patch: Value,
+    ) -> Result<DynamicObject, ClusterError> {
+        self.patch_with(api_version, key, patch, PatchParams { dry_run: true, ..PatchParams::default() }).await
+    }
+
+    async fn patch_with(
+        &self,
+        api_version: &str,
+        key: &ObjectKey,
+        patch: Value,
+        params: PatchParams,
+    ) -> Result<DynamicObject, ClusterError> {
         let act = "change";
         let patch: json_patch::Patch =
             serde_json::from_value(patch).map_err(|e| ClusterError::of(act, &key, kube::Error::SerdeError(e)))?;
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..params };
         let api = self.api(api_version, key).await?;
         api.patch(&key.name, &params, &Patch::<()>::Json(patch)).await.map_err(|e| ClusterError::of(act, &key, e))
     }

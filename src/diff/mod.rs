@@ -83,18 +83,16 @@ pub fn compare<'o>(
         {
             return None;
         }
-        change_of(key, sides.map(|object| object.map(|object| object.value().into_owned())), &[], selection)
+        change_of(key, sides.map(|object| object.map(|object| object.value().into_owned())), selection)
     });
     changes.collect()
 }
 
-/// What differs between an object before and after; `None` where nothing does, or it is not to be looked at. `also` are the paths
-/// of what differs beyond what the two sides show.
+/// What differs between an object before and after; `None` where nothing does, or it is not to be looked at.
 #[must_use]
 pub fn change_of(
     key: &ObjectKey,
     [mut before, mut after]: [Option<Value>; 2],
-    also: &[String],
     selection: &Selection,
 ) -> Option<ObjectChange> {
     if !selection.includes(key) {
@@ -111,15 +109,10 @@ pub fn change_of(
         }
     };
     hidden::hide(key, &mut before, &mut after);
-    let mut fields = match (&before, &after) {
+    let fields = match (&before, &after) {
         (Some(before), Some(after)) => fields::compare(key, before, after),
         _ => vec![],
     };
-    for path in also.iter().filter(|path| !selection.ignores(key, path)) {
-        if !fields.iter().any(|field| is_below(&field.path, path) || is_below(path, &field.path)) {
-            fields.push(FieldChange { path: path.clone(), before: None, after: None });
-        }
-    }
     if change == Change::Change && fields.is_empty() {
         return None;
     }

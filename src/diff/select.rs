@@ -89,11 +89,6 @@ impl Selection {
         is_selected && !self.ignore.iter().any(|pattern| pattern.path.is_none() && pattern.fits(key))
     }
 
-    /// Whether a field of an object is not compared.
-    pub(super) fn ignores(&self, key: &ObjectKey, path: &str) -> bool {
-        is_ignored(&self.paths(key), path)
-    }
-
     /// The fields of an object that are not compared.
     fn paths(&self, key: &ObjectKey) -> Vec<&str> {
         self.ignore.iter().filter(|p| p.fits(key)).filter_map(|pattern| pattern.path.as_deref()).collect()

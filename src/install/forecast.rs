@@ -1,14 +1,15 @@
 //! What applying a plan would make of each object, in the API server's own words: each is sent as a dry run, which stores
 //! nothing.
 //!
-//! Other than a [`preview`](super::preview), which compares fields, this has every object as it is and as it would be, with what
+//! Other than a [`preview`](super::preview), which names fields, this has every object as it is and as it would be, with what
 //! the API server and admission webhooks add. What cannot be found out of an object is said of it, and spoils nothing else.
 
 use super::apply::namespace_of;
 use super::candidate::{Candidate, in_order_of_deletion};
 use super::definition;
 use super::engine::Engine;
-use super::fields;
+pub(crate) use super::fields::content;
+use super::fields::{self, Effect};
 use super::plan::Plan;
 use super::state::State;
 use crate::api::annotations;
@@ -40,7 +41,7 @@ pub enum Fate {
     /// It would be created, as it is here.
     Create(Value),
     /// It would be changed.
-    Change(Box<Changed>),
+    Change(Box<Effect>),
     /// It would be deleted, once nothing needs it.
     Delete(Box<Deleted>),
     /// It is annotated to be left alone.
@@ -51,17 +52,6 @@ pub enum Fate {
     Conflict(OwnerId, Vec<String>),
     /// The API server would not take it, or does not say; with its words.
     Unknown(String),
-}
-
-/// An object that would be changed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Changed {
-    /// As it is.
-    pub before: Value,
-    /// As it would be.
-    pub after: Value,
-    /// Fields that an earlier installer set and that would go, too: a dry run does not tell of them.
-    pub taken_over: Vec<String>,
 }
 
 /// An object that would be deleted.
@@ -159,43 +149,11 @@ impl Ask<'_> {
             return if fields.is_empty() { Fate::Foreign(other) } else { Fate::Conflict(other, fields) };
         }
         let replicas = self.plan.autoscalers().scaling(self.engine.cluster, object, Some(live)).await.replicas;
-        let comparison = fields::compare(object, Some(live), replicas);
-        let taken_over = self.taken_over(object, live, replicas);
-        if comparison.is_equal() && taken_over.is_empty() {
-            return Fate::Same;
+        let is_known = self.state.has(&object.key(), live);
+        match fields::foresee(self.engine.cluster, object, live, replicas, is_known).await {
+            Ok(None) => Fate::Same,
+            Ok(Some(effect)) => Fate::Change(Box::new(effect)),
+            Err(error) => Fate::Unknown(error.to_string()),
         }
-        let after = match self.engine.cluster.apply(&comparison.desired, true).await {
-            Ok(after) => content(&after),
-            Err(error) => return Fate::Unknown(error.to_string()),
-        };
-        let before = content(live);
-        if before == after && taken_over.is_empty() {
-            return Fate::Same;
-        }
-        Fate::Change(Box::new(Changed { before, after, taken_over }))
     }
-
-    /// The fields that an installer before us set and nobody wants: they are made ours first, and then go.
-    fn taken_over(&self, object: &Object, live: &DynamicObject, replicas: fields::Replicas) -> Vec<String> {
-        if self.state.has(&object.key(), live) {
-            return vec![];
-        }
-        let now = fields::compare(object, Some(live), replicas).differences;
-        let then = fields::compare_as_taken_over(object, live, replicas).differences;
-        then.into_iter().filter(|path| path != "." && !now.contains(path)).collect()
-    }
-}
-
-/// An object without what is no one's wish.
-pub(crate) fn content(live: &DynamicObject) -> Value {
-    const OF_THE_SERVER: [&str; 6] =
-        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
-    let mut value = serde_json::to_value(live).unwrap_or_default();
-    if let Some(object) = value.as_object_mut() {
-        object.remove("status");
-    }
-    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|name, _| !OF_THE_SERVER.contains(&name.as_str()));
-    }
-    value
 }

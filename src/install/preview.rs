@@ -3,25 +3,32 @@
 use super::candidate::in_order_of_deletion;
 use super::definition;
 use super::engine::Engine;
-use super::fields;
+use super::fields::{self, Effect};
 use super::plan::Plan;
 use super::state::State;
 use crate::api::annotations;
 use crate::api::component::Component;
 use crate::api::status::{Change, Preview};
 use crate::cluster::ClusterError;
-use crate::diff::{POD_TEMPLATE, is_below};
-use crate::object::{Object, OwnerId};
+use crate::diff::{POD_TEMPLATE, Selection, change_of, is_below};
+use crate::object::{Object, ObjectKey, OwnerId};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
 
 /// How many objects are read at once.
 const READS_AT_ONCE: usize = 16;
+
 enum Fate {
     Same,
     Create,
-    Change(Vec<String>),
+    Change(Foreseen),
     Conflict(String),
+}
+
+/// What changes of an object.
+struct Foreseen {
+    fields: Vec<String>,
+    replaces_pods: bool,
 }
 
 impl Engine<'_> {
@@ -48,8 +55,8 @@ fn put_together<'a>(fates: impl Iterator<Item = (&'a Object, Fate)>, plan: &Plan
             Fate::Same => {}
             Fate::Create => preview.create.push(name),
             Fate::Conflict(other) => preview.conflict.push(format!("{name} is that of IstioOperator {other}")),
-            Fate::Change(fields) => {
-                if object.group() == "apps" && fields.iter().any(|f| f == "." || is_below(f, POD_TEMPLATE)) {
+            Fate::Change(Foreseen { fields, replaces_pods }) => {
+                if replaces_pods {
                     preview.restart.push(name.clone());
                 }
                 preview.change.push(Change { object: name, fields });
@@ -92,12 +99,34 @@ impl DryRun<'_> {
             return Ok(if differs { Fate::Conflict(other.to_string()) } else { Fate::Same });
         }
         let replicas = self.plan.autoscalers().scaling(engine.cluster, object, Some(&live)).await.replicas;
-        let comparison = if self.state.has(&key, &live) {
-            fields::compare(object, Some(&live), replicas)
-        } else {
-            fields::compare_as_taken_over(object, &live, replicas)
-        };
-        let differences = fields::settle(engine.cluster, comparison, &live).await.differences;
-        Ok(if differences.is_empty() { Fate::Same } else { Fate::Change(differences) })
+        let is_known = self.state.has(&key, &live);
+        match fields::foresee(engine.cluster, object, &live, replicas, is_known).await {
+            Ok(effect) => Ok(effect.and_then(|effect| Foreseen::of(&key, effect)).map_or(Fate::Same, Fate::Change)),
+            // What is refused would be refused then, too: what it is about is told all the same.
+            Err(error) if error.code().is_some_and(|code| (400..500).contains(&code)) => {
+                let compared = if is_known {
+                    fields::compare(object, Some(&live), replicas)
+                } else {
+                    fields::compare_as_taken_over(object, &live, replicas)
+                };
+                Ok(Fate::Change(Foreseen::by_record(&key, compared.differences)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Foreseen {
+    /// What differs between an object as it is and as it would be.
+    fn of(key: &ObjectKey, Effect { before, after }: Effect) -> Option<Self> {
+        let change = change_of(key, [Some(before), Some(after)], &Selection::default())?;
+        let replaces_pods = change.replaces_pods();
+        Some(Self { fields: change.fields.into_iter().map(|field| field.path).collect(), replaces_pods })
+    }
+
+    /// The same by the fields that would be written.
+    fn by_record(key: &ObjectKey, fields: Vec<String>) -> Self {
+        let replaces_pods = key.group == "apps" && fields.iter().any(|f| f == "." || is_below(f, POD_TEMPLATE));
+        Self { fields, replaces_pods }
     }
 }

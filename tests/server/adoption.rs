@@ -99,6 +99,12 @@ fn what_kubectl_helm_and_istioctl_installed_is_taken_over_whole() {
     lab.kubectl(&["rollout", "status", "deployment", "istiod", "-n", "istio-system", "--timeout=60s"]);
 
     lab.start_operator();
+    let planned = "kind: IstioOperator\nmetadata: {name: main, namespace: istio-system, annotations: \
+                   {install.istio.io/dryRun: \"true\"}}\nspec: {profile: minimal}\n";
+    lab.apply(&format!("apiVersion: install.istio.io/v1alpha1\n{planned}"));
+    let status = lab.wait_for_status("ACTION_REQUIRED", &["dry run"]);
+    check_plan(&status["plan"]);
+    lab.annotate("main", "install.istio.io/dryRun-");
     lab.apply_spec("{profile: minimal}");
     lab.wait_for_status("HEALTHY", &[]);
     lab.owned_at_rest();
@@ -130,6 +136,26 @@ fn what_kubectl_helm_and_istioctl_installed_is_taken_over_whole() {
     let left: Vec<_> = lab.owned().into_keys().filter(|k| !k.starts_with("CustomResourceDefinition ")).collect();
     assert!(left.is_empty(), "{left:#?}");
     assert_eq!(lab.get(SERVICE), None);
+}
+
+/// What is planned is what changes: that a field gets another owner, or goes and has a default, is none.
+fn check_plan(plan: &Value) {
+    assert_eq!(plan["restart"], json!(["Deployment istio-system/istiod"]), "{plan:#}");
+    let changes = plan["change"].as_array().unwrap();
+    let fields = |object: &str| -> Vec<&str> {
+        let change = changes.iter().find(|change| change["object"] == object).unwrap_or_else(|| panic!("{plan:#}"));
+        change["fields"].as_array().unwrap().iter().filter_map(Value::as_str).collect()
+    };
+    let spec: Vec<&str> =
+        fields("Deployment istio-system/istiod").into_iter().filter(|path| path.starts_with(".spec")).collect();
+    let container = ".spec.template.spec.containers[name:discovery]";
+    assert_eq!(spec, [format!("{container}.env[name:STALE]"), format!("{container}.stdin")], "{plan:#}");
+    let service = fields("Service istio-system/istiod");
+    assert!(
+        service.contains(&".metadata.annotations.stale") && !service.iter().any(|p| p.ends_with("mine")),
+        "{service:?}"
+    );
+    assert!(service.iter().all(|path| path.starts_with(".metadata.")), "{service:?}");
 }
 
 /// To find what an earlier installer left, every object is read before it is written: once, and not again while its

@@ -28,6 +28,20 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     run(&lab, "verify-install").ended(0);
     run(&lab, "verify-install --revision canary").ended(1).warned(&["revision canary"]);
 
+    let said = run(&lab, "operator status").ended(0);
+    let told = [
+        "There are no IstioOperator resources.",
+        "records of installations: installed-state",
+        "uninstall --revision default",
+    ];
+    assert!(told.iter().all(|told| said.out.contains(told)), "{said:?}");
+    // A record tells nothing of what a resource is about to change.
+    lab.apply_spec("{profile: demo}");
+    run(&lab, "verify-install")
+        .ended(1)
+        .warned(&["IstioOperator istio-system/main: no operator has told its status yet"]);
+    lab.delete("main");
+
     lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);
     run(&lab, "verify-install --set profile=demo")
         .ended(1)

@@ -6,7 +6,8 @@ use super::super::install::planning::{self, Planned, Staying};
 use super::super::manifest::SpecArgs;
 use super::found::{Found, Note};
 use crate::diff::{Selection, change_of};
-use crate::install::forecast::{Changed, Fate, Forecast};
+use crate::install::fields::Effect;
+use crate::install::forecast::{Fate, Forecast};
 use crate::install::{Engine, NoCache, Silent, State, downgrade, summary};
 use crate::object::inventory;
 use crate::object::manifests::Manifests;
@@ -87,12 +88,12 @@ fn take(forecast: Forecast, selection: &Selection, found: &mut Found) {
     let note = |message: String| Note::new(&key, message);
     let change = match fate {
         Fate::Same => None,
-        Fate::Create(after) => change_of(&key, [None, Some(after)], &[], selection),
+        Fate::Create(after) => change_of(&key, [None, Some(after)], selection),
         Fate::Change(changed) => {
-            let Changed { before, after, taken_over } = *changed;
-            change_of(&key, [Some(before), Some(after)], &taken_over, selection)
+            let Effect { before, after } = *changed;
+            change_of(&key, [Some(before), Some(after)], selection)
         }
-        Fate::Delete(deleted) => change_of(&key, [Some(deleted.before), None], &[], selection),
+        Fate::Delete(deleted) => change_of(&key, [Some(deleted.before), None], selection),
         Fate::Ignored => {
             return found.notes.push(note(format!("is left alone, for it is annotated {}", crate::api::IGNORE)));
         }

@@ -3,6 +3,7 @@
 //!
 //! Nothing is deleted: what a resource no longer wants, its operator deletes when nobody uses it.
 
+mod outcome;
 mod report;
 
 use super::super::cluster::{self, ConnectArgs, Connected};
@@ -41,7 +42,7 @@ Examples:
   istio-operator operator adopt -f iop.yaml -y
   istio-operator operator adopt main -n istio-system -o json --dry-run
 
-Exit code: 0 if taken over, or with --dry-run if it can be; 1 if not, 2 on wrong use.";
+Exit code: 0 if taken over and HEALTHY, or with --dry-run if it can be; 1 if not, 2 on wrong use.";
 
 /// The annotations that keep an operator from a resource.
 const HOLDS: [&str; 2] = [IGNORE_RECONCILE, DRY_RUN];
@@ -67,7 +68,7 @@ pub struct AdoptArgs {
     /// Go on in spite of what is not known, or of another resource of the revision.
     #[arg(long)]
     force: bool,
-    /// How long each component may take to become ready.
+    /// How long each component, or an operator, may take until all is ready.
     #[arg(long, default_value = "5m", value_parser = duration::parse)]
     readiness_timeout: Duration,
     /// Output format of what would change.
@@ -183,13 +184,19 @@ impl Adopter {
     /// What it installs: of the release that the flag or the resource names, or that is installed.
     fn manifests(&self, args: &AdoptArgs, connected: &Connected) -> anyhow::Result<Manifests> {
         let revision = self.value.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
-        let named = match NamedPackage::of_resource(&self.value) {
-            None if args.package.manifests.is_none() => {
-                connected.installed(revision)?.map(|(_, release)| NamedPackage::Release(release))
-            }
-            named => named,
+        let named = NamedPackage::of_resource(&self.value);
+        let installed = match named {
+            None if args.package.manifests.is_none() => connected.installed(revision)?,
+            _ => None,
         };
-        let package = args.package.open(named)?;
+        let release = installed.as_ref().map(|(_, release)| NamedPackage::Release(release.clone()));
+        let package = args.package.open(named.or(release)).with_context(|| match &installed {
+            Some((istiod, release)) => format!(
+                "{istiod} is of release {release}, and taking it over does not move it to another one: the package of that release \
+                 is needed; name it with -d"
+            ),
+            None => "the release package cannot be had; name another place of it with -d".to_owned(),
+        })?;
         Ok(render::from_resource(&self.value, &connected.info_for(&self.owner, revision)?, &package)?)
     }
 
@@ -209,11 +216,10 @@ impl Adopter {
         };
         if is_operated {
             connected.wait(self.let_go(connected))?;
-            writeln!(
-                out,
-                "The operator takes IstioOperator {owner} over; see istio-operator operator status {}",
-                owner.name
-            )?;
+            writeln!(out, "The operator takes IstioOperator {owner} over; waiting for what it says of it.")?;
+            out.flush()?;
+            let told = outcome::wait(&connected.cluster, owner, &self.status, args.readiness_timeout);
+            writeln!(out, "✔ {}", connected.wait(told)?)?;
             return Ok(0);
         }
         let mut screen = Screen::new(out);

@@ -1,6 +1,9 @@
 //! The objects that the operator is deployed by: those of `config/default`, as `kubectl apply -k` would apply them, with what a
 //! person asks for.
 
+pub(super) use super::deployed::NAME;
+use super::deployed::{Deployed, WATCHED};
+use super::names::{self, Named};
 use crate::api::crd;
 use crate::object::{Object, ReadError, read_all, scope};
 use anyhow::Context;
@@ -17,12 +20,12 @@ static RBAC: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/config/rbac");
 const FOLDERS: [(&str, &Dir<'_>); 3] = [(FOLDER, &CONTROLLER), ("operator", &OPERATOR), ("rbac", &RBAC)];
 /// The one with the operator, but for the CRD of its resources.
 const FOLDER: &str = "controller";
-/// The operator's name, of which those of its objects are made.
-pub(super) const NAME: &str = "istio-operator";
 /// The kind that binds it to its role.
 pub(super) const BINDING: &str = "ClusterRoleBinding";
 /// Its Lease.
 const LEASE: &str = "istio-operator-lock";
+/// The namespaces that an operator watches of which nobody says anything.
+const WATCHED_BY_DEFAULT: &str = "istio-system";
 /// Kinds of which each revision of the operator has its own; the roles of releases are shared.
 const OWN: [&str; 7] =
     ["Deployment", "PodDisruptionBudget", "Service", "ServiceAccount", "ClusterRoleBinding", "Role", "RoleBinding"];
@@ -38,9 +41,9 @@ pub(super) struct Settings {
     /// Tag of the operator's image.
     #[arg(long)]
     tag: Option<String>,
-    /// Namespaces to watch for IstioOperator resources, separated by commas; empty for all.
-    #[arg(long = "watchedNamespaces", alias = "watched-namespaces", default_value = "istio-system")]
-    watched: String,
+    /// Namespaces to watch for resources, separated by commas; empty for all (default: istio-system).
+    #[arg(long = "watchedNamespaces", alias = "watched-namespaces")]
+    watched: Option<String>,
     /// Namespace of the operator.
     #[arg(long = "operatorNamespace", alias = "operator-namespace", default_value = NAME)]
     pub(super) namespace: String,
@@ -48,8 +51,11 @@ pub(super) struct Settings {
     #[arg(long = "imagePullSecrets", alias = "image-pull-secrets", value_delimiter = ',')]
     pull_secrets: Vec<String>,
     /// Reconcile only resources of this revision, beside other operators.
-    #[arg(short, long, value_parser = super::super::tag::tag_name)]
+    #[arg(short, long)]
     revision: Option<String>,
+    /// What an operator that is there keeps where no flag says otherwise.
+    #[arg(skip)]
+    kept: Deployed,
 }
 
 impl Settings {
@@ -58,11 +64,34 @@ impl Settings {
         Self {
             hub: None,
             tag: None,
-            watched: String::new(),
+            watched: None,
             namespace: namespace.to_owned(),
             pull_secrets: vec![],
             revision: Some(revision.to_owned()),
+            kept: Deployed::default(),
         }
+    }
+
+    /// The same for an operator that is there: it keeps what no flag says.
+    pub(super) fn over(&self, there: Deployed) -> Self {
+        Self { kept: there, ..self.clone() }
+    }
+
+    /// What is wrong with the flags, all of it.
+    pub(super) fn problems(&self) -> Vec<String> {
+        names::problems(&Named {
+            hub: self.hub.as_deref(),
+            tag: self.tag.as_deref(),
+            watched: self.watched(),
+            namespace: &self.namespace,
+            pull_secrets: &self.pull_secrets,
+            revision: self.revision.as_deref(),
+        })
+    }
+
+    /// Whether the flags say which image.
+    pub(super) fn says_image(&self) -> bool {
+        self.hub.is_some() || self.tag.is_some()
     }
 
     /// Its revision; upstream's `default` is none.
@@ -84,7 +113,8 @@ impl Settings {
 
     /// The namespaces to watch; none for all.
     pub(super) fn watched(&self) -> Vec<&str> {
-        self.watched.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "*").collect()
+        let said = self.watched.as_deref().or(self.kept.variable(WATCHED)).unwrap_or(WATCHED_BY_DEFAULT);
+        said.split(',').map(str::trim).filter(|name| !name.is_empty() && *name != "*").collect()
     }
 
     /// All objects, in the order in which they are applied.
@@ -144,19 +174,26 @@ impl Settings {
 
     fn fit_deployment(&self, value: &mut Value) {
         append(value, "/spec/template/spec/serviceAccountName", &self.suffix());
-        if !self.pull_secrets.is_empty() {
-            let secrets: Vec<Value> = self.pull_secrets.iter().map(|name| json!({"name": name})).collect();
+        let secrets = if self.pull_secrets.is_empty() { &self.kept.pull_secrets } else { &self.pull_secrets };
+        if !secrets.is_empty() {
+            let secrets: Vec<Value> = secrets.iter().map(|name| json!({"name": name})).collect();
             set(value, "/spec/template/spec", "imagePullSecrets", secrets.into());
         }
         let Some(container) = value.pointer_mut("/spec/template/spec/containers/0") else { return };
         let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
-        let (name, tag) = image.split_once(':').unwrap_or((image, "latest"));
-        let hub = self.hub.as_ref().map(|hub| format!("{}/", hub.trim_end_matches('/'))).unwrap_or_default();
-        let image = format!("{hub}{name}:{}", self.tag.as_deref().unwrap_or(tag));
+        let image = self.kept.image_with(self.hub.as_deref(), self.tag.as_deref(), image);
         set(container, "", "image", image.into());
         let Some(env) = container.get_mut("env").and_then(Value::as_array_mut) else { return };
-        for variable in env.iter_mut().filter(|v| v.get("name").is_some_and(|name| name == "WATCH_NAMESPACE")) {
-            set(variable, "", "value", self.watched().join(",").into());
+        for variable in env.iter_mut() {
+            let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
+            let value = if name == WATCHED {
+                Some(self.watched().join(","))
+            } else {
+                self.kept.variable(name).map(str::to_owned)
+            };
+            if let Some(value) = value {
+                set(variable, "", "value", value.into());
+            }
         }
         if !self.revision().is_empty() {
             env.push(json!({"name": "REVISION", "value": self.revision()}));

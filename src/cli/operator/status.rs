@@ -2,6 +2,7 @@
 //!
 //! It works without an operator, and says so where none reconciles a resource. What may not be read is unknown.
 
+mod orphans;
 mod read;
 mod tree;
 
@@ -9,7 +10,6 @@ use super::super::cluster::{self, ConnectArgs, Connected};
 use super::super::input::Outcome;
 use super::super::output::DataFormat;
 use super::super::table::{aligned, line};
-use crate::api::status::Phase;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::ClusterError;
 use crate::cluster::watch_metadata::{Selection, Told, watch_metadata};
@@ -17,7 +17,7 @@ use crate::object::labels::MANAGED;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use kube::runtime::watcher::Event;
-use read::{FRAME, Reader, Resource, State};
+use read::{FRAME, Reader, State};
 use std::io::{IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -29,8 +29,10 @@ Examples:
   istio-operator operator status
   istio-operator operator status main -n istio-system -o json
   istio-operator operator status --watch
+  istio-operator operator status main --exit-code    # in scripts
 
-Exit code: 1 if a resource is in ERROR or on an error, 2 on wrong use.";
+Exit code: 1 if a resource is in ERROR or on an error, 2 on wrong use. With --exit-code 0 only if
+there are resources and all are HEALTHY, by their present spec.";
 
 /// How long changes are gathered before they are drawn.
 const GATHER: Duration = Duration::from_millis(300);
@@ -55,6 +57,9 @@ pub struct StatusArgs {
     /// Draw again whenever something changes, until it is interrupted.
     #[arg(short, long)]
     watch: bool,
+    /// End with 1 unless there are resources and all are HEALTHY, by their present spec.
+    #[arg(long, conflicts_with = "watch")]
+    exit_code: bool,
     /// Output format: a tree of each resource, a line of each, or all of it as data.
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -82,8 +87,7 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Outcome {
             last = text;
         }
         let Some(changes) = &mut changes else {
-            let is_wrong = |resource: &Resource| resource.status == Some(Phase::Error.name());
-            return Ok(u8::from(state.resources.iter().any(is_wrong)));
+            return Ok(u8::from(if args.exit_code { !state.is_well() } else { state.has_failed() }));
         };
         state = loop {
             connected.wait(change(changes));

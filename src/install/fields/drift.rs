@@ -209,6 +209,14 @@ fn is_empty_list(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty)
 }
 
+/// Where in a list the item with a key is.
+pub(super) type Finder<'f> = dyn Fn(&[Value], &Value) -> Option<usize> + Sync + Send + 'f;
+
+/// Finds the items of lists of an object, as records of managed fields name them.
+pub(super) fn item_finder(object: &Value) -> impl Fn(&[Value], &Value) -> Option<usize> + Sync + Send {
+    move |items, key| find(items, key, &Place::of(object)).map(|(at, _)| at)
+}
+
 /// The item with this key, and where it stands.
 fn find<'v>(items: &'v [Value], key: &Value, place: &Place<'_>) -> Option<(usize, &'v Value)> {
     items.iter().enumerate().find(|(_, item)| has_key(item, key, place))

@@ -108,11 +108,7 @@ impl<'a> Earlier<'a> {
 /// does with those of its older self; `None` where there are none. Without it, fields that they set and nobody wants would
 /// stay for ever.
 pub(super) fn handed_over(live: &Value) -> Option<Vec<Value>> {
-    let entries = live.pointer("/metadata/managedFields")?.as_array()?;
-    // Our own CRD comes with the operator, by whatever deploys that and goes on doing so.
-    if live.pointer("/metadata/name").is_some_and(|name| name == OWN_DEFINITION) {
-        return None;
-    }
+    let entries = entries(live)?;
     let who = Earlier::of(live, entries);
     let (earlier, mut others): (Vec<Value>, Vec<Value>) = entries.iter().cloned().partition(|entry| who.covers(entry));
     let newest = earlier.last()?;
@@ -131,13 +127,38 @@ pub(super) fn handed_over(live: &Value) -> Option<Vec<Value>> {
     Some(others)
 }
 
+/// What earlier installers have in an object.
+pub(super) struct Record<'a> {
+    /// Their fields, as one record of managed fields.
+    pub fields: Map<String, Value>,
+    /// The records of all who are neither they nor we.
+    pub of_others: Vec<&'a Value>,
+}
+
+/// The fields of earlier installers that would become ours; `None` where there are none.
+pub(super) fn record(live: &Value) -> Option<Record<'_>> {
+    let entries = entries(live)?;
+    let who = Earlier::of(live, entries);
+    let (earlier, others): (Vec<&Value>, Vec<&Value>) = entries.iter().partition(|entry| who.covers(entry));
+    earlier.first()?;
+    let mut fields = Map::new();
+    for entry in earlier {
+        unite(&mut fields, entry.get("fieldsV1").and_then(Value::as_object));
+    }
+    let of_others = others.into_iter().filter(|entry| !is_ours(entry)).filter_map(|entry| entry.get("fieldsV1"));
+    Some(Record { fields, of_others: of_others.collect() })
+}
+
+/// Who manages the fields of an object that can be taken over. Our own CRD comes with the operator, by whatever deploys that and
+/// goes on doing so.
+fn entries(live: &Value) -> Option<&Vec<Value>> {
+    let is_own = live.pointer("/metadata/name").is_some_and(|name| name == OWN_DEFINITION);
+    live.pointer("/metadata/managedFields")?.as_array().filter(|_| !is_own)
+}
+
 /// The earlier installers whose fields would become ours, and these fields; nothing is handed over.
 pub(super) fn earlier(live: &Value) -> Vec<(String, Vec<String>)> {
-    let entries = live.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let Some(entries) = entries.filter(|_| live.pointer("/metadata/name").is_none_or(|name| name != OWN_DEFINITION))
-    else {
-        return vec![];
-    };
+    let Some(entries) = entries(live) else { return vec![] };
     let who = Earlier::of(live, entries);
     let paths = |entry: &Value| {
         let mut found = vec![];

@@ -5,13 +5,16 @@
 
 mod adjust;
 pub mod drift;
+mod effect;
 mod handover;
 mod place;
+mod removal;
 mod values;
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::{Object, ObjectKey};
 pub use adjust::Replicas;
+pub use effect::{Effect, foresee};
 use kube::api::DynamicObject;
 use serde_json::Value;
 
@@ -105,14 +108,16 @@ async fn stays_the_same(cluster: &Cluster, desired: &Object, live: &DynamicObjec
     Ok(false)
 }
 
-/// An object without what is no one's wish: the status, and what each write changes.
-fn content(object: &DynamicObject) -> Value {
-    let mut value = to_value(object);
+/// An object without what is no one's wish: the status, and what the API server keeps of each object.
+pub(crate) fn content(live: &DynamicObject) -> Value {
+    const OF_THE_SERVER: [&str; 6] =
+        ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
+    let mut value = to_value(live);
     if let Some(object) = value.as_object_mut() {
         object.remove("status");
     }
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|name, _| !["managedFields", "resourceVersion", "generation"].contains(&name.as_str()));
+        metadata.retain(|name, _| !OF_THE_SERVER.contains(&name.as_str()));
     }
     value
 }

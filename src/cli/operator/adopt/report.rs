@@ -1,9 +1,9 @@
 //! What taking over would change: who installed each object, which fields become the operator's, and whose pods restart.
 
 use super::super::super::resources::other_owners;
-use super::super::super::table::first;
+use crate::api::text::escape;
 use crate::cluster::{Cluster, ClusterError};
-use crate::diff::{Selection, change_of};
+use crate::diff::{Selection, change_of, summary};
 use crate::install::Plan;
 use crate::install::fields;
 use crate::install::forecast::{Fate, Forecast};
@@ -12,7 +12,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde::Serialize;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -20,6 +19,15 @@ use std::fmt;
 const AT_ONCE: usize = 16;
 /// So many fields are named for a person.
 const NAMED: usize = 5;
+/// Labels and annotations that say nothing but who installed an object.
+const MARKS: [(&str, &str); 6] = [
+    ("labels", labels::MANAGED),
+    ("labels", labels::COMPONENT),
+    ("labels", labels::VERSION),
+    ("labels", labels::OWNER_NAME),
+    ("labels", labels::OWNER_NAMESPACE),
+    ("annotations", "kubectl.kubernetes.io/last-applied-configuration"),
+];
 
 /// The whole.
 #[derive(Debug, Serialize)]
@@ -46,7 +54,7 @@ struct Piece {
     /// The fields that become the operator's, by whose they are now.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     taken_over: BTreeMap<String, Vec<String>>,
-    /// The fields that get other values, or go.
+    /// The fields that get other values, or go; those that say nothing but who installed it are the last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     changed: Vec<String>,
     restarts: bool,
@@ -101,10 +109,11 @@ fn of_fate(key: &ObjectKey, fate: Fate) -> Piece {
     match fate {
         Fate::Create(_) => Piece { change: "create", ..piece },
         Fate::Change(changed) => {
-            let restarts = key.group == "apps" && template(&changed.before) != template(&changed.after);
             let sides = [Some(changed.before), Some(changed.after)];
-            let found = change_of(key, sides, &changed.taken_over, &Selection::default());
-            let changed = found.into_iter().flat_map(|found| found.fields).map(|field| field.path).collect();
+            let Some(found) = change_of(key, sides, &Selection::default()) else { return piece };
+            let restarts = found.replaces_pods();
+            let mut changed: Vec<String> = found.fields.into_iter().map(|field| field.path).collect();
+            changed.sort_by_key(|path| is_mark(path));
             Piece { change: "change", changed, restarts, ..piece }
         }
         // Nothing is deleted.
@@ -117,8 +126,10 @@ fn of_fate(key: &ObjectKey, fate: Fate) -> Piece {
     }
 }
 
-fn template(workload: &Value) -> Option<&Value> {
-    workload.pointer("/spec/template")
+/// Whether a field says nothing but who installed the object.
+fn is_mark(path: &str) -> bool {
+    let is = |map: &str, name: &str| path.strip_prefix(&format!(".metadata.{map}.")) == Some(escape(name).as_str());
+    MARKS.iter().any(|(map, name)| is(map, name))
 }
 
 /// Who installed an object: a Helm release, a resource of an operator, and programs by the names of their field managers.
@@ -134,7 +145,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "IstioOperator {} would have {} objects:", self.resource, self.objects.len())?;
         let is_told = |piece: &&Piece| piece.change != "none" || !piece.taken_over.is_empty();
-        for piece in self.objects.iter().filter(is_told) {
+        let mut told: Vec<&Piece> = self.objects.iter().filter(is_told).collect();
+        told.sort_by_key(|piece| piece.weight());
+        for piece in told {
             writeln!(f, "{}", piece.told())?;
         }
         let others = self.objects.iter().filter(|piece| !is_told(piece)).count();
@@ -149,6 +162,27 @@ impl fmt::Display for Report {
 }
 
 impl Piece {
+    /// Where it stands among the others: what a person has to know comes first.
+    fn weight(&self) -> u8 {
+        match self.change {
+            "unknown" => 0,
+            _ if self.restarts => 1,
+            "change" if self.changed.iter().any(|path| !is_mark(path)) => 2,
+            "create" | "ignored" | "foreign" => 3,
+            _ => 4,
+        }
+    }
+
+    /// In which fields it changes, in words.
+    fn told_changes(&self) -> String {
+        let (marks, others): (Vec<&str>, Vec<&str>) = self.changed.iter().map(String::as_str).partition(|p| is_mark(p));
+        match (others.as_slice(), marks.len()) {
+            ([], _) => "changes in nothing but who has installed it".to_owned(),
+            (others, 0) => format!("changes in {}", summary(others, NAMED)),
+            (others, _) => format!("changes in {}, and in who has installed it", summary(others, NAMED)),
+        }
+    }
+
     fn told(&self) -> String {
         let mut parts = vec![];
         if !self.installed_by.is_empty() {
@@ -162,7 +196,7 @@ impl Piece {
         );
         match self.change {
             "create" => parts.push("is created".to_owned()),
-            "change" => parts.push(format!("changes in {}", first(&self.changed, NAMED))),
+            "change" => parts.push(self.told_changes()),
             "ignored" | "foreign" => parts.push("is left alone".to_owned()),
             "unknown" => parts.push("is unknown".to_owned()),
             _ => {}
@@ -178,8 +212,8 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::install::forecast::Changed;
-    use serde_json::{from_value, json};
+    use crate::install::fields::Effect;
+    use serde_json::{Value, from_value, json};
 
     fn key(group: &str, kind: &str) -> ObjectKey {
         ObjectKey { group: group.into(), kind: kind.into(), namespace: "a".into(), name: "b".into() }
@@ -191,14 +225,12 @@ mod tests {
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "b", "namespace": "a"},
                 "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"name": "c", "image": image}]}}}})
         };
-        let fate = |after: Value| {
-            Fate::Change(Box::new(Changed { before: workload("x", 1), after, taken_over: vec![".spec.old".into()] }))
-        };
+        let fate = |after: Value| Fate::Change(Box::new(Effect { before: workload("x", 1), after }));
         let of = |after| of_fate(&key("apps", "Deployment"), fate(after));
         let scaled = of(workload("x", 2));
         assert_eq!(
             (scaled.change, scaled.restarts, scaled.changed),
-            ("change", false, vec![".spec.replicas".to_owned(), ".spec.old".to_owned()])
+            ("change", false, vec![".spec.replicas".to_owned()])
         );
         assert!(of(workload("y", 1)).restarts);
     }
@@ -217,6 +249,30 @@ mod tests {
     }
 
     #[test]
+    fn what_says_who_installed_an_object_is_told_after_what_changes() {
+        let object = |value: &str, labels: Value| {
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b", "namespace": "a", "labels": labels},
+                "spec": {"type": value}})
+        };
+        let of = |value: &str| {
+            let (before, after) =
+                (object("x", json!({})), object(value, json!({labels::OWNER_NAME: "main", "app": "y"})));
+            of_fate(&key("", "Service"), Fate::Change(Box::new(Effect { before, after })))
+        };
+        let changed = of("z");
+        assert_eq!(changed.changed.last().unwrap(), ".metadata.labels.install\\.operator\\.istio\\.io/owning-resource");
+        let expected = "changes in .spec.type, .metadata.labels.app, and in who has installed it";
+        assert_eq!(changed.told_changes(), expected);
+        let marked = Piece {
+            changed: changed.changed.into_iter().rev().take(1).collect(),
+            change: "change",
+            ..Piece::default()
+        };
+        assert_eq!(marked.told_changes(), "changes in nothing but who has installed it");
+        assert!(of("z").weight() < marked.weight());
+    }
+
+    #[test]
     fn the_report_names_what_changes_hands_and_counts_the_rest() {
         let piece = |object: &str, change| Piece { object: object.into(), change, ..Piece::default() };
         let taken_over = BTreeMap::from([("istioctl".to_owned(), vec![".a".to_owned(), ".b".to_owned()])]);
@@ -224,14 +280,14 @@ mod tests {
             resource: "ns/main".into(),
             objects: vec![
                 Piece { taken_over, ..piece("Service a", "none") },
-                piece("Role b", "create"),
                 piece("Role c", "none"),
+                piece("Role b", "create"),
             ],
             restarts: vec![],
             unknown: vec![],
         };
-        let expected = "IstioOperator ns/main would have 3 objects:\n  Service a: 2 fields of istioctl become the operator's\n  \
-                        Role b: is created\n1 objects stay as they are.\nNo pod restarts.\n";
+        let expected = "IstioOperator ns/main would have 3 objects:\n  Role b: is created\n  \
+                        Service a: 2 fields of istioctl become the operator's\n1 objects stay as they are.\nNo pod restarts.\n";
         assert_eq!(report.to_string(), expected);
     }
 }

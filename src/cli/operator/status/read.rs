@@ -4,17 +4,18 @@ use super::super::super::cluster::Connected;
 use super::super::super::lease::{Leases, Operator, Operators, work_on};
 use super::super::super::resources::{self, Summary};
 use super::super::super::revision::found::{Use, Uses};
+use super::orphans::{self, Orphans};
 use crate::api::status::{Condition, HeldRevision, InstallStatus, Phase};
 use crate::cluster::Cluster;
 use crate::install::provenance::component_of;
 use crate::install::readiness::{Readiness, is_checked, readiness, reason};
 use crate::object::inventory::{self, Entry};
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, OwnerId};
 use futures::{StreamExt, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How often it is drawn again where nothing changes: ages grow, and Leases expire. What seldom changes is read anew as often.
@@ -29,6 +30,24 @@ pub(super) struct State {
     /// `None` where it is not known.
     pub(super) operators: Option<Vec<Operator>>,
     pub(super) resources: Vec<Resource>,
+    /// What there is of resources that are not; nothing where one is asked for by its name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) orphans: Vec<Orphans>,
+    /// Why that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) orphans_unknown: Option<String>,
+}
+
+impl State {
+    /// Whether a resource has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.resources.iter().any(|resource| resource.status == Some(Phase::Error.name()))
+    }
+
+    /// Whether there are resources, and all are as they should be.
+    pub(super) fn is_well(&self) -> bool {
+        !self.resources.is_empty() && self.resources.iter().all(|resource| resource.is_healthy)
+    }
 }
 
 /// A resource, and what it has.
@@ -41,6 +60,9 @@ pub(super) struct Resource {
     pub(super) profile: String,
     pub(super) version: Option<String>,
     pub(super) status: Option<&'static str>,
+    /// Whether it is HEALTHY, and that of its present spec.
+    #[serde(skip)]
+    pub(super) is_healthy: bool,
     pub(super) message: Option<String>,
     pub(super) age: String,
     /// What is to be known of it before all that its status says.
@@ -103,6 +125,8 @@ pub(super) struct Reader {
 struct Around {
     operators: Operators,
     uses: Result<Uses, String>,
+    /// `None` where it was not asked for.
+    orphans: Option<Result<Vec<Orphans>, String>>,
 }
 
 impl Reader {
@@ -118,11 +142,15 @@ impl Reader {
     ) -> anyhow::Result<State> {
         let cluster = &connected.cluster;
         let mut all = connected.wait(resources::list(cluster, namespace))?;
+        let owners: BTreeSet<OwnerId> = all.iter().filter(|one| !one.is_record).map(|one| one.id.clone()).collect();
+        let records: Vec<OwnerId> = all.iter().filter(|one| one.is_record).map(|one| one.id.clone()).collect();
         all.retain(|resource| !resource.is_record && name.is_none_or(|name| resource.id.name == name));
         self.there.retain(|_, (since, _)| since.elapsed() < FRAME);
         let around = match self.around.take().filter(|(since, _)| since.elapsed() < FRAME) {
             Some(around) => around,
-            None => (Instant::now(), connected.wait(self.look_around(cluster))),
+            None => {
+                (Instant::now(), self.look_around(connected, namespace, name.is_none().then_some((&owners, &records))))
+            }
         };
         let mut told = vec![];
         for resource in all {
@@ -135,13 +163,27 @@ impl Reader {
             told.push(one);
         }
         let operators = around.1.operators.as_ref().ok().cloned();
+        let (orphans, orphans_unknown) = match around.1.orphans.clone() {
+            None => (vec![], None),
+            Some(Ok(orphans)) => (orphans, None),
+            Some(Err(why)) => (vec![], Some(why)),
+        };
         self.around = Some(around);
-        Ok(State { operators, resources: told })
+        Ok(State { operators, resources: told, orphans, orphans_unknown })
     }
 
-    async fn look_around(&mut self, cluster: &Cluster) -> Around {
-        let (operators, uses) = tokio::join!(self.leases.look(cluster), Uses::read(cluster));
-        Around { operators, uses: uses.map_err(|error| error.to_string()) }
+    /// `all` are all resources, and all records, where what others have left is asked for.
+    fn look_around(
+        &mut self,
+        connected: &Connected,
+        namespace: Option<&str>,
+        all: Option<(&BTreeSet<OwnerId>, &Vec<OwnerId>)>,
+    ) -> Around {
+        let cluster = &connected.cluster;
+        let (operators, uses) = connected.wait(async { tokio::join!(self.leases.look(cluster), Uses::read(cluster)) });
+        let orphans = all.map(|(owners, records)| connected.wait(orphans::read(cluster, namespace, owners, records)));
+        let orphans = orphans.map(|found| found.map_err(|error| error.to_string()));
+        Around { operators, uses: uses.map_err(|error| error.to_string()), orphans }
     }
 
     async fn pieces(&mut self, cluster: &Cluster, inventory: BTreeMap<ObjectKey, Entry>) -> Vec<Piece> {
@@ -178,8 +220,10 @@ impl Reader {
         if let Some(observed) = status.observed_generation.filter(|observed| *observed < resource.generation) {
             remarks.push(format!("the status is of generation {observed}, the spec of {}", resource.generation));
         }
+        let is_present = status.observed_generation.is_none_or(|observed| observed >= resource.generation);
         Resource {
             remarks,
+            is_healthy: status.status == Some(Phase::Healthy) && is_present,
             revision: resource.revision,
             profile: resource.profile,
             version: status.version,

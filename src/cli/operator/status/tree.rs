@@ -2,7 +2,9 @@
 
 use super::super::super::revision::found::Use;
 use super::super::super::table::first;
+use super::orphans::Orphans;
 use super::read::{Health, Piece, Resource, State};
+use std::collections::BTreeSet;
 
 /// So many namespaces, and so many objects that are not ready, are named.
 const NAMED: usize = 10;
@@ -30,17 +32,49 @@ impl Branch {
 
 /// All of it.
 pub(super) fn text(state: &State) -> String {
-    if state.resources.is_empty() {
-        return "There are no IstioOperator resources.\n".to_owned();
-    }
     let mut text = String::new();
-    for resource in &state.resources {
-        let root = root(resource);
+    let roots = state.resources.iter().map(root).chain(state.orphans.iter().map(orphans));
+    for root in roots {
         text.push_str(&root.text);
         text.push('\n');
         root.draw("", &mut text);
     }
+    if state.resources.is_empty() {
+        text.insert_str(0, "There are no IstioOperator resources.\n");
+    }
+    if let Some(why) = &state.orphans_unknown {
+        text.extend(["It is not known whether there are objects of resources that are not there: ", why, "\n"]);
+    }
     text
+}
+
+/// What there is of a resource that is not, and what removes it.
+fn orphans(of: &Orphans) -> Branch {
+    let Orphans { namespace, name, revisions, records, objects } = of;
+    let list = |all: &BTreeSet<String>| first(&all.iter().cloned().collect::<Vec<_>>(), NAMED);
+    let mut below = vec![];
+    if !objects.is_empty() {
+        below.push(Branch::leaf(format!("{} objects: {}", objects.len(), list(objects))));
+    }
+    if !records.is_empty() {
+        below.push(Branch::leaf(format!("records of installations: {}", list(records))));
+    }
+    let removal =
+        |revision: &String| Branch::leaf(format!("remove it: istio-operator uninstall --revision {revision}"));
+    below.extend(revisions.iter().map(removal));
+    if revisions.is_empty() {
+        below.push(Branch::leaf("remove it, and everything of Istio: istio-operator uninstall --purge"));
+    }
+    let name_it = if of.is_unnamed() { "" } else { ", with a resource of this name" };
+    below.push(Branch::leaf(format!("keep it: istio-operator operator adopt -f FILE{name_it}")));
+    let text = if of.is_unnamed() {
+        format!("! installed for no IstioOperator, by a command (namespace {namespace})")
+    } else {
+        format!(
+            "! installed for IstioOperator {namespace}/{name}, which is not there: by a command, or before its deletion"
+        )
+    };
+    Branch { text, below }
 }
 
 fn root(resource: &Resource) -> Branch {
@@ -162,6 +196,31 @@ IstioOperator istio-system/main: RECONCILING (revision default, profile minimal,
    ├─ ✘ ConfigMap istio-system/istio: is not there
    └─ ✔ 1 objects are there
 ";
-        assert_eq!(text(&State { operators: None, resources: vec![resource] }), expected);
+        let state = |resources: Vec<Resource>, orphans: Vec<Orphans>| State {
+            operators: None,
+            resources,
+            orphans,
+            orphans_unknown: None,
+        };
+        assert_eq!(text(&state(vec![resource], vec![])), expected);
+        let left = Orphans {
+            namespace: "istio-system".into(),
+            name: "main".into(),
+            objects: BTreeSet::from(["Deployment istio-system/istiod".into()]),
+            records: BTreeSet::from(["installed-state-main".into()]),
+            revisions: BTreeSet::from(["default".to_owned()]),
+        };
+        let expected = "\
+There are no IstioOperator resources.
+! installed for IstioOperator istio-system/main, which is not there: by a command, or before its deletion
+├─ 1 objects: Deployment istio-system/istiod
+├─ records of installations: installed-state-main
+├─ remove it: istio-operator uninstall --revision default
+└─ keep it: istio-operator operator adopt -f FILE, with a resource of this name
+";
+        assert_eq!(text(&state(vec![], vec![left])), expected);
+        let healthy = || Resource { is_healthy: true, ..Resource::default() };
+        assert!(state(vec![healthy()], vec![]).is_well() && !state(vec![], vec![]).is_well());
+        assert!(!state(vec![healthy(), Resource::default()], vec![]).is_well());
     }
 }

@@ -77,7 +77,9 @@ pub(super) fn check(spec: &Value, switches: &Switches, checker: &mut Checker<'_>
     }
 }
 
-fn is_dns_label(s: &str) -> bool {
+/// Whether a text is a label of a DNS name (RFC 1123), as Kubernetes wants the names of namespaces.
+#[must_use]
+pub fn is_dns_label(s: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     s.len() <= 63 && s.starts_with(inner) && s.ends_with(inner) && s.chars().all(|c| inner(c) || c == '-')
 }
@@ -86,7 +88,9 @@ fn is_gateway_name(s: &str) -> bool {
     s.len() <= 254 && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.' || c == '-')
 }
 
-fn is_tag(s: &str) -> bool {
+/// Whether a text can be the tag of an image.
+#[must_use]
+pub fn is_tag(s: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     s.len() <= 128 && s.starts_with(word) && s.chars().all(|c| word(c) || c == '.' || c == '-')
 }
@@ -107,7 +111,9 @@ fn is_digest(s: &str) -> bool {
     })
 }
 
-fn is_image_name(s: &str) -> bool {
+/// Whether a text is a reference to an image without its tag and digest: a registry, if any, and a path.
+#[must_use]
+pub fn is_image_name(s: &str) -> bool {
     let is_path = |p: &str| p.split('/').all(is_path_part);
     is_path(s) || s.split_once('/').is_some_and(|(host, path)| is_host(host) && is_path(path))
 }

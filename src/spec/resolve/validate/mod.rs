@@ -33,6 +33,7 @@ use checker::Checker;
 use serde_json::Value;
 
 pub use crate::spec::problem::{Kind, Problem};
+pub use fields::{is_dns_label, is_image_name, is_tag};
 
 /// Everything that is wrong with the configuration of one proxy, its form and its meaning; paths begin below it.
 #[must_use]
