@@ -1,8 +1,10 @@
 //! `kube-inject`: pods with their proxies, without a webhook.
 
+use super::cluster::{SILENCE, door};
 use super::input::{Outcome, read_input};
 use super::manifest::SpecArgs;
 use crate::cluster::Cluster;
+use crate::cluster::connect::Choice;
 use crate::inject::{InjectError, Installation, stream};
 use crate::object::{Object, ObjectKey};
 use crate::render::{self, ClusterInfo};
@@ -185,10 +187,8 @@ impl InjectArgs {
     /// What the cluster has of what is not given.
     async fn ask_cluster(&self, revision: String, given: &Texts) -> anyhow::Result<Texts> {
         let hint = "give --operatorFileName, or --injectConfigFile, --valuesFile and --meshConfigFile, to do without";
-        let client = kube::Client::try_default().await;
-        // The client's errors repeat each other.
-        let client = client.map_err(|e| anyhow!("there is no cluster to ask; {hint}: {e}"))?;
-        let cluster = Cluster::new(client);
+        let found = door(&Choice::default(), SILENCE).await;
+        let (cluster, _) = found.map_err(|error| anyhow!("there is no cluster to ask; {hint}: {error}"))?;
         let mut texts = Texts { revision, ..Texts::default() };
         if given.config.is_none() || given.values.is_none() {
             let injector = self.config_map(&cluster, &self.config_map, &texts.revision).await?;

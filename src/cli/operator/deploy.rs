@@ -7,6 +7,7 @@ use super::super::output::DataFormat;
 use super::super::rollout::wait_until_ready;
 use super::file::{NAMESPACE, resource};
 use super::manifests::{BINDING, Settings, is_for};
+use crate::cluster::told;
 use crate::object::{Object, ObjectKey};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -111,7 +112,7 @@ async fn deploy(
     }
     wait_until_ready(&connected.cluster, deployment, args.readiness_timeout, |_| {})
         .await
-        .map_err(|error| anyhow!("✘ {error:#}; init can be run again"))?;
+        .map_err(|error| anyhow!("✘ {}; init can be run again", told(error.as_ref())))?;
     writeln!(out, "✔ Istio operator installed")?;
     out.flush()?;
     if let Some(resource) = resource {
