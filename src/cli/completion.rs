@@ -180,7 +180,7 @@ fn names_of(path: &str, arg: &Arg) -> Option<Suggested> {
     }
     let id = arg.get_id().as_str();
     let row = ROWS.iter().find(|(begin, of, _)| *of == id && path.starts_with(begin));
-    let called = arg.get_value_names().and_then(<[_]>::first).map(|name| name.as_str());
+    let called = arg.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
     let by_value = || BY_VALUE.iter().find(|(value, _)| Some(*value) == called).map(|(_, names)| *names);
     row.map(|(.., names)| *names).or_else(by_value)
 }

@@ -104,7 +104,7 @@ impl<'a> Collection<'a> {
             match self.within(&format!("namespace {name}"), cluster.get("v1", &key)).await {
                 Some(Some(namespace)) => found.push(namespace),
                 Some(None) => {
-                    self.archive.miss(&format!("namespace {name}"), &"there is none of this name (--include)")
+                    self.archive.miss(&format!("namespace {name}"), &"there is none of this name (--include)");
                 }
                 None => {}
             }

@@ -86,15 +86,18 @@ const EMPTY: [&str; 7] = ["true", "false", "null", "none", "nil", "\\n", "<nil>"
 /// A way to find secrets: what it finds, and where they are.
 type Finder = fn(&str) -> Vec<Range<usize>>;
 
+/// The same, with what it needs.
+type Find = Box<dyn Fn(&str) -> Vec<Range<usize>>>;
+
 /// All secrets of a text that one kind of look finds, after another: what they are called, and where they are.
-pub(super) fn finders() -> impl Iterator<Item = (&'static str, Box<dyn Fn(&str) -> Vec<Range<usize>>>)> {
+pub(super) fn finders() -> impl Iterator<Item = (&'static str, Find)> {
     let shapes = COMPILED.iter().map(|(what, shape)| {
         let is_base64 = *what == IN_BASE64;
         let find = move |text: &str| {
             let secrets = shape.captures_iter(text).filter_map(|found| first(&found));
             secrets.filter(|secret| !is_base64 || !is_public(secret.as_str())).map(|secret| secret.range()).collect()
         };
-        (*what, Box::new(find) as Box<dyn Fn(&str) -> Vec<Range<usize>>>)
+        (*what, Box::new(find) as Find)
     });
     let others: [(&str, Finder); 3] = [
         ("a parameter of an address", parameters),
