@@ -334,11 +334,11 @@ mod tests {
         fn check(command: &Command, path: &str) {
             for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
                 let called = arg.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
-                let is_known = ["FILE", "DIR", "LOCATION"].iter().all(|word| !called.contains(word));
-                assert!(is_known || names_of(path, arg).is_some(), "{path} {}", arg.get_id());
+                let is_other = !called.split('|').any(|word| ["FILE", "DIR", "DIRECTORY", "LOCATION"].contains(&word));
+                assert!(is_other || names_of(path, arg).is_some(), "{path} {}", arg.get_id());
             }
             for sub in command.get_subcommands() {
-                check(sub, &format!("{path} {}", sub.get_name()));
+                check(sub, format!("{path} {}", sub.get_name()).trim_start());
             }
         }
         check(&command(), "");
