@@ -14,22 +14,26 @@ pub enum Retry {
 /// An error and what it came from, each told once: what an error says of its cause itself is not said again.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> String {
-    causes_up_to(error, |_| false)
+    causes_up_to(error, |_| None)
 }
 
-/// The same, up to the first that tells all that it came from itself.
+/// The same, up to the first that tells all that it came from itself: for that `tells_all` has the words.
 #[must_use]
-pub fn causes_up_to(error: &(dyn Error + 'static), tells_all: impl Fn(&(dyn Error + 'static)) -> bool) -> String {
-    let mut told = error.to_string();
-    let mut last = error;
-    while !tells_all(last)
-        && let Some(cause) = last.source()
-    {
-        let text = cause.to_string();
-        if !told.contains(&text) {
+pub fn causes_up_to(
+    error: &(dyn Error + 'static),
+    tells_all: impl Fn(&(dyn Error + 'static)) -> Option<String>,
+) -> String {
+    let mut told = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let all = tells_all(cause);
+        next = cause.source().filter(|_| all.is_none());
+        let text = all.unwrap_or_else(|| cause.to_string());
+        if told.is_empty() {
+            told = text;
+        } else if !told.contains(&text) {
             told = format!("{told}: {text}");
         }
-        last = cause;
     }
     told
 }
@@ -59,8 +63,11 @@ mod tests {
     #[test]
     fn what_tells_its_causes_itself_is_the_last() {
         let failure = failures(&["install", "list: forbidden", "Status { code: 403 }"]);
-        let tells_all = |cause: &(dyn Error + 'static)| cause.to_string() == "list: forbidden";
+        let tells_all =
+            |cause: &(dyn Error + 'static)| Some(cause.to_string()).filter(|told| told == "list: forbidden");
         assert_eq!(causes_up_to(&failure, tells_all), "install: list: forbidden");
         assert_eq!(causes_up_to(&failures(&["list: forbidden", "Status"]), tells_all), "list: forbidden");
+        let in_brief = |_: &(dyn Error + 'static)| Some("in brief".to_owned());
+        assert_eq!(causes_up_to(&failures(&["Status { code: 403 }"]), in_brief), "in brief");
     }
 }

@@ -4,14 +4,16 @@
 //! changed nor removed.
 
 mod live;
+mod standing;
 
 use super::cluster::{self, ClusterArgs, Connected};
 use super::confirm::confirm;
 use super::duration;
 use super::input::Outcome;
+use super::output::ListFormat;
 use super::rollout::wait_until_ready;
 use super::screen::Screen;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, told};
 use crate::install::forecast::content;
 use crate::object::{Object, ObjectKey};
 use crate::release::addons::{ADDONS, Addon};
@@ -22,7 +24,8 @@ use clap::{Args, Subcommand};
 use futures::future::{join_all, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::api::{DynamicObject, PatchParams};
-use live::{MANAGER, Standing, found, is_ours, others};
+use live::{MANAGER, found, is_ours, others};
+use standing::{Standing, Status, standing};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Write, stdin};
@@ -33,6 +36,9 @@ use tokio::time::sleep;
 const SHOW: Duration = Duration::from_millis(250);
 /// Where add-ons are, and the control plane, unless flags say otherwise.
 const ISTIO_SYSTEM: &str = "istio-system";
+
+/// The add-on that looks at one control plane.
+const KIALI: &str = "kiali";
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
@@ -54,7 +60,7 @@ pub(super) enum AddonsCommand {
     Remove(RemoveArgs),
     /// List the add-ons, and how they stand.
     #[command(after_help = EXAMPLES)]
-    List(PlaceArgs),
+    List(ListArgs),
 }
 
 /// Which add-ons, and where.
@@ -95,6 +101,15 @@ pub(super) struct InstallArgs {
     /// How long to wait until the add-ons are ready.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     readiness_timeout: Duration,
+}
+
+#[derive(Args)]
+pub(super) struct ListArgs {
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: ListFormat,
+    #[command(flatten)]
+    place: PlaceArgs,
 }
 
 #[derive(Args)]
@@ -163,6 +178,7 @@ fn install(args: &InstallArgs, screen: &mut Screen<'_>) -> Outcome {
     if let Ok(None) = connected.wait(connected.cluster.get("v1", &key)) {
         bail!("there is no namespace {namespace}; create it, or name another one with -n");
     }
+    args.look_for_control_plane(&addons, &connected, screen);
     if choice.dry_run {
         return Ok(dry_run(args, &connected, &rendered, screen));
     }
@@ -183,7 +199,7 @@ impl Work<'_> {
     /// Installs all at once, and tells each that is ready, or is not in time; gives the exit code.
     async fn install(&self, addons: Vec<(&'static Addon, Vec<Object>)>, screen: &mut Screen<'_>) -> u8 {
         let reasons: RefCell<BTreeMap<&str, String>> = RefCell::default();
-        let told = |addon: &'static Addon, reason: Option<String>| {
+        let remember = |addon: &'static Addon, reason: Option<String>| {
             let mut reasons = reasons.borrow_mut();
             match reason {
                 Some(reason) => reasons.insert(addon.title, reason),
@@ -191,7 +207,7 @@ impl Work<'_> {
             };
         };
         let work = |(addon, objects): (&'static Addon, Vec<Object>)| async move {
-            (addon, self.install_one(&objects, |reason| told(addon, Some(reason))).await)
+            (addon, self.install_one(&objects, |reason| remember(addon, Some(reason))).await)
         };
         let mut under_way: FuturesUnordered<_> = addons.into_iter().map(work).collect();
         let mut code = 0;
@@ -199,12 +215,12 @@ impl Work<'_> {
             tokio::select! {
                 next = under_way.next() => match next {
                     Some((addon, Ok(()))) => {
-                        told(addon, None);
+                        remember(addon, None);
                         screen.tick(&format!("{} installed", addon.title));
                     }
                     Some((addon, Err(error))) => {
-                        told(addon, None);
-                        screen.cross(&format!("{}: {error:#}", addon.title));
+                        remember(addon, None);
+                        screen.cross(&format!("{}: {}", addon.title, told(error.as_ref())));
                         code = 1;
                     }
                     None => return code,
@@ -233,6 +249,21 @@ impl Work<'_> {
 }
 
 impl InstallArgs {
+    /// Warns where Kiali would look at a control plane that is not there. It may be installed later.
+    fn look_for_control_plane(&self, addons: &[&Addon], connected: &Connected, screen: &mut Screen<'_>) {
+        let is_for_kiali = addons.iter().any(|addon| addon.name == KIALI);
+        let Some(revision) = self.revision.as_deref().filter(|_| is_for_kiali) else { return };
+        match connected.has_control_plane(revision) {
+            Ok(true) => {}
+            Ok(false) => screen.note(&format!(
+                "Warning: there is no control plane of revision {revision}; until there is one Kiali shows nothing of it"
+            )),
+            Err(error) => screen.note(&format!(
+                "Warning: it is not known whether there is a control plane of revision {revision}: {error}"
+            )),
+        }
+    }
+
     fn params(&self, dry_run: bool) -> PatchParams {
         PatchParams { dry_run, force: self.force_conflicts, ..PatchParams::apply(MANAGER) }
     }
@@ -277,7 +308,7 @@ fn dry_run(args: &InstallArgs, connected: &Connected, rendered: &[Vec<Object>], 
         match what {
             Ok(what) => screen.say(&format!("{what} {}", object.key())),
             Err(error) => {
-                screen.cross(&format!("{error:#}"));
+                screen.cross(&told(error.as_ref()));
                 code = 1;
             }
         }
@@ -325,17 +356,19 @@ fn remove(choice: &ChoiceArgs, screen: &mut Screen<'_>) -> Outcome {
     Ok(code)
 }
 
-fn list(args: &PlaceArgs, out: &mut dyn Write) -> Outcome {
-    let connected = args.connect()?;
-    let all = connected.wait(join_all(ADDONS.iter().map(|addon| live::standing(&connected, addon, args.namespace()))));
-    let is_unknown = all.iter().any(|standing| matches!(standing, Standing::Unknown(_)));
-    writeln!(out, "{:<12}{:<12}STATUS", "NAME", "VERSION")?;
-    for (addon, standing) in ADDONS.iter().zip(all) {
-        let version = match &standing {
-            Standing::Ready { version } | Standing::Waiting { version, .. } => version.clone(),
-            _ => "-".to_owned(),
+fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
+    let place = &args.place;
+    let rendered: Vec<_> = ADDONS.iter().map(|addon| place.render(addon, "")).collect::<Result<_, _>>()?;
+    let connected = place.connect()?;
+    let all = ADDONS.iter().zip(&rendered).map(|(addon, objects)| standing(&connected, addon.name, objects));
+    let all: Vec<Standing> = connected.wait(join_all(all));
+    let rows = |all: &Vec<Standing>| {
+        let row = |one: &Standing| {
+            vec![one.name.to_owned(), one.version.clone().unwrap_or_else(|| "-".to_owned()), one.told()]
         };
-        writeln!(out, "{:<12}{version:<12}{standing}", addon.name)?;
-    }
-    Ok(u8::from(is_unknown))
+        let titles = ["NAME", "VERSION", "STATUS"].map(str::to_owned).to_vec();
+        std::iter::once(titles).chain(all.iter().map(row)).collect()
+    };
+    args.output.print(&all, rows, out)?;
+    Ok(u8::from(all.iter().any(|one| one.status == Status::Unknown)))
 }

@@ -3,13 +3,13 @@
 use crate::cluster::connect::{self, Choice, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, IN_TIME, innermost};
 use crate::install::{Engine, Silent, default_revision, installed_release};
 use crate::object::OwnerId;
 use crate::object::labels::REVISION;
 use crate::object::manifests::revision_label;
 use crate::render::ClusterInfo;
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use kube::ResourceExt;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub(super) struct ConnectArgs {
 pub(super) struct ClusterArgs {
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
-    /// Namespace of what is named without one.
+    /// Namespace of resources that are named without one (default: istio-system).
     #[arg(short, long, value_name = "NAME", help_heading = HEADING)]
     pub(super) namespace: Option<String>,
     /// Namespace of the control plane (default: istio-system, or what the spec says).
@@ -111,25 +111,27 @@ pub(super) async fn door(choice: &Choice, silence: Duration) -> anyhow::Result<(
 
 async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster, ClusterInfo)> {
     let (cluster, address) = door(&args.choice(), silence).await?;
-    let unreachable = || format!("the API server {address} cannot be reached");
-    let version = match tokio::time::timeout(PATIENCE, cluster.client().apiserver_version()).await {
-        Ok(Ok(version)) => version,
-        Ok(Err(kube::Error::Api(status))) => return Err(anyhow!("{}", status.message)).context("ask the API server"),
-        Ok(Err(error)) => return Err(anyhow!("{}: {}", unreachable(), innermost(&error))),
-        Err(_) => return Err(anyhow!("{}: no answer within {PATIENCE:?}", unreachable())),
-    };
-    let info =
-        ClusterInfo { version: Some((version.git_version, version.major, version.minor)), ..ClusterInfo::default() };
+    let info = ask(&cluster, &address).await?;
     Ok((cluster, info))
 }
 
-/// What an error comes down to.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
+/// The version of an API server, which it tells whoever may ask anything; its address is for the error.
+///
+/// # Errors
+/// It cannot be reached, does not answer in time, or refuses; in one line.
+pub(super) async fn ask(cluster: &Cluster, address: &str) -> anyhow::Result<ClusterInfo> {
+    let unreachable = || format!("the API server {address} cannot be reached");
+    let late = || format!("the API server {address} did not answer within {PATIENCE:?}");
+    let version = match tokio::time::timeout(PATIENCE, cluster.client().apiserver_version()).await {
+        Ok(Ok(version)) => version,
+        Ok(Err(error @ kube::Error::Api(_))) => return Err(error).context("ask the API server"),
+        Ok(Err(error)) => match innermost(&error).as_str() {
+            IN_TIME => bail!("{}", late()),
+            reason => bail!("{}: {reason}", unreachable()),
+        },
+        Err(_) => bail!("{}", late()),
+    };
+    Ok(ClusterInfo { version: Some((version.git_version, version.major, version.minor)), ..ClusterInfo::default() })
 }
 
 impl Connected {

@@ -5,20 +5,26 @@
 
 use super::cluster::door;
 use super::input::Outcome;
+use super::package::PlaceArgs;
+use super::release;
+use crate::api::component::ALL;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;
-use crate::cluster::connect::Choice;
+use crate::cluster::connect::{self, Choice};
 use crate::object::labels::{DEFAULT, REVISION, TAG};
 use crate::release::Package;
+#[cfg(test)]
+use crate::release::RELEASE;
 use anyhow::Context;
-use clap::{Args, Command};
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap::{Arg, Args, Command};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 use clap_complete::env::Shells;
 use clap_complete::{CompleteEnv, Shell};
 use kube::ResourceExt;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -58,58 +64,139 @@ pub(super) fn answer(command: fn() -> Command) {
         return;
     }
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    let choice = Choice { asks_nobody: true, ..chosen(command(), words) };
-    CompleteEnv::with_factory(move || with_names(command(), &choice)).bin(PROGRAM).complete();
+    let line = Line::of(command(), words);
+    CompleteEnv::with_factory(move || with_names(with_hidden_aliases(command()), PROGRAM, &line))
+        .bin(PROGRAM)
+        .complete();
 }
 
-/// The cluster that a line names, as far as it is written.
-fn chosen(command: Command, line: impl Iterator<Item = OsString>) -> Choice {
-    let Ok(matches) = command.ignore_errors(true).try_get_matches_from(line) else { return Choice::default() };
-    let mut matches = &matches;
-    while let Some((_, below)) = matches.subcommand() {
-        matches = below;
+/// What a line says of where names are, as far as it is written.
+#[derive(Clone, Default)]
+struct Line {
+    choice: Choice,
+    places: PlaceArgs,
+}
+
+impl Line {
+    fn of(command: Command, words: impl Iterator<Item = OsString>) -> Self {
+        let Ok(matches) = command.ignore_errors(true).try_get_matches_from(words) else { return Self::default() };
+        let mut matches = &matches;
+        while let Some((_, below)) = matches.subcommand() {
+            matches = below;
+        }
+        let path = |id: &str| matches.try_get_one::<PathBuf>(id).ok().flatten().cloned();
+        let folders = matches.try_get_many::<PathBuf>("package_dir").ok().flatten().into_iter().flatten();
+        Self {
+            choice: Choice {
+                kubeconfig: path("kubeconfig"),
+                context: matches.try_get_one("context").ok().flatten().cloned(),
+                asks_nobody: true,
+            },
+            places: PlaceArgs::new(path("cache_dir"), folders.cloned().collect()),
+        }
     }
-    Choice {
-        kubeconfig: matches.try_get_one("kubeconfig").ok().flatten().cloned(),
-        context: matches.try_get_one("context").ok().flatten().cloned(),
-        ..Choice::default()
-    }
+}
+
+/// The same commands, of which other names are still understood, but not suggested in place of their own.
+fn with_hidden_aliases(command: Command) -> Command {
+    command.mut_subcommands(|sub| {
+        let names = sub.get_visible_aliases().chain(sub.get_aliases()).map(str::to_owned);
+        // clap takes nothing shorter-lived, and the program is at its end.
+        let names: Vec<&'static str> = names.map(|name| &*name.leak()).collect();
+        with_hidden_aliases(sub.visible_alias(None).alias(None).aliases(names))
+    })
 }
 
 type Names = fn(&Cluster) -> Lookup<'_>;
 type Lookup<'a> = std::pin::Pin<Box<dyn Future<Output = BTreeSet<String>> + Send + 'a>>;
 
-/// Which flags and arguments take names that are to be had.
-fn with_names(command: Command, choice: &Choice) -> Command {
-    let path = command.get_name().to_owned();
-    with_names_below(command, &path, choice)
+/// Where names come from.
+#[derive(Clone, Copy)]
+enum Suggested {
+    /// The cluster has them.
+    OfCluster(Names),
+    /// This machine has them.
+    Here(fn(&Line) -> BTreeSet<String>),
+    /// Files.
+    Files,
+    /// Directories.
+    Directories,
+    /// Releases at hand, files and directories.
+    Releases,
 }
 
-fn with_names_below(command: Command, path: &str, choice: &Choice) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-    let ids: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
-    let command = names.into_iter().fold(command, |command, name| {
-        let below = format!("{path} {name}");
-        command.mut_subcommand(name, |sub| with_names_below(sub, &below, choice))
+/// Which flags and arguments take names that are to be had: what the command's path begins with, the flag's name in clap, and where they
+/// come from. The first row counts.
+const ROWS: [(&str, &str, Suggested); 19] = [
+    ("tag", "tag", Suggested::OfCluster(tags)),
+    ("upgrade plan", "name", Suggested::OfCluster(resources)),
+    ("operator status", "name", Suggested::OfCluster(resources)),
+    ("operator adopt", "name", Suggested::OfCluster(resources)),
+    ("profile", "profile", Suggested::Here(profiles)),
+    ("profile", "a", Suggested::Here(profiles)),
+    ("profile", "b", Suggested::Here(profiles)),
+    ("chart", "values", Suggested::Files),
+    ("chart", "release", Suggested::Files),
+    ("", "revision", Suggested::OfCluster(revisions)),
+    ("", "namespace", Suggested::OfCluster(namespaces)),
+    ("", "istio_namespace", Suggested::OfCluster(namespaces)),
+    ("", "include", Suggested::OfCluster(namespaces)),
+    ("", "exclude", Suggested::OfCluster(namespaces)),
+    ("", "operator_namespace", Suggested::OfCluster(namespaces)),
+    ("", "context", Suggested::Here(contexts)),
+    ("", "component", Suggested::Here(components)),
+    ("", "to_release", Suggested::Releases),
+    ("", "manifests", Suggested::Releases),
+];
+
+/// The same by what the help calls their values.
+const BY_VALUE: [(&str, Suggested); 5] = [
+    ("FILE", Suggested::Files),
+    ("FILE|DIR", Suggested::Files),
+    ("DIR", Suggested::Directories),
+    ("DIRECTORY", Suggested::Directories),
+    ("VERSION|LOCATION", Suggested::Releases),
+];
+
+/// Commands whose flags and arguments have their names.
+fn with_names(command: Command, path: &str, line: &Line) -> Command {
+    let command = command.mut_subcommands(|sub| {
+        let below = format!("{path} {}", sub.get_name());
+        with_names(sub, &below, line)
     });
-    ids.into_iter().fold(command, |command, id| {
-        let Some(completer) = completer(path, &id, choice) else { return command };
-        command.mut_arg(id, |arg| arg.add(completer))
+    let path = path.strip_prefix(PROGRAM).unwrap_or(path).trim_start().to_owned();
+    command.mut_args(|arg| match names_of(&path, &arg) {
+        Some(names) => {
+            let line = line.clone();
+            arg.add(ArgValueCompleter::new(move |begin: &OsStr| suggested(names, begin, &line)))
+        }
+        None => arg,
     })
 }
 
-fn completer(path: &str, id: &str, choice: &Choice) -> Option<ArgValueCompleter> {
-    let names: Names = match (path, id) {
-        (_, "revision") => revisions,
-        (_, "namespace" | "include" | "exclude" | "istio_namespace") => namespaces,
-        ("istio-operator upgrade plan", "name") => resources,
-        (path, "profile" | "a" | "b") if path.starts_with("istio-operator profile") => {
-            return Some(ArgValueCompleter::new(profiles));
+fn names_of(path: &str, arg: &Arg) -> Option<Suggested> {
+    if !arg.get_action().takes_values() {
+        return None;
+    }
+    let id = arg.get_id().as_str();
+    let row = ROWS.iter().find(|(begin, of, _)| *of == id && path.starts_with(begin));
+    let called = arg.get_value_names().and_then(<[_]>::first).map(clap::builder::Str::as_str);
+    let by_value = || BY_VALUE.iter().find(|(value, _)| Some(*value) == called).map(|(_, names)| *names);
+    row.map(|(.., names)| *names).or_else(by_value)
+}
+
+fn suggested(names: Suggested, begin: &OsStr, line: &Line) -> Vec<CompletionCandidate> {
+    match names {
+        Suggested::OfCluster(names) => asked(begin, line.choice.clone(), names),
+        Suggested::Here(names) => beginning(begin, names(line)),
+        Suggested::Files => PathCompleter::any().complete(begin),
+        Suggested::Directories => PathCompleter::dir().complete(begin),
+        Suggested::Releases => {
+            let mut all = beginning(begin, release::versions(&line.places));
+            all.extend(PathCompleter::any().complete(begin));
+            all
         }
-        _ => return None,
-    };
-    let choice = choice.clone();
-    Some(ArgValueCompleter::new(move |begin: &OsStr| asked(begin, choice.clone(), names)))
+    }
 }
 
 /// Names of the cluster that begin so.
@@ -163,10 +250,25 @@ fn resources(cluster: &Cluster) -> Lookup<'_> {
     })
 }
 
-fn profiles(begin: &OsStr) -> Vec<CompletionCandidate> {
+fn tags(cluster: &Cluster) -> Lookup<'_> {
+    Box::pin(async {
+        let (api_version, kind) = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration");
+        let found = cluster.list(api_version, kind, None, TAG).await.unwrap_or_default();
+        found.iter().filter_map(|object| object.labels().get(TAG).cloned()).collect()
+    })
+}
+
+fn contexts(line: &Line) -> BTreeSet<String> {
+    connect::contexts(&line.choice).into_iter().collect()
+}
+
+fn components(_: &Line) -> BTreeSet<String> {
+    ALL.iter().map(|component| component.name().to_owned()).collect()
+}
+
+fn profiles(_: &Line) -> BTreeSet<String> {
     let package = Package::embedded();
-    let names = package.map(|package| package.profiles().names().map(str::to_owned).collect()).unwrap_or_default();
-    beginning(begin, names)
+    package.map(|package| package.profiles().names().map(str::to_owned).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -185,9 +287,66 @@ mod tests {
             ("", None, None),
         ];
         for (line, context, kubeconfig) in rows {
-            let choice = chosen(command(), line.split_whitespace().map(OsString::from));
+            let choice = Line::of(command(), line.split_whitespace().map(OsString::from)).choice;
             let found = (choice.context.as_deref(), choice.kubeconfig.as_deref());
             assert_eq!(found, (context, kubeconfig.map(std::path::Path::new)), "{line}");
+        }
+    }
+
+    /// What is suggested at the end of a line, with a kubeconfig of these contexts.
+    fn told(line: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        let config = "{clusters: [], contexts: [{name: here, context: {}}, {name: there, context: {}}]}";
+        std::fs::write(&path, config).unwrap();
+        let line = line.replace("KUBECONFIG", &path.to_string_lossy());
+        let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let known = Line::of(command(), words.clone().into_iter());
+        let mut command = with_names(with_hidden_aliases(command()), PROGRAM, &known);
+        let index = words.len() - 1;
+        let found = clap_complete::engine::complete(&mut command, words, index, Some(folder.path())).unwrap();
+        found.into_iter().map(|one| one.get_value().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn commands_are_suggested_by_their_names_and_known_by_the_others() {
+        let top = told("istio-operator ");
+        assert!(top.contains(&"install".to_owned()) && !top.contains(&"apply".to_owned()), "{top:?}");
+        let tag = told("istio-operator tag ");
+        assert!(tag.contains(&"remove".to_owned()) && !tag.contains(&"delete".to_owned()), "{tag:?}");
+        assert!(told("istio-operator x rev").contains(&"revision".to_owned()));
+    }
+
+    #[test]
+    fn names_of_this_machine_are_suggested() {
+        for (line, name) in [
+            ("istio-operator tag list -c KUBECONFIG --context th", "there"),
+            ("istio-operator manifest generate --component Pi", "Pilot"),
+            ("istio-operator install -d 1.17", RELEASE),
+            ("istio-operator profile dump mini", "minimal"),
+        ] {
+            assert!(told(line).contains(&name.to_owned()), "{line}: {:?}", told(line));
+        }
+    }
+
+    #[test]
+    fn every_flag_that_takes_a_file_or_a_release_has_names() {
+        fn check(command: &Command, path: &str) {
+            for arg in command.get_arguments().filter(|arg| arg.get_action().takes_values()) {
+                let called = arg.get_value_names().and_then(<[_]>::first).map_or("", |name| name.as_str());
+                let is_other = !called.split('|').any(|word| ["FILE", "DIR", "DIRECTORY", "LOCATION"].contains(&word));
+                assert!(is_other || names_of(path, arg).is_some(), "{path} {}", arg.get_id());
+            }
+            for sub in command.get_subcommands() {
+                check(sub, format!("{path} {}", sub.get_name()).trim_start());
+            }
+        }
+        check(&command(), "");
+        let command = command();
+        let tag = command.find_subcommand("tag").unwrap();
+        for name in ["set", "remove", "generate"] {
+            let arg = tag.find_subcommand(name).unwrap().get_positionals().next().unwrap();
+            assert!(matches!(names_of(&format!("tag {name}"), arg), Some(Suggested::OfCluster(_))), "{name}");
         }
     }
 

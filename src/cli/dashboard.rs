@@ -8,12 +8,14 @@ mod pages;
 mod pods;
 
 use super::cluster::{self, ClusterArgs, Connected};
-use super::input::Outcome;
+use super::input::{Outcome, wrong_use};
 use super::screen::Screen;
+use crate::object::labels::REVISION;
+use crate::object::manifests::revision_label;
 use anyhow::{Context, bail};
 use clap::{ArgAction, Args};
 use forward::Forward;
-use pages::{PAGES, Page};
+use pages::{CONTROLZ, PAGES, Page};
 use pods::Wanted;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -44,6 +46,9 @@ pub(super) struct DashboardArgs {
     /// Labels of the pods of which one is shown, instead of its own name or the usual ones.
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "pod")]
     selector: Option<String>,
+    /// Revision of the control plane, default for the unnamed one (controlz; default: any).
+    #[arg(short, long, value_name = "REVISION", conflicts_with_all = ["pod", "selector"])]
+    revision: Option<String>,
     /// Port to listen at (default: that of the page, or if it is taken any that is free).
     #[arg(short, long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
@@ -63,12 +68,37 @@ pub(super) struct DashboardArgs {
 
 pub(super) fn run(args: &DashboardArgs, out: &mut dyn Write) -> Outcome {
     let page = PAGES.iter().find(|page| page.name == args.page).context("there is no such page")?;
+    if let Some(wrong) = args.wrong_for(page) {
+        return Ok(wrong_use(&wrong));
+    }
     let connected = cluster::connect_for_streams(&args.cluster.connect)?;
     let forward = args.forward(page, &connected)?;
     connected.wait(args.serve(page, forward, &mut Screen::new(out)))
 }
 
+/// What is wrong where a page needs a pod.
+const NO_POD: &str = "name a pod, as NAME or NAME.NAMESPACE, or its labels with -l";
+
 impl DashboardArgs {
+    /// What is wrong with the flags for a page, if something is.
+    fn wrong_for(&self, page: &Page) -> Option<String> {
+        let name = page.name;
+        match self.pod.as_deref() {
+            // Flags take it behind `=` only, so it was taken for the pod.
+            Some(value @ ("true" | "false")) => {
+                Some(format!("{value} is no pod; what is meant for --browser is written --browser={value}"))
+            }
+            Some(pod) if !page.takes_pod => Some(format!(
+                "{name} takes no name of a pod, such as {pod}; name its namespace with -n, or labels with -l"
+            )),
+            None if page.selector.is_none() && self.selector.is_none() => Some(NO_POD.to_owned()),
+            _ if self.revision.is_some() && name != CONTROLZ => {
+                Some(format!("{name} is of no revision; -r is for {CONTROLZ}"))
+            }
+            _ => None,
+        }
+    }
+
     fn forward(&self, page: &'static Page, connected: &Connected) -> anyhow::Result<Forward> {
         let client = connected.cluster.client().clone();
         let namespace = match page.selector {
@@ -76,14 +106,15 @@ impl DashboardArgs {
             None => client.default_namespace(),
         };
         let namespace = self.cluster.namespace.as_deref().unwrap_or(namespace).to_owned();
+        let revision = self.revision.as_deref().map(|revision| format!(",{REVISION}={}", revision_label(revision)));
         let selector = self.selector.as_deref().or(page.selector);
+        let selector = selector.map(|selector| selector.to_owned() + revision.as_deref().unwrap_or_default());
         let wanted = match (&self.pod, selector) {
-            (Some(_), _) if !page.takes_pod => bail!("{} takes no name of a pod; name its labels with -l", page.name),
             (Some(pod), _) => Wanted::named(pod, namespace)?,
-            (None, Some(selector)) => Wanted::labelled(page.title, selector, namespace),
-            (None, None) => bail!("name a pod, or its labels with -l"),
+            (None, Some(selector)) => Wanted::labelled(page.title, &selector, namespace),
+            (None, None) => bail!("{NO_POD}"),
         };
-        let port = if page.name == "controlz" { self.controlz_port } else { page.port };
+        let port = if page.name == CONTROLZ { self.controlz_port } else { page.port };
         Ok(Forward { client, wanted, port })
     }
 
@@ -92,7 +123,7 @@ impl DashboardArgs {
         let interrupted = tokio::signal::ctrl_c();
         tokio::pin!(interrupted);
         tokio::select! {
-            pod = forward.open() => drop(pod?),
+            pod = forward.open() => screen.note(&pod?.told),
             _ = &mut interrupted => return Ok(0),
         }
         let listeners = self.listen(forward.port).await?;
@@ -181,6 +212,27 @@ mod tests {
         };
         assert_eq!([browser(&[]), browser(&["--browser"]), browser(&["--browser=true"])], [Some(true); 3]);
         assert_eq!((browser(&["--browser=false"]), browser(&["--browser=x"])), (Some(false), None));
+    }
+
+    #[test]
+    fn what_a_page_does_not_take_is_refused_before_a_cluster_is_asked() {
+        let wrong = |words: &[&str]| {
+            let line = Line::try_parse_from([&["dashboard"], words].concat()).unwrap();
+            let page = PAGES.iter().find(|page| page.name == line.args.page).unwrap();
+            line.args.wrong_for(page).unwrap_or_default()
+        };
+        for (words, part) in [
+            (&["envoy"][..], "NAME.NAMESPACE"),
+            (&["grafana", "foo.bar"], "takes no name of a pod"),
+            (&["grafana", "--browser", "false"], "--browser=false"),
+            (&["envoy", "--browser", "false"], "--browser=false"),
+            (&["kiali", "-r", "canary"], "-r is for controlz"),
+        ] {
+            assert!(wrong(words).contains(part), "{words:?}: {}", wrong(words));
+        }
+        for words in [&["envoy", "a.b"][..], &["envoy", "-l", "a=b"], &["controlz", "-r", "canary"], &["grafana"]] {
+            assert_eq!(wrong(words), "");
+        }
     }
 
     #[tokio::test]

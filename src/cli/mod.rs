@@ -40,16 +40,14 @@ mod verification;
 mod verify_install;
 mod version;
 
-use crate::cluster::ClusterError;
+use crate::cluster::told;
 use crate::controller::rbac;
-use crate::failure::causes_up_to;
 use crate::release::Package;
 use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use helm_template::threads;
 use input::Outcome;
-use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -175,7 +173,7 @@ fn tell(error: &anyhow::Error) {
                 eprintln!("Error: {problem}");
             }
         }
-        _ => eprintln!("Error: {}", causes_up_to(error.as_ref(), <dyn Error>::is::<ClusterError>)),
+        _ => eprintln!("Error: {}", told(error.as_ref())),
     }
 }
 

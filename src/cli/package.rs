@@ -67,6 +67,11 @@ pub(super) struct PackageArgs {
 }
 
 impl PlaceArgs {
+    /// The same as those flags.
+    pub(super) fn new(cache_dir: Option<PathBuf>, package_dir: Vec<PathBuf>) -> Self {
+        Self { cache_dir, package_dir }
+    }
+
     pub(super) fn cache_dir(&self) -> anyhow::Result<PathBuf> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let default = || {

@@ -14,6 +14,7 @@ use crate::source::{
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -98,6 +99,17 @@ fn show(location: &Location, fetched: &Fetched, out: &mut dyn Write) -> std::io:
         writeln!(out, "{:<10}{value}", format!("{name}:"))?;
     }
     Ok(())
+}
+
+/// The releases at hand: the built-in one, those in folders for packages, those in the cache. What cannot be read has none.
+pub(super) fn versions(places: &PlaceArgs) -> BTreeSet<String> {
+    let mut all = BTreeSet::from([RELEASE.to_owned()]);
+    let folders = (Releases { package_dirs: places.package_dir.clone(), template: None }).folders();
+    let names = folders.unwrap_or_default();
+    all.extend(names.iter().filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned())));
+    let cached = places.cache_dir().ok().and_then(|folder| Cache::new(folder).list().ok());
+    all.extend(cached.unwrap_or_default().into_iter().filter_map(|package| package.record.version));
+    all
 }
 
 fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {

@@ -1,8 +1,7 @@
 //! Waiting for a Deployment that was applied, by a watch.
 
-use crate::cluster::Cluster;
 use crate::cluster::watch_metadata::Pauses;
-use crate::failure::causes;
+use crate::cluster::{Cluster, told};
 use crate::install::readiness::{Readiness, readiness, reason};
 use crate::object::Object;
 use anyhow::bail;
@@ -58,7 +57,7 @@ async fn follow(api: Api<DynamicObject>, name: &str, mut note: impl FnMut(String
             Err(Error::InitialListFailed(Answer(no)) | Error::WatchStartFailed(Answer(no))) if no.code == 403 => {
                 return Err(no.message);
             }
-            Err(error) => note(causes(&error)),
+            Err(error) => note(told(&error)),
         }
     }
     Err("its watch has ended".to_owned())

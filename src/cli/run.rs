@@ -9,7 +9,7 @@ use super::signals::SignalThread;
 use crate::cluster::connect::{self, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::{Outage, is_unreachable};
-use crate::cluster::owner_resource;
+use crate::cluster::{brief, owner_resource};
 use crate::controller::reach::Privileged;
 use crate::controller::{self, Config};
 use crate::install::RepairLimits;
@@ -93,7 +93,7 @@ pub(super) struct RunArgs {
     #[arg(long, default_value_t = 8383)]
     monitoring_port: u16,
     /// Log level: error, warn, info, debug, trace, or a filter such as info,istio_operator=debug.
-    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = telemetry::checked)]
     log_level: String,
     /// Log format.
     #[arg(long, value_enum, default_value_t)]
@@ -306,8 +306,8 @@ async fn name_what_is_missing(client: Client, namespaces: Vec<String>, ready: Re
             Ok(_) => "reading what exists in the cluster".to_owned(),
             Err(kube::Error::Api(status)) if status.code == 404 => controller::RunError::Undefined.to_string(),
             Err(kube::Error::Api(status)) => format!("cannot list IstioOperator resources: {}", status.message),
-            Err(error) if is_unreachable(&error) => format!("the API server cannot be reached: {error}"),
-            Err(error) => format!("cannot list IstioOperator resources: {error}"),
+            Err(error) if is_unreachable(&error) => brief(&error),
+            Err(error) => format!("cannot list IstioOperator resources: {}", brief(&error)),
         });
         tokio::time::sleep(PERIOD).await;
     }

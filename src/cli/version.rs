@@ -4,7 +4,7 @@ use super::cluster::{self, ConnectArgs, Connected};
 use super::input::Outcome;
 use super::output::DataFormat;
 use super::proxies;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, told};
 use crate::install::installed_release;
 use crate::object::labels::{DEFAULT, REVISION};
 use crate::release::RELEASE;
@@ -103,7 +103,7 @@ pub(super) fn run(args: &VersionArgs, out: &mut dyn Write) -> Outcome {
         match cluster::connect_to(&args.connect) {
             Ok(connected) => ask(&connected, args, &mut versions)?,
             Err(error) if args.remote == Some(true) => return Err(error),
-            Err(error) => eprintln!("The versions in the cluster are not known: {error:#}"),
+            Err(error) => eprintln!("The versions in the cluster are not known: {}", told(error.as_ref())),
         }
     }
     match args.output {

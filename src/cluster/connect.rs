@@ -31,22 +31,30 @@ use tower::limit::RateLimitLayer;
 use tower::retry::RetryLayer;
 use tower::util::Either;
 
-pub use super::kubeconfig::Choice;
+pub use super::kubeconfig::{Choice, contexts};
 
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Neither a kubeconfig nor a pod's service account says where it is.
-    #[error(
-        "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and this is no pod: {0}"
-    )]
-    NotFound(#[source] InClusterError),
+    #[error("find a cluster: {looked_at}, and this is no pod; name a file with KUBECONFIG, or a context")]
+    NotFound {
+        /// The files that could say it, and why they do not.
+        looked_at: String,
+        /// Why this is no pod.
+        source: InClusterError,
+    },
     /// It is a pod, and its service account does not say where it is.
     #[error(
-        "find a cluster: no kubeconfig (KUBECONFIG, or ~/.kube/config) has a current context, and the service account of this pod \
-         cannot be used: {0}; see automountServiceAccountToken of the pod"
+        "find a cluster: {looked_at}, and the service account of this pod cannot be used: {source}; see \
+         automountServiceAccountToken of the pod"
     )]
-    ServiceAccount(#[source] InClusterError),
+    ServiceAccount {
+        /// The files that could say it, and why they do not.
+        looked_at: String,
+        /// Why the service account does not.
+        source: InClusterError,
+    },
     /// A kubeconfig cannot be used.
     #[error(transparent)]
     Kubeconfig(#[from] KubeconfigError),
@@ -133,7 +141,7 @@ pub async fn find() -> Result<Access, ConnectError> {
 pub async fn find_as(choice: &Choice) -> Result<Access, ConnectError> {
     let (mut config, cluster, mut user) = match kubeconfig::find(choice)? {
         Some(chosen) => configuration(chosen)?,
-        None => in_cluster()?,
+        None => in_cluster(|| kubeconfig::looked_at(choice))?,
     };
     if let Some(exec) = &mut user.exec {
         exec.asks_nobody = choice.asks_nobody;
@@ -205,11 +213,11 @@ fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>, ConnectError> {
 }
 
 /// The API server as a pod knows it.
-fn in_cluster() -> Result<(Config, Cluster, User), ConnectError> {
+fn in_cluster(looked_at: impl Fn() -> String) -> Result<(Config, Cluster, User), ConnectError> {
     let mut config = Config::incluster().map_err(|error| match error {
         // Every pod has them.
-        InClusterError::ReadEnvironmentVariable(_) => ConnectError::NotFound(error),
-        _ => ConnectError::ServiceAccount(error),
+        InClusterError::ReadEnvironmentVariable(_) => ConnectError::NotFound { looked_at: looked_at(), source: error },
+        _ => ConnectError::ServiceAccount { looked_at: looked_at(), source: error },
     })?;
     let token_file = std::mem::take(&mut config.auth_info).token_file.unwrap_or_default();
     let user = User { token_file, ..User::default() };

@@ -1,7 +1,11 @@
 //! What can go wrong with a request.
 
+use super::outage::is_unreachable;
 use super::permissions;
 use super::refusal::{self, Refusal};
+use crate::failure::{causes, causes_up_to};
+use std::error::Error;
+use std::io;
 
 /// What can go wrong with a request.
 #[derive(Debug, thiserror::Error)]
@@ -26,12 +30,46 @@ pub enum ClusterError {
     },
 }
 
-/// The API server's own words, without the wrapping of the client.
-fn brief(error: &kube::Error) -> String {
+/// The API server's own words, without the wrapping of the client; or why there are none.
+#[must_use]
+pub fn brief(error: &kube::Error) -> String {
     match error {
+        kube::Error::Api(status) if status.message.is_empty() => format!("{} {}", status.code, status.reason),
         kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
+        kube::Error::ReadEvents(_) => format!("the answer of the API server broke off: {}", innermost(error)),
+        other if is_unreachable(other) => match innermost(other).as_str() {
+            IN_TIME => "the API server did not answer in time".to_owned(),
+            reason => format!("the API server cannot be reached: {reason}"),
+        },
+        kube::Error::Service(error) => causes(error.as_ref()),
+        other => causes(other),
     }
+}
+
+/// What an error and its causes are, each told once and in brief: up to the first that tells all that it came from itself.
+#[must_use]
+pub fn told(error: &(dyn Error + 'static)) -> String {
+    causes_up_to(error, |cause| {
+        if cause.is::<ClusterError>() {
+            return Some(cause.to_string());
+        }
+        let boxed = || cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
+        cause.downcast_ref::<kube::Error>().or_else(boxed).map(brief)
+    })
+}
+
+/// What [`innermost`] says where time was up.
+pub const IN_TIME: &str = "no answer in time";
+
+/// What an error comes down to.
+#[must_use]
+pub fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    let is_late = last.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
+    if is_late || last.is::<tokio::time::error::Elapsed>() { IN_TIME.to_owned() } else { last.to_string() }
 }
 
 impl ClusterError {
@@ -76,5 +114,33 @@ impl ClusterError {
             Self::UnknownKind { .. } => Refusal::Passing,
             Self::Request { source, .. } => refusal::of(source),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+
+    fn refused() -> kube::Error {
+        let status = Status { message: "pods is forbidden".to_owned(), code: 403, ..Status::default() };
+        kube::Error::Api(Box::new(status))
+    }
+
+    #[test]
+    fn what_the_client_wraps_around_a_refusal_is_not_told() {
+        let error = anyhow::Error::new(ClusterError::of("list", &"pods", refused())).context("look");
+        assert_eq!(told(error.as_ref()), "look: list pods: pods is forbidden");
+        let error = anyhow::Error::new(refused()).context("look");
+        assert_eq!(told(error.as_ref()), "look: pods is forbidden");
+        assert_eq!(told(anyhow::anyhow!("b").context("a").as_ref()), "a: b");
+    }
+
+    #[test]
+    fn a_server_that_is_away_is_told_in_words() {
+        let away = |kind: io::ErrorKind, text: &'static str| kube::Error::Service(io::Error::new(kind, text).into());
+        assert_eq!(brief(&away(io::ErrorKind::Other, "no route")), "the API server cannot be reached: no route");
+        let late = away(io::ErrorKind::TimedOut, "deadline has elapsed");
+        assert_eq!(brief(&late), "the API server did not answer in time");
     }
 }

@@ -30,7 +30,7 @@ mod verifier;
 pub mod watch_metadata;
 
 use crate::object::{Object, ObjectKey, OwnerId};
-pub use error::ClusterError;
+pub use error::{ClusterError, IN_TIME, brief, innermost, told};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};

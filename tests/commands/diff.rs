@@ -98,9 +98,10 @@ fn without_a_cluster_one_line_says_so() {
          clusters: [{{name: c, cluster: {{server: '{server}'}}}}], users: [{{name: u, user: {{}}}}]}}"
     );
     let folder = folder(&[("a.yaml", &resource("{}"))]);
-    for (text, said) in
-        [("", "find a cluster: no kubeconfig"), (&*config, "the API server https://127.0.0.1:1 cannot be reached")]
-    {
+    for (text, said) in [
+        ("", "none (of KUBECONFIG) does not exist, and this is no pod"),
+        (&*config, "the API server https://127.0.0.1:1 cannot be reached"),
+    ] {
         if !text.is_empty() {
             fs::write(folder.path().join("none"), text).unwrap();
         }

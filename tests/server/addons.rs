@@ -73,6 +73,12 @@ fn add_ons_are_installed_until_they_are_ready_and_removed_again() {
     assert!(again.lines().all(|line| line.starts_with("leave ")), "{again}");
     let revised = done(&lab, &["install", "kiali", "--dry-run", "--revision=canary"]);
     assert!(revised.contains("change ConfigMap istio-system/kiali\n"), "{revised}");
+    let unknown = addons(&lab, &["install", "kiali", "--dry-run", "--revision=canary"], "");
+    assert!(text(&unknown.stderr).contains("there is no control plane of revision canary"), "{unknown:?}");
+    lab.kubectl(&["delete", "service", "grafana", "-n", "istio-system"]);
+    assert_eq!(listed(&lab, &[])[2].1, "incomplete: no Service istio-system/grafana");
+    let data: serde_json::Value = serde_json::from_str(&done(&lab, &["list", "-o", "json"])).unwrap();
+    assert_eq!((&data[2]["status"], &data[0]["status"]), (&"incomplete".into(), &"ready".into()), "{data}");
 
     let asked = done(&lab, &["remove", "grafana", "--dry-run"]);
     assert!(asked.contains("delete Deployment istio-system/grafana\n") && !asked.contains("kiali"), "{asked}");

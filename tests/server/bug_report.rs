@@ -23,12 +23,22 @@ fn unpack(path: &Path) -> BTreeMap<String, String> {
 }
 
 fn report(kubeconfig: &OsStr, args: &[&str]) -> (Output, BTreeMap<String, String>) {
+    report_with(0, kubeconfig, args)
+}
+
+/// The same where nothing of the cluster can be read: what is said, and the files.
+fn report_without_cluster(kubeconfig: &OsStr, args: &[&str]) -> (String, BTreeMap<String, String>) {
+    let (output, files) = report_with(1, kubeconfig, args);
+    (String::from_utf8(output.stderr).unwrap(), files)
+}
+
+fn report_with(code: i32, kubeconfig: &OsStr, args: &[&str]) -> (Output, BTreeMap<String, String>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.tar.gz");
     let mut command = Command::new(binary());
     command.env("KUBECONFIG", kubeconfig).args(["bug-report", "-o"]).arg(&path).args(args);
     let output = command.output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
     let files = unpack(&path);
     (output, files)
 }
@@ -83,8 +93,10 @@ fn a_bug_report_has_all_but_what_is_secret_and_says_what_is_missing() {
     // Objects of no namespace may bear its name in theirs.
     let is_of_it = |name: &&String| name.contains("/istio-system/") || *name == "objects/Namespace/istio-system.yaml";
     assert_eq!(only.keys().find(is_of_it), None);
-    let none = report(lab.plane().kubeconfig(), &["--max-size=0"]).1;
-    assert!(none["missing.txt"].contains("(--max-size)") && none.len() == 2, "{:?}", none.keys());
+    assert!(only["missing.txt"].contains("namespace elsewhere: there is none of this name (--include)"));
+    let full = report(lab.plane().kubeconfig(), &["--max-size=1"]).1;
+    let size = full.values().map(String::len).sum::<usize>();
+    assert!(full["missing.txt"].contains("(--max-size)") && size < 2 << 20, "{size}: {:?}", full.keys());
 }
 
 #[test]
@@ -97,7 +109,10 @@ fn a_bug_report_names_what_is_forbidden_and_who_cannot_be_reached() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config");
     std::fs::write(&path, config.to_string()).unwrap();
-    let missing = report(path.as_os_str(), &[]).1.remove("missing.txt").unwrap();
+    let (said, mut files) = report_without_cluster(path.as_os_str(), &[]);
+    assert!(said.lines().count() == 1 && said.starts_with("Error: nothing of the cluster could be read: "), "{said}");
+    let missing = files.remove("missing.txt").unwrap();
+    assert!(!missing.contains("Status {"), "{missing}");
     for part in ["IstioOperator resources: ", "objects of kind Secret: ", "pods of istiod: ", "is forbidden"] {
         assert!(missing.contains(part), "{part}: {missing}");
     }
@@ -110,9 +125,11 @@ fn a_bug_report_names_what_is_forbidden_and_who_cannot_be_reached() {
     assert!(files.contains_key("objects/Service/istio-system/istiod.yaml"), "{:?}", files.keys());
     config["clusters"][0]["cluster"] = json!({"server": "https://127.0.0.1:1"});
     std::fs::write(&path, config.to_string()).unwrap();
-    let files = report(path.as_os_str(), &["--timeout=5s"]).1;
-    assert!(files["missing.txt"].contains("the version of the API server: "), "{}", files["missing.txt"]);
-    let files = report(OsStr::new("/nowhere"), &[]).1;
+    let (said, files) = report_without_cluster(path.as_os_str(), &["--timeout=5s"]);
+    let away = "the API server https://127.0.0.1:1 cannot be reached: ";
+    assert!(said.lines().count() == 1 && said.starts_with(&format!("Error: {away}")), "{said}");
+    assert!(files["missing.txt"].starts_with(&format!("the cluster: {away}")), "{}", files["missing.txt"]);
+    let files = report_without_cluster(OsStr::new("/nowhere"), &[]).1;
     assert!(files["missing.txt"].contains("the cluster: find a cluster"), "{}", files["missing.txt"]);
     let old = folder.path().join("old");
     std::fs::write(&old, "precious").unwrap();
@@ -122,7 +139,31 @@ fn a_bug_report_names_what_is_forbidden_and_who_cannot_be_reached() {
     let mut full = Command::new("sh");
     let script = "trap '' XFSZ; ulimit -f 0; exec \"$0\" bug-report -o \"$1\"";
     let full = full.args(["-c", script]).arg(binary()).arg(&new).env("KUBECONFIG", "/nowhere").output().unwrap();
-    assert!(full.status.code() == Some(1) && !new.exists(), "half an archive stays: {full:?}");
+    let left = std::fs::read_dir(folder.path()).unwrap().count();
+    assert!(full.status.code() == Some(1) && !new.exists() && left == 2, "half an archive stays: {full:?}");
+}
+
+#[test]
+fn a_bug_report_that_cannot_be_meant_is_refused_and_stdout_takes_one() {
+    let run = |args: &[&str]| {
+        let mut command = Command::new(binary());
+        command.arg("bug-report").args(args).env("KUBECONFIG", "/nowhere").output().unwrap()
+    };
+    for (args, part) in [
+        (&["--max-size", "0"][..], "--max-size"),
+        (&["--include", "a,b", "--exclude", "b"], "namespace b is both in --include and in --exclude"),
+    ] {
+        let refused = run(args);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(2) && said.contains(part), "{args:?}: {said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("piped");
+    std::fs::write(&path, run(&["-o", "-"]).stdout).unwrap();
+    assert!(unpack(&path)["missing.txt"].contains("/nowhere (of KUBECONFIG) does not exist"));
+    let taken = run(&["-o", &path.to_string_lossy()]);
+    let said = String::from_utf8_lossy(&taken.stderr).into_owned();
+    assert!(taken.status.code() == Some(1) && said.contains("remove it, or name another one with -o"), "{said}");
 }
 
 /// What bash is told that may follow.

@@ -163,5 +163,5 @@ fn what_a_dashboard_may_not_see_is_told_by_the_api_server() {
         "{said}"
     );
     let (code, said) = run(&plane, &["envoy"]);
-    assert!(code == Some(1) && said.contains("name a pod"), "{said}");
+    assert!(code == Some(2) && said.contains("name a pod"), "{said}");
 }

@@ -2,7 +2,6 @@
 
 use super::super::cluster::Connected;
 use crate::cluster::ClusterError;
-use crate::install::readiness::{Readiness, readiness};
 use crate::object::{Object, ObjectKey};
 use crate::release::addons::Addon;
 use futures::future::try_join_all;
@@ -10,61 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::collections::BTreeSet;
-use std::fmt;
 
 /// Who applies add-ons. Another one than for the mesh, so that nothing of a mesh is taken for an add-on, nor the other way round.
 pub(super) const MANAGER: &str = "istio-operator-addons";
-const VERSION: &str = "app.kubernetes.io/version";
-
-/// How an add-on stands.
-#[derive(Debug)]
-pub(super) enum Standing {
-    /// It is not there.
-    Absent,
-    /// Its Deployment is there, and was installed by somebody else.
-    Foreign(String),
-    /// It is not ready, and why.
-    Waiting { version: String, reason: String },
-    /// Every pod of it is ready.
-    Ready { version: String },
-    /// That cannot be found out.
-    Unknown(String),
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent => f.write_str("not installed"),
-            Self::Foreign(others) => write!(f, "installed by {others}"),
-            Self::Waiting { reason, .. } => f.write_str(reason),
-            Self::Ready { .. } => f.write_str("ready"),
-            Self::Unknown(error) => write!(f, "unknown: {error}"),
-        }
-    }
-}
-
-/// How an add-on stands in a namespace.
-pub(super) async fn standing(connected: &Connected, addon: &Addon, namespace: &str) -> Standing {
-    let key = ObjectKey {
-        group: "apps".into(),
-        kind: "Deployment".into(),
-        namespace: namespace.into(),
-        name: addon.name.into(),
-    };
-    let live = match connected.cluster.get("apps/v1", &key).await {
-        Ok(Some(live)) => live,
-        Ok(None) => return Standing::Absent,
-        Err(error) => return Standing::Unknown(error.to_string()),
-    };
-    if !is_ours(&live.metadata) {
-        return Standing::Foreign(others(&live.metadata));
-    }
-    let version = live.labels().get(VERSION).cloned().unwrap_or_else(|| "unknown".to_owned());
-    match readiness("apps", "Deployment", &live, None) {
-        Readiness::Ready => Standing::Ready { version },
-        Readiness::Waiting(reason) | Readiness::Failed(reason) => Standing::Waiting { version, reason },
-    }
-}
 
 /// Whether we installed it.
 pub(super) fn is_ours(metadata: &ObjectMeta) -> bool {

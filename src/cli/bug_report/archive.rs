@@ -6,13 +6,76 @@ use flate2::write::GzEncoder;
 use helm_template::yaml;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Where an archive goes.
+pub(super) enum Target {
+    /// Bytes on stdout, for whoever reads them there.
+    Stdout,
+    /// A file under another name beside its own, until it is whole: what was cut off is never taken for one.
+    File { whole: PathBuf, partial: PathBuf },
+}
+
+impl Target {
+    /// The target that `-o` names; `-` is stdout.
+    ///
+    /// # Errors
+    /// There is such a file already.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        if path.as_os_str() == "-" {
+            return Ok(Self::Stdout);
+        }
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}.partial", std::process::id()));
+        let target = Self::File { whole: path.to_owned(), partial: partial.into() };
+        target.check().map(|()| target)
+    }
+
+    /// Nothing is written over.
+    fn check(&self) -> io::Result<()> {
+        match self {
+            // A link that leads nowhere is there too.
+            Self::File { whole, .. } if whole.symlink_metadata().is_ok() => Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "there is such a file already; remove it, or name another one with -o",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins to write, so that nobody else may read it.
+    fn open(&self) -> io::Result<Box<dyn Write>> {
+        let Self::File { partial, .. } = self else { return Ok(Box::new(io::stdout())) };
+        // Only one that was killed and had our number can have left it.
+        let _ = fs::remove_file(partial);
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Box::new(options.open(partial)?))
+    }
+
+    /// What was written is whole.
+    fn keep(&self) -> io::Result<()> {
+        let Self::File { whole, partial } = self else { return Ok(()) };
+        self.check()?;
+        File::open(partial)?.sync_all()?;
+        fs::rename(partial, whole)
+    }
+
+    /// Half of it is of no use.
+    pub(super) fn discard(&self) {
+        if let Self::File { partial, .. } = self {
+            let _ = fs::remove_file(partial);
+        }
+    }
+}
 
 /// What is being written.
 pub(super) struct Archive {
-    tar: tar::Builder<GzEncoder<File>>,
+    tar: tar::Builder<GzEncoder<Box<dyn Write>>>,
     redacted: Redacted,
     problems: Vec<String>,
     names: BTreeSet<String>,
@@ -32,16 +95,12 @@ pub(super) struct Summary {
 }
 
 impl Archive {
-    /// Begins a new file that nobody else may read, of so many bytes of text at most; `time` is in seconds.
+    /// Begins an archive of so many bytes of text at most; `time` is in seconds.
     ///
     /// # Errors
-    /// It is there already, or cannot be written.
-    pub(super) fn begin(path: &Path, most: u64, time: u64) -> io::Result<Self> {
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let tar = tar::Builder::new(GzEncoder::new(options.open(path)?, Compression::default()));
+    /// It cannot be written.
+    pub(super) fn begin(target: &Target, most: u64, time: u64) -> io::Result<Self> {
+        let tar = tar::Builder::new(GzEncoder::new(target.open()?, Compression::default()));
         let (redacted, problems, names) = (Redacted::default(), vec![], BTreeSet::new());
         Ok(Self { tar, redacted, problems, names, written: 0, most, time })
     }
@@ -115,14 +174,15 @@ impl Archive {
     ///
     /// # Errors
     /// The archive cannot be written.
-    pub(super) fn end(mut self) -> io::Result<Summary> {
+    pub(super) fn end(mut self, target: &Target) -> io::Result<Summary> {
         let listed =
             |lines: &[String], none: &str| if lines.is_empty() { format!("{none}\n") } else { lines.join("\n") + "\n" };
         let problems = listed(&self.problems, "nothing is missing");
         let redacted = listed(&self.redacted.0, "nothing was redacted");
         self.append("missing.txt", &problems)?;
         self.append("redacted.txt", &redacted)?;
-        self.tar.into_inner()?.finish()?.sync_all()?;
+        self.tar.into_inner()?.finish()?.flush()?;
+        target.keep()?;
         Ok(Summary { files: self.names.len(), redacted: self.redacted.0.len(), problems: self.problems })
     }
 }

@@ -24,7 +24,7 @@ Examples:
 pub(crate) struct BugReportArgs {
     #[command(flatten)]
     pub(super) connect: ConnectArgs,
-    /// The archive (default: istio-operator-bug-report-TIME.tar.gz). It must not be there yet.
+    /// The archive (default: istio-operator-bug-report-TIME.tar.gz), which must not be there yet; `-` is stdout.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
     /// Only logs and events that are not older (default: all).
@@ -37,7 +37,8 @@ pub(crate) struct BugReportArgs {
     #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
     pub(super) exclude: Vec<String>,
     /// How many MiB of text there may be.
-    #[arg(long, value_name = "MIB", default_value_t = 200)]
+    #[arg(long, value_name = "MIB", default_value_t = 200,
+        value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) max_size: u64,
     /// How many MiB of one log there may be.
     #[arg(long, value_name = "MIB", default_value_t = 10)]
@@ -62,6 +63,11 @@ impl Scope {
             names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
         };
         Self { include: set(&args.include), exclude: set(&args.exclude) }
+    }
+
+    /// The namespaces that are both wanted and not wanted.
+    pub(super) fn contradicts(&self) -> Vec<&str> {
+        self.include.intersection(&self.exclude).map(String::as_str).collect()
     }
 
     pub(super) fn includes(&self, namespace: &str) -> bool {

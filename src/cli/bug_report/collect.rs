@@ -4,20 +4,20 @@ use super::archive::Archive;
 use super::args::{BugReportArgs, Scope};
 use super::log::End;
 use crate::api::{API_VERSION, KIND};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, told};
 use crate::install::INITIAL_KINDS;
-use crate::object::OwnerId;
 use crate::object::labels::{COMPONENT, OWNER_NAME};
+use crate::object::{ObjectKey, OwnerId};
 use crate::release::RELEASE;
 use crate::render::{self, ClusterInfo};
 use crate::spec::request;
 use crate::spec::resolve::Strictness;
+use anyhow::anyhow;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DynamicObject, LogParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,17 +31,26 @@ const LOGGED: [(&str, &str); 3] =
 
 /// Collects from one cluster into one archive.
 pub(super) struct Collection<'a> {
-    pub args: &'a BugReportArgs,
-    pub scope: Scope,
-    pub cluster: Cluster,
-    pub archive: &'a mut Archive,
-    pub until: Instant,
+    args: &'a BugReportArgs,
+    scope: Scope,
+    cluster: Cluster,
+    archive: &'a mut Archive,
+    until: Instant,
+    /// Whether anything of the cluster could be read.
+    has_read: bool,
+    /// The first reason why something could not.
+    refused: Option<String>,
 }
 
-impl Collection<'_> {
-    /// Collects everything. Only what keeps the archive from being written is an error.
-    pub(super) async fn all(&mut self) -> io::Result<()> {
-        let info = self.version().await?;
+impl<'a> Collection<'a> {
+    /// Of a cluster, until time is up.
+    pub(super) fn new(args: &'a BugReportArgs, cluster: Cluster, archive: &'a mut Archive, until: Instant) -> Self {
+        Self { args, scope: Scope::of(args), cluster, archive, until, has_read: false, refused: None }
+    }
+
+    /// Collects everything. Only what keeps the archive from being written is an error; within it is why nothing could be read.
+    pub(super) async fn all(&mut self, info: &ClusterInfo) -> io::Result<anyhow::Result<()>> {
+        self.archive.text("versions.txt", &versions(info.version.as_ref().map(|(version, ..)| version.as_str())))?;
         let resources = self.list("IstioOperator resources", API_VERSION, KIND, "").await;
         let mut namespaces: BTreeSet<String> = BTreeSet::new();
         for resource in &resources {
@@ -57,9 +66,7 @@ impl Collection<'_> {
         }
         let pods = self.pods().await?;
         namespaces.extend(pods.iter().filter_map(ResourceExt::namespace));
-        let mut found = self.list("namespaces", "v1", "Namespace", "").await;
-        found.retain(|namespace| self.scope.includes(&namespace.name_any()));
-        self.write("objects", "Namespace", &found)?;
+        self.namespaces().await?;
         for namespace in
             namespaces.iter().filter(|namespace| self.scope.includes(namespace)).cloned().collect::<Vec<_>>()
         {
@@ -70,17 +77,51 @@ impl Collection<'_> {
         }
         // Last, since the resources tell it too.
         for resource in &resources {
-            self.rendered(resource, &info).await?;
+            self.rendered(resource, info).await?;
         }
-        Ok(())
+        Ok(match self.refused.take().filter(|_| !self.has_read) {
+            Some(why) => {
+                Err(anyhow!("nothing of the cluster could be read: {why}; missing.txt in the archive has the rest"))
+            }
+            None => Ok(()),
+        })
+    }
+
+    /// The namespaces. One that is asked for by name and is not there may have been written wrongly.
+    async fn namespaces(&mut self) -> io::Result<()> {
+        let mut found = self.list("namespaces", "v1", "Namespace", "").await;
+        found.retain(|namespace| self.scope.includes(&namespace.name_any()));
+        let known: BTreeSet<String> = found.iter().map(ResourceExt::name_any).collect();
+        for name in self.scope.include.difference(&known).cloned().collect::<Vec<_>>() {
+            let key = ObjectKey {
+                group: String::new(),
+                kind: "Namespace".into(),
+                namespace: String::new(),
+                name: name.clone(),
+            };
+            // Whoever may list none may perhaps see this one.
+            let cluster = self.cluster.clone();
+            match self.within(&format!("namespace {name}"), cluster.get("v1", &key)).await {
+                Some(Some(namespace)) => found.push(namespace),
+                Some(None) => {
+                    self.archive.miss(&format!("namespace {name}"), &"there is none of this name (--include)");
+                }
+                None => {}
+            }
+        }
+        self.write("objects", "Namespace", &found)
     }
 
     /// What is there within half a minute, and within the time that is left; `None` and a note where there is nothing.
-    async fn within<T, E: Display>(&mut self, what: &str, asked: impl Future<Output = Result<T, E>>) -> Option<T> {
+    async fn within<T, E: Into<anyhow::Error>>(
+        &mut self,
+        what: &str,
+        asked: impl Future<Output = Result<T, E>>,
+    ) -> Option<T> {
         self.within_time(what, Duration::from_secs(30), asked).await
     }
 
-    async fn within_time<T, E: Display>(
+    async fn within_time<T, E: Into<anyhow::Error>>(
         &mut self,
         what: &str,
         most: Duration,
@@ -94,28 +135,14 @@ impl Collection<'_> {
         } else {
             match tokio::time::timeout_at(self.until.min(now + most), asked).await {
                 Ok(Ok(found)) => return Some(found),
-                Ok(Err(error)) => error.to_string(),
+                Ok(Err(error)) => told(error.into().as_ref()),
                 Err(_) if Instant::now() >= self.until => "no answer until time was up (--timeout)".to_owned(),
                 Err(_) => format!("no answer within {most:?}"),
             }
         };
         self.archive.miss(what, &why);
+        self.refused.get_or_insert(why);
         None
-    }
-
-    async fn version(&mut self) -> io::Result<ClusterInfo> {
-        let client = self.cluster.client().clone();
-        let found = self.within("the version of the API server", client.apiserver_version()).await;
-        let told = found.as_ref().map_or_else(|| "unknown".to_owned(), |version| version.git_version.clone());
-        let text = format!(
-            "istio-operator {} ({}, {})\nbuilt-in release {RELEASE}\nKubernetes {told}\n",
-            env!("CARGO_PKG_VERSION"),
-            std::env::consts::OS,
-            std::env::consts::ARCH,
-        );
-        self.archive.text("versions.txt", &text)?;
-        let version = found.map(|version| (version.git_version, version.major, version.minor));
-        Ok(ClusterInfo { version, ..ClusterInfo::default() })
     }
 
     /// Objects of a kind in the namespaces that are asked for.
@@ -134,7 +161,9 @@ impl Collection<'_> {
             let cluster = self.cluster.clone();
             let place = namespace.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
             let listed = cluster.list(api_version, kind, namespace.as_deref(), labels);
-            found.extend(self.within(&format!("{what}{place}"), listed).await.into_iter().flatten());
+            let listed = self.within(&format!("{what}{place}"), listed).await;
+            self.has_read |= listed.is_some();
+            found.extend(listed.into_iter().flatten());
         }
         found.retain(|object| object.namespace().is_none_or(|namespace| self.scope.includes(&namespace)));
         for object in &mut found {
@@ -166,13 +195,10 @@ impl Collection<'_> {
             let package = package.at_hand(request::NamedPackage::of_resource(&value))?;
             let manifests = render::build(&request::from_resource(&value), &info, &package, Strictness::TakenOver)?;
             let manifests = render::labelled(manifests, &owner);
-            Ok(manifests.objects().map(|object| object.value().into_owned()).collect::<Vec<_>>())
+            anyhow::Ok(manifests.objects().map(|object| object.value().into_owned()).collect::<Vec<_>>())
         };
         // Charts are read and rendered without yielding, and the flag's package may have to be fetched.
-        let rendered = async {
-            let made: anyhow::Result<Vec<_>> = tokio::task::spawn_blocking(build).await.map_err(|e| e.to_string())?;
-            made.map_err(|error| format!("{error:#}"))
-        };
+        let rendered = async { tokio::task::spawn_blocking(build).await? };
         let Some(items) = self.within_time(&what, self.args.timeout, rendered).await else { return Ok(()) };
         let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
         self.archive.object(&format!("manifests/{}/{}.yaml", id.namespace, id.name), list)
@@ -253,6 +279,17 @@ impl Collection<'_> {
         }
         Ok(())
     }
+}
+
+/// What runs here and there; `None` is a cluster that does not tell.
+pub(super) fn versions(kubernetes: Option<&str>) -> String {
+    format!(
+        "istio-operator {} ({}, {})\nbuilt-in release {RELEASE}\nKubernetes {}\n",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH,
+        kubernetes.unwrap_or("unknown"),
+    )
 }
 
 /// An object as the API server gave it.

@@ -3,48 +3,22 @@
 //! Secrets lose their values. Everywhere else go private keys, tokens, passwords in addresses, and the values of what is
 //! called a password, whether in a field, in a variable of a container, or in a line of a log.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use regex::{Captures, Regex};
+mod names;
+mod shapes;
+
+use names::certainty;
 use serde_json::Value;
+use shapes::{finders, is_plain};
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::sync::LazyLock;
 
 /// What stands in place of it.
 const HIDDEN: &str = "(redacted)";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// What the names of secrets end with, but for the mere word `token`, which begins a sentence in many a log.
-const WORDS: &str = "password|passwd|passphrase|secret[_-]?key|private[_-]?key|api[_-]?key|access[_-]?key|\
-                     client[_-]?secret|client[_-]?key[_-]?data|(?:access|auth|bearer|id|refresh|session)[_-]?token";
-
-/// What is secret in any text: what it is, and where it is found; the first group that takes part is the secret.
-static TEXTS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
-    // In JSON within JSON, within quotes, or up to the next space: of what goes on after a comma nobody knows what it is.
-    let quoted = r#"\\+"(.+?)\\+"|"((?:[^"\\\n]|\\.)+)"|'([^'\n]+)'"#;
-    let value = format!(r#"(?:{quoted}|\\*["']?([^\s"']{{3,}}))"#);
-    let named = format!(r#"(?i)\b[a-z0-9_.-]*(?:(?:{WORDS})\\*["']?\s*[=:]|token\\*["']?\s*=)\s*{value}"#);
-    // What goes on after it is a sentence.
-    let token = format!(r#"(?im)\b[a-z0-9_.-]*token\\*["']?\s*:\s*{value}\\*["']?\s*(?:[,;}}\]]|\\n|$)"#);
-    let all = [
-        ("a private key", r"(?s)(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z))"),
-        (IN_BASE64, r"\b(LS0tLS1CRUdJTi[A-Za-z0-9+/]+=*)"),
-        ("a token", r"(\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*)"),
-        ("a login", r"(?i)\b(?:bearer|basic)\s+([A-Za-z0-9+/=._~-]{12,})"),
-        ("a password in an address", r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@"),
-        ("a login in an address", r#"[a-z][a-z0-9+.-]*://([^\s/:@?\#"',]+)@"#),
-        ("a password", &named),
-        ("a token, by its name", &token),
-    ];
-    all.into_iter().filter_map(|(what, pattern)| Some((what, Regex::new(pattern).ok()?))).collect()
-});
-
-/// What begins like PEM in base64; only what is no certificate or the like is secret.
-const IN_BASE64: &str = "a private key in base64";
-
-/// What a field or a variable is called whose value is secret.
-static NAMES: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(&format!("(?i)(?:{WORDS}|token)$")).ok());
+/// How the entry of a list says what its `value` is.
+const NAMED_BY: [&str; 3] = ["name", "key", "header"];
+/// Flags of commands whose values are `USER:PASSWORD`.
+const LOGINS: [&str; 3] = ["-u", "--user", "--proxy-user"];
 
 /// What was redacted, a line each: where, and what it was.
 #[derive(Default)]
@@ -62,40 +36,65 @@ impl Redacted {
     fn value(&mut self, file: &str, path: &mut String, value: &mut Value) {
         match value {
             Value::Object(map) => {
-                let named = |name: &str| NAMES.as_ref().is_some_and(|names| names.is_match(name));
-                let is_variable = map.get("name").and_then(Value::as_str).is_some_and(named);
-                let is_secret = map.get("kind").and_then(Value::as_str) == Some("Secret");
+                let by = NAMED_BY.iter().filter_map(|by| map.get(*by).and_then(Value::as_str));
+                let variable = by.into_iter().find(|name| is_secret(name)).map(str::to_owned);
+                let is_of_secret = map.get("kind").and_then(Value::as_str) == Some("Secret");
                 for (name, value) in map {
                     let end = path.len();
                     path.push('.');
                     path.push_str(name);
-                    if is_secret && ["data", "stringData"].contains(&name.as_str()) {
+                    if is_of_secret && ["data", "stringData"].contains(&name.as_str()) {
                         self.hide_all(file, path, value);
                     } else if name == LAST_APPLIED {
                         // All of the object once more, as text.
                         self.hide(file, path, value, "the object as it was applied");
-                    } else if named(name) || (is_variable && name == "value") {
-                        self.hide(file, path, value, "a password, by its name");
+                    } else if is_secret(name) {
+                        self.hide_named(file, path, name, value);
+                    } else if let Some(variable) = variable.as_deref().filter(|_| name == "value") {
+                        self.hide_named(file, path, variable, value);
                     }
                     self.value(file, path, value);
                     path.truncate(end);
                 }
             }
-            Value::Array(list) => {
-                for (number, value) in list.iter_mut().enumerate() {
-                    let end = path.len();
-                    // Writing to a string cannot fail.
-                    let _ = write!(path, "[{number}]");
-                    self.value(file, path, value);
-                    path.truncate(end);
-                }
-            }
+            Value::Array(list) => self.list(file, path, list),
             Value::String(text) => {
                 if let Cow::Owned(clean) = self.within(file, path, text) {
                     *text = clean;
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A list, perhaps of arguments: the one before may say what the next is.
+    fn list(&mut self, file: &str, path: &mut String, list: &mut [Value]) {
+        let mut before = String::new();
+        for (number, value) in list.iter_mut().enumerate() {
+            let end = path.len();
+            // Writing to a string cannot fail.
+            let _ = write!(path, "[{number}]");
+            let next = value.as_str().unwrap_or_default().to_owned();
+            let is_flag = before.starts_with('-') && !before.contains(['=', ' ']) && !next.starts_with('-');
+            if is_flag && is_secret(&before) {
+                self.hide_named(file, path, &before, value);
+            } else if LOGINS.contains(&before.as_str()) && next.contains(':') {
+                self.hide(file, path, value, "a password of a command");
+            }
+            self.value(file, path, value);
+            path.truncate(end);
+            before = next;
+        }
+    }
+
+    /// Hides what a name says is secret, also each of a list.
+    fn hide_named(&mut self, file: &str, path: &str, name: &str, value: &mut Value) {
+        if let Value::Array(list) = value {
+            for (number, value) in list.iter_mut().enumerate() {
+                self.hide_named(file, &format!("{path}[{number}]"), name, value);
+            }
+        } else if value.as_str().is_none_or(|text| !is_plain(name, text)) {
+            self.hide(file, path, value, "a password, by its name");
         }
     }
 
@@ -123,22 +122,16 @@ impl Redacted {
 
     fn within<'a>(&mut self, file: &str, place: &str, text: &'a str) -> Cow<'a, str> {
         let mut clean = Cow::Borrowed(text);
-        for (what, pattern) in TEXTS.iter() {
-            let mut count = 0;
-            let next = pattern.replace_all(&clean, |found: &Captures| {
-                let (Some(whole), Some(secret)) = (found.get(0), found.iter().skip(1).flatten().next()) else {
-                    return String::new();
-                };
-                if secret.as_str() == HIDDEN || (*what == IN_BASE64 && is_public(secret.as_str())) {
-                    return whole.as_str().to_owned();
-                }
-                count += 1;
-                let around = whole.as_str();
-                let (begin, end) = (secret.start() - whole.start(), secret.end() - whole.start());
-                format!("{}{HIDDEN}{}", around.get(..begin).unwrap_or_default(), around.get(end..).unwrap_or_default())
-            });
+        for (what, find) in finders() {
+            let (mut next, mut count, mut end) = (String::new(), 0, 0);
+            for secret in find(&clean).into_iter().filter(|secret| clean.get(secret.clone()) != Some(HIDDEN)) {
+                next.push_str(clean.get(end..secret.start).unwrap_or_default());
+                next.push_str(HIDDEN);
+                (count, end) = (count + 1, secret.end);
+            }
             if count > 0 {
-                clean = Cow::Owned(next.into_owned());
+                next.push_str(clean.get(end..).unwrap_or_default());
+                clean = Cow::Owned(next);
                 let times = if count == 1 { String::new() } else { format!(", {count} times") };
                 self.note(file, place, &format!("{what}{times}"));
             }
@@ -153,13 +146,9 @@ impl Redacted {
     }
 }
 
-/// Whether what base64 has is sure to be no private key.
-fn is_public(text: &str) -> bool {
-    let whole = text.trim_end_matches('=');
-    // What was cut off within four characters says nothing of the rest.
-    let whole = whole.get(..whole.len() / 4 * 4).unwrap_or_default();
-    let pem = STANDARD.decode(whole).map(|pem| String::from_utf8_lossy(&pem).into_owned());
-    pem.is_ok_and(|pem| pem.contains("-----END ") && !pem.contains("PRIVATE KEY"))
+/// Whether a name says that its value is secret.
+fn is_secret(name: &str) -> bool {
+    certainty(name).is_some()
 }
 
 #[cfg(test)]
@@ -255,5 +244,66 @@ mod tests {
         // A secret in each of many lines takes no minutes.
         let log = "db.password=hush\n".repeat(1 << 16);
         assert!(!redacted.text("l", &log).contains("hush"));
+    }
+
+    #[test]
+    fn what_people_put_into_annotations_commands_and_addresses_goes() {
+        let mut redacted = Redacted::default();
+        for text in [
+            "curl -u admin:hush https://host/x",
+            "mysql -u root -phush db",
+            "tool --password hush --verbose",
+            r#"args: ["--password","hush"]"#,
+            "- --token\n- hush\n- --other",
+            "https://hooks.slack.com/services/T0/B0/hush",
+            "GET https://host/x?page=1&sig=hush&se=2",
+            "https://host/x?X-Amz-Credential=a&X-Amz-Signature=hush",
+            "Cookie: session=hush; theme=hush",
+            r#"{"set-cookie":"session=hush; Path=/"}"#,
+            "Server=db;Uid=sa;Pwd=hush;",
+            "PWD=hush",
+            "authorization: Basic hush",
+            r#""authorization":"hush""#,
+            "- name: ENCRYPTION_KEY\n  value: hush\n",
+            r#"{"name":"PGPASS","value":"hush"}"#,
+            "level=info msg: password=hush",
+            "pass: hush\n",
+            "LICENSE_KEY=hush",
+            "vault/creds: hush",
+            "ghp_hush0123456789hush0123456789hush0123",
+            "key AKIAHUSH23456789HUSH is used",
+            "xoxb-hush-123456789012-hush",
+            "password: |\n  hush\nnext: 1",
+        ] {
+            let clean = redacted.text("l", text);
+            assert!(!clean.to_lowercase().contains("hush") && clean.contains(HIDDEN), "{text}: {clean}");
+        }
+        let kept = "GET https://host/x?page=1&design=2 cookie: not there; key: istio.io/rev; PWD=/home/me\n\
+                    token: true\ncredential: cannot be read by anybody; path=/var/run/secrets/token\ntopologyKey: kubernetes.io/hostname\n\
+                    -u 1000 --user=me --namespace istio-system";
+        assert_eq!(redacted.text("l", kept), kept);
+    }
+
+    #[test]
+    fn what_fields_variables_and_arguments_name_as_secret_goes() {
+        let names = ["ENCRYPTION_KEY", "LICENSE_KEY", "CLIENT_CRED", "MY_PASS", "PGPASS", "PSK"];
+        let variables = names.map(|name| json!({"name": name, "value": "hush"}));
+        let mut object = json!({
+            "kind": "Pod",
+            "metadata": {"annotations": {"x/credential": "hush", "vault/creds": "hush", "note": "ghp_hush0123456789hush"}},
+            "spec": {"containers": [{
+                "command": ["tool", "--password", "hush", "--verbose", "-u", "me:hush"],
+                "args": ["curl -u admin:hush https://seen/", "--token", "--seen"],
+                "env": variables,
+            }]},
+            "extension": {"includeAdditionalHeadersInCheck": {"authorization": "hush"}, "passwords": ["hush", "hush"]},
+            "affinity": {"topologyKey": "seen"}, "match": {"key": "seen", "value": "seen"}, "token": "true",
+        });
+        let mut redacted = Redacted::default();
+        redacted.object("f", &mut object);
+        let text = object.to_string();
+        assert!(!text.contains("hush") && text.matches("seen").count() == 5 && text.contains("--verbose"), "{text}");
+        assert!(text.contains(r#""token":"true""#), "{text}");
+        assert_eq!(redacted.0.len(), 15, "{:#?}", redacted.0);
     }
 }

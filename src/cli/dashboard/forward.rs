@@ -1,7 +1,8 @@
 //! Connections of this machine, each led to a pod by a WebSocket through the API server.
 
 use super::super::screen::Screen;
-use super::pods::Wanted;
+use super::pods::{Found, Wanted};
+use crate::cluster::{brief, told as tell};
 use anyhow::{Context, anyhow};
 use futures::stream::{FuturesUnordered, StreamExt, select_all, unfold};
 use k8s_openapi::api::core::v1::Pod;
@@ -31,6 +32,8 @@ pub(super) struct Forward {
 /// A connection to a pod.
 pub(super) struct Opened {
     stream: Box<dyn Stream>,
+    /// Which pod it is, for a person.
+    pub told: String,
     /// What the node says of it, if it cannot go on.
     error: Box<dyn Future<Output = Option<String>> + Send + Unpin>,
 }
@@ -49,17 +52,15 @@ impl Forward {
     }
 
     async fn open_at_leisure(&self) -> anyhow::Result<Opened> {
-        let pod = self.wanted.find(&self.client).await?;
+        let Found { name: pod, told } = self.wanted.find(&self.client).await?;
         let (namespace, port) = (self.wanted.namespace(), self.port);
         let what = || format!("forward port {port} of pod {namespace}/{pod}");
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
-        let mut forwarder = api.portforward(&pod, &[port]).await.map_err(|error| match error {
-            kube::Error::Api(status) => anyhow!("{}: {}", what(), status.message),
-            other => anyhow!("{}: {other}", what()),
-        })?;
+        let mut forwarder =
+            api.portforward(&pod, &[port]).await.map_err(|error| anyhow!("{}: {}", what(), brief(&error)))?;
         let error = forwarder.take_error(port).with_context(what)?;
         let stream = forwarder.take_stream(port).with_context(what)?;
-        Ok(Opened { stream: Box::new(stream), error: Box::new(Box::pin(error)) })
+        Ok(Opened { told, stream: Box::new(stream), error: Box::new(Box::pin(error)) })
     }
 
     /// Serves connections for ever; gives why it cannot.
@@ -75,11 +76,14 @@ impl Forward {
                 Some(ended) = open.next() => {
                     match ended {
                         Ok(()) => told.clear(),
-                        // A page makes many connections, and one word is enough.
-                        Err(error) if told == format!("{error:#}") => {}
                         Err(error) => {
-                            told = format!("{error:#}");
-                            screen.note(&format!("Error: {told}"));
+                            let error: anyhow::Error = error;
+                            let next = tell(error.as_ref());
+                            // A page makes many connections, and one word is enough.
+                            if told != next {
+                                screen.note(&format!("Error: {next}"));
+                                told = next;
+                            }
                         }
                     }
                 }
@@ -96,7 +100,7 @@ impl Forward {
 
     /// Leads a connection to the pod until one of them has said all.
     async fn lead(&self, local: TcpStream) -> anyhow::Result<()> {
-        let Opened { stream, error } = self.open().await?;
+        let Opened { stream, error, .. } = self.open().await?;
         let told = async {
             match error.await {
                 Some(message) => anyhow!("pod port {}: {}", self.port, message.trim()),

@@ -17,6 +17,9 @@ pub(super) struct Page {
     pub takes_pod: bool,
 }
 
+/// The page that every control plane has, and every proxy.
+pub(super) const CONTROLZ: &str = "controlz";
+
 /// Where istiod and proxies serve ControlZ.
 pub(super) const CONTROLZ_PORT: u16 = 9876;
 
@@ -33,7 +36,7 @@ pub(super) const PAGES: [Page; 8] = [
     page("zipkin", "Zipkin", "app=zipkin", 9411, ""),
     page("skywalking", "SkyWalking", "app=skywalking-ui", 8080, ""),
     Page { name: "envoy", title: "Envoy", selector: None, port: 15000, path: "", takes_pod: true },
-    Page { takes_pod: true, ..page("controlz", "istiod", "app=istiod", CONTROLZ_PORT, "") },
+    Page { takes_pod: true, ..page(CONTROLZ, "istiod", "app=istiod", CONTROLZ_PORT, "") },
 ];
 
 #[cfg(test)]

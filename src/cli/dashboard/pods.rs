@@ -1,9 +1,20 @@
 //! Which pod serves a page.
 
+use crate::cluster::brief;
+use crate::object::labels::REVISION;
 use anyhow::{anyhow, bail, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
+use std::collections::BTreeSet;
+
+/// A pod that was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub name: String,
+    /// Which it is, and which others it could have been.
+    pub told: String,
+}
 
 /// A pod that is wanted.
 #[derive(Debug)]
@@ -44,25 +55,25 @@ impl Wanted {
         &self.namespace
     }
 
-    /// Its name: of several the one that is ready.
+    /// Which it is: of several one that is ready.
     ///
     /// # Errors
     /// There is none, or that cannot be found out.
-    pub(super) async fn find(&self, client: &Client) -> anyhow::Result<String> {
+    pub(super) async fn find(&self, client: &Client) -> anyhow::Result<Found> {
         let (title, selector) = match &self.which {
-            Which::Named(name) => return Ok(name.clone()),
+            Which::Named(name) => {
+                return Ok(Found { name: name.clone(), told: format!("Pod {}/{name}", self.namespace) });
+            }
             Which::Labelled { title, selector } => (title, selector),
         };
         let namespace = &self.namespace;
         let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        let pods = api.list(&ListParams::default().labels(selector)).await.map_err(|error| match error {
-            kube::Error::Api(status) => anyhow!("look for {title} pods: {}", status.message),
-            other => anyhow!("look for {title} pods: {other}"),
-        })?;
-        let running =
-            pods.items.iter().filter(|pod| phase(pod) == "Running" && pod.metadata.deletion_timestamp.is_none());
-        if let Some(pod) = running.max_by_key(|pod| is_ready(pod)) {
-            return Ok(pod.name_any());
+        let pods = api
+            .list(&ListParams::default().labels(selector))
+            .await
+            .map_err(|error| anyhow!("look for {title} pods: {}", brief(&error)))?;
+        if let Some(found) = choose(&pods.items, namespace) {
+            return Ok(found);
         }
         match pods.items.first() {
             Some(pod) => {
@@ -71,6 +82,24 @@ impl Wanted {
             None => bail!("no {title} pods found with {selector} in namespace {namespace}; name another one with -n"),
         }
     }
+}
+
+/// Of several pods one that runs and is ready, if there is one.
+fn choose(pods: &[Pod], namespace: &str) -> Option<Found> {
+    let running = pods.iter().filter(|pod| phase(pod) == "Running" && pod.metadata.deletion_timestamp.is_none());
+    let running: Vec<&Pod> = running.collect();
+    let pod = running.iter().max_by_key(|pod| is_ready(pod))?;
+    let name = pod.name_any();
+    let revision = |pod: &Pod| pod.labels().get(REVISION).cloned();
+    let all: BTreeSet<String> = running.iter().filter_map(|pod| revision(pod)).collect();
+    let told = match revision(pod).filter(|_| all.len() > 1) {
+        Some(own) => {
+            let others = all.into_iter().filter(|other| *other != own).collect::<Vec<_>>().join(", ");
+            format!("Pod {namespace}/{name} of revision {own}; there is also {others}: choose with -r")
+        }
+        None => format!("Pod {namespace}/{name}"),
+    };
+    Some(Found { name, told })
 }
 
 fn phase(pod: &Pod) -> &str {
@@ -85,6 +114,21 @@ fn is_ready(pod: &Pod) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn which_of_several_pods_is_shown_is_told() {
+        let pod = |name: &str, revision: &str| {
+            let value = serde_json::json!({
+                "metadata": {"name": name, "labels": {REVISION: revision}}, "status": {"phase": "Running"},
+            });
+            serde_json::from_value::<Pod>(value).unwrap()
+        };
+        let told = |pods: &[Pod]| choose(pods, "mesh").map(|found| found.told);
+        assert_eq!(told(&[pod("a", "one"), pod("b", "one")]).unwrap(), "Pod mesh/b");
+        let both = told(&[pod("a", "one"), pod("b", "two")]).unwrap();
+        assert_eq!(both, "Pod mesh/b of revision two; there is also one: choose with -r");
+        assert_eq!(told(&[]), None);
+    }
 
     #[test]
     fn a_pod_is_named_with_or_without_its_namespace() {

@@ -8,6 +8,7 @@ use super::super::rollout::wait_until_ready;
 use super::deployed::{Deployed, names_registry};
 use super::file::{self, NAMESPACE, resource};
 use super::manifests::{BINDING, Settings, is_for};
+use crate::cluster::told;
 use crate::diff::{Selection, change_of};
 use crate::install::fields::{Replicas, foresee};
 use crate::object::{Object, ObjectKey};
@@ -136,7 +137,7 @@ async fn deploy(what: &Deployment<'_>, connected: &Connected, out: &mut dyn Writ
     }
     wait_until_ready(&connected.cluster, deployment, args.readiness_timeout, |_| {})
         .await
-        .map_err(|error| anyhow!("✘ {error:#}; init can be run again"))?;
+        .map_err(|error| anyhow!("✘ {}; init can be run again", told(error.as_ref())))?;
     writeln!(out, "✔ Istio operator installed")?;
     out.flush()?;
     if let Some(resource) = resource {

@@ -11,8 +11,8 @@ use super::super::input::Outcome;
 use super::super::output::DataFormat;
 use super::super::table::{aligned, line};
 use crate::api::{API_VERSION, KIND};
-use crate::cluster::ClusterError;
 use crate::cluster::watch_metadata::{Selection, Told, watch_metadata};
+use crate::cluster::{ClusterError, told};
 use crate::object::labels::MANAGED;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
@@ -94,7 +94,7 @@ pub(super) fn run(args: &StatusArgs, out: &mut dyn Write) -> Outcome {
             match read() {
                 Ok(state) => break state,
                 // Whoever watches an API server that goes away and comes back wants to see that.
-                Err(error) => eprintln!("Warning: this may be old: {error:#}"),
+                Err(error) => eprintln!("Warning: this may be old: {}", told(error.as_ref())),
             }
             // It is drawn again when it is known again.
             last.clear();

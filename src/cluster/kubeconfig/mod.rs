@@ -96,6 +96,33 @@ pub fn find(choice: &Choice) -> Result<Option<Chosen>, KubeconfigError> {
     all.choose(context)
 }
 
+/// Which files are read for a choice, and why none of them says where a cluster is; for a person.
+#[must_use]
+pub fn looked_at(choice: &Choice) -> String {
+    let named = choice.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty());
+    let variable = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
+    let from = if named.is_none() && variable.is_some() { " (of KUBECONFIG)" } else { "" };
+    let all = named.map_or_else(|| paths(variable, std::env::home_dir()), |path| vec![path]);
+    let state = |path: PathBuf| {
+        let state = if path.exists() { "has no current context" } else { "does not exist" };
+        format!("{}{from} {state}", path.display())
+    };
+    let told: Vec<String> = all.into_iter().map(state).collect();
+    if told.is_empty() { "there is no kubeconfig (KUBECONFIG names none)".to_owned() } else { told.join(", ") }
+}
+
+/// The names of the contexts there are. Files that cannot be used have none.
+#[must_use]
+pub fn contexts(choice: &Choice) -> Vec<String> {
+    let named = choice.kubeconfig.clone().filter(|path| !path.as_os_str().is_empty());
+    let paths = named.map_or_else(|| paths(std::env::var_os("KUBECONFIG"), std::env::home_dir()), |path| vec![path]);
+    let mut all = Merged::default();
+    for path in paths {
+        let _ = read(&path).and_then(|text| all.add(&path, &text));
+    }
+    all.contexts.into_keys().collect()
+}
+
 /// The files to read, in their order.
 fn paths(variable: Option<OsString>, home: Option<PathBuf>) -> Vec<PathBuf> {
     match variable.filter(|value| !value.is_empty()) {

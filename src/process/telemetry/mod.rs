@@ -11,6 +11,7 @@ pub use otlp::{Traces, TracesError};
 use std::io::IsTerminal;
 use std::str::FromStr;
 use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
@@ -44,6 +45,32 @@ fn filter(level: &str) -> String {
     }
 }
 
+/// A level, or a filter, that somebody has written; as it was written. Nothing is info.
+///
+/// # Errors
+/// It is neither, in a sentence that says what there is.
+pub fn checked(level: &str) -> Result<String, String> {
+    let level = if level.is_empty() { "info" } else { level };
+    parse(level).map(|_| level.to_owned())
+}
+
+fn parse(level: &str) -> Result<EnvFilter, String> {
+    let wrong = |e: &dyn std::fmt::Display| {
+        format!(
+            "{level:?} is none of error, warn, info, debug, trace, off, nor a filter such as info,istio_operator=debug: {e}"
+        )
+    };
+    if level.is_empty() {
+        return Err(wrong(&"it is empty"));
+    }
+    // A single word would be taken for a part of the program of which everything is logged.
+    let is_word = !level.contains(['=', ',', ':', '[']);
+    if is_word && level.parse::<LevelFilter>().is_err() {
+        return Err(wrong(&"it is no level"));
+    }
+    EnvFilter::from_str(&filter(level)).map_err(|e| wrong(&e))
+}
+
 /// Changes what is logged, while it is.
 #[derive(Clone)]
 pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
@@ -60,15 +87,7 @@ impl LogLevel {
     /// # Errors
     /// It is neither.
     pub fn set(&self, level: &str) -> Result<(), String> {
-        let wrong = |e: &dyn std::fmt::Display| {
-            format!(
-                "{level:?} is none of error, warn, info, debug, trace, off, nor a filter such as info,istio_operator=debug: {e}"
-            )
-        };
-        if level.is_empty() {
-            return Err(wrong(&"it is empty"));
-        }
-        let filter = EnvFilter::from_str(&filter(level)).map_err(|e| wrong(&e))?;
+        let filter = parse(level)?;
         self.0.reload(filter).map_err(|e| e.to_string())
     }
 }

@@ -115,3 +115,14 @@ fn what_is_no_url_is_refused() {
         assert!(matches!(&refused, Some(TracesError::Endpoint(named)) if named == wrong), "{wrong}: {refused:?}");
     }
 }
+
+#[test]
+fn a_word_that_is_no_level_is_refused_with_those_there_are() {
+    for level in ["info", "DEBUG", "off", "info,istio_operator=debug", "istio_operator=trace", ""] {
+        assert!(super::checked(level).is_ok(), "{level}");
+    }
+    for level in ["foo", "inof", "info,=x=y"] {
+        let refused = super::checked(level).unwrap_err();
+        assert!(refused.contains("error, warn, info, debug, trace, off"), "{refused}");
+    }
+}
