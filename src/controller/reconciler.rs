@@ -248,12 +248,16 @@ mod tests {
     use serde_json::json;
     use std::time::Instant;
 
-    /// With an API server that is away.
-    fn context() -> Context {
+    /// Of an API server that is away.
+    fn unreachable() -> kube::Client {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut config = kube::Config::new(format!("http://{address}").parse().unwrap());
         (config.root_cert, config.default_retry) = (Some(vec![]), false);
-        let cluster = Cluster::new(kube::Client::try_from(config).unwrap());
+        kube::Client::try_from(config).unwrap()
+    }
+
+    fn context(client: kube::Client) -> Context {
+        let cluster = Cluster::new(client);
         let (ownership, metrics) = (Arc::new(Ownership::default()), Arc::new(Metrics::new("", "")));
         let (index, _) = Index::new(cluster.clone(), Arc::clone(&ownership), Arc::clone(&metrics));
         let packages = Packages::new(Package::embedded().unwrap(), PackageConfig::default());
@@ -291,6 +295,29 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn what_was_let_go_is_not_deleted_however_it_was_last_seen() {
+        let resource = |uid: &str, finalizers: &[&str]| {
+            json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "metadata": {"name": "main",
+                "namespace": "ns", "uid": uid, "finalizers": finalizers, "deletionTimestamp": "2026-01-01T00:00:00Z"}})
+        };
+        let gone = json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404});
+        for (code, live) in [(404, gone), (200, resource("u", &[])), (200, resource("another", &[FINALIZER]))] {
+            let (asked, body) = (Arc::new(std::sync::Mutex::new(vec![])), live.to_string());
+            let noting = Arc::clone(&asked);
+            let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+                noting.lock().unwrap().push(request.method().to_string());
+                let answer =
+                    http::Response::builder().status(code).body(kube::client::Body::from(body.clone().into_bytes()));
+                async { answer }
+            });
+            let context = context(kube::Client::new(service, "default"));
+            let seen = crate::cluster::received::from_value(&resource("u", &[FINALIZER])).unwrap();
+            assert_eq!(reconcile_once(&seen, &context, &seen.id()).await.unwrap(), Action::await_change());
+            assert_eq!(*asked.lock().unwrap(), ["GET"], "{live}");
+        }
+    }
+
     #[test]
     fn a_reconcile_is_traced_stage_by_stage() {
         let resource = json!({
@@ -303,7 +330,8 @@ mod tests {
             "status": {"observedGeneration": 2},
         });
         let resource = Arc::new(crate::cluster::received::from_value(&resource).unwrap());
-        let collected = collect(async { assert!(reconcile(resource, Arc::new(context())).await.is_err()) });
+        let collected =
+            collect(async { assert!(reconcile(resource, Arc::new(context(unreachable()))).await.is_err()) });
         assert_eq!(collected.path("build"), ["build", "reconcile"]);
         assert_eq!(collected.path("component"), ["component", "install", "reconcile"]);
         assert_eq!(collected.path("write_status"), ["write_status", "install", "reconcile"]);

@@ -114,7 +114,13 @@ impl Life<'_> {
         let mark = self.lab.mark();
         let edited = self.edit_spec();
         self.touch_other();
-        self.only_writes(mark, &["other"], "while main was paused");
+        // That its spec has changed since is said, once.
+        self.only_writes(mark, &["other", "main"], "while main was paused");
+        let own = self.lab.writes_since(mark).into_iter().filter(|write| write.contains(" istio-system/main:"));
+        let own: Vec<String> = own.collect();
+        if own.len() > 1 || own.iter().any(|write| !write.contains(" istiooperators/status ")) {
+            self.lab.fail(&format!("while main was paused the operator wrote {own:#?}"));
+        }
         self.annotate("install.istio.io/ignoreReconcile-");
         format!("{edited} while paused")
     }

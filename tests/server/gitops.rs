@@ -148,11 +148,13 @@ fn a_resource_that_goes_is_progressing_and_terminating_until_it_is_gone() {
 #[test]
 fn a_sync_that_has_the_definition_before_the_resource_takes_both() {
     let lab = Lab::start();
-    let kept = std::fs::read_to_string(file("crds/kustomization.yaml")).unwrap();
-    assert!(kept.contains("argocd.argoproj.io/sync-options: Prune=false"), "{kept}");
-    assert!(kept.contains("kustomize.toolkit.fluxcd.io/prune: disabled"), "{kept}");
     let definition = file("crds/istiooperators.install.istio.io.yaml");
     lab.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &definition.to_string_lossy()]);
+    let live =
+        lab.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/istiooperators.install.istio.io").unwrap();
+    let kept = &live["metadata"]["annotations"];
+    assert_eq!(kept["argocd.argoproj.io/sync-options"], "Prune=false,Delete=false");
+    assert_eq!(kept["kustomize.toolkit.fluxcd.io/prune"], "disabled");
     // Both tools apply server-side with a manager of their own, and find nothing to do afterwards.
     let resource = format!(
         "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: {{name: main, namespace: istio-system}}\nspec: {}\n",

@@ -61,6 +61,10 @@ impl Reconcile<'_> {
             return Ok(Action::await_change());
         }
         context.note_orphaned(resource);
+        if self.state.deletion.is_new() && self.is_let_go().await? {
+            context.forget(id);
+            return Ok(Action::await_change());
+        }
         if context.orphans.has(id, resource.uid()) {
             let text = "deleted with --cascade=orphan: all that it installed stays, and nobody looks after it any more";
             return self.leave_behind("Orphaned", text.to_owned()).await;
@@ -90,6 +94,20 @@ impl Reconcile<'_> {
             }
         }
         self.delete_remains(found).await
+    }
+
+    /// Whether the resource has gone by now, or has been let go, however it was last seen: one that was deleted with
+    /// `--cascade=orphan` says so for a moment only, and is seen once more without that after it was let go.
+    async fn is_let_go(&self) -> Result<bool, ReconcileError> {
+        match self.context.cluster.owner(self.id).await {
+            Ok(Some(live)) if live.uid() == self.resource.uid() => {
+                self.context.note_orphaned(&live);
+                Ok(!live.has_finalizer())
+            }
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some(403) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What is to be looked at now.
