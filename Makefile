@@ -1,6 +1,6 @@
 # `make` alone prints this list.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check crds role goldens bench build version sbom stage image images archive chart sums
+.PHONY: help demo test test-all check crds role goldens bench build version sbom stage image images archive chart sums
 
 # One static file: the image needs nothing else.
 BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static -C relocation-model=static
@@ -41,16 +41,19 @@ IMAGE_ARGS = $(if $(PACKAGES),--build-arg PACKAGES=packages) --build-arg VERSION
   --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE)
 
 help: ## print this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 demo: ## a local control plane, the operator, and config/samples/demo.yaml until it is HEALTHY
 	@echo "== building the operator and the demo"
 	cargo build --locked --bin istio-operator --example demo
 	@cargo run --locked --quiet --example demo
 
-test: check ## everything: the checks, then all tests, with a real control plane
-	@echo "== tests"
+test: ## the tests that take seconds, with a real control plane
 	RUST_TEST_THREADS=$(THREADS) cargo test --locked --workspace
+
+# Those that write goldens are none.
+test-all: ## all tests, the long ones too: kills, time that passes, whole documents, upgrades of releases
+	RUST_TEST_THREADS=$(THREADS) cargo test --locked --workspace -- --include-ignored --skip are_written_where
 
 check: ## formatting, lints, generated files, documentation, dependencies
 	@echo "== format"

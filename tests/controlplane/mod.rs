@@ -21,7 +21,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Read, Seek, SeekFrom};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -53,6 +53,9 @@ impl Drop for Turn {
 
 /// A machine that does much else takes ten times as long as an idle one.
 const START_DEADLINE: Duration = Duration::from_mins(2);
+
+/// What takes longer waits for something that will never be: `kubectl wait` on an API server that is gone.
+const HUNG: Duration = Duration::from_mins(5);
 
 /// Between two attempts; kubectl alone takes a tenth of a second of a core.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -189,13 +192,8 @@ impl ControlPlane {
         if self.dir.is_some() {
             command.env("KUBECACHEDIR", self.kubectl_cache());
         }
-        let out = command
-            .env("KUBECONFIG", &self.kubeconfig)
-            .envs(FEW_COLLECTIONS)
-            .args(args)
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("run {}", self.kubectl.display()))?;
+        command.env("KUBECONFIG", &self.kubeconfig).envs(FEW_COLLECTIONS).args(args);
+        let out = process::output(&mut command, HUNG).with_context(|| format!("kubectl {}", args.join(" ")))?;
         if !out.status.success() {
             bail!("kubectl {}: {}", args.join(" "), String::from_utf8_lossy(&out.stderr).trim());
         }

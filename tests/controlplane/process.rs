@@ -3,8 +3,23 @@
 use anyhow::{Context, Result, bail};
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
+
+/// What a command prints, unless it takes longer than `patience`; then it is killed.
+pub fn output(command: &mut Command, patience: Duration) -> Result<Output> {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let id = child.id();
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || done.send(child.wait_with_output()));
+    if let Ok(output) = ended.recv_timeout(patience) {
+        return Ok(output?);
+    }
+    Command::new("sh").args(["-c", &format!("kill -9 {id}")]).status()?;
+    bail!("it still ran after {patience:?}")
+}
 
 /// A running process; its output goes to a file.
 pub struct Process {

@@ -36,6 +36,7 @@ fn a_client_certificate_of_version_1_is_as_good_as_any() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn missing_permissions_are_told_once_with_the_command_that_grants_them() {
     let lab = Lab::start();
     lab.expect_forbidden();

@@ -215,6 +215,7 @@ fn apply_with_annotation(lab: &Lab, path: &str, name: &str) {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn what_people_apply_to_what_an_operator_installed_stays_theirs() {
     let lab = Lab::without_operator();
     as_upstream_left_it(&lab);

@@ -109,6 +109,7 @@ fn an_edited_revision_stands_beside_the_old_one_while_that_is_in_use() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn one_namespace_after_another_moves_to_the_edited_revision() {
     let lab = Lab::installed(OLD);
     for namespace in ["shop", "bank"] {

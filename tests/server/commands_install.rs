@@ -80,6 +80,7 @@ fn versions(lab: &Lab) -> Vec<(String, String)> {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn without_a_yes_nothing_is_written() {
     let lab = Lab::without_operator();
     let mark = lab.mark();
@@ -198,6 +199,7 @@ fn what_a_command_may_not_do_or_cannot_reach_is_told() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn what_is_no_longer_wanted_goes_unless_it_is_in_use() {
     let lab = Lab::without_operator();
     run(&lab, DEMO).ended(0);

@@ -18,6 +18,7 @@ fn objects(text: &str) -> BTreeMap<String, Value> {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn the_operator_is_deployed_as_its_dump_says_and_removed_again() {
     let lab = Lab::empty();
     let (dump, _) = said(&run(&lab, "operator dump"), 0);
@@ -197,6 +198,7 @@ fn the_status_of_a_resource_says_what_waits_and_who_reconciles_it() {
 
 /// Complaint: nobody could tell beforehand what a takeover does to an installation that serves.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn what_kubectl_installed_is_adopted_without_a_restart_as_was_told() {
     let lab = Lab::without_operator();
     let folder = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ fn left(lab: &Lab) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_purge_asks_and_then_leaves_only_what_is_not_istios() {
     let lab = Lab::without_operator();
     run(&lab, "install --set profile=demo -y").ended(0);

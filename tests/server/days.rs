@@ -83,6 +83,7 @@ pub struct Life<'a> {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn whatever_happens_in_a_day_the_cluster_comes_to_rest_as_it_should() {
     let (seed, long) = (from_environment("SEED", 5), Duration::from_secs(from_environment("DAYS", 25)));
     let lab = Lab::start();

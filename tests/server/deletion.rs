@@ -47,6 +47,7 @@ fn a_control_plane_in_use_is_held_back_until_somebody_insists() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_revision_that_is_not_in_use_goes_although_another_one_is() {
     let lab = Lab::installed("{profile: default}");
     shop_with_sidecar(&lab);
@@ -114,6 +115,7 @@ fn a_resource_ends_where_permissions_are_missing() {
 
 /// And everything else in it; a sidecar does not hold that up.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_resource_ends_with_its_namespace() {
     let lab = Lab::installed("{profile: minimal}");
     shop_with_sidecar(&lab);
@@ -124,6 +126,7 @@ fn a_resource_ends_with_its_namespace() {
 
 /// What a dry run must not delete does not hold up what ends anyway.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_namespace_ends_although_its_resource_is_only_tried() {
     let lab = Lab::installed("{profile: minimal, revision: other}");
     lab.annotate("main", "install.istio.io/dryRun=true");

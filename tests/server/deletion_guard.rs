@@ -40,6 +40,7 @@ fn is_whole(lab: &Lab, before: &crate::lab::Inventory) {
 
 /// Complaint: where Deployments could not be listed, the Services, webhooks and accounts of a control plane in use went.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn what_cannot_be_found_out_counts_as_in_use() {
     let lab = Lab::installed("{profile: minimal}");
     lab.expect_forbidden();
@@ -74,6 +75,7 @@ fn what_cannot_be_found_out_counts_as_in_use() {
 
 /// Complaint: only the first istiod that was found was asked for.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn every_control_plane_of_a_resource_is_asked_for() {
     let lab = Lab::installed("{profile: minimal, revision: first}");
     // Another one each time, so that it is seen that it was looked again.

@@ -42,6 +42,7 @@ fn peak(process: u32) -> u64 {
 
 /// Complaint: all of their metadata was read at once, beyond the operator's limit, again after each restart.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn the_end_of_a_control_plane_of_thousands_of_pods_takes_little_memory() {
     let lab = Lab::without_operator();
     let mut operator = lab.begin_operator();

@@ -33,6 +33,7 @@ fn spend(lab: &Lab, time: Duration, mut act: impl FnMut(u64)) {
 /// Complaint: every cloud keeps the Service of a load balancer for a while, and some for ever; the operator asked for it two
 /// hundred times a second, and said nothing of it.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_deletion_that_waits_says_for_what_and_asks_little() {
     let lab = Lab::installed("{profile: default}");
     set_finalizers(&lab, SERVICE, &[HELD_BY]);

@@ -80,6 +80,7 @@ pub fn wait_for_pods(lab: &Lab, count: i64) {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn it_is_applied_over_upstreams_operator_in_any_way() {
     let lab = Lab::without_operator();
     let config = file("config/default");

@@ -124,6 +124,7 @@ fn upstreams_chart(folder: &Path) {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn helm_puts_it_in_the_place_of_upstreams_operator() {
     let Some(helm) = Helm::find() else { return };
     // It has a definition already, which is not Helm's.

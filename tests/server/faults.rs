@@ -30,6 +30,7 @@ fn each_started_once(lab: &Lab) {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_installation_comes_changes_and_goes_though_requests_go_wrong() {
     let lab = Lab::without_operator();
     let invariants = Invariants::of(&lab);
@@ -54,6 +55,7 @@ fn an_installation_comes_changes_and_goes_though_requests_go_wrong() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_installation_survives_a_crash_of_the_api_server() {
     let lab = Lab::bare();
     let invariants = Invariants::of(&lab);
@@ -120,6 +122,7 @@ fn a_webhook_that_refuses_everything_holds_it_up_only_while_it_does() {
 
 /// While istiod is away its webhook refuses Istio's own resources, ours among them.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn istiods_webhook_does_not_keep_istiod_from_coming_back() {
     let lab = Lab::installed(DEMO);
     let invariants = Invariants::of(&lab);

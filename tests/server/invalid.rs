@@ -27,6 +27,7 @@ fn an_invalid_spec_is_an_error_that_names_the_problem_and_touches_nothing() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_resource_that_was_never_valid_can_be_deleted() {
     let lab = Lab::bare();
     lab.apply_spec("{profile: minimol}");

@@ -20,6 +20,7 @@ const CHANGES: u64 = 25;
 const DELETES: u64 = 45;
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_operator_killed_at_any_moment_goes_on_where_it_was() {
     let (mut dice, rounds) = (Dice::new(from_environment("SEED", 7)), from_environment("FAULTS", 3));
     let lab = Lab::bare();

@@ -48,6 +48,7 @@ fn object<'f>(found: &'f Value, kind: &str, name: &str) -> &'f Value {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_spec_is_compared_with_the_cluster_and_nothing_is_written() {
     let lab = Lab::installed("{profile: demo}");
     let installed = lab.owned_at_rest();

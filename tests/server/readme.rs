@@ -250,6 +250,7 @@ fn sections(document: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn every_command_that_the_documents_show_runs_as_they_say() {
     let mut reader = Reader::new();
     let all: Vec<_> = DOCUMENTS.into_iter().flat_map(sections).collect();
@@ -277,6 +278,7 @@ fn every_command_that_the_documents_show_runs_as_they_say() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn the_tutorial_leads_from_nothing_to_a_mesh_and_back() {
     let mut reader = Reader::new();
     for (heading, text) in sections(TUTORIAL) {

@@ -55,6 +55,7 @@ fn gaps_until(lab: &Lab, name: &str, release: &str, watched: &[&'static str]) ->
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_control_plane_goes_from_1_17_to_1_30_without_a_gap() {
     let Some(folder) = packages(&STEPS) else { return };
     let lab = start(&folder);
@@ -91,6 +92,7 @@ fn a_control_plane_goes_from_1_17_to_1_30_without_a_gap() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_upgrade_of_releases_survives_kills() {
     let Some(folder) = packages(&STEPS) else { return };
     let lab = start(&folder);
@@ -112,6 +114,7 @@ fn an_upgrade_of_releases_survives_kills() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_new_release_beside_the_old_one_takes_namespaces_one_by_one() {
     let Some(folder) = packages(&["1.30.3"]) else { return };
     let lab = start(&folder);

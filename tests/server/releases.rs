@@ -81,6 +81,7 @@ fn names(inventory: &Inventory) -> BTreeSet<&str> {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn the_annotation_takes_a_control_plane_to_another_release() {
     let (lab, folder) = begin();
     let packages = format!("--package-dir={PACKAGES}");
@@ -209,6 +210,7 @@ impl Server {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_release_that_is_none_is_told_and_changes_nothing() {
     let (lab, folder) = begin();
     let server = Server::start();
@@ -262,6 +264,7 @@ fn a_release_that_is_none_is_told_and_changes_nothing() {
 
 /// Nothing is repaired meanwhile either, since what the spec comes to is not known.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_server_that_is_down_is_waited_for_and_later_not_needed() {
     let (lab, folder) = begin();
     let server = Server::start();

@@ -27,6 +27,7 @@ fn wait_for_replicas(lab: &Lab, wanted: i64) {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn replicas_are_the_autoscalers_while_there_is_one_and_no_longer() {
     let lab = Lab::installed("{profile: minimal}");
     scale(&lab, 3);
@@ -56,6 +57,7 @@ fn replicas_are_the_autoscalers_while_there_is_one_and_no_longer() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_annotation_that_is_equal_as_a_number_is_applied() {
     let lab = Lab::start();
     let annotated = |text: &str| {

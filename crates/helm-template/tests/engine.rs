@@ -111,6 +111,7 @@ fn our_engine_gives_the_recorded_answers() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn the_record_is_what_the_real_helm_says() {
     let helm = real::binary();
     let mut files = all_files();
