@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const NAME: &str = "istio-operator-lock";
 /// The name of an operator's Deployment, as of its Lease; and of its container.
 const DEPLOYMENT: &str = "istio-operator";
+/// The image of upstream's, in whatever registry.
+const UPSTREAMS_IMAGE: &str = "operator";
 /// Those of nodes are many.
 const NO_NODES: &str = "metadata.namespace!=kube-node-lease";
 /// How long a Lease lasts that does not say.
@@ -184,6 +186,37 @@ pub(super) async fn deployments(
     Ok(all)
 }
 
+/// The Deployments and Leases of upstream's operator, as far as it may work: a Deployment of its image that is not scaled to none,
+/// or a Lease that its name holds.
+///
+/// # Errors
+/// They cannot be listed.
+pub(super) async fn of_upstream(cluster: &Cluster) -> Result<Vec<String>, String> {
+    let deployed = deployments(cluster, None).await.map_err(|error| error.to_string())?;
+    let told = |what: &str, namespace: &str, name: &str| format!("{what} {namespace}/{name}");
+    let mut found: Vec<String> = deployed
+        .iter()
+        .filter(|live| is_upstreams_deployment(live))
+        .map(|live| told("Deployment", &live.namespace().unwrap_or_default(), &live.name_any()))
+        .collect();
+    let leases = Leases::default().look(cluster).await?;
+    let working = leases.into_iter().filter(|one| one.is_upstreams && one.state != State::Idle);
+    found.extend(working.map(|one| format!("{NAME} in {}: {}", one.namespace, one.message)));
+    Ok(found)
+}
+
+/// Whether a Deployment of an operator runs upstream's image, whatever the registry.
+fn is_upstreams_deployment(live: &DynamicObject) -> bool {
+    let containers = live.data.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    let images = containers.into_iter().flatten().filter_map(|one| one.get("image")?.as_str());
+    let is_none = live.data.pointer("/spec/replicas").and_then(Value::as_u64) == Some(0);
+    let name = |image: &str| {
+        let last = image.rsplit('/').next().unwrap_or_default();
+        last.split([':', '@']).next().unwrap_or_default().to_owned()
+    };
+    !is_none && images.map(name).any(|name| name == UPSTREAMS_IMAGE)
+}
+
 /// Whether a Deployment is an operator's, ours or upstream's: by its name, which others may begin alike, and its container.
 fn is_deployment(live: &DynamicObject) -> bool {
     let name = live.name_any();
@@ -281,6 +314,20 @@ mod tests {
             |holder: &str| leases.operator_of(&lease(NAME, holder, NEW), Timestamp::now(), Instant::now()).is_upstreams;
         assert!(is_upstreams("istio-operator-75_6f1c2d3e-1111-2222-3333-444455556666"));
         assert!(!is_upstreams("istio-operator-75d-x") && !is_upstreams("host-00ff00ff00ff00ff"));
+    }
+
+    #[test]
+    fn a_deployment_is_upstreams_by_its_image() {
+        for (image, replicas, expected) in [
+            ("docker.io/istio/operator:1.17.8", 1, true),
+            ("localhost:5000/operator@sha256:00", 1, true),
+            ("docker.io/istio/operator:1.17.8", 0, false),
+            ("registry.example.com/mesh/istio-operator:0.1.0", 1, false),
+        ] {
+            let spec = json!({"replicas": replicas, "template": {"spec": {"containers": [{"image": image}]}}});
+            let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": spec});
+            assert_eq!(is_upstreams_deployment(&from_value(live).unwrap()), expected, "{image}");
+        }
     }
 
     #[test]
