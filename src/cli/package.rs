@@ -174,12 +174,10 @@ impl FetchArgs {
         let of_minor: Vec<&str> = all.iter().filter(|other| is_of_minor(other)).map(String::as_str).collect();
         let source = self.release_source.as_ref().map_or_else(|| UPSTREAM.to_owned(), ToString::to_string);
         let at_hand = match &of_minor[..] {
-            [] => "none of it is at hand".to_owned(),
-            all => format!("at hand are {}", all.join(", ")),
+            [] => format!("none of it is at hand; write one such as {version}.0, which is fetched from {source}"),
+            all => format!("at hand are {}; another one is fetched from {source}", all.join(", ")),
         };
-        format!(
-            "release {version:?} names no patch release; {at_hand}; write one such as {version}.0, others are fetched from {source}"
-        )
+        format!("release {version:?} names no patch release; {at_hand}")
     }
 
     /// Where a release is.

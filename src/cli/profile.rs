@@ -187,7 +187,7 @@ fn print_flags(value: &Value, at: &str, switches: &Switches, out: &mut dyn Write
     };
     let lines: Vec<String> = all.iter().filter_map(is_line).collect();
     let set = request::from_files_for(&[], &lines, switches);
-    let spec = set.as_ref().map(|request| &request.spec).unwrap_or(&Value::Null);
+    let spec = set.as_ref().map_or(&Value::Null, |request| &request.spec);
     let is_said = |(path, value): &(String, &Value)| {
         let found = Path::parse(path).ok().and_then(|path| path::get(spec, &path).cloned());
         found.as_ref() == Some(*value)

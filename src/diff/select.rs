@@ -166,12 +166,12 @@ fn near(pattern: &Pattern, keys: &BTreeSet<ObjectKey>) -> String {
     let names = suggest::nearest(&pattern.name, alike.iter().map(|key| key.name.as_str()));
     let namesakes: Vec<&ObjectKey> = alike.iter().copied().filter(|key| names.contains(&key.name)).collect();
     let shown = if namesakes.is_empty() { alike } else { namesakes };
-    let named: Vec<String> = shown.iter().take(NAMED).map(ToString::to_string).collect();
+    let told: Vec<String> = shown.iter().take(NAMED).map(ToString::to_string).collect();
     let more = match shown.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("; there are {}{more}", named.join(", "))
+    format!("; there are {}{more}", told.join(", "))
 }
 
 fn is_ignored(paths: &[&str], at: &str) -> bool {

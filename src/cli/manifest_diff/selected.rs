@@ -20,6 +20,8 @@ pub(super) fn check(
     if selection.selects_nothing(&keys) {
         bail!("nothing is compared: --select {}", without.join("; "));
     }
-    without.iter().for_each(|told| eprintln!("Warning: --select {told}"));
+    for told in without {
+        eprintln!("Warning: --select {told}");
+    }
     Ok(())
 }
