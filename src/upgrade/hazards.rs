@@ -251,9 +251,11 @@ impl Case<'_> {
     }
 
     fn is_ambient(&self, side: &Side) -> bool {
-        let has = |manifests: &Manifests| manifests.parts.iter().any(|part| part.component == Component::Ztunnel);
-        text(self.spec, "/profile").is_some_and(|profile| profile.ends_with("ambient"))
-            || side.manifests().is_some_and(has)
+        match side.manifests() {
+            Some(manifests) => manifests.parts.iter().any(|part| part.component == Component::Ztunnel),
+            // What it comes to is not known, only what it is called.
+            None => text(self.spec, "/profile").is_some_and(|profile| profile.ends_with("ambient")),
+        }
     }
 
     fn of_kind(&self, change: Change, kind: &str) -> Vec<String> {

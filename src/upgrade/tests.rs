@@ -118,6 +118,17 @@ fn what_the_present_release_refuses_too_is_told_as_such() {
 }
 
 #[test]
+fn a_profile_is_ambient_by_what_it_comes_to_if_that_is_known() {
+    let spec = json!({"profile": "ambient", "compatibilityVersion": "1.20"});
+    let told = |outcome: fn() -> Result<Manifests, Vec<String>>| {
+        let plan = plan(&spec, &side("1.20.0", outcome()), &side("1.21.0", outcome()), &Surroundings::default());
+        plan.hazards.iter().any(|hazard| hazard.name == "AmbientRedirection")
+    };
+    assert!(!told(|| Ok(manifests(&[(Component::Pilot, &istiod("r/pilot:1", "a: b"))]))));
+    assert!(told(|| Err(vec!["refused".to_owned()])));
+}
+
+#[test]
 fn where_nothing_is_installed_nothing_behaves_otherwise() {
     let (from, to) = (side("1.29.0", Ok(Manifests::default())), side("1.30.3", Ok(Manifests::default())));
     assert_eq!(names(&plan(&json!({}), &from, &to, &Surroundings::default())), <[&str; 0]>::default());
@@ -234,9 +245,9 @@ fn rows() -> Vec<Row> {
         ("BehaviorChanges", json!({}), ("1.29.0", "1.30.0"), both(&small)),
         ("CniMoves", json!({}), ("1.29.0", "1.30.0"), [with(Cni, &agent("ns", "1")), with(Cni, &agent("ms", "1"))]),
         ("CniRepairs", json!({}), ("1.20.0", "1.21.0"), [with(Cni, &agent("ns", "1")), with(Cni, &agent("ns", "1"))]),
-        ("AmbientRedirection", json!({"profile": "ambient"}), ("1.20.0", "1.21.0"), none()),
+        ("AmbientRedirection", json!({}), ("1.20.0", "1.21.0"), [with(Ztunnel, ""), with(Ztunnel, "")]),
         ("AmbientHostNetwork", json!({}), ("1.25.0", "1.26.0"), [with(Ztunnel, ""), with(Ztunnel, "")]),
-        ("AmbientRules", json!({"profile": "ambient"}), ("1.28.0", "1.29.0"), both(&small)),
+        ("AmbientRules", json!({}), ("1.28.0", "1.29.0"), [with(Ztunnel, ""), with(Ztunnel, "")]),
         (
             "AmbientNodes",
             json!({}),
