@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 const NAME: &str = "istio-operator-lock";
 /// The name of an operator's Deployment, as of its Lease; and of its container.
 const DEPLOYMENT: &str = "istio-operator";
-/// The image of upstream's, in whatever registry.
+/// The image of upstream's, and the folder that it has in most registries.
 const UPSTREAMS_IMAGE: &str = "operator";
+const UPSTREAMS_FOLDER: &str = "istio";
 /// Those of nodes are many.
 const NO_NODES: &str = "metadata.namespace!=kube-node-lease";
 /// How long a Lease lasts that does not say.
@@ -186,35 +187,28 @@ pub(super) async fn deployments(
     Ok(all)
 }
 
-/// The Deployments and Leases of upstream's operator, as far as it may work: a Deployment of its image that is not scaled to none,
-/// or a Lease that its name holds.
+/// The Deployments of upstream's operator that are not scaled to none.
 ///
 /// # Errors
 /// They cannot be listed.
-pub(super) async fn of_upstream(cluster: &Cluster) -> Result<Vec<String>, String> {
-    let deployed = deployments(cluster, None).await.map_err(|error| error.to_string())?;
-    let told = |what: &str, namespace: &str, name: &str| format!("{what} {namespace}/{name}");
-    let mut found: Vec<String> = deployed
-        .iter()
-        .filter(|live| is_upstreams_deployment(live))
-        .map(|live| told("Deployment", &live.namespace().unwrap_or_default(), &live.name_any()))
-        .collect();
-    let leases = Leases::default().look(cluster).await?;
-    let working = leases.into_iter().filter(|one| one.is_upstreams && one.state != State::Idle);
-    found.extend(working.map(|one| format!("{NAME} in {}: {}", one.namespace, one.message)));
-    Ok(found)
+pub(super) async fn of_upstream(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let all = cluster.list("apps/v1", "Deployment", None, "").await?;
+    let told =
+        |live: &DynamicObject| format!("Deployment {}/{}", live.namespace().unwrap_or_default(), live.name_any());
+    Ok(all.iter().filter(|live| is_upstreams(live)).map(told).collect())
 }
 
-/// Whether a Deployment of an operator runs upstream's image, whatever the registry.
-fn is_upstreams_deployment(live: &DynamicObject) -> bool {
+/// Whether a Deployment runs upstream's operator: by its image, whatever the registry, and its name if the image is in another folder.
+fn is_upstreams(live: &DynamicObject) -> bool {
     let containers = live.data.pointer("/spec/template/spec/containers").and_then(Value::as_array);
     let images = containers.into_iter().flatten().filter_map(|one| one.get("image")?.as_str());
     let is_none = live.data.pointer("/spec/replicas").and_then(Value::as_u64) == Some(0);
-    let name = |image: &str| {
-        let last = image.rsplit('/').next().unwrap_or_default();
-        last.split([':', '@']).next().unwrap_or_default().to_owned()
+    let is_its = |image: &str| {
+        let (folder, last) = image.rsplit_once('/').unwrap_or(("", image));
+        last.split([':', '@']).next() == Some(UPSTREAMS_IMAGE)
+            && (folder == UPSTREAMS_FOLDER || folder.ends_with(&format!("/{UPSTREAMS_FOLDER}")) || is_deployment(live))
     };
-    !is_none && images.map(name).any(|name| name == UPSTREAMS_IMAGE)
+    !is_none && images.into_iter().any(is_its)
 }
 
 /// Whether a Deployment is an operator's, ours or upstream's: by its name, which others may begin alike, and its container.
@@ -317,16 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_is_upstreams_by_its_image() {
-        for (image, replicas, expected) in [
-            ("docker.io/istio/operator:1.17.8", 1, true),
-            ("localhost:5000/operator@sha256:00", 1, true),
-            ("docker.io/istio/operator:1.17.8", 0, false),
-            ("registry.example.com/mesh/istio-operator:0.1.0", 1, false),
+    fn a_deployment_is_upstreams_by_its_image_and_name() {
+        for (name, image, replicas, expected) in [
+            ("any", "docker.io/istio/operator:1.17.8", 1, true),
+            ("istio-operator-1-17", "localhost:5000/mirror/operator@sha256:00", 1, true),
+            ("some-operator", "localhost:5000/mirror/operator:1", 1, false),
+            ("istio-operator", "docker.io/istio/operator:1.17.8", 0, false),
+            ("istio-operator", "registry.example.com/mesh/istio-operator:0.1.0", 1, false),
         ] {
-            let spec = json!({"replicas": replicas, "template": {"spec": {"containers": [{"image": image}]}}});
-            let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": spec});
-            assert_eq!(is_upstreams_deployment(&from_value(live).unwrap()), expected, "{image}");
+            let containers = json!([{"name": DEPLOYMENT, "image": image}]);
+            let spec = json!({"replicas": replicas, "template": {"spec": {"containers": containers}}});
+            let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec});
+            assert_eq!(is_upstreams(&from_value(live).unwrap()), expected, "{name} {image}");
         }
     }
 

@@ -87,12 +87,17 @@ impl SpecArgs {
     /// The files, by name and text, of which and of the flags is told what is wrong with them whatever the release is: that
     /// needs no package.
     pub(super) fn files(&self) -> anyhow::Result<Vec<(String, String)>> {
-        let files: Vec<_> = self.filename.iter().map(|f| read_input(f.trim())).collect::<Result<_, _>>()?;
+        let files = self.texts()?;
         request::check_form(&files, &self.set, self.upstream_behavior).map_err(|error| match error {
             RequestError::Set { .. } => WrongUse(error.to_string()).into(),
             error => anyhow::Error::new(error),
         })?;
         Ok(files)
+    }
+
+    /// The files, by name and text, whatever they hold.
+    pub(super) fn texts(&self) -> anyhow::Result<Vec<(String, String)>> {
+        self.filename.iter().map(|f| read_input(f.trim())).collect()
     }
 
     /// How strictly the request is checked.

@@ -204,6 +204,6 @@ fn surroundings(connected: Option<&Connected>, from: &Side, to: &Side, spec: &Va
     let revision = own.first().map_or_else(|| revision_label(of_spec()), |manifests| manifests.revision_label());
     let proxies: Proxies = connected.wait(proxies::of_revision(&connected.cluster, revision, &own));
     let operators = connected.wait(lease::of_upstream(&connected.cluster));
-    let operators = operators.map_or_else(Operators::Unknown, Operators::Known);
+    let operators = operators.map_or_else(|error| Operators::Unknown(error.to_string()), Operators::Known);
     Surroundings { kubernetes: connected.minor(), proxies, operators }
 }

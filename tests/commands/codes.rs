@@ -96,3 +96,18 @@ fn the_exit_code_says_whether_the_use_was_wrong_or_something_failed() {
         assert!(expected != 2 || stderr(&output).lines().any(is_told), "{command}: {}", stderr(&output));
     }
 }
+
+#[test]
+fn manifests_are_verified_as_they_are_and_specs_are_checked() {
+    let folder = folder(&[("service.yaml", SERVICE), ("a.yaml", &resource("{}")), ("broken.yaml", "a: [b")]);
+    for (file, told) in [
+        ("service.yaml", "find a cluster"),
+        ("a.yaml", "find a cluster"),
+        ("broken.yaml", "read broken.yaml"),
+        ("missing.yaml", "read missing.yaml"),
+    ] {
+        let output = run(folder.path(), &format!("verify-install -f {file}"));
+        assert_eq!(code(&output), 1);
+        assert!(stderr(&output).contains(told), "{file}: {}", stderr(&output));
+    }
+}

@@ -85,6 +85,7 @@ fn every_example_of_a_help_works_or_misses_a_cluster_only() {
         ("b.yaml", OTHER),
         ("before.yaml", SERVICE),
         ("after.yaml", SERVICE),
+        ("manifests.yaml", SERVICE),
         ("pod.yaml", WORKLOAD),
         ("app.yaml", WORKLOAD),
         ("deployment.yaml", WORKLOAD),
