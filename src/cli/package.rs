@@ -11,7 +11,7 @@ use crate::source::{
     Cache, Credentials, Fetched, Location, Policy, Progress, Refresh, RenderCache, Settings, Source, SourceError,
     Timeouts,
 };
-use crate::spec::request::NamedPackage;
+use crate::spec::request::{NamedPackage, without_v};
 use anyhow::{Context, bail};
 use clap::Args;
 use std::collections::BTreeSet;
@@ -116,7 +116,7 @@ impl FetchArgs {
         let path = Path::new(text);
         // A directory that is called like a version was named by its path before versions could be.
         if path.symlink_metadata().is_err() {
-            let version = text.strip_prefix('v').filter(|rest| is_version(rest)).unwrap_or(text);
+            let version = without_v(text);
             if is_version(version) {
                 return Ok(Meant::Version(version.to_owned()));
             }

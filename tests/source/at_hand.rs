@@ -28,11 +28,12 @@ fn what_was_fetched_from_anywhere_is_taken_by_its_version() {
         home.run(&["profile", "list", "-d", version]).succeeded();
     }
     let spec = dir.path().join("spec.yaml");
-    let named =
-        "kind: IstioOperator\nmetadata: {annotations: {install.istio.io/release: 1.30.3}}\nspec: {hub: x.example}\n";
-    fs::write(&spec, named).unwrap();
-    let dump = home.run(&["profile", "dump", "-f", spec.to_str().unwrap(), "-p", "tag"]);
-    assert_eq!(dump.succeeded().stdout, "1.30.3\n", "by the annotation, too");
+    for version in ["1.30.3", "v1.30.3"] {
+        let named = format!("metadata: {{annotations: {{install.istio.io/release: {version}}}}}");
+        fs::write(&spec, format!("kind: IstioOperator\n{named}\nspec: {{hub: x.example}}\n")).unwrap();
+        let dump = home.run(&["profile", "dump", "-f", spec.to_str().unwrap(), "-p", "tag"]);
+        assert_eq!(dump.succeeded().stdout, "1.30.3\n", "by the annotation, too");
+    }
     let list = home.run(&["release", "list"]);
     assert!(list.stdout.contains("\n1.30.3    cache"), "{}", list.stdout);
     // Of two, the one that was fetched last.
