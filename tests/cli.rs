@@ -4,6 +4,8 @@
 
 #[path = "cli/flags.rs"]
 mod flags;
+#[path = "cli/folders.rs"]
+mod folders;
 #[path = "cli/profiles.rs"]
 mod profiles;
 
@@ -99,7 +101,7 @@ fn only_the_components_asked_for_are_printed() {
     let found = objects(&run(&["manifest", "generate", "--component", "IngressGateways"]));
     assert!(found.iter().all(|(_, name)| name.starts_with("istio-ingressgateway")), "{found:?}");
     let wrong = run(&["manifest", "generate", "--component", "X"]);
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(2));
     assert!(
         stderr(&wrong).contains("Valid options: [Base Pilot Cni IstiodRemote Ztunnel IngressGateways EgressGateways]")
     );

@@ -9,8 +9,12 @@
 
 #[path = "controlplane/binaries.rs"]
 mod binaries;
+#[path = "commands/codes.rs"]
+mod codes;
 #[path = "commands/diff.rs"]
 mod diff;
+#[path = "commands/examples.rs"]
+mod examples;
 #[path = "commands/revisions.rs"]
 mod revisions;
 #[path = "commands/translate.rs"]

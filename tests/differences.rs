@@ -121,6 +121,20 @@ fn the_resource_need_not_be_the_first_document_of_its_file() {
 }
 
 #[test]
+fn a_file_of_another_kind_is_no_resource() {
+    for (text, told) in [
+        (
+            "apiVersion: sailoperator.io/v1\nkind: Istio\nspec: {profile: demo}\n",
+            "f.yaml:2:1: is \"Istio\" of sailoperator",
+        ),
+        ("apiVersion: apps/v1\nkind: IstioOperator\n", "f.yaml:1:1: apiVersion: \"apps/v1\" is none of"),
+    ] {
+        let refused = request::from_files(&[("f.yaml".into(), text.into())], &[]).unwrap_err().to_string();
+        assert!(refused.starts_with(told), "{refused}");
+    }
+}
+
+#[test]
 fn spec_may_be_written_before_a_flags_path_for_the_profile_too() {
     let spec = resolved(&request(&[], &["spec.profile=demo"]));
     assert_eq!(spec["meshConfig"]["accessLogFile"], "/dev/stdout");

@@ -243,7 +243,7 @@ fn a_package_is_a_folder_a_release_an_archive_or_a_version() {
     let release = dir.path().join("istio-1.30.99");
     small::write_release(&release);
     let archive = dir.path().join("istio.tar.gz");
-    fs::write(&archive, small::archive()).unwrap();
+    fs::write(&archive, small::archive(1)).unwrap();
     let expected = of_small(&[], "");
     assert_eq!(objects(&expected).len(), 28);
     let (cache, packages) = (dir.path().join("cache"), dir.path().join("none"));

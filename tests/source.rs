@@ -8,6 +8,8 @@
 
 #[path = "source/archives.rs"]
 mod archives;
+#[path = "source/at_hand.rs"]
+mod at_hand;
 #[path = "source/home.rs"]
 mod home;
 #[path = "source/library.rs"]

@@ -6,7 +6,6 @@
 use super::cluster::door;
 use super::input::Outcome;
 use super::package::PlaceArgs;
-use super::release;
 use crate::api::component::ALL;
 use crate::api::{API_VERSION, KIND};
 use crate::cluster::Cluster;
@@ -192,7 +191,7 @@ fn suggested(names: Suggested, begin: &OsStr, line: &Line) -> Vec<CompletionCand
         Suggested::Files => PathCompleter::any().complete(begin),
         Suggested::Directories => PathCompleter::dir().complete(begin),
         Suggested::Releases => {
-            let mut all = beginning(begin, release::versions(&line.places));
+            let mut all = beginning(begin, line.places.versions().into_iter().collect());
             all.extend(PathCompleter::any().complete(begin));
             all
         }

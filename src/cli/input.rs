@@ -6,6 +6,11 @@ use std::collections::BTreeSet;
 /// What a command ends with: an exit code, or an error to print.
 pub(super) type Outcome = anyhow::Result<u8>;
 
+/// A word of the command line that is wrong, whatever files, packages and clusters hold: the command ends with 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; see --help")]
+pub(super) struct WrongUse(pub(super) String);
+
 /// A file's text; `-` is stdin.
 pub(super) fn read_input(name: &str) -> anyhow::Result<(String, String)> {
     let text = if name == "-" {

@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const NAME: &str = "istio-operator-lock";
 /// The name of an operator's Deployment, as of its Lease; and of its container.
 const DEPLOYMENT: &str = "istio-operator";
+/// The image of upstream's, and the folder that it has in most registries.
+const UPSTREAMS_IMAGE: &str = "operator";
+const UPSTREAMS_FOLDER: &str = "istio";
 /// Those of nodes are many.
 const NO_NODES: &str = "metadata.namespace!=kube-node-lease";
 /// How long a Lease lasts that does not say.
@@ -184,6 +187,30 @@ pub(super) async fn deployments(
     Ok(all)
 }
 
+/// The Deployments of upstream's operator that are not scaled to none.
+///
+/// # Errors
+/// They cannot be listed.
+pub(super) async fn of_upstream(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let all = cluster.list("apps/v1", "Deployment", None, "").await?;
+    let told =
+        |live: &DynamicObject| format!("Deployment {}/{}", live.namespace().unwrap_or_default(), live.name_any());
+    Ok(all.iter().filter(|live| is_upstreams(live)).map(told).collect())
+}
+
+/// Whether a Deployment runs upstream's operator: by its image, whatever the registry, and its name if the image is in another folder.
+fn is_upstreams(live: &DynamicObject) -> bool {
+    let containers = live.data.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    let images = containers.into_iter().flatten().filter_map(|one| one.get("image")?.as_str());
+    let is_none = live.data.pointer("/spec/replicas").and_then(Value::as_u64) == Some(0);
+    let is_its = |image: &str| {
+        let (folder, last) = image.rsplit_once('/').unwrap_or(("", image));
+        last.split([':', '@']).next() == Some(UPSTREAMS_IMAGE)
+            && (folder == UPSTREAMS_FOLDER || folder.ends_with(&format!("/{UPSTREAMS_FOLDER}")) || is_deployment(live))
+    };
+    !is_none && images.into_iter().any(is_its)
+}
+
 /// Whether a Deployment is an operator's, ours or upstream's: by its name, which others may begin alike, and its container.
 fn is_deployment(live: &DynamicObject) -> bool {
     let name = live.name_any();
@@ -281,6 +308,22 @@ mod tests {
             |holder: &str| leases.operator_of(&lease(NAME, holder, NEW), Timestamp::now(), Instant::now()).is_upstreams;
         assert!(is_upstreams("istio-operator-75_6f1c2d3e-1111-2222-3333-444455556666"));
         assert!(!is_upstreams("istio-operator-75d-x") && !is_upstreams("host-00ff00ff00ff00ff"));
+    }
+
+    #[test]
+    fn a_deployment_is_upstreams_by_its_image_and_name() {
+        for (name, image, replicas, expected) in [
+            ("any", "docker.io/istio/operator:1.17.8", 1, true),
+            ("istio-operator-1-17", "localhost:5000/mirror/operator@sha256:00", 1, true),
+            ("some-operator", "localhost:5000/mirror/operator:1", 1, false),
+            ("istio-operator", "docker.io/istio/operator:1.17.8", 0, false),
+            ("istio-operator", "registry.example.com/mesh/istio-operator:0.1.0", 1, false),
+        ] {
+            let containers = json!([{"name": DEPLOYMENT, "image": image}]);
+            let spec = json!({"replicas": replicas, "template": {"spec": {"containers": containers}}});
+            let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec});
+            assert_eq!(is_upstreams(&from_value(live).unwrap()), expected, "{name} {image}");
+        }
     }
 
     #[test]

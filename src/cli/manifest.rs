@@ -1,8 +1,9 @@
 //! `manifest generate`: what a spec comes to, without a cluster.
 
-use super::input::{Outcome, read_input};
+use super::input::{Outcome, WrongUse, read_input};
 use super::package::PackageArgs;
 use crate::api::component::{ALL, Component};
+use crate::object::manifests::Part;
 use crate::object::{Object, order};
 use crate::release::Package;
 use crate::render::{self, ClusterInfo};
@@ -14,7 +15,7 @@ use clap::Args;
 use helm_template::threads;
 use std::io::Write;
 use std::mem::ManuallyDrop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// So many objects are YAML at a time: a definition is a hundredfold of another object.
 const AT_A_TIME: usize = 8;
@@ -83,8 +84,19 @@ impl SpecArgs {
         Ok((request, package, self.strictness()))
     }
 
-    /// The files, by name and text.
+    /// The files, by name and text, of which and of the flags is told what is wrong with them whatever the release is: that
+    /// needs no package.
     pub(super) fn files(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let files = self.texts()?;
+        request::check_form(&files, &self.set, self.upstream_behavior).map_err(|error| match error {
+            RequestError::Set { .. } => WrongUse(error.to_string()).into(),
+            error => anyhow::Error::new(error),
+        })?;
+        Ok(files)
+    }
+
+    /// The files, by name and text, whatever they hold.
+    pub(super) fn texts(&self) -> anyhow::Result<Vec<(String, String)>> {
         self.filename.iter().map(|f| read_input(f.trim())).collect()
     }
 
@@ -133,24 +145,39 @@ pub(super) fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
         eprintln!("Warning: {warning}");
     }
     let parts = manifests.parts.into_iter().filter(|p| wanted.contains(&p.component));
-    if let Some(dir) = &args.output {
-        for part in parts {
-            let path = Path::new(dir).join(output_file(part.component));
-            std::fs::create_dir_all(path.parent().unwrap_or(Path::new(dir)))?;
-            let mut file = std::fs::File::create(&path).with_context(|| format!("write {}", path.display()))?;
-            print(part.objects, &mut file)?;
-        }
-    } else {
-        print(parts.flat_map(|p| p.objects).collect(), out)?;
+    match &args.output {
+        Some(dir) => write_files(Path::new(dir), &wanted, parts)?,
+        None => print(parts.flat_map(|p| p.objects).collect(), out)?,
     }
     Ok(0)
+}
+
+/// Writes a file for each component. What an earlier run has left there is not deleted, since nobody knows who has changed it
+/// since; it is told of.
+fn write_files(dir: &Path, wanted: &[Component], parts: impl Iterator<Item = Part>) -> anyhow::Result<()> {
+    let mut left: Vec<PathBuf> = wanted.iter().map(|component| dir.join(output_file(*component))).collect();
+    for part in parts {
+        let path = dir.join(output_file(part.component));
+        left.retain(|other| *other != path);
+        let folder = path.parent().unwrap_or(dir);
+        std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+        let mut file = std::fs::File::create(&path).with_context(|| format!("write {}", path.display()))?;
+        print(part.objects, &mut file).with_context(|| format!("write {}", path.display()))?;
+    }
+    for path in left.into_iter().filter(|path| path.symlink_metadata().is_ok()) {
+        eprintln!(
+            "Warning: {} is not of this spec, which installs nothing of that component; delete it if an earlier run wrote it",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 fn components(names: &[String]) -> anyhow::Result<Vec<Component>> {
     let known = || ALL.map(Component::name).join(" ");
     let find = |name: &String| {
-        Component::from_name(name)
-            .ok_or_else(|| anyhow::anyhow!("incorrect component name: {name}. Valid options: [{}]", known()))
+        let wrong = || WrongUse(format!("incorrect component name: {name}. Valid options: [{}]", known()));
+        Ok(Component::from_name(name).ok_or_else(wrong)?)
     };
     match names {
         [] => Ok(ALL.to_vec()),

@@ -3,6 +3,7 @@
 mod files;
 mod found;
 mod live;
+mod selected;
 
 use super::cluster::ConnectArgs;
 use super::input::{Outcome, warn, wrong_use};
@@ -10,6 +11,7 @@ use super::manifest::SpecArgs;
 use super::output::DataFormat;
 use super::package::PackageArgs;
 use crate::diff::{self, Selection, Summary};
+use crate::object::Object;
 use crate::object::manifests::Manifests;
 use crate::render::{self, ClusterInfo};
 use clap::{Args, ValueEnum};
@@ -126,6 +128,11 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
     let is_other = !args.to_filename.is_empty() || !args.to_set.is_empty() || args.to_release.is_some();
     let found = if let [before, after] = &args.paths[..] {
         let (before, after) = (files::read(before)?, files::read(after)?);
+        selected::check(
+            &selection,
+            before.iter().map(|object| selection.renamed(object.key())),
+            after.iter().map(Object::key),
+        )?;
         Found { objects: diff::compare(&before, &after, &selection), ..Found::default() }
     } else if args.cluster {
         let spec = args.spec();
@@ -139,6 +146,8 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         let others = if args.to_filename.is_empty() { files.clone() } else { other.files()? };
         let (before, after) = (manifests(&spec, &files)?, manifests(&other, &others)?);
         warn(&[&before.warnings, &after.warnings]);
+        let renamed = before.objects().map(|object| selection.renamed(object.key()));
+        selected::check(&selection, renamed, after.objects().map(Object::key))?;
         Found { objects: diff::compare(before.objects(), after.objects(), &selection), ..Found::default() }
     } else {
         return Ok(wrong_use(

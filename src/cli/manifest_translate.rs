@@ -23,6 +23,9 @@ Examples:
 
 Helm knows no `k8s` settings and no overlays: each field that they set is told.";
 
+/// How the names of files with values end.
+const VALUES: &str = "-values.yaml";
+
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct TranslateArgs {
@@ -57,7 +60,7 @@ fn values(release: &HelmRelease) -> anyhow::Result<String> {
 fn file_of(release: &HelmRelease, all: &[HelmRelease]) -> String {
     let is_alone = all.iter().filter(|other| other.name == release.name).count() == 1;
     let namespace = if is_alone { String::new() } else { format!("{}-", release.namespace) };
-    format!("{namespace}{}-values.yaml", release.name)
+    format!("{namespace}{}{VALUES}", release.name)
 }
 
 /// Where the charts are: for a shell.
@@ -166,7 +169,15 @@ fn write_files(directory: &Path, package: &Package, releases: &[HelmRelease]) ->
         write(&file_of(release, releases), &values(release)?)?;
     }
     write("install.sh", &script(package, releases))?;
-    write("README.md", &readme(package, releases))
+    write("README.md", &readme(package, releases))?;
+    let written: BTreeSet<String> = releases.iter().map(|release| file_of(release, releases)).collect();
+    let there = std::fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?;
+    let names = there.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for name in names.filter(|name| name.ends_with(VALUES) && !written.contains(name)) {
+        let path = directory.join(name);
+        eprintln!("Warning: {} is not of this spec; delete it if an earlier run wrote it", path.display());
+    }
+    Ok(())
 }
 
 fn script(package: &Package, releases: &[HelmRelease]) -> String {

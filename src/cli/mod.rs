@@ -1,5 +1,6 @@
 //! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
-//! wrong use.
+//! wrong use: an argument or a flag that is none of those there are, or has a value that is none of those it can have. What is
+//! not where a name says, and what a file, a package, a server or a cluster holds, is a failure.
 
 mod addons;
 mod bug_report;
@@ -47,7 +48,7 @@ use crate::render::RenderError;
 use crate::spec::resolve::ResolveError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use helm_template::threads;
-use input::Outcome;
+use input::{Outcome, WrongUse};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -254,7 +255,7 @@ fn end(outcome: Outcome) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             tell(&error);
-            ExitCode::FAILURE
+            if error.is::<WrongUse>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,18 +1,27 @@
 //! `profile`: list, dump, diff.
 
-use super::input::Outcome;
+use super::input::{Outcome, WrongUse, wrong_use};
 use super::manifest::SpecArgs;
 use super::package::PackageArgs;
+use crate::api::text::push_key;
 use crate::render;
-use crate::spec::path;
-use crate::spec::request::Override;
-use anyhow::{Context, bail};
+use crate::spec::path::{self, Path};
+use crate::spec::request::{self, Override};
+use crate::spec::resolve::profile::ProfileError;
+use crate::spec::switches::Switches;
+use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use helm_template::json;
 use helm_template::yaml;
 use serde_json::Value;
 use similar::TextDiff;
 use std::io::Write;
+use std::path::Path as FilePath;
+
+/// What stands for stdin among files.
+const STDIN: &str = "-";
+/// What every profile is laid over.
+const DEFAULT: &str = "default.yaml";
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
@@ -50,16 +59,16 @@ pub(super) enum ProfileCommand {
         /// Print only the part of the spec at this path, such as components.pilot.
         #[arg(short = 'p', long, value_name = "PATH")]
         config_path: Option<String>,
-        /// Output format; flags are `path=value` lines for --set.
+        /// Output format; flags are `path=value` lines, each of which --set takes.
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
     /// Compare two profiles; the exit code is 1 if they differ.
     #[command(after_help = EXAMPLES)]
     Diff {
-        /// Name of a profile, or a file.
+        /// Name of a profile, or a file with a spec, which is taken on its profile; `-` is stdin.
         a: String,
-        /// Name of the profile to compare it with, or a file.
+        /// Name of the profile to compare it with, or a file with a spec.
         b: String,
         #[command(flatten)]
         package: PackageArgs,
@@ -80,22 +89,30 @@ pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
             Ok(0)
         }
         ProfileCommand::Dump { profile, spec, config_path, output } => {
-            let document = resolve(profile.as_deref(), spec)?;
-            let part = match config_path {
-                Some(p) => {
-                    let parsed = path::Path::parse(p.strip_prefix("spec.").unwrap_or(p))?;
-                    let spec = document.get("spec").unwrap_or(&Value::Null);
-                    path::get(spec, &parsed).with_context(|| format!("there is nothing at path {p}"))?.clone()
-                }
-                None => document,
+            let (document, switches) = resolve(profile.as_deref(), spec)?;
+            let spec = document.get("spec").unwrap_or(&Value::Null);
+            let at = config_path.as_ref().map(|p| Path::parse(p.strip_prefix("spec.").unwrap_or(p))).transpose()?;
+            let found = |at: &Path| {
+                path::get(spec, at)
+                    .with_context(|| format!("there is nothing at path {}", config_path.as_deref().unwrap_or_default()))
             };
-            write!(out, "{}", format(&part, *output)?)?;
+            let part = at.as_ref().map(found).transpose()?;
+            match output {
+                Format::Flags => {
+                    let at = at.as_ref().map(ToString::to_string).unwrap_or_default();
+                    print_flags(part.unwrap_or(spec), &at, &switches, out)?;
+                }
+                Format::Yaml => write!(out, "{}", yaml_of(part.unwrap_or(&document))?)?,
+                Format::Json => writeln!(out, "{}", json::to_string_pretty(part.unwrap_or(&document)))?,
+            }
             Ok(0)
         }
         ProfileCommand::Diff { a, b, package, strict } => {
+            if a == STDIN && b == STDIN {
+                return Ok(wrong_use("only one of the two can be stdin"));
+            }
             let spec = SpecArgs { package: package.clone(), strict: *strict, ..SpecArgs::default() };
-            let text = |name: &str| -> anyhow::Result<String> { format(&resolve(Some(name), &spec)?, Format::Yaml) };
-            let (left, right) = (text(a)?, text(b)?);
+            let (left, right) = (side(a, &spec)?, side(b, &spec)?);
             if left == right {
                 writeln!(out, "Profiles are identical")?;
                 return Ok(0);
@@ -108,12 +125,32 @@ pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
     }
 }
 
-fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
+/// One side of a comparison: a profile, the file of one, which has its `default.yaml` beside it as in a package, or a spec on its
+/// profile.
+fn side(name: &str, spec: &SpecArgs) -> anyhow::Result<String> {
+    let path = FilePath::new(name);
+    let is_file = name == STDIN || name.contains(['/', '.']);
+    let is_profile = !is_file || path.with_file_name(DEFAULT).exists();
+    let resolved = if is_profile {
+        resolve(Some(name), spec)
+    } else {
+        resolve(None, &SpecArgs { filename: vec![name.to_owned()], ..spec.clone() })
+    };
+    let mut document = resolved?.0;
+    // What a spec is called is nothing of a profile.
+    document.as_object_mut().map(|map| map.remove("metadata"));
+    yaml_of(&document)
+}
+
+fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<(Value, Switches)> {
     if profile.is_some() && spec.filename.iter().any(|f| !f.is_empty()) {
-        bail!("give a profile or a file (-f), not both");
+        return Err(WrongUse("give a profile or a file (-f), not both".to_owned()).into());
     }
     let (mut request, package, strictness) = spec.request()?;
     if let Some(profile) = profile {
+        if let Err(error @ ProfileError::Unknown { .. }) = package.profiles().load(profile) {
+            return Err(WrongUse(error.to_string()).into());
+        }
         request.set(Override::text(&["profile"], "profile", profile));
     }
     let resolved = render::resolve(&request, &package, strictness)?;
@@ -127,36 +164,58 @@ fn resolve(profile: Option<&str>, spec: &SpecArgs) -> anyhow::Result<Value> {
             spec.remove("installPackagePath");
         }
     }
-    Ok(document)
+    Ok((document, *package.switches()))
 }
 
-fn format(value: &Value, format: Format) -> anyhow::Result<String> {
-    Ok(match format {
-        Format::Yaml => yaml::to_string(value).context("the result cannot be written as YAML")?,
-        Format::Json => format!("{}\n", json::to_string_pretty(value)),
-        Format::Flags => {
-            let mut lines = vec![];
-            flags(value, "", &mut lines);
-            lines.sort();
-            lines.into_iter().map(|l| l + "\n").collect()
+fn yaml_of(value: &Value) -> anyhow::Result<String> {
+    yaml::to_string(value).context("the result cannot be written as YAML")
+}
+
+/// Prints a line for each single value, such that `--set` takes all of them to the same; what no line can say is told.
+fn print_flags(value: &Value, at: &str, switches: &Switches, out: &mut dyn Write) -> anyhow::Result<()> {
+    let mut all = vec![];
+    flags(value, at, &mut all);
+    let is_line = |(path, value): &(String, &Value)| {
+        let text = match value {
+            // The release's own command line keeps the quotes.
+            Value::String(text) if !switches.is_upstream => format!("\"{text}\""),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let line = format!("{path}={text}");
+        (!line.contains('\n')).then_some(line)
+    };
+    let lines: Vec<String> = all.iter().filter_map(is_line).collect();
+    let set = request::from_files_for(&[], &lines, switches);
+    let spec = set.as_ref().map_or(&Value::Null, |request| &request.spec);
+    let is_said = |(path, value): &(String, &Value)| {
+        let found = Path::parse(path).ok().and_then(|path| path::get(spec, &path).cloned());
+        found.as_ref() == Some(*value)
+    };
+    for (flag, line) in all.iter().map(|flag| (flag, is_line(flag))) {
+        match line {
+            Some(line) if is_said(flag) => writeln!(out, "{line}")?,
+            _ => eprintln!("Warning: {}: no --set can say this value; write it in a file", flag.0),
         }
-    })
+    }
+    Ok(())
 }
 
-/// One line per scalar, strings quoted; empty maps and lists have none.
-fn flags(value: &Value, at: &str, lines: &mut Vec<String>) {
+/// Each single value with its path; empty maps and lists have none.
+fn flags<'v>(value: &'v Value, at: &str, found: &mut Vec<(String, &'v Value)>) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {
-                let key = key.replace('.', "\\.");
-                flags(inner, &if at.is_empty() { key } else { format!("{at}.{key}") }, lines);
+                let mut path = at.to_owned();
+                push_key(&mut path, key);
+                flags(inner, &path, found);
             }
         }
         Value::Array(items) => {
             for (i, inner) in items.iter().enumerate() {
-                flags(inner, &format!("{at}[{i}]"), lines);
+                flags(inner, &format!("{at}[{i}]"), found);
             }
         }
-        scalar => lines.push(format!("{at}={scalar}")),
+        scalar => found.push((at.to_owned(), scalar)),
     }
 }

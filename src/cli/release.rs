@@ -2,7 +2,7 @@
 
 use super::input::Outcome;
 use super::output::ListFormat;
-use super::package::{FetchArgs, PlaceArgs};
+use super::package::{FetchArgs, Meant, PlaceArgs};
 use super::table::line;
 use crate::release::RELEASE;
 use crate::source::cache::CachedPackage;
@@ -14,7 +14,6 @@ use crate::source::{
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,13 +68,14 @@ pub(super) fn run(command: &ReleaseCommand, out: &mut dyn Write) -> Outcome {
 }
 
 fn fetch(args: &ReleaseArgs, out: &mut dyn Write) -> Outcome {
-    let version = Some(args.release.as_str()).filter(|text| is_version(text));
-    let location = match version {
-        Some(version) => args.fetch.locate(version)?,
-        None => args.release.parse()?,
+    let (location, version) = match args.fetch.meant(&args.release)? {
+        Meant::Version(version) => (args.fetch.locate(&version)?, Some(version)),
+        Meant::Location(location) => (location, None),
     };
     let refresh = if args.refresh { Refresh::Always } else { Refresh::IfAbsent };
-    show(&location, &args.fetch.fetch(&location, version, refresh)?, out)?;
+    let fetched = args.fetch.fetch(&location, version.as_deref(), refresh)?;
+    args.fetch.note_version(&location, &fetched)?;
+    show(&location, &fetched, out)?;
     Ok(0)
 }
 
@@ -95,29 +95,37 @@ fn show(location: &Location, fetched: &Fetched, out: &mut dyn Write) -> std::io:
         ("folder", &fetched.directory.display().to_string()),
         ("files", &fetched.files.to_string()),
         ("bytes", &fetched.bytes.to_string()),
+        ("taken by", &taken_by(location, fetched)),
     ] {
         writeln!(out, "{:<10}{value}", format!("{name}:"))?;
     }
     Ok(())
 }
 
-/// The releases at hand: the built-in one, those in folders for packages, those in the cache. What cannot be read has none.
-pub(super) fn versions(places: &PlaceArgs) -> BTreeSet<String> {
-    let mut all = BTreeSet::from([RELEASE.to_owned()]);
-    let folders = (Releases { package_dirs: places.package_dir.clone(), template: None }).folders();
-    let names = folders.unwrap_or_default();
-    all.extend(names.iter().filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned())));
-    let cached = places.cache_dir().ok().and_then(|folder| Cache::new(folder).list().ok());
-    all.extend(cached.unwrap_or_default().into_iter().filter_map(|package| package.record.version));
-    all
+/// The flag by which commands take a package.
+fn taken_by(location: &Location, fetched: &Fetched) -> String {
+    let version = fetched
+        .version
+        .as_ref()
+        .filter(|version| fetched.digest.is_some() && is_version(version) && *version != RELEASE);
+    format!("-d {}", version.map_or_else(|| location.redacted(), Clone::clone))
 }
 
 fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
     let mut rows = vec![json!({"version": RELEASE, "from": "built-in", "locations": []})];
     rows.extend(in_folders(&args.places.package_dir)?);
-    rows.extend(in_cache(&Cache::new(args.places.cache_dir()?))?);
+    let folder = args.places.cache_dir()?;
+    let cached = in_cache(&Cache::new(folder.clone()));
+    let is_known = cached.is_ok();
+    match cached {
+        Ok(cached) => rows.extend(cached),
+        Err(error) => eprintln!(
+            "Error: release package cache {}: {error}; it is not known what it has (see --cache-dir)",
+            folder.display()
+        ),
+    }
     args.output.print(&rows, |rows| table(rows), out)?;
-    Ok(0)
+    Ok(u8::from(!is_known))
 }
 
 /// A row for each package in the folders for packages. One that cannot be used is a warning: the others can.
@@ -142,8 +150,8 @@ fn in_folders(dirs: &[PathBuf]) -> anyhow::Result<Vec<Value>> {
     Ok(rows)
 }
 
-/// A row for each package in the cache.
-fn in_cache(cache: &Cache) -> anyhow::Result<Vec<Value>> {
+/// A row for each package in the cache. One that cannot be used is a warning: the others can.
+fn in_cache(cache: &Cache) -> std::io::Result<Vec<Value>> {
     let known = index::all_known(cache)?;
     let locations = |package: &CachedPackage| {
         let of_package = known.iter().filter(|known| known.digest == package.record.digest);
@@ -171,7 +179,14 @@ fn in_cache(cache: &Cache) -> anyhow::Result<Vec<Value>> {
             "directory": package.directory,
         })
     };
-    Ok(cache.list()?.into_iter().map(row).collect())
+    let listing = cache.list()?;
+    for (path, why) in &listing.unusable {
+        eprintln!(
+            "Warning: release package {}: {why}; it is not used, and is replaced when it is fetched again",
+            path.display()
+        );
+    }
+    Ok(listing.packages.into_iter().map(row).collect())
 }
 
 /// The columns of the table, and what they show of a row.

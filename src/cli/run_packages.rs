@@ -26,10 +26,16 @@ pub(super) struct RunPackageArgs {
     /// File with CA certificates in PEM to trust when packages are fetched, in addition to those of the system.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     ca_bundle: Option<PathBuf>,
+    /// How many fetched packages the cache keeps: those in use, and of the others those that were used last.
+    #[arg(long, env = "CACHED_PACKAGES", value_name = "NUMBER", default_value_t = MOST_CACHED, hide_short_help = true)]
+    cached_packages: usize,
     /// Secret of type kubernetes.io/dockerconfigjson with pull credentials for registries.
     #[arg(long, env = "PACKAGE_PULL_SECRET", value_name = "NAMESPACE/NAME", value_parser = secret, hide_short_help = true)]
     package_pull_secret: Option<(String, String)>,
 }
+
+/// More than anybody has in use: the packages of so many releases take a few dozen MiB.
+const MOST_CACHED: usize = 16;
 
 fn release(text: &str) -> Result<String, String> {
     if is_version(text) { Ok(text.to_owned()) } else { Err("write a version such as 1.30.3".to_owned()) }
@@ -58,7 +64,13 @@ impl RunPackageArgs {
         // Only a fetch needs it, and says what is wrong with it.
         let cache_dir = self.places.cache_dir().unwrap_or_else(|_| std::env::temp_dir().join("istio-operator"));
         Ok(PackageConfig {
-            source: Settings { cache_dir, policy, ca_bundle: self.ca_bundle.clone(), ..Settings::default() },
+            source: Settings {
+                cache_dir,
+                policy,
+                ca_bundle: self.ca_bundle.clone(),
+                most_cached: Some(self.cached_packages),
+                ..Settings::default()
+            },
             releases: Releases { package_dirs: self.places.package_dir.clone(), template: self.release_source.clone() },
             default_release: self.default_release.clone(),
             pull_secret: self.package_pull_secret.clone(),

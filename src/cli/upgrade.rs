@@ -2,6 +2,7 @@
 
 use super::cluster::{self, ConnectArgs, Connected};
 use super::input::{Outcome, wrong_use};
+use super::lease;
 use super::manifest::SpecArgs;
 use super::output::ReportFormat;
 use super::package::PackageArgs;
@@ -13,7 +14,7 @@ use crate::release::{Package, RELEASE};
 use crate::render::{self, ClusterInfo, RenderError};
 use crate::spec::request::{self, NamedPackage, Request};
 use crate::spec::resolve::{ResolveError, Strictness};
-use crate::upgrade::{Proxies, Side, Surroundings, Upgrade};
+use crate::upgrade::{Operators, Proxies, Side, Surroundings, Upgrade};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
@@ -57,12 +58,14 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     if args.name.is_none() && args.spec.filename.is_empty() && args.spec.set.is_empty() {
         return Ok(wrong_use("name a resource of the cluster, or a file with -f"));
     }
+    // Read first: what is wrong with them needs no cluster.
+    let files = args.spec.files()?;
     let connected = if args.name.is_some() || args.cluster { Some(cluster::connect_to(&args.connect)?) } else { None };
     let source = match (&args.name, &connected) {
         (Some(name), Some(connected)) => {
             Source::read(connected, &OwnerId::new(args.namespace.as_str(), name.as_str()))?
         }
-        _ => Source::Files { files: args.spec.files()? },
+        _ => Source::Files { files },
     };
     let info = connected.as_ref().map(|connected| connected.info.clone()).unwrap_or_default();
     let (named, from_source) = source.release(args, connected.as_ref())?;
@@ -72,14 +75,31 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     let (from_request, to_request) = (source.request(args, &from), source.request(args, &to));
     let spec = [&to_request, &from_request].into_iter().find_map(|request| request.as_ref().ok());
     let spec = spec.map(|request| request.spec.clone()).unwrap_or_default();
+    let profile = profile_of(&spec, &from);
     let strictness = source.strictness(args);
     let from = side(from_request, &from, &info, strictness);
     let to = side(to_request, &to, &info, strictness);
     let surroundings = surroundings(connected.as_ref(), &from, &to, &spec);
     let resource = source.told(args);
-    let plan = Upgrade { resource, from_source, spec: &spec, from: &from, to: &to, surroundings: &surroundings }.plan();
+    let plan = Upgrade {
+        resource,
+        from_source,
+        spec: &spec,
+        profile: profile.as_ref(),
+        from: &from,
+        to: &to,
+        surroundings: &surroundings,
+    };
+    let plan = plan.plan();
     args.output.print(&plan, ToString::to_string, out)?;
     Ok(u8::from(!plan.blocked_by.is_empty()))
+}
+
+/// The spec of the profile that a spec is laid over with the present release, if that can be read.
+fn profile_of(spec: &Value, package: &Package) -> Option<Value> {
+    let name = spec.get("profile").and_then(Value::as_str).unwrap_or_default();
+    let mut profile = package.profiles().load(name).ok()?;
+    profile.document.get_mut("spec").map(Value::take)
 }
 
 /// Where the spec comes from.
@@ -183,5 +203,7 @@ fn surroundings(connected: Option<&Connected>, from: &Side, to: &Side, spec: &Va
     let of_spec = || spec.get("revision").and_then(Value::as_str).unwrap_or_default();
     let revision = own.first().map_or_else(|| revision_label(of_spec()), |manifests| manifests.revision_label());
     let proxies: Proxies = connected.wait(proxies::of_revision(&connected.cluster, revision, &own));
-    Surroundings { kubernetes: connected.minor(), proxies }
+    let operators = connected.wait(lease::of_upstream(&connected.cluster));
+    let operators = operators.map_or_else(|error| Operators::Unknown(error.to_string()), Operators::Known);
+    Surroundings { kubernetes: connected.minor(), proxies, operators }
 }

@@ -46,11 +46,13 @@ pub(super) struct VerifyArgs {
 
 /// `verify-install`.
 pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Outcome {
+    // Manifests may be in them, too.
+    let files = args.spec.texts()?;
+    let listed = listed(args, &files)?;
     let connected = cluster::connect_to(&args.cluster.connect)?;
     let mut screen = Screen::new(out);
     let namespace = args.cluster.istio_namespace.clone().unwrap_or_else(|| "istio-system".to_owned());
-    let files = args.spec.files()?;
-    if let Some(listed) = listed(args, &files)? {
+    if let Some(listed) = listed {
         return Ok(verify(&connected, listed, &namespace, &mut screen));
     }
     let (manifests, revision) = if args.spec.filename.is_empty() && args.spec.set.is_empty() {

@@ -11,13 +11,14 @@ use crate::release::RELEASE;
 use clap::Args;
 use kube::ResourceExt;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 /// What `--help` ends with.
 const NOTES: &str = "\
 Without a cluster, or one that does not answer, the version of this program is printed all the same;
-what is not known is told on stderr, and the exit code is 0. With --remote=true that is an error.";
+what is not known is told on stderr, and the exit code is 0. With --remote=true that is an error; so
+is, with --revision, that the cluster has no control plane of that revision.";
 
 #[derive(Args)]
 #[command(after_help = NOTES)]
@@ -58,6 +59,9 @@ struct Versions {
     mesh: Option<Vec<ControlPlane>>,
     #[serde(rename = "dataPlaneVersion", skip_serializing_if = "Option::is_none")]
     proxies: Option<Vec<DataPlane>>,
+    /// Why nothing is told of the revision that was asked for.
+    #[serde(skip)]
+    missing: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -98,7 +102,7 @@ struct DataPlane {
 /// `version`.
 pub(super) fn run(args: &VersionArgs, out: &mut dyn Write) -> Outcome {
     let client = Client { version: env!("CARGO_PKG_VERSION"), istio: RELEASE };
-    let mut versions = Versions { client, mesh: None, proxies: None };
+    let mut versions = Versions { client, mesh: None, proxies: None, missing: None };
     if args.remote != Some(false) {
         match cluster::connect_to(&args.connect) {
             Ok(connected) => ask(&connected, args, &mut versions)?,
@@ -110,7 +114,10 @@ pub(super) fn run(args: &VersionArgs, out: &mut dyn Write) -> Outcome {
         Some(format) => format.print(&versions, out)?,
         None => print(&versions, args.short, out)?,
     }
-    Ok(0)
+    if let Some(missing) = &versions.missing {
+        eprintln!("Error: {missing}");
+    }
+    Ok(u8::from(versions.missing.is_some()))
 }
 
 /// Asks a cluster. What it does not tell is told on stderr, or is an error with `--remote=true`.
@@ -119,7 +126,22 @@ fn ask(connected: &Connected, args: &VersionArgs, versions: &mut Versions) -> an
         eprintln!("The versions of the {what} are not known: {error}");
     };
     match control_planes(connected, args) {
-        Ok(found) => versions.mesh = Some(found),
+        Ok(found) => {
+            let (of_revision, others): (Vec<_>, Vec<_>) = found
+                .into_iter()
+                .partition(|one| args.revision.as_ref().is_none_or(|revision| one.revision == *revision));
+            versions.missing = args.revision.as_deref().filter(|_| of_revision.is_empty()).map(|revision| {
+                let names: BTreeSet<&str> = others.iter().map(|one| one.revision.as_str()).collect();
+                let names = names.into_iter().collect::<Vec<_>>().join(", ");
+                let there = if names.is_empty() {
+                    "there is none at all".to_owned()
+                } else {
+                    format!("revisions here: {names}")
+                };
+                format!("there is no control plane of revision {revision:?}; {there}")
+            });
+            versions.mesh = Some(of_revision);
+        }
         Err(error) if args.remote == Some(true) => return Err(error.into()),
         Err(error) => doubt("control plane", &error),
     }
@@ -150,13 +172,12 @@ fn control_planes(connected: &Connected, args: &VersionArgs) -> Result<Vec<Contr
         image: installed_release::tag_of_istiod(istiod),
     };
     let mut all: Vec<ControlPlane> = live.iter().map(of).collect();
-    all.retain(|one| args.revision.as_ref().is_none_or(|revision| one.revision == *revision));
     all.sort_by(|a, b| (&a.revision, &a.namespace).cmp(&(&b.revision, &b.namespace)));
     Ok(all)
 }
 
 fn print(versions: &Versions, is_short: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let Versions { client, mesh, proxies } = versions;
+    let Versions { client, mesh, proxies, missing } = versions;
     let Client { version, istio } = client;
     if is_short {
         writeln!(out, "client version: {version}")?;
@@ -174,7 +195,7 @@ fn print(versions: &Versions, is_short: bool, out: &mut dyn Write) -> anyhow::Re
             writeln!(out, "control plane version: {version} (revision {revision}, {namespace}/{name}{label})")?;
         }
     }
-    if mesh.as_ref().is_some_and(Vec::is_empty) {
+    if mesh.as_ref().is_some_and(Vec::is_empty) && missing.is_none() {
         writeln!(out, "control plane version: none installed")?;
     }
     let told: Vec<String> = proxies

@@ -4,8 +4,11 @@
 //! `*` within a part is any characters. `KIND:NAMESPACE:NAME:PATH` is a field of such objects, with all that is in it.
 
 use super::fields::{below, id, is_below, key_of};
+use crate::api::suggest;
 use crate::object::ObjectKey;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use std::fmt;
 
 /// Why a flag is no list of patterns.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -36,11 +39,24 @@ impl Pattern {
         Self { kind, namespace, name, path }
     }
 
+    fn is_everything(&self) -> bool {
+        [&self.kind, &self.namespace, &self.name].into_iter().all(|part| part.is_empty() || part == "*")
+    }
+
     fn fits(&self, key: &ObjectKey) -> bool {
         let parts = [(&self.kind, &key.kind), (&self.namespace, &key.namespace), (&self.name, &key.name)];
         parts.into_iter().all(|(pattern, text)| pattern.is_empty() || is_like(pattern, text))
     }
 }
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// So many objects are named where a pattern fits none.
+const NAMED: usize = 8;
 
 /// Whether a text is what a pattern with `*` says.
 fn is_like(pattern: &str, text: &str) -> bool {
@@ -89,6 +105,22 @@ impl Selection {
         is_selected && !self.ignore.iter().any(|pattern| pattern.path.is_none() && pattern.fits(key))
     }
 
+    /// The patterns for what is to be compared that fit none of these objects, each with what there is near it: a sentence.
+    /// Nothing of a selection that is of everything.
+    #[must_use]
+    pub fn without_objects(&self, keys: &BTreeSet<ObjectKey>) -> Vec<String> {
+        let fits = |pattern: &Pattern| pattern.is_everything() || keys.iter().any(|key| pattern.fits(key));
+        let unfit = self.select.iter().filter(|pattern| !fits(pattern));
+        unfit.map(|pattern| format!("{pattern} fits no object{}", near(pattern, keys))).collect()
+    }
+
+    /// Whether something else than everything is to be compared, and of that there is nothing among these objects.
+    #[must_use]
+    pub fn selects_nothing(&self, keys: &BTreeSet<ObjectKey>) -> bool {
+        let fits = |pattern: &Pattern| pattern.is_everything() || keys.iter().any(|key| pattern.fits(key));
+        !self.select.is_empty() && !self.select.iter().any(fits)
+    }
+
     /// The fields of an object that are not compared.
     fn paths(&self, key: &ObjectKey) -> Vec<&str> {
         self.ignore.iter().filter(|p| p.fits(key)).filter_map(|pattern| pattern.path.as_deref()).collect()
@@ -114,6 +146,32 @@ impl Selection {
             carry(&paths, "", before, after);
         }
     }
+}
+
+/// What there is near a pattern that fits nothing, as the end of a sentence: kinds, or the objects of its kind.
+fn near(pattern: &Pattern, keys: &BTreeSet<ObjectKey>) -> String {
+    let is_kind = |key: &&ObjectKey| pattern.kind.is_empty() || is_like(&pattern.kind, &key.kind);
+    let alike: Vec<&ObjectKey> = keys.iter().filter(is_kind).collect();
+    if alike.is_empty() {
+        let kinds: BTreeSet<&str> = keys.iter().map(|key| key.kind.as_str()).collect();
+        let hint = suggest::hint(&pattern.kind, kinds.iter().copied());
+        return if kinds.is_empty() {
+            ": there are no objects".to_owned()
+        } else if hint.is_empty() {
+            format!("; the kinds here are {}", kinds.into_iter().collect::<Vec<_>>().join(", "))
+        } else {
+            hint
+        };
+    }
+    let names = suggest::nearest(&pattern.name, alike.iter().map(|key| key.name.as_str()));
+    let namesakes: Vec<&ObjectKey> = alike.iter().copied().filter(|key| names.contains(&key.name)).collect();
+    let shown = if namesakes.is_empty() { alike } else { namesakes };
+    let told: Vec<String> = shown.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = match shown.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("; there are {}{more}", told.join(", "))
 }
 
 fn is_ignored(paths: &[&str], at: &str) -> bool {

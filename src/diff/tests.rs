@@ -134,3 +134,25 @@ fn a_changed_pod_template_replaces_pods() {
     assert!(replaces(&workload("b", 1)));
     assert!(!replaces(&workload("a", 2)));
 }
+
+#[test]
+fn a_pattern_that_fits_nothing_is_told_with_what_is_near() {
+    let text = "{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: one}}\n---\n\
+                {apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: one}}";
+    let keys: BTreeSet<ObjectKey> = objects(text).iter().map(Object::key).collect();
+    for (select, told, is_nothing) in [
+        ("", vec![], false),
+        ("::,Service", vec![], false),
+        ("Service", vec![], false),
+        ("Deploymnt", vec!["Deploymnt:: fits no object (did you mean \"Deployment\"?)"], true),
+        ("Gateway", vec!["Gateway:: fits no object; the kinds here are Deployment, Service"], true),
+        ("Service:m:*,Deployment", vec!["Service:m:* fits no object; there are Service one/istiod"], false),
+        ("::istoid", vec!["::istoid fits no object; there are Service one/istiod, Deployment one/istiod"], true),
+    ] {
+        let selection = Selection::parse(select, "", "").unwrap();
+        assert_eq!(selection.without_objects(&keys), told, "{select}");
+        assert_eq!(selection.selects_nothing(&keys), is_nothing, "{select}");
+    }
+    let none = Selection::parse("Service", "", "").unwrap();
+    assert_eq!(none.without_objects(&BTreeSet::new()), ["Service:: fits no object: there are no objects"]);
+}

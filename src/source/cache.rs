@@ -5,6 +5,7 @@
 //! packages/sha256-…/profiles, charts
 //! packages/new-…, old-…            on their way in or out; each with a lock that its process holds
 //! locations/….json                 which package a location had (see `index`)
+//! versions/….json                  which package somebody has fetched to be that of a version
 //! ```
 //!
 //! Guarantees: what has no right name is no package, and gets its name in one step, complete and on disk; what was changed
@@ -83,6 +84,15 @@ pub struct CachedPackage {
     /// When it was used last.
     pub used: Option<SystemTime>,
     _lock: File,
+}
+
+/// What is in a cache.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The packages.
+    pub packages: Vec<CachedPackage>,
+    /// What has the name of a package and is not to be used, and why.
+    pub unusable: Vec<(PathBuf, String)>,
 }
 
 /// A folder that a package is unpacked into; it goes with this, unless it is put in its place.
@@ -188,18 +198,49 @@ impl Cache {
         self.open(&record.digest)
     }
 
-    /// All packages, those that were changed left out.
+    /// All packages, checked; and what has the name of one and was changed, or cannot be read.
     ///
     /// # Errors
     /// The cache cannot be read.
-    pub fn list(&self) -> io::Result<Vec<CachedPackage>> {
-        let mut found = vec![];
-        for name in names(&self.packages())? {
-            if let Some(digest) = name.strip_prefix("sha256-").and_then(|hex| Digest::from_hex(hex).ok()) {
-                found.extend(self.open(&digest)?);
+    pub fn list(&self) -> io::Result<Listing> {
+        let mut listing = Listing::default();
+        for digest in self.digests()? {
+            match self.open(&digest) {
+                Ok(Some(package)) => listing.packages.push(package),
+                Ok(None) => listing.unusable.push((self.place(&digest), "it is not as it was unpacked".to_owned())),
+                Err(error) => listing.unusable.push((self.place(&digest), error.to_string())),
             }
         }
-        Ok(found)
+        Ok(listing)
+    }
+
+    /// The digests of packages, as the names in their folder say.
+    pub(super) fn digests(&self) -> io::Result<Vec<Digest>> {
+        let digest = |name: &String| Digest::from_hex(name.strip_prefix("sha256-")?).ok();
+        Ok(names(&self.packages())?.iter().filter_map(digest).collect())
+    }
+
+    /// When a package was used last.
+    pub(super) fn last_use(&self, digest: &Digest) -> io::Result<SystemTime> {
+        self.place(digest).join(RECORD).metadata()?.modified()
+    }
+
+    /// Removes a package that is whole, that nobody has open, and that was not used since. Whoever calls it holds the lock.
+    pub(super) fn remove(&self, digest: &Digest, used: SystemTime) -> io::Result<bool> {
+        let place = self.place(digest);
+        let record_file = File::open(place.join(RECORD))?;
+        // Whoever opens it waits for this lock, and then finds that it is gone.
+        if !is_free(&record_file)? || record_file.metadata()?.modified()? != used {
+            return Ok(false);
+        }
+        let Some(record) = read_record(&place).filter(|record| record.digest == *digest) else { return Ok(false) };
+        if !is_intact(&place, &record)? {
+            return Ok(false);
+        }
+        let version = record.version.as_deref().unwrap_or("unknown");
+        tracing::debug!(package = %digest, version, location = record.location, "removing a release package from the cache");
+        self.take_away(&place)?;
+        Ok(true)
     }
 
     /// Makes a place free: in one step, whatever then becomes of what was there.

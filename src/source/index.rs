@@ -69,6 +69,40 @@ pub(super) fn note(cache: &Cache, location: &Location, digest: Digest, validator
     replace(&place(cache, location), &serde_json::to_vec_pretty(&new)?)
 }
 
+fn place_of_version(cache: &Cache, version: &str) -> Option<PathBuf> {
+    // Whatever a version is, its file lies in the folder.
+    let is_name = super::releases::is_version(version);
+    is_name.then(|| cache.root().join("versions").join(format!("{version}.json")))
+}
+
+/// The package that somebody has fetched to be that of a version, from wherever it came; what cannot be read is none.
+pub(super) fn of_version(cache: &Cache, version: &str) -> Option<Known> {
+    read(&place_of_version(cache, version)?)
+}
+
+/// Notes that a package is that of its version from now on.
+pub(super) fn note_version(cache: &Cache, version: &str, location: String, digest: Digest) -> io::Result<()> {
+    let Some(place) = place_of_version(cache, version) else { return Ok(()) };
+    let new = Known { location, digest, validators: Validators::default() };
+    if read(&place).as_ref() == Some(&new) {
+        return Ok(());
+    }
+    let _changing = cache.lock()?;
+    replace(&place, &serde_json::to_vec_pretty(&new)?)
+}
+
+/// Forgets what led to packages that are no more. Whoever calls it holds the lock of the cache.
+pub(super) fn forget(cache: &Cache, gone: &[Digest]) {
+    for folder in [folder(cache), cache.root().join("versions")] {
+        for name in names(&folder).unwrap_or_default() {
+            let path = folder.join(name);
+            if read(&path).is_some_and(|known| gone.contains(&known.digest)) {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
 /// All that is known.
 ///
 /// # Errors

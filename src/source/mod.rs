@@ -14,6 +14,7 @@ pub mod digest;
 mod directory;
 mod entry;
 pub mod error;
+mod eviction;
 pub mod index;
 mod limits;
 pub mod location;
@@ -76,6 +77,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// How many packages the cache keeps, those in use among them; `None` for all.
+    pub most_cached: Option<usize>,
 }
 
 /// Whether a location without a pin is asked what it has now.
@@ -212,6 +215,7 @@ impl Source {
         match (self.update(location, digest, validators, credentials, progress).await, known) {
             (Ok(Update::New(package, validators)), _) => {
                 self.note(location, package.record.digest, validators).await;
+                self.evict().await;
                 Ok(self.used(*package, Origin::Fetched, None))
             }
             (Ok(Update::Same), Some(package)) => Ok(self.used(package, Origin::Cache, None)),
@@ -322,6 +326,37 @@ impl Source {
             // The package is there all the same; only a restart will have to ask for it again.
             tracing::warn!(%error, "the location of a release package cannot be noted in the cache");
         }
+    }
+
+    /// Removes what the cache need not keep, beside the package that has just come: that is in use.
+    async fn evict(&self) {
+        let Some(most) = self.settings.most_cached else { return };
+        let cache = self.cache.clone();
+        let evicted = thread::run("evict", move || eviction::evict(&cache, most));
+        if let Err(error) = evicted.await.and_then(|evicted| evicted) {
+            tracing::warn!(%error, "the cache of release packages cannot be kept small");
+        }
+    }
+
+    /// The package that somebody has fetched to be that of a version, from wherever, if the cache has it; and where it came from.
+    /// Talks to nobody.
+    ///
+    /// # Errors
+    /// The cache cannot be read.
+    pub fn of_version(&self, version: &str) -> Result<Option<(String, Fetched)>, SourceError> {
+        let Some(known) = index::of_version(&self.cache, version) else { return Ok(None) };
+        let package = self.cache.open(&known.digest).map_err(|cause| self.broken_cache(cause))?;
+        Ok(package.map(|package| (known.location, self.used(package, Origin::Cache, None))))
+    }
+
+    /// Notes that what a location had is the package of its version from now on, where it says one.
+    ///
+    /// # Errors
+    /// The cache cannot be written.
+    pub fn note_version(&self, location: &Location, fetched: &Fetched) -> Result<(), SourceError> {
+        let (Some(version), Some(digest)) = (&fetched.version, fetched.digest) else { return Ok(()) };
+        let noted = index::note_version(&self.cache, version, location.redacted(), digest);
+        noted.map_err(|cause| self.broken_cache(cause))
     }
 
     /// Asks a location what it has.

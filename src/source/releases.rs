@@ -84,6 +84,12 @@ pub fn is_version(text: &str) -> bool {
         && !rest.contains("..")
 }
 
+/// Whether a version says no patch release, such as `1.30`: of most, nobody has a package.
+#[must_use]
+pub fn is_minor(version: &str) -> bool {
+    is_version(version) && !version.contains(['-', '+']) && version.split('.').count() == 2
+}
+
 /// Where releases are looked for.
 #[derive(Clone, Debug, Default)]
 pub struct Releases {
@@ -110,9 +116,20 @@ impl Releases {
         }
         let template = self.template.as_ref().ok_or_else(|| SourceError::Release {
             version: shown(),
-            problem: "none of the folders for packages has it".to_owned(),
+            problem: format!("none of the folders for packages has it{}", self.nearest(version)),
         })?;
         Ok(template.0.replace(VERSION, version).parse()?)
+    }
+
+    /// What the folders for packages have near a version, as the end of a sentence.
+    fn nearest(&self, version: &str) -> String {
+        let folders = self.folders().unwrap_or_default();
+        let name = |folder: &PathBuf| Some(folder.file_name()?.to_str()?.to_owned());
+        let names: Vec<String> = folders.iter().filter_map(name).filter(|name| is_version(name)).collect();
+        match near(version, &names) {
+            near if near.is_empty() => String::new(),
+            near => format!("; they have {}", near.join(", ")),
+        }
     }
 
     /// The folders for packages in which a package may be, in order.
@@ -127,6 +144,20 @@ impl Releases {
         }
         Ok(found)
     }
+}
+
+/// So many versions are named.
+const NAMED: usize = 8;
+
+/// Of versions, those of the same minor release as this one; or else the last of all.
+#[must_use]
+pub fn near<'v>(version: &str, all: &'v [String]) -> Vec<&'v str> {
+    let minor = version.split('.').take(2).collect::<Vec<_>>().join(".");
+    let is_of_minor =
+        |other: &&str| other.strip_prefix(&minor).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let of_minor: Vec<&str> = all.iter().map(String::as_str).filter(is_of_minor).collect();
+    let found = if of_minor.is_empty() { all.iter().map(String::as_str).collect() } else { of_minor };
+    found.get(found.len().saturating_sub(NAMED)..).unwrap_or_default().to_vec()
 }
 
 fn folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -179,6 +210,14 @@ mod tests {
     }
 
     #[test]
+    fn a_version_without_a_patch_release_is_near_to_those_with_one() {
+        assert_eq!(["1.30", "1.30.3", "1.31-rc", "30"].map(is_minor), [true, false, false, false]);
+        let all = ["1.17.8", "1.30.1", "1.30.3", "1.3.0"].map(str::to_owned);
+        assert_eq!(near("1.30", &all), ["1.30.1", "1.30.3"]);
+        assert_eq!(near("latest", &all), ["1.17.8", "1.30.1", "1.30.3", "1.3.0"]);
+    }
+
+    #[test]
     fn a_template_makes_a_location_of_every_version() {
         let releases = |template: &str| Releases { template: Some(template.parse().unwrap()), ..Releases::default() };
         let found = releases(UPSTREAM).locate("1.30.3").unwrap().to_string();
@@ -201,7 +240,7 @@ mod tests {
         assert_eq!(releases.folders().unwrap(), [dir.path().join("1.30.3")]);
         assert_eq!(releases.locate("1.30.3").unwrap(), Location::directory(dir.path().join("1.30.3")));
         let error = releases.locate("1.29.0").unwrap_err();
-        assert!(error.to_string().contains("none of the folders"), "{error}");
+        assert!(error.to_string().ends_with("none of the folders for packages has it; they have 1.30.3"), "{error}");
         for (wrong, retry) in [("../x", Retry::OnChange), ("latest", Retry::OnChange), ("1.29.0", Retry::Backoff)] {
             assert_eq!(releases.locate(wrong).unwrap_err().retry(), retry, "{wrong}");
         }

@@ -21,6 +21,8 @@ pub struct GoneField {
     /// What takes its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instead: Option<String>,
+    /// Whether the profile of the present release says the same, so that nothing is lost without it.
+    pub is_of_profile: bool,
 }
 
 /// A field that the other release has and the present one has not.
@@ -33,37 +35,51 @@ pub struct AddedField {
     pub since: String,
 }
 
-/// The fields that a spec sets and that release 1.`minors.1` does not have, though 1.`minors.0` does.
-pub(super) fn gone(spec: &Value, minors: (u32, u32)) -> Vec<GoneField> {
+/// The fields that a spec sets and that release 1.`minors.1` does not have, though 1.`minors.0` does; with the profile that the spec
+/// is laid over now, where that is known.
+pub(super) fn gone(spec: &Value, profile: Option<&Value>, minors: (u32, u32)) -> Vec<GoneField> {
     let mut found = vec![];
     let root = Type::Message(schema::spec());
-    walk(spec, [&root, &root], "spec", minors, &mut found);
+    walk([Some(spec), profile], [&root, &root], "spec", minors, &mut found);
     found
 }
 
-/// A value, and its type in both releases.
-fn walk(value: &Value, kinds: [&Type; 2], path: &str, minors: (u32, u32), found: &mut Vec<GoneField>) {
+/// A value, what the profile has in its place, and its type in both releases.
+fn walk(
+    [value, profile]: [Option<&Value>; 2],
+    kinds: [&Type; 2],
+    path: &str,
+    minors: (u32, u32),
+    found: &mut Vec<GoneField>,
+) {
+    let below = |key: &str| profile.and_then(|profile| profile.get(key));
     match (value, kinds) {
-        (Value::Object(map), [Type::Message(old), Type::Message(new)]) => {
+        (Some(Value::Object(map)), [Type::Message(old), Type::Message(new)]) => {
             for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
                 let path = join(path, key);
                 match (old.field_in(key, minors.0), new.field_in(key, minors.1)) {
-                    (Ok(_), Err(other)) => found.push(gone_field(path, other, minors.1)),
-                    (Ok(one), Ok(other)) => walk(value, [&one.kind, &other.kind], &path, minors, found),
+                    (Ok(_), Err(other)) => {
+                        let is_of_profile = below(key) == Some(value);
+                        found.push(GoneField { is_of_profile, ..gone_field(path, other, minors.1) });
+                    }
+                    (Ok(one), Ok(other)) => {
+                        walk([Some(value), below(key)], [&one.kind, &other.kind], &path, minors, found);
+                    }
                     (Err(_), _) => {}
                 }
             }
         }
-        (Value::Object(map), [Type::Map(old), Type::Map(new)]) => {
+        (Some(Value::Object(map)), [Type::Map(old), Type::Map(new)]) => {
             for (key, value) in map {
-                walk(value, [old, new], &join(path, key), minors, found);
+                walk([Some(value), below(key)], [old, new], &join(path, key), minors, found);
             }
         }
-        (Value::Array(items), [Type::List(old), Type::List(new)]) => {
+        (Some(Value::Array(items)), [Type::List(old), Type::List(new)]) => {
             for (i, item) in items.iter().enumerate() {
                 let mut path = path.to_owned();
                 let _ = write!(path, "[{i}]");
-                walk(item, [old, new], &path, minors, found);
+                // Which item of the profile it is laid over is not looked for.
+                walk([Some(item), None], [old, new], &path, minors, found);
             }
         }
         _ => {}
@@ -73,7 +89,7 @@ fn walk(value: &Value, kinds: [&Type; 2], path: &str, minors: (u32, u32), found:
 fn gone_field(path: String, other: Option<&Field>, minor: u32) -> GoneField {
     let removed_in = other.map(|field| field.releases.end).filter(|end| *end <= minor);
     let instead = other.map(|field| field.instead).filter(|instead| !instead.is_empty());
-    GoneField { path, removed_in: removed_in.map(release), instead: instead.map(str::to_owned) }
+    GoneField { path, removed_in: removed_in.map(release), instead: instead.map(str::to_owned), is_of_profile: false }
 }
 
 fn release(minor: u32) -> String {
@@ -90,7 +106,8 @@ const OF_COMPONENTS: [(&str, Component); 6] = [
     ("gateways", Component::IngressGateways),
 ];
 
-/// The fields that release 1.`minors.1` has and 1.`minors.0` does not, but for those of components that are not installed.
+/// The fields that came after release 1.`minors.0` and that 1.`minors.1` has, but for those of components that are not installed. An
+/// older release has none.
 pub(super) fn added(installed: Option<&Manifests>, minors: (u32, u32)) -> Vec<AddedField> {
     let mut found = vec![];
     let spec = schema::spec();
@@ -135,7 +152,11 @@ fn collect(
     for field in message.fields_in(minors.1) {
         let path = join(path, field.name);
         if message.field_in(field.name, minors.0).is_err() {
-            found.push(AddedField { path, since: release(field.releases.start) });
+            // One that has another type since has come before.
+            let alike = message.fields.iter().filter(|other| other.name == field.name);
+            let came =
+                alike.map(|other| other.releases.start).filter(|start| (minors.0 + 1..=minors.1).contains(start)).min();
+            found.extend(came.map(|start| AddedField { path, since: release(start) }));
         } else if let Some(below) = message_of(&field.kind).filter(|below| is_entered(below)) {
             // `k8s` of every component is the same.
             if below.name != schema::settings().name {

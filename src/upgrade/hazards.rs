@@ -1,5 +1,6 @@
 //! What may go wrong in an upgrade, as a table: when a hazard is there, and what to know of it.
 
+use super::operators::Operators;
 use super::side::Side;
 use crate::api::component::Component;
 use crate::api::text::join;
@@ -17,6 +18,7 @@ pub struct Case<'a> {
     pub(super) to: &'a Side,
     pub(super) changes: &'a [ObjectChange],
     pub(super) kubernetes: Option<u32>,
+    pub(super) operators: &'a Operators,
 }
 
 /// A row of the table.
@@ -54,8 +56,14 @@ pub const HAZARDS: &[Hazard] = &[
     },
     Hazard {
         name: "OtherOperator",
-        find: |case| (case.from.minor() < NEW_PIPELINE).then(Vec::new),
-        sentence: "an in-cluster operator of Istio's own, if one still runs, moves every object back to its release: delete its \
+        find: |case| match case.operators {
+            Operators::Known(all) => found(all.clone()),
+            // There is none of a later release.
+            Operators::Unknown(why) => {
+                (case.from.minor() < NEW_PIPELINE).then(|| vec![format!("it is not known whether one runs: {why}")])
+            }
+        },
+        sentence: "where an in-cluster operator of Istio's own still runs, it moves every object back to its release: delete its \
                    Deployment before the upgrade, and keep the resources",
     },
     Hazard {
@@ -122,7 +130,7 @@ pub const HAZARDS: &[Hazard] = &[
     },
     Hazard {
         name: "NoDisruptionBudget",
-        find: |case| found(case.of_kind(Change::Delete, "PodDisruptionBudget")),
+        find: |case| found(case.lost_budgets()),
         sentence: "disruption budgets go (from 1.28 on there are none where one pod may be all there is): a node that is drained may \
                    take the only pod with it; ask for two replicas or an autoscaler with at least two",
     },
@@ -152,7 +160,8 @@ pub const HAZARDS: &[Hazard] = &[
         find: |case| {
             let is_kept = ["/compatibilityVersion", "/values/compatibilityVersion"];
             let is_kept = is_kept.iter().any(|at| text(case.spec, at).is_some());
-            (case.from.minor() < case.to.minor() && case.to.minor() >= COMPATIBILITY && !is_kept).then(Vec::new)
+            let is_moved = case.from.minor() < case.to.minor() && case.to.minor() >= COMPATIBILITY;
+            (is_moved && !is_kept && !case.is_nothing()).then(Vec::new)
         },
         sentence: "each minor release changes how istiod and proxies behave: `compatibilityVersion: 1.N` keeps the behavior of one of \
                    the last few; read the upgrade notes of all releases between",
@@ -242,14 +251,35 @@ impl Case<'_> {
     }
 
     fn is_ambient(&self, side: &Side) -> bool {
-        let has = |manifests: &Manifests| manifests.parts.iter().any(|part| part.component == Component::Ztunnel);
-        text(self.spec, "/profile").is_some_and(|profile| profile.ends_with("ambient"))
-            || side.manifests().is_some_and(has)
+        match side.manifests() {
+            Some(manifests) => manifests.parts.iter().any(|part| part.component == Component::Ztunnel),
+            // What it comes to is not known, only what it is called.
+            None => text(self.spec, "/profile").is_some_and(|profile| profile.ends_with("ambient")),
+        }
     }
 
     fn of_kind(&self, change: Change, kind: &str) -> Vec<String> {
         let all = self.changes.iter().filter(|one| one.change == change && one.key.kind == kind);
         all.map(|one| one.key.to_string()).collect()
+    }
+
+    /// The disruption budgets that go, but for those of workloads that go too.
+    fn lost_budgets(&self) -> Vec<String> {
+        let is_gone = |change: &ObjectChange, group: &str| change.change == Change::Delete && change.key.group == group;
+        let goes_with = |budget: &ObjectChange| {
+            let is_its = |other: &ObjectChange| {
+                (&other.key.namespace, &other.key.name) == (&budget.key.namespace, &budget.key.name)
+            };
+            self.changes.iter().any(|other| is_gone(other, "apps") && is_its(other))
+        };
+        let budgets = self.changes.iter().filter(|one| one.key.kind == "PodDisruptionBudget" && is_gone(one, "policy"));
+        budgets.filter(|budget| !goes_with(budget)).map(|budget| budget.key.to_string()).collect()
+    }
+
+    /// Whether neither release installs anything.
+    fn is_nothing(&self) -> bool {
+        let is_empty = |manifests: &Manifests| manifests.objects().next().is_none();
+        self.both().is_some_and(|(old, new)| is_empty(old) && is_empty(new))
     }
 
     /// The workloads in which something at or below a path changes.

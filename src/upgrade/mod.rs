@@ -7,6 +7,7 @@
 mod fields;
 mod hazards;
 mod objects;
+mod operators;
 mod proxies;
 mod side;
 mod words;
@@ -14,6 +15,7 @@ mod words;
 pub use fields::{AddedField, GoneField};
 pub use hazards::{HAZARDS, Hazard, Warning};
 pub use objects::PlannedChange;
+pub use operators::Operators;
 pub use proxies::{NamespaceProxies, Proxies, Proxy, ProxyPlan};
 pub use side::Side;
 
@@ -21,6 +23,7 @@ use crate::diff::{self, ObjectChange, Selection, Summary};
 use crate::spec::switches::{Release, minors_between};
 use serde::Serialize;
 use serde_json::Value;
+use std::fmt::Write as _;
 
 /// What is known of the cluster.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +32,8 @@ pub struct Surroundings {
     pub kubernetes: Option<u32>,
     /// The proxies of the resource's revision, but for those of its own gateways; or why they are not known.
     pub proxies: Proxies,
+    /// Istio's own operators, which move what they reconcile back to their release.
+    pub operators: Operators,
 }
 
 /// What an upgrade comes to.
@@ -82,6 +87,8 @@ pub struct Upgrade<'a> {
     pub from_source: String,
     /// The user's spec.
     pub spec: &'a Value,
+    /// The spec of the profile that it is laid over now; `None` where that is not known.
+    pub profile: Option<&'a Value>,
     /// With the release that it is of now.
     pub from: &'a Side,
     /// With the other one.
@@ -103,6 +110,7 @@ impl Upgrade<'_> {
             to,
             changes: changes.as_deref().unwrap_or_default(),
             kubernetes: surroundings.kubernetes,
+            operators: &surroundings.operators,
         };
         let enabled = [to, from].into_iter().find_map(|side| side.manifests());
         UpgradePlan {
@@ -119,7 +127,7 @@ impl Upgrade<'_> {
                 .trim_end_matches(".0")
                 .trim_start_matches('v')
                 .to_owned(),
-            gone_fields: fields::gone(self.spec, minors),
+            gone_fields: fields::gone(self.spec, self.profile, minors),
             added_fields: fields::added(enabled, minors),
             restarts: changes.as_ref().map(|changes| {
                 changes.iter().filter(|change| change.replaces_pods()).map(|change| change.key.to_string()).collect()
@@ -142,7 +150,11 @@ impl Upgrade<'_> {
 
     fn blocks(&self) -> Vec<String> {
         let Self { from, to, .. } = self;
-        let mut blocks = to.outcome.as_ref().err().cloned().unwrap_or_default();
+        let refused = |side: &Side| side.outcome.as_ref().err().cloned().unwrap_or_default();
+        let (before, mut blocks) = (refused(from), refused(to));
+        for block in blocks.iter_mut().filter(|block| before.contains(block)) {
+            let _ = write!(block, " ({} refuses it, too)", from.release);
+        }
         if is_older(&to.release, &from.release) {
             blocks.push(format!(
                 "release {} is older than {}: a control plane is not moved to an older release, unless the resource is \

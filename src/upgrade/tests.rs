@@ -17,7 +17,7 @@ fn manifests(parts: &[(Component, &str)]) -> Manifests {
 
 fn plan(spec: &Value, from: &Side, to: &Side, surroundings: &Surroundings) -> UpgradePlan {
     let (resource, from_source) = ("f.yaml".to_owned(), "-d".to_owned());
-    Upgrade { resource, from_source, spec, from, to, surroundings }.plan()
+    Upgrade { resource, from_source, spec, profile: None, from, to, surroundings }.plan()
 }
 
 fn names(plan: &UpgradePlan) -> Vec<&str> {
@@ -36,7 +36,7 @@ fn fields_that_are_gone_are_named_with_what_takes_their_place() {
     let spec = json!({"addonComponents": {}, "values": {"pilot": {"plugins": [], "configSource": {}, "env": {"a": "b"}},
         "global": {"configRootNamespace": "x", "foo": 1}, "istio_cni": {"enabled": true, "cniBinDir": "/b"},
         "telemetry": {"v2": {"accessLogPolicy": {"enabled": true}}}}});
-    let found = |minors| fields::gone(&spec, minors).iter().map(ToString::to_string).collect::<Vec<_>>();
+    let found = |minors| fields::gone(&spec, None, minors).iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(found((17, 17)), Vec::<String>::new());
     let expected = [
         "spec.addonComponents: removed in 1.24; remove it",
@@ -51,7 +51,10 @@ fn fields_that_are_gone_are_named_with_what_takes_their_place() {
     assert!(found((17, 30)).iter().any(|line| line.starts_with("spec.values.istio_cni.cniBinDir: ")));
     assert_eq!(found((17, 21)), [expected[4]]);
     let newer = json!({"compatibilityVersion": "1.22"});
-    assert_eq!(fields::gone(&newer, (23, 17))[0].to_string(), "spec.compatibilityVersion: not there yet; remove it");
+    assert_eq!(
+        fields::gone(&newer, None, (23, 17))[0].to_string(),
+        "spec.compatibilityVersion: not there yet; remove it"
+    );
 }
 
 #[test]
@@ -71,6 +74,64 @@ fn new_fields_are_those_of_components_that_are_installed() {
     assert!(!without_cni.iter().any(|path| path.starts_with("spec.values.cni.")));
     assert!(paths(None).contains(&"spec.values.cni.daemonSetLabels 1.28".to_owned()));
     assert_eq!(fields::added(None, (30, 30)), []);
+    assert_eq!(fields::added(None, (26, 23)), [], "an older release has nothing new");
+    let since = |path: &str, minors| {
+        fields::added(None, minors).into_iter().find(|field| field.path == path).map(|field| field.since)
+    };
+    let constraints = "spec.values.pilot.topologySpreadConstraints";
+    assert_eq!([since(constraints, (17, 20)), since(constraints, (17, 30))], ["1.19"; 2].map(|it| Some(it.to_owned())));
+}
+
+#[test]
+fn a_field_that_says_what_the_profile_says_is_told_as_needless() {
+    let spec = json!({"values": {"global": {"useMCP": false, "oneNamespace": true}}});
+    let profile = json!({"values": {"global": {"useMCP": false, "oneNamespace": false}}});
+    let told: Vec<_> = fields::gone(&spec, Some(&profile), (17, 30)).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "spec.values.global.oneNamespace: removed in 1.22; remove it",
+            "spec.values.global.useMCP: removed in 1.23; remove it: it says what the profile says now",
+        ]
+    );
+}
+
+#[test]
+fn a_budget_that_goes_with_its_workload_is_no_hazard() {
+    let gateway = |kind: &str, version: &str| {
+        format!("{{apiVersion: {version}, kind: {kind}, metadata: {{name: gw, namespace: n}}, spec: {{}}}}")
+    };
+    let both = format!("{}\n---\n{}", gateway("Deployment", "apps/v1"), gateway("PodDisruptionBudget", "policy/v1"));
+    let old = manifests(&[(Component::Pilot, &istiod("r/pilot:1", "a: b")), (Component::IngressGateways, &both)]);
+    let new = manifests(&[(Component::Pilot, &istiod("r/pilot:1", "a: b"))]);
+    let (from, to) = (side("1.29.0", Ok(old)), side("1.30.0", Ok(new)));
+    let told = plan(&json!({"compatibilityVersion": "1.29"}), &from, &to, &Surroundings::default());
+    assert_eq!(names(&told), ["ComponentGoes"]);
+}
+
+#[test]
+fn what_the_present_release_refuses_too_is_told_as_such() {
+    let refused = |problem: &str| Err(vec![problem.to_owned(), "spec.y: gone".to_owned()]);
+    let (from, to) = (side("1.17.8", Err(vec!["spec.x: unknown".into()])), side("1.30.3", refused("spec.x: unknown")));
+    let told = plan(&json!({}), &from, &to, &Surroundings::default());
+    assert_eq!(told.blocked_by, ["spec.x: unknown (1.17.8 refuses it, too)", "spec.y: gone"]);
+}
+
+#[test]
+fn a_profile_is_ambient_by_what_it_comes_to_if_that_is_known() {
+    let spec = json!({"profile": "ambient", "compatibilityVersion": "1.20"});
+    let told = |outcome: fn() -> Result<Manifests, Vec<String>>| {
+        let plan = plan(&spec, &side("1.20.0", outcome()), &side("1.21.0", outcome()), &Surroundings::default());
+        plan.hazards.iter().any(|hazard| hazard.name == "AmbientRedirection")
+    };
+    assert!(!told(|| Ok(manifests(&[(Component::Pilot, &istiod("r/pilot:1", "a: b"))]))));
+    assert!(told(|| Err(vec!["refused".to_owned()])));
+}
+
+#[test]
+fn where_nothing_is_installed_nothing_behaves_otherwise() {
+    let (from, to) = (side("1.29.0", Ok(Manifests::default())), side("1.30.3", Ok(Manifests::default())));
+    assert_eq!(names(&plan(&json!({}), &from, &to, &Surroundings::default())), <[&str; 0]>::default());
 }
 
 #[test]
@@ -130,7 +191,8 @@ fn a_proxy_may_be_one_minor_release_behind_and_none_ahead() {
         proxy("b", None),
     ];
     let (from, to) = (side("1.29.0", Ok(Manifests::default())), side("1.30.3", Ok(Manifests::default())));
-    let surroundings = Surroundings { kubernetes: Some(28), proxies: Proxies::Known(running) };
+    let surroundings =
+        Surroundings { kubernetes: Some(28), proxies: Proxies::Known(running), ..Surroundings::default() };
     let plan = plan(&json!({"compatibilityVersion": "1.29"}), &from, &to, &surroundings);
     let [a, b] = &plan.proxies.namespaces[..] else { panic!("{:?}", plan.proxies) };
     assert_eq!((a.must_restart, a.unknown, a.versions["1.29.0-distroless"]), (1, 0, 2));
@@ -180,12 +242,12 @@ fn rows() -> Vec<Row> {
             [pilot(&mesh("{defaultConfig: {tracing: {zipkin: {address: z}}}}")), pilot(&mesh("{defaultConfig: {}}"))],
         ),
         ("RegistryChanges", json!({}), ("1.29.0", "1.30.0"), [pilot(&small), pilot(&istiod("s/pilot:1", "a: b"))]),
-        ("BehaviorChanges", json!({}), ("1.29.0", "1.30.0"), none()),
+        ("BehaviorChanges", json!({}), ("1.29.0", "1.30.0"), both(&small)),
         ("CniMoves", json!({}), ("1.29.0", "1.30.0"), [with(Cni, &agent("ns", "1")), with(Cni, &agent("ms", "1"))]),
         ("CniRepairs", json!({}), ("1.20.0", "1.21.0"), [with(Cni, &agent("ns", "1")), with(Cni, &agent("ns", "1"))]),
-        ("AmbientRedirection", json!({"profile": "ambient"}), ("1.20.0", "1.21.0"), none()),
+        ("AmbientRedirection", json!({}), ("1.20.0", "1.21.0"), [with(Ztunnel, ""), with(Ztunnel, "")]),
         ("AmbientHostNetwork", json!({}), ("1.25.0", "1.26.0"), [with(Ztunnel, ""), with(Ztunnel, "")]),
-        ("AmbientRules", json!({"profile": "ambient"}), ("1.28.0", "1.29.0"), both(&small)),
+        ("AmbientRules", json!({}), ("1.28.0", "1.29.0"), [with(Ztunnel, ""), with(Ztunnel, "")]),
         (
             "AmbientNodes",
             json!({}),
@@ -226,6 +288,22 @@ fn a_control_plane_that_moves_and_gateways_that_are_replaced_are_hazards() {
     assert_eq!(names(&told), ["OtherOperator", "NamespaceMoves", "GatewaysReplaced"]);
     assert_eq!(told.hazards[1].at, ["from istio to istio-system"]);
     assert_eq!(told.hazards[2].at, ["spec.components.ingressGateways"]);
+}
+
+#[test]
+fn an_operator_of_istios_own_is_told_where_one_is_or_may_be() {
+    let told = |release: &str, operators: Operators| {
+        let (from, to) = (side(release, Ok(Manifests::default())), side("1.30.3", Ok(Manifests::default())));
+        let plan = plan(&json!({}), &from, &to, &Surroundings { operators, ..Surroundings::default() });
+        plan.hazards.into_iter().find(|hazard| hazard.name == "OtherOperator").map(|hazard| hazard.at)
+    };
+    let one = || Operators::Known(vec!["Deployment istio-operator/istio-operator".to_owned()]);
+    let at = vec!["Deployment istio-operator/istio-operator".to_owned()];
+    assert_eq!([told("1.22.0", one()), told("1.29.0", one())], [Some(at.clone()), Some(at)]);
+    assert_eq!(told("1.22.0", Operators::Known(vec![])), None);
+    let unknown = || Operators::Unknown("deployments is forbidden".to_owned());
+    let at = vec!["it is not known whether one runs: deployments is forbidden".to_owned()];
+    assert_eq!([told("1.22.0", unknown()), told("1.29.0", unknown())], [Some(at), None]);
 }
 
 #[test]

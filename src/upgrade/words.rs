@@ -73,6 +73,7 @@ impl fmt::Display for GoneField {
             None => write!(f, "{}: not there yet", self.path)?,
         }
         match &self.instead {
+            _ if self.is_of_profile => write!(f, "; remove it: it says what the profile says now"),
             Some(instead) => write!(f, "; use {instead}"),
             None => write!(f, "; remove it"),
         }

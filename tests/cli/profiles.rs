@@ -23,7 +23,9 @@ fn a_part_of_a_profile_is_dumped_in_every_format() {
     };
     assert_eq!(dump("yaml"), "- enabled: false\n  name: istio-egressgateway\n");
     assert!(dump("json").contains("\"enabled\": false"));
-    assert_eq!(dump("flags"), "[0].enabled=false\n[0].name=\"istio-egressgateway\"\n");
+    let flags =
+        "components.egressGateways[0].enabled=false\ncomponents.egressGateways[0].name=\"istio-egressgateway\"\n";
+    assert_eq!(dump("flags"), flags, "each as --set takes it");
 }
 
 #[test]
@@ -76,4 +78,113 @@ fn the_demo_profile_shows_everything_at_small_sizes() {
     let profile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/demo.yaml")).unwrap();
     let comment: String = profile.lines().map_while(|line| line.strip_prefix('#')).collect();
     assert!(comment.contains("not for production"), "{comment}");
+}
+
+/// The releases at hand: the built-in one, and those in the folder that CONTRIBUTING.md names.
+fn releases() -> Vec<String> {
+    let cache =
+        std::env::var("XDG_CACHE_HOME").or_else(|_| std::env::var("HOME").map(|home| home + "/.cache")).unwrap();
+    let folder = std::path::Path::new(&cache).join("istio-operator/releases");
+    let there = std::fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut all: Vec<_> = there.map(|path| path.to_str().unwrap().to_owned()).collect();
+    if all.is_empty() {
+        eprintln!("no release packages in {}: only the built-in profiles are tested", folder.display());
+    }
+    all.push("1.17.8".to_owned());
+    all
+}
+
+/// Without empty maps and lists, for which no line is written, and which change nothing.
+fn filled(value: &Value) -> Value {
+    let is_filled = |value: &Value| !matches!(value, Value::Object(map) if map.is_empty()) && *value != json!([]);
+    match value {
+        Value::Object(map) => {
+            let filled = map.iter().map(|(key, value)| (key.clone(), filled(value)));
+            Value::Object(filled.filter(|(_, value)| is_filled(value)).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(filled).filter(is_filled).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Of each profile of each release: the lines say what the dumped spec says, and come to the objects of the profile.
+#[test]
+fn every_line_of_a_dump_is_taken_and_gives_the_same() {
+    for release in releases() {
+        let list = stdout(&run(&["profile", "list", "-d", &release]));
+        for profile in list.lines().skip(1).map(str::trim) {
+            let flags = run(&["profile", "dump", "-d", &release, profile, "-o", "flags"]);
+            assert_eq!(stderr(&flags), "", "{release} {profile}");
+            let text = stdout(&flags);
+            let sets: Vec<&str> = text.lines().flat_map(|line| ["--set", line]).collect();
+            let again = run(&[&["profile", "dump", "-d", &release], &sets[..]].concat());
+            assert!(again.status.success(), "{release} {profile}: {}", stderr(&again));
+            let dumped = stdout(&run(&["profile", "dump", "-d", &release, profile]));
+            let of_file = run_with_stdin(&["profile", "dump", "-d", &release, "-f", "-"], &dumped);
+            let [again, of_file] =
+                [again, of_file].map(|output| filled(&helm_template::yaml::parse(&stdout(&output)).unwrap()));
+            assert_eq!(again, of_file, "{release} {profile}");
+            let generate = |sets: &[&str]| run(&[&["manifest", "generate", "-d", &release], sets].concat());
+            let set = format!("profile={profile}");
+            let (again, expected) = (generate(&sets), generate(&["--set", &set]));
+            assert!(again.status.success(), "{release} {profile}: {}", stderr(&again));
+            assert!(again.stdout == expected.stdout, "{release} {profile}: other objects");
+        }
+    }
+}
+
+#[test]
+fn a_value_that_no_flag_can_say_is_told_and_has_no_line() {
+    let spec = "kind: IstioOperator\nspec:\n  meshConfig:\n    defaultConfig:\n      proxyMetadata: {A.B: 'a,b', C: '1', D: 'x: y', E: \"one\\ntwo\", F: 'q\"q', \
+                G: ' s ', H: 'a=b', I: 'true', 'J[0]': k}\n";
+    let dumped = run_with_stdin(&["profile", "dump", "-f", "-", "-o", "flags"], spec);
+    let (text, told) = (stdout(&dumped), stderr(&dumped));
+    let at = "meshConfig.defaultConfig.proxyMetadata";
+    for untold in ["D", "E"] {
+        assert!(told.contains(&format!("Warning: {at}.{untold}: no --set can say this value")), "{told}");
+        assert!(!text.contains(&format!("{at}.{untold}=")), "{text}");
+    }
+    assert_eq!(told.lines().count(), 2, "{told}");
+    let sets: Vec<&str> = text.lines().flat_map(|line| ["--set", line]).collect();
+    let of = |output: &std::process::Output| helm_template::yaml::parse(&stdout(output)).unwrap();
+    let again = of(&run(&[&["profile", "dump", "-p", at], &sets[..]].concat()));
+    let mut expected = of(&run_with_stdin(&["profile", "dump", "-p", at, "-f", "-"], spec));
+    for untold in ["D", "E"] {
+        expected.as_object_mut().unwrap().remove(untold).unwrap();
+    }
+    assert_eq!(again, expected);
+}
+
+#[test]
+fn a_file_with_a_spec_is_compared_on_its_profile() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("spec.yaml");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    write("kind: IstioOperator\nmetadata: {name: main}\nspec: {profile: demo}\n");
+    let same = run(&["profile", "diff", "demo", path]);
+    assert_eq!(
+        (same.status.code(), stdout(&same).as_str()),
+        (Some(0), "Profiles are identical\n"),
+        "{}",
+        stderr(&same)
+    );
+    write("kind: IstioOperator\nspec: {hub: mine.example}\n");
+    let differs = run(&["profile", "diff", path, "default"]);
+    assert!(
+        differs.status.code() == Some(1) && stdout(&differs).contains("-  hub: mine.example"),
+        "{}",
+        stderr(&differs)
+    );
+    // A profile has its default beside it.
+    let package = dir.path().join("package");
+    let package = package.to_str().unwrap();
+    assert!(run(&["package", package]).status.success());
+    let profile = format!("{package}/profiles/minimal.yaml");
+    let same = run(&["profile", "diff", "-d", package, &profile, "minimal"]);
+    let text = stdout(&same);
+    assert!(
+        text.lines().all(|line| !line.starts_with(['+', '-']) || line.contains("profile") || line.contains("minimal")),
+        "{text}"
+    );
 }

@@ -57,13 +57,30 @@ fn objects_are_selected_ignored_and_renamed() {
         ("a.yaml b.yaml", 1),
         ("a.yaml b.yaml --rename Service:*:a->Service:*:b", 0),
         ("a.yaml c.yaml --select Service:one:*", 1),
-        ("a.yaml c.yaml --select Deployment", 0),
+        ("a.yaml c.yaml --select Deployment", 1),
         ("a.yaml c.yaml --ignore Service:*:a,Secret:one:s", 0),
         ("a.yaml c.yaml --ignore Service:*:a:spec.type --select Service", 0),
     ] {
         let output = run(folder.path(), &format!("manifest diff {flags}"));
         assert_eq!(code(&output), expected, "{flags}: {}{}", stdout(&output), stderr(&output));
     }
+}
+
+#[test]
+fn what_is_selected_and_not_there_is_not_identical() {
+    let folder = folder(&[("a.yaml", SERVICE), ("spec.yaml", &resource("{profile: minimal}"))]);
+    for (command, told) in [
+        ("a.yaml a.yaml --select Servce", "--select Servce:: fits no object (did you mean \"Service\"?)"),
+        ("a.yaml a.yaml --select Service:two:*", "there are Service one/a"),
+        ("-f spec.yaml --to-set tag=x --select Deployment:*:istoid", "there are Deployment istio-system/istiod"),
+    ] {
+        let output = run(folder.path(), &format!("manifest diff {command}"));
+        assert_eq!((code(&output), stdout(&output)), (1, ""), "{command}: {}", stderr(&output));
+        assert!(stderr(&output).contains(told), "{command}: {}", stderr(&output));
+    }
+    let some = run(folder.path(), "manifest diff a.yaml a.yaml --select Service,Secret");
+    assert_eq!((code(&some), stdout(&some)), (0, "Manifests are identical\n"));
+    assert!(stderr(&some).starts_with("Warning: --select Secret:: fits no object"), "{}", stderr(&some));
 }
 
 #[test]

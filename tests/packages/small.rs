@@ -17,9 +17,9 @@ pub fn write_release(folder: &Path) {
     copy(Path::new(PACKAGE), &folder.join("manifests"));
 }
 
-/// An archive with the release.
-pub fn archive() -> Vec<u8> {
-    let mut builder = tar::Builder::new(GzEncoder::new(vec![], Compression::fast()));
+/// An archive with the release; of another digest for each level of compression.
+pub fn archive(level: u32) -> Vec<u8> {
+    let mut builder = tar::Builder::new(GzEncoder::new(vec![], Compression::new(level)));
     builder.append_dir_all("istio-1.30.99/manifests", PACKAGE).unwrap();
     builder.into_inner().unwrap().finish().unwrap()
 }

@@ -23,6 +23,10 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     ] {
         assert!(lines.contains(&line), "{line} is not in {}", said.out);
     }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), run(&lab, "manifest generate --set profile=demo").ended(0).out).unwrap();
+    let said = run(&lab, &format!("verify-install -f {}", file.path().display())).ended(0);
+    assert!(said.out.contains("Checked 3 Istio Deployments"), "manifests are verified, too: {}", said.out);
     // A record may not say its release; the control plane does.
     lab.kubectl(&["label", "iop", "installed-state", "-n", "istio-system", "operator.istio.io/version-"]);
     run(&lab, "verify-install").ended(0);

@@ -76,6 +76,10 @@ fn a_spec_is_compared_with_the_cluster_and_nothing_is_written() {
         1,
         "the API server's defaults are no difference: {istiod:#}"
     );
+    let none = run(&lab, other.path(), "manifest diff -f a.yaml --cluster --select Deployment:*:istoid");
+    let told = String::from_utf8(none.stderr).unwrap();
+    assert_eq!((none.status.code(), none.stdout.len()), (Some(1), 0), "{told}");
+    assert!(told.contains("fits no object; there are Deployment istio-system/istiod"), "{told}");
     let only = run(&lab, other.path(), "manifest diff -f a.yaml --cluster --select Deployment:*:istiod");
     let text = String::from_utf8(only.stdout).unwrap();
     assert!(text.contains("+        image: docker.io/istio/pilot:1.17.9"), "{text}");
@@ -201,6 +205,38 @@ fn an_upgrade_of_a_resource_is_planned_with_the_proxies_of_the_cluster() {
     assert!(String::from_utf8_lossy(&missing.stderr).contains("there is no IstioOperator istio-system/none"));
     assert_eq!(lab.writes_since(mark), Vec::<String>::new());
     assert_eq!(lab.owned_at_rest(), installed);
+}
+
+#[test]
+fn istios_own_operator_is_told_while_it_is_deployed() {
+    let lab = Lab::start();
+    let spec = folder("{profile: minimal}");
+    let hazard = || {
+        let plan = data(&run(&lab, spec.path(), "upgrade plan -f a.yaml --cluster --to 1.17.8 -o json"), 0);
+        let hazards = plan["hazards"].as_array().unwrap().clone();
+        hazards.into_iter().find(|hazard| hazard["name"] == "OtherOperator").map(|hazard| hazard["at"].clone())
+    };
+    assert_eq!(hazard(), None, "the cluster was asked, and has none");
+    lab.kubectl(&["create", "namespace", "old"]);
+    let image = "--image=docker.io/istio/operator:1.17.8";
+    lab.kubectl(&["create", "deployment", "istio-operator", "-n", "old", image]);
+    assert_eq!(hazard(), Some(json!(["Deployment old/istio-operator"])));
+    lab.kubectl(&["scale", "deployment", "istio-operator", "-n", "old", "--replicas=0"]);
+    assert_eq!(hazard(), None);
+}
+
+#[test]
+fn a_revision_that_is_not_there_is_told_with_those_that_are() {
+    let lab = Lab::installed("{profile: minimal}");
+    let folder = folder("{}");
+    let found = run(&lab, folder.path(), "version -r default");
+    assert_eq!(found.status.code(), Some(0), "{}", String::from_utf8_lossy(&found.stderr));
+    for flags in ["", " -o json", " --short"] {
+        let missing = run(&lab, folder.path(), &format!("version -r nope{flags}"));
+        let told = String::from_utf8(missing.stderr).unwrap();
+        assert_eq!(missing.status.code(), Some(1), "{told}");
+        assert_eq!(told, "Error: there is no control plane of revision \"nope\"; revisions here: default\n");
+    }
 }
 
 /// A pod with a proxy of a release and a revision in the namespace `shop`.

@@ -185,11 +185,13 @@ impl Server {
         let (is_on, is_held, requests) = <(Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicUsize>)>::default();
         let (on, held, count) = (Arc::clone(&is_on), Arc::clone(&is_held), Arc::clone(&requests));
         std::thread::spawn(move || {
-            let archive = small::archive();
             for mut stream in listener.incoming().map(Result::unwrap) {
                 count.fetch_add(1, SeqCst);
                 let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-                let _asked = lines.take_while(|line| !line.is_empty()).count();
+                let asked: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+                let name = asked.first().and_then(|line| line.split(".tgz").next()).unwrap_or_default();
+                // Of `istio2.tgz` another archive than of `istio3.tgz`.
+                let archive = small::archive(name.chars().last().and_then(|c| c.to_digit(10)).unwrap_or(1));
                 while held.load(SeqCst) {
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -328,6 +330,32 @@ fn a_fetch_that_takes_long_is_no_error_and_is_made_once() {
         assert_eq!(release(&lab, deployment), VERSION);
     }
     assert_eq!(server.requests.load(SeqCst), 1);
+}
+
+#[test]
+fn the_cache_keeps_as_many_packages_as_it_is_told_to() {
+    let (lab, folder) = begin();
+    let server = Server::start();
+    server.is_on.store(true, SeqCst);
+    let allow = format!("--allow-package=http://{}/", server.address);
+    start(&lab, folder.path(), "operator", &[&allow, "--cached-packages=3"]);
+    for level in 1..=5 {
+        let location = server.url().replace(".tgz", &format!("{level}.tgz"));
+        lab.apply_spec(&format!("{{profile: minimal, installPackagePath: '{location}'}}"));
+        lab.wait("the package to be fetched", || match server.requests.load(SeqCst) {
+            asked if asked == level => Ok(()),
+            asked => Err(format!("{asked} requests")),
+        });
+        lab.wait_for_status("HEALTHY", &[]);
+    }
+    let names = std::fs::read_dir(folder.path().join("cache/packages")).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let packages: Vec<String> = names.filter(|name| name.starts_with("sha256-")).collect();
+    assert_eq!(packages.len(), 3, "{packages:?}");
+    let location = server.url().replace(".tgz", "5.tgz");
+    lab.apply_spec(&format!("{{profile: minimal, installPackagePath: '{location}', hub: x.example}}"));
+    lab.wait_for_status("HEALTHY", &[]);
+    assert_eq!(server.requests.load(SeqCst), 5, "what is in use is not fetched again");
 }
 
 /// The API server keeps definitions that have stored what the older ones do not know: they are to be left out.

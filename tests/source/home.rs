@@ -116,7 +116,9 @@ impl Home {
         }
         let is_of_cache = |path: &String| {
             let is_package = path.starts_with("istio-operator/packages/sha256-");
-            is_package || path == "istio-operator/packages/.lock" || path.starts_with("istio-operator/locations/")
+            is_package
+                || path == "istio-operator/packages/.lock"
+                || ["locations", "versions"].iter().any(|folder| path.starts_with(&format!("istio-operator/{folder}/")))
         };
         let all = files(&self.path().join("cache"));
         let odd: Vec<_> = all.iter().filter(|path| !is_of_cache(path)).collect();

@@ -121,7 +121,7 @@ fn what_has_another_digest_than_the_registry_says_is_refused() {
     content.0.insert(digest.clone(), b"{\"layers\": []}".to_vec());
     let server = content.serve();
     library.fails(&oci(&server, &format!(":1.30.3@{digest}")), &format!("not {digest}"));
-    assert!(library.source().cache().list().unwrap().is_empty());
+    assert!(library.source().cache().list().unwrap().packages.is_empty());
 }
 
 #[test]

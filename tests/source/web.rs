@@ -85,7 +85,7 @@ fn a_connection_that_is_cut_is_tried_again_from_the_beginning() {
         let failed = library.fails(&server.url("/a.tgz"), "a.tgz: the connection was lost after ");
         assert_eq!((failed, server.requests().len()), (("ReleaseUnreachable", true), 3));
     }
-    assert!(Library::new(dir.path()).source().cache().list().unwrap().is_empty());
+    assert!(Library::new(dir.path()).source().cache().list().unwrap().packages.is_empty());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::super::input::warn;
 use super::super::install::planning::{self, Planned, Staying};
 use super::super::manifest::SpecArgs;
 use super::found::{Found, Note};
+use super::selected;
 use crate::diff::{Selection, change_of};
 use crate::install::fields::Effect;
 use crate::install::forecast::{Fate, Forecast};
@@ -26,8 +27,8 @@ const NAMESPACE: &str = "istio-system";
 /// # Errors
 /// The spec is refused, or the cluster cannot be asked.
 pub(super) fn compare(spec: &SpecArgs, connect: &ConnectArgs, selection: &Selection) -> anyhow::Result<Found> {
-    let connected = cluster::connect_to(connect)?;
     let files = spec.files()?;
+    let connected = cluster::connect_to(connect)?;
     let package = package(spec, &files, &connected)?;
     let request = spec.request_for(&files, package.switches())?;
     let text = |field: &str| request.metadata.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -39,6 +40,8 @@ pub(super) fn compare(spec: &SpecArgs, connect: &ConnectArgs, selection: &Select
     warn(&[&manifests.warnings]);
     let manifests = render::labelled(manifests, &owner);
     let (Planned { forecasts, staying, .. }, mut notes) = connected.wait(ask(&connected, &owner, manifests))?;
+    let stay = staying.iter().flat_map(|one| one.keys.iter().cloned());
+    selected::check(selection, forecasts.iter().map(|forecast| forecast.key.clone()), stay)?;
     let mut found = Found::default();
     for forecast in forecasts.into_iter().filter(|forecast| selection.includes(&forecast.key)) {
         take(forecast, selection, &mut found);

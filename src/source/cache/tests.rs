@@ -40,12 +40,12 @@ fn in_packages(cache: &Cache) -> Vec<String> {
 fn a_package_that_is_kept_is_found_by_its_digest() {
     let (_dir, cache) = cache();
     assert!(cache.open(&digest()).unwrap().is_none());
-    assert!(cache.list().unwrap().is_empty());
+    assert!(cache.list().unwrap().packages.is_empty());
     let package = kept(&cache);
     assert_eq!(fs::read_to_string(package.directory.join("profiles/default.yaml")).unwrap(), "text");
     let again = cache.open(&digest()).unwrap().unwrap();
     assert_eq!((again.record.version.as_deref(), again.record.bytes()), (Some("1.30.3"), 8));
-    assert_eq!(cache.list().unwrap().len(), 1);
+    assert_eq!(cache.list().unwrap().packages.len(), 1);
     assert!(cache.open(&Digest::of(b"another")).unwrap().is_none());
     assert_eq!(in_packages(&cache), [format!("sha256-{}", digest().hex())], "nothing else is left");
 }
@@ -72,7 +72,7 @@ fn a_package_that_was_changed_is_not_used_and_is_replaced() {
         let folder = kept(&cache).directory;
         change(&folder);
         assert!(cache.open(&digest()).unwrap().is_none(), "change {number}");
-        assert!(cache.list().unwrap().is_empty());
+        assert!(cache.list().unwrap().packages.is_empty());
         drop(kept(&cache));
         assert!(cache.open(&digest()).unwrap().is_some(), "change {number}");
         assert_eq!(in_packages(&cache).len(), 1);

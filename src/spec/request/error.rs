@@ -6,7 +6,7 @@ use crate::spec::merge::MergeError;
 use crate::spec::path::PathError;
 use crate::spec::problem::{self, Problem};
 use crate::spec::set::SetError;
-use helm_template::yaml::YamlError;
+use helm_template::yaml::{Position, YamlError};
 
 /// Why files and flags, or a resource, give no request. Every message contains that of its cause.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +19,47 @@ pub enum RequestError {
         /// Where and why.
         cause: YamlError,
     },
-    /// A file holds no resource.
+    /// A file holds no object.
     #[error("{0}: holds no IstioOperator resource (apiVersion: install.istio.io/v1alpha1, kind: IstioOperator)")]
     NoResource(String),
+    /// A file holds other objects only.
+    #[error(
+        "{file}:{}:{}: is {found}, not an IstioOperator resource (apiVersion: install.istio.io/v1alpha1, kind: \
+         IstioOperator){hint}", .place.line, .place.column
+    )]
+    OtherKind {
+        /// The file.
+        file: String,
+        /// Where the first of them says what it is.
+        place: Position,
+        /// What it is, and how many there are beside it.
+        found: String,
+        /// What may have been meant, as the end of a sentence.
+        hint: String,
+    },
+    /// The resource is of another version or group.
+    #[error(
+        "{file}:{}:{}: apiVersion: {found:?} is none of an IstioOperator resource; write install.istio.io/v1alpha1",
+        .place.line, .place.column
+    )]
+    OtherVersion {
+        /// The file.
+        file: String,
+        /// Where it stands.
+        place: Position,
+        /// What stands there.
+        found: String,
+    },
     /// A document has no kind.
-    #[error("{0}:{1}: the document has no kind; an IstioOperator resource begins with apiVersion and kind")]
-    NoKind(String, usize),
+    #[error("{file}:{line}: the document has no kind; an IstioOperator resource begins with apiVersion and kind{hint}")]
+    NoKind {
+        /// The file.
+        file: String,
+        /// Where the document begins.
+        line: usize,
+        /// What may have been meant, as the end of a sentence.
+        hint: &'static str,
+    },
     /// A file holds several resources.
     #[error("{0}: contains multiple IstioOperator resources, only one per file is supported")]
     Several(String),
@@ -75,9 +110,13 @@ impl RequestError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Yaml { .. } => "InvalidYaml",
-            Self::NoResource(_) | Self::NoKind(..) | Self::Several(_) | Self::NotAMap(..) | Self::Fields(_) => {
-                "InvalidResource"
-            }
+            Self::NoResource(_)
+            | Self::OtherKind { .. }
+            | Self::OtherVersion { .. }
+            | Self::NoKind { .. }
+            | Self::Several(_)
+            | Self::NotAMap(..)
+            | Self::Fields(_) => "InvalidResource",
             Self::Merge { .. } => "ConflictingFiles",
             Self::Set { .. } => "InvalidFlag",
         }

@@ -3,9 +3,9 @@
 use super::error::RequestError;
 use super::gateways;
 use crate::api::schema::Table;
-use crate::api::suggest;
 use crate::api::text::describe;
-use crate::spec::problem::{Kind, Problem};
+use crate::api::{API_VERSION, KIND, suggest};
+use crate::spec::problem::{Kind as ProblemKind, Problem};
 use crate::spec::switches::Switches;
 use crate::spec::{path, positions};
 use helm_template::yaml::{Document, Duplicates, Position, parse_documents};
@@ -37,7 +37,7 @@ fn objects(name: &str, text: &str, switches: &Switches) -> Result<Vec<Document>,
     };
     let mut objects: Vec<_> = parse(text)?.into_iter().filter(|d| !d.value.is_null()).collect();
     if switches.is_upstream {
-        let is_resource = |object: &Document| object.value.get("kind").is_some_and(|kind| kind == crate::api::KIND);
+        let is_resource = |object: &Document| object.value.get("kind").is_some_and(|kind| kind == KIND);
         if objects.iter().filter(|o| is_resource(o)).count() > 1 || (objects.len() > 1 && OTHER_OBJECTS.holds(switches))
         {
             return Err(RequestError::Several(name.into()));
@@ -54,26 +54,12 @@ fn objects(name: &str, text: &str, switches: &Switches) -> Result<Vec<Document>,
 /// A resource that says nothing.
 const EMPTY: &str = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n";
 
-/// The one IstioOperator resource of a file; other objects in it are ignored.
+/// The one IstioOperator resource of a file; other objects beside it are ignored.
 ///
 /// # Errors
 /// Text that is no YAML, no resource or several, and everything wrong beside its spec.
 pub(super) fn read(name: &str, text: &str, switches: &Switches) -> Result<Document, RequestError> {
-    let mut found = None;
-    let mut other = None;
-    for document in objects(name, text, switches)? {
-        let Some(kind) = document.value.get("kind").and_then(Value::as_str) else {
-            return Err(RequestError::NoKind(name.into(), document.line));
-        };
-        match kind {
-            crate::api::KIND if found.is_some() => return Err(RequestError::Several(name.into())),
-            crate::api::KIND => found = Some(document),
-            // Upstream takes any kind; so do we where nothing else can be meant.
-            _ if document.value.get("spec").is_some() => other = other.or(Some(document)),
-            _ => {}
-        }
-    }
-    let mut document = found.or(other).ok_or_else(|| RequestError::NoResource(name.into()))?;
+    let mut document = resource(name, objects(name, text, switches)?, switches)?;
     for field in ["spec", "metadata"] {
         let part = document.value.get(field).cloned().unwrap_or_default();
         if part.is_null() {
@@ -92,10 +78,70 @@ pub(super) fn read(name: &str, text: &str, switches: &Switches) -> Result<Docume
     if wrong.is_empty() { Ok(document) } else { Err(RequestError::Fields(wrong)) }
 }
 
+/// The resource among the objects of a file.
+fn resource(name: &str, objects: Vec<Document>, switches: &Switches) -> Result<Document, RequestError> {
+    let mut found = None;
+    let mut others = vec![];
+    for document in objects {
+        let Some(kind) = document.value.get("kind").and_then(Value::as_str) else {
+            return Err(RequestError::NoKind { file: name.into(), line: document.line, hint: hint(&document.value) });
+        };
+        match kind {
+            KIND if found.is_some() => return Err(RequestError::Several(name.into())),
+            KIND => found = Some(document),
+            _ => others.push(document),
+        }
+    }
+    match found {
+        Some(document) => match path::text(&document.value, "/apiVersion") {
+            Some(version) if version != API_VERSION && !version.is_empty() && !switches.is_upstream => {
+                let place = positions::nearest(&document.spans, "apiVersion");
+                Err(RequestError::OtherVersion { file: name.into(), place, found: version.to_owned() })
+            }
+            _ => Ok(document),
+        },
+        // The release's own command line looks at no kind.
+        None if switches.is_upstream && !others.is_empty() => Ok(others.remove(0)),
+        None => Err(other_kind(name, &others)),
+    }
+}
+
+/// What a file holds instead.
+fn other_kind(file: &str, others: &[Document]) -> RequestError {
+    let Some(first) = others.first() else { return RequestError::NoResource(file.into()) };
+    let text = |pointer: &str| path::text(&first.value, pointer).unwrap_or_default();
+    let (kind, version) = (text("/kind"), text("/apiVersion"));
+    let of = if version.is_empty() { String::new() } else { format!(" of {version}") };
+    let more = match others.len() - 1 {
+        0 => String::new(),
+        1 => " (and one more object)".to_owned(),
+        more => format!(" (and {more} more objects)"),
+    };
+    let hint = match (kind, version.split_once('/').map_or("", |(group, _)| group)) {
+        ("List", _) => "; write the resource alone, as `kubectl get istiooperator NAME -o yaml` prints it".to_owned(),
+        (_, "sailoperator.io") => "; the resources of the Sail Operator say other things in another form".to_owned(),
+        _ => suggest::hint(kind, [KIND]),
+    };
+    let place = positions::nearest(&first.spans, "kind");
+    RequestError::OtherKind { file: file.into(), place, found: format!("{kind:?}{of}{more}"), hint }
+}
+
+/// What a document without a kind may be meant for.
+fn hint(document: &Value) -> &'static str {
+    let fields = crate::api::schema::spec();
+    let is_spec = |map: &Map<String, Value>| map.keys().any(|key| fields.field(key).is_some());
+    match document.as_object() {
+        Some(map) if !map.contains_key("spec") && is_spec(map) => {
+            "; this looks like a spec alone: write it below `spec:`"
+        }
+        _ => "",
+    }
+}
+
 /// A problem with its place.
 fn problem(file: &str, place: Position, path: &str, message: String) -> Problem {
     let location = Some(format!("{file}:{}:{}", place.line, place.column));
-    Problem { path: path.to_owned(), message, location, kind: Kind::Form }
+    Problem { path: path.to_owned(), message, location, kind: ProblemKind::Form }
 }
 
 /// Gateways of the same name and namespace, of which one would be lost in the merge.
@@ -196,6 +242,43 @@ mod tests {
         let misspelt = "kind: IstioOperator\nmetadata:\n  anotations: {}\n";
         let advice = "f.yaml:3:3: metadata.anotations: unknown field \"anotations\" (did you mean \"annotations\"?)";
         assert_eq!(refused(misspelt), advice);
+    }
+
+    #[test]
+    fn a_file_of_something_else_says_what_it_is_where_and_what_is_wanted() {
+        let refused = |text: &str| read("f.yaml", text, &Switches::default()).err().map(|error| error.to_string());
+        let wanted = "not an IstioOperator resource (apiVersion: install.istio.io/v1alpha1, kind: IstioOperator)";
+        for (text, place, told) in [
+            ("apiVersion: sailoperator.io/v1\nkind: Istio\nspec: {}\n", "2:1", "\"Istio\" of sailoperator.io/v1"),
+            ("# x\napiVersion: apps/v1\nkind: Deployment\nspec: {}\n", "3:1", "\"Deployment\" of apps/v1"),
+            ("kind: List\nitems:\n- kind: IstioOperator\n", "1:1", "kubectl get istiooperator NAME -o yaml"),
+            ("kind: Istiooperator\nspec: {}\n", "1:1", "(did you mean \"IstioOperator\"?)"),
+            ("kind: A\n---\nkind: B\nspec: {}\n", "1:1", "\"A\" (and one more object)"),
+        ] {
+            let message = refused(text).unwrap();
+            assert!(message.starts_with(&format!("f.yaml:{place}: is ")), "{message}");
+            assert!(message.contains(told) && message.contains(wanted), "{message}");
+        }
+        for (text, told) in [
+            ("kind: IstioOperator\napiVersion: apps/v1\n", "f.yaml:2:1: apiVersion: \"apps/v1\" is none of an"),
+            ("apiVersion: install.istio.io/v1alpha2\nkind: IstioOperator\n", "f.yaml:1:1: apiVersion: "),
+            ("\nprofile: demo\n", "this looks like a spec alone: write it below `spec:`"),
+            ("apiVersion: install.istio.io/v1alpha1\nspec: {}\n", "f.yaml:1: the document has no kind"),
+            ("[a]\n", "f.yaml:1: the document has no kind"),
+            ("# nothing\n", "f.yaml: holds no IstioOperator resource"),
+        ] {
+            let message = refused(text).unwrap();
+            assert!(message.contains(told), "{message}");
+        }
+        for text in [
+            "kind: IstioOperator\n",
+            "apiVersion: ''\nkind: IstioOperator\n",
+            "apiVersion: v1\nkind: Namespace\n---\nkind: IstioOperator\n---\nkind: ConfigMap\n",
+        ] {
+            assert_eq!(refused(text), None, "{text}");
+        }
+        let upstream = Switches { is_upstream: true, ..Switches::default() };
+        assert!(read("f.yaml", "kind: Foo\nspec: {profile: demo}\n", &upstream).is_ok());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use duplicate::Duplicate;
 pub use error::{FlagError, RequestError};
 pub use origin::Origin;
 pub use overrides::Override;
-pub use package::{NamedPackage, named_package};
+pub use package::{NamedPackage, named_package, without_v};
 
 /// A spec as it was asked for, with where each field was written.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +112,22 @@ pub fn from_files_for(
     origin.finish(&merged);
     let take = |field: &str| merged.get(field).cloned().unwrap_or_else(|| Value::Object(Map::new()));
     Ok(Request { metadata: take("metadata"), spec: take("spec"), origin, duplicates, is_strict: false })
+}
+
+/// Whether files and `--set` arguments can be understood, as far as no release differs in it: before the package of one is
+/// fetched.
+///
+/// # Errors
+/// The first problem that every release has with them.
+pub fn check_form(files: &[(String, String)], sets: &[String], is_upstream: bool) -> Result<(), RequestError> {
+    // The release that refuses least.
+    let switches = Switches { is_upstream, ..Switches::default() };
+    files.iter().try_for_each(|(name, text)| file::read(name, text, &switches).map(drop))?;
+    // The release's own command line has a syntax of its own.
+    sets.iter().filter(|_| !is_upstream).try_for_each(|flag| {
+        let wrong = |error: set::SetError| RequestError::Set { flag: flag.clone(), cause: Box::new(error.into()) };
+        set::parse_line(flag).map(drop).map_err(wrong)
+    })
 }
 
 /// Whether a flag sets a section to null, which leaves it as it is. A null of a single value is the text `null`, as upstream

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// A release package as a person names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NamedPackage {
-    /// By its version, with the annotation `install.istio.io/release`.
+    /// By its version, with the annotation `install.istio.io/release`; without the `v` that many write before it.
     Release(String),
     /// By where it is, with `spec.installPackagePath`.
     Location(String),
@@ -27,8 +27,14 @@ impl NamedPackage {
     pub fn of(annotation: Option<&str>, spec: Option<&Value>) -> Option<Self> {
         let filled = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let location = || path::text(spec?, &format!("/{PACKAGE_PATH}")).and_then(filled).map(Self::Location);
-        annotation.and_then(filled).map(Self::Release).or_else(location)
+        annotation.and_then(filled).map(|text| Self::Release(without_v(&text).to_owned())).or_else(location)
     }
+}
+
+/// A version as packages have it: of `v1.30.3` it is `1.30.3`.
+#[must_use]
+pub fn without_v(text: &str) -> &str {
+    text.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(text)
 }
 
 /// The field of the spec that names a release package.
@@ -52,4 +58,20 @@ pub fn named_package(files: &[(String, String)], sets: &[String]) -> Option<Name
     };
     let found = sets.iter().rev().find_map(in_flag).filter(|path| !path.is_empty()).map(NamedPackage::Location);
     found.or_else(|| files.iter().rev().find_map(|(_, text)| in_file(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_may_have_a_v_before_it() {
+        for (text, version) in
+            [("1.30.3", "1.30.3"), (" v1.30.3 ", "1.30.3"), ("vx", "vx"), ("v", "v"), ("latest", "latest")]
+        {
+            let expected = NamedPackage::Release(version.to_owned());
+            assert_eq!(NamedPackage::of(Some(text), None), Some(expected), "{text}");
+        }
+        assert_eq!(NamedPackage::of(Some(" "), None), None);
+    }
 }
