@@ -27,6 +27,7 @@ mod refusal;
 mod retry;
 mod transport;
 mod verifier;
+mod warnings;
 pub mod watch_metadata;
 
 use crate::object::{Object, ObjectKey, OwnerId};
