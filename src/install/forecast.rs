@@ -190,11 +190,13 @@ impl Ask<'_> {
         };
         match (&error, error.missing_namespace()) {
             (_, Some(namespace)) if !self.brought.namespaces.contains(namespace) => Fate::Refused(Refused {
-                why: format!("there is no namespace {namespace}, and nothing of this creates it"),
+                why: format!(
+                    "there is no namespace {namespace}, and this does not create it: kubectl create namespace {namespace}"
+                ),
                 user: None,
             }),
             (ClusterError::UnknownKind { .. }, _) if self.brought.definition(object).is_none() => {
-                Fate::Refused(Refused { why: format!("{error}, and nothing of this defines it"), user: None })
+                Fate::Refused(Refused { why: format!("{error}, and this does not define it"), user: None })
             }
             // What its namespace or its CRD is not there for, will be created after them.
             _ if error.is_absent() => Fate::Create(desired.value().into_owned()),

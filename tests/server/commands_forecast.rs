@@ -37,6 +37,16 @@ fn what_the_api_server_refuses_is_told_before_anything_is_written() {
     let reason = "will fail: Service gw/istio-ingressgateway: there is no namespace gw";
     said.warned(&[reason, "will fail: Deployment gw/istio-ingressgateway: ", "so nothing is written"]);
 
+    let address = "kind: IstioOperator\nspec: {profile: default, components: {ingressGateways: [{name: istio-ingressgateway, \
+        enabled: true, k8s: {overlays: [{kind: Service, name: istio-ingressgateway, patches: [{path: spec.clusterIP, \
+        value: 1.2.3.4}]}]}}]}}\n";
+    let said = run_typing(&lab, "install -y -f -", address).ended(1);
+    said.warned(&[
+        "will fail: Service istio-system/istio-ingressgateway: ",
+        "spec.clusterIP",
+        "1 object will fail, so nothing is written",
+    ]);
+
     limit(&lab, "no-services", &json!({"hard": {"services": "0"}}));
     let said = run(&lab, MINIMAL).ended(1);
     said.warned(&["will fail: Service istio-system/istiod: ", "exceeded quota: no-services", "so nothing is written"]);
@@ -54,7 +64,7 @@ fn what_the_api_server_refuses_is_told_before_anything_is_written() {
     let before = count(&lab, all);
     lab.wait("the account to read", || {
         let said = Said::of(&command_as(account.as_os_str(), MINIMAL).output().unwrap()).ended(1);
-        if said.err.contains("This will change") { Ok(()) } else { Err(said.err) }
+        if said.err.contains("will fail") { Ok(()) } else { Err(said.err) }
     });
     let said = Said::of(&command_as(account.as_os_str(), MINIMAL).output().unwrap()).ended(1);
     let user = "user system:serviceaccount:default:nobody lacks permissions: patch ";

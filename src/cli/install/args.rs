@@ -30,10 +30,10 @@ pub struct InstallArgs {
     /// Do not ask before anything is changed.
     #[arg(short = 'y', long)]
     pub(super) skip_confirmation: bool,
-    /// Say what would become of each object, and change nothing; ends with 1 if something would fail.
+    /// Say what would become of each object, and change nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Print what --dry-run says as data, or as a table.
+    /// Print what --dry-run says as data, or as a table. As without it, the exit code is 1 if something would fail.
     #[arg(short, long, value_enum, requires = "dry_run", hide_short_help = true)]
     pub(super) output: Option<ListFormat>,
     /// How long each component may take to become ready.

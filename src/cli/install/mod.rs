@@ -117,8 +117,9 @@ fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &m
         return Ok(u8::from(failures > 0));
     }
     if failures > 0 && !args.spec.force {
+        let objects = if failures == 1 { "object" } else { "objects" };
         screen.note(&format!(
-            "Error: {failures} objects will fail, so nothing is written; with --force all the rest is, as far as it goes"
+            "Error: {failures} {objects} will fail, so nothing is written; --force begins all the same"
         ));
         return Ok(1);
     }
@@ -131,11 +132,11 @@ fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &m
 /// What a user can do who lacks permissions.
 fn how_to_grant(user: &str, release: &str) -> String {
     format!(
-        "What user {user} lacks, as whom the context of this kubeconfig logs in, an administrator grants by\n  \
+        "The context of this kubeconfig logs in as user {user}. An administrator grants what that user lacks by\n  \
          istio-operator role | kubectl apply -f -\n  \
          istio-operator role -d {release} | kubectl apply -f -\n  \
          kubectl create clusterrolebinding istio-installer --clusterrole=istio-operator --user={user}\n\
-         Or take the context of another user, with --context."
+         Or name the context of another user with --context."
     )
 }
 

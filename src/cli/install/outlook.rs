@@ -124,14 +124,16 @@ impl Outlook {
         for row in &changes {
             components.entry(row.component).or_default().push(row);
         }
-        let is_all_well = |row: &Row| !row.action.is_failure() && row.action != Action::Unknown;
-        let mut lines = vec![];
-        if components.is_empty() && self.rows.iter().all(is_all_well) {
-            let same = self.rows.iter().filter(|row| row.action == Action::None).count();
-            lines.push(format!("Nothing will change: {same} objects are as they should be."));
-        } else {
-            lines.push("This will change:".to_owned());
-        }
+        let has = |action: Action| self.rows.iter().any(|row| row.action == action);
+        let mut lines = vec![match () {
+            () if !components.is_empty() => "This will change:".to_owned(),
+            () if self.failures() > 0 => "This would fail:".to_owned(),
+            () if has(Action::Unknown) => "It is not known what will change:".to_owned(),
+            () => {
+                let same = self.rows.iter().filter(|row| row.action == Action::None).count();
+                format!("Nothing will change: {same} objects are as they should be.")
+            }
+        }];
         for (component, rows) in components {
             lines.push(component_line(component, &rows, !all));
             lines.extend(rows.iter().filter(|_| all).map(|row| format!("    {}", row.told_change())));
