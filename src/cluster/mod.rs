@@ -139,6 +139,24 @@ impl Cluster {
         }
     }
 
+    /// Asks whether an object could be deleted; it is not. Absence is success.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn try_delete(&self, api_version: &str, key: &ObjectKey) -> Result<(), ClusterError> {
+        let api = self.api(api_version, key).await?;
+        // In the address, so that logs and policies tell it from a deletion.
+        let address = format!("{}/{}?dryRun=All", api.resource_url(), key.name);
+        let send = async || {
+            let request = http::Request::delete(&address).body(vec![]).map_err(kube::Error::HttpError)?;
+            self.client.request_text(request).await
+        };
+        match write(send).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            other => other.map(drop).map_err(|e| ClusterError::of("delete", key, e)),
+        }
+    }
+
     /// Lists the objects of a kind with these labels; an unknown kind has none.
     ///
     /// # Errors

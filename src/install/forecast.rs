@@ -163,7 +163,13 @@ impl Ask<'_> {
         let Candidate { key, entry, component, revision } = candidate;
         let live = self.read(&entry.api_version, key).await?;
         let deleted = |live: &DynamicObject| Deleted { before: content(live), revision: revision.clone() };
-        let fate = live.as_ref().map_or(Fate::Same, |live| Fate::Delete(Box::new(deleted(live))));
+        let fate = match &live {
+            None => Fate::Same,
+            Some(live) => match self.engine.cluster.try_delete(&entry.api_version, key).await {
+                Err(error) if error.is_refused() => Fate::Refused(Refused::by(&error)),
+                _ => Fate::Delete(Box::new(deleted(live))),
+            },
+        };
         Ok(Forecast { key: key.clone(), api_version: entry.api_version.clone(), component: *component, fate })
     }
 

@@ -74,6 +74,29 @@ fn what_the_api_server_refuses_is_told_before_anything_is_written() {
 }
 
 #[test]
+fn what_may_not_be_deleted_is_told_before_the_rest_is_written() {
+    let lab = Lab::without_operator();
+    run(&lab, "install --set profile=default -y").ended(0);
+    let folder = tempfile::tempdir().unwrap();
+    let account = nobody(&lab, folder.path());
+    let verbs = "--verb=get,list,watch,create,patch,update,escalate,bind";
+    lab.kubectl(&["create", "clusterrole", "test-keeps", verbs, "--resource=*.*"]);
+    let to = ["--clusterrole=test-keeps", "--serviceaccount=default:nobody"];
+    lab.kubectl(&["create", "clusterrolebinding", "test-keeps", to[0], to[1]]);
+    let said = lab.wait("the account to read", || {
+        let said = Said::of(&command_as(account.as_os_str(), MINIMAL).output().unwrap()).ended(1);
+        if said.err.contains("will fail") { Ok(said) } else { Err(said.err) }
+    });
+    let gateway = "will fail: Deployment istio-system/istio-ingressgateway: user system:serviceaccount:default:nobody lacks \
+        permissions: delete deployments.apps";
+    said.warned(&[gateway, "so nothing is written"]);
+    assert!(lab.deployment("istio-ingressgateway").is_some());
+    let said = run(&lab, "install --set profile=minimal --dry-run").ended(0);
+    said.warned(&["    delete Deployment istio-system/istio-ingressgateway\n"]);
+    assert!(lab.deployment("istio-ingressgateway").is_some());
+}
+
+#[test]
 fn what_the_api_server_does_not_decide_stops_no_installation() {
     let lab = Lab::without_operator();
     let hook = json!({"name": "away.example.com", "clientConfig": {"url": "https://127.0.0.1:1/"}, "sideEffects": "None",
