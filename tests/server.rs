@@ -34,6 +34,8 @@ mod chaos_users;
 mod chaos_watch;
 #[path = "server/chaos_world.rs"]
 mod chaos_world;
+#[path = "server/commands_forecast.rs"]
+mod commands_forecast;
 #[path = "server/commands_install.rs"]
 mod commands_install;
 #[path = "server/commands_operator.rs"]

@@ -41,7 +41,7 @@ pub(super) struct SpecArgs {
     /// Revision of the control plane.
     #[arg(short, long)]
     pub(super) revision: Option<String>,
-    /// Continue despite validation errors that do not prevent rendering.
+    /// Continue despite validation errors that do not prevent rendering; `install` and `upgrade` also where something will fail.
     #[arg(long, hide_short_help = true)]
     pub(super) force: bool,
     /// Behave exactly as the release's own command line, also where it loses what the spec says (see docs/differences.md).

@@ -4,6 +4,7 @@ use super::outage::is_unreachable;
 use super::permissions;
 use super::refusal::{self, Refusal};
 use crate::failure::{causes, causes_up_to};
+use kube::core::Status;
 use std::error::Error;
 use std::io;
 
@@ -77,28 +78,48 @@ impl ClusterError {
         Self::Request { act, object: object.to_string(), source: Box::new(source) }
     }
 
-    /// The HTTP status, where the API server answered.
-    #[must_use]
-    pub fn code(&self) -> Option<u16> {
+    fn answer(&self) -> Option<&Status> {
         match self {
             Self::Request { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status.code),
+                kube::Error::Api(status) => Some(status),
                 _ => None,
             },
             Self::UnknownKind { .. } => None,
         }
     }
 
+    /// The HTTP status, where the API server answered.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        self.answer().map(|status| status.code)
+    }
+
+    /// The API server's own words, without what was tried on what.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Request { source, .. } => brief(source),
+            Self::UnknownKind { .. } => self.to_string(),
+        }
+    }
+
     /// The permissions that were missing, such as `patch leases.coordination.k8s.io`; `None` if it failed otherwise.
     #[must_use]
     pub fn missing_permissions(&self) -> Option<Vec<String>> {
-        match self {
-            Self::Request { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) if status.code == 403 => permissions::missing(&status.message),
-                _ => None,
-            },
-            Self::UnknownKind { .. } => None,
-        }
+        self.answer().filter(|status| status.code == 403).and_then(|status| permissions::missing(&status.message))
+    }
+
+    /// The user who lacked permissions, as the API server knows whoever asked.
+    #[must_use]
+    pub fn refused_user(&self) -> Option<&str> {
+        self.answer().filter(|status| status.code == 403).and_then(|status| permissions::who(&status.message))
+    }
+
+    /// The namespace that something was to be created in and that is not there.
+    #[must_use]
+    pub fn missing_namespace(&self) -> Option<&str> {
+        let told = self.answer().filter(|status| status.code == 404)?.message.strip_prefix("namespaces \"")?;
+        told.strip_suffix("\" not found")
     }
 
     /// Whether the object, or its kind, is not there.
@@ -115,12 +136,18 @@ impl ClusterError {
             Self::Request { source, .. } => refusal::of(source),
         }
     }
+
+    /// Whether the API server has said no, so that the same request is refused again until something changes; else it was not
+    /// there, or did not decide.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refusal() != Refusal::Passing || self.code() == Some(403)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::core::Status;
 
     fn refused() -> kube::Error {
         let status = Status { message: "pods is forbidden".to_owned(), code: 403, ..Status::default() };
@@ -134,6 +161,30 @@ mod tests {
         let error = anyhow::Error::new(refused()).context("look");
         assert_eq!(told(error.as_ref()), "look: pods is forbidden");
         assert_eq!(told(anyhow::anyhow!("b").context("a").as_ref()), "a: b");
+    }
+
+    #[test]
+    fn what_is_refused_is_told_from_what_was_not_decided() {
+        let answered = |code: u16, message: &str| {
+            let status = Status::failure(message, "").with_code(code);
+            ClusterError::of("apply", &"a", kube::Error::Api(status.boxed()))
+        };
+        for (code, message, expected) in [
+            (403, "pods \"a\" is forbidden: exceeded quota: q", true),
+            (403, "deployments.apps \"a\" is forbidden: User \"b\" cannot patch resource", true),
+            (400, "admission webhook \"a\" denied the request: no", true),
+            (422, "spec.replicas: Invalid value: -1", true),
+            (400, "admission webhook \"a\" does not support dry run", false),
+            (500, "failed calling webhook \"a\": Post: connection refused", false),
+            (404, "namespaces \"a\" not found", false),
+            (500, "etcdserver: request timed out", false),
+            (504, "", false),
+        ] {
+            assert_eq!(answered(code, message).is_refused(), expected, "{code} {message}");
+        }
+        assert_eq!(answered(404, "namespaces \"gw\" not found").missing_namespace(), Some("gw"));
+        assert_eq!(answered(404, "services \"gw\" not found").missing_namespace(), None);
+        assert_eq!(answered(422, "no").reason(), "no");
     }
 
     #[test]

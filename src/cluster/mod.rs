@@ -27,6 +27,7 @@ mod refusal;
 mod retry;
 mod transport;
 mod verifier;
+mod warnings;
 pub mod watch_metadata;
 
 use crate::object::{Object, ObjectKey, OwnerId};
@@ -135,6 +136,24 @@ impl Cluster {
             // Gone, or another object of the same name: neither is ours to delete.
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
             Err(e) => Err(ClusterError::of("delete", &key, e)),
+        }
+    }
+
+    /// Asks whether an object could be deleted; it is not. Absence is success.
+    ///
+    /// # Errors
+    /// What the API server says.
+    pub async fn try_delete(&self, api_version: &str, key: &ObjectKey) -> Result<(), ClusterError> {
+        let api = self.api(api_version, key).await?;
+        // In the address, so that logs and policies tell it from a deletion.
+        let address = format!("{}/{}?dryRun=All", api.resource_url(), key.name);
+        let send = async || {
+            let request = http::Request::delete(&address).body(vec![]).map_err(kube::Error::HttpError)?;
+            self.client.request_text(request).await
+        };
+        match write(send).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            other => other.map(drop).map_err(|e| ClusterError::of("delete", key, e)),
         }
     }
 

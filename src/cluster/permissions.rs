@@ -13,6 +13,13 @@ pub(super) fn missing(message: &str) -> Option<Vec<String>> {
     refused(message).map(|found| vec![found])
 }
 
+/// Who was refused, as an answer of either kind names the user.
+pub(super) fn who(message: &str) -> Option<&str> {
+    let begins = ["User \"", "user \""];
+    let (_, rest) = begins.iter().find_map(|begin| message.split_once(begin))?;
+    rest.split_once('"').map(|(user, _)| user).filter(|user| !user.is_empty())
+}
+
 /// Of `… cannot patch resource "leases" in API group "coordination.k8s.io" …`.
 fn refused(message: &str) -> Option<String> {
     let (_, rest) = message.split_once(" cannot ")?;
@@ -45,6 +52,7 @@ mod tests {
         let refused = "deployments.apps \"istiod\" is forbidden: User \"system:serviceaccount:istio-operator:istio-operator\" \
             cannot patch resource \"deployments\" in API group \"apps\" in the namespace \"istio-system\"";
         assert_eq!(missing(refused), Some(vec!["patch deployments.apps".to_owned()]));
+        assert_eq!(who(refused), Some("system:serviceaccount:istio-operator:istio-operator"));
         let core = "services \"istiod\" is forbidden: User \"x\" cannot patch resource \"services\" in API group \"\" in the namespace \"a\"";
         assert_eq!(missing(core), Some(vec!["patch services".to_owned()]));
         let escalates = "clusterroles.rbac.authorization.k8s.io \"istiod\" is forbidden: user \"x\" (groups=[\"a\"]) is attempting to grant RBAC permissions not currently held:\n\
@@ -52,12 +60,13 @@ mod tests {
             {APIGroups:[\"coordination.k8s.io\"], Resources:[\"leases\"], Verbs:[\"patch\"]}";
         let found = missing(escalates).unwrap();
         assert_eq!(found, ["patch update services/status", "patch leases.coordination.k8s.io"]);
+        assert_eq!(who(escalates), Some("x"));
         for other in [
             "pods \"a\" is forbidden: exceeded quota: x",
             "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no",
             "",
         ] {
-            assert_eq!(missing(other), None, "{other}");
+            assert_eq!((missing(other), who(other)), (None, None), "{other}");
         }
     }
 }

@@ -23,6 +23,8 @@ const ANSWERS: &[(u16, &str, Refusal)] = &[
     (0, "denied request", Refusal::Denied),
     (0, "failed calling webhook", Refusal::Passing),
     (0, "conversion webhook for", Refusal::Passing),
+    // It is asked for real, and may well agree.
+    (0, "does not support dry run", Refusal::Passing),
     // A port or an address that another Service has.
     (422, "already allocated", Refusal::Denied),
     // A JSON patch of something that has changed meanwhile.
@@ -69,6 +71,7 @@ mod tests {
             (500, "failed calling webhook \"a\": Post: connection refused", Refusal::Passing),
             (500, "etcdserver: request timed out", Refusal::Passing),
             (400, "admission webhook \"a\" denied the request: no", Refusal::Denied),
+            (400, "admission webhook \"a\" does not support dry run", Refusal::Passing),
             (
                 422,
                 "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'a' with binding 'b' denied request: no",

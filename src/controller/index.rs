@@ -6,6 +6,8 @@
 //! its watch fails, what the cache has of it is not relied on, and the owners of its objects are reconciled from time to time
 //! to read them from the API server.
 
+mod lacking;
+
 use super::ownership::Ownership;
 use super::watch_health::WatchHealth;
 use crate::cluster::meta::Meta;
@@ -461,7 +463,7 @@ mod tests {
     use serde_json::json;
 
     /// With an API server that is never asked.
-    fn index() -> (Index, mpsc::UnboundedReceiver<OwnerId>, tokio::runtime::Runtime) {
+    pub(super) fn index() -> (Index, mpsc::UnboundedReceiver<OwnerId>, tokio::runtime::Runtime) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let mut config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
         config.root_cert = Some(vec![]);
@@ -470,14 +472,14 @@ mod tests {
         (index, changes, runtime)
     }
 
-    fn autoscaler() -> (Kind, ApiResource) {
+    pub(super) fn autoscaler() -> (Kind, ApiResource) {
         let id = ("autoscaling/v2".to_owned(), "HorizontalPodAutoscaler".to_owned());
         let gvk = kube::core::GroupVersionKind::gvk("autoscaling", "v2", &id.1);
         (id, ApiResource::from_gvk(&gvk))
     }
 
     /// In this state, edited in the first second and told of in this one.
-    fn object(version: &str, told: u32) -> Meta {
+    pub(super) fn object(version: &str, told: u32) -> Meta {
         let entry = |manager: &str, subresource: &str, second: u32| {
             json!({"manager": manager, "operation": "Apply", "subresource": subresource,
             "time": format!("2026-01-01T00:00:{second:02}Z")})

@@ -113,6 +113,13 @@ impl Ownership {
         self.state().by_key.get(key).into_iter().flatten().cloned().collect()
     }
 
+    /// The objects that are wanted in a namespace, each with who wants it.
+    pub fn wanted_in(&self, namespace: &str) -> Vec<(ObjectKey, OwnerId)> {
+        let state = self.state();
+        let found = state.by_key.iter().filter(|(key, _)| key.namespace == namespace);
+        found.flat_map(|(key, owners)| owners.iter().map(|owner| (key.clone(), owner.clone()))).collect()
+    }
+
     /// Whether a resource other than this one wants an object.
     pub fn is_wanted_by_another(&self, id: &OwnerId, key: &ObjectKey) -> bool {
         self.state().by_key.get(key).is_some_and(|all| all.iter().any(|other| other != id))

@@ -24,7 +24,8 @@ const OWN: &[(&str, &[&str], &[&str])] = &[
     ("", &["namespaces"], &["get", "list", "watch", "create", "patch"]),
     // Why a workload is not ready, and whose proxy a pod has.
     ("", &["pods"], &["get", "list", "watch"]),
-    ("", &["events"], &["get", "create", "patch"]),
+    // What is told of resources, and what is told of workloads whose pods cannot be created.
+    ("", &["events"], &["get", "list", "create", "patch"]),
     // Which revisions tags stand for.
     ("admissionregistration.k8s.io", &["mutatingwebhookconfigurations"], &["list", "watch"]),
     // The Lease of the election is in a Role of the operator's own namespace.

@@ -2,7 +2,8 @@
 //! nothing.
 //!
 //! Other than a [`preview`](super::preview), which names fields, this has every object as it is and as it would be, with what
-//! the API server and admission webhooks add. What cannot be found out of an object is said of it, and spoils nothing else.
+//! the API server and admission webhooks add. What would be refused, and what cannot be found out of an object, is said of it, and
+//! spoils nothing else.
 
 use super::apply::namespace_of;
 use super::candidate::{Candidate, in_order_of_deletion};
@@ -10,16 +11,19 @@ use super::definition;
 use super::engine::Engine;
 pub(crate) use super::fields::content;
 use super::fields::{self, Effect};
+use super::outcome::summary;
 use super::plan::Plan;
 use super::state::State;
 use crate::api::annotations;
 use crate::api::component::Component;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, Refusal};
+use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey, OwnerId, labels};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many objects are asked for at once.
 const AT_ONCE: usize = 16;
@@ -29,6 +33,10 @@ const AT_ONCE: usize = 16;
 pub struct Forecast {
     /// The object.
     pub key: ObjectKey,
+    /// Its `group/version`.
+    pub api_version: String,
+    /// The component that it is of, as far as that is known.
+    pub component: Option<Component>,
     /// What would become of it.
     pub fate: Fate,
 }
@@ -50,8 +58,19 @@ pub enum Fate {
     Foreign(OwnerId),
     /// It belongs to another resource and differs in these fields, so that its component is not applied.
     Conflict(OwnerId, Vec<String>),
-    /// The API server would not take it, or does not say; with its words.
+    /// The API server would not take it.
+    Refused(Refused),
+    /// The API server does not say; with its words.
     Unknown(String),
+}
+
+/// Why the API server would not take an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// In its words.
+    pub why: String,
+    /// The user who lacks permissions for it, if it is that.
+    pub user: Option<String>,
 }
 
 /// An object that would be deleted.
@@ -59,19 +78,18 @@ pub enum Fate {
 pub struct Deleted {
     /// As it is.
     pub before: Value,
-    /// The component that it is of, as far as that is known.
-    pub component: Option<Component>,
     /// The revision that it says it is of, `default` for the unnamed one.
     pub revision: Option<String>,
 }
 
 impl Engine<'_> {
-    /// What would become of every object that a plan is about, and of the namespace of the control plane.
+    /// What would become of every object that a plan is about, and of the namespace of the control plane; and of the record of the
+    /// installation where it would be refused.
     ///
     /// # Errors
     /// The API server cannot be read.
     pub async fn forecast(&self, owner: &OwnerId, plan: &Plan, state: &State) -> Result<Vec<Forecast>, ClusterError> {
-        let ask = Ask { engine: *self, owner, plan, state };
+        let ask = Ask { engine: *self, owner, plan, state, brought: Brought::by(plan.manifests()) };
         let namespace = Object::new(namespace_of(plan.manifests())).ok();
         let mut all: Vec<_> = namespace.iter().map(|namespace| ask.namespace(namespace).boxed()).collect();
         let parts = plan.manifests().parts.iter();
@@ -79,7 +97,36 @@ impl Engine<'_> {
         all.extend(objects.map(|(component, object)| ask.wanted(component, object).boxed()));
         let candidates = in_order_of_deletion(plan.candidates().iter().collect(), |one| (&one.key, one.component));
         all.extend(candidates.into_iter().map(|one| ask.unwanted(one).boxed()));
-        stream::iter(all).buffered(AT_ONCE).try_collect().await
+        let mut found: Vec<Forecast> = stream::iter(all).buffered(AT_ONCE).try_collect().await?;
+        found.extend(ask.record().await);
+        Ok(found)
+    }
+}
+
+/// What comes with a plan before what needs it.
+struct Brought<'a> {
+    namespaces: BTreeSet<&'a str>,
+    /// The definitions of kinds, by group and kind.
+    definitions: BTreeMap<(String, String), &'a Object>,
+}
+
+impl<'a> Brought<'a> {
+    fn by(manifests: &'a Manifests) -> Self {
+        let text = |object: &Object, at: &str| object.value().pointer(at).and_then(Value::as_str).map(str::to_owned);
+        let defined = |object: &'a Object| {
+            let group = text(object, "/spec/group").unwrap_or_default();
+            ((group, text(object, "/spec/names/kind").unwrap_or_default()), object)
+        };
+        let own = (!manifests.parts.is_empty()).then_some(manifests.namespace.as_str());
+        let named = manifests.objects().filter(|object| object.kind() == "Namespace" && object.group().is_empty());
+        Self {
+            namespaces: own.into_iter().chain(named.map(Object::name)).collect(),
+            definitions: manifests.objects().filter(|object| object.is_crd()).map(defined).collect(),
+        }
+    }
+
+    fn definition(&self, object: &Object) -> Option<&'a Object> {
+        self.definitions.get(&(object.group().to_owned(), object.kind().to_owned())).copied()
     }
 }
 
@@ -88,25 +135,42 @@ struct Ask<'a> {
     owner: &'a OwnerId,
     plan: &'a Plan,
     state: &'a State,
+    brought: Brought<'a>,
 }
 
 impl Ask<'_> {
     /// The namespace of the control plane is created where it is missing, and left as it is elsewhere.
     async fn namespace(&self, namespace: &Object) -> Result<Forecast, ClusterError> {
-        let key = namespace.key();
-        let live = self.read(namespace.api_version(), &key).await?;
+        let live = self.read(namespace.api_version(), &namespace.key()).await?;
         let is_needed = live.is_none() && !self.plan.manifests().parts.is_empty();
-        let fate = if is_needed { Fate::Create(namespace.value().into_owned()) } else { Fate::Same };
-        Ok(Forecast { key, fate })
+        let fate = if is_needed { self.created(namespace).await } else { Fate::Same };
+        Ok(Forecast::of(namespace, None, fate))
+    }
+
+    /// The record is no part of the installation, so it is told only where it would be refused.
+    async fn record(&self) -> Option<Forecast> {
+        let record = self.plan.record();
+        if self.plan.manifests().parts.is_empty() {
+            return None;
+        }
+        match self.engine.cluster.apply(record, true).await {
+            Err(error) if error.is_refused() => Some(Forecast::of(record, None, Fate::Refused(Refused::by(&error)))),
+            _ => None,
+        }
     }
 
     async fn unwanted(&self, candidate: &Candidate) -> Result<Forecast, ClusterError> {
         let Candidate { key, entry, component, revision } = candidate;
         let live = self.read(&entry.api_version, key).await?;
-        let deleted =
-            |live: &DynamicObject| Deleted { before: content(live), component: *component, revision: revision.clone() };
-        let fate = live.as_ref().map_or(Fate::Same, |live| Fate::Delete(Box::new(deleted(live))));
-        Ok(Forecast { key: key.clone(), fate })
+        let deleted = |live: &DynamicObject| Deleted { before: content(live), revision: revision.clone() };
+        let fate = match &live {
+            None => Fate::Same,
+            Some(live) => match self.engine.cluster.try_delete(&entry.api_version, key).await {
+                Err(error) if error.is_refused() => Fate::Refused(Refused::by(&error)),
+                _ => Fate::Delete(Box::new(deleted(live))),
+            },
+        };
+        Ok(Forecast { key: key.clone(), api_version: entry.api_version.clone(), component: *component, fate })
     }
 
     async fn read(&self, api_version: &str, key: &ObjectKey) -> Result<Option<DynamicObject>, ClusterError> {
@@ -118,20 +182,31 @@ impl Ask<'_> {
     }
 
     async fn wanted(&self, component: Component, object: &Object) -> Result<Forecast, ClusterError> {
-        let key = object.key();
-        let fate = match self.read(object.api_version(), &key).await? {
+        let fate = match self.read(object.api_version(), &object.key()).await? {
             None => self.created(object).await,
             Some(live) => self.changed(component, object, &live).await,
         };
-        Ok(Forecast { key, fate })
+        Ok(Forecast::of(object, Some(component), fate))
     }
 
     async fn created(&self, object: &Object) -> Fate {
         let desired = fields::compare(object, None, fields::Replicas::Desired).desired;
-        match self.engine.cluster.apply(&desired, true).await {
-            Err(error) if !error.is_absent() => Fate::Unknown(error.to_string()),
+        let Err(error) = self.engine.cluster.apply(&desired, true).await else {
+            return Fate::Create(desired.value().into_owned());
+        };
+        match (&error, error.missing_namespace()) {
+            (_, Some(namespace)) if !self.brought.namespaces.contains(namespace) => Fate::Refused(Refused {
+                why: format!(
+                    "there is no namespace {namespace}, and this does not create it: kubectl create namespace {namespace}"
+                ),
+                user: None,
+            }),
+            (ClusterError::UnknownKind { .. }, _) if self.brought.definition(object).is_none() => {
+                Fate::Refused(Refused { why: format!("{error}, and this does not define it"), user: None })
+            }
             // What its namespace or its CRD is not there for, will be created after them.
-            _ => Fate::Create(desired.value().into_owned()),
+            _ if error.is_absent() => Fate::Create(desired.value().into_owned()),
+            _ => self.failed(object, &error).await,
         }
     }
 
@@ -153,7 +228,49 @@ impl Ask<'_> {
         match fields::foresee(self.engine.cluster, object, live, replicas, is_known).await {
             Ok(None) => Fate::Same,
             Ok(Some(effect)) => Fate::Change(Box::new(effect)),
-            Err(error) => Fate::Unknown(error.to_string()),
+            Err(error) => self.failed(object, &error).await,
+        }
+    }
+
+    /// What it means that a dry run failed. Where the plan changes who decides, the answer of today is none.
+    async fn failed(&self, object: &Object, error: &ClusterError) -> Fate {
+        let is_decided = error.is_refused()
+            && !is_by_istiod(error)
+            && (error.refusal() != Refusal::Never || !self.is_redefined(object).await);
+        if is_decided { Fate::Refused(Refused::by(error)) } else { Fate::Unknown(error.to_string()) }
+    }
+
+    /// Whether the definition of its kind comes, or changes, with the plan.
+    async fn is_redefined(&self, object: &Object) -> bool {
+        let Some(crd) = self.brought.definition(object) else { return false };
+        let is_same = |live: &DynamicObject| {
+            definition::has_more(crd, live) || fields::compare(crd, Some(live), fields::Replicas::Desired).is_equal()
+        };
+        !matches!(self.read(crd.api_version(), &crd.key()).await, Ok(Some(live)) if is_same(&live))
+    }
+}
+
+/// Whether an istiod said no, which may be another one once the plan is applied.
+fn is_by_istiod(error: &ClusterError) -> bool {
+    error.reason().contains(".istio.io\" denied the request")
+}
+
+impl Forecast {
+    fn of(object: &Object, component: Option<Component>, fate: Fate) -> Self {
+        Self { key: object.key(), api_version: object.api_version().to_owned(), component, fate }
+    }
+}
+
+impl Refused {
+    /// By an answer of the API server.
+    #[must_use]
+    pub fn by(error: &ClusterError) -> Self {
+        match (error.missing_permissions(), error.refused_user()) {
+            (Some(missing), Some(user)) => Self {
+                why: format!("user {user} lacks permissions: {}", summary(&missing)),
+                user: Some(user.to_owned()),
+            },
+            _ => Self { why: error.reason(), user: None },
         }
     }
 }

@@ -55,17 +55,27 @@ impl Failure {
         Self { component: None, error: Arc::new(error.into()) }
     }
 
-    /// Whether the operator lacks a permission for it.
+    /// Whether who applies the plan lacks a permission for it.
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         self.missing_permissions().is_some()
     }
 
-    fn missing_permissions(&self) -> Option<Vec<String>> {
+    fn cluster_error(&self) -> Option<&ClusterError> {
         match self.error.as_ref() {
-            InstallError::Cluster(error) => error.missing_permissions(),
+            InstallError::Cluster(error) => Some(error),
             InstallError::Conflict(_) => None,
         }
+    }
+
+    fn missing_permissions(&self) -> Option<Vec<String>> {
+        self.cluster_error()?.missing_permissions()
+    }
+
+    /// The user who lacks a permission for it, as the API server knows whoever asked.
+    #[must_use]
+    pub fn refused_user(&self) -> Option<&str> {
+        self.missing_permissions().and_then(|_| self.cluster_error()?.refused_user())
     }
 
     /// Whether it fails until something changes, so that trying again cannot help.
@@ -177,25 +187,45 @@ impl ComponentOutcome {
     pub fn is_applied(&self) -> bool {
         matches!(self, Self::Ready | Self::Waiting(_) | Self::NotProgressing(_))
     }
-}
 
-impl fmt::Display for ComponentOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What it is, in words. Who applies the plan is named where permissions are missing.
+    #[must_use]
+    pub fn told(&self, actor: Actor) -> String {
         match self {
-            Self::Ready => f.write_str("ready"),
-            Self::Waiting(waits) | Self::NotProgressing(waits) => f.write_str(&summary(&strings(waits))),
+            Self::Ready => "ready".to_owned(),
+            Self::Waiting(waits) | Self::NotProgressing(waits) => summary(&strings(waits)),
             Self::Establishing(waits) => match waits.as_slice() {
-                [one] => write!(f, "{one}"),
+                [one] => one.to_string(),
                 // They come and go within a second; naming them would be a write of the status each.
-                _ => f.write_str("CRDs to be established"),
+                _ => "CRDs to be established".to_owned(),
             },
-            Self::Blocked(parent) => write!(f, "waits for {}", parent.info().title),
-            Self::Conflict(conflicts) => f.write_str(&summary(&strings(conflicts))),
-            Self::Failed(failures) => {
-                f.write_str(&texts_of(failures.iter(), |failure| failure.error.to_string()).join("; "))
-            }
+            Self::Blocked(parent) => format!("waits for {}", parent.info().title),
+            Self::Conflict(conflicts) => summary(&strings(conflicts)),
+            Self::Failed(failures) => failures_told(failures.iter(), actor),
         }
     }
+}
+
+/// As the operator tells it.
+impl fmt::Display for ComponentOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(Actor::Operator))
+    }
+}
+
+/// Who applies a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The operator.
+    Operator,
+    /// Whoever runs a command, by the name that the API server knows.
+    User,
+}
+
+/// Failures as one text, without the components they are of.
+#[must_use]
+pub fn failures_told<'f>(failures: impl Iterator<Item = &'f Failure>, actor: Actor) -> String {
+    texts_of(failures, |failure| failure.error.to_string(), actor).join("; ")
 }
 
 /// An object that somebody had changed, and that is as it should be again.
@@ -266,7 +296,7 @@ impl Outcome {
     #[must_use]
     pub fn failed(&self, is_final: bool) -> Option<String> {
         let failed = self.failures.iter().filter(|failure| failure.is_final() == is_final);
-        let texts = texts_of(failed, ToString::to_string);
+        let texts = texts_of(failed, ToString::to_string, Actor::Operator);
         (!texts.is_empty()).then(|| texts.join("; "))
     }
 
@@ -281,22 +311,42 @@ impl Outcome {
     }
 }
 
-/// A text for each failure; but one for all for which permissions are missing, since the same few are missing for many objects.
-fn texts_of<'f>(failures: impl Iterator<Item = &'f Failure>, text: fn(&Failure) -> String) -> Vec<String> {
-    let (mut texts, mut objects, mut missing) = (vec![], 0, BTreeSet::new());
+/// A text for each failure; but one for all for which permissions are missing, and one for each namespace that is, since the same
+/// few are missing for many objects.
+fn texts_of<'f>(
+    failures: impl Iterator<Item = &'f Failure>,
+    text: fn(&Failure) -> String,
+    actor: Actor,
+) -> Vec<String> {
+    let (mut texts, mut objects, mut missing, mut user) = (vec![], 0, BTreeSet::new(), None);
+    let mut namespaces: BTreeMap<&str, usize> = BTreeMap::new();
     for failure in failures {
-        match failure.missing_permissions() {
-            None => texts.push(text(failure)),
-            Some(permissions) => {
+        let namespace = failure.cluster_error().and_then(ClusterError::missing_namespace);
+        match (failure.missing_permissions(), namespace) {
+            (Some(permissions), _) => {
                 objects += 1;
                 missing.extend(permissions);
+                user = user.or(failure.refused_user());
             }
+            (None, Some(namespace)) => *namespaces.entry(namespace).or_default() += 1,
+            (None, None) => texts.push(text(failure)),
         }
     }
+    let counted = |count: usize| format!("{count} {}", if count == 1 { "object" } else { "objects" });
+    texts.extend(namespaces.into_iter().map(|(namespace, count)| {
+        format!(
+            "there is no namespace {namespace} for {}; create it: kubectl create namespace {namespace}",
+            counted(count)
+        )
+    }));
     if objects > 0 {
-        let noun = if objects == 1 { "object" } else { "objects" };
+        let who = match (actor, user) {
+            (Actor::User, Some(user)) => format!("user {user} lacks"),
+            (Actor::User, None) => "the user of the kubeconfig's context lacks".to_owned(),
+            (Actor::Operator, _) => "the operator lacks".to_owned(),
+        };
         let missing: Vec<String> = missing.into_iter().collect();
-        texts.push(format!("the operator lacks permissions for {objects} {noun}: {}", summary(&missing)));
+        texts.push(format!("{who} permissions for {}: {}", counted(objects), summary(&missing)));
     }
     texts
 }
@@ -354,6 +404,30 @@ mod tests {
         assert_eq!(outcome.blocked_by(Component::IngressGateways), Some(Component::Pilot));
         assert_eq!(outcome.blocked_by(Component::Pilot), None);
         assert_eq!(Outcome::default().blocked_by(Component::IngressGateways), None);
+    }
+
+    #[test]
+    fn who_lacks_permissions_and_which_namespace_is_not_there_is_told_once() {
+        let failure = |code: u16, message: &str| {
+            let status = kube::core::Status::failure(message, "").with_code(code);
+            Failure::of(ClusterError::of("apply", &"a", kube::Error::Api(status.boxed())))
+        };
+        let refused = |verb: &str| {
+            let message =
+                format!("x is forbidden: User \"jane\" cannot {verb} resource \"services\" in API group \"\" in");
+            failure(403, &message)
+        };
+        let lacking = ComponentOutcome::Failed(vec![refused("patch"), refused("create")]);
+        assert_eq!(
+            lacking.to_string(),
+            "the operator lacks permissions for 2 objects: create services; patch services"
+        );
+        let told = lacking.told(Actor::User);
+        assert_eq!(told, "user jane lacks permissions for 2 objects: create services; patch services");
+        let absent = || failure(404, "namespaces \"gw\" not found");
+        let told = ComponentOutcome::Failed(vec![absent(), absent(), failure(422, "no")]).to_string();
+        let expected = "apply a: no; there is no namespace gw for 2 objects; create it: kubectl create namespace gw";
+        assert_eq!(told, expected);
     }
 
     #[test]

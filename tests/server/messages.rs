@@ -149,3 +149,33 @@ fn two_meshes_of_one_revision_contradict_each_other_by_name() {
     let config = lab.get("/api/v1/namespaces/istio-system/configmaps/istio").unwrap();
     assert!(config["data"]["mesh"].as_str().unwrap().contains("/dev/stdout"));
 }
+
+#[test]
+fn a_namespace_that_is_not_there_is_named_and_waited_for() {
+    let lab = Lab::start();
+    lab.apply_spec("{profile: minimal, components: {ingressGateways: [{name: istio-ingressgateway, enabled: true, namespace: gw}]}}");
+    let told = ["there is no namespace gw for ", "kubectl create namespace gw"];
+    let status = lab.wait_for_status("RECONCILING", &told);
+    let gateways = status["componentStatus"]["IngressGateways"]["error"].as_str().unwrap();
+    assert!(gateways.starts_with(told[0]), "{gateways}");
+    lab.kubectl(&["create", "namespace", "gw"]);
+    lab.wait_for_status("HEALTHY", &[]);
+}
+
+#[test]
+fn pods_that_a_quota_forbids_are_the_reason_that_a_status_tells() {
+    let lab = Lab::start();
+    lab.kubectl(&["create", "quota", "none", "-n", "istio-system", "--hard=pods=0"]);
+    lab.apply_spec("{profile: minimal}");
+    let status = lab.wait_for_status("RECONCILING", &["Deployment istio-system/istiod", "exceeded quota: none"]);
+    let pilot = status["componentStatus"]["Pilot"]["error"].as_str().unwrap();
+    assert!(pilot.contains("exceeded quota: none"), "{pilot}");
+    let told = crate::commands_run::run(&lab, "operator status");
+    assert!(
+        told.out.contains("Deployment istio-system/istiod: 0 of 1 pods") && told.out.contains("exceeded quota"),
+        "{told:?}"
+    );
+    lab.kubectl(&["delete", "quota", "none", "-n", "istio-system"]);
+    lab.kubectl(&["rollout", "restart", "deployment/istiod", "-n", "istio-system"]);
+    lab.wait_for_status("HEALTHY", &[]);
+}

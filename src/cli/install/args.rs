@@ -3,6 +3,7 @@
 use super::super::cluster::ClusterArgs;
 use super::super::duration;
 use super::super::manifest::SpecArgs;
+use super::super::output::ListFormat;
 use clap::Args;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 pub const INSTALL_EXAMPLES: &str = "\
 Examples:
   istio-operator install --set profile=demo
-  istio-operator install -f spec.yaml --dry-run         # what would change
+  istio-operator install -f spec.yaml --dry-run         # what would change; -o json for programs
   istio-operator install -f spec.yaml -y --verify
   istio-operator install -f spec.yaml -r canary         # beside the control plane that is there";
 
@@ -29,9 +30,12 @@ pub struct InstallArgs {
     /// Do not ask before anything is changed.
     #[arg(short = 'y', long)]
     pub(super) skip_confirmation: bool,
-    /// Say what would change, and change nothing.
+    /// Say what would become of each object, and change nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Print what --dry-run says as data, or as a table. As without it, the exit code is 1 if something would fail.
+    #[arg(short, long, value_enum, requires = "dry_run", hide_short_help = true)]
+    pub(super) output: Option<ListFormat>,
     /// How long each component may take to become ready.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     pub(super) readiness_timeout: Duration,

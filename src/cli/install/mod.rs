@@ -8,6 +8,7 @@
 //! where it was.
 
 mod args;
+mod definition;
 mod known;
 pub(super) mod neighbours;
 mod outlook;
@@ -24,17 +25,19 @@ use super::manifest::SpecArgs;
 use super::screen::Screen;
 use super::verification::verify;
 use crate::api::component::Component;
+use crate::install::plan::Plan;
 use crate::object::manifests::Manifests;
 use crate::spec::switches::skipped_minors;
 use anyhow::{Context, bail};
+use definition::Definition;
 use outlook::Outlook;
-use planning::{Planned, Staying};
+use planning::Planned;
 use prepare::{Prepared, prepare};
 use progress::Progress;
 use std::io::Write;
 use tokio::signal;
 use wanted::Aim;
-use work::{End, Work};
+use work::{End, Failed, Work};
 
 pub(super) use args::{INSTALL_EXAMPLES, InstallArgs, UPGRADE_EXAMPLES};
 pub(super) use neighbours::Resources;
@@ -96,25 +99,52 @@ fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &m
     let components: Vec<Component> = wanted.manifests.parts.iter().map(|part| part.component).collect();
     let mut prepared = connected.wait(prepare(args, connected, wanted))?;
     let planned = &mut prepared.planned;
-    let outlook = Outlook::new(std::mem::take(&mut planned.forecasts), &planned.plan);
-    let kept = |one: &Staying| format!("{} and all that it needs, since its control plane {}", one.istiod, one.why);
-    for line in outlook.lines(&planned.staying.iter().map(kept).collect::<Vec<_>>()) {
-        screen.note(&line);
+    let definition = connected.wait(Definition::look(&connected.cluster, &planned.plan));
+    planned.forecasts.extend(definition.forecast());
+    let outlook = Outlook::new(planned);
+    match args.output {
+        Some(format) => outlook.print(format, screen.out())?,
+        None => outlook.lines(args.dry_run).iter().for_each(|line| screen.note(line)),
+    }
+    if let Some(warning) = definition.warning() {
+        screen.note(&warning);
+    }
+    let failures = outlook.failures();
+    if let Some(user) = &outlook.user {
+        screen.note(&how_to_grant(user, &planned.plan.manifests().release));
     }
     if args.dry_run {
-        return Ok(0);
+        return Ok(u8::from(failures > 0));
+    }
+    if failures > 0 && !args.spec.force {
+        let objects = if failures == 1 { "object" } else { "objects" };
+        screen.note(&format!(
+            "Error: {failures} {objects} will fail, so nothing is written; --force begins all the same"
+        ));
+        return Ok(1);
     }
     if !args.skip_confirmation && !may_go_on(&question, screen) {
         return Ok(1);
     }
-    apply(args, connected, prepared, &components, screen)
+    apply(args, connected, (prepared, &definition), &components, screen)
+}
+
+/// What a user can do who lacks permissions.
+fn how_to_grant(user: &str, release: &str) -> String {
+    format!(
+        "The context of this kubeconfig logs in as user {user}. An administrator grants what that user lacks by\n  \
+         istio-operator role | kubectl apply -f -\n  \
+         istio-operator role -d {release} | kubectl apply -f -\n  \
+         kubectl create clusterrolebinding istio-installer --clusterrole=istio-operator --user={user}\n\
+         Or name the context of another user with --context."
+    )
 }
 
 /// Applies what is prepared, and tells how it goes.
 fn apply(
     args: &InstallArgs,
     connected: &Connected,
-    prepared: Prepared,
+    (prepared, definition): (Prepared, &Definition),
     components: &[Component],
     screen: &mut Screen<'_>,
 ) -> Outcome {
@@ -123,37 +153,61 @@ fn apply(
     let work = Work { cluster: &connected.cluster, owner: &owner, plan: &plan, neighbours: &neighbours, timeout };
     let mut progress = Progress::new(screen);
     let end = connected.wait(async {
+        let work = async {
+            definition.create(work.cluster).await?;
+            anyhow::Ok(work.finish(state, &mut progress).await)
+        };
         tokio::select! {
-            end = work.finish(state, &mut progress) => Ok(Some(end)),
-            stopped = signal::ctrl_c() => stopped.map(|()| None),
+            end = work => end.map(Some),
+            stopped = signal::ctrl_c() => stopped.map(|()| None).context("listen for Ctrl-C"),
         }
     });
-    let (what, failed) = match end.context("listen for Ctrl-C")? {
-        Some(end @ (End::Ready | End::Unrecorded(_))) => {
-            if let End::Unrecorded(why) = end {
-                screen.note(&format!("Warning: there is no record of the installation: {why}"));
-            }
-            screen.tick("Installation complete");
-            if plan.manifests().is_default_unasked {
-                // It came with the rest.
-                screen.say("Making this installation the default for injection and validation.");
-            }
-            if args.verify && !components.is_empty() {
-                let objects = plan.manifests().objects().cloned().collect();
-                return Ok(verify(connected, objects, &plan.manifests().namespace, screen));
-            }
-            return Ok(0);
+    match end? {
+        Some(End::Ready) => Ok(complete(args, connected, &plan, components, screen)),
+        Some(End::Unrecorded(why)) => {
+            screen.note(&format!("Warning: there is no record of the installation: {why}"));
+            Ok(complete(args, connected, &plan, components, screen))
         }
-        Some(End::TimedOut(open)) => (format!("not ready after {timeout:?}: "), open),
-        Some(End::Failed(failed)) => (String::new(), failed),
-        None => return Ok(stopped(&progress, components)),
-    };
+        Some(End::TimedOut(open)) => Ok(failed(&format!("not ready after {timeout:?}: "), &open, None, screen)),
+        Some(End::Failed(Failed { all, user })) => {
+            let grant = user.map(|user| how_to_grant(&user, &plan.manifests().release));
+            Ok(failed("", &all, grant.as_deref(), screen))
+        }
+        None => Ok(stopped(&progress, components)),
+    }
+}
+
+/// Says that all is installed, and checks it where that is asked for.
+fn complete(
+    args: &InstallArgs,
+    connected: &Connected,
+    plan: &Plan,
+    components: &[Component],
+    screen: &mut Screen<'_>,
+) -> u8 {
+    screen.tick("Installation complete");
+    if plan.manifests().is_default_unasked {
+        // It came with the rest.
+        screen.say("Making this installation the default for injection and validation.");
+    }
+    if args.verify && !components.is_empty() {
+        let objects = plan.manifests().objects().cloned().collect();
+        return verify(connected, objects, &plan.manifests().namespace, screen);
+    }
+    0
+}
+
+/// Says what is not installed, and what to do about it.
+fn failed(what: &str, failed: &[(Option<Component>, String)], advice: Option<&str>, screen: &mut Screen<'_>) -> u8 {
     for (component, why) in failed {
         let title = component.map_or("Installation", |component| component.info().title);
         screen.cross(&format!("{title}: {what}{why}"));
     }
+    if let Some(advice) = advice {
+        screen.note(advice);
+    }
     screen.note("Error: failed to install manifests: errors occurred during operation; what is installed stays, and the same command goes on");
-    Ok(1)
+    1
 }
 
 /// Says how far an installation came that was told to stop.

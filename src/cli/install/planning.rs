@@ -23,6 +23,8 @@ pub struct Planned {
     pub forecasts: Vec<Forecast>,
     /// What stays although nobody wants it any more.
     pub staying: Vec<Staying>,
+    /// The `group/version` of what nobody wants any more.
+    pub versions: BTreeMap<ObjectKey, String>,
 }
 
 /// A control plane that stays.
@@ -53,6 +55,7 @@ pub async fn plan(
     let draft = Draft::new(engine, manifests, record).await;
     let mut candidates = draft.candidates(engine, owner, &mut state).await?;
     candidates.retain(|one| !is_one_revision || one.revision.as_ref() == Some(&revision));
+    let versions = candidates.iter().map(|one| (one.key.clone(), one.entry.api_version.clone())).collect();
     let mut staying = in_use(engine.cluster, &candidates, &revision, &own).await;
     let kept = staying.iter().map(|one| Kept { keys: one.keys.clone(), manifests: None });
     let plan = draft.plan(engine, candidates, kept.collect()).await?;
@@ -61,7 +64,7 @@ pub async fn plan(
         one.keys.clone_from(&kept.keys);
     }
     let forecasts = engine.forecast(owner, &plan, &state).await?;
-    Ok(Planned { plan, state, forecasts, staying })
+    Ok(Planned { plan, state, forecasts, staying, versions })
 }
 
 /// What all other resources of the cluster have that an operator reconciles.

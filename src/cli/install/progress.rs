@@ -3,7 +3,7 @@
 use super::super::screen::Screen;
 use super::known::waits_of;
 use crate::api::component::Component;
-use crate::install::{ComponentOutcome, Outcome, cut};
+use crate::install::{Actor, ComponentOutcome, Outcome, cut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ impl<'s, 'o> Progress<'s, 'o> {
                 }
                 continue;
             }
-            self.reasons.insert(*component, cut(&of.to_string(), LONGEST));
+            self.reasons.insert(*component, cut(&of.told(Actor::User), LONGEST));
             if waits_of(of).is_empty() && !matches!(of, ComponentOutcome::Failed(_)) {
                 continue;
             }

@@ -6,7 +6,9 @@ use super::progress::Progress;
 use crate::api::component::Component;
 use crate::cluster::Cluster;
 use crate::install::plan::Plan;
-use crate::install::{ComponentOutcome, Engine, Failure, InstallError, Options, Outcome, Silent, State};
+use crate::install::{
+    Actor, ComponentOutcome, Engine, Failure, InstallError, Options, Outcome, Silent, State, failures_told,
+};
 use crate::object::OwnerId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -27,7 +29,15 @@ pub enum End {
     /// These are not, after their time; with what they wait for.
     TimedOut(Vec<(Option<Component>, String)>),
     /// These failed, and would fail again.
-    Failed(Vec<(Option<Component>, String)>),
+    Failed(Failed),
+}
+
+/// What failed.
+pub struct Failed {
+    /// Of which component, and why.
+    pub all: Vec<(Option<Component>, String)>,
+    /// The user who lacks permissions, if it is for want of them.
+    pub user: Option<String>,
 }
 
 /// What is to be applied.
@@ -59,7 +69,8 @@ impl Work<'_> {
             }
             let failed = hopeless(&outcome);
             if !failed.is_empty() {
-                return End::Failed(failed);
+                let user = outcome.failures.iter().find_map(Failure::refused_user).map(str::to_owned);
+                return End::Failed(Failed { all: failed, user });
             }
             let open = open(&outcome);
             since.retain(|component, _| open.iter().any(|(one, _)| one == component));
@@ -102,15 +113,14 @@ fn unrecorded(outcome: &Outcome) -> Option<String> {
 /// What failed and would fail again, or for want of a permission.
 fn hopeless(outcome: &Outcome) -> Vec<(Option<Component>, String)> {
     let conflicts = outcome.components.iter().filter(|(_, of)| matches!(of, ComponentOutcome::Conflict(_)));
-    let mut all: Vec<_> = conflicts.map(|(component, of)| (Some(*component), of.to_string())).collect();
+    let mut all: Vec<_> = conflicts.map(|(component, of)| (Some(*component), of.told(Actor::User))).collect();
     let failed = outcome.failures.iter().filter(|failure| failure.is_final() || failure.is_forbidden());
     let components: BTreeSet<Option<Component>> = failed.map(|failure| failure.component).collect();
     for component in components {
         let own = outcome.failures.iter().filter(|failure| failure.component == component);
-        let own: Vec<String> = own.map(|failure| failure.error.to_string()).collect();
         let of = component.and_then(|component| outcome.components.get(&component));
-        let told = of.filter(|of| matches!(of, ComponentOutcome::Failed(_))).map(ToString::to_string);
-        let told = told.unwrap_or_else(|| own.join("; "));
+        let told = of.filter(|of| matches!(of, ComponentOutcome::Failed(_))).map(|of| of.told(Actor::User));
+        let told = told.unwrap_or_else(|| failures_told(own, Actor::User));
         all.push((component, told));
     }
     all
@@ -120,11 +130,10 @@ fn hopeless(outcome: &Outcome) -> Vec<(Option<Component>, String)> {
 fn open(outcome: &Outcome) -> Vec<(Option<Component>, String)> {
     let is_open = |of: &ComponentOutcome| !waits_of(of).is_empty() || matches!(of, ComponentOutcome::Failed(_));
     let components = outcome.components.iter().filter(|(_, of)| is_open(of));
-    let mut open: Vec<_> = components.map(|(component, of)| (Some(*component), of.to_string())).collect();
-    let others = outcome.failures.iter().filter(|failure| failure.component.is_none());
-    let others: Vec<String> = others.map(|failure| failure.error.to_string()).collect();
+    let mut open: Vec<_> = components.map(|(component, of)| (Some(*component), of.told(Actor::User))).collect();
+    let others = failures_told(outcome.failures.iter().filter(|failure| failure.component.is_none()), Actor::User);
     if !others.is_empty() {
-        open.push((None, others.join("; ")));
+        open.push((None, others));
     }
     open
 }

@@ -87,7 +87,7 @@ async fn ask(connected: &Connected, owner: &OwnerId, manifests: Manifests) -> an
 }
 
 fn take(forecast: Forecast, selection: &Selection, found: &mut Found) {
-    let Forecast { key, fate } = forecast;
+    let Forecast { key, fate, .. } = forecast;
     let note = |message: String| Note::new(&key, message);
     let change = match fate {
         Fate::Same => None,
@@ -109,6 +109,7 @@ fn take(forecast: Forecast, selection: &Selection, found: &mut Found) {
             let message = format!("belongs to IstioOperator {other}, which wants {fields} otherwise");
             return found.conflicts.push(note(message));
         }
+        Fate::Refused(refused) => return found.unknown.push(note(refused.why)),
         Fate::Unknown(why) => return found.unknown.push(note(why)),
     };
     found.objects.extend(change);

@@ -301,7 +301,7 @@ fn check(end: End, timeout: Duration) -> anyhow::Result<()> {
         End::Ready => return Ok(()),
         End::Unrecorded(why) => bail!("everything is taken over and ready, but there is no record of it: {why}"),
         End::TimedOut(open) => (format!("not everything is ready after {timeout:?}: "), open),
-        End::Failed(failed) => (String::new(), failed),
+        End::Failed(failed) => (String::new(), failed.all),
     };
     let told = |(component, why): (Option<_>, String)| match component {
         Some(component) => format!("{component:?}: {why}"),

@@ -6,11 +6,11 @@ use crate::api::{API_VERSION, INSTALLED_STATE, KIND, annotations};
 use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::install::remains::{Fate, Remaining};
 use crate::install::tags::{self, Ending};
-use crate::install::{INITIAL_KINDS, is_never_deleted};
+use crate::install::{INITIAL_KINDS, is_never_deleted, summary};
 use crate::object::labels::{self, COMPONENT, REVISION, UNNAMED, is_name_of};
 use crate::object::manifests::{Manifests, revision_label};
 use crate::object::{Object, ObjectKey, OwnerId};
-use futures::future::try_join_all;
+use futures::future::join_all;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
@@ -54,6 +54,7 @@ const DEFINITIONS: (&str, &str) = ("apiextensions.k8s.io/v1", "CustomResourceDef
 
 /// Why objects stay.
 const ANNOTATED: &str = "they are annotated install.istio.io/prune=false";
+const UNCOUNTED: &str = "it is not known whether something of them is annotated so, and would go with them";
 const HAVE_ANNOTATED: &str = "something of them is annotated so, and would go with them";
 const OF_OTHERS: &str = "they are those of another resource";
 const NOT_INSTALLED: &str = "nothing on them says that an installer of Istio made them";
@@ -66,7 +67,15 @@ pub(super) struct Found {
     pub doomed: BTreeMap<ObjectKey, Remaining>,
     /// What stays, by the reason why.
     pub stays: BTreeMap<&'static str, BTreeSet<String>>,
+    /// What no installer made and goes with its definition: of each kind how many in which namespace, the empty one for what has
+    /// none.
+    pub resources: BTreeMap<String, Counts>,
+    /// Of which kinds it is not known what there is, and why.
+    pub uncounted: Vec<String>,
 }
+
+/// How many objects there are, by namespace.
+pub(super) type Counts = BTreeMap<String, usize>;
 
 impl Found {
     fn take(&mut self, one: Remaining) {
@@ -112,29 +121,79 @@ async fn definitions(cluster: &Cluster, found: &mut Found) -> Result<(), Cluster
     let own = all.iter().filter(|crd| GROUPS.contains(&group_of(crd).as_str()));
     let reads = own.map(async |crd| {
         let (group, (version, kind)) = (group_of(crd), served(&crd.data));
-        let mut kept = vec![];
-        let take = |object: &ObjectMeta| {
-            let named = |name: &Option<String>| name.clone().unwrap_or_default();
-            let key = || ObjectKey {
-                group: group.clone(),
-                kind: kind.to_owned(),
-                namespace: named(&object.namespace),
-                name: named(&object.name),
-            };
-            kept.extend(is_kept(object).then(key));
+        let take = |of: &mut OfKind, object: &ObjectMeta| of.take(&group, kind, object);
+        let resources = match cluster.fold(&format!("{group}/{version}"), kind, take).await {
+            Err(error) if error.is_absent() => Ok(OfKind::default()),
+            other => other,
         };
-        match cluster.for_each(&format!("{group}/{version}"), kind, ("", ""), take).await {
-            Err(error) if !error.is_absent() => Err(error),
-            _ => Ok((Remaining::of(api_version, DEFINITIONS.1, crd), kept)),
-        }
+        (Remaining::of(api_version, DEFINITIONS.1, crd), kind.to_owned(), resources)
     });
-    for (crd, kept) in try_join_all(reads).await? {
+    for (crd, kind, resources) in join_all(reads).await {
+        let OfKind { kept, counts } = match resources {
+            Ok(resources) => resources,
+            Err(error) => {
+                found.uncounted.push(error.to_string());
+                found.keep(UNCOUNTED, &crd.key);
+                continue;
+            }
+        };
         for key in &kept {
             found.keep(ANNOTATED, key);
         }
-        if kept.is_empty() { found.take(crd) } else { found.keep(HAVE_ANNOTATED, &crd.key) }
+        if !kept.is_empty() || crd.fate == Fate::Kept {
+            let why = if kept.is_empty() { ANNOTATED } else { HAVE_ANNOTATED };
+            found.keep(why, &crd.key);
+            continue;
+        }
+        found.take(crd);
+        // Resources of an operator are told by name.
+        if kind != KIND && !counts.is_empty() {
+            found.resources.insert(kind, counts);
+        }
     }
     Ok(())
+}
+
+/// What there is of a kind. Of most objects no more is kept than that there is one more.
+#[derive(Default)]
+struct OfKind {
+    /// What is annotated to stay.
+    kept: Vec<ObjectKey>,
+    /// What no installer made.
+    counts: Counts,
+}
+
+impl OfKind {
+    fn take(&mut self, group: &str, kind: &str, object: &ObjectMeta) {
+        let named = |name: &Option<String>| name.clone().unwrap_or_default();
+        if is_kept(object) {
+            self.kept.push(ObjectKey {
+                group: group.to_owned(),
+                kind: kind.to_owned(),
+                namespace: named(&object.namespace),
+                name: named(&object.name),
+            });
+        }
+        if !object.labels.as_ref().is_some_and(|labels| labels.contains_key(COMPONENT)) {
+            *self.counts.entry(named(&object.namespace)).or_default() += 1;
+        }
+    }
+}
+
+/// What goes of a kind, in words: `12 VirtualServices in 3 namespaces (shop; …)`.
+pub(super) fn counted(kind: &str, counts: &Counts) -> String {
+    let count: usize = counts.values().sum();
+    let kinds = match kind.strip_suffix('y') {
+        _ if count == 1 => kind.to_owned(),
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{kind}s"),
+    };
+    let names: Vec<&String> = counts.keys().filter(|namespace| !namespace.is_empty()).collect();
+    match names.as_slice() {
+        [] => format!("{count} {kinds}"),
+        [one] => format!("{count} {kinds} in namespace {one}"),
+        all => format!("{count} {kinds} in {} namespaces ({})", all.len(), summary(all)),
+    }
 }
 
 /// A version that is served of what a definition defines, and the kind.
@@ -290,6 +349,44 @@ mod tests {
             let live = object(manager, labels.clone());
             assert_eq!(why_it_stays(&live, kind, &owner), why, "{manager} {labels} {kind}");
         }
+    }
+
+    #[test]
+    fn what_goes_of_a_kind_is_told_with_its_namespaces() {
+        let counts =
+            |of: &[(&str, usize)]| of.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect::<Counts>();
+        for (kind, of, expected) in [
+            ("VirtualService", vec![("a", 10), ("b", 1), ("c", 1)], "12 VirtualServices in 3 namespaces (a; b; c)"),
+            ("Gateway", vec![("shop", 1)], "1 Gateway in namespace shop"),
+            ("ServiceEntry", vec![("a", 1), ("b", 1)], "2 ServiceEntries in 2 namespaces (a; b)"),
+            ("Sidecar", vec![("", 2)], "2 Sidecars"),
+            (
+                "Sidecar",
+                "a b c d".split(' ').map(|name| (name, 1)).collect(),
+                "4 Sidecars in 4 namespaces (a; b; c; and 1 more)",
+            ),
+        ] {
+            assert_eq!(counted(kind, &counts(&of)), expected);
+        }
+    }
+
+    #[test]
+    fn what_no_installer_made_of_a_kind_is_counted_by_namespace() {
+        let object = |namespace: &str, labels: Value, annotations: Value| -> ObjectMeta {
+            from_value(json!({"name": "x", "namespace": namespace, "labels": labels, "annotations": annotations}))
+                .unwrap()
+        };
+        let mut of = OfKind::default();
+        for (namespace, labels, annotations) in [
+            ("a", json!({}), json!({})),
+            ("a", json!({"app": "x"}), json!({})),
+            ("istio-system", json!({COMPONENT: "Pilot"}), json!({})),
+            ("b", json!({}), json!({"install.istio.io/prune": "false"})),
+        ] {
+            of.take("networking.istio.io", "Gateway", &object(namespace, labels, annotations));
+        }
+        assert_eq!(of.counts, Counts::from([("a".to_owned(), 2), ("b".to_owned(), 1)]));
+        assert_eq!(of.kept.len(), 1);
     }
 
     #[test]

@@ -177,6 +177,14 @@ fn warn(connected: &Connected, target: &Target, found: &Found, screen: &mut Scre
     for (why, names) in &found.stays {
         screen.note(&format!("These stay, for {why}: {}.", summary(&names.iter().cloned().collect::<Vec<_>>())));
     }
+    if !found.resources.is_empty() {
+        screen.note("Warning: with the definitions go all resources of their kinds, whoever made them:");
+        found.resources.iter().for_each(|(kind, counts)| screen.note(&format!("  {}", found::counted(kind, counts))));
+    }
+    found
+        .uncounted
+        .iter()
+        .for_each(|why| screen.note(&format!("Warning: it is not known what there is of a kind: {why}")));
     if matches!(target, Target::Everything) {
         screen.note("All Istio resources will be pruned from the cluster");
     }

@@ -3,7 +3,7 @@
 
 use super::super::screen::Screen;
 use crate::api::component::Component;
-use crate::api::{INSTALLED_STATE, KIND};
+use crate::api::{GROUP, INSTALLED_STATE, KIND, PLURAL};
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller;
 use crate::install::remains::{Fate, Remaining};
@@ -62,6 +62,7 @@ pub(super) async fn remove(
     let mut pause = if first.values().any(|one| wave(one) == 0) { SETTLE } else { Duration::ZERO };
     let mut doomed = first;
     while !doomed.is_empty() {
+        hold_definition(&mut doomed);
         let mut waves: BTreeMap<u8, Vec<&Remaining>> = BTreeMap::new();
         let due = doomed.values().filter(|one| one.fate != Fate::IsGoing || wave(one) == 0);
         due.for_each(|one| waves.entry(wave(one)).or_default().push(one));
@@ -83,6 +84,15 @@ pub(super) async fn remove(
         }
     }
     Ok(End::default())
+}
+
+/// Takes the definition of IstioOperator out of what goes now, while there are resources of it: it would take them along, those too
+/// that came meanwhile or that somebody holds by a finalizer. Once they are gone it is found again.
+fn hold_definition(doomed: &mut Doomed) {
+    if doomed.keys().any(|key| key.kind == KIND && key.group == GROUP) {
+        let name = format!("{PLURAL}.{GROUP}");
+        doomed.retain(|key, _| key.name != name || key.kind != "CustomResourceDefinition");
+    }
 }
 
 /// Waits until objects are gone. Gives those that are not, after their time.
@@ -152,4 +162,28 @@ async fn delete_resource(cluster: &Cluster, one: &Remaining) -> Result<(), Clust
 /// An object as upstream names it.
 pub(super) fn upstreams_name(ObjectKey { kind, namespace, name, .. }: &ObjectKey) -> String {
     format!("{kind}:{namespace}:{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_resources_goes_after_the_last_of_them() {
+        let key = |group: &str, kind: &str, name: &str| ObjectKey {
+            group: group.into(),
+            kind: kind.into(),
+            name: name.into(),
+            ..ObjectKey::default()
+        };
+        let definition = |name: &str| key("apiextensions.k8s.io", "CustomResourceDefinition", name);
+        let own = definition("istiooperators.install.istio.io");
+        let all = [own.clone(), definition("gateways.networking.istio.io"), key(GROUP, KIND, "main")];
+        let mut doomed: Doomed = all.into_iter().map(|key| (key, Remaining::default())).collect();
+        hold_definition(&mut doomed);
+        assert!(doomed.len() == 2 && !doomed.contains_key(&own));
+        doomed = Doomed::from([(own, Remaining::default())]);
+        hold_definition(&mut doomed);
+        assert_eq!(doomed.len(), 1);
+    }
 }

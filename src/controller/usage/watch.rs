@@ -215,7 +215,13 @@ impl Users {
         let mut listed = HashSet::new();
         watch_metadata(client, &source.resource(), source.selection(), |told| {
             let is_news = match told {
-                Told::Event(event) => self.state().take_in(source, &mut listed, event),
+                Told::Event(event) => {
+                    if let (Source::Namespaces, Event::Apply(Meta { metadata })) = (source, &event) {
+                        // What could not be created without it can be now.
+                        self.index.wake_lacking(metadata.name.as_deref().unwrap_or_default());
+                    }
+                    self.state().take_in(source, &mut listed, event)
+                }
                 Told::Heard => self.hear(source),
                 Told::Failed(error) => self.fail(source, error),
             };

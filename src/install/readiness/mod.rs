@@ -96,16 +96,30 @@ fn deployment(object: &Value, generation: i64, least: Option<i64>) -> Readiness 
     let progress = condition(object, "Progressing").map(|c| (text(c, "reason"), text(c, "message")));
     if stands != Readiness::Ready {
         if let Some(("ProgressDeadlineExceeded", message)) = progress {
-            return Readiness::Failed(message.to_owned());
+            return with_refusal(Readiness::Failed(message.to_owned()), object);
         }
         let is_rolled_out = matches!(progress, Some(("NewReplicaSetAvailable", _))) && all == updated;
-        return match least {
+        let stands = match least {
             Some(least) if is_rolled_out => first_below(least.max(1).min(wanted), wanted, &[(available, "available")]),
             _ => stands,
         };
+        return with_refusal(stands, object);
     }
     let old = all - wanted;
     if old > 0 { Readiness::Waiting(format!("{old} old pods still run")) } else { Readiness::Ready }
+}
+
+/// The same, with what the API server said to the pods of a Deployment that it did not take: a quota, a limit range, a policy or a
+/// webhook stands against them, or their service account is not there.
+fn with_refusal(stands: Readiness, object: &Value) -> Readiness {
+    let refusal =
+        condition(object, "ReplicaFailure").filter(|c| text(c, "status") == "True").map(|c| text(c, "message"));
+    let Some(refusal) = refusal.filter(|refusal| !refusal.is_empty()) else { return stands };
+    match stands {
+        Readiness::Ready => Readiness::Ready,
+        Readiness::Waiting(what) => Readiness::Waiting(format!("{what}: {refusal}")),
+        Readiness::Failed(what) => Readiness::Failed(format!("{what} {refusal}")),
+    }
 }
 
 fn daemon_set(object: &Value, generation: i64, _: Option<i64>) -> Readiness {
@@ -202,6 +216,20 @@ mod tests {
         let status = json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 1, "conditions": [
             {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too late"}]}});
         assert_eq!(stands("Deployment", 1, status), Readiness::Failed("too late".into()));
+    }
+
+    #[test]
+    fn pods_that_the_api_server_does_not_take_are_told_with_its_reason() {
+        let refused = "pods \"a-1\" is forbidden: exceeded quota: q";
+        let status = |progress: &str, is_refused: &str| {
+            json!({"spec": {"replicas": 1}, "status": {"observedGeneration": 1, "conditions": [
+                {"type": "Progressing", "status": "False", "reason": progress, "message": "too late."},
+                {"type": "ReplicaFailure", "status": is_refused, "reason": "FailedCreate", "message": refused}]}})
+        };
+        let stands = |progress: &str, is_refused: &str| stands("Deployment", 1, status(progress, is_refused));
+        assert_eq!(stands("", "True"), Readiness::Waiting(format!("0 of 1 pods updated: {refused}")));
+        assert_eq!(stands("", "False"), Readiness::Waiting("0 of 1 pods updated".into()));
+        assert_eq!(stands("ProgressDeadlineExceeded", "True"), Readiness::Failed(format!("too late. {refused}")));
     }
 
     #[test]

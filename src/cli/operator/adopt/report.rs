@@ -85,7 +85,7 @@ impl Report {
 }
 
 async fn piece(cluster: &Cluster, api_version: &str, forecast: Forecast) -> Result<Piece, ClusterError> {
-    let Forecast { key, fate } = forecast;
+    let Forecast { key, fate, .. } = forecast;
     let mut piece = of_fate(&key, fate);
     if !["none", "change", "ignored", "foreign"].contains(&piece.change) {
         return Ok(piece);
@@ -122,6 +122,8 @@ fn of_fate(key: &ObjectKey, fate: Fate) -> Piece {
         Fate::Foreign(other) | Fate::Conflict(other, _) => {
             why("foreign", format!("it belongs to IstioOperator {other}"), piece)
         }
+        // What another user is refused, the operator may do.
+        Fate::Refused(refused) => why("unknown", refused.why, piece),
         Fate::Unknown(error) => why("unknown", error, piece),
     }
 }
