@@ -57,9 +57,10 @@ impl Installation {
         let Ok(wants) = &self.wants else { return component.is_gateways() || is_single(component) };
         wants.iter().any(|want| {
             let is_called = || ENDINGS.iter().any(|ending| key.name == format!("{}{ending}", want.name));
-            match component.is_gateways() {
-                true => want.component.is_gateways() && want.namespace == key.namespace && is_called(),
-                false => want.component == component,
+            if component.is_gateways() {
+                want.component.is_gateways() && want.namespace == key.namespace && is_called()
+            } else {
+                want.component == component
             }
         })
     }
@@ -172,12 +173,12 @@ fn installation_of(resource: &DynamicObject) -> Installation {
         revision: revision_label(text(&spec, "/revision").unwrap_or_default()).to_owned(),
         release: installed_release::of_record(resource),
         is_operated,
-        wants: if is_operated { resolved(spec).map(|spec| wants(&spec)) } else { Ok(wants(&spec)) },
+        wants: if is_operated { resolved(&spec).map(|spec| wants(&spec)) } else { Ok(wants(&spec)) },
     }
 }
 
 /// A spec on its profile. Which gateways a profile has is the same in all releases.
-fn resolved(spec: Value) -> Result<Value, String> {
+fn resolved(spec: &Value) -> Result<Value, String> {
     let request = request::from_resource(&json!({ "spec": spec }));
     let package = Package::embedded().map_err(|error| error.to_string())?;
     let resolved = render::resolve(&request, &package, Strictness::TakenOver).map_err(|error| error.to_string())?;

@@ -25,7 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   istio-operator upgrade plan -f spec.yaml -d 1.23.6 --to 1.30.3   # without a cluster
   istio-operator upgrade plan -f spec.yaml --to 1.30.3 --cluster   # a file, and a cluster's proxies
-  istio-operator upgrade plan --to 1.30.3 --cluster                # what was installed, by its record
+  istio-operator upgrade plan --to 1.30.3 --cluster                # what is installed
   istio-operator upgrade plan main -n istio-system --to 1.30.3     # a resource of the cluster
 
 Nothing is changed. Exit code: 0 if nothing is in the way, 1 if the release refuses the spec or on
@@ -43,7 +43,7 @@ pub(super) struct PlanArgs {
     /// The release to plan for: a version such as 1.30.3, or a location as of --manifests.
     #[arg(long, value_name = "VERSION|LOCATION")]
     to: String,
-    /// Ask the cluster for the installed release and for proxies, also for a file; without one, for the record of what is installed.
+    /// Ask the cluster for the installed release and for proxies, also for a file; and where there is none, for the record.
     #[arg(long)]
     cluster: bool,
     /// Output format.

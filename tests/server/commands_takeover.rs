@@ -2,6 +2,7 @@
 
 use crate::commands_run::{command, run, run_typing};
 use crate::lab::Lab;
+use crate::real_releases::packages;
 use crate::small::{PACKAGES, VERSION};
 use serde_json::{Value, json};
 
@@ -193,4 +194,32 @@ fn a_second_install_at_once_ends_and_a_killed_one_locks_out_for_a_while() {
     first.wait().unwrap();
     run(&lab, MINIMAL).ended(0).warned(&["to see whether it still works"]);
     assert!(lab.get(LEASE).is_none(), "it is given up at the end");
+}
+
+#[test]
+fn real_releases_are_upgraded_by_their_record_and_have_older_canaries() {
+    let Some(folder) = packages(&["1.23.6", "1.26.8", "1.30.3"]) else { return };
+    let lab = Lab::without_operator();
+    let at = |release: &str| format!("-d {release} --package-dir {}", folder.display());
+    let spec = "--set profile=demo --set meshConfig.accessLogFile=/dev/stderr --set values.pilot.traceSampling=7";
+    for from in ["1.17.8", "1.23.6", "1.26.8"] {
+        run(&lab, &format!("install -y {spec} --allow-downgrade {}", at(from))).ended(0);
+        run(&lab, &format!("upgrade --dry-run {}", at(from))).ended(0).warned(&["profile demo", "Nothing will change"]);
+    }
+    run(&lab, &format!("upgrade -y {}", at("1.30.3"))).ended(0).warned(&["profile demo"]);
+    let same = run(&lab, &format!("install --dry-run {spec} {}", at("1.30.3"))).ended(0);
+    same.warned(&["Nothing will change"]);
+    let crds = || {
+        let text = lab.kubectl(&["get", "crd", "-o", "json"]);
+        let list: Value = serde_json::from_str(&text).unwrap();
+        let of =
+            |crd: &Value| (crd["metadata"]["name"].clone(), crd["spec"].clone(), crd["metadata"]["labels"].clone());
+        list["items"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    let before = crds();
+    run(&lab, &format!("{MINIMAL} --revision old {}", at("1.23.6"))).ended(0);
+    assert!(lab.deployment("istiod-old").is_some());
+    for (now, before) in crds().iter().zip(&before) {
+        assert_eq!(now, before, "{} was moved back", before.0);
+    }
 }

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn metadata(labels: Value, annotations: Value) -> ObjectMeta {
+    fn metadata(labels: &Value, annotations: &Value) -> ObjectMeta {
         metadata_of(&json!({"metadata": {"name": "a", "labels": labels, "annotations": annotations}}))
     }
 
@@ -167,7 +167,7 @@ mod tests {
             ("", json!({OWNER_NAME: UNNAMED}), &helm, gateways, marked()),
             ("", none.clone(), &none, gateways, Told::Nothing),
         ] {
-            let live = metadata(labels.clone(), annotations.clone());
+            let live = metadata(&labels, annotations);
             let told = told(&live, &OwnerId::new("ns", owner), "default", component);
             assert_eq!(told, expected, "{owner} {labels} {annotations}");
         }
