@@ -173,8 +173,14 @@ fn installation_of(resource: &DynamicObject) -> Installation {
         revision: revision_label(text(&spec, "/revision").unwrap_or_default()).to_owned(),
         release: installed_release::of_record(resource),
         is_operated,
-        wants: if is_operated { resolved(&spec).map(|spec| wants(&spec)) } else { Ok(wants(&spec)) },
+        wants: if is_operated { resolved(&spec).map(|spec| wants(&spec)) } else { recorded(&spec) },
     }
+}
+
+/// What the spec of a record wants, which has all that its profile said: one without components is none.
+fn recorded(spec: &Value) -> Result<Vec<Want>, String> {
+    let has_components = spec.get("components").is_some_and(Value::is_object);
+    if has_components { Ok(wants(spec)) } else { Err("it names no components".to_owned()) }
 }
 
 /// A spec on its profile. Which gateways a profile has is the same in all releases.
@@ -258,7 +264,12 @@ mod tests {
 
     #[test]
     fn who_keeps_gateways_is_told_with_what_gives_them_back() {
-        let mut record = of("installed-state", &json!({}));
+        let unread = of("installed-state", &json!({}));
+        assert!(
+            unread.wants(&key("any", "gateway"), Component::IngressGateways),
+            "what cannot be read counts as wanted"
+        );
+        let mut record = of("installed-state", &json!({"components": {}}));
         record.release = Some("1.23.6".into());
         assert_eq!(
             record.told(),

@@ -66,7 +66,7 @@ pub(super) fn run(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
     let wanted = wanted::read(&args.spec, &args.spec.files()?, &args.cluster, &connected, Aim::Stay)?;
     let mut screen = Screen::new(out);
-    tell_releases(&wanted, &mut screen);
+    tell_releases(&connected, &wanted, &mut screen)?;
     install(args, &connected, wanted, &mut screen)
 }
 
@@ -77,16 +77,10 @@ pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let files = files_of_upgrade(args, &connected, &mut screen)?;
     let wanted = wanted::read(&args.spec, &files, &args.cluster, &connected, Aim::Move)?;
     let revision = wanted.manifests.revision_label();
-    match &wanted.installed {
-        Some(_) => tell_releases(&wanted, &mut screen),
-        None if connected.has_control_plane(revision)? => {
-            screen.note(&format!(
-                "Warning: the control plane of revision {revision} does not tell which release it is of."
-            ));
-        }
-        None => bail!(
+    if !tell_releases(&connected, &wanted, &mut screen)? {
+        bail!(
             "there is no control plane of revision {revision} to upgrade; use `istio-operator install` for a new one"
-        ),
+        );
     }
     install(args, &connected, wanted, &mut screen)
 }
@@ -111,12 +105,22 @@ fn files_of_upgrade(
     Ok(vec![file])
 }
 
-/// Says from which release to which a control plane goes, and how many it leaves out.
-fn tell_releases(wanted: &Wanted, screen: &mut Screen<'_>) {
-    let Some((object, release)) = &wanted.installed else { return };
+/// Says from which release to which a control plane goes, and how many it leaves out. Whether there is one.
+fn tell_releases(connected: &Connected, wanted: &Wanted, screen: &mut Screen<'_>) -> anyhow::Result<bool> {
     let Manifests { release: to, profile, .. } = &wanted.manifests;
+    let Some((object, release)) = &wanted.installed else {
+        let revision = wanted.manifests.revision_label();
+        let is_there = connected.has_control_plane(revision)?;
+        if is_there {
+            screen.note(&format!(
+                "Warning: the control plane of revision {revision} does not tell which release it is of; this is release {to}, profile \
+                 {profile}."
+            ));
+        }
+        return Ok(is_there);
+    };
     if release == to && wanted.aim == Aim::Stay {
-        return;
+        return Ok(true);
     }
     screen.note(&format!("{object} is of release {release}; this is release {to}, profile {profile}."));
     let skipped = skipped_minors(release, to).len();
@@ -126,6 +130,7 @@ fn tell_releases(wanted: &Wanted, screen: &mut Screen<'_>) {
              from one minor release to the next. `istio-operator upgrade plan` tells what is different."
         ));
     }
+    Ok(true)
 }
 
 /// Installs what is wanted.

@@ -73,14 +73,18 @@ mod tests {
     use crate::spec::request::from_files;
     use crate::spec::resolve::Strictness;
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     /// The namespaces that a spec's objects come to, or why it is refused.
     fn namespaces(spec: &str, flag: Option<&str>) -> Result<BTreeSet<String>, String> {
+        namespaces_of(&Package::embedded().unwrap(), spec, flag)
+    }
+
+    fn namespaces_of(package: &Package, spec: &str, flag: Option<&str>) -> Result<BTreeSet<String>, String> {
         let file = ("f.yaml".to_owned(), format!("kind: IstioOperator\nspec: {spec}\n"));
-        let package = Package::embedded().unwrap();
         let mut request = from_files(&[file], &[]).unwrap();
         set(&mut request, flag);
-        let manifests = render::build(&request, &ClusterInfo::default(), &package, Strictness::Full).unwrap();
+        let manifests = render::build(&request, &ClusterInfo::default(), package, Strictness::Full).unwrap();
         check(&request, &manifests, package.switches(), flag).map_err(|error| error.to_string())?;
         let all = manifests.objects().map(|object| object.namespace().to_owned());
         Ok(all.filter(|namespace| !namespace.is_empty()).collect())
@@ -109,6 +113,17 @@ mod tests {
             let told = namespaces(spec, flag).unwrap_err();
             assert!(parts.iter().all(|part| told.contains(part)), "{spec} {flag:?}: {told}");
         }
+    }
+
+    #[test]
+    fn a_release_that_does_not_read_a_field_puts_nothing_elsewhere() {
+        let package = Package::open(Path::new("tests/packages/1.30.99")).unwrap();
+        let of = |spec: &str, flag| namespaces_of(&package, spec, flag);
+        let minimal = |more: &str| format!("{{profile: minimal{more}}}");
+        assert_eq!(of(&minimal(""), Some("mesh")), Ok(BTreeSet::from(["mesh".to_owned()])));
+        assert!(of(&minimal(", namespace: mesh"), None).is_err());
+        let gateways = "{profile: empty, namespace: edge, components: {ingressGateways: [{name: gw, enabled: true}]}}";
+        assert!(of(gateways, None).is_err());
     }
 
     #[test]

@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 /// Where Helm says the namespace of a release.
 const HELM: &str = "meta.helm.sh/release-namespace";
 
+/// What validates where no revision is named.
+const DEFAULT_VALIDATOR: &str = "istiod-default-validator";
+
 /// A control plane in another namespace, which the plan leaves as it is.
 #[derive(Debug)]
 struct Rival {
@@ -42,8 +45,9 @@ pub(super) async fn found(
     let istiods = engine.cluster.list("apps/v1", "Deployment", None, "app=istiod").await?;
     let is_injecting = conflicts.values().flatten().any(|one| matches!(one, Conflict::Webhooks(_)));
     let mut doing = BTreeSet::new();
+    let own_revision = plan.manifests().revision_label();
     for rival in rivals(&istiods, plan) {
-        let shared = shared_with(&rival, owner, forecasts);
+        let shared = shared_with(&rival, owner, own_revision, forecasts);
         if !shared.is_empty() {
             all.push(format!("the control plane {} has {}", rival.istiod, summary(&shared)));
         }
@@ -86,12 +90,16 @@ fn rivals(istiods: &[DynamicObject], plan: &Plan) -> Vec<Rival> {
     istiods.iter().filter_map(rival).collect()
 }
 
-/// The objects that would be taken from a control plane. Definitions serve all of them, and are never made to say less.
-fn shared_with(rival: &Rival, owner: &OwnerId, forecasts: &[Forecast]) -> Vec<String> {
+/// The objects that would be taken from a control plane. Definitions serve all of them, and are never made to say less; and which revision
+/// is the default one, and has what validates for it, has been decided by rule.
+fn shared_with(rival: &Rival, owner: &OwnerId, own_revision: &str, forecasts: &[Forecast]) -> Vec<String> {
+    let is_left_to_others = |key: &ObjectKey| {
+        key.kind == "CustomResourceDefinition" || (key.name == DEFAULT_VALIDATOR && rival.revision != own_revision)
+    };
     let is_taken = |forecast: &&Forecast| {
         let Fate::Change(effect) = &forecast.fate else { return false };
         let home = home_of(&metadata_of(&effect.before));
-        forecast.key.kind != "CustomResourceDefinition"
+        !is_left_to_others(&forecast.key)
             && home.is_some_and(|home| home != owner.namespace && rival.homes.contains(&home))
     };
     forecasts.iter().filter(is_taken).map(|forecast| forecast.key.to_string()).collect()
@@ -135,8 +143,15 @@ mod tests {
             ("ClusterRole", json!({}), false),
             ("CustomResourceDefinition", of("istio-system"), false),
         ] {
-            let shared = shared_with(&rival, &OwnerId::new("other", ""), &[forecast(kind, metadata.clone())]);
+            let shared =
+                shared_with(&rival, &OwnerId::new("other", ""), "default", &[forecast(kind, metadata.clone())]);
             assert_eq!(!shared.is_empty(), is_shared, "{kind} {metadata}");
+        }
+        let mut validator = forecast("ValidatingWebhookConfiguration", of("istio-system"));
+        validator.key.name = DEFAULT_VALIDATOR.into();
+        for (revision, is_shared) in [("default", true), ("second", false)] {
+            let shared = shared_with(&rival, &OwnerId::new("other", ""), revision, std::slice::from_ref(&validator));
+            assert_eq!(!shared.is_empty(), is_shared, "{revision}");
         }
     }
 }

@@ -120,14 +120,10 @@ fn line(former: &Former, mut changed: Vec<Changed<'_>>) -> String {
             format!("Takes over {objects} of the installation without a name in {namespace} ({names}).")
         }
         Former::Installation(owner) => format!("Takes over {objects} of IstioOperator {owner} ({names})."),
-        Former::Revision(revision) => {
-            let titles: BTreeSet<&str> = changed.iter().map(|(_, component, _)| component.info().title).collect();
-            let titles: Vec<&str> = titles.into_iter().collect();
-            format!(
-                "Takes over {objects} of revision {revision} ({names}): {} have no revision in their names, and are changed in place.",
-                titles.join(", ")
-            )
-        }
+        Former::Revision(revision) => format!(
+            "Takes over {objects} of revision {revision} ({names}): what has no revision in its name is there once for all of them, and is \
+             changed in place."
+        ),
         Former::Marked(mark) => format!("Takes over {objects} of the {mark} ({names})."),
         Former::Somebody(writers) if writers.is_empty() => {
             format!("Takes over {objects} that no installer has a mark on ({names}).")
@@ -195,8 +191,8 @@ mod tests {
             ),
             (
                 Former::Revision("default".into()),
-                "Takes over 2 objects of revision default (Deployment ns/gw; ServiceAccount ns/gw): Ingress gateways have no \
-                 revision in their names, and are changed in place.",
+                "Takes over 2 objects of revision default (Deployment ns/gw; ServiceAccount ns/gw): what has no \
+                 revision in its name is there once for all of them, and is changed in place.",
             ),
         ] {
             assert_eq!(line(&former, changed()), expected);

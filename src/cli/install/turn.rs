@@ -90,7 +90,7 @@ fn is_forbidden(error: &anyhow::Error) -> bool {
 impl Turn {
     async fn wait_for(&self, cluster: &Cluster, manifests: &Manifests, screen: &mut Screen<'_>) -> anyhow::Result<()> {
         let place = || format!("Lease {}/{}", manifests.namespace, self.name);
-        let mut seen: Option<Other> = None;
+        let (mut seen, mut is_created): (Option<Other>, bool) = (None, false);
         loop {
             let live = self.leases.get_opt(&self.name).await.with_context(|| format!("read {}", place()))?;
             match next(live.as_ref(), seen.as_ref(), &self.identity, Instant::now()) {
@@ -113,9 +113,9 @@ impl Turn {
                 Next::Take => match self.write(live.as_ref()).await {
                     Ok(()) => return Ok(()),
                     Err(Answer(status)) if status.code == 409 => sleep(AGAIN).await,
-                    Err(Answer(status)) if status.code == 404 && live.is_none() => {
+                    Err(Answer(status)) if status.code == 404 && !is_created => {
                         create_namespace(cluster, manifests).await?;
-                        sleep(AGAIN).await;
+                        is_created = true;
                     }
                     Err(error) => return Err(error).with_context(|| format!("write {}", place())),
                 },
