@@ -54,7 +54,7 @@ struct Installation {
 
 impl Installation {
     fn wants(&self, key: &ObjectKey, component: Component) -> bool {
-        let Ok(wants) = &self.wants else { return component.is_gateways() || is_single(component) };
+        let Ok(wants) = &self.wants else { return is_shared(component) };
         wants.iter().any(|want| {
             let is_called = || ENDINGS.iter().any(|ending| key.name == format!("{}{ending}", want.name));
             if component.is_gateways() {
@@ -76,7 +76,10 @@ impl Installation {
         if self.is_operated {
             return format!("{why}; its operator gives them that revision again");
         }
-        format!("{why}; this gives them that revision again: istio-operator upgrade --revision {revision}{release}")
+        format!(
+            "{why}; give them that revision again, before the control plane that they use goes: istio-operator upgrade --revision \
+             {revision}{release}"
+        )
     }
 }
 
@@ -90,7 +93,13 @@ pub(super) struct Kept {
 
 /// The installations of other revisions that stay.
 #[derive(Debug, Default)]
-pub(super) struct Remaining(Vec<Installation>);
+pub(super) struct Remaining {
+    others: Vec<Installation>,
+    /// Those of the revision itself.
+    own: Vec<Installation>,
+    /// The revisions of which a control plane stays; `None` where that is not known.
+    staying: Option<BTreeSet<String>>,
+}
 
 impl Remaining {
     /// Those of revisions other than this one, as labels name it, without what goes.
@@ -106,14 +115,21 @@ impl Remaining {
             Err(error) if error.is_absent() => return Ok(Self::default()),
             other => other?,
         };
-        let found: Vec<Installation> = all.iter().filter(|one| is_active(one)).map(installation_of).collect();
-        let mut found: Vec<Installation> = found.into_iter().filter(|one| one.revision != revision).collect();
-        if !found.is_empty() {
-            // Where it is not known which control planes there are, each is there.
-            let istiods = cluster.list("apps/v1", "Deployment", None, "app=istiod").await.ok();
-            found.retain(|one| one.is_operated || istiods.as_ref().is_none_or(|all| stays(all, &one.revision, &goes)));
-        }
-        Ok(Self(found))
+        let found = all.iter().filter(|one| is_active(one)).map(installation_of);
+        let (own, mut others): (Vec<Installation>, Vec<Installation>) = found.partition(|one| one.revision == revision);
+        let staying = staying(cluster, goes).await;
+        // Where it is not known which control planes there are, each is there.
+        others.retain(|one| one.is_operated || staying.as_ref().is_none_or(|all| all.contains(&one.revision)));
+        Ok(Self { others, own, staying })
+    }
+
+    /// Whether an object is one that only installations of the revision itself want, though it bears another one, of which there is
+    /// no control plane: it was taken over by that and has not been given back.
+    pub(super) fn is_forgotten(&self, key: &ObjectKey, component: Option<Component>, revision: &str) -> bool {
+        let Some(component) = component else { return false };
+        let wants = |all: &[Installation]| all.iter().any(|one| one.wants.is_ok() && one.wants(key, component));
+        let is_unused = self.staying.as_ref().is_some_and(|staying| !staying.contains(revision_label(revision)));
+        is_unused && wants(&self.own) && self.wanting(key, Some(component)).is_none()
     }
 
     /// Which of the objects that would go stay, and the lines that tell so.
@@ -137,8 +153,13 @@ impl Remaining {
     /// The first installation that wants an object, if one does.
     fn wanting(&self, key: &ObjectKey, component: Option<Component>) -> Option<&Installation> {
         let component = component?;
-        self.0.iter().find(|one| one.wants(key, component))
+        self.others.iter().find(|one| one.wants(key, component))
     }
+}
+
+/// Whether what a component has bears no revision in its name, and is that of one revision at a time.
+pub(super) fn is_shared(component: Component) -> bool {
+    component.is_gateways() || is_single(component)
 }
 
 fn is_single(component: Component) -> bool {
@@ -155,13 +176,12 @@ fn is_record(resource: &DynamicObject) -> bool {
     resource.name_any().starts_with(INSTALLED_STATE)
 }
 
-/// Whether a control plane of a revision is there and stays.
-fn stays(istiods: &[DynamicObject], revision: &str, goes: &impl Fn(&ObjectKey) -> bool) -> bool {
-    istiods.iter().any(|istiod| {
-        let key = super::resources::key_of("apps", "Deployment", istiod);
-        let of = istiod.labels().get(REVISION).map(String::as_str).unwrap_or_default();
-        revision_label(of) == revision && !goes(&key)
-    })
+/// The revisions of which a control plane stays, if that can be found out.
+async fn staying(cluster: &Cluster, goes: impl Fn(&ObjectKey) -> bool) -> Option<BTreeSet<String>> {
+    let istiods = cluster.list("apps/v1", "Deployment", None, "app=istiod").await.ok()?;
+    let stays = |istiod: &&DynamicObject| !goes(&super::resources::key_of("apps", "Deployment", *istiod));
+    let revision = |istiod: &DynamicObject| istiod.labels().get(REVISION).cloned().unwrap_or_default();
+    Some(istiods.iter().filter(stays).map(|istiod| revision_label(&revision(istiod)).to_owned()).collect())
 }
 
 fn installation_of(resource: &DynamicObject) -> Installation {
@@ -231,7 +251,7 @@ mod tests {
         let spec = json!({"values": {"global": {"istioNamespace": "mesh"}},
             "components": {"ingressGateways": gateways, "cni": {"enabled": true}, "ztunnel": {"enabled": false}}});
         let record = of("installed-state", &spec);
-        let remaining = Remaining(vec![record]);
+        let remaining = Remaining { others: vec![record], ..Remaining::default() };
         let (ingress, egress) = (Component::IngressGateways, Component::EgressGateways);
         for (namespace, name, component, is_wanted) in [
             ("mesh", "a", ingress, true),
@@ -250,6 +270,23 @@ mod tests {
             assert_eq!(found, is_wanted, "{namespace} {name} {component:?}");
         }
         assert!(remaining.wanting(&key("mesh", "a"), None).is_none());
+    }
+
+    #[test]
+    fn what_a_revision_has_forgotten_is_known_by_its_record_alone() {
+        let spec = json!({"components": {"ingressGateways": [{"name": "a", "enabled": true}]}});
+        let gateway = key("istio-system", "a");
+        let is_forgotten = |own: Value, others: Vec<Installation>, staying: Option<&str>| {
+            let staying = staying.map(|one| BTreeSet::from([one.to_owned()]));
+            let remaining = Remaining { own: vec![of("installed-state", &own)], others, staying };
+            remaining.is_forgotten(&gateway, Some(Component::IngressGateways), "canary")
+        };
+        assert!(is_forgotten(spec.clone(), vec![], Some("default")));
+        assert!(!is_forgotten(spec.clone(), vec![], Some("canary")), "a control plane has it");
+        assert!(!is_forgotten(spec.clone(), vec![], None), "that is not known");
+        assert!(!is_forgotten(spec.clone(), vec![of("installed-state-x", &spec)], Some("x")), "another wants it");
+        assert!(!is_forgotten(json!({"components": {}}), vec![], Some("default")), "nobody wants it");
+        assert!(!is_forgotten(json!({}), vec![], Some("default")), "what cannot be read wants nothing gone");
     }
 
     #[test]
@@ -273,8 +310,8 @@ mod tests {
         record.release = Some("1.23.6".into());
         assert_eq!(
             record.told(),
-            "the record IstioOperator ns/installed-state of revision default has them in its spec; this gives them that revision \
-             again: istio-operator upgrade --revision default -d 1.23.6"
+            "the record IstioOperator ns/installed-state of revision default has them in its spec; give them that revision again, \
+             before the control plane that they use goes: istio-operator upgrade --revision default -d 1.23.6"
         );
     }
 }

@@ -1,6 +1,7 @@
 //! What `install` and `upgrade` take over from others, and where they put it.
 
-use crate::commands_run::{command, run, run_typing};
+use crate::commands_revision::nobody;
+use crate::commands_run::{Said, command, command_as, run, run_typing};
 use crate::lab::Lab;
 use crate::real_releases::packages;
 use crate::small::{PACKAGES, VERSION};
@@ -122,7 +123,10 @@ fn gateways_that_a_canary_took_stay_for_the_revision_that_wants_them() {
     let words = back.strip_prefix("istio-operator ").unwrap();
     run(&lab, &format!("{words} -y")).ended(0).warned(&["objects of revision canary (Deployment"]);
     assert_eq!((&gateway()["metadata"]["uid"], revision_of(&gateway())), (&uid, "default"));
-    // With the last control plane that wants them they go.
+    // With the last control plane that wants them they go, also where they were not given back to it.
+    run(&lab, "install -y --revision canary").ended(0);
+    run(&lab, "uninstall -y --revision canary").ended(0);
+    assert_eq!(revision_of(&gateway()), "canary");
     run(&lab, "uninstall -y --revision default").ended(0).warned(&["these gateways go: "]);
     assert!(lab.deployment("istio-ingressgateway").is_none());
 }
@@ -222,4 +226,46 @@ fn real_releases_are_upgraded_by_their_record_and_have_older_canaries() {
     for (now, before) in crds().iter().zip(&before) {
         assert_eq!(now, before, "{} was moved back", before.0);
     }
+}
+
+#[test]
+fn who_may_not_write_leases_is_told_so_and_goes_on() {
+    let lab = Lab::without_operator();
+    let folder = tempfile::tempdir().unwrap();
+    let account = nobody(&lab, folder.path());
+    let groups = [
+        "",
+        "apps",
+        "rbac.authorization.k8s.io",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "autoscaling",
+        "policy",
+        "networking.istio.io",
+        "networking.k8s.io",
+        "gateway.networking.k8s.io",
+        "install.istio.io",
+        "security.istio.io",
+        "extensions.istio.io",
+        "telemetry.istio.io",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "discovery.k8s.io",
+        "certificates.k8s.io",
+        "config.istio.io",
+        "multicluster.x-k8s.io",
+        "inference.networking.x-k8s.io",
+        "batch",
+    ];
+    let rules =
+        json!([{"apiGroups": groups, "resources": ["*"], "verbs": ["*"]}, {"nonResourceURLs": ["*"], "verbs": ["*"]}]);
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "test-without-leases"}, "rules": rules});
+    lab.apply(&role.to_string());
+    let to = ["--clusterrole=test-without-leases", "--serviceaccount=default:nobody"];
+    lab.kubectl(&["create", "clusterrolebinding", "test-without-leases", to[0], to[1]]);
+    let said = Said::of(&command_as(account.as_os_str(), MINIMAL).output().unwrap()).ended(0);
+    let told = "who installs may not write the Lease istio-system/istio-install-default";
+    assert_eq!(said.err.matches(told).count(), 1, "{}", said.err);
+    assert!(said.out.contains("✔ Installation complete"), "{said:?}");
 }

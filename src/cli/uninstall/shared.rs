@@ -1,11 +1,12 @@
 //! What an uninstall leaves although it is of the revision that goes: the control planes of other revisions want it.
 
 use super::super::remaining::{Kept, Remaining};
-use super::found::Found;
+use super::found::{Found, of_shared_components};
 use crate::cluster::{Cluster, ClusterError};
 use anyhow::bail;
 
-/// Takes from what goes what the control planes of other revisions than this one want.
+/// Takes from what goes what the control planes of other revisions than this one want, and adds what this one wants and another one had
+/// taken that is gone.
 ///
 /// # Errors
 /// What others want cannot be read.
@@ -13,6 +14,8 @@ pub(super) async fn keep(cluster: &Cluster, revision: &str, found: &mut Found) -
     let remaining = Remaining::beside(cluster, revision, |key| found.doomed.contains_key(key)).await?;
     let kept = remaining.keep(found.doomed.iter().map(|(key, one)| (key, one.component)));
     found.doomed.retain(|key, _| !kept.keys.contains(key));
+    let shared = of_shared_components(cluster).await?.doomed.into_iter();
+    found.doomed.extend(shared.filter(|(key, one)| remaining.is_forgotten(key, one.component, &one.revision)));
     Ok(kept)
 }
 
