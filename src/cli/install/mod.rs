@@ -1,11 +1,11 @@
 //! `install`: what a spec comes to is applied until it is ready.
 //!
 //! ```text
-//! flags → wanted → prepare (who else writes, what would change) → question → work, with progress → record
+//! flags, or the record → wanted → prepare (who else writes, whose objects these are, what would change) → question → turn → work → record
 //! ```
 //!
 //! Nothing is written before the question is answered. Whoever runs the same command again, after it was killed at any moment, goes on
-//! where it was.
+//! where it was; whoever runs another one meanwhile is turned away.
 
 mod args;
 mod known;

@@ -15,7 +15,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Error::Api as Answer;
 use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// What the Lease of a revision is called before its name.
 const NAME: &str = "istio-install";
@@ -160,8 +160,12 @@ impl Turn {
         }
     }
 
-    /// Gives the Lease up. One that stays runs out.
+    /// Gives the Lease up, if that does not take long. One that stays runs out.
     pub(super) async fn end(self) {
+        let _ = timeout(RENEWAL, self.give_up()).await;
+    }
+
+    async fn give_up(&self) {
         let Ok(Some(live)) = self.leases.get_opt(&self.name).await else { return };
         if live.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity) {
             return;
