@@ -44,6 +44,8 @@ mod commands_operator;
 mod commands_revision;
 #[path = "server/commands_run.rs"]
 mod commands_run;
+#[path = "server/commands_takeover.rs"]
+mod commands_takeover;
 #[path = "server/commands_uninstall.rs"]
 mod commands_uninstall;
 #[path = "server/commands_verify.rs"]

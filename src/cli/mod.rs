@@ -25,6 +25,7 @@ mod profile;
 mod progress;
 mod proxies;
 mod release;
+mod remaining;
 mod resources;
 mod revision;
 mod rollout;

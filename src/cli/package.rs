@@ -259,6 +259,11 @@ impl PackageArgs {
         Self { manifests: Some(package.to_owned()), ..self.clone() }
     }
 
+    /// The same, as if no package were named.
+    pub(super) fn without_flag(&self) -> Self {
+        Self { manifests: None, ..self.clone() }
+    }
+
     /// The package of the flag, or else the one that a spec names, or else the built-in one.
     pub(super) fn open(&self, named: Option<NamedPackage>) -> anyhow::Result<Package> {
         let flag = self.manifests.as_deref().filter(|text| !text.is_empty());

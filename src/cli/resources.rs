@@ -10,6 +10,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What commands tell of a resource.
 pub(super) struct Summary {
@@ -111,12 +112,21 @@ const OTHERS: [(&str, &str); 6] = [
 const HELM: (&str, &str) = ("meta.helm.sh/release-namespace", "meta.helm.sh/release-name");
 
 /// Who has an object besides operators of Istio, as its own annotations and labels say.
-pub(super) fn other_owners(object: &DynamicObject) -> impl Iterator<Item = String> {
+pub(super) fn other_owners<K: ResourceExt>(object: &K) -> impl Iterator<Item = String> {
     let mark = |name: &str| object.annotations().get(name).or_else(|| object.labels().get(name));
     OTHERS.into_iter().filter_map(move |(name, kind)| {
         let namespace = mark(HELM.0).filter(|_| name == HELM.1).map(|namespace| format!("{namespace}/"));
         Some(format!("{kind} {}{}", namespace.unwrap_or_default(), mark(name)?))
     })
+}
+
+/// Who installed an object: a Helm release, a resource of an operator, and programs by the names of their field managers.
+pub(super) fn installers(live: &impl ResourceExt) -> BTreeSet<String> {
+    let mut found: BTreeSet<String> = other_owners(live).collect();
+    found.extend(labels::owner_of(live.labels()).map(|owner| format!("IstioOperator {owner}")));
+    let of_spec = live.managed_fields().iter().filter(|entry| entry.subresource.is_none());
+    found.extend(of_spec.filter_map(|entry| entry.manager.clone()));
+    found
 }
 
 /// The key of an object of a kind, by its metadata.

@@ -338,7 +338,7 @@ fn election(args: &RunArgs, client: Client, surroundings: Surroundings) -> anyho
 }
 
 /// A name that no other process has: all are process 1 in their containers, and all may have the same host name.
-fn made_up_identity() -> anyhow::Result<String> {
+pub(super) fn made_up_identity() -> anyhow::Result<String> {
     let mut random = [0_u8; 8];
     ring::rand::SystemRandom::new().fill(&mut random).map_err(|_| anyhow::anyhow!("there is no randomness"))?;
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

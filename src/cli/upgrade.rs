@@ -2,6 +2,7 @@
 
 use super::cluster::{self, ConnectArgs, Connected};
 use super::input::{Outcome, wrong_use};
+use super::install::recorded;
 use super::lease;
 use super::manifest::SpecArgs;
 use super::output::ReportFormat;
@@ -25,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   istio-operator upgrade plan -f spec.yaml -d 1.23.6 --to 1.30.3   # without a cluster
   istio-operator upgrade plan -f spec.yaml --to 1.30.3 --cluster   # a file, and a cluster's proxies
+  istio-operator upgrade plan --to 1.30.3 --cluster                # what is installed
   istio-operator upgrade plan main -n istio-system --to 1.30.3     # a resource of the cluster
 
 Nothing is changed. Exit code: 0 if nothing is in the way, 1 if the release refuses the spec or on
@@ -42,7 +44,7 @@ pub(super) struct PlanArgs {
     /// The release to plan for: a version such as 1.30.3, or a location as of --manifests.
     #[arg(long, value_name = "VERSION|LOCATION")]
     to: String,
-    /// Ask the cluster for the installed release and for proxies, also for a file.
+    /// Ask the cluster for the installed release and for proxies, also for a file; and where there is none, for the record.
     #[arg(long)]
     cluster: bool,
     /// Output format.
@@ -55,8 +57,11 @@ pub(super) struct PlanArgs {
 }
 
 pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
-    if args.name.is_none() && args.spec.filename.is_empty() && args.spec.set.is_empty() {
-        return Ok(wrong_use("name a resource of the cluster, or a file with -f"));
+    let is_unnamed = args.name.is_none() && args.spec.filename.is_empty() && args.spec.set.is_empty();
+    if is_unnamed && !args.cluster {
+        return Ok(wrong_use(
+            "name a resource of the cluster, or a file with -f, or have --cluster take the record of what is installed",
+        ));
     }
     // Read first: what is wrong with them needs no cluster.
     let files = args.spec.files()?;
@@ -65,6 +70,7 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
         (Some(name), Some(connected)) => {
             Source::read(connected, &OwnerId::new(args.namespace.as_str(), name.as_str()))?
         }
+        (None, Some(connected)) if is_unnamed => Source::recorded(connected, args)?,
         _ => Source::Files { files },
     };
     let info = connected.as_ref().map(|connected| connected.info.clone()).unwrap_or_default();
@@ -120,6 +126,15 @@ impl Source {
             Some(error) => bail!("IstioOperator {id}: {error}"),
             None => Ok(Self::Resource(Box::new(resource))),
         }
+    }
+
+    /// What a control plane of the cluster was installed with.
+    fn recorded(connected: &Connected, args: &PlanArgs) -> anyhow::Result<Self> {
+        let found = recorded::read(connected, &args.spec)?;
+        let found = found.context(
+            "there is no record of what is installed; name a resource of the cluster, or a file with -f, or a revision with -r",
+        )?;
+        Ok(Self::Files { files: vec![found.file] })
     }
 
     fn told(&self, args: &PlanArgs) -> String {

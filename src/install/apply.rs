@@ -7,17 +7,17 @@
 use super::candidate::{Candidate, in_order_of_deletion};
 use super::engine::{Engine, Event};
 use super::fields;
-use super::outcome::{ComponentOutcome, Failure, InstallError, Outcome};
+use super::outcome::{ComponentOutcome, Conflict, Failure, InstallError, Outcome};
 use super::plan::Plan;
 use super::run::{Options, Run};
 use super::state::{ObjectState, Observed, State};
 use super::waves::{Wave, waves};
 use crate::api::component::{self, Component};
-use crate::cluster::ClusterError;
+use crate::cluster::{Cluster, ClusterError};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey, OwnerId};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -36,6 +36,28 @@ impl Engine<'_> {
         run.repair_kept().await;
         run.finish().await;
         run.end()
+    }
+
+    /// What stands against a plan, by component, before anything of it is written; [`apply`](Self::apply) comes to it wave by wave.
+    ///
+    /// # Errors
+    /// Webhooks, or what other resources have, cannot be read.
+    pub async fn conflicts(
+        &self,
+        owner: &OwnerId,
+        plan: &Plan,
+        state: &mut State,
+    ) -> Result<BTreeMap<Component, Vec<Conflict>>, ClusterError> {
+        let options = Options::default();
+        let mut run = Run { engine: *self, owner, plan, state, options, outcome: Outcome::default() };
+        let mut found = BTreeMap::new();
+        for wave in plan.waves() {
+            let conflicts = run.conflicts(&wave).await?;
+            if !conflicts.is_empty() {
+                found.insert(wave.component, conflicts);
+            }
+        }
+        Ok(found)
     }
 
     /// Repairs what is installed, and changes nothing: for a resource whose deletion is held up, since what it installed is in
@@ -60,17 +82,9 @@ impl Run<'_> {
         if manifests.parts.is_empty() || (!self.state.has_failed && has_objects()) {
             return;
         }
-        let Ok(namespace) = Object::new(namespace_of(manifests)) else { return };
-        if let Err(error) = self.create_where_missing(&namespace).await {
+        if let Err(error) = create_namespace(self.engine.cluster, manifests).await {
             self.outcome.failures.push(Failure::of(error));
         }
-    }
-
-    async fn create_where_missing(&self, object: &Object) -> Result<(), ClusterError> {
-        if self.engine.cluster.get(object.api_version(), &object.key()).await?.is_none() {
-            self.engine.cluster.apply(object, false).await?;
-        }
-        Ok(())
     }
 
     /// Applies the waves that are open. Of a wave that is not, only what is installed already is repaired.
@@ -271,6 +285,18 @@ impl Run<'_> {
 }
 
 /// The namespace of a control plane.
+/// Creates the namespace of a control plane where it is missing.
+///
+/// # Errors
+/// What the API server says.
+pub async fn create_namespace(cluster: &Cluster, manifests: &Manifests) -> Result<(), ClusterError> {
+    let Ok(namespace) = Object::new(namespace_of(manifests)) else { return Ok(()) };
+    if cluster.get(namespace.api_version(), &namespace.key()).await?.is_none() {
+        cluster.apply(&namespace, false).await?;
+    }
+    Ok(())
+}
+
 pub(super) fn namespace_of(manifests: &Manifests) -> serde_json::Value {
     let labels = match manifests.network.as_str() {
         "" => json!({}),

@@ -4,19 +4,48 @@
 //! them from the resources of users. And the CRD of IstioOperator comes with the operator; that of packages up to 1.20 describes no
 //! field and has fewer columns.
 
+use super::installed_release::{by_label, numbers};
 use crate::object::Object;
+use crate::object::labels::{OWNER_NAME, OWNER_NAMESPACE, REVISION, VERSION};
+use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-/// Whether an object is a CRD that takes, as it is live, all that the wanted one takes, and more, or shows more of it: it stays as it
-/// is.
+/// Whether an object is a CRD that takes, as it is live, all that the wanted one takes, and more, or shows more of it, or is the same
+/// from a newer release that another installation has: it stays as it is.
 pub(super) fn has_more(wanted: &Object, live: &DynamicObject) -> bool {
     if !wanted.is_crd() {
         return false;
     }
     let wanted = wanted.value();
+    let is_newer = || is_of_newer_release(&wanted, live) && is_anothers(&wanted, live);
     let (wanted, live) = (served(&wanted), served(&live.data));
-    takes_all(&live, &wanted) && (!takes_all(&wanted, &live) || columns(&live) > columns(&wanted))
+    takes_all(&live, &wanted) && (!takes_all(&wanted, &live) || columns(&live) > columns(&wanted) || is_newer())
+}
+
+/// Whether a live CRD takes all that the wanted one takes.
+pub(super) fn has_all(wanted: &Object, live: &DynamicObject) -> bool {
+    takes_all(&served(&live.data), &served(&wanted.value()))
+}
+
+/// Whether labels say that a live object is of the installation and revision that a wanted one is of.
+pub(super) fn is_same_installations(wanted: &Value, live: &DynamicObject) -> bool {
+    let is_same = |name: &&str| label(wanted, name) == live.labels().get(*name).map(String::as_str);
+    live.labels().contains_key(OWNER_NAMESPACE) && [OWNER_NAMESPACE, OWNER_NAME, REVISION].iter().all(is_same)
+}
+
+/// Whether labels say that a live object is of another installation, or of another revision.
+fn is_anothers(wanted: &Value, live: &DynamicObject) -> bool {
+    live.labels().contains_key(OWNER_NAMESPACE) && !is_same_installations(wanted, live)
+}
+
+fn is_of_newer_release(wanted: &Value, live: &DynamicObject) -> bool {
+    let wanted = label(wanted, VERSION).and_then(numbers);
+    wanted.is_some_and(|wanted| by_label(live).and_then(numbers).is_some_and(|live| live > wanted))
+}
+
+fn label<'v>(object: &'v Value, name: &str) -> Option<&'v str> {
+    object.get("metadata")?.get("labels")?.get(name)?.as_str()
 }
 
 /// The versions that are served.
@@ -90,6 +119,26 @@ mod tests {
             let wanted = Object::new(with_versions(&old)).unwrap();
             let live = serde_json::from_value(with_versions(&live)).unwrap();
             assert_eq!(has_more(&wanted, &live), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn the_same_definition_of_a_newer_release_stays_if_another_has_it() {
+        let versions = json!([{"name": "v1", "served": true, "schema": {"openAPIV3Schema": {"type": "object"}}}]);
+        let of = |release: &str, namespace: &str, revision: &str| {
+            let mut value = with_versions(&versions);
+            value["metadata"]["labels"] = json!({VERSION: release, OWNER_NAMESPACE: namespace, REVISION: revision});
+            value
+        };
+        let wanted = Object::new(of("1.23.5", "ns", "old")).unwrap();
+        for (live, expected, why) in [
+            (of("1.23.6", "ns", "default"), true, "newer, of another revision"),
+            (of("1.23.6", "other", "old"), true, "newer, of another installation"),
+            (of("1.23.6", "ns", "old"), false, "newer, of the same installation"),
+            (of("1.23.4", "ns", "default"), false, "older"),
+            (with_versions(&versions), false, "nobody's"),
+        ] {
+            assert_eq!(has_more(&wanted, &serde_json::from_value(live).unwrap()), expected, "{why}");
         }
     }
 

@@ -6,10 +6,11 @@
 use super::engine::Engine;
 use super::installed_release::{Numbers, by_label, image_tag, numbers};
 use super::state::State;
+use super::{definition, installed_state};
 use crate::api::component::Component;
-use crate::api::{ALLOW_DOWNGRADE, RELEASE};
+use crate::api::{ALLOW_DOWNGRADE, API_VERSION, GROUP, KIND, RELEASE};
 use crate::cluster::ClusterError;
-use crate::object::labels::owner_of;
+use crate::object::labels::{DEFAULT, OWNER_NAME, OWNER_NAMESPACE, REVISION, UNNAMED, owner_of};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey};
 use kube::ResourceExt;
@@ -55,15 +56,16 @@ pub async fn forbid(
     if allowed.map(str::trim) == Some(at_hand) {
         return Ok(None);
     }
-    let mut is_known_by_istiod = false;
+    let (mut is_known_by_istiod, mut is_told) = (false, false);
     for object in witnesses(manifests) {
-        // Definitions are shared, and one of a newer release is never made an older one: they tell only where nothing else does.
-        if object.is_crd() && is_known_by_istiod {
+        // Definitions are shared: they tell only where nothing else does, and one that is not newer tells for all.
+        if object.is_crd() && (is_known_by_istiod || is_told) {
             break;
         }
         let key = object.key();
         let known = engine.cache.get(&key);
         let last = state.objects.get(&key);
+        is_told = object.is_crd();
         if let (Some(known), Some(last)) = (&known, last)
             && state.release == at_hand
             && known.is_unchanged_since(&last.resource_version)
@@ -83,17 +85,48 @@ pub async fn forbid(
         if object.is_crd() && owner_of(live.labels()).is_some_and(|owner| engine.others.does_want(&owner, &key)) {
             continue;
         }
+        if object.is_crd() && loses_nothing(engine, object, &live).await? {
+            // Of the next one that may not be so.
+            is_told = false;
+            continue;
+        }
         return Ok(Some(Downgrade { key, live: newer, at_hand: at_hand.to_owned() }));
     }
     at_hand.clone_into(&mut state.release);
     Ok(None)
 }
 
-/// The objects that tell the release of what is installed: istiod, and then one CRD.
+/// Whether a CRD of a newer release loses nothing by what is wanted, and is not that of a control plane of this installation and
+/// revision whose istiod somebody has deleted: its record is there.
+async fn loses_nothing(engine: &Engine<'_>, wanted: &Object, live: &DynamicObject) -> Result<bool, ClusterError> {
+    if !definition::is_same_installations(&wanted.value(), live) {
+        return Ok(definition::has_more(wanted, live));
+    }
+    if !definition::has_all(wanted, live) {
+        return Ok(false);
+    }
+    let label = |name: &str| live.labels().get(name).map(String::as_str).unwrap_or_default();
+    let (owner, revision) = (label(OWNER_NAME), label(REVISION));
+    let owner = if owner == UNNAMED { "" } else { owner };
+    let revision = if revision == DEFAULT { "" } else { revision };
+    for name in [installed_state::name(owner, revision), installed_state::distinct_name(owner, revision)] {
+        let namespace = label(OWNER_NAMESPACE).to_owned();
+        let record = ObjectKey { group: GROUP.into(), kind: KIND.into(), namespace, name };
+        match engine.cluster.get(API_VERSION, &record).await {
+            Ok(None) => {}
+            Err(error) if error.is_absent() => {}
+            Ok(Some(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// The objects that tell the release of what is installed: istiod, and then the CRDs.
 fn witnesses(manifests: &Manifests) -> impl Iterator<Item = &Object> {
     let of = |component| manifests.parts.iter().filter(move |p| p.component == component).flat_map(|p| &p.objects);
     let istiod = of(Component::Pilot).filter(|object| object.kind() == "Deployment");
-    istiod.chain(of(Component::Base).filter(|object| object.is_crd()).take(1))
+    istiod.chain(of(Component::Base).filter(|object| object.is_crd()))
 }
 
 /// The release of a live object where it is newer than the wanted one.

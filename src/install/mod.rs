@@ -57,6 +57,7 @@ mod wave;
 mod waves;
 pub mod webhooks;
 
+pub use apply::create_namespace;
 pub use autoscaling::Autoscalers;
 pub use candidate::{Candidate, in_order_of_deletion, is_never_deleted};
 pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, KnownTag, Listener, NoCache, NoOthers, Others, Silent};

@@ -89,7 +89,7 @@ impl Run<'_> {
     }
 
     /// What stands against a wave: webhooks that inject the same pods, and what other resources have of it and want otherwise.
-    async fn conflicts(&mut self, wave: &Wave<'_>) -> Result<Vec<Conflict>, ClusterError> {
+    pub(super) async fn conflicts(&mut self, wave: &Wave<'_>) -> Result<Vec<Conflict>, ClusterError> {
         if let Some(overlap) = self.overlap(wave).await? {
             return Ok(vec![overlap]);
         }

@@ -12,7 +12,7 @@ const WORKLOADS: [&str; 3] = ["istiod", "istio-ingressgateway", "istio-egressgat
 const STEPS: [&str; 4] = ["1.20.8", "1.23.6", "1.26.8", "1.30.3"];
 
 /// The folder with a package per version, if all that are needed are there; see CONTRIBUTING.md.
-fn packages(needed: &[&str]) -> Option<PathBuf> {
+pub fn packages(needed: &[&str]) -> Option<PathBuf> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from);
     let cache = variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))?;
     let folder = cache.join("istio-operator/releases");

@@ -13,14 +13,15 @@ Examples:
   istio-operator install --set profile=demo
   istio-operator install -f spec.yaml --dry-run         # what would change; -o json for programs
   istio-operator install -f spec.yaml -y --verify
-  istio-operator install -f spec.yaml -r canary         # beside the control plane that is there";
+  istio-operator install -f spec.yaml -r canary         # beside the control plane that is there
+  istio-operator install -f spec.yaml -i mesh           # in that namespace";
 
 /// What the help of `upgrade` ends with.
 pub const UPGRADE_EXAMPLES: &str = "\
 Examples:
   istio-operator upgrade plan -f spec.yaml --to 1.30.3  # what it comes to, without a cluster
   istio-operator upgrade -f spec.yaml -d 1.30.3 --dry-run
-  istio-operator upgrade -f spec.yaml -d 1.30.3 -y";
+  istio-operator upgrade -d 1.30.3 -y                   # what was installed, by its record";
 
 #[allow(clippy::struct_excessive_bools)] // they are flags, independent of one another
 #[derive(Args)]

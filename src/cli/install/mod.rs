@@ -1,20 +1,25 @@
 //! `install`: what a spec comes to is applied until it is ready.
 //!
 //! ```text
-//! flags → wanted → prepare (who else writes, what would change) → question → work, with progress → record
+//! flags, or the record → wanted → prepare (who else writes, whose objects these are, what would change) → question → turn → work → record
 //! ```
 //!
 //! Nothing is written before the question is answered. Whoever runs the same command again, after it was killed at any moment, goes on
-//! where it was.
+//! where it was; whoever runs another one meanwhile is turned away.
 
 mod args;
 mod definition;
 mod known;
+mod namespace;
 pub(super) mod neighbours;
 mod outlook;
 pub(super) mod planning;
 mod prepare;
 pub(super) mod progress;
+pub(super) mod recorded;
+mod rivals;
+mod takeover;
+mod turn;
 mod wanted;
 pub(super) mod work;
 
@@ -22,18 +27,20 @@ use super::cluster::{self, ClusterArgs, Connected};
 use super::confirm::may_go_on;
 use super::input::Outcome;
 use super::manifest::SpecArgs;
+use super::run::made_up_identity;
 use super::screen::Screen;
 use super::verification::verify;
 use crate::api::component::Component;
-use crate::install::plan::Plan;
+use crate::install::Plan;
 use crate::object::manifests::Manifests;
 use crate::spec::switches::skipped_minors;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use definition::Definition;
 use outlook::Outlook;
 use planning::Planned;
 use prepare::{Prepared, prepare};
 use progress::Progress;
+use recorded::Recorded;
 use std::io::Write;
 use tokio::signal;
 use wanted::Aim;
@@ -60,41 +67,81 @@ pub(super) fn read_wanted(
 pub(super) fn run(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
     let wanted = wanted::read(&args.spec, &args.spec.files()?, &args.cluster, &connected, Aim::Stay)?;
-    install(args, &connected, wanted, &mut Screen::new(out))
+    let mut screen = Screen::new(out);
+    tell_releases(&connected, &wanted, &mut screen)?;
+    install(args, &connected, wanted, &mut screen)
 }
 
 /// `upgrade`: the same for a control plane that is there, with the release of the flag or the built-in one.
 pub(super) fn upgrade(args: &InstallArgs, out: &mut dyn Write) -> Outcome {
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let wanted = wanted::read(&args.spec, &args.spec.files()?, &args.cluster, &connected, Aim::Move)?;
-    let revision = wanted.manifests.revision_label();
     let mut screen = Screen::new(out);
-    match &wanted.installed {
-        Some((object, release)) => {
-            let to = &wanted.manifests.release;
-            screen.note(&format!("{object} is of release {release}; this is release {to}."));
-            let skipped = skipped_minors(release, to).len();
-            if skipped > 0 {
-                screen.note(&format!(
-                    "Warning: this leaves out {skipped} minor releases between {release} and {to}; Istio's own upgrades are tested \
-                     from one minor release to the next. `istio-operator upgrade plan` tells what is different."
-                ));
-            }
-        }
-        None if connected.has_control_plane(revision)? => {
-            screen.note(&format!(
-                "Warning: the control plane of revision {revision} does not tell which release it is of."
-            ));
-        }
-        None => bail!(
+    let files = files_of_upgrade(args, &connected, &mut screen)?;
+    let wanted = wanted::read(&args.spec, &files, &args.cluster, &connected, Aim::Move)?;
+    let revision = wanted.manifests.revision_label();
+    if !tell_releases(&connected, &wanted, &mut screen)? {
+        bail!(
             "there is no control plane of revision {revision} to upgrade; use `istio-operator install` for a new one"
-        ),
+        );
     }
     install(args, &connected, wanted, &mut screen)
 }
 
+/// The files of an upgrade: those that are named, or else the record of what is installed.
+fn files_of_upgrade(
+    args: &InstallArgs,
+    connected: &Connected,
+    screen: &mut Screen<'_>,
+) -> anyhow::Result<Vec<(String, String)>> {
+    if !args.spec.filename.is_empty() || !args.spec.set.is_empty() {
+        return args.spec.files();
+    }
+    let Some(Recorded { file, profile }) = recorded::read(connected, &args.spec)? else {
+        screen.note(
+            "Warning: no spec is named, and there is no record of what was installed: profile default is taken, and what that does not \
+             have goes; name the spec with -f or --set.",
+        );
+        return Ok(vec![]);
+    };
+    screen.note(&format!("No spec is named: that of {} is taken, of profile {profile}.", file.0));
+    Ok(vec![file])
+}
+
+/// Says from which release to which a control plane goes, and how many it leaves out. Whether there is one.
+fn tell_releases(connected: &Connected, wanted: &Wanted, screen: &mut Screen<'_>) -> anyhow::Result<bool> {
+    let Manifests { release: to, profile, .. } = &wanted.manifests;
+    let Some((object, release)) = &wanted.installed else {
+        let revision = wanted.manifests.revision_label();
+        let is_there = connected.has_control_plane(revision)?;
+        if is_there {
+            screen.note(&format!(
+                "Warning: the control plane of revision {revision} does not tell which release it is of; this is release {to}, profile \
+                 {profile}."
+            ));
+        }
+        return Ok(is_there);
+    };
+    if release == to && wanted.aim == Aim::Stay {
+        return Ok(true);
+    }
+    screen.note(&format!("{object} is of release {release}; this is release {to}, profile {profile}."));
+    let skipped = skipped_minors(release, to).len();
+    if skipped > 0 {
+        screen.note(&format!(
+            "Warning: this leaves out {skipped} minor releases between {release} and {to}; Istio's own upgrades are tested \
+             from one minor release to the next. `istio-operator upgrade plan` tells what is different."
+        ));
+    }
+    Ok(true)
+}
+
 /// Installs what is wanted.
-fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &mut Screen<'_>) -> Outcome {
+fn install(args: &InstallArgs, connected: &Connected, mut wanted: Wanted, screen: &mut Screen<'_>) -> Outcome {
+    let is_forced = args.spec.force || args.spec.upstream_behavior;
+    match wanted.split.take() {
+        Some(split) if !is_forced => return Err(split),
+        split => split.iter().for_each(|split| screen.note(&format!("Warning: {split}"))),
+    }
     let question = question(&wanted.manifests);
     let components: Vec<Component> = wanted.manifests.parts.iter().map(|part| part.component).collect();
     let mut prepared = connected.wait(prepare(args, connected, wanted))?;
@@ -112,6 +159,11 @@ fn install(args: &InstallArgs, connected: &Connected, wanted: Wanted, screen: &m
     let failures = outlook.failures();
     if let Some(user) = &outlook.user {
         screen.note(&how_to_grant(user, &planned.plan.manifests().release));
+    }
+    prepared.planned.shared.iter().chain(&prepared.takeovers).for_each(|line| screen.note(line));
+    match prepared.in_the_way.take() {
+        Some(why) if !args.spec.force => bail!(why),
+        why => why.iter().for_each(|why| screen.note(&format!("Warning: {why}"))),
     }
     if args.dry_run {
         return Ok(u8::from(failures > 0));
@@ -148,25 +200,35 @@ fn apply(
     components: &[Component],
     screen: &mut Screen<'_>,
 ) -> Outcome {
-    let Prepared { owner, planned: Planned { plan, state, .. }, neighbours } = prepared;
+    let Prepared { owner, planned: Planned { plan, state, .. }, neighbours, .. } = prepared;
     let timeout = args.readiness_timeout;
     let work = Work { cluster: &connected.cluster, owner: &owner, plan: &plan, neighbours: &neighbours, timeout };
+    let identity = made_up_identity()?;
+    let turn = connected.wait(turn::take(&connected.cluster, plan.manifests(), identity, screen))?;
     let mut progress = Progress::new(screen);
     let end = connected.wait(async {
         let work = async {
             definition.create(work.cluster).await?;
             anyhow::Ok(work.finish(state, &mut progress).await)
         };
-        tokio::select! {
+        let end = tokio::select! {
             end = work => end.map(Some),
             stopped = signal::ctrl_c() => stopped.map(|()| None).context("listen for Ctrl-C"),
+            other = turn::lost(turn.as_ref()) => Err(anyhow!(
+                "{other} changes this control plane, too, and has the Lease now: what is installed stays, and what either wanted may be \
+                 undone; run the same command again when that one has ended"
+            )),
+        };
+        if let Some(turn) = turn {
+            turn.end().await;
         }
+        end
     });
     match end? {
-        Some(End::Ready) => Ok(complete(args, connected, &plan, components, screen)),
+        Some(End::Ready) => Ok(complete(args, connected, &plan, screen)),
         Some(End::Unrecorded(why)) => {
             screen.note(&format!("Warning: there is no record of the installation: {why}"));
-            Ok(complete(args, connected, &plan, components, screen))
+            Ok(complete(args, connected, &plan, screen))
         }
         Some(End::TimedOut(open)) => Ok(failed(&format!("not ready after {timeout:?}: "), &open, None, screen)),
         Some(End::Failed(Failed { all, user })) => {
@@ -175,26 +237,6 @@ fn apply(
         }
         None => Ok(stopped(&progress, components)),
     }
-}
-
-/// Says that all is installed, and checks it where that is asked for.
-fn complete(
-    args: &InstallArgs,
-    connected: &Connected,
-    plan: &Plan,
-    components: &[Component],
-    screen: &mut Screen<'_>,
-) -> u8 {
-    screen.tick("Installation complete");
-    if plan.manifests().is_default_unasked {
-        // It came with the rest.
-        screen.say("Making this installation the default for injection and validation.");
-    }
-    if args.verify && !components.is_empty() {
-        let objects = plan.manifests().objects().cloned().collect();
-        return verify(connected, objects, &plan.manifests().namespace, screen);
-    }
-    0
 }
 
 /// Says what is not installed, and what to do about it.
@@ -208,6 +250,20 @@ fn failed(what: &str, failed: &[(Option<Component>, String)], advice: Option<&st
     }
     screen.note("Error: failed to install manifests: errors occurred during operation; what is installed stays, and the same command goes on");
     1
+}
+
+/// Says that all is installed, and checks it where that is asked for.
+fn complete(args: &InstallArgs, connected: &Connected, plan: &Plan, screen: &mut Screen<'_>) -> u8 {
+    let manifests = plan.manifests();
+    screen.tick("Installation complete");
+    if manifests.is_default_unasked {
+        // It came with the rest.
+        screen.say("Making this installation the default for injection and validation.");
+    }
+    if args.verify && !manifests.parts.is_empty() {
+        return verify(connected, manifests.objects().cloned().collect(), &manifests.namespace, screen);
+    }
+    0
 }
 
 /// Says how far an installation came that was told to stop.

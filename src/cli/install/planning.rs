@@ -1,13 +1,14 @@
 //! What is to be done in a cluster for manifests: what goes, what stays since its control plane is in use, and what the API server
 //! says would become of each object. Nothing is written.
 
+use super::super::remaining::{Kept, Remaining};
 use super::neighbours::Resources;
 use crate::api::component::Component;
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller::{self, InUse};
 use crate::install::forecast::Forecast;
 use crate::install::remains::is_external;
-use crate::install::{Candidate, Draft, Engine, Kept, Others, Plan, State, installed_state};
+use crate::install::{self, Candidate, Draft, Engine, Others, Plan, State, installed_state};
 use crate::object::manifests::Manifests;
 use crate::object::pods::Pods;
 use crate::object::{ObjectKey, OwnerId};
@@ -25,6 +26,8 @@ pub struct Planned {
     pub staying: Vec<Staying>,
     /// The `group/version` of what nobody wants any more.
     pub versions: BTreeMap<ObjectKey, String>,
+    /// What stays since other revisions want it: a line for each reason.
+    pub shared: Vec<String>,
 }
 
 /// A control plane that stays.
@@ -55,16 +58,23 @@ pub async fn plan(
     let draft = Draft::new(engine, manifests, record).await;
     let mut candidates = draft.candidates(engine, owner, &mut state).await?;
     candidates.retain(|one| !is_one_revision || one.revision.as_ref() == Some(&revision));
+    let kept = if is_one_revision && !candidates.is_empty() {
+        let remaining = Remaining::beside(engine.cluster, &revision, |_| false).await?;
+        remaining.keep(candidates.iter().map(|one| (&one.key, one.component)))
+    } else {
+        Kept::default()
+    };
+    candidates.retain(|one| !kept.keys.contains(&one.key));
     let versions = candidates.iter().map(|one| (one.key.clone(), one.entry.api_version.clone())).collect();
     let mut staying = in_use(engine.cluster, &candidates, &revision, &own).await;
-    let kept = staying.iter().map(|one| Kept { keys: one.keys.clone(), manifests: None });
-    let plan = draft.plan(engine, candidates, kept.collect()).await?;
+    let stays = staying.iter().map(|one| install::Kept { keys: one.keys.clone(), manifests: None });
+    let plan = draft.plan(engine, candidates, stays.collect()).await?;
     // What is replaced does not stay with the rest.
     for (one, kept) in staying.iter_mut().zip(plan.kept()) {
         one.keys.clone_from(&kept.keys);
     }
     let forecasts = engine.forecast(owner, &plan, &state).await?;
-    Ok(Planned { plan, state, forecasts, staying, versions })
+    Ok(Planned { plan, state, forecasts, staying, versions, shared: kept.lines })
 }
 
 /// What all other resources of the cluster have that an operator reconciles.

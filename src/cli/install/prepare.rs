@@ -5,6 +5,7 @@ use super::args::InstallArgs;
 use super::neighbours::{Neighbours, Resources};
 use super::planning::{Planned, plan};
 use super::wanted::Wanted;
+use super::{rivals, takeover};
 use crate::api::IGNORE_RECONCILE;
 use crate::install::{Engine, NoCache, Silent, State, downgrade};
 use crate::object::OwnerId;
@@ -15,6 +16,10 @@ pub(super) struct Prepared {
     pub owner: OwnerId,
     pub planned: Planned,
     pub neighbours: Neighbours,
+    /// Whose objects are taken over: a line for each former owner.
+    pub takeovers: Vec<String>,
+    /// What others have and this would write, if there is anything, and what to do.
+    pub in_the_way: Option<String>,
 }
 
 /// Makes the plan; nothing is written.
@@ -40,8 +45,11 @@ pub(super) async fn prepare(args: &InstallArgs, connected: &Connected, wanted: W
         );
     }
     // An installation with another revision is another one, though the files are the same.
-    let planned = plan(&engine, &owner, manifests, state, true).await?;
-    Ok(Prepared { owner, planned, neighbours })
+    let mut planned = plan(&engine, &owner, manifests, state, true).await?;
+    let takeovers = takeover::lines(cluster, &owner, &planned.plan, &planned.forecasts).await?;
+    let Planned { plan, state, forecasts, .. } = &mut planned;
+    let in_the_way = rivals::found(&engine, &owner, (plan, state), forecasts).await?;
+    Ok(Prepared { owner, planned, neighbours, takeovers, in_the_way })
 }
 
 /// What the other resources of the cluster have, but for those that want the same revision or have the same name: their objects

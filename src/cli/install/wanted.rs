@@ -4,13 +4,14 @@ use super::super::cluster::{ClusterArgs, Connected};
 use super::super::input::warn;
 use super::super::manifest::SpecArgs;
 use super::super::package::PackageArgs;
+use super::namespace;
 use crate::api::{ALLOW_DOWNGRADE, INSTALLED_STATE};
 use crate::object::OwnerId;
 use crate::object::manifests::{Manifests, revision_label};
 use crate::release::{Package, RELEASE};
 use crate::render;
 use crate::spec::path::text;
-use crate::spec::request::{self, NamedPackage, Override, Request};
+use crate::spec::request::{self, NamedPackage, Request};
 use crate::spec::resolve::default_namespace;
 use anyhow::{Context, bail};
 
@@ -36,6 +37,10 @@ pub struct Wanted {
     pub allowed_downgrade: Option<String>,
     /// What says which release is installed, and the release, if there is a control plane that tells.
     pub installed: Option<(String, String)>,
+    /// Which release the control plane gets that is there.
+    pub aim: Aim,
+    /// Why its parts would come to different namespaces, if they would.
+    pub split: Option<anyhow::Error>,
 }
 
 /// Understands files, by name and text, and flags.
@@ -54,17 +59,17 @@ pub fn read(
     let named = request::named_package(files, &spec.set);
     let package = open(&spec.package, named, installed.as_ref(), aim)?.as_upstream(spec.upstream_behavior);
     let mut request = spec.request_for(files, package.switches())?;
-    if let Some(namespace) = &place.istio_namespace {
-        request.set(Override::text(&["namespace"], "--istioNamespace", namespace));
-    }
+    let of_flag = place.istio_namespace.as_deref();
+    namespace::set(&mut request, of_flag);
     let owner = owner(&request, place)?;
     let info = connected.info_for(&owner, &revision)?;
     let manifests = render::build(&request, &info, &package, spec.strictness())?;
     warn(&[&manifests.warnings]);
+    let split = namespace::check(&request, &manifests, package.switches(), of_flag).err();
     let annotation = text(&request.metadata, &format!("/annotations/{}", ALLOW_DOWNGRADE.replace('/', "~1")));
     let allowed_downgrade = annotation.map(str::to_owned);
     let manifests = render::labelled(manifests, &owner);
-    Ok(Wanted { owner, manifests, allowed_downgrade, installed })
+    Ok(Wanted { owner, manifests, allowed_downgrade, installed, aim, split })
 }
 
 /// The package of the flag, the one that the files name, the one that is installed, or the built-in one.

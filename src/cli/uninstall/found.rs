@@ -1,6 +1,7 @@
 //! What there is of Istio in a cluster, to be deleted: by the labels that upstream's operator and `istioctl`, this operator, and Helm
 //! put on what they install.
 
+use super::super::remaining::is_shared;
 use crate::api::component::{ALL, Component};
 use crate::api::{API_VERSION, INSTALLED_STATE, KIND, annotations};
 use crate::cluster::{Cluster, ClusterError, is_ours};
@@ -219,6 +220,17 @@ pub(super) async fn of_revision(cluster: &Cluster, revision: &str) -> Result<Fou
     let mut found = list_all(cluster, lists.collect()).await?;
     records(cluster, revision, None, &mut found).await?;
     Ok(found)
+}
+
+/// What there is of components that all revisions share.
+///
+/// # Errors
+/// As above.
+pub(super) async fn of_shared_components(cluster: &Cluster) -> Result<Found, ClusterError> {
+    let components = ALL.iter().filter(|component| is_shared(**component)).map(|component| component.name());
+    let labels = format!("{REVISION},{COMPONENT} in ({})", components.collect::<Vec<_>>().join(","));
+    list_all(cluster, kinds().filter(|(_, kind)| *kind != DEFINITIONS.1).map(|kind| (kind, labels.as_str())).collect())
+        .await
 }
 
 /// What manifests of a resource have in the cluster, but for the base, and what is of another revision; the tags that lead to it;

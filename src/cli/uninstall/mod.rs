@@ -7,12 +7,14 @@
 mod args;
 mod found;
 mod removal;
+mod shared;
 
 use super::cluster::{self, Connected};
 use super::confirm::may_go_on;
 use super::input::{Outcome, wrong_use};
 use super::install::{Resources, Wanted, read_wanted};
 use super::lease::{self, Work};
+use super::remaining::Kept;
 use super::screen::Screen;
 use crate::api::component::Component;
 use crate::api::{FINALIZER, INSTALLED_STATE, KIND};
@@ -55,11 +57,13 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
         found.doomed.retain(|key, _| crd.as_ref().is_none_or(|(name, _)| key.name != *name));
         Ok::<_, ClusterError>(found)
     };
-    let found = connected.wait(look())?;
+    let mut found = connected.wait(look())?;
     if let (true, Target::Revision(revision)) = (found.is_empty(), &target) {
         bail!("could not find target revision {revision:?}; `istio-operator version` lists those there are");
     }
+    let kept = keep(args, &connected, &target, &mut found)?;
     warn(&connected, &target, &found, &mut screen);
+    kept.lines.iter().for_each(|line| screen.note(line));
     if let Some((name, why)) = &crd {
         screen.note(&format!("The definition {name} stays, since {why}."));
     }
@@ -76,7 +80,11 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
     if !args.skip_confirmation && !may_go_on("Proceed? (y/N)", &mut screen) {
         return Ok(1);
     }
-    let look = async || Ok(look().await?.doomed);
+    let look = async || {
+        let mut doomed = look().await?.doomed;
+        doomed.retain(|key, _| !kept.keys.contains(key));
+        Ok(doomed)
+    };
     let end = connected.wait(removal::remove(&connected.cluster, found.doomed, args.timeout, look, &mut screen))?;
     let left = cut_summary(&end.left);
     if !end.refused.is_empty() {
@@ -125,6 +133,19 @@ fn target(
         );
     }
     Ok(target)
+}
+
+/// Takes from what goes what other revisions want; nobody does where everything goes.
+fn keep(args: &UninstallArgs, connected: &Connected, target: &Target, found: &mut Found) -> anyhow::Result<Kept> {
+    let revision = match target {
+        Target::Everything => return Ok(Kept::default()),
+        Target::Manifests(manifests, _) => manifests.revision_label(),
+        Target::Revision(revision) => {
+            shared::check_namespace(args.cluster.istio_namespace.as_deref(), found)?;
+            revision
+        }
+    };
+    Ok(connected.wait(shared::keep(&connected.cluster, revision, found))?)
 }
 
 async fn find(connected: &Connected, target: &Target) -> Result<Found, ClusterError> {

@@ -1,6 +1,6 @@
 //! What taking over would change: who installed each object, which fields become the operator's, and whose pods restart.
 
-use super::super::super::resources::other_owners;
+use super::super::super::resources::installers;
 use crate::api::text::escape;
 use crate::cluster::{Cluster, ClusterError};
 use crate::diff::{Selection, change_of, summary};
@@ -9,8 +9,6 @@ use crate::install::fields;
 use crate::install::forecast::{Fate, Forecast};
 use crate::object::{ObjectKey, OwnerId, labels};
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::ResourceExt;
-use kube::api::DynamicObject;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -134,15 +132,6 @@ fn is_mark(path: &str) -> bool {
     MARKS.iter().any(|(map, name)| is(map, name))
 }
 
-/// Who installed an object: a Helm release, a resource of an operator, and programs by the names of their field managers.
-fn installers(live: &DynamicObject) -> BTreeSet<String> {
-    let mut found: BTreeSet<String> = other_owners(live).collect();
-    found.extend(labels::owner_of(live.labels()).map(|owner| format!("IstioOperator {owner}")));
-    let of_spec = live.managed_fields().iter().filter(|entry| entry.subresource.is_none());
-    found.extend(of_spec.filter_map(|entry| entry.manager.clone()));
-    found
-}
-
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "IstioOperator {} would have {} objects:", self.resource, self.objects.len())?;
@@ -215,6 +204,7 @@ impl Piece {
 mod tests {
     use super::*;
     use crate::install::fields::Effect;
+    use kube::api::DynamicObject;
     use serde_json::{Value, from_value, json};
 
     fn key(group: &str, kind: &str) -> ObjectKey {
@@ -239,7 +229,7 @@ mod tests {
 
     #[test]
     fn who_installed_an_object_is_told_by_its_marks_and_managers() {
-        let live =
+        let live: DynamicObject =
             from_value(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "b", "namespace": "a",
             "annotations": {"meta.helm.sh/release-name": "istiod", "meta.helm.sh/release-namespace": "istio-system"},
             "labels": {labels::OWNER_NAME: "main", labels::OWNER_NAMESPACE: "mesh"},
