@@ -5,7 +5,7 @@
 # One static file: the image needs nothing else.
 BUILD := cargo rustc --release --locked --bin istio-operator -- -C target-feature=+crt-static -C relocation-model=static
 # Most tests wait for a control plane rather than for the processor.
-THREADS := 6
+THREADS := 7
 CRD := crds/istiooperators.install.istio.io.yaml
 ROLES := config/rbac
 

@@ -8,6 +8,7 @@ use super::status::Conclusion;
 use super::usage::{self, ControlPlane};
 use super::{build_metrics, tags};
 use crate::api::{ALLOW_DOWNGRADE, FORCE_PRUNE, annotations};
+use crate::cluster::ClusterError;
 use crate::failure::Retry;
 use crate::install::{Draft, Kept, Plan, default_revision, downgrade, installed_state};
 use crate::object::Object;
@@ -38,12 +39,12 @@ impl Reconcile<'_> {
     /// Reads what has to be known before anything is written: what the spec comes to, whether it may be written, and what
     /// stays of what the resource has. Else gives what there is to say of a spec of which nothing is written.
     pub async fn prepare(&mut self) -> Result<Result<Prepared, Conclusion>, ReconcileError> {
-        let gives_default_tag = self.gives_default_tag().await;
-        let prepared = self.prepare_with(gives_default_tag).await?;
-        match &prepared {
-            Ok(prepared) if !gives_default_tag && self.inherits_default_tag(&prepared.plan) => {
-                self.prepare_with(true).await
-            }
+        let is_given = self.gives_default_tag().await;
+        let prepared = self.prepare_with(is_given.as_ref().is_ok_and(|given| *given)).await?;
+        match (&prepared, is_given) {
+            (Ok(prepared), Ok(false)) if self.inherits_default_tag(&prepared.plan) => self.prepare_with(true).await,
+            // To go on without would undo what is decided, for ever.
+            (Ok(prepared), Err(error)) if prepared.plan.manifests().has_control_plane() => Err(error.into()),
             _ => Ok(prepared),
         }
     }
@@ -74,18 +75,18 @@ impl Reconcile<'_> {
     }
 
     /// Whether the control plane has the revision tag `default` although the spec does not list it. Where that cannot be found
-    /// out, it goes on as it is.
-    async fn gives_default_tag(&self) -> bool {
+    /// out, one that has it keeps it.
+    async fn gives_default_tag(&self) -> Result<bool, ClusterError> {
         if self.state.is_without_control_plane || !self.may_have_default_tag() {
-            return false;
+            return Ok(false);
         }
         let has_it = || self.state.install.inventory.contains_key(&default_revision::tag_key());
         if annotations::may_be_default(self.resource.annotations()).is_none() {
-            return has_it();
+            return Ok(has_it());
         }
         let revision = revision_label(self.resource.revision());
         let is_given = default_revision::is_given(&self.context.engine(), self.id, revision).await;
-        is_given.unwrap_or_else(|_| has_it())
+        if is_given.is_err() && has_it() { Ok(true) } else { is_given }
     }
 
     /// Whether neither the resource nor another one is against it.

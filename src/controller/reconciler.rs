@@ -248,6 +248,9 @@ mod tests {
     use serde_json::json;
     use std::time::Instant;
 
+    /// Spans that are begun without anybody who collects them are lost to those who do.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     /// Of an API server that is away.
     fn unreachable() -> kube::Client {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -297,6 +300,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_let_go_is_not_deleted_however_it_was_last_seen() {
+        let _alone = ONE_AT_A_TIME.lock().await;
         let resource = |uid: &str, finalizers: &[&str]| {
             json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "metadata": {"name": "main",
                 "namespace": "ns", "uid": uid, "finalizers": finalizers, "deletionTimestamp": "2026-01-01T00:00:00Z"}})
@@ -318,8 +322,47 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_control_plane_of_which_is_unknown_whether_it_is_the_default_waits() {
+        let _alone = ONE_AT_A_TIME.lock().await;
+        let resource = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": {"profile": "minimal"},
+            "metadata": {"name": "main", "namespace": "ns", "uid": "u", "finalizers": [FINALIZER],
+                "annotations": {RELEASE: "1.17.8"}}});
+        let asked = Arc::new(std::sync::Mutex::new(vec![]));
+        let noting = Arc::clone(&asked);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+            let kind = |plural: &str, kind: &str| json!({"name": plural, "singularName": "", "namespaced": true, "kind": kind, "verbs": ["get", "list"]});
+            let hooks = "mutatingwebhookconfigurations";
+            let (code, body) = match path.matches('/').count() {
+                // What a group has.
+                ..=3 => {
+                    let all = [kind("deployments", "Deployment"), kind(hooks, "MutatingWebhookConfiguration")];
+                    (200, json!({"kind": "APIResourceList", "groupVersion": "", "resources": all}))
+                }
+                _ if path.ends_with(hooks) => (503, json!({"kind": "Status", "status": "Failure", "code": 503})),
+                _ => (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []})),
+            };
+            noting.lock().unwrap().push(format!("{method} {path}"));
+            async move {
+                http::Response::builder().status(code).body(kube::client::Body::from(body.to_string().into_bytes()))
+            }
+        });
+        let context = context(kube::Client::new(service, "default"));
+        let seen = crate::cluster::received::from_value(&resource).unwrap();
+        let told = reconcile_once(&seen, &context, &seen.id()).await.unwrap_err().to_string();
+        assert!(told.contains("MutatingWebhookConfiguration"), "{told}");
+        let asked = asked.lock().unwrap();
+        let written: Vec<&String> = asked.iter().filter(|line| !line.starts_with("GET ")).collect();
+        assert!(
+            written.iter().all(|line| line.contains("/istiooperators/") || line.contains("/events")),
+            "{written:?}"
+        );
+    }
+
     #[test]
     fn a_reconcile_is_traced_stage_by_stage() {
+        let _alone = ONE_AT_A_TIME.blocking_lock();
         let resource = json!({
             "apiVersion": "install.istio.io/v1alpha1",
             "kind": "IstioOperator",

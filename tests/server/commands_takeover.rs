@@ -201,6 +201,7 @@ fn a_second_install_at_once_ends_and_a_killed_one_locks_out_for_a_while() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn real_releases_are_upgraded_by_their_record_and_have_older_canaries() {
     let Some(folder) = packages(&["1.23.6", "1.26.8", "1.30.3"]) else { return };
     let lab = Lab::without_operator();
