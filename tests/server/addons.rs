@@ -93,6 +93,7 @@ fn add_ons_are_installed_until_they_are_ready_and_removed_again() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn what_others_installed_under_the_name_of_an_add_on_stays() {
     let lab = Lab::without_operator();
     lab.kubectl(&["create", "namespace", "metrics"]);
@@ -132,6 +133,7 @@ fn what_others_installed_under_the_name_of_an_add_on_stays() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_add_on_that_does_not_become_ready_in_time_is_told() {
     let lab = Lab::without_operator();
     lab.kubectl(&["create", "quota", "none", "--hard=pods=0", "-n", "istio-system"]);

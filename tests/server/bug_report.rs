@@ -179,6 +179,7 @@ fn suggested(kubeconfig: &OsStr, words: &[&str]) -> String {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_shell_is_told_names_of_the_cluster_and_never_an_error() {
     let lab = Lab::installed("{profile: minimal, revision: canary}");
     let kubeconfig = lab.plane().kubeconfig();

@@ -186,6 +186,7 @@ fn what_is_kept_of_an_old_revision_is_repaired() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_control_plane_in_use_goes_by_no_edit_but_when_somebody_insists() {
     let lab = Lab::installed("{profile: minimal, components: {cni: {enabled: true}}}");
     namespace_with_pod(&lab, "shop");

@@ -117,6 +117,7 @@ fn a_revision_goes_and_the_other_one_stays() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_purge_beside_a_running_operator_is_not_undone() {
     let lab = Lab::installed("{profile: minimal}");
     run(&lab, "uninstall -y --revision default").ended(1).warned(&["IstioOperator istio-system/main", "put it back"]);

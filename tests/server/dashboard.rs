@@ -95,6 +95,7 @@ fn deployment(name: &str) -> String {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_page_of_a_pod_is_here_until_it_is_told_to_end() {
     let plane = ControlPlane::start_with(&Options { pods_serve: Some(serve_pages()), ..Options::default() }).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -63,6 +63,7 @@ fn a_deletion_that_waits_says_for_what_and_asks_little() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn whoever_insists_does_not_wait() {
     let lab = Lab::installed("{profile: default}");
     set_finalizers(&lab, SERVICE, &[HELD_BY]);
@@ -90,6 +91,7 @@ fn a_deletion_that_orphans_leaves_everything() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_resource_that_no_operator_has_ever_worked_on_ends() {
     let lab = Lab::without_operator();
     lab.apply_spec("{profile: minimal}");

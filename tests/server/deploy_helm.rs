@@ -51,6 +51,7 @@ fn deployed(lab: &Lab) -> Value {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn helm_installs_upgrades_and_removes_it_and_nothing_else() {
     let Some(helm) = Helm::find() else { return };
     let lab = Lab::empty();

@@ -97,6 +97,7 @@ const EDITS: &[(&str, &str, &str)] = &[
 /// Complaints: an edit of an installed object stayed for ever (istio#23603, #23238, #27355, #32800, #21019), or that of a
 /// kind without generations did (in Sail).
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_edit_of_any_kind_of_object_is_repaired() {
     let lab = Lab::installed("{profile: minimal}");
     lab.owned_at_rest();
@@ -175,6 +176,7 @@ fn replicas_that_an_autoscaler_set_stay() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_fight_is_slowed_down_and_names_the_other() {
     let lab = Lab::installed("{profile: minimal}");
     lab.owned_at_rest();

@@ -44,6 +44,7 @@ fn a_resource_that_was_never_valid_can_be_deleted() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_resource_to_be_ignored_and_a_record_are_left_alone() {
     let lab = Lab::bare();
     for (name, annotations) in

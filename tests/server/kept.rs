@@ -14,6 +14,7 @@ fn wait_for_service(lab: &Lab) {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_control_plane_kept_without_a_new_one_is_repaired() {
     let lab = Lab::installed("{profile: minimal}");
     lab.kubectl(&["create", "namespace", "shop"]);
@@ -42,6 +43,7 @@ fn a_control_plane_kept_without_a_new_one_is_repaired() {
 
 /// A tag that both control planes had was given from one to the other without end.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn what_two_control_planes_that_stay_have_in_common_is_repaired_by_one() {
     let lab = Lab::start();
     let apply = |spec: &str| lab.apply_spec(&format!("{{profile: minimal, {spec} values: {{revisionTags: [prod]}}}}"));

@@ -42,6 +42,7 @@ fn a_status_that_somebody_blanks_or_edits_comes_back_whole() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn thousands_of_problems_make_a_status_that_fits() {
     let lab = Lab::start();
     let mut spec = String::from("{profile: minimal");

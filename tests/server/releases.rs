@@ -360,6 +360,7 @@ fn the_cache_keeps_as_many_packages_as_it_is_told_to() {
 
 /// The API server keeps definitions that have stored what the older ones do not know: they are to be left out.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_older_release_is_only_for_who_allows_it() {
     let (lab, folder) = begin();
     start(&lab, folder.path(), "operator", &["--package-dir", PACKAGES, "--default-release", VERSION]);

@@ -126,6 +126,7 @@ fn the_first_control_plane_is_the_default_and_gives_way_when_asked() {
 
 /// A webhook of somebody else's that selects the same namespaces.
 #[test]
+#[ignore = "long: `make test-all`"]
 fn what_would_inject_twice_is_not_created() {
     let lab = Lab::start();
     let theirs = json!({

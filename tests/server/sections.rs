@@ -14,6 +14,7 @@ const EMPTIED: [&str; 6] = [
 ];
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_patch_that_empties_a_section_of_a_resource_removes_nothing() {
     let lab = Lab::installed("{components: {pilot: {}, ingressGateways: [{name: istio-ingressgateway}]}}");
     let before = lab.owned_at_rest();
