@@ -154,6 +154,7 @@ fn a_dry_run_lists_each_object_for_people_and_for_programs() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn pods_that_are_refused_are_told_with_the_reason() {
     let lab = Lab::without_operator();
     limit(&lab, "no-pods", &json!({"hard": {"pods": "0"}}));

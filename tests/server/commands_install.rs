@@ -112,6 +112,7 @@ fn without_a_yes_nothing_is_written() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_installation_that_is_stopped_says_how_far_it_is_and_goes_on() {
     let lab = Lab::without_operator();
     let stuck = "install --set profile=demo --set components.pilot.k8s.nodeSelector.disk=none-such -y";

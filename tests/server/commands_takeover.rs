@@ -99,6 +99,7 @@ fn a_former_owner_is_told_once_before_its_objects_are_taken_over() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn gateways_that_a_canary_took_stay_for_the_revision_that_wants_them() {
     let lab = Lab::without_operator();
     run(&lab, "install -y").ended(0);
@@ -187,6 +188,7 @@ fn an_older_canary_goes_beside_definitions_of_a_newer_release() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_second_install_at_once_ends_and_a_killed_one_locks_out_for_a_while() {
     let lab = Lab::without_operator();
     let mut first =

@@ -90,6 +90,7 @@ fn may_delete(lab: &Lab) -> bool {
 
 /// Complaints: finalizers that never went (istio#18815, #24038, #24197, #25947, #29451, #32082).
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_resource_ends_where_permissions_are_missing() {
     // Of a revision that nobody uses, so that nothing else holds it up.
     let lab = Lab::installed("{profile: minimal, revision: other}");

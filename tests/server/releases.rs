@@ -307,6 +307,7 @@ fn a_server_that_is_down_is_waited_for_and_later_not_needed() {
 }
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn a_fetch_that_takes_long_is_no_error_and_is_made_once() {
     let (lab, folder) = begin();
     let server = Server::start();

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 #[test]
+#[ignore = "long: `make test-all`"]
 fn an_operator_killed_in_the_middle_finishes_after_its_restart() {
     let lab = Lab::start();
     lab.apply_spec("{profile: demo}");
