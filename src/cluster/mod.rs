@@ -14,6 +14,7 @@ mod file;
 pub mod identity;
 pub mod kubeconfig;
 mod layer;
+pub mod lease;
 pub mod limits;
 pub mod meta;
 pub mod outage;

@@ -6,14 +6,13 @@
 //! writing by the [`Fence`].
 
 use crate::cluster::fence::{Fence, Moment};
+use crate::cluster::lease::SharedLease;
 use crate::cluster::outage::is_unreachable;
 use crate::process::health::{Health, Ready};
 use crate::process::metrics::Metrics;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Client;
-use kube::api::{Api, PostParams};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -48,9 +47,7 @@ pub struct Surroundings {
 
 /// A Lease to be held.
 pub struct Election {
-    leases: Api<Lease>,
-    name: String,
-    identity: String,
+    lease: SharedLease,
     renew_deadline: Duration,
     surroundings: Surroundings,
     /// The holder and its last renewal, and when we first saw it.
@@ -93,14 +90,15 @@ impl Election {
         renew_deadline: Duration,
         surroundings: Surroundings,
     ) -> Self {
-        let leases = Api::namespaced(client, namespace);
-        Self { leases, name, identity, renew_deadline, surroundings, seen: None, told: None }
+        // Never less than twice the deadline.
+        let lease = SharedLease::new(client, namespace, name, identity, renew_deadline * 2);
+        Self { lease, renew_deadline, surroundings, seen: None, told: None }
     }
 
     /// Waits until the Lease is ours. Safe to cancel.
     pub async fn acquire(&mut self) {
         let mut is_told = false;
-        self.surroundings.ready.clear(&format!("the lease {} has not been read yet", self.name));
+        self.surroundings.ready.clear(&format!("the lease {} has not been read yet", self.lease.name()));
         loop {
             self.surroundings.health.beat(HEART, HANGS);
             match self.attempt(PATIENCE).await {
@@ -112,11 +110,11 @@ impl Election {
                 Ok(false) => {
                     self.surroundings.ready.set_for(READY_FOR, "the lease cannot be read any more");
                     if !std::mem::replace(&mut is_told, true) {
-                        tracing::info!(lease = self.name, "another operator holds the lease, standing by");
+                        tracing::info!(lease = self.lease.name(), "another operator holds the lease, standing by");
                     }
                 }
                 Err(trouble) => {
-                    self.surroundings.ready.want(&format!("the lease {} cannot be read: {trouble}", self.name));
+                    self.surroundings.ready.want(&format!("the lease {} cannot be read: {trouble}", self.lease.name()));
                     self.tell("cannot look at the lease", &trouble);
                 }
             }
@@ -152,7 +150,7 @@ impl Election {
     pub async fn release(&self, patience: Duration) {
         let attempts = async {
             loop {
-                match self.give_up().await {
+                match self.lease.give_up().await {
                     Err(kube::Error::Api(status)) if status.code == 409 => tokio::time::sleep(AGAIN).await,
                     other => return other,
                 }
@@ -161,18 +159,13 @@ impl Election {
         self.surroundings.metrics.election.set_leader(false);
         match tokio::time::timeout(patience, attempts).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(lease = self.name, error = brief(&error), "cannot release the lease"),
-            Err(_) => tracing::warn!(lease = self.name, "cannot release the lease: the API server does not answer"),
+            Ok(Err(error)) => {
+                tracing::warn!(lease = self.lease.name(), error = brief(&error), "cannot release the lease");
+            }
+            Err(_) => {
+                tracing::warn!(lease = self.lease.name(), "cannot release the lease: the API server does not answer");
+            }
         }
-    }
-
-    async fn give_up(&self) -> Result<(), kube::Error> {
-        let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };
-        let Some(spec) = lease.spec.as_mut().filter(|s| s.holder_identity.as_deref() == Some(&self.identity)) else {
-            return Ok(());
-        };
-        spec.holder_identity = Some(String::new());
-        self.leases.replace(&self.name, &PostParams::default(), &lease).await.map(drop)
     }
 
     /// Says what is wrong, unless that was said lately or is said elsewhere.
@@ -181,10 +174,10 @@ impl Election {
         if trouble.is_unreachable()
             || self.told.as_ref().is_some_and(|(told, at)| *told == text && at.elapsed() < REPEAT)
         {
-            tracing::debug!(lease = self.name, error = text, "{act}");
+            tracing::debug!(lease = self.lease.name(), error = text, "{act}");
             return;
         }
-        tracing::warn!(lease = self.name, error = text, "{act}");
+        tracing::warn!(lease = self.lease.name(), error = text, "{act}");
         self.told = Some((text, Instant::now()));
     }
 
@@ -202,16 +195,12 @@ impl Election {
 
     /// The same, as long as others write it meanwhile.
     async fn take(&mut self) -> Result<bool, kube::Error> {
-        let params = PostParams::default();
         loop {
-            let written = match self.leases.get_opt(&self.name).await? {
-                None => self.leases.create(&params, &self.lease(None)).await,
-                Some(lease) if self.is_takeable(&lease) => {
-                    self.leases.replace(&self.name, &params, &self.lease(Some(&lease))).await
-                }
-                Some(_) => return Ok(false),
-            };
-            match written {
+            let live = self.lease.read().await?;
+            if live.as_ref().is_some_and(|lease| !self.is_takeable(lease)) {
+                return Ok(false);
+            }
+            match self.lease.write(live.as_ref()).await {
                 Ok(lease) => {
                     let transitions = lease.spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
                     self.surroundings.metrics.election.set_transitions(transitions.into());
@@ -226,10 +215,7 @@ impl Election {
 
     fn is_takeable(&mut self, lease: &Lease) -> bool {
         let Some(spec) = &lease.spec else { return true };
-        let holder = spec.holder_identity.as_deref().unwrap_or_default();
-        if holder.is_empty() || holder == self.identity {
-            return true;
-        }
+        let Some(holder) = self.lease.other_holder(spec) else { return true };
         match &self.seen {
             Some((who, renewal, since)) if who == holder && *renewal == spec.renew_time => {
                 since.elapsed() > self.duration_of(spec)
@@ -245,27 +231,5 @@ impl Election {
     fn duration_of(&self, spec: &LeaseSpec) -> Duration {
         let seconds = spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).filter(|s| *s > 0);
         seconds.map_or(self.renew_deadline * 2, Duration::from_secs)
-    }
-
-    fn lease(&self, before: Option<&Lease>) -> Lease {
-        let spec = before.and_then(|l| l.spec.as_ref());
-        let ours = spec.is_some_and(|s| s.holder_identity.as_deref() == Some(&self.identity));
-        let now = MicroTime(Timestamp::now());
-        let changes = spec.and_then(|s| s.lease_transitions).unwrap_or_default();
-        // In whole seconds, and never less than twice the deadline.
-        let duration = (self.renew_deadline * 2).as_millis().div_ceil(1000);
-        // What others wrote on it stays.
-        let metadata = before.map(|lease| lease.metadata.clone()).unwrap_or_default();
-        Lease {
-            metadata: ObjectMeta { name: Some(self.name.clone()), managed_fields: None, ..metadata },
-            spec: Some(LeaseSpec {
-                holder_identity: Some(self.identity.clone()),
-                lease_duration_seconds: i32::try_from(duration).ok(),
-                acquire_time: if ours { spec.and_then(|s| s.acquire_time.clone()) } else { Some(now.clone()) },
-                renew_time: Some(now),
-                lease_transitions: Some(if ours { changes } else { changes.saturating_add(before.is_some().into()) }),
-                ..LeaseSpec::default()
-            }),
-        }
     }
 }

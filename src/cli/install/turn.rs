@@ -5,15 +5,13 @@
 //! write Leases is told so, and goes on.
 
 use super::super::screen::Screen;
+use crate::cluster::lease::SharedLease;
 use crate::cluster::{Cluster, ClusterError};
 use crate::install::create_namespace;
 use crate::object::manifests::Manifests;
 use anyhow::{Context, bail};
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::LeaseSpec;
 use kube::Error::Api as Answer;
-use kube::api::{Api, DeleteParams, PostParams, Preconditions};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
@@ -29,11 +27,7 @@ const LOOK: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// The Lease, which is ours.
-pub(super) struct Turn {
-    leases: Api<Lease>,
-    name: String,
-    identity: String,
-}
+pub(super) struct Turn(SharedLease);
 
 /// The holder of a Lease that is not ours, and its last renewal, as it was first seen.
 struct Other {
@@ -63,15 +57,16 @@ pub(super) async fn take(
     if manifests.parts.is_empty() {
         return Ok(None);
     }
-    let leases: Api<Lease> = Api::namespaced(cluster.client().clone(), &manifests.namespace);
-    let turn = Turn { leases, name: format!("{NAME}-{}", manifests.revision_label()), identity };
+    let name = format!("{NAME}-{}", manifests.revision_label());
+    let turn = Turn(SharedLease::new(cluster.client().clone(), &manifests.namespace, name, identity, LASTS));
     match turn.wait_for(cluster, manifests, screen).await {
         Ok(()) => Ok(Some(turn)),
         Err(error) if is_forbidden(&error) => {
             screen.note(&format!(
                 "Warning: nothing keeps another `install` from changing the same control plane meanwhile, for who installs may not \
                  write the Lease {}/{}.",
-                manifests.namespace, turn.name
+                manifests.namespace,
+                turn.0.name()
             ));
             Ok(None)
         }
@@ -89,11 +84,13 @@ fn is_forbidden(error: &anyhow::Error) -> bool {
 
 impl Turn {
     async fn wait_for(&self, cluster: &Cluster, manifests: &Manifests, screen: &mut Screen<'_>) -> anyhow::Result<()> {
-        let place = || format!("Lease {}/{}", manifests.namespace, self.name);
+        let place = || format!("Lease {}/{}", manifests.namespace, self.0.name());
         let (mut seen, mut is_created): (Option<Other>, bool) = (None, false);
         loop {
-            let live = self.leases.get_opt(&self.name).await.with_context(|| format!("read {}", place()))?;
-            match next(live.as_ref(), seen.as_ref(), &self.identity, Instant::now()) {
+            let live = self.0.read().await.with_context(|| format!("read {}", place()))?;
+            let holder =
+                live.as_ref().and_then(|lease| lease.spec.as_ref()).filter(|spec| self.0.other_holder(spec).is_some());
+            match next(holder, seen.as_ref(), Instant::now()) {
                 Next::End(why) => bail!(
                     "{} {why}: another run changes this control plane, or has just done so. What is told above may not be so any more; \
                      nothing is written. Run the same command again when that one has ended",
@@ -110,8 +107,8 @@ impl Turn {
                     }
                     sleep(LOOK).await;
                 }
-                Next::Take => match self.write(live.as_ref()).await {
-                    Ok(()) => return Ok(()),
+                Next::Take => match self.0.write(live.as_ref()).await {
+                    Ok(_) => return Ok(()),
                     Err(Answer(status)) if status.code == 409 => sleep(AGAIN).await,
                     Err(Answer(status)) if status.code == 404 && !is_created => {
                         create_namespace(cluster, manifests).await?;
@@ -123,62 +120,27 @@ impl Turn {
         }
     }
 
-    async fn write(&self, live: Option<&Lease>) -> Result<(), kube::Error> {
-        let now = MicroTime(Timestamp::now());
-        let before = live.and_then(|lease| lease.spec.as_ref());
-        let is_ours = before.is_some_and(|spec| spec.holder_identity.as_deref() == Some(&self.identity));
-        let acquired = before.filter(|_| is_ours).and_then(|spec| spec.acquire_time.clone());
-        let metadata = live.map(|lease| lease.metadata.clone()).unwrap_or_default();
-        let lease = Lease {
-            metadata: ObjectMeta { name: Some(self.name.clone()), managed_fields: None, ..metadata },
-            spec: Some(LeaseSpec {
-                holder_identity: Some(self.identity.clone()),
-                lease_duration_seconds: i32::try_from(LASTS.as_secs()).ok(),
-                acquire_time: acquired.or_else(|| Some(now.clone())),
-                renew_time: Some(now),
-                ..LeaseSpec::default()
-            }),
-        };
-        let params = PostParams::default();
-        match live {
-            None => self.leases.create(&params, &lease).await.map(drop),
-            Some(_) => self.leases.replace(&self.name, &params, &lease).await.map(drop),
-        }
-    }
-
     /// Renews the Lease for as long as it is ours; returns who has it then. What cannot be asked for a moment is asked again. Safe to
     /// cancel.
     async fn hold(&self) -> String {
         loop {
             sleep(RENEWAL).await;
-            let Ok(live) = self.leases.get_opt(&self.name).await else { continue };
-            let holder = live.as_ref().and_then(|lease| lease.spec.as_ref()?.holder_identity.clone());
-            match holder.filter(|holder| !holder.is_empty() && *holder != self.identity) {
-                Some(other) => return other,
-                None => drop(self.write(live.as_ref()).await),
+            let Ok(live) = self.0.read().await else { continue };
+            match live.as_ref().and_then(|lease| self.0.other_holder(lease.spec.as_ref()?)) {
+                Some(other) => return other.to_owned(),
+                None => drop(self.0.write(live.as_ref()).await),
             }
         }
     }
 
     /// Gives the Lease up, if that does not take long. One that stays runs out.
     pub(super) async fn end(self) {
-        let _ = timeout(RENEWAL, self.give_up()).await;
-    }
-
-    async fn give_up(&self) {
-        let Ok(Some(live)) = self.leases.get_opt(&self.name).await else { return };
-        if live.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity) {
-            return;
-        }
-        let same = Preconditions { resource_version: live.metadata.resource_version.clone(), uid: None };
-        let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
-        if self.leases.delete(&self.name, &params).await.is_err() {
-            let mut given_up = live;
-            if let Some(spec) = &mut given_up.spec {
-                spec.holder_identity = Some(String::new());
+        let give_up = async {
+            if self.0.delete().await.is_err() {
+                let _ = self.0.give_up().await;
             }
-            let _ = self.leases.replace(&self.name, &PostParams::default(), &given_up).await;
-        }
+        };
+        let _ = timeout(RENEWAL, give_up).await;
     }
 }
 
@@ -190,11 +152,8 @@ pub(super) async fn lost(turn: Option<&Turn>) -> String {
     }
 }
 
-/// What is to be done about a Lease as it is, after another one was seen to have it.
-fn next(live: Option<&Lease>, seen: Option<&Other>, identity: &str, now: Instant) -> Next {
-    let spec = live.and_then(|lease| lease.spec.as_ref());
-    let held = spec.filter(|spec| spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty()));
-    let held = held.filter(|spec| spec.holder_identity.as_deref() != Some(identity));
+/// What is to be done about a Lease that another run holds, if one does, after one was seen to.
+fn next(held: Option<&LeaseSpec>, seen: Option<&Other>, now: Instant) -> Next {
     match (held, seen) {
         (None, None) => Next::Take,
         (None, Some(other)) => Next::End(format!("{}, until a moment ago", told(&other.spec))),
@@ -220,31 +179,25 @@ mod tests {
     use super::*;
     use serde_json::{from_value, json};
 
-    fn lease(holder: &str, renewed: &str) -> Lease {
-        from_value(json!({"metadata": {"name": "x"}, "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15,
-            "acquireTime": "2026-01-01T00:00:00.000000Z", "renewTime": renewed}}))
+    fn held(holder: &str, renewed: &str) -> LeaseSpec {
+        from_value(json!({"holderIdentity": holder, "leaseDurationSeconds": 15,
+            "acquireTime": "2026-01-01T00:00:00.000000Z", "renewTime": renewed}))
         .unwrap()
     }
 
     #[test]
     fn a_run_ends_beside_one_that_works_and_outlives_one_that_was_killed() {
-        let (begun, first) = (Instant::now(), "2026-01-01T00:00:01.000000Z");
+        let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);
-        let held = lease("other", first);
-        let seen = Other { spec: held.spec.clone().unwrap(), since: begun };
-        assert_eq!(next(None, None, "me", begun), Next::Take);
-        assert_eq!(next(Some(&lease("", first)), None, "me", begun), Next::Take);
-        assert_eq!(next(Some(&lease("me", first)), None, "me", begun), Next::Take);
-        assert_eq!(next(Some(&held), None, "me", begun), Next::Wait);
-        assert_eq!(next(Some(&held), Some(&seen), "me", after(15)), Next::Wait);
-        assert_eq!(next(Some(&held), Some(&seen), "me", after(16)), Next::Take);
-        let renewed = lease("other", "2026-01-01T00:00:04.000000Z");
-        let Next::End(why) = next(Some(&renewed), Some(&seen), "me", after(3)) else { panic!() };
+        let first = held("other", "2026-01-01T00:00:01.000000Z");
+        let seen = Other { spec: first.clone(), since: begun };
+        assert_eq!(next(None, None, begun), Next::Take);
+        assert_eq!(next(Some(&first), None, begun), Next::Wait);
+        assert_eq!(next(Some(&first), Some(&seen), after(15)), Next::Wait);
+        assert_eq!(next(Some(&first), Some(&seen), after(16)), Next::Take);
+        let renewed = held("other", "2026-01-01T00:00:04.000000Z");
+        let Next::End(why) = next(Some(&renewed), Some(&seen), after(3)) else { panic!() };
         assert_eq!(why, "is held by other since 2026-01-01T00:00:00Z");
-        for gone in [None, Some(lease("", first))] {
-            assert!(
-                matches!(next(gone.as_ref(), Some(&seen), "me", after(1)), Next::End(why) if why.ends_with("a moment ago"))
-            );
-        }
+        assert!(matches!(next(None, Some(&seen), after(1)), Next::End(why) if why.ends_with("a moment ago")));
     }
 }
