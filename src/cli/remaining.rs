@@ -4,8 +4,9 @@
 //! What an installation wants is told by its record, or by its resource where an operator reconciles one. What cannot be found out
 //! counts as wanted.
 
+use super::resources::key_of;
 use crate::api::component::Component;
-use crate::api::{API_VERSION, INSTALLED_STATE, KIND, annotations};
+use crate::api::{API_VERSION, GROUP, INSTALLED_STATE, KIND, annotations};
 use crate::cluster::{Cluster, ClusterError};
 use crate::install::{installed_release, installed_state, summary};
 use crate::object::ObjectKey;
@@ -179,14 +180,14 @@ fn is_record(resource: &DynamicObject) -> bool {
 /// The revisions of which a control plane stays, if that can be found out.
 async fn staying(cluster: &Cluster, goes: impl Fn(&ObjectKey) -> bool) -> Option<BTreeSet<String>> {
     let istiods = cluster.list("apps/v1", "Deployment", None, "app=istiod").await.ok()?;
-    let stays = |istiod: &&DynamicObject| !goes(&super::resources::key_of("apps", "Deployment", *istiod));
+    let stays = |istiod: &&DynamicObject| !goes(&key_of("apps", "Deployment", *istiod));
     let revision = |istiod: &DynamicObject| istiod.labels().get(REVISION).cloned().unwrap_or_default();
     Some(istiods.iter().filter(stays).map(|istiod| revision_label(&revision(istiod)).to_owned()).collect())
 }
 
 fn installation_of(resource: &DynamicObject) -> Installation {
     let (spec, _) = installed_state::read(resource);
-    let name = format!("IstioOperator {}/{}", resource.namespace().unwrap_or_default(), resource.name_any());
+    let name = key_of(GROUP, KIND, resource).to_string();
     let is_operated = !is_record(resource);
     Installation {
         source: if is_operated { name } else { format!("the record {name}") },

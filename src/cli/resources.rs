@@ -109,7 +109,7 @@ const OTHERS: [(&str, &str); 6] = [
     ("olm.managed", "Operator Lifecycle Manager"),
 ];
 /// Helm's own marks: the namespace and the name of a release.
-const HELM: (&str, &str) = ("meta.helm.sh/release-namespace", "meta.helm.sh/release-name");
+pub(super) const HELM: (&str, &str) = ("meta.helm.sh/release-namespace", "meta.helm.sh/release-name");
 
 /// Who has an object besides operators of Istio, as its own annotations and labels say.
 pub(super) fn other_owners<K: ResourceExt>(object: &K) -> impl Iterator<Item = String> {

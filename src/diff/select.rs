@@ -39,6 +39,10 @@ impl Pattern {
         Self { kind, namespace, name, path }
     }
 
+    fn finds(&self, keys: &BTreeSet<ObjectKey>) -> bool {
+        self.is_everything() || keys.iter().any(|key| self.fits(key))
+    }
+
     fn is_everything(&self) -> bool {
         [&self.kind, &self.namespace, &self.name].into_iter().all(|part| part.is_empty() || part == "*")
     }
@@ -109,16 +113,14 @@ impl Selection {
     /// Nothing of a selection that is of everything.
     #[must_use]
     pub fn without_objects(&self, keys: &BTreeSet<ObjectKey>) -> Vec<String> {
-        let fits = |pattern: &Pattern| pattern.is_everything() || keys.iter().any(|key| pattern.fits(key));
-        let unfit = self.select.iter().filter(|pattern| !fits(pattern));
+        let unfit = self.select.iter().filter(|pattern| !pattern.finds(keys));
         unfit.map(|pattern| format!("{pattern} fits no object{}", near(pattern, keys))).collect()
     }
 
     /// Whether something else than everything is to be compared, and of that there is nothing among these objects.
     #[must_use]
     pub fn selects_nothing(&self, keys: &BTreeSet<ObjectKey>) -> bool {
-        let fits = |pattern: &Pattern| pattern.is_everything() || keys.iter().any(|key| pattern.fits(key));
-        !self.select.is_empty() && !self.select.iter().any(fits)
+        !self.select.is_empty() && !self.select.iter().any(|pattern| pattern.finds(keys))
     }
 
     /// The fields of an object that are not compared.

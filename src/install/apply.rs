@@ -284,7 +284,6 @@ impl Run<'_> {
     }
 }
 
-/// The namespace of a control plane.
 /// Creates the namespace of a control plane where it is missing.
 ///
 /// # Errors
@@ -297,6 +296,7 @@ pub async fn create_namespace(cluster: &Cluster, manifests: &Manifests) -> Resul
     Ok(())
 }
 
+/// The namespace of a control plane.
 pub(super) fn namespace_of(manifests: &Manifests) -> serde_json::Value {
     let labels = match manifests.network.as_str() {
         "" => json!({}),

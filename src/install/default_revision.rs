@@ -18,6 +18,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 /// What all injection webhooks have (releases 1.17 to 1.31).
 const INJECTORS: &str = "app=sidecar-injector";
 
+/// The webhook that validates where no revision is named; it goes with the tag `default`.
+pub const VALIDATOR: &str = "istiod-default-validator";
+
 /// The webhook of the tag.
 #[must_use]
 pub fn tag_key() -> ObjectKey {

@@ -10,9 +10,9 @@ use super::{definition, installed_state};
 use crate::api::component::Component;
 use crate::api::{ALLOW_DOWNGRADE, API_VERSION, GROUP, KIND, RELEASE};
 use crate::cluster::ClusterError;
-use crate::object::labels::{DEFAULT, OWNER_NAME, OWNER_NAMESPACE, REVISION, UNNAMED, owner_of};
+use crate::object::labels::{DEFAULT, REVISION, installation_of, owner_of};
 use crate::object::manifests::Manifests;
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, OwnerId};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
@@ -105,13 +105,11 @@ async fn loses_nothing(engine: &Engine<'_>, wanted: &Object, live: &DynamicObjec
     if !definition::has_all(wanted, live) {
         return Ok(false);
     }
-    let label = |name: &str| live.labels().get(name).map(String::as_str).unwrap_or_default();
-    let (owner, revision) = (label(OWNER_NAME), label(REVISION));
-    let owner = if owner == UNNAMED { "" } else { owner };
-    let revision = if revision == DEFAULT { "" } else { revision };
-    for name in [installed_state::name(owner, revision), installed_state::distinct_name(owner, revision)] {
-        let namespace = label(OWNER_NAMESPACE).to_owned();
-        let record = ObjectKey { group: GROUP.into(), kind: KIND.into(), namespace, name };
+    let Some(OwnerId { namespace, name: owner }) = installation_of(live.labels()) else { return Ok(false) };
+    let revision = live.labels().get(REVISION).map(String::as_str).filter(|revision| *revision != DEFAULT);
+    let revision = revision.unwrap_or_default();
+    for name in [installed_state::name(&owner, revision), installed_state::distinct_name(&owner, revision)] {
+        let record = ObjectKey { group: GROUP.into(), kind: KIND.into(), namespace: namespace.clone(), name };
         match engine.cluster.get(API_VERSION, &record).await {
             Ok(None) => {}
             Err(error) if error.is_absent() => {}

@@ -73,6 +73,13 @@ pub fn owner_of(labels: &BTreeMap<String, String>) -> Option<OwnerId> {
     Some(OwnerId::new(labels.get(OWNER_NAMESPACE)?.as_str(), labels.get(OWNER_NAME)?.as_str()))
 }
 
+/// The installation that labels say an object is of: a resource, or what a command installed without the name of one.
+#[must_use]
+pub fn installation_of(labels: &BTreeMap<String, String>) -> Option<OwnerId> {
+    let name = labels.get(OWNER_NAME).map(String::as_str).filter(|name| *name != UNNAMED).unwrap_or_default();
+    Some(OwnerId::new(labels.get(OWNER_NAMESPACE)?.as_str(), name))
+}
+
 /// The longest value of a label that Kubernetes allows.
 const LONGEST_VALUE: usize = 63;
 

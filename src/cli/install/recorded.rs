@@ -5,11 +5,12 @@
 
 use super::super::cluster::Connected;
 use super::super::manifest::SpecArgs;
-use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
+use super::super::resources::key_of;
+use crate::api::{API_VERSION, GROUP, INSTALLED_STATE, KIND};
 use crate::install::{installed_release, installed_state};
-use crate::object::labels::{OWNER_NAME, OWNER_NAMESPACE, REVISION, UNNAMED};
+use crate::object::OwnerId;
+use crate::object::labels::{REVISION, installation_of};
 use crate::object::manifests::revision_label;
-use crate::object::{OwnerId, labels};
 use crate::render;
 use crate::spec::path::text;
 use crate::spec::request::{self, NamedPackage};
@@ -68,13 +69,9 @@ fn of_istiod<'r>(
 ) -> anyhow::Result<&'r DynamicObject> {
     let selector = format!("app=istiod,{REVISION}={revision}");
     let istiods = connected.wait(connected.cluster.list("apps/v1", "Deployment", None, &selector))?;
-    let whose = |live: &DynamicObject| {
-        let label = |name: &str| live.labels().get(name).cloned().unwrap_or_default();
-        let name = Some(label(OWNER_NAME)).filter(|name| name != UNNAMED).unwrap_or_default();
-        OwnerId::new(label(OWNER_NAMESPACE), name)
-    };
-    let owners: Vec<OwnerId> = istiods.iter().map(whose).collect();
-    let own: Vec<&&DynamicObject> = records.iter().filter(|record| owners.contains(&whose(record))).collect();
+    let owners: Vec<Option<OwnerId>> = istiods.iter().map(|istiod| installation_of(istiod.labels())).collect();
+    let is_own = |record: &&&DynamicObject| owners.contains(&installation_of(record.labels()));
+    let own: Vec<&&DynamicObject> = records.iter().filter(is_own).collect();
     match own.as_slice() {
         [one] => Ok(one),
         _ => bail!(
@@ -85,7 +82,7 @@ fn of_istiod<'r>(
 }
 
 fn name_of(record: &DynamicObject) -> String {
-    format!("IstioOperator {}/{}", record.namespace().unwrap_or_default(), record.name_any())
+    key_of(GROUP, KIND, record).to_string()
 }
 
 /// The name and namespace of the resource that was installed; upstream's records say them by their own only.
@@ -93,14 +90,10 @@ fn owner_of(record: &DynamicObject) -> Value {
     let own = record.name_any();
     let rest = own.strip_prefix(INSTALLED_STATE).unwrap_or_default();
     let revision = record.data.pointer("/spec/revision").and_then(Value::as_str).unwrap_or_default();
-    let of_name = rest.strip_suffix(revision).unwrap_or(rest).trim_matches('-').to_owned();
-    let labelled = record.labels().get(OWNER_NAMESPACE).cloned();
-    let name = if labelled.is_some() { record.labels().get(OWNER_NAME).cloned().unwrap_or_default() } else { of_name };
-    let mut metadata = json!({"namespace": labelled.or_else(|| record.namespace())});
-    if let Some(map) = metadata.as_object_mut().filter(|_| !name.is_empty() && name != labels::UNNAMED) {
-        map.insert("name".into(), name.into());
-    }
-    metadata
+    let of_name = || rest.strip_suffix(revision).unwrap_or(rest).trim_matches('-');
+    let by_name = || OwnerId::new(record.namespace().unwrap_or_default(), of_name());
+    let OwnerId { namespace, name } = installation_of(record.labels()).unwrap_or_else(by_name);
+    if name.is_empty() { json!({ "namespace": namespace }) } else { json!({"namespace": namespace, "name": name}) }
 }
 
 /// The spec of a profile of the release that a record is of.
@@ -149,6 +142,7 @@ fn beyond(whole: &Value, base: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::labels::{OWNER_NAME, OWNER_NAMESPACE, UNNAMED};
     use crate::release::Package;
     use serde_json::from_value;
 

@@ -1,7 +1,9 @@
 //! What is in the way of an installation: objects that it would write and that a control plane has which stays, found before anything
 //! is written.
 
+use super::super::resources::{HELM, key_of};
 use super::takeover::metadata_of;
+use crate::install::default_revision::VALIDATOR;
 use crate::install::forecast::{Fate, Forecast};
 use crate::install::{Conflict, Engine, Plan, State, summary};
 use crate::object::labels::{OWNER_NAMESPACE, REVISION};
@@ -11,12 +13,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use std::collections::BTreeSet;
-
-/// Where Helm says the namespace of a release.
-const HELM: &str = "meta.helm.sh/release-namespace";
-
-/// What validates where no revision is named.
-const DEFAULT_VALIDATOR: &str = "istiod-default-validator";
 
 /// A control plane in another namespace, which the plan leaves as it is.
 #[derive(Debug)]
@@ -80,8 +76,7 @@ fn rivals(istiods: &[DynamicObject], plan: &Plan) -> Vec<Rival> {
     let rival = |live: &DynamicObject| {
         let label = |name: &str| live.labels().get(name).cloned();
         let namespace = live.namespace().unwrap_or_default();
-        let kind = "Deployment".to_owned();
-        let istiod = ObjectKey { group: "apps".into(), kind, namespace: namespace.clone(), name: live.name_any() };
+        let istiod = key_of("apps", "Deployment", live);
         let homes = [Some(namespace), label(OWNER_NAMESPACE)].into_iter().flatten().collect();
         let revision = revision_label(&label(REVISION).unwrap_or_default()).to_owned();
         let stays = istiod.namespace != *own && !keys.contains(&istiod) && !goes.contains(&istiod);
@@ -94,7 +89,7 @@ fn rivals(istiods: &[DynamicObject], plan: &Plan) -> Vec<Rival> {
 /// is the default one, and has what validates for it, has been decided by rule.
 fn shared_with(rival: &Rival, owner: &OwnerId, own_revision: &str, forecasts: &[Forecast]) -> Vec<String> {
     let is_left_to_others = |key: &ObjectKey| {
-        key.kind == "CustomResourceDefinition" || (key.name == DEFAULT_VALIDATOR && rival.revision != own_revision)
+        key.kind == "CustomResourceDefinition" || (key.name == VALIDATOR && rival.revision != own_revision)
     };
     let is_taken = |forecast: &&Forecast| {
         let Fate::Change(effect) = &forecast.fate else { return false };
@@ -108,7 +103,7 @@ fn shared_with(rival: &Rival, owner: &OwnerId, own_revision: &str, forecasts: &[
 /// The namespace that an object says it was installed from.
 fn home_of(live: &ObjectMeta) -> Option<String> {
     let label = live.labels.as_ref().and_then(|all| all.get(OWNER_NAMESPACE));
-    label.or_else(|| live.annotations.as_ref().and_then(|all| all.get(HELM))).cloned()
+    label.or_else(|| live.annotations.as_ref().and_then(|all| all.get(HELM.0))).cloned()
 }
 
 #[cfg(test)]
@@ -126,7 +121,7 @@ mod tests {
             Forecast { key, api_version: "v1".into(), component: None, fate }
         };
         let of = |namespace: &str| json!({"labels": {OWNER_NAMESPACE: namespace}});
-        let helms = json!({"annotations": {HELM: "istio-system"}});
+        let helms = json!({"annotations": {HELM.0: "istio-system"}});
         let key = ObjectKey {
             group: "apps".into(),
             kind: "Deployment".into(),
@@ -149,7 +144,7 @@ mod tests {
             assert_eq!(!shared.is_empty(), is_shared, "{kind} {metadata}");
         }
         let mut validator = forecast("ValidatingWebhookConfiguration", of("istio-system"));
-        validator.key.name = DEFAULT_VALIDATOR.into();
+        validator.key.name = VALIDATOR.into();
         for (revision, is_shared) in [("default", true), ("second", false)] {
             let shared = shared_with(&rival, &OwnerId::new("other", ""), revision, std::slice::from_ref(&validator));
             assert_eq!(!shared.is_empty(), is_shared, "{revision}");

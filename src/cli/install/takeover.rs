@@ -8,7 +8,7 @@ use crate::cluster::{Cluster, ClusterError, is_ours};
 use crate::install::Plan;
 use crate::install::forecast::{Fate, Forecast};
 use crate::install::summary;
-use crate::object::labels::{OWNER_NAME, OWNER_NAMESPACE, REVISION, UNNAMED, is_name_of};
+use crate::object::labels::{OWNER_NAME, OWNER_NAMESPACE, REVISION, installation_of, is_name_of};
 use crate::object::{ObjectKey, OwnerId};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -91,8 +91,8 @@ fn told(live: &ObjectMeta, owner: &OwnerId, revision: &str, component: Component
     if let Some(namespace) = label(OWNER_NAMESPACE) {
         let name = label(OWNER_NAME).unwrap_or_default();
         if namespace != owner.namespace || !is_name_of(owner, name) {
-            let name = if name == UNNAMED { "" } else { name };
-            return Told::Of(Former::Installation(OwnerId::new(namespace, name)));
+            let former = live.labels.as_ref().and_then(installation_of);
+            return former.map_or(Told::Nothing, |former| Told::Of(Former::Installation(former)));
         }
         let of = label(REVISION).filter(|of| *of != revision && component != Component::Base);
         return of.map_or(Told::Ours, |of| Told::Of(Former::Revision(of.to_owned())));
@@ -133,6 +133,7 @@ fn line(former: &Former, mut changed: Vec<Changed<'_>>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object::labels::UNNAMED;
     use serde_json::json;
 
     fn metadata(labels: &Value, annotations: &Value) -> ObjectMeta {

@@ -2,6 +2,7 @@
 //! webhook leads.
 
 use super::webhooks::label;
+use crate::install::default_revision::VALIDATOR;
 use crate::install::webhooks::KIND;
 use crate::object::Object;
 use crate::object::labels::{DEFAULT, TAG};
@@ -13,8 +14,6 @@ use anyhow::ensure;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
 
-/// The webhook that judges what names no revision; it goes with the tag `default`.
-pub(super) const VALIDATOR: &str = "istiod-default-validator";
 /// Tells upstream from release 1.19 on that no installation has the object.
 const NOT_PRUNED: &str = "install.operator.istio.io/owning-resource-not-pruned";
 const NOT_PRUNED_SINCE: u32 = 19;
