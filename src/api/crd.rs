@@ -97,7 +97,7 @@ const K8S_DEPTH: usize = 2;
 /// The schema of a message, with its own description. The fields of messages more than `depth` levels below are left out.
 fn message(message: &Message, depth: usize) -> Value {
     let mut properties = Map::new();
-    for field in &message.fields {
+    for field in message.fields() {
         let below = if matches!(field.name, "k8s" | "addonComponents") { K8S_DEPTH } else { depth.saturating_sub(1) };
         let mut property = form(&field.kind, below);
         describe(&mut property, &field.description);
@@ -116,7 +116,7 @@ fn message(message: &Message, depth: usize) -> Value {
     if let (Some(map), true) = (schema.as_object_mut(), depth > 0) {
         map.insert("properties".into(), Value::Object(properties));
     }
-    describe(&mut schema, &message.description);
+    describe(&mut schema, &message.description());
     schema
 }
 

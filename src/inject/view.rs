@@ -109,7 +109,7 @@ impl Struct {
     }
 
     fn known(&self, go: &str) -> Option<&'static Field> {
-        self.of.fields.iter().find(|f| is_named(f.name, go))
+        self.of.fields().iter().find(|f| is_named(f.name, go))
     }
 
     fn content(&self, field: &Field) -> Value {

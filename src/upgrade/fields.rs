@@ -153,7 +153,7 @@ fn collect(
         let path = join(path, field.name);
         if message.field_in(field.name, minors.0).is_err() {
             // One that has another type since has come before.
-            let alike = message.fields.iter().filter(|other| other.name == field.name);
+            let alike = message.fields().iter().filter(|other| other.name == field.name);
             let came =
                 alike.map(|other| other.releases.start).filter(|start| (minors.0 + 1..=minors.1).contains(start)).min();
             found.extend(came.map(|start| AddedField { path, since: release(start) }));

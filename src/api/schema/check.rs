@@ -219,7 +219,7 @@ impl<'v> Walk<'v> {
 
 /// What to say of a key that is no field of release 1.`minor`, given the field that another release has.
 fn unknown(message: &Message, key: &str, other: Option<&Field>, minor: u32) -> String {
-    let known = message.fields.iter().filter(|field| field.releases.contains(&minor)).map(|field| field.name);
+    let known = message.fields().iter().filter(|field| field.releases.contains(&minor)).map(|field| field.name);
     match other {
         Some(Field { releases, instead, .. }) if minor >= releases.end => {
             let advice = if instead.is_empty() { "remove it".to_owned() } else { format!("use {instead}") };

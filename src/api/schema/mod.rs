@@ -40,7 +40,7 @@ pub mod check;
 mod read;
 mod types;
 
-use types::Messages;
+use types::Declared;
 pub use types::{Field, Merge, Message, Presence, Table, Type};
 
 use std::sync::LazyLock;
@@ -48,12 +48,12 @@ use std::sync::LazyLock;
 const SPEC_TEXT: &str =
     concat!(include_str!("spec.schema"), "\n", include_str!("settings.schema"), "\n", include_str!("volumes.schema"));
 
-static SPEC: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Spec, SPEC_TEXT));
-static VALUES: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Values, include_str!("values.schema")));
-static MESH: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Mesh, include_str!("mesh.schema")));
-static KUBERNETES: LazyLock<Messages> =
+static SPEC: LazyLock<Declared> = LazyLock::new(|| read::table(Table::Spec, SPEC_TEXT));
+static VALUES: LazyLock<Declared> = LazyLock::new(|| read::table(Table::Values, include_str!("values.schema")));
+static MESH: LazyLock<Declared> = LazyLock::new(|| read::table(Table::Mesh, include_str!("mesh.schema")));
+static KUBERNETES: LazyLock<Declared> =
     LazyLock::new(|| read::table(Table::Kubernetes, include_str!("kubernetes.schema")));
-static STRICT: LazyLock<Messages> = LazyLock::new(|| read::table(Table::Strict, include_str!("strict.schema")));
+static STRICT: LazyLock<Declared> = LazyLock::new(|| read::table(Table::Strict, include_str!("strict.schema")));
 
 /// The oldest minor release that is described.
 pub const OLDEST: u32 = 17;
@@ -85,7 +85,7 @@ pub fn mesh() -> &'static Message {
 }
 
 impl Table {
-    fn messages(self) -> &'static Messages {
+    fn declared(self) -> &'static Declared {
         match self {
             Self::Spec => &SPEC,
             Self::Values => &VALUES,
@@ -98,12 +98,12 @@ impl Table {
     /// A message by its name, if there is one.
     #[must_use]
     pub fn find(self, name: &str) -> Option<&'static Message> {
-        self.messages().get(name).copied()
+        self.declared().messages.get(name)
     }
 
     /// All its messages, in the order of their names.
     pub fn all(self) -> impl Iterator<Item = &'static Message> {
-        self.messages().values().copied()
+        self.declared().messages.values()
     }
 
     /// A message by its name; an empty message if there is none.
@@ -118,18 +118,18 @@ impl Message {
     /// The field that a key stands for.
     #[must_use]
     pub fn field(&self, key: &str) -> Option<&Field> {
-        let exact = self.fields.iter().find(|field| field.name == key || field.alias == Some(key));
+        let exact = self.fields().iter().find(|field| field.name == key || field.alias == Some(key));
         exact.or_else(|| {
             // Protobuf also reads what the field is called there.
             let snake = self.table == Some(Table::Mesh) && key.contains('_');
             let name = snake.then(|| camel_case(key))?;
-            self.fields.iter().find(|field| field.name == name)
+            self.fields().iter().find(|field| field.name == name)
         })
     }
 
     /// The fields that release 1.`minor` has.
     pub fn fields_in(&self, minor: u32) -> impl Iterator<Item = &Field> {
-        self.fields.iter().filter(move |field| field.releases.contains(&minor))
+        self.fields().iter().filter(move |field| field.releases.contains(&minor))
     }
 
     /// The field that a key stands for in release 1.`minor`.
@@ -137,7 +137,7 @@ impl Message {
     /// # Errors
     /// There is none; with the one of another release, if there is one.
     pub fn field_in(&self, key: &str, minor: u32) -> Result<&Field, Option<&Field>> {
-        let all = || self.fields.iter().filter(|field| field.name == key || field.alias == Some(key));
+        let all = || self.fields().iter().filter(|field| field.name == key || field.alias == Some(key));
         match all().find(|field| field.releases.contains(&minor)) {
             Some(field) => Ok(field),
             None => self.field(key).filter(|field| field.releases.contains(&minor)).ok_or_else(|| all().next_back()),
@@ -147,7 +147,7 @@ impl Message {
     /// The field of this name, for a merge: fields of older releases (`removed`) count too.
     #[must_use]
     pub fn layer(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().chain(&self.removed).find(|field| field.name == name)
+        self.fields().iter().chain(self.removed()).find(|field| field.name == name)
     }
 }
 
@@ -177,21 +177,44 @@ mod tests {
             (Table::Kubernetes, include_str!("kubernetes.schema")),
             (Table::Strict, include_str!("strict.schema")),
         ] {
-            let messages = table.messages();
+            let messages = &table.declared().messages;
             let lines = |is_meant: &dyn Fn(&str) -> bool| text.lines().filter(|l| is_meant(l)).count();
             let is_field = |line: &str| line.starts_with(' ') && !line.trim_start().starts_with('#');
             assert_eq!(messages.len(), lines(&|l| l.starts_with("message ")), "{table:?}");
-            let fields = messages.values().map(|m| m.fields.len() + m.removed.len()).sum::<usize>();
+            let fields = messages.values().map(|m| m.fields().len() + m.removed().len()).sum::<usize>();
             assert_eq!(fields, lines(&is_field), "{table:?}");
             assert!(messages.len() > 20);
         }
     }
 
+    /// Whoever walks a value by its message comes to an end even where the value does not say where.
+    #[test]
+    fn no_message_contains_itself() {
+        fn walk(message: &'static Message, open: &mut Vec<(Option<Table>, &'static str)>) {
+            let name = (message.table, message.name);
+            assert!(!open.contains(&name), "{open:?} {name:?}");
+            open.push(name);
+            for field in message.fields() {
+                let mut kind = &field.kind;
+                while let Type::List(inner) | Type::Map(inner) = kind {
+                    kind = inner;
+                }
+                if let Type::Message(inner) = kind {
+                    walk(inner, open);
+                }
+            }
+            open.pop();
+        }
+        for table in [Table::Spec, Table::Values, Table::Mesh, Table::Kubernetes, Table::Strict] {
+            table.all().for_each(|message| walk(message, &mut vec![]));
+        }
+    }
+
     #[test]
     fn every_message_and_field_of_a_spec_is_described() {
-        for message in Table::Spec.messages().values() {
-            assert!(!message.description.is_empty(), "{}", message.name);
-            for field in &message.fields {
+        for message in Table::Spec.all() {
+            assert!(!message.description().is_empty(), "{}", message.name);
+            for field in message.fields() {
                 assert!(!field.description.is_empty(), "{}.{}", message.name, field.name);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,18 +19,24 @@ pub enum Table {
     Strict,
 }
 
-/// A message with its fields, in the order of the table.
+/// A message. Its fields are read when somebody first asks for them: most specs have to do with few messages.
 #[derive(Debug, Default)]
 pub struct Message {
     /// Its name.
     pub name: &'static str,
     /// Its table; none for the empty message that is given for an unknown name.
     pub table: Option<Table>,
-    /// What it is, line by line; none where the table does not say.
-    pub description: Vec<&'static str>,
-    /// Its fields.
-    pub fields: Vec<Field>,
-    /// Fields of older releases, which only merges know.
+    /// The lines that describe it.
+    pub(super) comments: &'static str,
+    /// The lines of its fields.
+    pub(super) lines: &'static str,
+    pub(super) read: OnceLock<Fields>,
+}
+
+/// The fields of a message, in the order of the table.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    pub known: Vec<Field>,
     pub removed: Vec<Field>,
 }
 
@@ -128,7 +135,12 @@ pub enum Merge {
     Set,
 }
 
-pub(super) type Messages = BTreeMap<&'static str, &'static Message>;
+/// What a table declares, by name.
+#[derive(Default)]
+pub(super) struct Declared {
+    pub messages: BTreeMap<&'static str, Message>,
+    pub enums: BTreeMap<&'static str, &'static [&'static str]>,
+}
 
 impl Type {
     /// What is wanted, as the object of "must be".

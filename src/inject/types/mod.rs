@@ -39,8 +39,8 @@ const MESH: [&str; 6] = [
 static MESH_CONFIG: LazyLock<Message> = LazyLock::new(|| {
     let whole = schema::mesh();
     let left = |field: &Field| Field { kind: Type::Any, presence: Presence::Explicit, ..field.clone() };
-    let fields = whole.fields.iter().map(|f| if MESH.contains(&f.name) { f.clone() } else { left(f) });
-    Message { name: whole.name, table: whole.table, fields: fields.collect(), ..Message::default() }
+    let fields = whole.fields().iter().map(|f| if MESH.contains(&f.name) { f.clone() } else { left(f) });
+    whole.with_fields(fields.collect())
 });
 
 /// A type by its name, of Kubernetes or of the mesh configuration; an empty one if there is none.
@@ -69,7 +69,7 @@ pub(super) fn shape(name: &str, value: &Value) -> Result<Map<String, Value>, Vec
 /// A message that fits its type, in the form that Go writes.
 fn written(message: &Message, map: &Map<String, Value>) -> Map<String, Value> {
     let mut out = Map::new();
-    for field in &message.fields {
+    for field in message.fields() {
         let given = map.get(field.name).filter(|v| !v.is_null());
         let is_pointer = field.presence != Presence::Implicit;
         let value = match (given.map(|value| written_value(&field.kind, value)), is_pointer) {
@@ -83,7 +83,7 @@ fn written(message: &Message, map: &Map<String, Value>) -> Map<String, Value> {
             out.insert(field.name.to_owned(), value);
         }
     }
-    let known = |key: &String| message.fields.iter().any(|f| f.name == key);
+    let known = |key: &String| message.fields().iter().any(|f| f.name == key);
     let others = map.iter().filter(|(key, value)| !known(key) && !value.is_null());
     out.extend(others.map(|(key, value)| (key.clone(), value.clone())));
     out
@@ -166,7 +166,7 @@ pub(super) fn json_of(kind: &Type, value: &Value) -> String {
         |key: &str, kind: &Type, value: &Value| format!("{}:{}", json::quote(key, Html::Escaped), json_of(kind, value));
     match (kind, value) {
         (Type::Message(message), Value::Object(map)) => {
-            let fields = &message.fields;
+            let fields = message.fields();
             let known = fields.iter().filter_map(|f| Some(member(f.name, &f.kind, map.get(f.name)?)));
             let others = map.iter().filter(|(key, _)| !fields.iter().any(|f| f.name == *key));
             let all: Vec<_> = known.chain(others.map(|(key, v)| member(key, &Type::Any, v))).collect();

@@ -99,7 +99,7 @@ fn durations_are_written_as_protobuf_writes_them() {
 #[test]
 fn messages_of_the_mesh_are_types_as_well() {
     let config = find("ProxyConfig");
-    let field = |name: &str| config.fields.iter().find(|f| f.name == name).unwrap();
+    let field = |name: &str| config.fields().iter().find(|f| f.name == name).unwrap();
     assert!(field("concurrency").presence == Presence::Wrapped);
     assert!(
         ["statusPort", "tracing", "serviceCluster"].map(|name| field(name).presence)

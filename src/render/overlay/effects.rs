@@ -103,7 +103,7 @@ fn says_something(value: &Value) -> bool {
 fn zeros(kind: &Type, value: &Value, path: &str, notices: &mut Vec<Notice>) {
     match (kind, value) {
         (Type::Message(message), Value::Object(map)) => {
-            for field in message.fields.iter().filter(|f| !ZERO_IS_UNSET.contains(&f.name)) {
+            for field in message.fields().iter().filter(|f| !ZERO_IS_UNSET.contains(&f.name)) {
                 if let Some(inner) = map.get(field.name) {
                     zeros(&field.kind, inner, &join(path, field.name), notices);
                 }

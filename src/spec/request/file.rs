@@ -195,7 +195,7 @@ fn wrong_fields(file: &str, document: &Document, switches: &Switches) -> Vec<Pro
 
 fn unknown_fields(file: &str, document: &Document, switches: &Switches) -> Vec<Problem> {
     let metadata = Table::Kubernetes.message("ObjectMeta");
-    let metadata: Vec<&str> = metadata.fields.iter().chain(&metadata.removed).map(|field| field.name).collect();
+    let metadata: Vec<&str> = metadata.fields().iter().chain(metadata.removed()).map(|field| field.name).collect();
     let check = |value: Option<&Value>, at: &str, known: &[&str]| -> Vec<Problem> {
         let keys = value.and_then(Value::as_object).into_iter().flat_map(Map::keys);
         let unknown = keys.filter(|key| !known.contains(&key.as_str()));

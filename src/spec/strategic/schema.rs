@@ -127,7 +127,7 @@ mod tests {
 
     /// Every path below a message that has a rule of its own.
     fn rules(message: &Message, above: &str, out: &mut Vec<(String, Merge)>) {
-        for field in &message.fields {
+        for field in message.fields() {
             let path = format!("{above}{}", field.name);
             let mut kind = &field.kind;
             while let Type::List(inner) = kind {
