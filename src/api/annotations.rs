@@ -162,7 +162,7 @@ impl Takes {
         let wrong = |wanted: &str| Some(format!("{name} is {:?}: want {wanted}", shown(value)));
         match self {
             Self::Filled if value.trim().is_empty() => wrong("a version such as 1.30.3"),
-            Self::Release if !is_version(value.trim()) => wrong("a version such as 1.17.8"),
+            Self::Release if !is_version(without_v(value.trim())) => wrong("a version such as 1.17.8"),
             Self::Names if !value.split(',').map(str::trim).all(is_revision) => {
                 wrong("revisions and tags, with commas, such as default")
             }
@@ -189,6 +189,12 @@ fn shown(text: &str) -> String {
 fn is_revision(name: &str) -> bool {
     let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !name.is_empty() && name.chars().all(is_part) && !["true", "false"].contains(&name)
+}
+
+/// A version as packages have it: of `v1.30.3` it is `1.30.3`.
+#[must_use]
+pub fn without_v(text: &str) -> &str {
+    text.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(text)
 }
 
 /// Whether it is a version of three numbers, perhaps with more behind the last one.
@@ -252,7 +258,7 @@ mod tests {
         for (name, right, wrong) in [
             (FORCE_PRUNE, ["default", "canary, prod-1"], ["true", "Default,x"]),
             (PRUNE_UNUSED_AFTER, ["24h", "0s"], ["1d", "-1h"]),
-            (ALLOW_DOWNGRADE, ["1.17.8", "1.30.3-alpha.1"], ["1.17", "yes"]),
+            (ALLOW_DOWNGRADE, ["v1.17.8", "1.30.3-alpha.1"], ["1.17", "vv1.17.8"]),
             (RELEASE, ["1.17.8", "whatever"], ["", " "]),
         ] {
             assert!(right.iter().all(|value| of(name, value).is_empty()), "{name}");

@@ -3,6 +3,7 @@
 use super::duration;
 use super::input::WrongUse;
 use super::progress::{Bar, Lines};
+use crate::api::annotations::without_v;
 use crate::release::{Package, RELEASE};
 use crate::source::location::LocationError;
 use crate::source::progress::Silent;
@@ -11,7 +12,7 @@ use crate::source::{
     Cache, Credentials, Fetched, Location, Policy, Progress, Refresh, RenderCache, Settings, Source, SourceError,
     Timeouts,
 };
-use crate::spec::request::{NamedPackage, without_v};
+use crate::spec::request::NamedPackage;
 use anyhow::{Context, bail};
 use clap::Args;
 use std::collections::BTreeSet;

@@ -1,6 +1,7 @@
 //! The flags of `run` for release packages: where they come from, and what resources may name.
 
 use super::package::PlaceArgs;
+use crate::api::annotations::without_v;
 use crate::controller::packages::PackageConfig;
 use crate::source::releases::{Releases, Template, is_version};
 use crate::source::{AllowedPrefix, Policy, Settings};
@@ -38,7 +39,8 @@ pub(super) struct RunPackageArgs {
 const MOST_CACHED: usize = 16;
 
 fn release(text: &str) -> Result<String, String> {
-    if is_version(text) { Ok(text.to_owned()) } else { Err("write a version such as 1.30.3".to_owned()) }
+    let version = without_v(text);
+    if is_version(version) { Ok(version.to_owned()) } else { Err("write a version such as 1.30.3".to_owned()) }
 }
 
 fn secret(text: &str) -> Result<(String, String), String> {

@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::installed_release::{Numbers, by_label, image_tag, numbers};
 use super::state::State;
 use super::{definition, installed_state};
+use crate::api::annotations::without_v;
 use crate::api::component::Component;
 use crate::api::{ALLOW_DOWNGRADE, API_VERSION, GROUP, KIND, RELEASE};
 use crate::cluster::ClusterError;
@@ -53,7 +54,7 @@ pub async fn forbid(
 ) -> Result<Option<Downgrade>, ClusterError> {
     let at_hand = manifests.release.as_str();
     let Some(wanted) = numbers(at_hand) else { return Ok(None) };
-    if allowed.map(str::trim) == Some(at_hand) {
+    if allowed.map(|allowed| without_v(allowed.trim())) == Some(at_hand) {
         return Ok(None);
     }
     let (mut is_known_by_istiod, mut is_told) = (false, false);

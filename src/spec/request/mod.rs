@@ -21,7 +21,7 @@ pub use duplicate::Duplicate;
 pub use error::{FlagError, RequestError};
 pub use origin::Origin;
 pub use overrides::Override;
-pub use package::{NamedPackage, named_package, without_v};
+pub use package::{NamedPackage, named_package};
 
 /// A spec as it was asked for, with where each field was written.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,7 @@
 //! The release package that a person asks for.
 
 use crate::api::RELEASE;
+use crate::api::annotations::without_v;
 use crate::spec::path;
 use helm_template::yaml::{Duplicates, parse_documents};
 use serde_json::Value;
@@ -29,12 +30,6 @@ impl NamedPackage {
         let location = || path::text(spec?, &format!("/{PACKAGE_PATH}")).and_then(filled).map(Self::Location);
         annotation.and_then(filled).map(|text| Self::Release(without_v(&text).to_owned())).or_else(location)
     }
-}
-
-/// A version as packages have it: of `v1.30.3` it is `1.30.3`.
-#[must_use]
-pub fn without_v(text: &str) -> &str {
-    text.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).unwrap_or(text)
 }
 
 /// The field of the spec that names a release package.
