@@ -35,6 +35,7 @@ mod screen;
 mod signals;
 mod table;
 mod tag;
+mod turn;
 mod uninstall;
 mod upgrade;
 mod users;

@@ -1,15 +1,19 @@
 //! Whose turn it is to change a control plane: of two runs at once each would undo what the other does, and both would report success.
 //!
-//! A run holds a Lease while it writes. Another one that finds it held ends: what it has told a person is not what is there any more.
+//! A run holds a Lease of each control plane while it writes. Another one that finds it held ends: what it has told a person is not what is there any more.
 //! A holder that was killed does not renew the Lease; whoever comes then waits until it has run out, by its own clock. Who may not
 //! write Leases is told so, and goes on.
 
-use super::super::screen::Screen;
+use super::run::made_up_identity;
+use super::screen::Screen;
 use crate::cluster::lease::SharedLease;
 use crate::cluster::{Cluster, ClusterError};
 use crate::install::create_namespace;
 use crate::object::manifests::Manifests;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 use kube::Error::Api as Answer;
 use std::time::{Duration, Instant};
@@ -26,8 +30,15 @@ const LOOK: Duration = Duration::from_millis(500);
 /// How soon a write that somebody was faster with is tried again.
 const AGAIN: Duration = Duration::from_millis(20);
 
-/// The Lease, which is ours.
-pub(super) struct Turn(SharedLease);
+/// The Leases, which are ours.
+pub(super) struct Turn(Vec<SharedLease>);
+
+/// A control plane, by its namespace and by its revision as labels have it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Plane<'a> {
+    pub namespace: &'a str,
+    pub revision: &'a str,
+}
 
 /// The holder of a Lease that is not ours, and its last renewal, as it was first seen.
 struct Other {
@@ -44,34 +55,53 @@ enum Next {
     End(String),
 }
 
-/// Takes the Lease of the control plane; `None` where that may not be done, or where there is nothing to hold one for.
+/// Takes the Lease of the control plane that manifests make; see [`take`].
 ///
 /// # Errors
-/// Another run has it, or the cluster cannot be asked.
-pub(super) async fn take(
+/// See [`take`].
+pub(super) async fn take_for(
     cluster: &Cluster,
     manifests: &Manifests,
-    identity: String,
     screen: &mut Screen<'_>,
-) -> anyhow::Result<Option<Turn>> {
+) -> anyhow::Result<Turn> {
     if manifests.parts.is_empty() {
-        return Ok(None);
+        return Ok(Turn(vec![]));
     }
-    let name = format!("{NAME}-{}", manifests.revision_label());
-    let turn = Turn(SharedLease::new(cluster.client().clone(), &manifests.namespace, name, identity, LASTS));
-    match turn.wait_for(cluster, manifests, screen).await {
-        Ok(()) => Ok(Some(turn)),
-        Err(error) if is_forbidden(&error) => {
-            screen.note(&format!(
-                "Warning: nothing keeps another `install` from changing the same control plane meanwhile, for who installs may not \
-                 write the Lease {}/{}.",
-                manifests.namespace,
-                turn.0.name()
-            ));
-            Ok(None)
+    let plane = Plane { namespace: &manifests.namespace, revision: manifests.revision_label() };
+    take(cluster, [plane], Some(manifests), screen).await
+}
+
+/// Takes the Leases of control planes, but those that may not be written. The namespace of what is `wanted` is created where it is not
+/// there; where nothing is wanted, what is in a namespace that is not there needs none.
+///
+/// # Errors
+/// Another run has one of them, or the cluster cannot be asked.
+pub(super) async fn take<'a>(
+    cluster: &Cluster,
+    planes: impl IntoIterator<Item = Plane<'a>>,
+    wanted: Option<&Manifests>,
+    screen: &mut Screen<'_>,
+) -> anyhow::Result<Turn> {
+    let identity = made_up_identity()?;
+    let mut turn = Turn(vec![]);
+    for Plane { namespace, revision } in planes {
+        let name = format!("{NAME}-{revision}");
+        let lease = SharedLease::new(cluster.client().clone(), namespace, name, identity.clone(), LASTS);
+        match wait_for(&lease, cluster, wanted, screen).await {
+            Ok(true) => turn.0.push(lease),
+            Ok(false) => {}
+            Err(error) if is_forbidden(&error) => screen.note(&format!(
+                "Warning: nothing keeps another run from changing the same control plane meanwhile, for this user may not write \
+                 {}.",
+                lease.told()
+            )),
+            Err(error) => {
+                turn.end().await;
+                return Err(error);
+            }
         }
-        Err(error) => Err(error),
     }
+    Ok(turn)
 }
 
 fn is_forbidden(error: &anyhow::Error) -> bool {
@@ -82,73 +112,94 @@ fn is_forbidden(error: &anyhow::Error) -> bool {
     })
 }
 
-impl Turn {
-    async fn wait_for(&self, cluster: &Cluster, manifests: &Manifests, screen: &mut Screen<'_>) -> anyhow::Result<()> {
-        let place = || format!("Lease {}/{}", manifests.namespace, self.0.name());
-        let (mut seen, mut is_created): (Option<Other>, bool) = (None, false);
-        loop {
-            let live = self.0.read().await.with_context(|| format!("read {}", place()))?;
-            let holder =
-                live.as_ref().and_then(|lease| lease.spec.as_ref()).filter(|spec| self.0.other_holder(spec).is_some());
-            match next(holder, seen.as_ref(), Instant::now()) {
-                Next::End(why) => bail!(
-                    "{} {why}: another run changes this control plane, or has just done so. What is told above may not be so any more; \
-                     nothing is written. Run the same command again when that one has ended",
-                    place()
-                ),
-                Next::Wait => {
-                    if let Some(spec) = live.and_then(|lease| lease.spec).filter(|_| seen.is_none()) {
-                        screen.note(&format!(
-                            "{} {}; waiting for {LASTS:?} to see whether it still works.",
-                            place(),
-                            told(&spec)
-                        ));
-                        seen = Some(Other { spec, since: Instant::now() });
-                    }
-                    sleep(LOOK).await;
+/// Waits until a Lease is ours; `false` where there is nothing to hold one for.
+async fn wait_for(
+    lease: &SharedLease,
+    cluster: &Cluster,
+    wanted: Option<&Manifests>,
+    screen: &mut Screen<'_>,
+) -> anyhow::Result<bool> {
+    let (mut seen, mut to_create): (Option<Other>, _) = (None, wanted);
+    loop {
+        let live = lease.read().await.with_context(|| format!("read {}", lease.told()))?;
+        let holder =
+            live.as_ref().and_then(|live| live.spec.as_ref()).filter(|spec| lease.other_holder(spec).is_some());
+        match next(holder, seen.as_ref(), Instant::now()) {
+            Next::End(why) => bail!(
+                "{} {why}: another run changes this control plane, or has just done so. What is told above may not be so any more; \
+                 nothing is changed. Run the same command again when that one has ended",
+                lease.told()
+            ),
+            Next::Wait => {
+                if let Some(spec) = live.and_then(|lease| lease.spec).filter(|_| seen.is_none()) {
+                    screen.note(&format!(
+                        "{} {}; waiting for {LASTS:?} to see whether it still works.",
+                        lease.told(),
+                        told(&spec)
+                    ));
+                    seen = Some(Other { spec, since: Instant::now() });
                 }
-                Next::Take => match self.0.write(live.as_ref()).await {
-                    Ok(_) => return Ok(()),
-                    Err(Answer(status)) if status.code == 409 => sleep(AGAIN).await,
-                    Err(Answer(status)) if status.code == 404 && !is_created => {
-                        create_namespace(cluster, manifests).await?;
-                        is_created = true;
-                    }
-                    Err(error) => return Err(error).with_context(|| format!("write {}", place())),
+                sleep(LOOK).await;
+            }
+            Next::Take => match lease.write(live.as_ref()).await {
+                Ok(_) => return Ok(true),
+                Err(Answer(status)) if status.code == 409 => sleep(AGAIN).await,
+                Err(Answer(status)) if status.code == 404 => match to_create.take() {
+                    Some(manifests) => create_namespace(cluster, manifests).await?,
+                    None if wanted.is_none() => return Ok(false),
+                    None => return Err(Answer(status)).with_context(|| format!("write {}", lease.told())),
                 },
-            }
+                Err(error) => return Err(error).with_context(|| format!("write {}", lease.told())),
+            },
         }
-    }
-
-    /// Renews the Lease for as long as it is ours; returns who has it then. What cannot be asked for a moment is asked again. Safe to
-    /// cancel.
-    async fn hold(&self) -> String {
-        loop {
-            sleep(RENEWAL).await;
-            let Ok(live) = self.0.read().await else { continue };
-            match live.as_ref().and_then(|lease| self.0.other_holder(lease.spec.as_ref()?)) {
-                Some(other) => return other.to_owned(),
-                None => drop(self.0.write(live.as_ref()).await),
-            }
-        }
-    }
-
-    /// Gives the Lease up, if that does not take long. One that stays runs out.
-    pub(super) async fn end(self) {
-        let give_up = async {
-            if self.0.delete().await.is_err() {
-                let _ = self.0.give_up().await;
-            }
-        };
-        let _ = timeout(RENEWAL, give_up).await;
     }
 }
 
-/// Renews a Lease, if there is one, and waits until another run has it; returns which. Safe to cancel.
-pub(super) async fn lost(turn: Option<&Turn>) -> String {
-    match turn {
-        Some(turn) => turn.hold().await,
-        None => std::future::pending().await,
+/// Renews a Lease for as long as it is ours; returns who has it then. What cannot be asked for a moment is asked again. Safe to cancel.
+async fn hold(lease: &SharedLease) -> String {
+    loop {
+        sleep(RENEWAL).await;
+        let Ok(live) = lease.read().await else { continue };
+        match live.as_ref().and_then(|live| lease.other_holder(live.spec.as_ref()?)) {
+            Some(other) => return other.to_owned(),
+            None => drop(lease.write(live.as_ref()).await),
+        }
+    }
+}
+
+impl Turn {
+    /// Does work, and gives the Leases up.
+    ///
+    /// # Errors
+    /// That of the work; or another run has got a Lease meanwhile, and the work was stopped.
+    pub(super) async fn during<T>(self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let ended = tokio::select! {
+            ended = work => ended,
+            other = self.lost() => Err(anyhow!(
+                "{other} changes this control plane, too, and has the Lease now: what either has done stays, and what either wanted may \
+                 be undone; run the same command again when that one has ended"
+            )),
+        };
+        self.end().await;
+        ended
+    }
+
+    /// Renews the Leases, and waits until another run has one; returns which. Safe to cancel.
+    async fn lost(&self) -> String {
+        match self.0.iter().map(hold).collect::<FuturesUnordered<_>>().next().await {
+            Some(other) => other,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives the Leases up, if that does not take long. One that stays runs out.
+    async fn end(self) {
+        let give_up = async |lease: &SharedLease| {
+            if lease.delete().await.is_err() {
+                let _ = lease.give_up().await;
+            }
+        };
+        let _ = timeout(RENEWAL, join_all(self.0.iter().map(give_up))).await;
     }
 }
 

@@ -30,6 +30,12 @@ impl SharedLease {
         &self.name
     }
 
+    /// What messages call it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        format!("Lease {}/{}", self.leases.namespace().unwrap_or_default(), self.name)
+    }
+
     /// The Lease as it is, if it is there.
     ///
     /// # Errors

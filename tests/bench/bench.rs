@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)] // a test fails so
 
+mod commands;
 #[path = "../controlplane/mod.rs"]
 mod controlplane;
 mod generate;
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 type Part = fn(&Path) -> anyhow::Result<()>;
 
-const PARTS: [(&str, Part); 3] = [("generate", generate::run), ("operator", operator::run), ("scale", scale::run)];
+const PARTS: [(&str, Part); 4] =
+    [("generate", generate::run), ("commands", commands::run), ("operator", operator::run), ("scale", scale::run)];
 
 fn main() {
     let given = std::env::var_os("ISTIO_OPERATOR").map(PathBuf::from);

@@ -195,11 +195,17 @@ fn a_second_install_at_once_ends_and_a_killed_one_locks_out_for_a_while() {
         command(&lab, &format!("{MINIMAL} --set components.pilot.k8s.nodeSelector.disk=none-such")).spawn().unwrap();
     lab.wait("the first run's turn", || lab.get(LEASE).map(drop).ok_or_else(String::new));
     let said = run(&lab, MINIMAL).ended(1);
-    said.warned(&["Lease istio-system/istio-install-default is held by ", " since ", "nothing is written"]);
+    said.warned(&["Lease istio-system/istio-install-default is held by ", " since ", "nothing is changed"]);
+    // Nor is removed what is being installed.
+    let said = run(&lab, "uninstall -y --revision default").ended(1);
+    let said = said.warned(&["Lease istio-system/istio-install-default is held by ", "nothing is changed"]);
+    assert!(!said.out.contains("Removed"), "{said:?}");
     first.kill().unwrap();
     first.wait().unwrap();
     run(&lab, MINIMAL).ended(0).warned(&["to see whether it still works"]);
     assert!(lab.get(LEASE).is_none(), "it is given up at the end");
+    run(&lab, "uninstall -y --purge").ended(0);
+    assert!(lab.get(LEASE).is_none(), "an uninstall gives it up, too");
 }
 
 #[test]
@@ -268,7 +274,7 @@ fn who_may_not_write_leases_is_told_so_and_goes_on() {
     let to = ["--clusterrole=test-without-leases", "--serviceaccount=default:nobody"];
     lab.kubectl(&["create", "clusterrolebinding", "test-without-leases", to[0], to[1]]);
     let said = Said::of(&command_as(account.as_os_str(), MINIMAL).output().unwrap()).ended(0);
-    let told = "who installs may not write the Lease istio-system/istio-install-default";
+    let told = "this user may not write Lease istio-system/istio-install-default";
     assert_eq!(said.err.matches(told).count(), 1, "{}", said.err);
     assert!(said.out.contains("✔ Installation complete"), "{said:?}");
 }

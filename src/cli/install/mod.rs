@@ -19,7 +19,6 @@ pub(super) mod progress;
 pub(super) mod recorded;
 mod rivals;
 mod takeover;
-mod turn;
 mod wanted;
 pub(super) mod work;
 
@@ -27,14 +26,14 @@ use super::cluster::{self, ClusterArgs, Connected};
 use super::confirm::may_go_on;
 use super::input::Outcome;
 use super::manifest::SpecArgs;
-use super::run::made_up_identity;
 use super::screen::Screen;
+use super::turn;
 use super::verification::verify;
 use crate::api::component::Component;
 use crate::install::Plan;
 use crate::object::manifests::Manifests;
 use crate::spec::switches::skipped_minors;
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use definition::Definition;
 use outlook::Outlook;
 use planning::Planned;
@@ -203,27 +202,18 @@ fn apply(
     let Prepared { owner, planned: Planned { plan, state, .. }, neighbours, .. } = prepared;
     let timeout = args.readiness_timeout;
     let work = Work { cluster: &connected.cluster, owner: &owner, plan: &plan, neighbours: &neighbours, timeout };
-    let identity = made_up_identity()?;
-    let turn = connected.wait(turn::take(&connected.cluster, plan.manifests(), identity, screen))?;
+    let turn = connected.wait(turn::take_for(&connected.cluster, plan.manifests(), screen))?;
     let mut progress = Progress::new(screen);
-    let end = connected.wait(async {
+    let end = connected.wait(turn.during(async {
         let work = async {
             definition.create(work.cluster).await?;
             anyhow::Ok(work.finish(state, &mut progress).await)
         };
-        let end = tokio::select! {
+        tokio::select! {
             end = work => end.map(Some),
             stopped = signal::ctrl_c() => stopped.map(|()| None).context("listen for Ctrl-C"),
-            other = turn::lost(turn.as_ref()) => Err(anyhow!(
-                "{other} changes this control plane, too, and has the Lease now: what is installed stays, and what either wanted may be \
-                 undone; run the same command again when that one has ended"
-            )),
-        };
-        if let Some(turn) = turn {
-            turn.end().await;
         }
-        end
-    });
+    }));
     match end? {
         Some(End::Ready) => Ok(complete(args, connected, &plan, screen)),
         Some(End::Unrecorded(why)) => {

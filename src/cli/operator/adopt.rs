@@ -18,6 +18,7 @@ use super::super::lease::{self, State as LeaseState};
 use super::super::output::ReportFormat;
 use super::super::package::PackageArgs;
 use super::super::screen::Screen;
+use super::super::turn;
 use super::file::{NAMESPACE, resource};
 use crate::api::{ALLOW_DOWNGRADE, API_VERSION, DRY_RUN, GROUP, IGNORE_RECONCILE, KIND};
 use crate::cluster::ClusterError;
@@ -226,11 +227,14 @@ impl Adopter {
         let Prepared { plan, state, neighbours } = prepared;
         let (cluster, timeout) = (&connected.cluster, args.readiness_timeout);
         let work = Work { cluster, owner, plan: &plan, neighbours: &neighbours, timeout };
-        check(connected.wait(work.finish(state, &mut Progress::new(&mut screen))), timeout)?;
-        if !is_stored {
-            connected.wait(self.store(connected))?;
-        }
-        connected.wait(self.let_go(connected))?;
+        let turn = connected.wait(turn::take_for(cluster, plan.manifests(), &mut screen))?;
+        connected.wait(turn.during(async {
+            check(work.finish(state, &mut Progress::new(&mut screen)).await, timeout)?;
+            if !is_stored {
+                self.store(connected).await?;
+            }
+            Ok(self.let_go(connected).await?)
+        }))?;
         screen.tick(&format!("Everything of IstioOperator {owner} is taken over, and ready"));
         screen.note("No operator reconciles it yet; deploy one with istio-operator operator init.");
         Ok(0)

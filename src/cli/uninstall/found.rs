@@ -79,6 +79,11 @@ pub(super) struct Found {
 pub(super) type Counts = BTreeMap<String, usize>;
 
 impl Found {
+    /// The Deployments of control planes that go.
+    pub fn control_planes(&self) -> impl Iterator<Item = &Remaining> {
+        self.doomed.values().filter(|one| one.key.kind == "Deployment" && one.is_of_control_plane())
+    }
+
     fn take(&mut self, one: Remaining) {
         match one.fate {
             Fate::Kept => self.keep(ANNOTATED, &one.key),

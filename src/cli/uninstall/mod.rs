@@ -1,7 +1,7 @@
 //! `uninstall`: removes a control plane, what a spec comes to, or everything of Istio.
 //!
 //! ```text
-//! flags → found → who still uses it → question → removal, wave by wave, until nothing is left
+//! flags → found → who still uses it → question → turn → removal, wave by wave, until nothing is left
 //! ```
 
 mod args;
@@ -16,6 +16,7 @@ use super::install::{Resources, Wanted, read_wanted};
 use super::lease::{self, Work};
 use super::remaining::Kept;
 use super::screen::Screen;
+use super::turn::{self, Plane, Turn};
 use crate::api::component::Component;
 use crate::api::{FINALIZER, INSTALLED_STATE, KIND};
 use crate::cluster::ClusterError;
@@ -27,7 +28,7 @@ use crate::object::manifests::{Manifests, revision_label};
 use crate::object::pods::Pods;
 use anyhow::{Context, bail};
 use found::Found;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 pub(super) use args::UninstallArgs;
@@ -85,7 +86,9 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
         doomed.retain(|key, _| !kept.keys.contains(key));
         Ok(doomed)
     };
-    let end = connected.wait(removal::remove(&connected.cluster, found.doomed, args.timeout, look, &mut screen))?;
+    let turn = connected.wait(take_turn(&connected, &found, &mut screen))?;
+    let remove = removal::remove(&connected.cluster, found.doomed, args.timeout, look, &mut screen);
+    let end = connected.wait(turn.during(async { Ok(remove.await?) }))?;
     let left = cut_summary(&end.left);
     if !end.refused.is_empty() {
         let rest = if left.is_empty() { left } else { format!(", so that these were not tried: {left}") };
@@ -96,6 +99,14 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
     }
     screen.tick("Uninstall complete");
     Ok(0)
+}
+
+/// Takes the Leases of the control planes that go, so that no `install` brings back what is removed.
+async fn take_turn(connected: &Connected, found: &Found, screen: &mut Screen<'_>) -> anyhow::Result<Turn> {
+    let planes = found.control_planes();
+    let planes: BTreeSet<Plane> =
+        planes.map(|one| Plane { namespace: &one.key.namespace, revision: revision_label(&one.revision) }).collect();
+    turn::take(&connected.cluster, planes, None, screen).await
 }
 
 /// What the flags mean, unless an operator would put it back.
@@ -161,7 +172,7 @@ fn warn(connected: &Connected, target: &Target, found: &Found, screen: &mut Scre
     let doomed = || found.doomed.values();
     let own: Vec<Pods> = doomed().filter_map(|one| one.pods.clone()).collect();
     let mut planes: BTreeMap<&str, bool> = BTreeMap::new();
-    for one in doomed().filter(|one| one.key.kind == "Deployment" && one.is_of_control_plane()) {
+    for one in found.control_planes() {
         *planes.entry(revision_label(&one.revision)).or_default() |= one.is_external;
     }
     for (revision, is_external) in planes {

@@ -25,8 +25,7 @@ pub(super) async fn keep(cluster: &Cluster, revision: &str, found: &mut Found) -
 /// It is in another one.
 pub(super) fn check_namespace(flag: Option<&str>, found: &Found) -> anyhow::Result<()> {
     let Some(expected) = flag.filter(|namespace| !namespace.is_empty()) else { return Ok(()) };
-    let mut planes = found.doomed.values().filter(|one| one.key.kind == "Deployment" && one.is_of_control_plane());
-    if let Some(other) = planes.find(|one| one.key.namespace != expected) {
+    if let Some(other) = found.control_planes().find(|one| one.key.namespace != expected) {
         bail!(
             "{} is what would go, and --istioNamespace says {expected}; name its namespace, or leave the flag out",
             other.key
