@@ -80,7 +80,7 @@ pub(super) struct DiffArgs {
     #[arg(long, value_name = "LOCATION|VERSION", visible_alias = "to-manifests")]
     to_release: Option<String>,
     /// Compare with the cluster, by dry runs of its API server.
-    #[arg(long, conflicts_with_all = ["to_filename", "to_set", "to_release"])]
+    #[arg(long, conflicts_with_all = ["to_filename", "to_set", "to_release", "rename"])]
     cluster: bool,
     /// Compare only these objects: patterns separated by commas (default: all).
     #[arg(long, value_name = "PATTERNS", default_value = "::", hide_default_value = true, hide_short_help = true)]
@@ -128,11 +128,7 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
     let is_other = !args.to_filename.is_empty() || !args.to_set.is_empty() || args.to_release.is_some();
     let found = if let [before, after] = &args.paths[..] {
         let (before, after) = (files::read(before)?, files::read(after)?);
-        selected::check(
-            &selection,
-            before.iter().map(|object| selection.renamed(object.key())),
-            after.iter().map(Object::key),
-        )?;
+        selected::check(&selection, before.iter().map(Object::key), after.iter().map(Object::key))?;
         Found { objects: diff::compare(&before, &after, &selection), ..Found::default() }
     } else if args.cluster {
         let spec = args.spec();
@@ -146,8 +142,7 @@ pub(super) fn run(args: &DiffArgs, out: &mut dyn Write) -> Outcome {
         let others = if args.to_filename.is_empty() { files.clone() } else { other.files()? };
         let (before, after) = (manifests(&spec, &files)?, manifests(&other, &others)?);
         warn(&[&before.warnings, &after.warnings]);
-        let renamed = before.objects().map(|object| selection.renamed(object.key()));
-        selected::check(&selection, renamed, after.objects().map(Object::key))?;
+        selected::check(&selection, before.objects().map(Object::key), after.objects().map(Object::key))?;
         Found { objects: diff::compare(before.objects(), after.objects(), &selection), ..Found::default() }
     } else {
         return Ok(wrong_use(

@@ -113,8 +113,19 @@ impl Selection {
     /// Nothing of a selection that is of everything.
     #[must_use]
     pub fn without_objects(&self, keys: &BTreeSet<ObjectKey>) -> Vec<String> {
-        let unfit = self.select.iter().filter(|pattern| !pattern.finds(keys));
-        unfit.map(|pattern| format!("{pattern} fits no object{}", near(pattern, keys))).collect()
+        unfit(self.select.iter(), keys)
+    }
+
+    /// The same of what is to be left out.
+    #[must_use]
+    pub fn ignored_without_objects(&self, keys: &BTreeSet<ObjectKey>) -> Vec<String> {
+        unfit(self.ignore.iter(), keys)
+    }
+
+    /// The same of what is to be renamed, among the objects of the first side.
+    #[must_use]
+    pub fn renamed_without_objects(&self, before: &BTreeSet<ObjectKey>) -> Vec<String> {
+        unfit(self.rename.iter().map(|(old, _)| old), before)
     }
 
     /// Whether something else than everything is to be compared, and of that there is nothing among these objects.
@@ -148,6 +159,12 @@ impl Selection {
             carry(&paths, "", before, after);
         }
     }
+}
+
+/// The patterns that fit none of these objects, each with what there is near it: a sentence.
+fn unfit<'p>(patterns: impl Iterator<Item = &'p Pattern>, keys: &BTreeSet<ObjectKey>) -> Vec<String> {
+    let unfit = patterns.filter(|pattern| !pattern.finds(keys));
+    unfit.map(|pattern| format!("{pattern} fits no object{}", near(pattern, keys))).collect()
 }
 
 /// What there is near a pattern that fits nothing, as the end of a sentence: kinds, or the objects of its kind.

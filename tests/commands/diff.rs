@@ -81,6 +81,17 @@ fn what_is_selected_and_not_there_is_not_identical() {
     let some = run(folder.path(), "manifest diff a.yaml a.yaml --select Service,Secret");
     assert_eq!((code(&some), stdout(&some)), (0, "Manifests are identical\n"));
     assert!(stderr(&some).starts_with("Warning: --select Secret:: fits no object"), "{}", stderr(&some));
+    for (flag, told) in [
+        ("--ignore Servce", "Warning: --ignore Servce:: fits no object (did you mean \"Service\"?)\n"),
+        (
+            "--rename Service:one:b->Service:one:c",
+            "Warning: --rename Service:one:b fits no object; there are Service one/a\n",
+        ),
+        ("--rename Service:one:a->Service:one:a --ignore Service:one:a:spec", ""),
+    ] {
+        let output = run(folder.path(), &format!("manifest diff a.yaml a.yaml {flag}"));
+        assert_eq!((code(&output), stderr(&output)), (0, told), "{flag}");
+    }
 }
 
 #[test]
