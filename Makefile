@@ -82,7 +82,7 @@ goldens: ## write what tests/parity and tests/crds expect, where it is what RECO
 	@test -d "$(RECORDED)" || { echo "usage: make goldens RECORDED=FOLDER (CONTRIBUTING.md, Goldens)"; exit 1; }
 	RECORDED="$(abspath $(RECORDED))" cargo test --locked --quiet --no-fail-fast --test parity --test crds -- --ignored --show-output
 
-bench: build ## speed and memory of manifest generate, of the idle operator, and of the chart engine
+bench: build ## speed and memory of manifest generate, install, the operator and the chart engine
 	cargo bench --locked --profile dev --bench bench
 	cargo bench --locked -p helm-template --features cli --bench render
 

@@ -79,3 +79,14 @@ impl RunPackageArgs {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_release_may_have_a_v() {
+        assert_eq!([release("v1.30.3"), release("1.30.3")], [Ok("1.30.3".to_owned()), Ok("1.30.3".to_owned())]);
+        assert!(release("newest").is_err() && release("vv1.30.3").is_err());
+    }
+}

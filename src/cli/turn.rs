@@ -1,8 +1,8 @@
 //! Whose turn it is to change a control plane: of two runs at once each would undo what the other does, and both would report success.
 //!
-//! A run holds a Lease of each control plane while it writes. Another one that finds it held ends: what it has told a person is not what is there any more.
-//! A holder that was killed does not renew the Lease; whoever comes then waits until it has run out, by its own clock. Who may not
-//! write Leases is told so, and goes on.
+//! A run holds a Lease of each control plane while it writes, and gives it up also when it is told to stop. Another one that finds it
+//! held ends: what it has told a person is not what is there any more. A holder that was killed does not renew the Lease; whoever comes
+//! then waits until it has run out, by its own clock. Who may not write Leases is told so, and goes on.
 
 use super::run::made_up_identity;
 use super::screen::Screen;
@@ -17,6 +17,7 @@ use futures::stream::FuturesUnordered;
 use k8s_openapi::api::coordination::v1::LeaseSpec;
 use kube::Error::Api as Answer;
 use std::time::{Duration, Instant};
+use tokio::signal;
 use tokio::time::{sleep, timeout};
 
 /// What the Lease of a revision is called before its name.
@@ -168,13 +169,14 @@ async fn hold(lease: &SharedLease) -> String {
 }
 
 impl Turn {
-    /// Does work, and gives the Leases up.
+    /// Does work, and gives the Leases up. `None` if Ctrl-C stopped it.
     ///
     /// # Errors
     /// That of the work; or another run has got a Lease meanwhile, and the work was stopped.
-    pub(super) async fn during<T>(self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub(super) async fn during<T>(self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<Option<T>> {
         let ended = tokio::select! {
-            ended = work => ended,
+            ended = work => ended.map(Some),
+            stopped = signal::ctrl_c() => stopped.map(|()| None).context("listen for Ctrl-C"),
             other = self.lost() => Err(anyhow!(
                 "{other} changes this control plane, too, and has the Lease now: what either has done stays, and what either wanted may \
                  be undone; run the same command again when that one has ended"

@@ -6,6 +6,7 @@ use crate::lab::Lab;
 use crate::real_releases::packages;
 use crate::small::{PACKAGES, VERSION};
 use serde_json::{Value, json};
+use std::process::{Command, Stdio};
 
 const MINIMAL: &str = "install --set profile=minimal -y";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases/istio-install-default";
@@ -206,6 +207,30 @@ fn a_second_install_at_once_ends_and_a_killed_one_locks_out_for_a_while() {
     assert!(lab.get(LEASE).is_none(), "it is given up at the end");
     run(&lab, "uninstall -y --purge").ended(0);
     assert!(lab.get(LEASE).is_none(), "an uninstall gives it up, too");
+}
+
+#[test]
+fn an_uninstall_that_is_interrupted_gives_its_turn_up() {
+    let lab = Lab::without_operator();
+    run(&lab, MINIMAL).ended(0);
+    let hold = |finalizers: &str| {
+        let patch = format!("{{\"metadata\":{{\"finalizers\":{finalizers}}}}}");
+        lab.kubectl(&["patch", "deployment", "istiod", "-n", "istio-system", "--type=merge", "-p", &patch]);
+    };
+    hold("[\"example.com/hold\"]");
+    let mut command = command(&lab, "uninstall -y --revision default");
+    let uninstall = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    lab.wait("the deletion", || match lab.deployment("istiod") {
+        Some(istiod) if !istiod["metadata"]["deletionTimestamp"].is_null() => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert!(lab.get(LEASE).is_some());
+    assert!(Command::new("kill").args(["-INT", &uninstall.id().to_string()]).status().unwrap().success());
+    let said = Said::of(&uninstall.wait_with_output().unwrap()).ended(1);
+    said.warned(&["interrupted", "the same command goes on"]);
+    assert!(lab.get(LEASE).is_none());
+    hold("[]");
+    run(&lab, "uninstall -y --purge").ended(0);
 }
 
 #[test]

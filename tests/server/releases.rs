@@ -374,7 +374,7 @@ fn an_older_release_is_only_for_who_allows_it() {
     let status = lab.wait_for_status("ACTION_REQUIRED", &words);
     assert_eq!(reason(&status, "Stalled"), "Downgrade");
     assert_eq!(written_since(&lab, mark), Vec::<String>::new());
-    annotate(&lab, "install.istio.io/allow-downgrade-to", Some(OLD));
+    annotate(&lab, "install.istio.io/allow-downgrade-to", Some(&format!("v{OLD}")));
     lab.wait("istiod to go back", || match release(&lab, "istiod") {
         found if found == OLD => Ok(()),
         found => Err(found),

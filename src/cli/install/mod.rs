@@ -33,7 +33,7 @@ use crate::api::component::Component;
 use crate::install::Plan;
 use crate::object::manifests::Manifests;
 use crate::spec::switches::skipped_minors;
-use anyhow::{Context, bail};
+use anyhow::bail;
 use definition::Definition;
 use outlook::Outlook;
 use planning::Planned;
@@ -41,7 +41,6 @@ use prepare::{Prepared, prepare};
 use progress::Progress;
 use recorded::Recorded;
 use std::io::Write;
-use tokio::signal;
 use wanted::Aim;
 use work::{End, Failed, Work};
 
@@ -205,14 +204,8 @@ fn apply(
     let turn = connected.wait(turn::take_for(&connected.cluster, plan.manifests(), screen))?;
     let mut progress = Progress::new(screen);
     let end = connected.wait(turn.during(async {
-        let work = async {
-            definition.create(work.cluster).await?;
-            anyhow::Ok(work.finish(state, &mut progress).await)
-        };
-        tokio::select! {
-            end = work => end.map(Some),
-            stopped = signal::ctrl_c() => stopped.map(|()| None).context("listen for Ctrl-C"),
-        }
+        definition.create(work.cluster).await?;
+        Ok(work.finish(state, &mut progress).await)
     }));
     match end? {
         Some(End::Ready) => Ok(complete(args, connected, &plan, screen)),

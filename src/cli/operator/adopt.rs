@@ -228,13 +228,14 @@ impl Adopter {
         let (cluster, timeout) = (&connected.cluster, args.readiness_timeout);
         let work = Work { cluster, owner, plan: &plan, neighbours: &neighbours, timeout };
         let turn = connected.wait(turn::take_for(cluster, plan.manifests(), &mut screen))?;
-        connected.wait(turn.during(async {
+        let taken_over = connected.wait(turn.during(async {
             check(work.finish(state, &mut Progress::new(&mut screen)).await, timeout)?;
             if !is_stored {
                 self.store(connected).await?;
             }
             Ok(self.let_go(connected).await?)
         }))?;
+        taken_over.context("interrupted: what is taken over stays so, and adopt can be run again")?;
         screen.tick(&format!("Everything of IstioOperator {owner} is taken over, and ready"));
         screen.note("No operator reconciles it yet; deploy one with istio-operator operator init.");
         Ok(0)

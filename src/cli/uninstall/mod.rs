@@ -30,6 +30,7 @@ use anyhow::{Context, bail};
 use found::Found;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::time::Duration;
 
 pub(super) use args::UninstallArgs;
 
@@ -88,17 +89,25 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
     };
     let turn = connected.wait(take_turn(&connected, &found, &mut screen))?;
     let remove = removal::remove(&connected.cluster, found.doomed, args.timeout, look, &mut screen);
-    let end = connected.wait(turn.during(async { Ok(remove.await?) }))?;
+    check(connected.wait(turn.during(async { Ok(remove.await?) }))?, args.timeout)?;
+    screen.tick("Uninstall complete");
+    Ok(0)
+}
+
+/// Whether everything is gone; `None` is a removal that was stopped.
+fn check(end: Option<removal::End>, timeout: Duration) -> anyhow::Result<()> {
+    let Some(end) = end else {
+        bail!("interrupted: what is removed is told above, the rest is there; the same command goes on");
+    };
     let left = cut_summary(&end.left);
     if !end.refused.is_empty() {
         let rest = if left.is_empty() { left } else { format!(", so that these were not tried: {left}") };
         bail!("not everything could be removed: {}{rest}; the same command goes on", cut_summary(&end.refused));
     }
     if !left.is_empty() {
-        bail!("still there after {:?}: {left}; the same command looks again", args.timeout);
+        bail!("still there after {timeout:?}: {left}; the same command looks again");
     }
-    screen.tick("Uninstall complete");
-    Ok(0)
+    Ok(())
 }
 
 /// Takes the Leases of the control planes that go, so that no `install` brings back what is removed.
