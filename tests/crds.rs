@@ -279,7 +279,7 @@ fn every_bad_object_begins_with_the_words_of_its_refusal() {
 #[test]
 fn definitions_are_written_as_they_are_printed() {
     for text in files("charts/base/crds", "yaml").into_values() {
-        let written = Object::from_written(&text).unwrap();
+        let written = Object::from_written(text.clone()).unwrap();
         let mut read = Object::new(parse_strict(&text).unwrap()).unwrap();
         assert!(read.to_yaml().unwrap() == text, "{} is written differently; write it as printed", written.key());
         assert_eq!((written.key(), written.is_crd(), written.value()), (read.key(), true, read.value()));

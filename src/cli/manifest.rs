@@ -17,8 +17,9 @@ use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
-/// So many objects are YAML at a time: a definition is a hundredfold of another object.
-const AT_A_TIME: usize = 8;
+/// So many objects are YAML at a time: not all, since a definition is a hundredfold of another object, and not few, since each
+/// time starts threads.
+const AT_A_TIME: usize = 32;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\

@@ -56,7 +56,7 @@ pub fn record(
     }
     let metadata = json!({"name": record_name, "namespace": namespace, "labels": labels, "annotations": annotations});
     // JSON is YAML.
-    Object::from_written(&format!("apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {metadata}\nspec: {spec}\n"))
+    Object::from_written(format!("apiVersion: {API_VERSION}\nkind: {KIND}\nmetadata: {metadata}\nspec: {spec}\n"))
 }
 
 /// The spec of a record as it was before it was written, and the digest of what it came to.

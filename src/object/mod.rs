@@ -12,14 +12,15 @@ mod written;
 pub use owner::OwnerId;
 
 use crate::api::DEFAULT_REVISION;
+use bytes::Bytes;
 use helm_template::helm::manifest;
 use helm_template::yaml;
+use memchr::memmem;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use written::Written;
 
 /// What identifies an object in a cluster. The API version is not part of it: an object is the same in all versions.
@@ -82,7 +83,7 @@ pub enum ReadError {
 /// # Errors
 /// The first document that is not an object.
 pub fn read_all(text: &str) -> Result<Vec<Object>, ReadError> {
-    read_as(text.to_owned(), Reading::default())
+    read_as(text.to_owned().into(), Reading::default())
 }
 
 /// How the text of a chart is read.
@@ -98,9 +99,9 @@ pub struct Reading {
 ///
 /// # Errors
 /// As above.
-pub fn read_as(text: String, reading: Reading) -> Result<Vec<Object>, ReadError> {
+pub fn read_as(text: Bytes, reading: Reading) -> Result<Vec<Object>, ReadError> {
     let mut objects = vec![];
-    let text = Arc::new(text);
+    let text = Written::new(text).map_err(|e| ReadError::Yaml(e.to_string()))?;
     for document in manifest::pieces(&text) {
         if let Some(definition) = definition(&text, document) {
             objects.push(definition);
@@ -122,16 +123,21 @@ pub fn read_as(text: String, reading: Reading) -> Result<Vec<Object>, ReadError>
 
 /// The CRD that a document is, as text: CRDs are most of what a release has, and nobody looks into them. None for what is to be
 /// read as a whole.
-fn definition(whole: &Arc<String>, document: &str) -> Option<Object> {
+fn definition(whole: &Written, document: &str) -> Option<Object> {
     let is_comment = |line: &&str| line.trim().is_empty() || line.starts_with('#');
     let comments: usize = document.split_inclusive('\n').take_while(is_comment).map(str::len).sum();
     let text = document.get(comments..)?.trim_end();
-    let (head, _) = text.split_once("\nspec:")?;
+    let head = head(text)?;
     let is_meant = head.lines().any(|line| line.strip_prefix("kind:").is_some_and(|kind| kind.trim() == DEFINITION));
     if !is_meant {
         return None;
     }
-    Object::as_written(Written::lines(whole, text).unwrap_or_else(|| Written::of(format!("{text}\n")))).ok()
+    Object::as_written(whole.lines(text).unwrap_or_else(|| format!("{text}\n").into())).ok()
+}
+
+/// What stands above `spec:`.
+fn head(text: &str) -> Option<&str> {
+    text.get(..memmem::find(text.as_bytes(), b"\nspec:")?)
 }
 
 /// The object in a text, with this head (`apiVersion`, `kind` and `metadata`) instead of the text's own.
@@ -210,13 +216,13 @@ impl Object {
     ///
     /// # Errors
     /// What it lacks.
-    pub fn from_written(yaml: &str) -> Result<Self, ObjectError> {
-        Self::as_written(Written::of(yaml.to_owned()))
+    pub fn from_written(yaml: impl Into<Bytes>) -> Result<Self, ObjectError> {
+        Self::as_written(Written::new(yaml.into()).map_err(|_| ObjectError::NotAMap("broken YAML"))?)
     }
 
     fn as_written(yaml: Written) -> Result<Self, ObjectError> {
-        let head = yaml.split_once("\nspec:").map_or(&*yaml, |(head, _)| head);
-        let head = yaml::parse(head).map_err(|_| ObjectError::NotAMap("broken YAML"))?;
+        let text: &str = &yaml;
+        let head = yaml::parse(head(text).unwrap_or(text)).map_err(|_| ObjectError::NotAMap("broken YAML"))?;
         check(&head)?;
         Ok(Self(Form::Text { head, yaml, changed: false }))
     }
@@ -278,7 +284,7 @@ impl Object {
     /// The string at a path in the head, empty if there is none.
     fn text(&self, place: &[&str]) -> &str {
         // A JSON pointer would allocate strings.
-        let found = place.iter().try_fold(self.head(), |value, name| value.get(name));
+        let found = place.iter().try_fold(self.head(), |value, name| value.as_object()?.get(*name));
         found.and_then(Value::as_str).unwrap_or_default()
     }
 

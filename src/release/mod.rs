@@ -9,7 +9,7 @@ pub mod renders;
 
 use crate::api::component::{ALL, Component};
 use crate::failure::Retry;
-use crate::object::{self, Object, ReadError};
+use crate::object::{self, Object, ReadError, Reading};
 use crate::spec::resolve::profile::Profiles;
 use crate::spec::switches::{self, Switches};
 use helm_template::helm::chart::{Chart, ChartError};
@@ -132,11 +132,10 @@ fn read_crds(component: Component, chart: &Chart, written: bool) -> Result<Vec<O
     let mut crds = vec![];
     for (file, data) in files {
         let wrong = |source| ReleaseError::Crd { component, file: file.clone(), cause: source };
-        let text = std::str::from_utf8(&data).map_err(|e| wrong(ReadError::Yaml(e.to_string())))?;
         if written {
-            crds.push(Object::from_written(text).map_err(|e| wrong(e.into()))?);
+            crds.push(Object::from_written(data).map_err(|e| wrong(e.into()))?);
         } else {
-            crds.extend(object::read_all(text).map_err(wrong)?);
+            crds.extend(object::read_as(data, Reading::default()).map_err(wrong)?);
         }
     }
     Ok(crds)

@@ -79,13 +79,12 @@ fn add(hasher: &mut Sha256, part: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn chart(text: &str, size: usize) -> Chart {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("Chart.yaml"), "apiVersion: v2\nname: large\nversion: 1.0.0\n").unwrap();
         let mut chart = Chart::load(directory.path()).unwrap();
-        let data: Arc<[u8]> = text.repeat(size / text.len()).into_bytes().into();
+        let data = text.repeat(size / text.len()).into();
         chart.files.push(ChartFile { name: "files/x".into(), data });
         chart
     }

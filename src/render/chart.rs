@@ -107,7 +107,7 @@ pub fn render_release(
         warnings.extend(text.lines().filter_map(|line| line.strip_prefix(WARNING)).map(str::to_owned));
     }
     for (file, text) in files.into_iter().filter(|(name, _)| !is_notes(name)) {
-        let read = object::read_as(text, reading);
+        let read = object::read_as(text.into(), reading);
         objects.extend(read.map_err(|cause| ComponentError::Document { component, file, cause })?);
     }
     for object in objects.iter_mut().filter(|_| !switches.is_upstream) {

@@ -4,6 +4,8 @@
 const CHUNK: usize = 64;
 
 /// Whether there is nothing in a text but printable ASCII and newlines.
+// Not inlined: a program that is compiled for size would check byte by byte.
+#[inline(never)]
 pub(crate) fn is_printable(text: &str) -> bool {
     // Without an early end inside of it, a chunk is checked many bytes at a time.
     let all = |chunk: &[u8]| chunk.iter().fold(true, |all, b| all & matches!(b, b' '..=b'~' | b'\n'));

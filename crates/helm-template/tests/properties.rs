@@ -161,7 +161,7 @@ fn no_template_makes_the_engine_panic() {
     let values = json!({"a": "x", "b": [1, {"c": null}]}).as_object().unwrap().clone();
     check(1500, &trees::soup(TEMPLATES), |text| {
         let files = [("Chart.yaml", "apiVersion: v2\nname: t\nversion: 1.0.0\n"), ("templates/a.yaml", text.as_str())];
-        let chart = Chart::from_memory(files.map(|(name, text)| (name, text.as_bytes()))).unwrap();
+        let chart = Chart::from_memory(files.map(|(name, text)| (name, text.to_owned()))).unwrap();
         let chart = ParsedChart::new(chart);
         let release = ReleaseOptions::install("r", "n");
         let result = chart.render(&values, &release, &Capabilities::default(), &RenderOptions::fixed());

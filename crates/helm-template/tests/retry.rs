@@ -11,7 +11,7 @@ use std::time::Duration;
 
 fn failure(files: &[(&str, &str)], values: &Value, options: &RenderOptions) -> RenderError {
     let metadata = ("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}");
-    let files = files.iter().chain([&metadata]).map(|(name, text)| (*name, text.as_bytes()));
+    let files = files.iter().chain([&metadata]).map(|(name, text)| (*name, (*text).to_owned()));
     let chart = ParsedChart::new(Chart::from_memory(files).unwrap());
     let release = ReleaseOptions::install("r", "ns");
     let values = values.as_object().unwrap();

@@ -1,6 +1,7 @@
 //! From the text of a table to its messages, and from the lines of a message to its fields. Each is read once and stays in memory.
 
 use super::types::{Declared, Field, Fields, Merge, Message, Presence, Table, Type};
+use memchr::memchr_iter;
 use std::sync::OnceLock;
 
 /// Where a declaration begins: its comments, its own line, and the lines below it.
@@ -35,10 +36,10 @@ pub(super) fn table(table: Table, text: &'static str) -> Declared {
 
 fn heads(text: &str) -> Vec<Head> {
     let (mut heads, mut comments, mut end) = (vec![], None, 0);
-    for line in text.split_inclusive('\n') {
+    for newline in memchr_iter(b'\n', text.as_bytes()) {
         let begin = end;
-        end += line.len();
-        match line.as_bytes().first() {
+        end = newline + 1;
+        match text.as_bytes().get(begin) {
             Some(b'#') => comments = comments.or(Some(begin)),
             Some(b'm' | b'e') => {
                 heads.push(Head { comments: comments.take().unwrap_or(begin), line: begin, below: end });

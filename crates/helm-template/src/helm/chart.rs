@@ -6,10 +6,10 @@
 use super::decode;
 use super::metadata::Metadata;
 use super::source::{self, ChartFile, Room, SourceError};
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Why a chart cannot be loaded; the texts are Helm's.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +80,7 @@ pub struct Chart {
     /// `values.yaml`
     pub values: Map<String, Value>,
     /// `values.schema.json`
-    pub schema: Option<Arc<[u8]>>,
+    pub schema: Option<Bytes>,
     /// `charts/…`
     pub dependencies: Vec<Chart>,
     /// What Helm logs while loading.
@@ -114,8 +114,8 @@ impl Chart {
     ///
     /// # Errors
     /// What breaks a rule.
-    pub fn from_memory<'a, P: Into<String>>(
-        files: impl IntoIterator<Item = (P, &'a [u8])>,
+    pub fn from_memory<P: Into<String>, D: Into<Bytes>>(
+        files: impl IntoIterator<Item = (P, D)>,
     ) -> Result<Self, ChartError> {
         Self::from_files(files.into_iter().map(|(name, data)| ChartFile::new(name, data)).collect())
     }
@@ -219,7 +219,7 @@ impl Chart {
         } else {
             let inner = files.into_iter().filter_map(|f| {
                 let (_, name) = f.name.split_once('/')?;
-                Some(ChartFile { name: name.to_owned(), data: Arc::clone(&f.data) })
+                Some(ChartFile { name: name.to_owned(), data: f.data.clone() })
             });
             Self::build(inner.collect(), room, depth)
         };
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     fn chart(files: &[(&str, &str)]) -> Result<Chart, ChartError> {
-        Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes())))
+        Chart::from_memory(files.iter().map(|(name, text)| (*name, (*text).to_owned())))
     }
 
     const META: &str = "{apiVersion: v2, name: c, version: 1.0.0}";

@@ -220,7 +220,7 @@ mod tests {
             ("charts/s/Chart.yaml", "{name: s, version: 1.2.3}"),
             ("charts/u/Chart.yaml", "{name: u, version: 1}"),
         ];
-        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes()))).unwrap();
+        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, (*text).to_owned()))).unwrap();
         let given = tables::from_json(given.as_object().unwrap());
         let tree = Tree::new(&chart, &given, &Preparation::default()).unwrap();
         tree.root.children().iter().map(|c| c.full_path()).collect()

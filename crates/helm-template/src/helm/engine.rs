@@ -18,6 +18,7 @@ use super::release::{Job, ReleaseOptions, scope};
 use super::{schema, tables, values};
 use crate::gotmpl::{self, Budgets, ExecContext, ExecError, Host, Map, MapKind, ParseError, TemplateSet, Value, price};
 use crate::threads;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -60,7 +61,7 @@ pub struct Rendered {
     /// Rendered files by path from the root chart on (`web/templates/service.yaml`), notes included.
     pub files: BTreeMap<String, String>,
     /// The CRD files of the charts that take part, by full path; the parent's first.
-    pub crds: Vec<(String, Arc<[u8]>)>,
+    pub crds: Vec<(String, Bytes)>,
     /// What Helm logs.
     pub warnings: Vec<String>,
 }
@@ -250,9 +251,9 @@ fn in_parsing_order(jobs: Vec<Job<'_>>) -> Vec<Job<'_>> {
     jobs
 }
 
-fn collect_crds(node: &Rc<Node<'_>>, crds: &mut Vec<(String, Arc<[u8]>)>) {
+fn collect_crds(node: &Rc<Node<'_>>, crds: &mut Vec<(String, Bytes)>) {
     let path = node.full_path();
-    crds.extend(node.chart.own_crds().map(|f| (format!("{path}/{}", f.name), Arc::clone(&f.data))));
+    crds.extend(node.chart.own_crds().map(|f| (format!("{path}/{}", f.name), f.data.clone())));
     for child in node.children() {
         collect_crds(&child, crds);
     }
@@ -282,7 +283,7 @@ mod tests {
 
     fn chart(files: &[(&str, &str)]) -> ParsedChart {
         let metadata = ("Chart.yaml", "{apiVersion: v2, name: c, version: 1.0.0}");
-        let files = files.iter().chain([&metadata]).map(|(name, text)| (*name, text.as_bytes()));
+        let files = files.iter().chain([&metadata]).map(|(name, text)| (*name, (*text).to_owned()));
         ParsedChart::new(Chart::from_memory(files).unwrap())
     }
 
@@ -347,7 +348,7 @@ mod tests {
             ("charts/s/Chart.yaml", "{name: s, version: 1}"),
             ("charts/s/templates/_x", "{{ define \"x\" }}sub{{ end }}"),
         ];
-        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes()))).unwrap();
+        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, (*text).to_owned()))).unwrap();
         let chart = ParsedChart::new(chart);
         for (on, want) in [(true, "sub"), (false, ""), (true, "sub")] {
             assert_eq!(render(&chart, &json!({"s": {"on": on}})).unwrap().files["c/templates/a"], want);

@@ -7,23 +7,23 @@ use crate::json;
 use crate::yaml;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// What a byte takes in a list.
 const BYTE: u64 = 24;
 
 /// Files by name.
 #[derive(Clone, Default)]
-pub struct Files(BTreeMap<String, Arc<[u8]>>);
+pub struct Files(BTreeMap<String, Bytes>);
 
 impl Files {
     /// The files of a chart; of two with one name the later counts.
     #[must_use]
     pub fn new(files: &[ChartFile]) -> Self {
-        Self(files.iter().map(|f| (f.name.clone(), Arc::clone(&f.data))).collect())
+        Self(files.iter().map(|f| (f.name.clone(), f.data.clone())).collect())
     }
 
     /// The object that templates see.
@@ -41,7 +41,7 @@ impl Files {
         let mut found = BTreeMap::new();
         for (name, data) in &self.0 {
             if glob.matches(name).map_err(|e| e.to_string())? {
-                found.insert(name.clone(), Arc::clone(data));
+                found.insert(name.clone(), data.clone());
             }
         }
         Ok(Self(found))
@@ -49,7 +49,7 @@ impl Files {
 
     /// The bytes of all names, and of all contents.
     fn size(&self) -> (u64, u64) {
-        let sum = |(names, contents), (name, data): (&String, &Arc<[u8]>)| {
+        let sum = |(names, contents), (name, data): (&String, &Bytes)| {
             (names + name.len() as u64 + 100, contents + data.len() as u64)
         };
         self.0.iter().fold((0, 0), sum)
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     fn call(method: &str, argument: &str) -> String {
-        let files = Files::new(&[ChartFile::new("d/a.txt", b"one\ntwo\n"), ChartFile::new("d/b.txt", b"\xff")]);
+        let files = Files::new(&[ChartFile::new("d/a.txt", "one\ntwo\n"), ChartFile::new("d/b.txt", &b"\xff"[..])]);
         let args = if argument.is_empty() { vec![] } else { vec![Value::string(argument)] };
         super::super::text::plain(&files.call(method, &args).unwrap().unwrap())
     }

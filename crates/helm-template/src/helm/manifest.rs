@@ -5,6 +5,7 @@
 
 use super::decode::{self, Decoder, Place};
 use super::text;
+use memchr::memmem;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -207,7 +208,7 @@ pub fn pieces(text: &str) -> Vec<&str> {
     let text = text.trim();
     let mut pieces = Vec::new();
     let (mut start, mut from) = (0, 0);
-    while let Some(at) = text.get(from..).and_then(|rest| rest.find("---")).map(|at| at + from) {
+    while let Some(at) = next_dashes(text, from) {
         let before = text.get(start..at).unwrap_or_default();
         // The newline must not belong to the separator before.
         if at > 0 && !before.ends_with('\n') {
@@ -221,6 +222,12 @@ pub fn pieces(text: &str) -> Vec<&str> {
     }
     pieces.push(text.get(start..).unwrap_or_default());
     pieces.into_iter().filter(|piece| !piece.is_empty()).map(str::trim).collect()
+}
+
+/// Where three dashes begin, at `from` or after it.
+fn next_dashes(text: &str, from: usize) -> Option<usize> {
+    let at = memmem::find(text.as_bytes().get(from..)?, b"---")?;
+    Some(from + at)
 }
 
 /// A document with the line that names its file.

@@ -5,10 +5,10 @@
 //! archives within an archive unpack to counts too, and so does what a directory holds, links followed.
 
 use super::ignore::Rules;
+use bytes::{Buf, Bytes};
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The largest file of a chart, in bytes.
 pub const MAX_FILE: u64 = 5 * 1024 * 1024;
@@ -52,15 +52,19 @@ const MARK: &[u8] = b"\xEF\xBB\xBF";
 pub struct ChartFile {
     /// Path relative to the chart, parts separated by `/`.
     pub name: String,
-    /// Content.
-    pub data: Arc<[u8]>,
+    /// Content, shared by all copies.
+    pub data: Bytes,
 }
 
 impl ChartFile {
     /// A file, its byte order mark removed.
     #[must_use]
-    pub fn new(name: impl Into<String>, data: &[u8]) -> Self {
-        Self { name: name.into(), data: data.strip_prefix(MARK).unwrap_or(data).into() }
+    pub fn new(name: impl Into<String>, data: impl Into<Bytes>) -> Self {
+        let mut data = data.into();
+        if data.starts_with(MARK) {
+            data.advance(MARK.len());
+        }
+        Self { name: name.into(), data }
     }
 }
 
@@ -264,21 +268,9 @@ fn walk(dir: &Path, prefix: &str, rules: &Rules, loaded: &mut Loaded, room: &mut
             return Err(SourceError::FileTooLarge(name.to_string_lossy().into_owned()));
         }
         room.take(kind.len())?;
-        let data = read_shared(&path, kind.len()).map_err(failed(&path, "open"))?;
-        let has_mark = data.starts_with(MARK);
-        loaded.files.push(if has_mark { ChartFile::new(relative, &data) } else { ChartFile { name: relative, data } });
+        loaded.files.push(ChartFile::new(relative, fs::read(&path).map_err(failed(&path, "open"))?));
     }
     Ok(())
-}
-
-/// A file that was so long when it was looked at, without a second copy in memory unless it has changed since.
-fn read_shared(path: &Path, length: u64) -> std::io::Result<Arc<[u8]>> {
-    let mut data: Arc<[u8]> = std::iter::repeat_n(0, usize::try_from(length).unwrap_or_default()).collect();
-    let mut file = fs::File::open(path)?;
-    match Arc::get_mut(&mut data).map(|place| file.read_exact(place)) {
-        Some(Ok(())) if file.read(&mut [0])? == 0 => Ok(data),
-        _ => fs::read(path).map(Into::into),
-    }
 }
 
 /// Unpacks a gzipped tar archive in memory; the first part of every name is dropped.
@@ -314,7 +306,7 @@ pub fn read_archive(bytes: &[u8], room: &mut Room) -> Result<Vec<ChartFile>, Sou
         let mut data = Vec::new();
         entry.read_to_end(&mut data).map_err(wrong)?;
         room.take((data.len() + name.len()) as u64)?;
-        files.push(ChartFile::new(name, &data));
+        files.push(ChartFile::new(name, data));
     }
     if files.is_empty() { Err(SourceError::Archive("no files in chart archive".to_owned())) } else { Ok(files) }
 }

@@ -211,7 +211,7 @@ mod tests {
             ("charts/k/Chart.yaml", "{name: k, version: 1}"),
             ("charts/k/values.yaml", sub),
         ];
-        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, text.as_bytes()))).unwrap();
+        let chart = Chart::from_memory(files.iter().map(|(name, text)| (*name, (*text).to_owned()))).unwrap();
         let preparation = Preparation::default();
         let given = from_json(given.as_object().unwrap());
         let tree = Tree::new(&chart, &given, &preparation).unwrap();

@@ -21,7 +21,7 @@ pub fn answer(case: &Case) -> Answer {
 
 fn template(case: &Case) -> Answer {
     let files = chart_files(case);
-    let chart = Chart::from_memory(files.iter().map(|(name, text)| (name.as_str(), text.as_bytes())));
+    let chart = Chart::from_memory(files);
     let chart = match chart {
         Ok(chart) => ParsedChart::new(chart),
         Err(error) => return Answer::Error(error.to_string()),
