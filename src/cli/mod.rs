@@ -17,6 +17,7 @@ mod lease;
 mod manifest;
 mod manifest_diff;
 mod manifest_translate;
+mod named;
 mod operator;
 mod output;
 mod package;
@@ -51,6 +52,7 @@ use crate::spec::resolve::ResolveError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use helm_template::threads;
 use input::{Outcome, WrongUse};
+use named::Named;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -66,31 +68,31 @@ struct Args {
 enum Command {
     /// Run the controller.
     #[command(visible_alias = "server")]
-    Run(run::RunArgs),
+    Run(Named<run::RunArgs>),
     /// Generate manifests, compare them, or translate a spec to Helm values.
     #[command(subcommand)]
-    Manifest(ManifestCommand),
+    Manifest(Named<ManifestCommand>),
     /// Install Istio, or change the installation to what a spec says.
     #[command(visible_alias = "apply", after_help = install::INSTALL_EXAMPLES)]
-    Install(Box<install::InstallArgs>),
+    Install(Named<install::InstallArgs>),
     /// Upgrade a control plane in place; or plan it.
     #[command(after_help = install::UPGRADE_EXAMPLES)]
-    Upgrade(Box<UpgradeArgs>),
+    Upgrade(Named<UpgradeArgs>),
     /// Remove a control plane, or everything of Istio.
-    Uninstall(Box<uninstall::UninstallArgs>),
+    Uninstall(Named<uninstall::UninstallArgs>),
     /// Check that every object of an installation is there and ready.
-    VerifyInstall(Box<verify_install::VerifyArgs>),
+    VerifyInstall(Named<verify_install::VerifyArgs>),
     /// Print the versions of this program, of the control planes and of the proxies.
-    Version(version::VersionArgs),
+    Version(Named<version::VersionArgs>),
     /// List, print and compare profiles.
     #[command(subcommand)]
-    Profile(profile::ProfileCommand),
+    Profile(Named<profile::ProfileCommand>),
     /// Inject the sidecar proxy into the workloads of a file, as the injection webhook would.
-    KubeInject(inject::InjectArgs),
+    KubeInject(Named<inject::InjectArgs>),
     /// Print the CustomResourceDefinition of IstioOperator.
     Crd,
     /// Print the ClusterRoles that the operator needs: its own, or with -d the one for a release.
-    Role(package::PackageArgs),
+    Role(Named<package::PackageArgs>),
     /// Write the built-in profiles and charts to a new directory, for use with --manifests.
     Package {
         /// The directory.
@@ -98,28 +100,28 @@ enum Command {
     },
     /// Fetch release packages, and list those at hand.
     #[command(subcommand)]
-    Release(release::ReleaseCommand),
+    Release(Named<release::ReleaseCommand>),
     /// Install what collects and shows what happens in the mesh, list it, or remove it.
     #[command(subcommand)]
-    Addons(addons::AddonsCommand),
+    Addons(Named<addons::AddonsCommand>),
     /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
-    Dashboard(Box<dashboard::DashboardArgs>),
+    Dashboard(Named<dashboard::DashboardArgs>),
     /// Render Helm charts.
     #[command(subcommand)]
-    Chart(chart::ChartCommand),
+    Chart(Named<chart::ChartCommand>),
     /// Collect what explains a fault into one archive, without what is secret.
-    BugReport(Box<bug_report::BugReportArgs>),
+    BugReport(Named<bug_report::BugReportArgs>),
     /// Print what a shell needs to complete commands, flags and names.
-    Completion(completion::CompletionArgs),
+    Completion(Named<completion::CompletionArgs>),
     /// Names for revisions, by which namespaces ask for injection.
     #[command(subcommand)]
-    Tag(tag::TagCommand),
+    Tag(Named<tag::TagCommand>),
     /// Deploy the operator, remove it, and tell how its resources are.
     #[command(subcommand)]
-    Operator(operator::OperatorCommand),
+    Operator(Named<operator::OperatorCommand>),
     /// Revisions, and whether a cluster is fit for Istio.
     #[command(subcommand, visible_alias = "x")]
-    Experimental(ExperimentalCommand),
+    Experimental(Named<ExperimentalCommand>),
 }
 
 #[derive(Subcommand)]
@@ -191,6 +193,11 @@ fn parse() -> Args {
     fn in_full(command: clap::Command) -> clap::Command {
         command.mut_args(|arg| arg.hide_short_help(false)).mut_subcommands(in_full)
     }
+    let first = std::env::args_os().nth(1).and_then(|arg| arg.into_string().ok());
+    // Neither an alias nor `help`, which may be of any command.
+    if let Some(name) = first.filter(|name| Command::has_subcommand(name)) {
+        named::only(name);
+    }
     let asks = |arg: std::ffi::OsString| arg == "--help" || arg == "help";
     let known = if std::env::args_os().any(asks) { in_full(command()) } else { command() };
     Args::from_arg_matches(&known.get_matches()).unwrap_or_else(|error| error.format(&mut command()).exit())
@@ -215,10 +222,13 @@ fn perform(command: Command) -> Outcome {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let code = match command {
         Command::Run(args) => run::run(&args),
-        Command::Install(args) | Command::Manifest(ManifestCommand::Install(args)) => install::run(&args, &mut out),
-        Command::Manifest(ManifestCommand::Generate(args)) => manifest::generate(&args, &mut out),
-        Command::Manifest(ManifestCommand::Diff(args)) => manifest_diff::run(&args, &mut out),
-        Command::Manifest(ManifestCommand::Translate(args)) => manifest_translate::run(&args, &mut out),
+        Command::Install(args) => install::run(&args, &mut out),
+        Command::Manifest(command) => match &*command {
+            ManifestCommand::Generate(args) => manifest::generate(args, &mut out),
+            ManifestCommand::Diff(args) => manifest_diff::run(args, &mut out),
+            ManifestCommand::Install(args) => install::run(args, &mut out),
+            ManifestCommand::Translate(args) => manifest_translate::run(args, &mut out),
+        },
         Command::Upgrade(args) => match &args.command {
             Some(UpgradeCommand::Plan(plan)) => upgrade::run(plan, &mut out),
             None => install::upgrade(&args.install, &mut out),
@@ -234,8 +244,10 @@ fn perform(command: Command) -> Outcome {
         Command::Release(command) => release::run(&command, &mut out),
         Command::Tag(command) => tag::run(&command, &mut out),
         Command::Operator(command) => operator::run(&command, &mut out),
-        Command::Experimental(ExperimentalCommand::Revision(command)) => revision::run(&command, &mut out),
-        Command::Experimental(ExperimentalCommand::Precheck(args)) => precheck::run(&args, &mut out),
+        Command::Experimental(command) => match &*command {
+            ExperimentalCommand::Revision(command) => revision::run(command, &mut out),
+            ExperimentalCommand::Precheck(args) => precheck::run(args, &mut out),
+        },
         Command::Addons(command) => addons::run(&command, &mut out),
         Command::Dashboard(args) => dashboard::run(&args, &mut out),
         Command::Chart(command) => Ok(chart::run(&command, &mut out, &mut std::io::stderr())),

@@ -64,3 +64,22 @@ fn of_files_and_flags_what_stands_last_counts() {
         assert_eq!(image(&run(&[&["manifest", "generate"], &args[..]].concat())), tag, "{args:?}");
     }
 }
+
+/// Only the command that is named has its flags made.
+#[test]
+fn a_command_has_its_flags_by_each_of_its_names() {
+    for (args, flag) in [
+        (vec!["install", "--help"], "--readiness-timeout"),
+        (vec!["apply", "--help"], "--readiness-timeout"),
+        (vec!["help", "install"], "--readiness-timeout"),
+        (vec!["manifest", "apply", "--help"], "--readiness-timeout"),
+        (vec!["help", "manifest", "generate"], "--component"),
+        (vec!["server", "--help"], "--max-concurrent-reconciles"),
+        (vec!["x", "precheck", "--help"], "--namespace"),
+    ] {
+        let told = run(&args);
+        assert!(told.status.success() && stdout(&told).contains(flag), "{args:?}: {}{}", stdout(&told), stderr(&told));
+    }
+    let unknown = run(&["instal", "--help"]);
+    assert!(unknown.status.code() == Some(2) && stderr(&unknown).contains("'install'"), "{}", stderr(&unknown));
+}
