@@ -6,6 +6,7 @@
 mod commands;
 #[path = "../controlplane/mod.rs"]
 mod controlplane;
+mod functions;
 mod generate;
 mod operator;
 mod scale;
@@ -18,6 +19,9 @@ type Part = fn(&Path) -> anyhow::Result<()>;
 const PARTS: [(&str, Part); 4] =
     [("generate", generate::run), ("commands", commands::run), ("operator", operator::run), ("scale", scale::run)];
 
+/// Not measured, but only where it is chosen.
+const OTHERS: [(&str, Part); 1] = [("functions", functions::write)];
+
 fn main() {
     let given = std::env::var_os("ISTIO_OPERATOR").map(PathBuf::from);
     let binary = given.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/target/release/istio-operator").into());
@@ -28,7 +32,9 @@ fn main() {
     let size = std::fs::metadata(&binary).map(|m| m.len()).unwrap_or_default();
     println!("binary: {:.1} MiB", mib(size));
     let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    for (name, run) in PARTS.iter().filter(|(name, _)| chosen.is_empty() || chosen.iter().any(|c| c == name)) {
+    let is_chosen = |name: &str| chosen.iter().any(|c| c == name);
+    let parts = PARTS.iter().filter(|(name, _)| chosen.is_empty() || is_chosen(name));
+    for (name, run) in parts.chain(OTHERS.iter().filter(|(name, _)| is_chosen(name))) {
         if let Err(error) = run(&binary) {
             eprintln!("{name} cannot be measured: {error:#}");
             std::process::exit(1);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const RUNS: usize = 5;
 
 /// What is measured, in turn.
-const CASES: [(&str, &[&str]); 3] = [
+pub const CASES: [(&str, &[&str]); 3] = [
     ("install, the demo profile", &["install", "--set", "profile=demo", "-y"]),
     ("install again, nothing to change", &["install", "--set", "profile=demo", "-y"]),
     ("uninstall --purge", &["uninstall", "--purge", "-y"]),
@@ -31,7 +31,7 @@ pub fn run(binary: &Path) -> Result<()> {
 }
 
 /// How long the command takes until it has succeeded.
-fn time(binary: &Path, plane: &ControlPlane, args: &[&str]) -> Result<Duration> {
+pub fn time(binary: &Path, plane: &ControlPlane, args: &[&str]) -> Result<Duration> {
     let mut command = Command::new(binary);
     command.args(args).env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null());
     let begin = Instant::now();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const RUNS: usize = 21;
 
 /// What is measured, as arguments after `manifest generate`.
-const CASES: &[&[&str]] = &[
+pub const CASES: &[&[&str]] = &[
     &["--set", "profile=demo"],
     &["--set", "profile=demo", "--set", "values.base.enableIstioConfigCRDs=false"],
     &["--set", "profile=default"],
@@ -35,7 +35,7 @@ pub fn run(ours: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn generate(program: &Path, args: &[&str]) -> anyhow::Result<Duration> {
+pub fn generate(program: &Path, args: &[&str]) -> anyhow::Result<Duration> {
     let start = Instant::now();
     let mut command = Command::new(program);
     let status = command.args(["manifest", "generate"]).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();

@@ -10,13 +10,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/samples/demo.yaml");
-const RESOURCES: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system/istiooperators";
+pub const RESOURCES: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system/istiooperators";
 const REPAIRS: usize = 15;
 
 /// What is damaged: its path, and a merge patch where it is edited and not deleted.
-const DAMAGES: &[(&str, &str, Option<&str>)] = &[
+pub const DAMAGES: &[(&str, &str, Option<&str>)] = &[
     ("Service deleted", "/api/v1/namespaces/istio-system/services/istio-ingressgateway", None),
     ("ConfigMap deleted", "/api/v1/namespaces/istio-system/configmaps/istio", None),
     (
@@ -68,19 +68,31 @@ impl Site {
         let api = Api { client: runtime.block_on(plane.client())?, runtime };
         Ok(Self { operator, api, plane })
     }
+
+    /// The sample of the demo profile.
+    pub fn sample(&self) -> Result<Value> {
+        let mut command = Command::new(self.plane.kubectl_path());
+        command.env("KUBECONFIG", self.plane.kubeconfig()).args([
+            "create",
+            "--dry-run=client",
+            "-o",
+            "json",
+            "-f",
+            SAMPLE,
+        ]);
+        Ok(serde_json::from_slice(&command.output()?.stdout)?)
+    }
 }
 
 pub fn run(binary: &Path) -> Result<()> {
-    let Site { plane, mut operator, api } = Site::start(binary)?;
+    let site = Site::start(binary)?;
+    let sample = site.sample()?;
+    let Site { plane: _plane, mut operator, api } = site;
     println!("operator, before any resource: {}", memory(operator.id())?);
 
-    let sample = Command::new(plane.kubectl_path())
-        .env("KUBECONFIG", plane.kubeconfig())
-        .args(["create", "--dry-run=client", "-o", "json", "-f", SAMPLE])
-        .output()?;
     // The first resource of a new definition takes the API server up to two seconds.
     let asked = Instant::now();
-    api.send("POST", RESOURCES, &serde_json::from_slice(&sample.stdout)?)?;
+    api.send("POST", RESOURCES, &sample)?;
     let (begin, created) = (Instant::now(), asked.elapsed().as_secs_f64());
     api.wait("HEALTHY", &format!("{RESOURCES}/demo"), |r| r["status"]["status"] == "HEALTHY")?;
     let took = begin.elapsed().as_secs_f64();
@@ -151,7 +163,7 @@ impl Api {
     }
 
     /// Damages an object; gives the time from the answer of the API server until it is as before.
-    fn repair(&self, path: &str, edit: Option<&Value>) -> Result<Duration> {
+    pub fn repair(&self, path: &str, edit: Option<&Value>) -> Result<Duration> {
         let before = self.send("GET", path, &Value::Null)?;
         match edit {
             None => self.send("DELETE", path, &Value::Null)?,
