@@ -75,7 +75,7 @@ fn a_command_has_its_flags_by_each_of_its_names() {
         (vec!["manifest", "apply", "--help"], "--readiness-timeout"),
         (vec!["help", "manifest", "generate"], "--component"),
         (vec!["server", "--help"], "--max-concurrent-reconciles"),
-        (vec!["x", "precheck", "--help"], "--namespace"),
+        (vec!["x", "precheck", "--help"], "--revision"),
     ] {
         let told = run(&args);
         assert!(told.status.success() && stdout(&told).contains(flag), "{args:?}: {}{}", stdout(&told), stderr(&told));
