@@ -155,12 +155,25 @@ impl Switches {
     }
 
     /// Whether `hpaSpec` reaches the values from which a chart decides about a disruption budget: releases from 1.28 on
-    /// render one only where there may be several pods, and of those only 1.28.8 to 1.28.10 asked `hpaSpec`.
+    /// render one only where there may be several pods, and of those only 1.28.8 to 1.28.10, and 1.31 and later ask `hpaSpec`.
     #[must_use]
     pub fn autoscaler_sets_values(&self) -> bool {
         let Release { minor, patch } = self.release;
-        let asks = minor == 28 && patch >= 8;
+        let asks = (minor == 28 && patch >= 8) || minor >= 31;
         asks || (minor >= 28 && !self.is_upstream)
+    }
+
+    /// Whether the processors of `k8s.resources` reach the values, by which charts set variables of the container (from 1.31
+    /// on).
+    #[must_use]
+    pub fn resources_set_values(&self) -> bool {
+        self.release.minor >= 31
+    }
+
+    /// Whether the value of a `--set` line may hold equals signs: from 1.24 to 1.30 a line with several is all path.
+    #[must_use]
+    pub fn values_of_flags_hold_equals_signs(&self) -> bool {
+        self.release.minor >= 31
     }
 
     /// Whether metrics in the form of autoscaling/v2beta1 make charts render all autoscalers in that version, as upstream's

@@ -25,7 +25,7 @@ const FORM: &str = "set flag has incorrect format, must be path=value";
 pub fn set(resource: &mut Value, line: &str, switches: &Switches) -> Result<(), ExactError> {
     match switches.pipeline {
         Pipeline::Until123 => until_123(resource, line, switches),
-        Pipeline::Since124 => since_124(resource, line),
+        Pipeline::Since124 => since_124(resource, line, switches),
     }
 }
 
@@ -49,10 +49,11 @@ fn until_123(resource: &mut Value, line: &str, switches: &Switches) -> Result<()
     Ok(())
 }
 
-fn since_124(resource: &mut Value, line: &str) -> Result<(), ExactError> {
-    // It is put below the spec before blanks are cut off; with no equals sign or several it is all path.
+fn since_124(resource: &mut Value, line: &str, switches: &Switches) -> Result<(), ExactError> {
+    // It is put below the spec before blanks are cut off; without an equals sign it is all path.
     let line = format!("spec.{line}");
-    let (path, text) = parts(&line).unwrap_or((&line, ""));
+    let parts = if switches.values_of_flags_hold_equals_signs() { at_first(&line) } else { parts(&line) };
+    let (path, text) = parts.unwrap_or((&line, ""));
     let is_text = crate::spec::set::is_text_since_124(path);
     let value = if is_text { Value::String(text.to_owned()) } else { typed(path, text)? };
     let Some(resource) = resource.as_object_mut() else { return Ok(()) };
@@ -70,7 +71,12 @@ fn typed(path: &str, text: &str) -> Result<Value, ExactError> {
 
 /// Path and text of a line with one equals sign.
 fn parts(line: &str) -> Option<(&str, &str)> {
-    let (path, text) = line.split_once('=').filter(|(_, text)| !text.contains('='))?;
+    at_first(line).filter(|(_, text)| !text.contains('='))
+}
+
+/// What is before the first equals sign, and after it.
+fn at_first(line: &str) -> Option<(&str, &str)> {
+    let (path, text) = line.split_once('=')?;
     Some((path.trim(), text.trim()))
 }
 
@@ -146,6 +152,8 @@ mod tests {
             (17, "meshConfig.defaultConfig.proxyMetadata.X=1", "/meshConfig/defaultConfig/proxyMetadata/X", json!(1)),
             (30, "meshConfig.defaultConfig.proxyMetadata.X=t", "/meshConfig/defaultConfig/proxyMetadata/X", json!("t")),
             (30, "hub=\"x\"", "/hub", json!("\"x\"")),
+            (30, "hub=a=b", "/hub=a=b", json!("")),
+            (31, "hub=a=b", "/hub", json!("a=b")),
             (23, "spec.hub=x", "/hub", json!("x")),
             (24, "spec.hub=x", "/spec/hub", json!("x")),
             (24, "values.x", "/values/x", json!("")),

@@ -8,6 +8,8 @@ use super::components::Enabled;
 use super::values::text_of;
 use super::{autoscaling, placement};
 use crate::api::component::{ALL, Component};
+use crate::api::quantity;
+use crate::api::text::scalar_text;
 use crate::spec::merge::{MergeError, lay_over, overlay_maps};
 use crate::spec::path::text;
 use crate::spec::request::gateways::LISTS;
@@ -238,20 +240,19 @@ fn current_metrics(mut k8s: Value, switches: &Switches) -> Value {
 fn values_of(shared: &Value, component: Component, settings: &Value, k8s: &Value, switches: &Switches) -> Value {
     let root: Vec<&str> = component.info().values.split('.').collect();
     let mut values = shared.clone();
-    let mut set = |field: &str, value: Value| {
+    let mut set = |field: &[&str], value: Value| {
         // A list or a map takes the place of the chart's.
-        let mut path = root.clone();
-        path.push(field);
+        let path = [&root, field].concat();
         if !switches.is_upstream {
             lay_over(&mut values, &nested(&path, json!({})));
         }
         self::set(&mut values, &path, value);
     };
     if component.is_gateways() {
-        set("name", settings.get("name").cloned().unwrap_or_else(|| "".into()));
-        set("labels", settings.get("label").filter(|l| l.is_object()).cloned().unwrap_or_else(|| json!({})));
+        set(&["name"], settings.get("name").cloned().unwrap_or_else(|| "".into()));
+        set(&["labels"], settings.get("label").filter(|l| l.is_object()).cloned().unwrap_or_else(|| json!({})));
         if let Some(ports) = k8s.pointer("/service/ports").and_then(Value::as_array).filter(|p| !p.is_empty()) {
-            set("ports", ports.iter().map(port).collect());
+            set(&["ports"], ports.iter().map(port).collect());
         }
     }
     if switches.autoscaler_sets_values() && component.info().workload.0 == "Deployment" {
@@ -261,14 +262,20 @@ fn values_of(shared: &Value, component: Component, settings: &Value, k8s: &Value
             ("replicaCount", "/replicaCount"),
         ] {
             if let Some(number) = k8s.pointer(at).filter(|n| n.is_number() && (field == "autoscaleMin" || **n != 0)) {
-                set(field, number.clone());
+                set(&[field], number.clone());
             }
+        }
+    }
+    for kind in ["limits", "requests"].into_iter().filter(|_| switches.resources_set_values()) {
+        let cpu = k8s.pointer(&format!("/resources/{kind}/cpu")).and_then(scalar_text);
+        if let Some(cpu) = cpu.and_then(|cpu| quantity::canonical(&cpu)).filter(|cpu| cpu != "0") {
+            set(&["resources", kind, "cpu"], cpu.into());
         }
     }
     for field in ["hub", "tag"] {
         if let Some(value) = settings.get(field).filter(|v| !v.is_null() && **v != "") {
             let printed = text_of(value);
-            set(field, if switches.is_upstream { value_of_type(&printed) } else { printed.into() });
+            set(&[field], if switches.is_upstream { value_of_type(&printed) } else { printed.into() });
         }
     }
     if component == Component::Ztunnel { flattened(values, component) } else { values }
@@ -324,6 +331,21 @@ mod tests {
             "meshConfig": {"a": 2, "b": 2, "c": 3}, "pilot": {"enabled": false, "cni": {"enabled": false}}});
         assert_eq!(document["spec"]["values"], expected);
         assert_eq!(document["metadata"]["namespace"], "n");
+    }
+
+    #[test]
+    fn release_1_31_tells_charts_of_autoscalers_and_processors() {
+        let k8s = json!({"replicaCount": 3, "hpaSpec": {"minReplicas": 2, "maxReplicas": 0},
+            "resources": {"limits": {"cpu": "1500m", "memory": "1Gi"}, "requests": {"cpu": 0.5}}});
+        let values = |tag, component| {
+            let switches = Switches { is_upstream: true, ..Switches::of_package(Some(tag), &std::iter::empty()) };
+            values_of(&json!({"pilot": {"replicaCount": 1}}), component, &json!({}), &k8s, &switches)
+        };
+        let cpu = json!({"limits": {"cpu": "1500m"}, "requests": {"cpu": "500m"}});
+        let of_pilot = json!({"autoscaleMin": 2, "replicaCount": 3, "resources": cpu});
+        assert_eq!(values("1.31.0", Component::Pilot), json!({"pilot": of_pilot}));
+        assert_eq!(values("1.31.0", Component::Ztunnel)["resources"], cpu);
+        assert_eq!(values("1.30.3", Component::Pilot), json!({"pilot": {"replicaCount": 1}}));
     }
 
     #[test]
