@@ -88,7 +88,7 @@ bench: build ## speed and memory of manifest generate, install, the operator and
 	cargo bench --locked -p helm-template --features cli --bench render
 
 functions: ## write src/functions.ld: the functions that runs need, for the linker; with valgrind
-	CARGO_PROFILE_RELEASE_STRIP=false $(subst rustc,rustc --target-dir target/functions,$(BUILD))
+	CARGO_TARGET_DIR=target/functions CARGO_PROFILE_RELEASE_STRIP=false $(BUILD)
 	ISTIO_OPERATOR=$(CURDIR)/target/functions/release/istio-operator cargo bench --locked --profile dev --bench bench -- functions
 
 build: ## the release binary

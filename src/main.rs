@@ -6,6 +6,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+// So that the program is linked anew where the order of its functions has changed.
+const _: &[u8] = include_bytes!("functions.ld");
+
 fn main() -> ExitCode {
     istio_operator::cli::main()
 }

@@ -138,7 +138,7 @@ impl SpecArgs {
 pub(super) fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
     let wanted = components(&args.component)?;
     let (request, package, strictness) = args.spec.request()?;
-    // The process ends with this: to take apart what it has read and made would take a twentieth of its time.
+    // The process ends with this: to take apart what it has read and made would take a few hundredths of its time.
     let (request, package) = (ManuallyDrop::new(request), ManuallyDrop::new(package));
     let manifests = render::build(&request, &ClusterInfo::default(), &package, strictness)?;
     for warning in &manifests.warnings {

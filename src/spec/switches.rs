@@ -163,8 +163,8 @@ impl Switches {
         asks || (minor >= 28 && !self.is_upstream)
     }
 
-    /// Whether the processors of `k8s.resources` reach the values, by which charts set variables of the container (from 1.31
-    /// on).
+    /// Whether CPU requests and limits of `k8s.resources` reach the values, by which charts set variables of the container (from
+    /// 1.31 on).
     #[must_use]
     pub fn resources_set_values(&self) -> bool {
         self.release.minor >= 31

@@ -16,11 +16,14 @@ use std::time::Duration;
 
 type Part = fn(&Path) -> anyhow::Result<()>;
 
-const PARTS: [(&str, Part); 4] =
-    [("generate", generate::run), ("commands", commands::run), ("operator", operator::run), ("scale", scale::run)];
-
-/// Not measured, but only where it is chosen.
-const OTHERS: [(&str, Part); 1] = [("functions", functions::write)];
+/// The last measures nothing, and runs only where it is chosen.
+const PARTS: [(&str, Part); 5] = [
+    ("generate", generate::run),
+    ("commands", commands::run),
+    ("operator", operator::run),
+    ("scale", scale::run),
+    ("functions", functions::write),
+];
 
 fn main() {
     let given = std::env::var_os("ISTIO_OPERATOR").map(PathBuf::from);
@@ -32,11 +35,16 @@ fn main() {
     let size = std::fs::metadata(&binary).map(|m| m.len()).unwrap_or_default();
     println!("binary: {:.1} MiB", mib(size));
     let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let is_chosen = |name: &str| chosen.iter().any(|c| c == name);
-    let parts = PARTS.iter().filter(|(name, _)| chosen.is_empty() || is_chosen(name));
-    for (name, run) in parts.chain(OTHERS.iter().filter(|(name, _)| is_chosen(name))) {
+    if let Some(unknown) = chosen.iter().find(|chosen| !PARTS.iter().any(|(name, _)| name == chosen)) {
+        eprintln!("{unknown} is no part; there are {}", PARTS.map(|(name, _)| name).join(", "));
+        std::process::exit(1);
+    }
+    let is_chosen = |name: &str| {
+        if chosen.is_empty() { name != "functions" } else { chosen.iter().any(|chosen| chosen == name) }
+    };
+    for (name, run) in PARTS.iter().filter(|(name, _)| is_chosen(name)) {
         if let Err(error) = run(&binary) {
-            eprintln!("{name} cannot be measured: {error:#}");
+            eprintln!("{name}: {error:#}");
             std::process::exit(1);
         }
     }

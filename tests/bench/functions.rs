@@ -4,7 +4,7 @@
 //! spread over all of it, that tenth would keep half of it in memory. Names are without what a compiler numbers: a name that
 //! is gone, or that is missing, costs a little memory and nothing else.
 
-use super::operator::{DAMAGES, PATIENCE, RESOURCES, Site};
+use super::operator::{DAMAGES, RESOURCES, Site};
 use super::{commands, controlplane::ControlPlane, generate, mib};
 use anyhow::{Context, Result, ensure};
 use regex::Regex;
@@ -25,6 +25,7 @@ const CRATE: &str = "Cs[0-9A-Za-z]+_";
 
 /// Runs the program, which has its symbols, as the other parts do, and writes the file.
 pub fn write(binary: &Path) -> Result<()> {
+    Command::new("valgrind").arg("--version").output().context("valgrind is needed; install it")?;
     let folder = tempfile::tempdir()?;
     let traced = folder.path().join("istio-operator");
     let trace = "valgrind --quiet --tool=callgrind --demangle=no --dump-line=no";
@@ -50,14 +51,14 @@ fn run(binary: &Path) -> Result<()> {
     for (_, args) in commands::CASES {
         commands::time(binary, &plane, args)?;
     }
-    let mut site = Site::start(binary)?;
+    let site = Site::start(binary)?;
     site.api.send("POST", RESOURCES, &site.sample()?)?;
     site.api.wait("HEALTHY", &format!("{RESOURCES}/demo"), |r| r["status"]["status"] == "HEALTHY")?;
     for (_, path, edit) in DAMAGES {
         site.api.repair(path, edit.map(serde_json::from_str).transpose()?.as_ref())?;
     }
-    site.operator.metric("istio_install_operator")?;
-    ensure!(site.operator.terminate()?.success(), "the operator did not end within {PATIENCE:?}");
+    let status = site.operator.terminate()?;
+    ensure!(status.success(), "the operator ended with {status}");
     Ok(())
 }
 
@@ -118,7 +119,8 @@ fn script_of(to_render: &BTreeSet<String>, called: &BTreeSet<String>, sizes: &BT
     println!("{whole:.1} MiB of functions together, {used:.1} of them were called, {to_render:.1} to render");
 
     let mut script =
-        "/* Written by `make functions`, which also says why. */\nSECTIONS {\n  .text.run : {\n".to_owned();
+        "/* Written by `make functions`; tests/bench/functions.rs says why. */\nSECTIONS {\n  .text.run : {\n"
+            .to_owned();
     for (_, name) in ordered {
         // Before the name may stand that it is seldom run.
         let _ = writeln!(script, "    *(.text*.{name})");

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
-pub const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(2);
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/samples/demo.yaml");
 pub const RESOURCES: &str = "/apis/install.istio.io/v1alpha1/namespaces/istio-system/istiooperators";
 const REPAIRS: usize = 15;
@@ -72,14 +72,8 @@ impl Site {
     /// The sample of the demo profile.
     pub fn sample(&self) -> Result<Value> {
         let mut command = Command::new(self.plane.kubectl_path());
-        command.env("KUBECONFIG", self.plane.kubeconfig()).args([
-            "create",
-            "--dry-run=client",
-            "-o",
-            "json",
-            "-f",
-            SAMPLE,
-        ]);
+        command.env("KUBECONFIG", self.plane.kubeconfig());
+        command.args(["create", "--dry-run=client", "-o", "json", "-f", SAMPLE]);
         Ok(serde_json::from_slice(&command.output()?.stdout)?)
     }
 }
@@ -87,6 +81,7 @@ impl Site {
 pub fn run(binary: &Path) -> Result<()> {
     let site = Site::start(binary)?;
     let sample = site.sample()?;
+    // The control plane ends with its variable.
     let Site { plane: _plane, mut operator, api } = site;
     println!("operator, before any resource: {}", memory(operator.id())?);
 

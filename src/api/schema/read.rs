@@ -36,9 +36,9 @@ pub(super) fn table(table: Table, text: &'static str) -> Declared {
 
 fn heads(text: &str) -> Vec<Head> {
     let (mut heads, mut comments, mut end) = (vec![], None, 0);
-    for newline in memchr_iter(b'\n', text.as_bytes()) {
+    for next in memchr_iter(b'\n', text.as_bytes()).map(|newline| newline + 1).chain([text.len()]) {
         let begin = end;
-        end = newline + 1;
+        end = next;
         match text.as_bytes().get(begin) {
             Some(b'#') => comments = comments.or(Some(begin)),
             Some(b'm' | b'e') => {

@@ -266,7 +266,8 @@ fn values_of(shared: &Value, component: Component, settings: &Value, k8s: &Value
             }
         }
     }
-    for kind in ["limits", "requests"].into_iter().filter(|_| switches.resources_set_values()) {
+    let kinds: &[&str] = if switches.resources_set_values() { &["limits", "requests"] } else { &[] };
+    for kind in kinds {
         let cpu = k8s.pointer(&format!("/resources/{kind}/cpu")).and_then(scalar_text);
         if let Some(cpu) = cpu.and_then(|cpu| quantity::canonical(&cpu)).filter(|cpu| cpu != "0") {
             set(&["resources", kind, "cpu"], cpu.into());
@@ -334,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn release_1_31_tells_charts_of_autoscalers_and_processors() {
+    fn release_1_31_tells_charts_of_autoscalers_and_cpu() {
         let k8s = json!({"replicaCount": 3, "hpaSpec": {"minReplicas": 2, "maxReplicas": 0},
             "resources": {"limits": {"cpu": "1500m", "memory": "1Gi"}, "requests": {"cpu": 0.5}}});
         let values = |tag, component| {

@@ -219,7 +219,7 @@ impl Chart {
         } else {
             let inner = files.into_iter().filter_map(|f| {
                 let (_, name) = f.name.split_once('/')?;
-                Some(ChartFile { name: name.to_owned(), data: f.data.clone() })
+                Some(ChartFile { name: name.to_owned(), data: f.data })
             });
             Self::build(inner.collect(), room, depth)
         };

@@ -306,7 +306,8 @@ pub fn read_archive(bytes: &[u8], room: &mut Room) -> Result<Vec<ChartFile>, Sou
         let mut data = Vec::new();
         entry.read_to_end(&mut data).map_err(wrong)?;
         room.take((data.len() + name.len()) as u64)?;
-        files.push(ChartFile::new(name, data));
+        // Without the room that it grew into.
+        files.push(ChartFile::new(name, data.into_boxed_slice()));
     }
     if files.is_empty() { Err(SourceError::Archive("no files in chart archive".to_owned())) } else { Ok(files) }
 }
