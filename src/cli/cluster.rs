@@ -4,7 +4,7 @@ use crate::cluster::connect::{self, Choice, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::Outage;
 use crate::cluster::{Cluster, ClusterError, IN_TIME, innermost};
-use crate::install::{Engine, Silent, default_revision, installed_release};
+use crate::install::{Engine, Injectors, Silent, default_revision, installed_release};
 use crate::object::OwnerId;
 use crate::object::labels::REVISION;
 use crate::object::manifests::revision_label;
@@ -146,7 +146,8 @@ impl Connected {
     /// Its webhooks cannot be read.
     pub(super) fn info_for(&self, owner: &OwnerId, revision: &str) -> Result<ClusterInfo, ClusterError> {
         let engine = Engine::alone(&self.cluster, &Silent);
-        let given = self.wait(default_revision::is_given(&engine, owner, revision_label(revision)))?;
+        let (mut injectors, revision) = (Injectors::default(), revision_label(revision));
+        let given = self.wait(default_revision::is_given(&engine, &mut injectors, owner, revision))?;
         Ok(ClusterInfo { gives_default_tag: given, ..self.info.clone() })
     }
 

@@ -35,7 +35,9 @@ use crate::object::{Object, ObjectKey, OwnerId};
 pub use error::{ClusterError, IN_TIME, brief, innermost, told};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions, ValidationDirective,
+};
 pub use received::owner_resource;
 use received::{ObservedResource, Received, version_of};
 pub use refusal::Refusal;
@@ -103,7 +105,10 @@ impl Cluster {
     /// # Errors
     /// What the API server says.
     pub async fn apply(&self, object: &Object, dry_run: bool) -> Result<DynamicObject, ClusterError> {
-        self.apply_as(object, &PatchParams { dry_run, ..PatchParams::apply(FIELD_MANAGER).force() }).await
+        // A CRD is as its release has it; to look for fields in it that the API server does not know takes a tenth of the write.
+        let field_validation = object.is_crd().then_some(ValidationDirective::Ignore);
+        let params = PatchParams { dry_run, field_validation, ..PatchParams::apply(FIELD_MANAGER).force() };
+        self.apply_as(object, &params).await
     }
 
     /// Applies an object with the field manager of the parameters.

@@ -34,6 +34,10 @@ impl Cache for Context {
         Some(Index::owned_by(&self.index, owner))
     }
 
+    fn is_awaited(&self, api_version: &str, kind: &str) -> bool {
+        self.index.is_awaited(api_version, kind)
+    }
+
     fn watch(&self, api_version: &str, kind: &str) {
         self.index.watch(api_version, kind);
     }

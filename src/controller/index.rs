@@ -191,6 +191,13 @@ impl Index {
         self.state().kinds.get(&id).is_some_and(|sight| sight.is_current(Instant::now()))
     }
 
+    /// Whether the watch of a kind has just begun, and will tell what there is.
+    #[must_use]
+    pub fn is_awaited(&self, api_version: &str, kind: &str) -> bool {
+        let id = (api_version.to_owned(), kind.to_owned());
+        self.state().kinds.get(&id).is_some_and(WatchHealth::is_awaited)
+    }
+
     /// Whether a kind is watched.
     #[must_use]
     pub fn is_watched(&self, api_version: &str, kind: &str) -> bool {
@@ -395,8 +402,10 @@ impl Index {
         for key in &gone {
             self.forget(key);
         }
-        if let Some(sight) = self.state().kinds.get_mut(id) {
-            sight.list();
+        let is_new = self.state().kinds.get_mut(id).is_some_and(WatchHealth::list);
+        if is_new {
+            // Until now it was believed that what was written is there.
+            self.wake_lacking(|key| key.group == resource.group && key.kind == resource.kind);
         }
         self.synced.send_replace(());
     }

@@ -113,10 +113,10 @@ impl Ownership {
         self.state().by_key.get(key).into_iter().flatten().cloned().collect()
     }
 
-    /// The objects that are wanted in a namespace, each with who wants it.
-    pub fn wanted_in(&self, namespace: &str) -> Vec<(ObjectKey, OwnerId)> {
+    /// Those of the objects that are wanted, each with who wants it.
+    pub fn wanted(&self, is_asked: impl Fn(&ObjectKey) -> bool) -> Vec<(ObjectKey, OwnerId)> {
         let state = self.state();
-        let found = state.by_key.iter().filter(|(key, _)| key.namespace == namespace);
+        let found = state.by_key.iter().filter(|(key, _)| is_asked(key));
         found.flat_map(|(key, owners)| owners.iter().map(|owner| (key.clone(), owner.clone()))).collect()
     }
 

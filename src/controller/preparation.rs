@@ -76,17 +76,18 @@ impl Reconcile<'_> {
 
     /// Whether the control plane has the revision tag `default` although the spec does not list it. Where that cannot be found
     /// out, one that has it keeps it.
-    async fn gives_default_tag(&self) -> Result<bool, ClusterError> {
+    async fn gives_default_tag(&mut self) -> Result<bool, ClusterError> {
         if self.state.is_without_control_plane || !self.may_have_default_tag() {
             return Ok(false);
         }
-        let has_it = || self.state.install.inventory.contains_key(&default_revision::tag_key());
+        let has_it = self.state.install.inventory.contains_key(&default_revision::tag_key());
         if annotations::may_be_default(self.resource.annotations()).is_none() {
-            return Ok(has_it());
+            return Ok(has_it);
         }
         let revision = revision_label(self.resource.revision());
-        let is_given = default_revision::is_given(&self.context.engine(), self.id, revision).await;
-        if is_given.is_err() && has_it() { Ok(true) } else { is_given }
+        let (engine, injectors) = (self.context.engine(), &mut self.state.install.injectors);
+        let is_given = default_revision::is_given(&engine, injectors, self.id, revision).await;
+        if is_given.is_err() && has_it { Ok(true) } else { is_given }
     }
 
     /// Whether neither the resource nor another one is against it.

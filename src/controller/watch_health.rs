@@ -31,9 +31,14 @@ struct Failing {
 }
 
 impl WatchHealth {
-    /// All its objects are known.
-    pub fn list(&mut self) {
-        self.is_listed = true;
+    /// All its objects are known. Says whether they were not before.
+    pub fn list(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_listed, true)
+    }
+
+    /// Whether it has just begun: what there is will be told.
+    pub fn is_awaited(&self) -> bool {
+        !self.is_listed && self.failing.is_none()
     }
 
     /// The watch works. Says whether it was blind before, and told to be.

@@ -19,8 +19,6 @@ use crate::object::{Object, ObjectKey, OwnerId};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tracing::Instrument;
-use tracing::field::Empty;
 
 /// How long what is no longer wanted of a component is kept for one that does not become ready.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -89,39 +87,38 @@ impl Run<'_> {
 
     /// Applies the waves that are open. Of a wave that is not, only what is installed already is repaired.
     async fn apply_waves(&mut self) {
-        for wave in self.plan.waves() {
-            let component = wave.component;
-            let outcome = match self.outcome.blocked_by(component) {
-                None => self.apply_component(&wave).await,
-                Some(parent) => match self.repair(&wave).await {
+        let waves = self.plan.waves();
+        for siblings in waves.chunk_by(|one, next| one.component.depth() == next.component.depth()) {
+            let mut open = vec![];
+            for wave in siblings {
+                let Some(parent) = self.outcome.blocked_by(wave.component) else {
+                    open.push(wave);
+                    continue;
+                };
+                let outcome = match self.repair(wave).await {
                     failed if failed.is_empty() => ComponentOutcome::Blocked(parent),
                     failed => ComponentOutcome::Failed(failed),
-                },
-            };
-            if let ComponentOutcome::Failed(failures) = &outcome {
-                let named = failures.iter().cloned().map(|f| Failure { component: Some(component), ..f });
-                self.outcome.failures.extend(named);
+                };
+                self.conclude(wave.component, outcome);
             }
-            if outcome.is_applied() && !matches!(outcome, ComponentOutcome::Ready) {
-                self.state.waiting_since.entry(component).or_insert_with(Instant::now);
-            } else {
-                self.state.waiting_since.remove(&component);
+            for (component, outcome) in self.apply_siblings(&open).await {
+                self.conclude(component, outcome);
             }
-            self.outcome.components.insert(component, outcome);
         }
     }
 
-    /// The wave of a component, timed.
-    async fn apply_component(&mut self, wave: &Wave<'_>) -> ComponentOutcome {
-        let (component, objects) = (wave.component, wave.steps.iter().map(Vec::len).sum::<usize>());
-        let span = tracing::debug_span!("component", component = component.name(), objects, result = Empty);
-        self.engine.listener.hear(&Event::ComponentStarted { component, objects });
-        let begun = Instant::now();
-        let outcome = self.apply_wave(wave).instrument(span.clone()).await;
-        span.record("result", outcome.name());
-        let took = begun.elapsed();
-        self.engine.listener.hear(&Event::ComponentFinished { component, outcome: &outcome, took });
-        outcome
+    /// Notes what came of a component.
+    fn conclude(&mut self, component: Component, outcome: ComponentOutcome) {
+        if let ComponentOutcome::Failed(failures) = &outcome {
+            let named = failures.iter().cloned().map(|f| Failure { component: Some(component), ..f });
+            self.outcome.failures.extend(named);
+        }
+        if outcome.is_applied() && !matches!(outcome, ComponentOutcome::Ready) {
+            self.state.waiting_since.entry(component).or_insert_with(Instant::now);
+        } else {
+            self.state.waiting_since.remove(&component);
+        }
+        self.outcome.components.insert(component, outcome);
     }
 
     /// What is installed already of a component that has to wait is repaired, and nothing else of it is touched. Returns what
@@ -206,8 +203,7 @@ impl Run<'_> {
     }
 
     async fn write_record(&mut self) {
-        let wave = Wave { component: Component::Pilot, steps: vec![vec![self.plan.record()]] };
-        match self.apply_wave(&wave).await {
+        match self.apply_apart(vec![self.plan.record()]).await {
             ComponentOutcome::Failed(failures) => self.outcome.failures.extend(failures),
             // It serves no one but readers.
             ComponentOutcome::Conflict(conflicts) => {
@@ -220,8 +216,7 @@ impl Run<'_> {
 
     /// Applies the webhooks whose predecessors have just gone.
     async fn apply_replacements(&mut self) {
-        let wave = Wave { component: Component::Pilot, steps: vec![self.plan.replacements()] };
-        match self.apply_wave(&wave).await {
+        match self.apply_apart(self.plan.replacements()).await {
             ComponentOutcome::Failed(failures) => self.outcome.failures.extend(failures),
             ComponentOutcome::Conflict(conflicts) => {
                 self.outcome.failures.push(Failure::of(InstallError::Conflict(conflicts)));

@@ -8,15 +8,13 @@
 //! resource lists, is left to them. One that upstream's command line left for the same revision is taken over.
 
 use super::engine::{Cache, Engine, KnownTag};
+use super::injectors::{Injectors, is_labelled};
 use super::webhooks::{API_VERSION, KIND};
 use crate::api::DEFAULT_REVISION;
 use crate::cluster::ClusterError;
 use crate::object::labels::{self, DEFAULT, REVISION, TAG};
 use crate::object::{ObjectKey, OwnerId, inventory::group_of};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-/// What all injection webhooks have (releases 1.17 to 1.31).
-const INJECTORS: &str = "app=sidecar-injector";
 
 /// The webhook that validates where no revision is named; it goes with the tag `default`.
 pub const VALIDATOR: &str = "istiod-default-validator";
@@ -36,12 +34,18 @@ pub fn tag_key() -> ObjectKey {
 ///
 /// # Errors
 /// The webhooks cannot be read.
-pub async fn is_given(engine: &Engine<'_>, id: &OwnerId, revision: &str) -> Result<bool, ClusterError> {
+pub async fn is_given(
+    engine: &Engine<'_>,
+    injectors: &mut Injectors,
+    id: &OwnerId,
+    revision: &str,
+) -> Result<bool, ClusterError> {
     if let Some(is_known) = known(engine.cache, id, revision) {
         return Ok(is_known);
     }
-    let live = engine.cluster.list(API_VERSION, KIND, None, INJECTORS).await?;
-    Ok(decide(&live.iter().map(|hook| &hook.metadata).collect::<Vec<_>>(), revision))
+    let live = injectors.read(engine.cluster).await?;
+    let hooks = live.iter().filter(|hook| is_labelled(hook)).map(|hook| &hook.metadata);
+    Ok(decide(&hooks.collect::<Vec<_>>(), revision))
 }
 
 /// The same, as far as it can be told without a request.

@@ -3,7 +3,7 @@
 //!
 //! What is live decides: the labels that installers put on istiod and on the CRDs, and istiod's image.
 
-use super::engine::Engine;
+use super::engine::{Engine, FRESH};
 use super::installed_release::{Numbers, by_label, image_tag, numbers};
 use super::state::State;
 use super::{definition, installed_state};
@@ -18,6 +18,7 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::fmt;
+use std::time::Instant;
 
 /// A control plane that would be moved to an older release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,9 @@ pub async fn forbid(
     if allowed.map(|allowed| without_v(allowed.trim())) == Some(at_hand) {
         return Ok(None);
     }
+    if state.release == at_hand && state.release_seen.is_some_and(|seen| seen.elapsed() < FRESH) {
+        return Ok(None);
+    }
     let (mut is_known_by_istiod, mut is_told) = (false, false);
     for object in witnesses(manifests) {
         // Definitions are shared: they tell only where nothing else does, and one that is not newer tells for all.
@@ -94,6 +98,7 @@ pub async fn forbid(
         return Ok(Some(Downgrade { key, live: newer, at_hand: at_hand.to_owned() }));
     }
     at_hand.clone_into(&mut state.release);
+    state.release_seen = Some(Instant::now());
     Ok(None)
 }
 

@@ -35,6 +35,10 @@ pub const INITIAL_KINDS: &[(&str, &str)] = &[
     (API_VERSION, KIND),
 ];
 
+/// For how long what the whole cluster was asked for is good, for runs that follow each other closely: nobody could tell it from what
+/// is read and acted on a little later.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+
 /// `group/version` and kind.
 pub type Kind = (String, String);
 
@@ -59,6 +63,11 @@ pub trait Cache: Send + Sync {
     /// The objects whose labels name this resource; `None` where they have to be listed.
     fn owned_by(&self, _: &OwnerId) -> Option<Vec<(ObjectKey, CachedObject)>> {
         None
+    }
+
+    /// Whether it is about to be told what there is of this kind, and what is not there any more.
+    fn is_awaited(&self, _: &str, _: &str) -> bool {
+        false
     }
 
     /// An object of this kind is installed: the kind is to be known from now on.

@@ -19,7 +19,7 @@
 //! | [`installed_state`] | manifests → the record of an installation, and back |
 //! | [`downgrade`] | that no control plane is moved to an older release |
 //! | [`default_revision`] | which control plane has the tag `default` without having been asked to |
-//! | [`webhooks`] | which webhook injects which pods |
+//! | [`webhooks`], `injectors` | which webhook injects which pods; those that there are |
 //! | [`tags`] | what goes → the revision tags that lead to it |
 //! | `run`, `state` | what a run works on; what is remembered between two runs |
 //! | `repairs`, `autoscaling`, [`cached`], [`provenance`] | how fast what others change is repaired; whose replicas are; what is known without a read; what a live object tells of itself |
@@ -39,6 +39,7 @@ pub mod downgrade;
 mod engine;
 pub mod fields;
 pub mod forecast;
+mod injectors;
 pub mod installed_release;
 pub mod installed_state;
 mod object;
@@ -61,6 +62,7 @@ pub use apply::create_namespace;
 pub use autoscaling::Autoscalers;
 pub use candidate::{Candidate, in_order_of_deletion, is_never_deleted};
 pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, KnownTag, Listener, NoCache, NoOthers, Others, Silent};
+pub use injectors::Injectors;
 pub use outcome::{
     Actor, ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, cut, cut_summary, failures_told,
     named, summary,

@@ -29,8 +29,9 @@ enum Next {
 }
 
 /// The one function that tells what is to be done for an object. `seen` is what was last seen of it, `cached` what is known of
-/// it now, `digest` that of what is wanted.
-fn next(digest: u64, seen: Option<&Observed>, cached: Option<&CachedObject>) -> Next {
+/// it now, `digest` that of what is wanted. Where its kind `is_awaited`, what was ready is believed to be so still: whatever
+/// has happened to it since will be told.
+fn next(digest: u64, seen: Option<&Observed>, cached: Option<&CachedObject>, is_awaited: bool) -> Next {
     let same = seen.filter(|seen| seen.digest == digest);
     match same {
         Some(seen) if matches!(seen.state, ObjectState::Rejected(_)) && is_unchanged(seen, cached) => {
@@ -42,6 +43,7 @@ fn next(digest: u64, seen: Option<&Observed>, cached: Option<&CachedObject>) -> 
         {
             return Next::Keep(seen.clone());
         }
+        Some(seen) if is_awaited && cached.is_none() && seen.is_settled() => return Next::Keep(seen.clone()),
         _ => {}
     }
     match cached {
@@ -124,7 +126,8 @@ impl Run<'_> {
     pub(super) async fn reconcile_object(&self, object: &Object) -> Result<ObjectOutcome, ClusterError> {
         let (engine, key, digest) = (self.engine, object.key(), self.digest(object));
         let cached = engine.cache.get(&key);
-        let last = match next(digest, self.state.objects.get(&key), cached.as_ref()) {
+        let is_awaited = engine.cache.is_awaited(object.api_version(), &key.kind);
+        let last = match next(digest, self.state.objects.get(&key), cached.as_ref(), is_awaited) {
             Next::Keep(observed) => return Ok(ObjectOutcome::unchanged(observed)),
             Next::Read(last) => last,
         };

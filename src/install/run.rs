@@ -6,6 +6,7 @@ use super::plan::Plan;
 use super::readiness::Readiness;
 use super::repairs::RepairLimits;
 use super::state::{ObjectState, Observed, State};
+use super::webhooks;
 use crate::api::component::Component;
 use crate::object::{Object, ObjectKey, OwnerId};
 use std::sync::Arc;
@@ -95,6 +96,9 @@ impl Run<'_> {
             self.outcome.repaired.push(repair);
         }
         self.outcome.come_back(outcome.again);
+        if key.kind == webhooks::KIND {
+            self.state.injectors.forget();
+        }
         // Before its CRD was established the kind could not be watched.
         self.engine.cache.watch(&outcome.observed.api_version, &key.kind);
         self.state.objects.insert(key, outcome.observed);

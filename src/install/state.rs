@@ -2,6 +2,7 @@
 //!
 //! Guarantee: but for the inventory it saves requests, and no more. Losing it costs reads, never writes.
 
+use super::injectors::Injectors;
 use super::outcome::InstallError;
 use super::readiness::Readiness;
 use super::repairs::RepairLimiter;
@@ -74,6 +75,13 @@ impl Observed {
         &self.resource_version
     }
 
+    /// Whether it was ready, the resource's, and as it is wanted.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.state, ObjectState::Managed)
+            && self.readiness == Readiness::Ready
+            && !self.resource_version.is_empty()
+    }
+
     pub(super) fn is_ignored(&self) -> bool {
         matches!(self.state, ObjectState::Ignored)
     }
@@ -84,6 +92,8 @@ impl Observed {
 pub struct State {
     /// What the resource has.
     pub inventory: Inventory,
+    /// Who injects, if that was read just now.
+    pub injectors: Injectors,
     pub(super) objects: HashMap<ObjectKey, Observed>,
     pub(super) repairs: RepairLimiter,
     /// Since when a component is applied and not ready.
@@ -92,6 +102,8 @@ pub struct State {
     pub(super) has_failed: bool,
     /// The release than which nothing that was seen is newer.
     pub(super) release: String,
+    /// When that was seen.
+    pub(super) release_seen: Option<Instant>,
 }
 
 impl State {

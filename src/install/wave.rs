@@ -1,23 +1,26 @@
-//! The wave of one component: its objects, step by step, and how they stand.
+//! The waves of components that do not need each other: their objects, step by step, and how they stand.
 
+use super::engine::Event;
 use super::object::is_unchanged;
-use super::outcome::{ComponentOutcome, Failure, InstallError};
-use super::outcome::{Conflict, Wait};
+use super::outcome::{ComponentOutcome, Conflict, Failure, InstallError, Wait};
 use super::readiness::{Readiness, reason};
-use super::run::Run;
+use super::run::{ObjectOutcome, Run};
 use super::state::ObjectState;
 use super::waves::Wave;
 use super::webhooks;
 use crate::api::component::Component;
 use crate::cluster::{ClusterError, Refusal};
 use crate::object::inventory::group_of;
-use crate::object::{Object, ObjectKey, labels};
+use crate::object::{Object, ObjectKey, labels, order};
 use futures::{FutureExt, StreamExt, stream};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 /// How many objects of a step are read and written at once.
 const AT_ONCE: usize = 16;
@@ -50,42 +53,108 @@ impl Step {
     }
 }
 
-impl Run<'_> {
-    /// Makes the objects of a component as they are wanted, step by step, and says how they stand. A step begins when the one
-    /// before is written, and CRDs are established. Nothing is written of a component of which another resource has a part
-    /// and wants it otherwise.
-    ///
-    /// Nor is anything written where one of the objects that the user's own settings have changed would be refused: those are
-    /// tried first, without being written. Others come from charts that are known to work, and cost no request more.
-    pub(super) async fn apply_wave(&mut self, wave: &Wave<'_>) -> ComponentOutcome {
-        match self.conflicts(wave).await {
-            Ok(conflicts) if conflicts.is_empty() => {}
-            Ok(conflicts) => return ComponentOutcome::Conflict(conflicts),
-            Err(error) => return ComponentOutcome::Failed(vec![Failure::of(error)]),
+/// What is written at once of a component.
+struct Batch<'o> {
+    component: Component,
+    objects: &'o [&'o Object],
+    span: Span,
+}
+
+/// What came of an object.
+type Written = Result<ObjectOutcome, ClusterError>;
+
+/// A wave that is under way.
+struct Progress<'w> {
+    wave: &'w Wave<'w>,
+    span: Span,
+    begun: Instant,
+    took: Duration,
+    /// What is not as it should be so far.
+    so_far: Step,
+    /// What came of it, where it ended before all was written.
+    ended: Option<ComponentOutcome>,
+}
+
+impl<'w> Progress<'w> {
+    fn new(wave: &'w Wave<'w>, span: Span) -> Self {
+        let so_far = Step::default();
+        Self { wave, span, begun: Instant::now(), took: Duration::ZERO, so_far, ended: None }
+    }
+
+    /// A step was applied.
+    fn take_in(&mut self, step: Step) {
+        self.so_far.refused.extend(step.refused);
+        self.so_far.waiting.extend(step.waiting);
+        self.so_far.stuck.extend(step.stuck);
+        self.took = self.begun.elapsed();
+        if !step.failures.is_empty() {
+            self.ended = Some(ComponentOutcome::Failed(step.failures));
+        } else if !step.establishing.is_empty() {
+            self.ended = Some(ComponentOutcome::Establishing(step.establishing));
         }
-        let refused = self.try_out(wave).await;
-        if !refused.is_empty() {
-            return ComponentOutcome::Failed(refused);
-        }
-        let mut all = Step::default();
-        for step in &wave.steps {
-            let step = self.apply_step(step, wave.component).await;
-            all.refused.extend(step.refused);
-            all.waiting.extend(step.waiting);
-            all.stuck.extend(step.stuck);
-            if !step.failures.is_empty() {
-                return ComponentOutcome::Failed(step.failures);
-            }
-            if !step.establishing.is_empty() {
-                return ComponentOutcome::Establishing(step.establishing);
-            }
-        }
-        match all {
+    }
+
+    fn end(self) -> ComponentOutcome {
+        let outcome = self.ended.unwrap_or_else(|| match self.so_far {
             Step { refused, .. } if !refused.is_empty() => ComponentOutcome::Failed(refused),
             Step { stuck, .. } if !stuck.is_empty() => ComponentOutcome::NotProgressing(stuck),
             Step { waiting, .. } if !waiting.is_empty() => ComponentOutcome::Waiting(waiting),
             _ => ComponentOutcome::Ready,
+        });
+        self.span.record("result", outcome.name());
+        outcome
+    }
+}
+
+impl Run<'_> {
+    /// Makes the objects of components that do not need each other as they are wanted, step by step, and says how each stands.
+    /// A step begins when the one before is written, and CRDs are established. Nothing is written of a component of which
+    /// another resource has a part and wants it otherwise.
+    ///
+    /// Nor is anything written where one of the objects that the user's own settings have changed would be refused: those are
+    /// tried first, without being written. Others come from charts that are known to work, and cost no request more.
+    pub(super) async fn apply_siblings(&mut self, waves: &[&Wave<'_>]) -> Vec<(Component, ComponentOutcome)> {
+        let mut siblings = vec![];
+        for wave in waves {
+            let (component, objects) = (wave.component, wave.steps.iter().map(Vec::len).sum::<usize>());
+            let span = tracing::debug_span!("component", component = component.name(), objects, result = Empty);
+            self.engine.listener.hear(&Event::ComponentStarted { component, objects });
+            siblings.push(self.begin(wave, span.clone()).instrument(span).await);
         }
+        for index in 0..order::APPLY_STEPS {
+            self.apply_steps(&mut siblings, index).await;
+        }
+        let finished = siblings.into_iter().map(|sibling| {
+            let (component, took) = (sibling.wave.component, sibling.took);
+            let outcome = sibling.end();
+            self.engine.listener.hear(&Event::ComponentFinished { component, outcome: &outcome, took });
+            (component, outcome)
+        });
+        finished.collect()
+    }
+
+    /// The same of objects that are of no component's wave.
+    pub(super) async fn apply_apart(&mut self, objects: Vec<&Object>) -> ComponentOutcome {
+        let wave = Wave { component: Component::Pilot, steps: vec![objects] };
+        let mut one = [self.begin(&wave, Span::none()).await];
+        self.apply_steps(&mut one, 0).await;
+        let [one] = one;
+        one.end()
+    }
+
+    /// A wave of which nothing is written yet; ended, where nothing may be.
+    async fn begin<'w>(&mut self, wave: &'w Wave<'w>, span: Span) -> Progress<'w> {
+        let mut progress = Progress::new(wave, span);
+        progress.ended = match self.conflicts(wave).await {
+            Ok(conflicts) if !conflicts.is_empty() => Some(ComponentOutcome::Conflict(conflicts)),
+            Err(error) => Some(ComponentOutcome::Failed(vec![Failure::of(error)])),
+            Ok(_) => {
+                let refused = self.try_out(wave).await;
+                (!refused.is_empty()).then_some(ComponentOutcome::Failed(refused))
+            }
+        };
+        progress.took = progress.begun.elapsed();
+        progress
     }
 
     /// What stands against a wave: webhooks that inject the same pods, and what other resources have of it and want otherwise.
@@ -138,18 +207,61 @@ impl Run<'_> {
         refused
     }
 
+    /// The steps of this number of all that get so far.
+    async fn apply_steps(&mut self, siblings: &mut [Progress<'_>], index: usize) {
+        let steps = siblings.iter_mut().filter_map(|sibling| {
+            let objects = sibling.wave.steps.get(index).filter(|_| sibling.ended.is_none())?;
+            Some((sibling, objects.as_slice()))
+        });
+        let (mut open, batches): (Vec<_>, Vec<_>) = steps
+            .map(|(sibling, objects)| {
+                let batch = Batch { component: sibling.wave.component, objects, span: sibling.span.clone() };
+                (sibling, batch)
+            })
+            .unzip();
+        let steps = self.apply_batches(&batches).await;
+        open.iter_mut().zip(steps).for_each(|(sibling, step)| sibling.take_in(step));
+    }
+
     /// The objects of one step; those of other resources are left alone.
     pub(super) async fn apply_step(&mut self, objects: &[&Object], component: Component) -> Step {
-        let mut step = Step::default();
-        let (mine, others): (Vec<&Object>, Vec<&Object>) =
-            objects.iter().copied().partition(|object| self.other_owner(object, component).is_none());
-        let work: Vec<_> = mine.iter().map(|object| self.reconcile_object(object).boxed()).collect();
-        let results: Vec<_> = stream::iter(work).buffered(AT_ONCE).collect().await;
-        let mut rejected = vec![];
-        for (object, result) in mine.into_iter().zip(results) {
+        let batch = Batch { component, objects, span: Span::current() };
+        self.apply_batches(&[batch]).await.pop().unwrap_or_default()
+    }
+
+    /// The same of steps that do not need each other.
+    async fn apply_batches(&mut self, batches: &[Batch<'_>]) -> Vec<Step> {
+        let run = &*self;
+        let work = batches.iter().flat_map(|batch| {
+            let objects = batch.objects.iter();
+            objects.map(|object| run.reconcile_own(object, batch.component).instrument(batch.span.clone()).boxed())
+        });
+        let work: Vec<_> = work.collect();
+        let mut results: VecDeque<_> = stream::iter(work).buffered(AT_ONCE).collect().await;
+        let mut steps = vec![];
+        for batch in batches {
+            let results = results.drain(..batch.objects.len().min(results.len())).collect();
+            steps.push(self.take_stock(batch.objects, results).await);
+        }
+        steps
+    }
+
+    /// One object, unless it is another resource's.
+    async fn reconcile_own(&self, object: &Object, component: Component) -> Option<Written> {
+        match self.other_owner(object, component) {
+            Some(_) => None,
+            None => Some(self.reconcile_object(object).await),
+        }
+    }
+
+    /// Remembers what came of the objects of a step, and says how they stand.
+    async fn take_stock(&mut self, objects: &[&Object], results: Vec<Option<Written>>) -> Step {
+        let (mut step, mut rejected, mut others) = (Step::default(), vec![], vec![]);
+        for (object, result) in objects.iter().zip(results) {
             match result {
-                Ok(outcome) => self.record_outcome(object.key(), outcome),
-                Err(error) => {
+                None => others.push(object.key()),
+                Some(Ok(outcome)) => self.record_outcome(object.key(), outcome),
+                Some(Err(error)) => {
                     let is_final = error.refusal() == Refusal::Never;
                     let error = Arc::new(error.into());
                     step.fail(object, &error);
@@ -161,7 +273,7 @@ impl Run<'_> {
             }
         }
         for object in objects.iter().copied().filter(|object| !rejected.contains(&object.key())) {
-            self.judge(object, others.contains(&object), &mut step).await;
+            self.judge(object, others.contains(&object.key()), &mut step).await;
         }
         step
     }
@@ -187,14 +299,14 @@ impl Run<'_> {
     }
 
     /// What a wave would create that is asked about the same pods as a webhook that is there, if anything.
-    pub(super) async fn overlap(&self, wave: &Wave<'_>) -> Result<Option<Conflict>, ClusterError> {
+    pub(super) async fn overlap(&mut self, wave: &Wave<'_>) -> Result<Option<Conflict>, ClusterError> {
         let is_new =
             |object: &&&Object| object.kind() == webhooks::KIND && !self.state.inventory.contains_key(&object.key());
         let new: Vec<&Object> = wave.steps.iter().flatten().filter(is_new).copied().collect();
         if new.is_empty() {
             return Ok(None);
         }
-        let live = self.engine.cluster.list(webhooks::API_VERSION, webhooks::KIND, None, "").await?;
+        let live = self.state.injectors.read(self.engine.cluster).await?;
         let mine: Vec<Value> = new.iter().map(|object| object.value().into_owned()).collect();
         let brings_default = mine.iter().any(|config| webhooks::label(config, labels::TAG) == Some(labels::DEFAULT));
         let wanted: BTreeSet<&str> =

@@ -1,13 +1,14 @@
-//! Namespaces that come, for those who wait for them: what could not be created without its namespace can be now.
+//! What is wanted and not there, for those who want it: what could not be created without its namespace can be when that comes,
+//! and what has gone before its kind was watched is missed when that is listed.
 
 use super::Index;
-use crate::object::OwnerId;
+use crate::object::{ObjectKey, OwnerId};
 use std::collections::BTreeSet;
 
 impl Index {
-    /// Has the resources looked at that want something in a namespace which is not there.
-    pub(in crate::controller) fn wake_lacking(&self, namespace: &str) {
-        let wanted = self.ownership.wanted_in(namespace).into_iter();
+    /// Has the resources looked at that want some of these objects which are not there.
+    pub(in crate::controller) fn wake_lacking(&self, is_concerned: impl Fn(&ObjectKey) -> bool) {
+        let wanted = self.ownership.wanted(is_concerned).into_iter();
         let lacking: BTreeSet<OwnerId> =
             wanted.filter(|(key, _)| self.get(key).is_none()).map(|(_, owner)| owner).collect();
         for owner in lacking {
@@ -22,7 +23,6 @@ mod tests {
     use super::super::WatchHealth;
     use super::super::tests::{autoscaler, index, object};
     use super::*;
-    use crate::object::ObjectKey;
 
     #[test]
     fn a_namespace_that_comes_wakes_who_lacks_something_in_it() {
@@ -34,9 +34,24 @@ mod tests {
         let wants = |key: ObjectKey| Some(Wants { keys: BTreeSet::from([key]), ..Wants::default() });
         index.ownership.set(&OwnerId::new("ns", "main"), wants(key.clone()));
         index.ownership.set(&OwnerId::new("ns", "second"), wants(ObjectKey { name: "y".into(), ..key }));
-        index.wake_lacking("other");
+        index.wake_lacking(|key| key.namespace == "other");
         assert!(changes.try_recv().is_err());
-        index.wake_lacking("ns");
+        index.wake_lacking(|key| key.namespace == "ns");
         assert_eq!((changes.try_recv(), changes.try_recv().is_err()), (Ok(OwnerId::new("ns", "second")), true));
+    }
+
+    #[test]
+    fn what_went_before_its_kind_was_listed_is_missed_once() {
+        let (index, mut changes, _runtime) = index();
+        let (id, resource) = autoscaler();
+        index.state().kinds.insert(id.clone(), WatchHealth::default());
+        assert!(index.is_awaited(&id.0, &id.1));
+        let key = super::super::key_of(&resource, &object("1", 1));
+        let owner = OwnerId::new("ns", "main");
+        index.ownership.set(&owner, Some(Wants { keys: BTreeSet::from([key]), ..Wants::default() }));
+        for expected in [true, false] {
+            index.finish_listing(&id, &resource, &std::collections::HashSet::new());
+            assert_eq!((changes.try_recv().is_ok(), index.is_awaited(&id.0, &id.1)), (expected, false));
+        }
     }
 }

@@ -218,7 +218,8 @@ impl Users {
                 Told::Event(event) => {
                     if let (Source::Namespaces, Event::Apply(Meta { metadata })) = (source, &event) {
                         // What could not be created without it can be now.
-                        self.index.wake_lacking(metadata.name.as_deref().unwrap_or_default());
+                        let namespace = metadata.name.as_deref().unwrap_or_default();
+                        self.index.wake_lacking(|key| key.namespace == namespace);
                     }
                     self.state().take_in(source, &mut listed, event)
                 }
