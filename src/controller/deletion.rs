@@ -40,6 +40,8 @@ pub(super) enum Phase {
 
 /// What moves a deletion on.
 pub(super) enum Move<'a> {
+    /// It begins, or begins anew: it is only to be tried, or is not any more.
+    Begin { is_dry_run: bool },
     /// A control plane of this revision is in use: its users are watched from now on.
     Hold(String, Vec<Pods>),
     /// Nothing holds it up any more, and these objects are to go.
@@ -71,7 +73,7 @@ impl Deletion {
     /// Whether it is only to be tried, as the resource says now. When that changes all begins anew.
     pub(super) fn set_dry_run(&mut self, is_dry_run: bool) {
         if self.is_dry_run != is_dry_run {
-            *self = Self { is_dry_run, ..Self::default() };
+            self.advance(Move::Begin { is_dry_run });
         }
     }
 
@@ -83,6 +85,10 @@ impl Deletion {
     /// The one function that moves a deletion from one phase to the next.
     pub(super) fn advance(&mut self, to: Move<'_>) {
         self.phase = match to {
+            Move::Begin { is_dry_run } => {
+                *self = Self { is_dry_run, ..Self::default() };
+                Phase::Asked
+            }
             Move::Hold(revision, own) => Phase::Held { revision, own },
             Move::Delete(objects) => {
                 let began = self.began().unwrap_or_else(|| {

@@ -410,6 +410,14 @@ impl Index {
         self.synced.send_replace(());
     }
 
+    /// Has the resources looked at that want some of these objects which are not there.
+    pub(super) fn wake_lacking(&self, is_concerned: impl Fn(&ObjectKey) -> bool) {
+        let lacking = lacking::owners(self.ownership.wanted(is_concerned), |key| self.get(key).is_some());
+        for owner in lacking {
+            self.wake(owner);
+        }
+    }
+
     /// Has all resources looked at that have something, whatever it is.
     pub(super) fn wake_all(&self) {
         self.wake_owners(|_, _| true);

@@ -6,6 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Names of modules from the crate's root on.
 pub type Module = Vec<String>;
 
+/// A type: the module that defines it, and its name.
+type Type<'f> = (&'f Module, &'f str);
+
+/// A block that holds methods of a type: where it is, from where on, and its text.
+struct Methods<'f> {
+    of: Type<'f>,
+    module: &'f Module,
+    source: &'f Source,
+    begin: usize,
+    text: &'f str,
+}
+
 /// A use of one file by another.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Import {
@@ -66,6 +78,87 @@ pub fn imports(sources: &[Source]) -> BTreeSet<Import> {
     found
 }
 
+/// The uses of files by others that hold methods of the same type, where one calls another one's.
+pub fn method_calls(sources: &[Source]) -> BTreeSet<Import> {
+    let files: Vec<(Module, &Source, String)> =
+        sources.iter().filter_map(|source| Some((module_of(&source.path)?, source, source.without_tests()))).collect();
+    let types = types(&files);
+    let blocks: Vec<Methods<'_>> = files
+        .iter()
+        .flat_map(|(module, source, code)| {
+            let types = &types;
+            blocks_of_methods(code).into_iter().filter_map(move |(name, begin)| {
+                let of = defined(types, name, module)?;
+                Some(Methods { of, module, source, begin, text: block(code, begin) })
+            })
+        })
+        .collect();
+    let mut homes: BTreeMap<(Type<'_>, &str), BTreeSet<&Module>> = BTreeMap::new();
+    for Methods { of, module, text, .. } in &blocks {
+        for at in words(text, "fn") {
+            homes.entry((*of, name_at(text[at + 2..].trim_start()))).or_default().insert(module);
+        }
+    }
+    let calls = blocks.iter().flat_map(|block| {
+        let homes = &homes;
+        block.text.match_indices("self.").flat_map(move |(at, receiver)| {
+            let method = name_at(&block.text[at + receiver.len()..]);
+            let is_call = block.text[at + receiver.len() + method.len()..].starts_with('(');
+            let homes = homes.get(&(block.of, method)).filter(|homes| is_call && !homes.contains(block.module));
+            homes.into_iter().flatten().map(move |home| Import {
+                from: block.module.clone(),
+                to: (*home).clone(),
+                path: block.source.path.clone(),
+                line: block.source.line(block.begin + at),
+            })
+        })
+    });
+    calls.collect()
+}
+
+/// Where each type is defined.
+fn types<'f>(files: &'f [(Module, &Source, String)]) -> BTreeMap<&'f str, BTreeSet<&'f Module>> {
+    let mut types: BTreeMap<&str, BTreeSet<&Module>> = BTreeMap::new();
+    for (module, _, code) in files {
+        for keyword in ["struct", "enum"] {
+            for at in words(code, keyword) {
+                types.entry(name_at(code[at + keyword.len()..].trim_start())).or_default().insert(module);
+            }
+        }
+    }
+    types
+}
+
+/// The type that a name stands for in a module: its own, or that of the nearest module around it, or the only one.
+fn defined<'f>(types: &BTreeMap<&'f str, BTreeSet<&'f Module>>, name: &str, module: &Module) -> Option<Type<'f>> {
+    let (name, homes) = types.get_key_value(name)?;
+    let around = homes.iter().filter(|home| module.starts_with(home)).max_by_key(|home| home.len());
+    let home = around.or_else(|| homes.first().filter(|_| homes.len() == 1))?;
+    Some((home, name))
+}
+
+/// The types whose own methods code holds, each with the place of the block that holds them.
+fn blocks_of_methods(code: &str) -> Vec<(&str, usize)> {
+    let begins = code.match_indices("\nimpl").map(|(at, _)| at + 1);
+    let blocks = begins.filter_map(|at| {
+        let (header, _) = code[at..].split_once('{')?;
+        let inner = header.strip_prefix("impl")?;
+        let inner =
+            inner.strip_prefix('<').map_or(inner, |generic| generic.split_once('>').map_or("", |(_, rest)| rest));
+        (!header.contains(" for ")).then(|| (name_at(inner.trim_start()), at + header.len()))
+    });
+    blocks.collect()
+}
+
+/// A block that ends at the beginning of a line.
+fn block(code: &str, at: usize) -> &str {
+    code[at..].find("\n}").map_or(&code[at..], |end| &code[at..at + end])
+}
+
+fn name_at(text: &str) -> &str {
+    &text[..text.find(|c| !is_of_name(c)).unwrap_or(text.len())]
+}
+
 /// The paths that a module has others see as its own.
 fn passes_on(code: &str) -> Vec<Module> {
     let statements = words(code, "pub").into_iter().filter_map(|at| {
@@ -84,7 +177,8 @@ fn used(module: &Module, code: &str, modules: &BTreeSet<&Module>) -> Vec<(usize,
     let first = ["crate", "super", "self"].into_iter().chain(children).map(|name| format!("{name}::"));
     let places = first.flat_map(|name| words(code, &name));
     let mut found = vec![];
-    for at in places.filter(|at| !code[..*at].ends_with("::")) {
+    // Who may see something is no use of them.
+    for at in places.filter(|at| !code[..*at].ends_with("::") && !code[..*at].ends_with("pub(in ")) {
         let statement = code[..at].rfind([';', '}']).map_or(0, |at| at + 1);
         let is_passed_on = code[statement..at].contains("pub") && code[statement..at].trim_end().ends_with("use");
         let all = paths(&code[at..]).0;

@@ -3,43 +3,28 @@
 //! Guarantee: nothing is deleted. The deletion waits, and says what it would delete; when its time is up, or the namespace of the
 //! resource ends, only the resource goes, and what it installed is left behind with a warning.
 
-use super::look::Look;
-use super::{ASK_AGAIN, guard, shown, since};
+use super::clock::{shown, since};
 use crate::api::{DRY_RUN, IGNORE_RECONCILE};
-use crate::controller::error::ReconcileError;
-use crate::controller::finalizer::remove_finalizer;
-use crate::controller::reconcile::Reconcile;
-use crate::controller::status::Conclusion;
 use crate::install::cut_summary;
 use crate::install::remains::{Remaining, Remains};
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::controller::Action;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-impl Reconcile<'_> {
-    /// Deletes nothing. A resource of which there is nothing goes.
-    pub(super) async fn hold_dry_run(&mut self) -> Result<Action, ReconcileError> {
-        let found = match self.next_look() {
-            Look::In(left) => return Ok(Action::requeue(left)),
-            Look::All | Look::At(_) => self.remains(None).await,
-        };
-        if found.is_empty() {
-            remove_finalizer(self.resource, self.context).await?;
-            return Ok(Action::await_change());
-        }
-        let (asked, hold) = (self.resource.deletion_asked_at(), self.context.config.deletion_hold);
-        let namespace = BTreeSet::from([self.id.namespace.clone()]);
-        let mut requests = found.requests;
-        // What cannot be found out is no end.
-        let is_ending = guard::is_ending(self.context, &namespace, &mut requests).await.unwrap_or(false);
-        if is_ending || since(asked) >= hold {
-            let text = format!("annotated {DRY_RUN}, so nothing is deleted; left behind: {}", names(&found));
-            return self.leave_behind("LeftBehind", text).await;
-        }
-        self.tell_deletion(Conclusion::Held(message(&found, asked, hold))).await;
-        let left = hold.saturating_sub(since(asked));
-        Ok(Action::requeue(self.state.deletion.pause(requests, ASK_AGAIN).min(left)))
+/// What becomes of such a resource that has something.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It goes, and this is what is told of what it leaves.
+    LeaveBehind(String),
+    /// It waits for so long at most, and this is told.
+    Hold(String, Duration),
+}
+
+/// Of a resource that has these, whose deletion was asked for then and may be held for so long, in a namespace that ends or not.
+pub(super) fn verdict(found: &Remains, asked: Timestamp, hold: Duration, is_ending: bool) -> Verdict {
+    if is_ending || since(asked) >= hold {
+        Verdict::LeaveBehind(format!("annotated {DRY_RUN}, so nothing is deleted; left behind: {}", names(found)))
+    } else {
+        Verdict::Hold(message(found, asked, hold), hold.saturating_sub(since(asked)))
     }
 }
 

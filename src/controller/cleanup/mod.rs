@@ -14,6 +14,7 @@
 //! blocks the resource or its namespace for ever. The annotation `install.istio.io/force-delete: "true"` ends the deletion at
 //! once. `install.istio.io/ignoreReconcile: "true"`, or `kubectl delete --cascade=orphan`, keeps everything that is installed.
 
+mod clock;
 mod dry_run;
 mod guard;
 mod look;
@@ -30,6 +31,8 @@ use crate::install::remains::{DeleteError, Fate, Remaining, Remains};
 use crate::install::{InstallError, cut_summary, summary};
 use crate::object::ObjectKey;
 use crate::process::metrics::labels::Trigger;
+use clock::{shown, since};
+use dry_run::Verdict;
 use guard::Held;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
@@ -94,6 +97,30 @@ impl Reconcile<'_> {
             }
         }
         self.delete_remains(found).await
+    }
+
+    /// Deletes nothing of a resource that is only to be tried. One that has nothing goes.
+    async fn hold_dry_run(&mut self) -> Result<Action, ReconcileError> {
+        let found = match self.next_look() {
+            Look::In(left) => return Ok(Action::requeue(left)),
+            Look::All | Look::At(_) => self.remains(None).await,
+        };
+        if found.is_empty() {
+            remove_finalizer(self.resource, self.context).await?;
+            return Ok(Action::await_change());
+        }
+        let (asked, hold) = (self.resource.deletion_asked_at(), self.context.config.deletion_hold);
+        let namespace = BTreeSet::from([self.id.namespace.clone()]);
+        let mut requests = found.requests;
+        // What cannot be found out is no end.
+        let is_ending = guard::is_ending(self.context, &namespace, &mut requests).await.unwrap_or(false);
+        match dry_run::verdict(&found, asked, hold, is_ending) {
+            Verdict::LeaveBehind(text) => self.leave_behind("LeftBehind", text).await,
+            Verdict::Hold(message, left) => {
+                self.tell_deletion(Conclusion::Held(message)).await;
+                Ok(Action::requeue(self.state.deletion.pause(requests, ASK_AGAIN).min(left)))
+            }
+        }
     }
 
     /// Whether the resource has gone by now, or has been let go, however it was last seen: one that was deleted with
@@ -231,15 +258,6 @@ impl Reconcile<'_> {
         remove_finalizer(self.resource, self.context).await?;
         Ok(Action::await_change())
     }
-}
-
-/// How long ago a time was.
-fn since(time: Timestamp) -> Duration {
-    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
-}
-
-fn shown(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// Since when the status says that objects are being deleted, if it does.

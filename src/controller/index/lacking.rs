@@ -1,20 +1,12 @@
 //! What is wanted and not there, for those who want it: what could not be created without its namespace can be when that comes,
 //! and what has gone before its kind was watched is missed when that is listed.
 
-use super::Index;
 use crate::object::{ObjectKey, OwnerId};
 use std::collections::BTreeSet;
 
-impl Index {
-    /// Has the resources looked at that want some of these objects which are not there.
-    pub(in crate::controller) fn wake_lacking(&self, is_concerned: impl Fn(&ObjectKey) -> bool) {
-        let wanted = self.ownership.wanted(is_concerned).into_iter();
-        let lacking: BTreeSet<OwnerId> =
-            wanted.filter(|(key, _)| self.get(key).is_none()).map(|(_, owner)| owner).collect();
-        for owner in lacking {
-            self.wake(owner);
-        }
-    }
+/// Those of the owners who want an object that is not there.
+pub(super) fn owners(wanted: Vec<(ObjectKey, OwnerId)>, is_there: impl Fn(&ObjectKey) -> bool) -> BTreeSet<OwnerId> {
+    wanted.into_iter().filter(|(key, _)| !is_there(key)).map(|(_, owner)| owner).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Floats: Go's `strconv.FormatFloat` and the flags on top of it.
 
-use super::super::value::Value;
-use super::printer::Printer;
+use super::output::{BadVerb, Printer};
 use std::fmt::Write;
 
 /// `%v`: the shortest digits that read back the same, with an exponent below 1e-4 and from 1e6 digits on.
@@ -132,15 +131,19 @@ fn hexadecimal(value: f64, precision: Option<usize>) -> String {
 }
 
 impl Printer {
-    pub(super) fn float(&mut self, f: f64, verb: char, value: &Value) {
+    pub(super) fn float(&mut self, f: f64, verb: char) -> Result<(), BadVerb> {
         let (form, precision) = match verb {
             'v' => ('g', None),
             'b' | 'g' | 'G' | 'x' | 'X' => (verb, None),
             'e' | 'E' | 'f' => (verb, Some(6)),
             'F' => ('f', Some(6)),
-            _ => return self.bad_verb(value, verb),
+            _ => return Err(BadVerb),
         };
-        let precision = self.flags.precision.or(precision);
+        self.formed(f, form, self.flags.precision.or(precision));
+        Ok(())
+    }
+
+    fn formed(&mut self, f: f64, form: char, precision: Option<usize>) {
         let text = float_with(f, form, precision);
         let (sign, mut digits) = match text.as_bytes() {
             [sign @ (b'+' | b'-'), ..] => (char::from(*sign), text.get(1..).unwrap_or_default().to_owned()),

@@ -5,6 +5,7 @@
 
 mod float;
 mod number;
+mod output;
 mod printer;
 mod printf;
 mod text;
@@ -14,7 +15,7 @@ pub use printf::printf;
 pub use text::{decode_rune, is_print, quote, quote_ascii};
 
 use super::value::Value;
-use printer::Printer;
+use output::Printer;
 
 /// `fmt.Sprint`: a blank between two operands of which neither is a string.
 #[must_use]

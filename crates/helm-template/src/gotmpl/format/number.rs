@@ -1,28 +1,31 @@
 //! Integers under every verb.
 
-use super::super::value::Value;
-use super::printer::Printer;
+use super::output::{BadVerb, Printer};
 use super::text::{is_print, quote_with};
 
 impl Printer {
     /// An integer by its magnitude and sign.
-    pub(super) fn integer(&mut self, magnitude: u64, negative: bool, signed: bool, verb: char, value: &Value) {
+    pub(super) fn integer(&mut self, magnitude: u64, negative: bool, signed: bool, verb: char) -> Result<(), BadVerb> {
         let base = match verb {
             // `%#v` of an unsigned number is hexadecimal.
             'v' if self.flags.go_syntax && !signed => {
                 let sharp = std::mem::replace(&mut self.flags.sharp, true);
                 self.digits(magnitude, false, 16, 'x');
                 self.flags.sharp = sharp;
-                return;
+                return Ok(());
             }
             'v' | 'd' => 10,
             'b' => 2,
             'o' | 'O' => 8,
             'x' | 'X' => 16,
-            'c' | 'q' | 'U' => return self.character(magnitude, negative, verb),
-            _ => return self.bad_verb(value, verb),
+            'c' | 'q' | 'U' => {
+                self.character(magnitude, negative, verb);
+                return Ok(());
+            }
+            _ => return Err(BadVerb),
         };
         self.digits(magnitude, negative, base, verb);
+        Ok(())
     }
 
     fn digits(&mut self, magnitude: u64, negative: bool, base: u32, verb: char) {

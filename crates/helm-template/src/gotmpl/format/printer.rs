@@ -1,41 +1,18 @@
 //! Prints operands: what all print functions have in common.
 
 use super::super::value::{List, ListKind, Map, MapKind, Value};
+use super::output::{BadVerb, Printer};
 
 /// How deep values are printed, and from what size on nothing more is added.
 const MAX_DEPTH: usize = 200;
 const MAX_BYTES: usize = 64 << 20;
-
-/// The flags of one verb.
-#[derive(Clone, Copy, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "they are Go's flag characters")]
-pub(super) struct Flags {
-    pub(super) sharp: bool,
-    pub(super) zero: bool,
-    pub(super) plus: bool,
-    pub(super) minus: bool,
-    pub(super) space: bool,
-    /// `%#v`
-    pub(super) go_syntax: bool,
-    pub(super) width: Option<usize>,
-    pub(super) precision: Option<usize>,
-}
-
-/// Output and the flags of the verb at work.
-#[derive(Default)]
-pub(super) struct Printer {
-    pub(super) out: Vec<u8>,
-    pub(super) flags: Flags,
-    /// How many lists and maps are being printed.
-    pub(super) depth: usize,
-}
 
 impl Printer {
     /// An operand.
     pub(super) fn argument(&mut self, value: &Value, verb: char) {
         match (value, verb) {
             (Value::Nil, 'v' | 'T') => self.pad(b"<nil>"),
-            (_, 'T') => self.string(value.type_name().as_bytes(), 's', value),
+            (_, 'T') => self.pad(self.cut(value.type_name().as_bytes())),
             (_, 'p') => self.pointer(value),
             // Only errors could be wrapped, and only by another function.
             (Value::Nil, _) | (_, 'w') => self.bad_verb(value, verb),
@@ -45,35 +22,47 @@ impl Printer {
 
     /// A value that is not nil, with all it contains.
     pub(super) fn value(&mut self, value: &Value, verb: char) {
-        match value {
-            Value::Nil if self.flags.go_syntax => self.out.extend_from_slice(b"interface {}(nil)"),
-            Value::Nil => self.out.extend_from_slice(b"<nil>"),
-            Value::Bool(b) if matches!(verb, 't' | 'v') => self.pad(if *b { b"true" } else { b"false" }),
-            Value::Bool(_) => self.bad_verb(value, verb),
-            Value::Int(i) | Value::Int64(i) => self.integer(i.unsigned_abs(), *i < 0, true, verb, value),
-            Value::Uint64(u) => self.integer(*u, false, false, verb, value),
-            Value::Float(f) => self.float(*f, verb, value),
-            Value::String(s) => self.string(s.as_bytes(), verb, value),
+        let printed = match value {
+            Value::Nil => {
+                self.out.extend_from_slice(if self.flags.go_syntax { b"interface {}(nil)" } else { b"<nil>" });
+                Ok(())
+            }
+            Value::Bool(b) if matches!(verb, 't' | 'v') => {
+                self.pad(if *b { b"true" } else { b"false" });
+                Ok(())
+            }
+            Value::Bool(_) => Err(BadVerb),
+            Value::Int(i) | Value::Int64(i) => self.integer(i.unsigned_abs(), *i < 0, true, verb),
+            Value::Uint64(u) => self.integer(*u, false, false, verb),
+            Value::Float(f) => self.float(*f, verb),
+            Value::String(s) => self.string(s.as_bytes(), verb, self.flags.go_syntax),
             Value::List(list) => self.container(|p| p.list(list, verb, value)),
-            Value::Map(map) => self.container(|p| p.map(map, verb)),
-            Value::Object(object) => self.string(object.plain().as_bytes(), verb, value),
+            Value::Map(map) => self.container(|p| {
+                p.map(map, verb);
+                Ok(())
+            }),
+            Value::Object(object) => self.string(object.plain().as_bytes(), verb, false),
+        };
+        if printed.is_err() {
+            self.bad_verb(value, verb);
         }
     }
 
-    fn container(&mut self, print: impl FnOnce(&mut Self)) {
+    fn container(&mut self, print: impl FnOnce(&mut Self) -> Result<(), BadVerb>) -> Result<(), BadVerb> {
         if self.depth >= MAX_DEPTH || self.out.len() > MAX_BYTES {
             self.out.extend_from_slice(b"...");
-            return;
+            return Ok(());
         }
         self.depth += 1;
-        print(self);
+        let printed = print(self);
         self.depth -= 1;
+        printed
     }
 
-    fn list(&mut self, list: &List, verb: char, value: &Value) {
+    fn list(&mut self, list: &List, verb: char, value: &Value) -> Result<(), BadVerb> {
         let items = list.snapshot();
         if list.kind() == ListKind::Bytes && matches!(verb, 's' | 'q' | 'x' | 'X') {
-            return self.string(&bytes_of(&items), verb, value);
+            return self.string(&bytes_of(&items), verb, false);
         }
         let (open, separator, close): (_, &[u8], _) = if self.flags.go_syntax {
             let name = if list.kind() == ListKind::Bytes { "[]byte" } else { value.type_name() };
@@ -90,6 +79,7 @@ impl Printer {
             self.value(item, verb);
         }
         self.out.push(close);
+        Ok(())
     }
 
     fn map(&mut self, map: &Map, verb: char) {
@@ -136,10 +126,6 @@ impl Printer {
             self.value(value, 'v');
         }
         self.out.push(b')');
-    }
-
-    pub(super) fn rune(&mut self, c: char) {
-        self.out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 

@@ -1,7 +1,7 @@
 //! `fmt.Sprintf`.
 
 use super::super::value::Value;
-use super::printer::{Flags, Printer};
+use super::output::{Flags, Printer};
 use super::text::decode_rune;
 
 /// Go's bound on widths, precisions and argument numbers.

@@ -1,7 +1,6 @@
 //! Strings: padding, `%s %q %x`, and quoting.
 
-use super::super::value::Value;
-use super::printer::Printer;
+use super::output::{BadVerb, Printer};
 
 /// The first character of a text and its width; a byte that is not UTF-8 is U+FFFD of width 1.
 #[must_use]
@@ -121,7 +120,7 @@ impl Printer {
     }
 
     /// The beginning of a text that the verb's precision leaves.
-    fn cut<'t>(&self, text: &'t [u8]) -> &'t [u8] {
+    pub(super) fn cut<'t>(&self, text: &'t [u8]) -> &'t [u8] {
         let Some(precision) = self.flags.precision else {
             return text;
         };
@@ -136,15 +135,17 @@ impl Printer {
     }
 
     /// A string, or what is printed like one.
-    pub(super) fn string(&mut self, text: &[u8], verb: char, value: &Value) {
+    /// `is_quoted` by `v`.
+    pub(super) fn string(&mut self, text: &[u8], verb: char, is_quoted: bool) -> Result<(), BadVerb> {
         match verb {
-            'v' if self.flags.go_syntax && matches!(value, Value::String(_)) => self.quoted(text),
+            'v' if is_quoted => self.quoted(text),
             'v' | 's' => self.pad(self.cut(text)),
             'q' => self.quoted(text),
             'x' => self.hexadecimal(text, b"0123456789abcdefx"),
             'X' => self.hexadecimal(text, b"0123456789ABCDEFX"),
-            _ => self.bad_verb(value, verb),
+            _ => return Err(BadVerb),
         }
+        Ok(())
     }
 
     fn quoted(&mut self, text: &[u8]) {

@@ -1,12 +1,91 @@
-//! Actions and blocks.
+//! Lists of texts, actions and blocks.
 
-use super::super::ast::{Action, Branch, Invocation, List, Node};
+use super::super::ast::{Action, Branch, Invocation, List, Node, Template};
 use super::super::lexer::{Kind, Token};
-use super::{Item, Parsed, Parser, Stop};
+use super::tokens::{Parsed, Parser};
+use std::sync::Arc;
+
+/// What ends a list of nodes.
+pub(super) enum Stop {
+    End,
+    /// `else`, and the position of the list that it begins.
+    Else,
+}
+
+impl Stop {
+    pub(super) fn text(&self) -> &'static str {
+        match self {
+            Self::End => "{{end}}",
+            Self::Else => "{{else}}",
+        }
+    }
+}
+
+/// A node, or the end of the list.
+pub(super) enum Item {
+    Node(Node),
+    Stop(Stop),
+}
 
 impl<'a> Parser<'_, 'a> {
+    /// The body of a `define` or `block` up to its `end`.
+    pub(super) fn body_of(&mut self, name: String, context: &str) -> Parsed<()> {
+        match self.list()? {
+            (root, Stop::End) => self.add(name, root),
+            (_, Stop::Else) => self.error(format!("unexpected {{{{else}}}} in {context}")),
+        }
+    }
+
+    /// Adds a template to those of the file; of two with one name, one must be empty.
+    pub(super) fn add(&mut self, name: String, root: List) -> Parsed<()> {
+        // Each new template is compared with all that are there.
+        self.take(1 + self.shared.templates.len() / 64)?;
+        let template = Template { name, file: Arc::clone(&self.shared.file), root };
+        match self.shared.templates.iter_mut().find(|t| t.name == template.name) {
+            None => self.shared.templates.push(template),
+            Some(old) if old.is_empty() => *old = template,
+            Some(_) if template.is_empty() => {}
+            Some(old) => {
+                let name = super::super::format::quote(old.name.as_bytes());
+                let name = String::from_utf8_lossy(&name).into_owned();
+                return self.error(format!("template: multiple definition of template {name}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nodes up to `end` or `else`.
+    fn list(&mut self) -> Parsed<(List, Stop)> {
+        let mut nodes = Vec::new();
+        while self.peek_non_space().kind != Kind::Eof {
+            match self.text_or_action()? {
+                Item::Node(node) => nodes.push(node),
+                Item::Stop(stop) => {
+                    nodes.shrink_to_fit();
+                    return Ok((List { nodes }, stop));
+                }
+            }
+        }
+        self.error("unexpected EOF")
+    }
+
+    pub(super) fn text_or_action(&mut self) -> Parsed<Item> {
+        self.take(1)?;
+        let token = self.next_non_space();
+        match token.kind {
+            Kind::Text => Ok(Item::Node(Node::Text(token.text.into()))),
+            Kind::LeftDelim => {
+                self.action_line = Some(token.line);
+                let item = self.action();
+                self.action_line = None;
+                item
+            }
+            _ => self.unexpected(&token, "input"),
+        }
+    }
+
     /// What follows `{{`.
-    pub(super) fn action(&mut self) -> Parsed<Item> {
+    fn action(&mut self) -> Parsed<Item> {
         let token = self.next_non_space();
         let node = match token.kind {
             Kind::Block => self.block()?,

@@ -3,7 +3,7 @@
 use super::super::ast::{Called, Chain, Command, Literal, Operand, Path, Pipe, Quoted};
 use super::super::lexer::{Kind, Token};
 use super::super::literal;
-use super::{Parsed, Parser};
+use super::tokens::{Parsed, Parser};
 
 /// The text of a token that the lexer let through as a word or number.
 fn text_of(token: &Token<'_>) -> String {
