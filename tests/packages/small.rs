@@ -17,6 +17,16 @@ pub fn write_release(folder: &Path) {
     copy(Path::new(PACKAGE), &folder.join("manifests"));
 }
 
+/// Writes it to a folder under another version.
+#[allow(dead_code)] // not by all who have this module
+pub fn copy_as(version: &str, folder: &Path) {
+    copy(Path::new(PACKAGE), folder);
+    let profile = folder.join("profiles/default.yaml");
+    let text = fs::read_to_string(&profile).unwrap();
+    assert!(text.contains(VERSION));
+    fs::write(profile, text.replace(VERSION, version)).unwrap();
+}
+
 /// An archive with the release; of another digest for each level of compression.
 pub fn archive(level: u32) -> Vec<u8> {
     let mut builder = tar::Builder::new(GzEncoder::new(vec![], Compression::new(level)));

@@ -3,6 +3,7 @@
 
 use crate::deploy::{DEPLOYMENT, run_as_deployed};
 use crate::lab::{Lab, binary, file};
+use crate::small;
 use istio_operator::object::labels;
 use std::collections::BTreeSet;
 use std::os::unix::fs::symlink;
@@ -30,20 +31,18 @@ const NEEDS: [&str; 3] = ["needs running proxies", "needs the Gateway API", "unt
 const LAST: &str = "Remove it";
 
 /// Commands that end with another code than 0, as the document says.
-const CODES: [(&str, i32); 4] = [
+const CODES: [(&str, i32); 3] = [
     ("istio-operator profile diff", 1),
-    // The same release on both sides, see below.
-    ("istio-operator manifest diff -f a.yaml -d", 0),
     ("istio-operator manifest diff -f", 1),
     ("istio-operator manifest diff before.yaml", 1),
 ];
 
 /// Commands that are not run, or not as they stand: by how they begin, with what is done instead, and why.
-const OTHERWISE: [(&str, Instead, &str); 12] = [
+const OTHERWISE: [(&str, Instead, &str); 13] = [
     (
         "istio-operator install -f spec.yaml",
         Instead::Nothing,
-        "it asks, and an operator is there already; the tutorial installs",
+        "an operator has installed already; `the_commands_of_the_readme_need_no_operator` runs it where there is none",
     ),
     ("kubectl apply -k config/prometheus", Instead::Nothing, "there is no Prometheus Operator; `tests/deploy.rs`"),
     ("kubectl logs", Instead::Nothing, "kwok's pods have no logs"),
@@ -54,21 +53,25 @@ const OTHERWISE: [(&str, Instead, &str); 12] = [
         Instead::Nothing,
         "it needs a network; `tests/source.rs` fetches from servers of its own",
     ),
-    ("istio-operator upgrade plan", Instead::BuiltIn, NETWORK),
+    ("istio-operator upgrade plan demo", Instead::BuiltIn, NETWORK),
+    ("istio-operator upgrade plan", Instead::WithPackages, PACKAGES),
     ("kubectl annotate iop demo", Instead::BuiltIn, NETWORK),
     ("kubectl wait --for=jsonpath='{.status.version}'", Instead::BuiltIn, NETWORK),
-    ("istio-operator manifest diff -f a.yaml -d", Instead::BuiltIn, NETWORK),
+    ("istio-operator manifest diff -f a.yaml -d", Instead::WithPackages, PACKAGES),
     ("make", Instead::DryRun, "it would run this test"),
     ("curl", Instead::OperatorsAddress, "port 8383 of this host may be taken"),
 ];
 
 const NETWORK: &str = "other releases need a network; `tests/commands.rs` takes those that are at hand";
+const PACKAGES: &str = "the releases are a small package of these tests, by --package-dir";
 
 #[derive(Clone, Copy)]
 enum Instead {
     Nothing,
     /// With the built-in release in place of others.
     BuiltIn,
+    /// With packages of the releases that documents name.
+    WithPackages,
     InTime,
     DryRun,
     OperatorsAddress,
@@ -160,6 +163,9 @@ impl Reader {
         for shown in ["config", "crds", "Makefile"] {
             symlink(file(shown), folder.path().join(shown)).unwrap();
         }
+        for release in ["1.23.6", "1.29.6", "1.30.3"] {
+            small::copy_as(release, &folder.path().join("packages").join(release));
+        }
         let lab = Lab::empty();
         let programs = folder.path().join("programs");
         std::fs::create_dir(&programs).unwrap();
@@ -210,6 +216,7 @@ impl Reader {
             Some(Instead::BuiltIn) => ["1.18.7", "1.23.6", "1.29.6", "1.30.3"]
                 .iter()
                 .fold(bare.to_owned(), |command, release| command.replace(release, "1.17.8")),
+            Some(Instead::WithPackages) => format!("{bare} --package-dir packages"),
             Some(Instead::InTime) => format!("{bare} --timeout=90s"),
             Some(Instead::DryRun) => bare.replacen("make", "make -n", 1),
             Some(Instead::OperatorsAddress) => {
@@ -275,6 +282,26 @@ fn every_command_that_the_documents_show_runs_as_they_say() {
         assert!(run.iter().any(|command| command.starts_with(program)), "no {program} in {run:#?}");
     }
     assert!(run.len() >= 20, "{run:#?}");
+}
+
+/// What the section says: without an operator in the cluster or beside one.
+#[test]
+#[ignore = "long: `make test-all`"]
+fn the_commands_of_the_readme_need_no_operator() {
+    let mut reader = Reader::new();
+    let all = sections("README.md").into_iter().find(|(heading, _)| heading == "On the command line");
+    for step in steps(&all.unwrap().1) {
+        match step {
+            Step::Command(command, _) if command.starts_with("istio-operator install") => {
+                let command = command.split(" # ").next().unwrap().trim();
+                let output = reader.shell(&format!("echo y | {command}"));
+                assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+                reader.run.insert(command.to_owned());
+            }
+            step => reader.follow(&step),
+        }
+    }
+    assert!(reader.run.len() >= 8, "{:#?}", reader.run);
 }
 
 #[test]
