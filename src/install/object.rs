@@ -39,6 +39,7 @@ fn next(digest: u64, seen: Option<&Observed>, cached: Option<&CachedObject>, is_
         }
         Some(seen)
             if matches!(seen.state, ObjectState::Managed)
+                && !seen.is_passing
                 && cached.is_some_and(|cached| cached.is_unchanged_since(&seen.resource_version)) =>
         {
             return Next::Keep(seen.clone());
@@ -53,6 +54,7 @@ fn next(digest: u64, seen: Option<&Observed>, cached: Option<&CachedObject>, is_
             uid: cached.uid.clone(),
             resource_version: cached.resource_version.clone(),
             readiness: Readiness::Ready,
+            is_passing: false,
             state: ObjectState::Ignored,
         }),
         _ => Next::Read(same.filter(|seen| matches!(seen.state, ObjectState::Managed)).cloned()),
@@ -111,6 +113,7 @@ impl Run<'_> {
                 uid: String::new(),
                 resource_version: String::new(),
                 readiness: Readiness::Waiting(format!("IstioOperator {other} to create it")),
+                is_passing: false,
                 state: ObjectState::Shared(other),
             });
         };
@@ -128,35 +131,36 @@ impl Run<'_> {
         let cached = engine.cache.get(&key);
         let is_awaited = engine.cache.is_awaited(object.api_version(), &key.kind);
         let last = match next(digest, self.state.objects.get(&key), cached.as_ref(), is_awaited) {
-            Next::Keep(observed) => return Ok(ObjectOutcome::unchanged(observed)),
+            Next::Keep(observed) => return Ok(ObjectOutcome::Unchanged(observed)),
             Next::Read(last) => last,
         };
         let live = match self.read_object(object, digest).await? {
             Live::Ours(live) => live.map(|live| *live),
-            Live::Left(observed) => return Ok(ObjectOutcome::unchanged(observed)),
+            Live::Left(observed) => return Ok(ObjectOutcome::Unchanged(observed)),
         };
         let scaling = self.plan.autoscalers().scaling(engine.cluster, object, live.as_ref()).await;
         let mut comparison = fields::compare(object, live.as_ref(), scaling.replicas);
-        let observed = |live: &DynamicObject| Observed::live(object, live, digest, ObjectState::Managed, scaling.least);
+        let observed = |live: &DynamicObject| Observed {
+            is_passing: scaling.is_passing,
+            ..Observed::live(object, live, digest, ObjectState::Managed, scaling.least)
+        };
         if let Some(live) = &live {
             comparison = fields::settle(engine.cluster, comparison, live).await;
             if comparison.is_equal() {
-                return Ok(ObjectOutcome::unchanged(observed(live)).look_again(scaling.is_passing));
+                return Ok(ObjectOutcome::Unchanged(observed(live)));
             }
         }
         let delay = self.state.repairs.delay(&key, &comparison.differences, self.options.repair_limits, Instant::now());
         if let (Some(last), Some(delay)) = (&last, delay) {
-            return Ok(ObjectOutcome::put_off(live.as_ref().map(observed), last, delay));
+            return Ok(ObjectOutcome::PutOff(Observed::put_off(live.as_ref().map(observed), last), delay));
         }
         let written = self.write(&comparison, live.is_none()).await?;
         let changed = live.as_ref().is_none_or(|live| live.resource_version() != written.resource_version());
-        let repair = (last.is_some() && changed).then_some(Repair {
-            key,
-            was_deleted: live.is_none(),
-            fields: comparison.differences,
-            by: comparison.by,
-        });
-        Ok(ObjectOutcome { repair, ..ObjectOutcome::unchanged(observed(&written)).look_again(scaling.is_passing) })
+        if last.is_none() || !changed {
+            return Ok(ObjectOutcome::Written(observed(&written)));
+        }
+        let repair = Repair { key, was_deleted: live.is_none(), fields: comparison.differences, by: comparison.by };
+        Ok(ObjectOutcome::Repaired(observed(&written), repair))
     }
 
     async fn write(&self, comparison: &Comparison, is_new: bool) -> Result<DynamicObject, ClusterError> {

@@ -16,36 +16,17 @@ use std::time::{Duration, Instant};
 const PASSING_INTERVAL: Duration = Duration::from_mins(5);
 
 /// What came of one object.
-pub(super) struct ObjectOutcome {
-    /// How it stands.
-    pub observed: Observed,
-    /// What was repaired, if somebody had changed it.
-    pub repair: Option<Repair>,
-    /// When it is due again, whatever happens.
-    pub again: Option<Duration>,
-}
-
-impl ObjectOutcome {
-    pub(super) fn unchanged(observed: Observed) -> Self {
-        Self { observed, repair: None, again: None }
-    }
-
-    /// The repair of an object has to wait for so long. Without a live one it is as it was last seen.
-    pub(super) fn put_off(live: Option<Observed>, last: &Observed, delay: Duration) -> Self {
-        let gone = || Observed { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() };
-        let mut observed = live.unwrap_or_else(gone);
-        observed.resource_version.clear();
-        Self { observed, repair: None, again: Some(delay) }
-    }
-
-    /// Has the object looked at in each run, and after a while in any case, where nobody tells of what it depends on.
-    pub(super) fn look_again(mut self, is_passing: bool) -> Self {
-        if is_passing {
-            self.observed.resource_version.clear();
-            self.again = Some(PASSING_INTERVAL);
-        }
-        self
-    }
+pub(super) enum ObjectOutcome {
+    /// It is another resource's, and left alone.
+    Anothers,
+    /// Nothing had to be written.
+    Unchanged(Observed),
+    /// It was written.
+    Written(Observed),
+    /// Somebody had changed it, and it was written again.
+    Repaired(Observed, Repair),
+    /// Its repair waits for so long.
+    PutOff(Observed, Duration),
 }
 
 /// How a run is to be made.
@@ -90,18 +71,27 @@ impl Run<'_> {
 
     /// Remembers what came of an object.
     pub(super) fn record_outcome(&mut self, key: ObjectKey, outcome: ObjectOutcome) {
-        if let Some(repair) = outcome.repair {
-            self.engine.listener.hear(&Event::Repaired { key: &key });
-            self.state.repairs.count(&repair, self.options.repair_limits, Instant::now());
-            self.outcome.repaired.push(repair);
-        }
-        self.outcome.come_back(outcome.again);
+        let observed = match outcome {
+            ObjectOutcome::Anothers => return,
+            ObjectOutcome::Unchanged(observed) | ObjectOutcome::Written(observed) => observed,
+            ObjectOutcome::Repaired(observed, repair) => {
+                self.engine.listener.hear(&Event::Repaired { key: &key });
+                self.state.repairs.count(&repair, self.options.repair_limits, Instant::now());
+                self.outcome.repaired.push(repair);
+                observed
+            }
+            ObjectOutcome::PutOff(observed, delay) => {
+                self.outcome.come_back(Some(delay));
+                observed
+            }
+        };
+        self.outcome.come_back(observed.is_passing.then_some(PASSING_INTERVAL));
         if key.kind == webhooks::KIND {
             self.state.injectors.forget();
         }
         // Before its CRD was established the kind could not be watched.
-        self.engine.cache.watch(&outcome.observed.api_version, &key.kind);
-        self.state.objects.insert(key, outcome.observed);
+        self.engine.cache.watch(&observed.api_version, &key.kind);
+        self.state.objects.insert(key, observed);
     }
 
     /// Remembers that an object cannot be written as it is, so that it is not tried again until it or the live one changes.
@@ -113,6 +103,7 @@ impl Run<'_> {
             uid: cached.as_ref().map(|cached| cached.uid.clone()).unwrap_or_default(),
             resource_version: cached.map(|cached| cached.resource_version).unwrap_or_default(),
             readiness: Readiness::Ready,
+            is_passing: false,
             state: ObjectState::Rejected(Arc::clone(error)),
         };
         self.state.objects.insert(object.key(), observed);

@@ -43,6 +43,8 @@ pub struct Observed {
     /// Empty where it has to be looked at again in any case.
     pub(super) resource_version: String,
     pub(super) readiness: Readiness,
+    /// Whether it depends on something that nobody tells of, so that it is looked at in each run.
+    pub(super) is_passing: bool,
     pub(super) state: ObjectState,
 }
 
@@ -65,8 +67,15 @@ impl Observed {
             uid: live.uid().unwrap_or_default(),
             resource_version: live.resource_version().unwrap_or_default(),
             readiness,
+            is_passing: false,
             state,
         }
+    }
+
+    /// An object whose repair has to wait: as it is, or, where it is gone, as it was last seen.
+    pub(super) fn put_off(live: Option<Self>, last: &Self) -> Self {
+        let gone = || Self { readiness: Readiness::Waiting("somebody keeps deleting it".into()), ..last.clone() };
+        Self { resource_version: String::new(), ..live.unwrap_or_else(gone) }
     }
 
     /// The version of the object that was looked at; empty where it has to be looked at again in any case.
@@ -80,6 +89,7 @@ impl Observed {
         matches!(self.state, ObjectState::Managed)
             && self.readiness == Readiness::Ready
             && !self.resource_version.is_empty()
+            && !self.is_passing
     }
 
     pub(super) fn is_ignored(&self) -> bool {

@@ -60,9 +60,6 @@ struct Batch<'o> {
     span: Span,
 }
 
-/// What came of an object.
-type Written = Result<ObjectOutcome, ClusterError>;
-
 /// A wave that is under way.
 struct Progress<'w> {
     wave: &'w Wave<'w>,
@@ -247,21 +244,21 @@ impl Run<'_> {
     }
 
     /// One object, unless it is another resource's.
-    async fn reconcile_own(&self, object: &Object, component: Component) -> Option<Written> {
+    async fn reconcile_own(&self, object: &Object, component: Component) -> Result<ObjectOutcome, ClusterError> {
         match self.other_owner(object, component) {
-            Some(_) => None,
-            None => Some(self.reconcile_object(object).await),
+            Some(_) => Ok(ObjectOutcome::Anothers),
+            None => self.reconcile_object(object).await,
         }
     }
 
     /// Remembers what came of the objects of a step, and says how they stand.
-    async fn take_stock(&mut self, objects: &[&Object], results: Vec<Option<Written>>) -> Step {
+    async fn take_stock(&mut self, objects: &[&Object], results: Vec<Result<ObjectOutcome, ClusterError>>) -> Step {
         let (mut step, mut rejected, mut others) = (Step::default(), vec![], vec![]);
         for (object, result) in objects.iter().zip(results) {
             match result {
-                None => others.push(object.key()),
-                Some(Ok(outcome)) => self.record_outcome(object.key(), outcome),
-                Some(Err(error)) => {
+                Ok(ObjectOutcome::Anothers) => others.push(object.key()),
+                Ok(outcome) => self.record_outcome(object.key(), outcome),
+                Err(error) => {
                     let is_final = error.refusal() == Refusal::Never;
                     let error = Arc::new(error.into());
                     step.fail(object, &error);
