@@ -3,7 +3,7 @@
 use super::outage::is_unreachable;
 use super::permissions;
 use super::refusal::{self, Refusal};
-use crate::failure::{causes, causes_up_to};
+use crate::failure::{Retry, causes, causes_up_to};
 use kube::core::Status;
 use std::error::Error;
 use std::io;
@@ -94,9 +94,32 @@ impl ClusterError {
         self.answer().map(|status| status.code)
     }
 
+    /// What went wrong, in one word: that of Kubernetes where the API server answered.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownKind { .. } => "UnknownKind",
+            Self::Request { .. } if self.refusal() == Refusal::Denied => "Denied",
+            Self::Request { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => reason_of_code(status.code),
+                other if is_unreachable(other) => "Unreachable",
+                _ => REQUEST_FAILED,
+            },
+        }
+    }
+
+    /// When the same request is sent again.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self.refusal() {
+            Refusal::Never => Retry::OnChange,
+            Refusal::Denied | Refusal::Passing => Retry::Backoff,
+        }
+    }
+
     /// The API server's own words, without what was tried on what.
     #[must_use]
-    pub fn reason(&self) -> String {
+    pub fn server_message(&self) -> String {
         match self {
             Self::Request { source, .. } => brief(source),
             Self::UnknownKind { .. } => self.to_string(),
@@ -122,6 +145,13 @@ impl ClusterError {
         told.strip_suffix("\" not found")
     }
 
+    /// The webhook that was asked and said no. The answer of the API server names it in its message only.
+    #[must_use]
+    pub fn denying_webhook(&self) -> Option<&str> {
+        let (_, named) = self.answer()?.message.split_once("admission webhook \"")?;
+        named.split_once("\" denied the request").map(|(webhook, _)| webhook)
+    }
+
     /// Whether the object, or its kind, is not there.
     #[must_use]
     pub fn is_absent(&self) -> bool {
@@ -145,6 +175,31 @@ impl ClusterError {
     }
 }
 
+/// The word for what has none of Kubernetes.
+const REQUEST_FAILED: &str = "RequestFailed";
+
+/// The reason of the `Status` with which the API server answers by this HTTP status. It stands in the answer as well, but as a
+/// text of the server's, and labels of metrics have to be few.
+fn reason_of_code(code: u16) -> &'static str {
+    match code {
+        400 => "BadRequest",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "NotFound",
+        405 => "MethodNotAllowed",
+        409 => "Conflict",
+        410 => "Expired",
+        413 => "RequestEntityTooLarge",
+        415 => "UnsupportedMediaType",
+        422 => "Invalid",
+        429 => "TooManyRequests",
+        500 => "InternalError",
+        503 => "ServiceUnavailable",
+        504 => "Timeout",
+        _ => REQUEST_FAILED,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +207,40 @@ mod tests {
     fn refused() -> kube::Error {
         let status = Status { message: "pods is forbidden".to_owned(), code: 403, ..Status::default() };
         kube::Error::Api(Box::new(status))
+    }
+
+    fn answered(code: u16, message: &str) -> ClusterError {
+        let status = Status::failure(message, "").with_code(code);
+        ClusterError::of("apply", &"a", kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn an_answer_has_the_word_of_kubernetes_and_says_when_it_is_asked_again() {
+        let denied = "admission webhook \"rev.validation.istio.io\" denied the request: no";
+        for (code, message, reason, retry) in [
+            (401, "", "Unauthorized", Retry::Backoff),
+            (403, "pods is forbidden", "Forbidden", Retry::Backoff),
+            (404, "namespaces \"a\" not found", "NotFound", Retry::Backoff),
+            (409, "the object has been modified", "Conflict", Retry::Backoff),
+            (422, "spec.replicas: Invalid value: -1", "Invalid", Retry::OnChange),
+            (400, "", "BadRequest", Retry::OnChange),
+            (400, denied, "Denied", Retry::Backoff),
+            (429, "", "TooManyRequests", Retry::Backoff),
+            (500, "etcdserver: request timed out", "InternalError", Retry::Backoff),
+            (500, "failed to create typed patch object: no", "InternalError", Retry::OnChange),
+            (503, "", "ServiceUnavailable", Retry::Backoff),
+            (504, "", "Timeout", Retry::Backoff),
+            (418, "", "RequestFailed", Retry::Backoff),
+        ] {
+            let error = answered(code, message);
+            assert_eq!((error.reason(), error.retry()), (reason, retry), "{code} {message}");
+        }
+        let unknown = ClusterError::UnknownKind { api_version: "v1".into(), kind: "X".into() };
+        assert_eq!((unknown.reason(), unknown.retry()), ("UnknownKind", Retry::Backoff));
+        let away = ClusterError::of("get", &"a", kube::Error::Service("connection reset".into()));
+        assert_eq!((away.reason(), away.retry()), ("Unreachable", Retry::Backoff));
+        assert_eq!(answered(400, denied).denying_webhook(), Some("rev.validation.istio.io"));
+        assert_eq!(answered(500, "failed calling webhook \"a\": Post: no").denying_webhook(), None);
     }
 
     #[test]
@@ -165,10 +254,6 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_told_from_what_was_not_decided() {
-        let answered = |code: u16, message: &str| {
-            let status = Status::failure(message, "").with_code(code);
-            ClusterError::of("apply", &"a", kube::Error::Api(status.boxed()))
-        };
         for (code, message, expected) in [
             (403, "pods \"a\" is forbidden: exceeded quota: q", true),
             (403, "deployments.apps \"a\" is forbidden: User \"b\" cannot patch resource", true),
@@ -184,7 +269,7 @@ mod tests {
         }
         assert_eq!(answered(404, "namespaces \"gw\" not found").missing_namespace(), Some("gw"));
         assert_eq!(answered(404, "services \"gw\" not found").missing_namespace(), None);
-        assert_eq!(answered(422, "no").reason(), "no");
+        assert_eq!(answered(422, "no").server_message(), "no");
     }
 
     #[test]

@@ -252,7 +252,7 @@ impl Ask<'_> {
 
 /// Whether an istiod said no, which may be another one once the plan is applied.
 fn is_by_istiod(error: &ClusterError) -> bool {
-    error.reason().contains(".istio.io\" denied the request")
+    error.denying_webhook().is_some_and(|webhook| webhook.ends_with(".istio.io"))
 }
 
 impl Forecast {
@@ -270,7 +270,7 @@ impl Refused {
                 why: format!("user {user} lacks permissions: {}", summary(&missing)),
                 user: Some(user.to_owned()),
             },
-            _ => Self { why: error.reason(), user: None },
+            _ => Self { why: error.server_message(), user: None },
         }
     }
 }

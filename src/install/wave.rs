@@ -9,7 +9,8 @@ use super::state::ObjectState;
 use super::waves::Wave;
 use super::webhooks;
 use crate::api::component::Component;
-use crate::cluster::{ClusterError, Refusal};
+use crate::cluster::ClusterError;
+use crate::failure::Retry;
 use crate::object::inventory::group_of;
 use crate::object::{Object, ObjectKey, labels, order};
 use futures::{FutureExt, StreamExt, stream};
@@ -194,7 +195,7 @@ impl Run<'_> {
             }
             // What is not there yet, such as a CRD, comes with the wave; what may pass is told by the write itself.
             if let Err(error) = self.engine.cluster.apply(object, true).await
-                && error.refusal() == Refusal::Never
+                && error.retry() == Retry::OnChange
             {
                 let error = Arc::new(error.into());
                 self.remember_rejection(object, &error);
@@ -259,7 +260,7 @@ impl Run<'_> {
                 Ok(ObjectOutcome::Anothers) => others.push(object.key()),
                 Ok(outcome) => self.record_outcome(object.key(), outcome),
                 Err(error) => {
-                    let is_final = error.refusal() == Refusal::Never;
+                    let is_final = error.retry() == Retry::OnChange;
                     let error = Arc::new(error.into());
                     step.fail(object, &error);
                     if is_final {
