@@ -193,12 +193,6 @@ impl SourceError {
         }
     }
 
-    /// Whether it may pass by itself.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
-        self.retry() == Retry::Backoff
-    }
-
     /// Whether the same may work in a moment, so that it is tried again at once.
     pub(super) fn is_transient(&self) -> bool {
         match self {

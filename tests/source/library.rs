@@ -1,5 +1,6 @@
 //! The library as the operator calls it, with waits that a test can sit out.
 
+use istio_operator::failure::Retry;
 use istio_operator::source::{Credentials, Fetched, Location, Policy, Progress, Refresh, Settings, Source};
 use istio_operator::source::{SourceError, Timeouts};
 use std::path::Path;
@@ -70,7 +71,7 @@ impl Library {
     pub fn fails(&self, location: &str, words: &str) -> (&'static str, bool) {
         let error = self.fetch(location).unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
-        (error.reason(), error.is_retryable())
+        (error.reason(), error.retry() == Retry::Backoff)
     }
 
     /// What was tried again so far.

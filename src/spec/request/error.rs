@@ -1,6 +1,5 @@
 //! Why files and flags, or a resource, give no request.
 
-use crate::failure::Retry;
 use crate::spec::exact::ExactError;
 use crate::spec::merge::MergeError;
 use crate::spec::path::PathError;
@@ -102,29 +101,4 @@ pub enum FlagError {
     /// Several gateways may be meant.
     #[error("{0}")]
     Ambiguous(String),
-}
-
-impl RequestError {
-    /// What is wrong, in one word.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Yaml { .. } => "InvalidYaml",
-            Self::NoResource(_)
-            | Self::OtherKind { .. }
-            | Self::OtherVersion { .. }
-            | Self::NoKind { .. }
-            | Self::Several(_)
-            | Self::NotAMap(..)
-            | Self::Fields(_) => "InvalidResource",
-            Self::Merge { .. } => "ConflictingFiles",
-            Self::Set { .. } => "InvalidFlag",
-        }
-    }
-
-    /// When it is tried again: only another input helps.
-    #[must_use]
-    pub fn retry(&self) -> Retry {
-        Retry::OnChange
-    }
 }
