@@ -11,6 +11,23 @@ pub enum Retry {
     Backoff,
 }
 
+/// An error as a status, an event and a metric tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// The word that the error answers: the reason of the event, and the label of the metric.
+    pub reason: &'static str,
+    /// A sentence.
+    pub text: String,
+}
+
+impl Cause {
+    /// The error's word, and what there is to say of it.
+    #[must_use]
+    pub fn new(reason: &'static str, text: impl Into<String>) -> Self {
+        Self { reason, text: text.into() }
+    }
+}
+
 /// An error and what it came from, each told once: what an error says of its cause itself is not said again.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> String {

@@ -65,6 +65,14 @@ pub enum ResourceError {
     NameTooLong,
 }
 
+impl ResourceError {
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        "InvalidResource"
+    }
+}
+
 /// An IstioOperator resource as it was observed.
 #[derive(Clone, Debug)]
 pub struct ObservedResource {

@@ -34,7 +34,7 @@ pub enum ReconcileError {
 }
 
 impl ReconcileError {
-    /// One word for it, by the stage that failed.
+    /// One word for it, that of the stage which failed.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -42,7 +42,9 @@ impl ReconcileError {
             Self::Render(error) => error.reason(),
             Self::Install(failures) => failures.first().map_or("Failed", |failure| failure.error.reason()),
             Self::Delete(error) => error.reason(),
-            Self::Cluster(_) | Self::Record(_) | Self::Interrupted => "Failed",
+            Self::Cluster(error) => error.reason(),
+            Self::Record(_) => "InvalidRecord",
+            Self::Interrupted => "Interrupted",
         }
     }
 
@@ -92,14 +94,77 @@ pub enum RunError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Retry;
+    use crate::install::InstallError;
+    use crate::release::ReleaseError;
+    use crate::source::SourceError;
+    use crate::spec::problem::{Kind, Problem};
+    use crate::spec::resolve::ResolveError;
+    use std::sync::Arc;
+
+    fn refused(code: u16, message: &str) -> ClusterError {
+        let status = kube::core::Status::failure(message, "").with_code(code);
+        ClusterError::of("apply", &"a", kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn the_word_of_a_stage_is_that_of_the_reconcile() {
+        let secret = || PackageError::PullSecret { secret: "ns/pull".into(), what: "is not there" };
+        let broken = || ReleaseError::Read { path: "x".into(), cause: std::io::ErrorKind::NotFound.into() };
+        let problem = |kind| Problem { path: "spec".into(), message: "m".into(), location: None, kind };
+        let invalid = |kind| RenderError::from(ResolveError::Invalid(vec![problem(kind)]));
+        let location = "ftp://x".parse::<crate::source::Location>().unwrap_err();
+        let of =
+            |error: InstallError| ReconcileError::Install(vec![Failure { component: None, error: Arc::new(error) }]);
+        let table: [(ReconcileError, &str); 15] = [
+            (refused(429, "").into(), "TooManyRequests"),
+            (PackageError::from(refused(403, "no")).into(), "Forbidden"),
+            (PackageError::from(SourceError::from(location)).into(), "ReleaseLocationInvalid"),
+            (secret().into(), "ReleaseAccessDenied"),
+            (PackageError::from(broken()).into(), "ReleaseUnreadable"),
+            (RenderError::from(broken()).into(), "ReleaseUnreadable"),
+            (invalid(Kind::Content).into(), "InvalidSpec"),
+            (invalid(Kind::Unreadable).into(), "UnreadableProfile"),
+            (RenderError::Component(vec![]).into(), "RenderFailed"),
+            (RenderError::Overlay(vec![]).into(), "InvalidOverlay"),
+            (RenderError::Duplicate(vec![]).into(), "DuplicateObject"),
+            (of(InstallError::Conflict(vec![])), "Conflict"),
+            (of(refused(422, "spec: wrong").into()), "Rejected"),
+            (of(refused(403, "no").into()), "Forbidden"),
+            (ReconcileError::Interrupted, "Interrupted"),
+        ];
+        for (error, reason) in table {
+            assert_eq!(error.reason(), reason, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_person_has_to_change_is_not_tried_again_before() {
+        let problem = |kind| Problem { path: "spec".into(), message: "m".into(), location: None, kind };
+        let invalid = |kind| RenderError::from(ResolveError::Invalid(vec![problem(kind)])).retry();
+        let broken = || ReleaseError::Read { path: "x".into(), cause: std::io::ErrorKind::NotFound.into() };
+        let location = "ftp://x".parse::<crate::source::Location>().unwrap_err();
+        for (error, retry, expected) in [
+            ("a location", PackageError::from(SourceError::from(location)).retry(), Retry::OnChange),
+            ("a package", PackageError::from(broken()).retry(), Retry::Backoff),
+            ("a package, when rendered", RenderError::from(broken()).retry(), Retry::Backoff),
+            ("a spec", invalid(Kind::Content), Retry::OnChange),
+            ("a file of a profile", invalid(Kind::Unreadable), Retry::Backoff),
+            ("an overlay", RenderError::Overlay(vec![]).retry(), Retry::OnChange),
+            ("an object twice", RenderError::Duplicate(vec![]).retry(), Retry::OnChange),
+            ("a conflict", InstallError::Conflict(vec![]).retry(), Retry::Backoff),
+            ("an object", InstallError::from(refused(422, "spec: wrong")).retry(), Retry::OnChange),
+            ("a permission", InstallError::from(refused(403, "no")).retry(), Retry::Backoff),
+        ] {
+            assert_eq!(retry, expected, "{error}");
+        }
+    }
 
     #[test]
     fn a_missing_permission_is_told_with_the_command_that_grants_it() {
         let message =
             "pods is forbidden: User \"x\" cannot list resource \"pods\" in API group \"\" at the cluster scope";
-        let status = kube::core::Status::failure(message, "Forbidden").with_code(403);
-        let error = ClusterError::of("list", &"pods", kube::Error::Api(Box::new(status)));
-        let told = ReconcileError::from(error).told("1.30.3");
+        let told = ReconcileError::from(refused(403, message)).told("1.30.3");
         let grant = "grant them: istio-operator role -d 1.30.3 | kubectl apply -f -";
         assert_eq!(told, format!("the operator lacks permissions: list pods; {grant}"));
     }

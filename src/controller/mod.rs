@@ -45,6 +45,7 @@ mod events;
 mod finalizer;
 mod held;
 pub mod index;
+mod merge_patch;
 mod orphans;
 mod outcome;
 pub mod ownership;

@@ -69,10 +69,12 @@ fn conclusion(
 ) -> Conclusion {
     if let Some(mut passing) = outcome.failed(false) {
         if outcome.is_forbidden() {
-            passing = with_grant(&passing, &plan.manifests().release);
+            passing.text = with_grant(&passing.text, &plan.manifests().release);
         }
-        let text = outcome.failed(true).map_or(passing.clone(), |others| format!("{passing}; {others}"));
-        return state.failed(text);
+        if let Some(others) = outcome.failed(true) {
+            passing.text = format!("{}; {}", passing.text, others.text);
+        }
+        return state.failed(passing);
     }
     state.failing_since = None;
     if let Some(rejected) = outcome.failed(true) {

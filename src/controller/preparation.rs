@@ -9,7 +9,7 @@ use super::usage::{self, ControlPlane};
 use super::{build_metrics, tags};
 use crate::api::{ALLOW_DOWNGRADE, FORCE_PRUNE, annotations};
 use crate::cluster::ClusterError;
-use crate::failure::Retry;
+use crate::failure::{Cause, Retry};
 use crate::install::{Draft, Kept, Plan, default_revision, downgrade, installed_state};
 use crate::object::Object;
 use crate::object::manifests::{Manifests, revision_label};
@@ -17,6 +17,9 @@ use crate::render::{self, ClusterInfo};
 use helm_template::threads;
 use kube::ResourceExt;
 use serde_json::json;
+
+/// The reason of a release that is older than the one installed.
+const DOWNGRADE: &str = "Downgrade";
 
 /// What is to be done for a resource.
 pub(super) struct Prepared {
@@ -60,7 +63,7 @@ impl Reconcile<'_> {
         let allowed = self.resource.annotation(ALLOW_DOWNGRADE);
         if let Some(downgrade) = downgrade::forbid(&engine, &mut self.state.install, draft.manifests(), allowed).await?
         {
-            return Ok(Err(Conclusion::Blocked("Downgrade", downgrade.to_string())));
+            return Ok(Err(Conclusion::Blocked(DOWNGRADE, Cause::new(DOWNGRADE, downgrade.to_string()))));
         }
         let candidates = draft.candidates(&engine, self.id, &mut self.state.install).await?;
         let insisted = self.resource.annotation(FORCE_PRUNE).unwrap_or_default();
@@ -114,7 +117,7 @@ impl Reconcile<'_> {
     #[tracing::instrument(level = "debug", skip_all, fields(generation = self.resource.metadata.generation))]
     async fn build(&mut self, gives_default_tag: bool) -> Result<Result<Built, Conclusion>, ReconcileError> {
         if let Some(error) = self.resource.error() {
-            return Ok(Err(Conclusion::Invalid(error.to_string())));
+            return Ok(Err(Conclusion::Invalid(Cause::new(error.reason(), error.to_string()))));
         }
         let package = match self.package().await? {
             Ok(package) => package,
@@ -129,10 +132,10 @@ impl Reconcile<'_> {
         let mut manifests = match rendered {
             Ok(manifests) => manifests,
             Err(error) if error.retry() == Retry::Backoff => return Err(error.into()),
-            Err(error) => return Ok(Err(Conclusion::Invalid(error.to_string()))),
+            Err(error) => return Ok(Err(Conclusion::Invalid(Cause::new(error.reason(), error.to_string())))),
         };
         if let Err(error) = context.config.privileged.check(&id.namespace, &manifests) {
-            return Ok(Err(Conclusion::Invalid(error.to_string())));
+            return Ok(Err(Conclusion::Invalid(Cause::new(error.reason(), error.to_string()))));
         }
         self.state.is_without_control_plane = !manifests.has_control_plane();
         let control_plane = usage::control_plane(&manifests);

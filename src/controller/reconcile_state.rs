@@ -8,6 +8,7 @@ use super::usage::Answers;
 use crate::api::status::InstallStatus;
 use crate::cluster::received::ObservedResource;
 use crate::controller::status::Conclusion;
+use crate::failure::Cause;
 use crate::install;
 use crate::object::inventory;
 use serde_json::Value;
@@ -89,14 +90,14 @@ impl ReconcileState {
     }
 
     /// What is told of something that failed and is tried again: that it is being worked on, and an error once it lasts.
-    pub fn failed(&mut self, what: String) -> Conclusion {
+    pub fn failed(&mut self, error: Cause) -> Conclusion {
         const LASTS: Duration = Duration::from_secs(30);
         let known = self.known();
         let mut conditions = known.conditions.iter().flatten();
         let is_known = known.observed_generation == Some(self.generation)
-            && conditions.any(|c| c.r#type == "Ready" && c.reason == Conclusion::Failed(String::new()).reason());
+            && conditions.any(|c| c.r#type == "Ready" && c.reason == Conclusion::Failed(Cause::default()).reason());
         let since = *self.failing_since.get_or_insert_with(Instant::now);
-        if is_known || since.elapsed() >= LASTS { Conclusion::Failed(what) } else { Conclusion::Retrying(what) }
+        if is_known || since.elapsed() >= LASTS { Conclusion::Failed(error) } else { Conclusion::Retrying(error) }
     }
 
     /// The status; null where there is none.

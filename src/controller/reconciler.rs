@@ -11,6 +11,7 @@ use super::reconcile::Reconcile;
 use super::retry::retry_delay;
 use super::status::{Conclusion, ReconcileOutcome};
 use crate::cluster::received::ObservedResource;
+use crate::failure::Cause;
 use crate::install::Plan;
 use crate::object::OwnerId;
 use crate::object::manifests::Manifests;
@@ -96,8 +97,8 @@ impl Reconcile<'_> {
             Ok(Ok(prepared)) => self.install(prepared).await,
             Ok(Err(conclusion)) => self.refuse(conclusion).await,
             Err(error) => {
-                let told = error.told(&self.release());
-                let failed = self.state.failed(told);
+                let cause = Cause::new(error.reason(), error.told(&self.release()));
+                let failed = self.state.failed(cause);
                 self.conclude(failed).await?;
                 Err(error)
             }
@@ -154,6 +155,7 @@ impl Reconcile<'_> {
             _ => (ReconcileResult::Invalid, None),
         };
         context.metrics.reconciles.results.inc(result);
+        self.count_error(&conclusion);
         self.conclude(conclusion).await?;
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
@@ -197,10 +199,18 @@ impl Reconcile<'_> {
         if !failures.is_empty() {
             return Err(ReconcileError::Install(failures));
         }
+        self.count_error(&findings.conclusion);
         let look = (findings.conclusion != Conclusion::Healthy).then_some(context.config.recheck_interval);
         let held = held.iter().filter_map(|held| held.again).min();
         let next = [look, untold, settled, outcome.again, held].into_iter().flatten().min();
         Ok(next.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    /// Counts the error of a reconcile that returns none; one that is returned is counted where its retry is decided.
+    fn count_error(&self, conclusion: &Conclusion) {
+        if let Some(cause) = conclusion.cause() {
+            self.context.metrics.reconciles.errors.inc(cause.reason);
+        }
     }
 
     /// Has those looked at that get the release of the control plane, once it stands with another one than before.
@@ -358,6 +368,49 @@ mod tests {
             written.iter().all(|line| line.contains("/istiooperators/") || line.contains("/events")),
             "{written:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn an_error_has_one_word_in_its_event_and_in_the_metric() {
+        let _alone = ONE_AT_A_TIME.lock().await;
+        let of = |spec: serde_json::Value, annotation: &str| {
+            json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": spec, "metadata":
+                {"name": "main", "namespace": "ns", "uid": "u", "finalizers": [FINALIZER], "annotations": {RELEASE: annotation}}})
+        };
+        let overlay = json!([{"kind": "Deployment", "name": "none", "patches": [{"path": "spec.x", "value": 1}]}]);
+        let overlay = json!({"profile": "minimal", "components": {"pilot": {"k8s": {"overlays": overlay}}}});
+        for (resource, condition, reason) in [
+            (of(json!({"profile": "none"}), "1.17.8"), "InvalidSpec", "InvalidSpec"),
+            (of(json!({"profile": "minimal"}), "latest"), "InvalidSpec", "ReleaseLocationInvalid"),
+            (of(json!({"profile": "minimal"}), "1.99.0"), "ReleaseMissing", "ReleaseNotFound"),
+            (of(overlay, "1.17.8"), "InvalidSpec", "InvalidOverlay"),
+        ] {
+            let told = Arc::new(std::sync::Mutex::new(vec![]));
+            let noting = Arc::clone(&told);
+            let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+                let noting = Arc::clone(&noting);
+                async move {
+                    let is_event = request.uri().path().ends_with("/events");
+                    let body = request.into_body().collect_bytes().await.unwrap_or_default();
+                    if is_event {
+                        let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                        noting.lock().unwrap().push(event["reason"].as_str().unwrap().to_owned());
+                    }
+                    let answer =
+                        json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": [], "resources": []});
+                    http::Response::builder().body(kube::client::Body::from(answer.to_string().into_bytes()))
+                }
+            });
+            let context = context(kube::Client::new(service, "default"));
+            let seen = crate::cluster::received::from_value(&resource).unwrap();
+            reconcile_once(&seen, &context, &seen.id()).await.unwrap();
+            assert_eq!(*told.lock().unwrap(), [reason]);
+            let known = context.state_of(&seen.id()).lock().await.known();
+            assert_eq!(known.conditions.unwrap()[0].reason, condition);
+            let counted = format!("reconcile_errors_total{{reason=\"{reason}\"}} 1");
+            let text = context.metrics.to_text();
+            assert!(text.contains(&counted), "{text}");
+        }
     }
 
     #[test]

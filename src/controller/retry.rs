@@ -26,6 +26,7 @@ pub(super) fn retry(resource: Arc<ObservedResource>, error: &ReconcileError, con
         state.failures
     });
     let delay = retry_delay(&id, failures);
+    context.metrics.reconciles.errors.inc(error.reason());
     if is_caused_by_outage(error) {
         tracing::debug!(namespace = id.namespace, name = id.name, reason = error.reason(), %error, ?delay, "trying again");
     } else {

@@ -6,7 +6,8 @@
 use crate::api::IGNORE_RECONCILE;
 use crate::api::component::Component;
 use crate::api::status::{ComponentStatus, Condition, HeldRevision, InstallStatus, Phase, Preview};
-use serde_json::{Map, Value};
+use crate::failure::Cause;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a reconcile found.
@@ -19,19 +20,19 @@ pub enum Conclusion {
     /// Everything is as the spec says, and ready.
     Healthy,
     /// The spec cannot be carried out until it changes; every problem.
-    Invalid(String),
+    Invalid(Cause),
     /// Another resource has what this one wants differently; who and what.
     Conflict(String),
     /// Something failed that may well pass; it is tried again.
-    Retrying(String),
+    Retrying(Cause),
     /// Something fails for long now, and is still tried again.
-    Failed(String),
+    Failed(Cause),
     /// The API server will never take an object as it is; nothing is tried until something changes.
-    Rejected(String),
+    Rejected(Cause),
     /// A rollout has passed its progress deadline, or its controller gave up otherwise.
     NotProgressing(String),
-    /// Nothing is written, since it would do harm; what a person has to do.
-    Blocked(&'static str, String),
+    /// Nothing is written, since it would do harm; the reason, and what a person has to do.
+    Blocked(&'static str, Cause),
     /// All that the spec wants stands, and a control plane that it does not want is kept since it is in use.
     Kept(String),
     /// A dry run found differences; how many. They wait for a person.
@@ -73,10 +74,37 @@ impl Conclusion {
         Row { phase, ready, beside }
     }
 
-    /// One word for it: the reason of `Ready`, of events, and a label of metrics.
+    /// One word for it: the reason of `Ready`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         self.row().ready.1
+    }
+
+    /// The error that it comes from, if it comes from one.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Invalid(cause)
+            | Self::Retrying(cause)
+            | Self::Failed(cause)
+            | Self::Rejected(cause)
+            | Self::Blocked(_, cause) => Some(cause),
+            Self::Started
+            | Self::Waiting(_)
+            | Self::Healthy
+            | Self::Conflict(_)
+            | Self::NotProgressing(_)
+            | Self::Kept(_)
+            | Self::Planned(_)
+            | Self::Deleting(_)
+            | Self::Held(_) => None,
+        }
+    }
+
+    /// The reason of the event that tells it: that of the error it comes from.
+    #[must_use]
+    pub fn event_reason(&self) -> &'static str {
+        self.cause().map_or(self.reason(), |cause| cause.reason)
     }
 
     /// Whether a person should look at it.
@@ -113,15 +141,9 @@ impl Conclusion {
             Self::Waiting(what) => format!("waiting for {what}"),
             Self::Planned(what) => format!("dry run: {what}; nothing is applied"),
             Self::Deleting(what) => format!("deleting: {what}"),
-            Self::Retrying(why) => format!("trying again: {why}"),
-            Self::Invalid(why)
-            | Self::Conflict(why)
-            | Self::Failed(why)
-            | Self::Rejected(why)
-            | Self::NotProgressing(why)
-            | Self::Blocked(_, why)
-            | Self::Kept(why)
-            | Self::Held(why) => why.clone(),
+            Self::Retrying(why) => format!("trying again: {}", why.text),
+            Self::Invalid(why) | Self::Failed(why) | Self::Rejected(why) | Self::Blocked(_, why) => why.text.clone(),
+            Self::Conflict(why) | Self::NotProgressing(why) | Self::Kept(why) | Self::Held(why) => why.clone(),
         }
     }
 }
@@ -403,33 +425,6 @@ pub fn with_fields_of_others(new: &InstallStatus, before: &Value) -> Value {
     whole
 }
 
-/// The JSON merge patch that turns one status into another; `None` when they are equal.
-#[must_use]
-pub fn merge_patch(old: &Value, new: &Value) -> Option<Value> {
-    match (old, new) {
-        (Value::Object(old), Value::Object(new)) => {
-            let mut patch = Map::new();
-            for (key, value) in new {
-                match old.get(key) {
-                    Some(before) => {
-                        if let Some(change) = merge_patch(before, value) {
-                            patch.insert(key.clone(), change);
-                        }
-                    }
-                    None => {
-                        patch.insert(key.clone(), value.clone());
-                    }
-                }
-            }
-            for key in old.keys().filter(|k| !new.contains_key(*k)) {
-                patch.insert(key.clone(), Value::Null);
-            }
-            (!patch.is_empty()).then_some(Value::Object(patch))
-        }
-        _ => (old != new).then(|| new.clone()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -464,17 +459,18 @@ mod tests {
     #[test]
     fn argo_cd_and_kstatus_agree_with_every_conclusion() {
         let x = || "x".to_owned();
+        let error = || Cause::new("Word", "x");
         let table = [
             (Conclusion::Started, "Progressing", "InProgress"),
             (Conclusion::Waiting(x()), "Progressing", "InProgress"),
             (Conclusion::Healthy, "Healthy", "Current"),
-            (Conclusion::Invalid(x()), "Degraded", "Failed"),
+            (Conclusion::Invalid(error()), "Degraded", "Failed"),
             (Conclusion::Conflict(x()), "Degraded", "Failed"),
-            (Conclusion::Retrying(x()), "Progressing", "InProgress"),
-            (Conclusion::Failed(x()), "Degraded", "InProgress"),
-            (Conclusion::Rejected(x()), "Degraded", "Failed"),
+            (Conclusion::Retrying(error()), "Progressing", "InProgress"),
+            (Conclusion::Failed(error()), "Degraded", "InProgress"),
+            (Conclusion::Rejected(error()), "Degraded", "Failed"),
             (Conclusion::NotProgressing(x()), "Degraded", "Failed"),
-            (Conclusion::Blocked("Downgrade", x()), "Progressing", "Failed"),
+            (Conclusion::Blocked("Downgrade", error()), "Progressing", "Failed"),
             (Conclusion::Kept(x()), "Progressing", "InProgress"),
             (Conclusion::Planned(x()), "Progressing", "InProgress"),
             (Conclusion::Deleting(x()), "Progressing", "InProgress"),
@@ -514,7 +510,7 @@ mod tests {
     #[test]
     fn a_message_is_bounded_and_says_how_much_is_left_out() {
         let problems: Vec<_> = (0..20_000).map(|i| format!("spec.x{i}: unknown field")).collect();
-        let message = Conclusion::Invalid(problems.join("; ")).message();
+        let message = Conclusion::Invalid(Cause::new("InvalidSpec", problems.join("; "))).message();
         assert!(message.len() <= LONGEST_MESSAGE && message.starts_with("spec.x0: unknown field; spec.x1:"));
         let (shown, more) = message.rsplit_once("; and ").unwrap();
         let more: usize = more.strip_suffix(" more").unwrap().parse().unwrap();
@@ -547,7 +543,8 @@ mod tests {
 
     #[test]
     fn one_that_is_left_alone_says_what_was_wrong_and_is_not_understood() {
-        let failed = compute(&InstallStatus::default(), &findings(Conclusion::Failed("no room".into())), vec![], "1");
+        let no_room = Conclusion::Failed(Cause::new("InternalError", "no room"));
+        let failed = compute(&InstallStatus::default(), &findings(no_room), vec![], "1");
         let remark = |text: &str| ExtraCondition::of_annotations(&[text.to_owned()]);
         let first = paused(&failed, remark("a"), 2, "2");
         assert!(first.message.as_ref().unwrap().ends_with("; before that: no room"), "{:?}", first.message);
@@ -575,14 +572,7 @@ mod tests {
     fn an_error_keeps_what_is_known_of_the_components() {
         let known = BTreeMap::from([("Pilot".to_owned(), ComponentStatus::default())]);
         let old = InstallStatus { component_status: Some(known.clone()), ..InstallStatus::default() };
-        let new = compute(&old, &findings(Conclusion::Invalid("x".into())), vec![], "now");
+        let new = compute(&old, &findings(Conclusion::Invalid(Cause::default())), vec![], "now");
         assert_eq!(new.component_status, Some(known));
-    }
-
-    #[test]
-    fn a_merge_patch_removes_what_is_gone_and_is_absent_for_equals() {
-        let patch = merge_patch(&json!({"a": 1, "b": {"c": 1}}), &json!({"b": {"c": 2}, "d": 1}));
-        assert_eq!(patch, Some(json!({"a": null, "b": {"c": 2}, "d": 1})));
-        assert_eq!(merge_patch(&json!({"a": [1]}), &json!({"a": [1]})), None);
     }
 }

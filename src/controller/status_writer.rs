@@ -1,6 +1,7 @@
 //! Writes the status if it differs from the last one, and an event for every transition.
 
 use super::events::EventMessage;
+use super::merge_patch::merge_patch;
 use super::reconcile::Reconcile;
 use crate::api::status::{InstallStatus, Phase};
 use crate::api::{IGNORE_RECONCILE, annotations};
@@ -37,7 +38,7 @@ impl Reconcile<'_> {
         context.metrics.resources.set_ready(id, Some(is_ready));
         let told = self.state.last_written.map(|told| told.elapsed());
         if let Some(rest) = too_soon(&old, findings, told, context.unready.pause())
-            && status::merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
+            && merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
         {
             context.statuses.begin(id, self.resource.uid(), &before);
             context.statuses.end(id, self.state.status_version);
@@ -104,7 +105,7 @@ impl Reconcile<'_> {
         let (context, id) = (self.context, self.id);
         let value = status::with_fields_of_others(new, before);
         context.statuses.begin(id, self.resource.uid(), &value);
-        let Some(patch) = status::merge_patch(before, &value) else {
+        let Some(patch) = merge_patch(before, &value) else {
             context.statuses.end(id, self.state.status_version);
             return Ok(false);
         };
@@ -153,8 +154,8 @@ fn too_soon(
 fn transitions(old: &InstallStatus, findings: &ReconcileOutcome) -> Vec<EventMessage> {
     let before = |kind: &str| old.conditions.iter().flatten().find(|c| c.r#type == kind);
     let (reason, text) = (findings.conclusion.reason(), findings.conclusion.message());
-    let is_new =
-        before("Ready").is_none_or(|c| c.reason != reason || (findings.conclusion.is_bad() && c.message != text));
+    let is_warning = findings.conclusion.is_bad();
+    let is_new = before("Ready").is_none_or(|c| c.reason != reason || (is_warning && c.message != text));
     let mut notes = vec![];
     let is_work = match findings.conclusion {
         Conclusion::Started => true,
@@ -162,7 +163,7 @@ fn transitions(old: &InstallStatus, findings: &ReconcileOutcome) -> Vec<EventMes
         _ => false,
     };
     if is_new && !is_work {
-        notes.push(EventMessage { is_warning: findings.conclusion.is_bad(), reason, text });
+        notes.push(EventMessage { is_warning, reason: findings.conclusion.event_reason(), text });
     }
     for remark in findings.extra_conditions.iter().filter(|r| before(r.kind).is_none() && r.reason != reason) {
         notes.push(EventMessage { is_warning: true, reason: remark.reason, text: remark.message.clone() });
@@ -173,6 +174,7 @@ fn transitions(old: &InstallStatus, findings: &ReconcileOutcome) -> Vec<EventMes
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Cause;
 
     /// The reasons of the events of a row of findings, each after the one before.
     fn told(row: &[ReconcileOutcome]) -> Vec<Vec<&'static str>> {
@@ -194,15 +196,40 @@ mod tests {
             Conclusion::Healthy,
             Conclusion::Healthy,
             Conclusion::Waiting("a".into()),
-            Conclusion::Invalid("x".into()),
-            Conclusion::Invalid("x".into()),
-            Conclusion::Invalid("y".into()),
+            Conclusion::Invalid(Cause::new("InvalidSpec", "x")),
+            Conclusion::Invalid(Cause::new("InvalidSpec", "x")),
+            Conclusion::Invalid(Cause::new("InvalidSpec", "y")),
             Conclusion::Healthy,
         ];
         let told = told(&row.map(|conclusion| ReconcileOutcome::of(conclusion, 1)));
         let expected: [&[&str]; 10] =
             [&[], &[], &[], &["Healthy"], &[], &["Waiting"], &["InvalidSpec"], &[], &["InvalidSpec"], &["Healthy"]];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn an_event_has_the_reason_of_the_error_it_tells() {
+        let away = || Cause::new("ReleaseUnreachable", "no route");
+        let row = [
+            Conclusion::Retrying(away()),
+            Conclusion::Failed(away()),
+            Conclusion::Failed(Cause::new("ReleaseDigestMismatch", "another one")),
+            Conclusion::Blocked("ReleaseMissing", Cause::new("ReleaseNotFound", "there is none")),
+            Conclusion::Invalid(Cause::new("InvalidOverlay", "no such path")),
+            Conclusion::Conflict("another resource".into()),
+        ];
+        let conditions = row.clone().map(|conclusion| conclusion.reason());
+        assert_eq!(conditions, ["Retrying", "Failed", "Failed", "ReleaseMissing", "InvalidSpec", "Conflict"]);
+        let events = told(&row.map(|conclusion| ReconcileOutcome::of(conclusion, 1))).concat();
+        let expected = [
+            "ReleaseUnreachable",
+            "ReleaseUnreachable",
+            "ReleaseDigestMismatch",
+            "ReleaseNotFound",
+            "InvalidOverlay",
+            "Conflict",
+        ];
+        assert_eq!(events, expected);
     }
 
     #[test]

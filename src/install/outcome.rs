@@ -1,8 +1,8 @@
 //! What came of applying a plan: of each component, and of the whole.
 
 use crate::api::component::Component;
-use crate::cluster::{ClusterError, Refusal};
-use crate::failure::Retry;
+use crate::cluster::ClusterError;
+use crate::failure::{Cause, Retry};
 use crate::object::{ObjectKey, OwnerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,18 +25,20 @@ impl InstallError {
     #[must_use]
     pub fn retry(&self) -> Retry {
         match self {
-            Self::Cluster(error) if error.refusal() == Refusal::Never => Retry::OnChange,
-            Self::Cluster(_) | Self::Conflict(_) => Retry::Backoff,
+            Self::Cluster(error) => error.retry(),
+            Self::Conflict(_) => Retry::Backoff,
         }
     }
 
-    /// One word for it.
+    /// One word for it: that of the request, unless the object itself is wrong.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        match (self, self.retry()) {
-            (Self::Conflict(_), _) => "Conflict",
-            (_, Retry::OnChange) => "Rejected",
-            (_, Retry::Backoff) => "Failed",
+        match self {
+            Self::Conflict(_) => "Conflict",
+            Self::Cluster(error) => match error.retry() {
+                Retry::OnChange => "Rejected",
+                Retry::Backoff => error.reason(),
+            },
         }
     }
 }
@@ -292,12 +294,12 @@ impl Outcome {
         self.failures.is_empty() && self.components.values().all(|outcome| matches!(outcome, ComponentOutcome::Ready))
     }
 
-    /// Failures that are final, or those that are not, as one text.
+    /// Failures that are final, or those that are not: the word of the first, and all as one text.
     #[must_use]
-    pub fn failed(&self, is_final: bool) -> Option<String> {
-        let failed = self.failures.iter().filter(|failure| failure.is_final() == is_final);
-        let texts = texts_of(failed, ToString::to_string, Actor::Operator);
-        (!texts.is_empty()).then(|| texts.join("; "))
+    pub fn failed(&self, is_final: bool) -> Option<Cause> {
+        let failed = || self.failures.iter().filter(|failure| failure.is_final() == is_final);
+        let reason = failed().next()?.error.reason();
+        Some(Cause::new(reason, texts_of(failed(), ToString::to_string, Actor::Operator).join("; ")))
     }
 
     /// Whether the operator lacks permissions.

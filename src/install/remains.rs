@@ -183,10 +183,11 @@ impl DeleteError {
         cut_summary(&refused.chain(unread).collect::<Vec<_>>())
     }
 
-    /// One word for it.
+    /// One word for it, that of the first failure.
     #[must_use]
     pub fn reason(&self) -> &'static str {
-        "Failed"
+        let refused = self.refused.iter().map(InstallError::reason);
+        refused.chain(self.unread.iter().map(|unread| unread.error.reason())).next().unwrap_or("Failed")
     }
 }
 
@@ -368,6 +369,6 @@ mod tests {
         };
         let text = "cannot delete what the resource installed: delete Service a/b: no; list Role: no";
         assert_eq!(error.to_string(), text);
-        assert_eq!(error.reason(), "Failed");
+        assert_eq!(error.reason(), "Forbidden");
     }
 }

@@ -40,6 +40,23 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
     assert_same("metrics", &documented.collect(), &there);
 }
 
+/// All that errors answer when they are asked for their reason.
+fn reasons_of_errors() -> BTreeSet<String> {
+    let word = Regex::new(r#""([A-Z][A-Za-z]+)""#).unwrap();
+    let constants = Regex::new(r#"const REQUEST_FAILED: &str = "([A-Za-z]+)""#).unwrap();
+    let mut found = BTreeSet::new();
+    for (_, text) in code() {
+        let answers = ["fn reason(&self) -> &'static str {", "fn reason_of_code(code: u16) -> &'static str {"];
+        let bodies = answers.iter().flat_map(|begin| text.split(begin).skip(1));
+        // They end where the next function begins.
+        let bodies = bodies.map(|body| body.split(" fn ").next().unwrap().split("\nfn ").next().unwrap());
+        found.extend(bodies.flat_map(|body| word.captures_iter(body)).map(|found| found[1].to_owned()));
+        found.extend(constants.captures_iter(&text).map(|found| found[1].to_owned()));
+    }
+    assert!(found.len() > 30, "{found:?}");
+    found
+}
+
 #[test]
 fn every_condition_is_documented_with_its_reasons() {
     let status = code().into_iter().find(|(path, _)| path.ends_with("controller/status.rs")).unwrap().1;
@@ -53,16 +70,23 @@ fn every_condition_is_documented_with_its_reasons() {
         rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
     };
     assert_same("conditions", &column(conditions), &types);
-    // Reasons stand in the code as texts; those of the whole resource all in one table of it.
+    // Reasons stand in the code as texts; those of the whole resource all in one table of it, those of errors where they say so.
     let all: String = code()
         .into_iter()
         .filter(|(path, _)| path.to_string_lossy().contains("src/controller"))
         .map(|(_, text)| text)
         .collect();
+    let of_errors = reasons_of_errors();
     let documented = column(reasons);
     for reason in &documented {
-        assert!(all.contains(&format!("\"{reason}\"")), "{reason} is no reason in the code");
+        let is_there = all.contains(&format!("\"{reason}\"")) || of_errors.contains(reason);
+        assert!(is_there, "{reason} is no reason in the code");
     }
+    let of_events = column(reasons.split_once("\n## Reasons of events").unwrap().1);
+    // What is only for want of an error, and what is not told as one.
+    let never_told = ["Failed", "Waiting"].map(ToOwned::to_owned);
+    let missing: Vec<_> = of_errors.iter().filter(|r| !of_events.contains(*r) && !never_told.contains(r)).collect();
+    assert!(missing.is_empty(), "reasons of errors that no event is documented to have: {missing:?}");
     let table =
         status.split("fn row(&self) -> Row {").nth(1).unwrap().split("Row { phase, ready, beside }").next().unwrap();
     let pattern = Regex::new(r#"\("(?:True|False|Unknown|Reconciling|Stalled)", "([A-Za-z]+)"\)"#).unwrap();
@@ -77,7 +101,9 @@ fn every_condition_is_documented_with_its_reasons() {
         .collect();
     assert!(names.len() >= 3, "{names:?}");
     let all = names.iter().fold(all, |text, (name, reason)| name.replace_all(&text, reason).into_owned());
-    let events = Regex::new(r#"(?:reason: |Blocked\(|Usage::Of\([A-Za-z()]+, )"([A-Z][A-Za-z]+)""#).unwrap();
+    let events =
+        Regex::new(r#"(?:reason: |Blocked\(|note\(|leave_behind\(|Usage::Of\([A-Za-z()]+, )"([A-Z][A-Za-z]+)""#)
+            .unwrap();
     for found in events.captures_iter(&all) {
         assert!(documented.contains(&found[1]), "the reason {} is not documented", &found[1]);
     }

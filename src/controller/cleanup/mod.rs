@@ -27,6 +27,7 @@ use super::reconcile::Reconcile;
 use super::status::{Conclusion, ExtraCondition, ReconcileOutcome};
 use crate::api::status::InstallStatus;
 use crate::api::{FORCE_DELETE, IGNORE_RECONCILE, annotations};
+use crate::failure::Cause;
 use crate::install::remains::{DeleteError, Fate, Remaining, Remains};
 use crate::install::{InstallError, cut_summary, summary};
 use crate::object::ObjectKey;
@@ -217,7 +218,7 @@ impl Reconcile<'_> {
         if !refused.is_empty() || !found.unread.is_empty() {
             let error = DeleteError { refused: refused.into_values().collect(), unread: found.unread };
             let told = format!("{error}; it is tried again until {until}; {INSIST}");
-            self.tell_deletion(Conclusion::Failed(told)).await;
+            self.tell_deletion(Conclusion::Failed(Cause::new(error.reason(), told))).await;
             return Err(error.into());
         }
         let waiting: Vec<String> = found.doomed().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();

@@ -12,7 +12,7 @@ use crate::cluster::ClusterError;
 use crate::controller::error::ReconcileError;
 use crate::controller::reconcile::Reconcile;
 use crate::controller::status::Conclusion;
-use crate::failure::Retry;
+use crate::failure::{Cause, Retry};
 use crate::install::cached::CachedObject;
 use crate::install::installed_release;
 use crate::install::readiness::{Readiness, readiness};
@@ -46,12 +46,12 @@ impl Reconcile<'_> {
         };
         let conclusion = match (&named, installed) {
             (NamedPackage::Release(_), Some((key, release))) if error.is_absent() => {
-                Conclusion::Blocked(MISSING, self.missing(&key, &release, &error))
+                Conclusion::Blocked(MISSING, Cause::new(error.reason(), self.missing(&key, &release, &error)))
             }
             (NamedPackage::Release(release), None) if error.is_absent() => {
-                Conclusion::Blocked(MISSING, unknown(release, &error))
+                Conclusion::Blocked(MISSING, Cause::new(error.reason(), unknown(release, &error)))
             }
-            _ if error.retry() == Retry::OnChange => Conclusion::Invalid(error.to_string()),
+            _ if error.retry() == Retry::OnChange => Conclusion::Invalid(Cause::new(error.reason(), error.to_string())),
             _ => match error {
                 PackageError::Fetching(location) => {
                     Conclusion::Waiting(format!("release package {location}, which is being fetched"))

@@ -50,7 +50,9 @@ impl PackageError {
             Self::Source(error) => error.reason(),
             Self::Release(error) => error.reason(),
             Self::PullSecret { .. } => "ReleaseAccessDenied",
-            Self::Fetching(_) | Self::Cluster(_) | Self::Interrupted => "Failed",
+            Self::Fetching(_) => "Waiting",
+            Self::Cluster(error) => error.reason(),
+            Self::Interrupted => "Interrupted",
         }
     }
 

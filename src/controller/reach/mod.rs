@@ -69,6 +69,12 @@ pub struct OutOfReach {
 }
 
 impl OutOfReach {
+    /// One word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        "NotPrivileged"
+    }
+
     fn found(&self) -> String {
         let told = self.findings.iter().take(TOLD).cloned().collect::<Vec<_>>().join("; ");
         match self.findings.len().saturating_sub(TOLD) {

@@ -112,7 +112,7 @@ label_sets! {
     ByKind { kind: String }
     /// How a reconcile ended.
     ByResult { result: ReconcileResult }
-    /// The reason of an event, a word of the program's text.
+    /// The reason of an event or of an error, a word of the program's text.
     ByReason { reason: &'static str }
     /// The verb of a request, as the API server's own metrics call it.
     ByVerb { verb: &'static str }

@@ -20,6 +20,8 @@ pub struct ReconcileMetrics {
     pub cache_flushes: Counter,
     /// `reconcile`
     pub results: Counters<ByResult>,
+    /// `reconcile_errors`
+    pub errors: Counters<ByReason>,
     /// `event`
     pub events: Counters<ByReason>,
     /// `reconcile_seconds`
@@ -36,6 +38,7 @@ impl ReconcileMetrics {
             deletions: all.counter("cr_deletion", "resources that have gone"),
             cache_flushes: all.counter("cache_flush", "times that what was remembered of a resource was dropped"),
             results: all.counters("reconcile", "reconciles of resources, by result"),
+            errors: all.counters("reconcile_errors", "reconciles that ended in an error, by its reason"),
             events: all.counters("event", "events told, by reason"),
             seconds: all.durations("reconcile_seconds", "time of reconciles"),
             queue_depth: all.gauge("queue_depth", "resources that wait for a reconcile"),
