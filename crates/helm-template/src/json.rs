@@ -1,6 +1,6 @@
 //! JSON text, byte for byte as Go's `encoding/json` writes it.
 //!
-//! In: a tree; the functions of templates write their values through the same `Writer`. Out: text without a final
+//! In: a tree; the functions of templates write their values through the same [`Writer`]. Out: text without a final
 //! newline. Keys of a tree are sorted by bytes, floats take the form of
 //! [`json_float_text`](crate::number::json_float_text), U+2028 and U+2029 are always escaped.
 
@@ -71,20 +71,33 @@ fn write(writer: &mut Writer, value: &Value) {
     }
 }
 
-/// JSON on one line, while it is written.
-pub(crate) struct Writer {
+/// JSON on one line, while it is written: for whoever has another form than a tree, or another order of keys.
+pub struct Writer {
     /// What is written so far. Literals and numbers are pushed to it as they are.
     pub(crate) out: String,
     html: Html,
 }
 
 impl Writer {
-    pub(crate) fn new(html: Html) -> Self {
+    /// Of nothing yet.
+    #[must_use]
+    pub fn new(html: Html) -> Self {
         Self { out: String::new(), html }
     }
 
+    /// What was written.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        self.out
+    }
+
+    /// A whole tree, its keys sorted.
+    pub fn value(&mut self, value: &Value) {
+        write(self, value);
+    }
+
     /// An array of what `items` writes, a [`separate`](Self::separate) before each.
-    pub(crate) fn array<T>(&mut self, items: impl FnOnce(&mut Self) -> T) -> T {
+    pub fn array<T>(&mut self, items: impl FnOnce(&mut Self) -> T) -> T {
         self.out.push('[');
         let result = items(self);
         self.out.push(']');
@@ -92,7 +105,7 @@ impl Writer {
     }
 
     /// An object of what `members` writes, a [`key`](Self::key) before each value.
-    pub(crate) fn object<T>(&mut self, members: impl FnOnce(&mut Self) -> T) -> T {
+    pub fn object<T>(&mut self, members: impl FnOnce(&mut Self) -> T) -> T {
         self.out.push('{');
         let result = members(self);
         self.out.push('}');
@@ -100,14 +113,14 @@ impl Writer {
     }
 
     /// A comma, unless this is the first item. No item ends with a bracket that opens, and a string ends with a quote.
-    pub(crate) fn separate(&mut self) {
+    pub fn separate(&mut self) {
         if !self.out.ends_with(['[', '{']) {
             self.out.push(',');
         }
     }
 
     /// The key of a member.
-    pub(crate) fn key(&mut self, key: &[u8]) {
+    pub fn key(&mut self, key: &[u8]) {
         self.separate();
         self.string(key);
         self.out.push(':');

@@ -9,7 +9,7 @@ use crate::api::quantity;
 use crate::api::schema::check::{Reading, check};
 use crate::api::schema::{self, Field, Message, NEWEST, Presence, Table, Type};
 use crate::api::text::scalar_text;
-use helm_template::json::{self, Html};
+use helm_template::json::{Html, Writer};
 use helm_template::sprig::go_duration;
 use serde_json::{Map, Value};
 use std::sync::LazyLock;
@@ -162,24 +162,37 @@ pub(super) fn json(name: &str, value: &Value) -> String {
 
 /// JSON of a value of some type.
 pub(super) fn json_of(kind: &Type, value: &Value) -> String {
-    let member =
-        |key: &str, kind: &Type, value: &Value| format!("{}:{}", json::quote(key, Html::Escaped), json_of(kind, value));
+    let mut writer = Writer::new(Html::Escaped);
+    write(&mut writer, kind, value);
+    writer.into_text()
+}
+
+fn write(writer: &mut Writer, kind: &Type, value: &Value) {
+    let member = |writer: &mut Writer, key: &str, kind: &Type, value: &Value| {
+        writer.key(key.as_bytes());
+        write(writer, kind, value);
+    };
     match (kind, value) {
-        (Type::Message(message), Value::Object(map)) => {
+        (Type::Message(message), Value::Object(map)) => writer.object(|writer| {
             let fields = message.fields();
-            let known = fields.iter().filter_map(|f| Some(member(f.name, &f.kind, map.get(f.name)?)));
-            let others = map.iter().filter(|(key, _)| !fields.iter().any(|f| f.name == *key));
-            let all: Vec<_> = known.chain(others.map(|(key, v)| member(key, &Type::Any, v))).collect();
-            format!("{{{}}}", all.join(","))
-        }
-        (Type::List(item), Value::Array(items)) => {
-            let items: Vec<_> = items.iter().map(|v| json_of(item, v)).collect();
-            format!("[{}]", items.join(","))
-        }
+            for field in fields {
+                if let Some(value) = map.get(field.name) {
+                    member(writer, field.name, &field.kind, value);
+                }
+            }
+            for (key, value) in map.iter().filter(|(key, _)| !fields.iter().any(|f| f.name == *key)) {
+                member(writer, key, &Type::Any, value);
+            }
+        }),
+        (Type::List(item), Value::Array(items)) => writer.array(|writer| {
+            for value in items {
+                writer.separate();
+                write(writer, item, value);
+            }
+        }),
         (Type::Map(item), Value::Object(map)) => {
-            let entries: Vec<_> = map.iter().map(|(key, v)| member(key, item, v)).collect();
-            format!("{{{}}}", entries.join(","))
+            writer.object(|writer| map.iter().for_each(|(key, value)| member(writer, key, item, value)));
         }
-        (_, value) => json::to_string(value),
+        (_, value) => writer.value(value),
     }
 }
