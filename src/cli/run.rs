@@ -6,7 +6,7 @@ use super::duration;
 use super::input::Outcome;
 use super::run_packages::RunPackageArgs;
 use super::signals::SignalThread;
-use crate::cluster::connect::{self, Way};
+use crate::cluster::connect::{self, Verb, Way};
 use crate::cluster::fence::Fence;
 use crate::cluster::outage::{Outage, is_unreachable};
 use crate::cluster::{brief, owner_resource};
@@ -245,10 +245,10 @@ async fn tick(health: Arc<Health>) {
 /// a thread of its own.
 async fn connect(args: &RunArgs, own: &Own, fence: Fence) -> anyhow::Result<(Client, Client)> {
     let (metrics, health) = (Arc::clone(&own.metrics), Arc::clone(&own.health));
-    let count = move |verb: &'static str| {
+    let count = move |verb: Verb| {
         metrics.client.requests.inc(verb);
         // Watches begin anew by themselves.
-        if verb != "WATCH" {
+        if verb != Verb::Watch {
             health.work_done();
         }
     };

@@ -83,8 +83,57 @@ pub enum ConnectError {
     Proxy(#[from] ProxyError),
 }
 
-/// What is said of every request, by its verb as the API server's metrics call it.
-pub type Count = Arc<dyn Fn(&'static str) + Send + Sync>;
+/// What a request asks for, as the API server's own metrics call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// To read.
+    Get,
+    /// To be told what changes.
+    Watch,
+    /// To create, or to review.
+    Post,
+    /// To replace.
+    Put,
+    /// To apply, or to change.
+    Patch,
+    /// To delete.
+    Delete,
+    /// Anything else, which we never ask for.
+    Other,
+}
+
+impl Verb {
+    /// Its name there.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Watch => "WATCH",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Other => "OTHER",
+        }
+    }
+
+    /// That of a request.
+    fn of<B>(request: &Request<B>) -> Self {
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        match request.method().as_str() {
+            "GET" if is_watch => Self::Watch,
+            "GET" => Self::Get,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "PATCH" => Self::Patch,
+            "DELETE" => Self::Delete,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What is said of every request, by its verb.
+pub type Count = Arc<dyn Fn(Verb) + Send + Sync>;
 
 /// What the requests of a client go through.
 #[derive(Clone)]
@@ -235,7 +284,7 @@ pub fn for_work(mut access: Access, way: &Way) -> Result<Client, ConnectError> {
     let who = who(&config, credentials)?;
     let count = Arc::clone(&way.count);
     let counted = move |request: Request<Body>| {
-        count(verb(&request));
+        count(Verb::of(&request));
         request
     };
     let service = ServiceBuilder::new()
@@ -282,18 +331,4 @@ fn transport(access: &Access) -> Result<Transport, ConnectError> {
     let name = access.config.tls_server_name.as_ref();
     let name = name.map(|name| ServerName::try_from(name.clone()).map_err(|_| ConnectError::ServerName(name.clone())));
     Ok(Transport::new(&access.config, name.transpose()?, access.proxy.clone())?)
-}
-
-/// What a request asks for, as the API server's own metrics call it.
-fn verb<B>(request: &Request<B>) -> &'static str {
-    let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-    match request.method().as_str() {
-        "GET" if is_watch => "WATCH",
-        "GET" => "GET",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        _ => "OTHER",
-    }
 }

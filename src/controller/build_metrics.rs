@@ -1,7 +1,8 @@
 //! Metrics of rendering: how many specs were rendered, and why the others were not.
 
+use crate::api::component;
 use crate::object::manifests::Manifests;
-use crate::process::metrics::labels::{ByRenderFailure, MergeError, RenderFailure};
+use crate::process::metrics::labels::{ByRenderFailure, MergeError, RenderFailure, RenderedPart};
 use crate::process::metrics::{BuildMetrics, Metrics};
 use crate::release::ReleaseError;
 use crate::render::RenderError;
@@ -37,25 +38,26 @@ pub(super) fn count_build(metrics: &Metrics, spec: Option<&Value>, built: Result
         Err(RenderError::Component(errors)) => {
             for error in errors {
                 let (ComponentError::Chart { component, .. } | ComponentError::Document { component, .. }) = error;
-                render_error(metrics, component.name(), RenderFailure::Chart);
+                render_error(metrics, RenderedPart::Component(*component), RenderFailure::Chart);
             }
         }
         Err(RenderError::Overlay(errors)) => {
             for _ in errors {
                 metrics.overlay_errors.inc();
             }
-            render_error(metrics, "", RenderFailure::Overlay);
+            render_error(metrics, RenderedPart::Whole, RenderFailure::Overlay);
         }
         Err(RenderError::Release(ReleaseError::Chart { name, .. })) => {
-            render_error(metrics, name, RenderFailure::NotStarted);
+            let of = component::ALL.into_iter().find(|component| component.info().chart == *name);
+            render_error(metrics, of.map_or(RenderedPart::Whole, RenderedPart::ChartOf), RenderFailure::NotStarted);
         }
         Err(RenderError::Release(ReleaseError::Crd { component, .. })) => {
-            render_error(metrics, component.name(), RenderFailure::NotStarted);
+            render_error(metrics, RenderedPart::Component(*component), RenderFailure::NotStarted);
         }
-        Err(RenderError::Duplicate(_)) => render_error(metrics, "", RenderFailure::Chart),
+        Err(RenderError::Duplicate(_)) => render_error(metrics, RenderedPart::Whole, RenderFailure::Chart),
     }
 }
 
-fn render_error(metrics: &BuildMetrics, component: &str, render_error: RenderFailure) {
-    metrics.render_errors.inc(ByRenderFailure { component: component.to_owned(), render_error });
+fn render_error(metrics: &BuildMetrics, component: RenderedPart, render_error: RenderFailure) {
+    metrics.render_errors.inc(ByRenderFailure { component, render_error });
 }

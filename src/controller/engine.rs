@@ -81,7 +81,7 @@ impl Listener for Metrics {
         match event {
             Event::ComponentStarted { .. } => {}
             Event::ComponentFinished { component, outcome, took } => {
-                let labels = ByComponentResult { component: *component, result: outcome.name() };
+                let labels = ByComponentResult { component: *component, result: outcome.result() };
                 objects.component_seconds.observe(*took, labels);
                 if matches!(outcome, ComponentOutcome::Conflict(_)) {
                     objects.conflicts.inc(*component);

@@ -229,7 +229,7 @@ mod tests {
         for (outcome, phase, version, error) in table {
             let status = component_status(&outcome, new(), old());
             let found = (status.status, status.version.as_deref(), status.error.as_deref());
-            assert_eq!(found, (Some(phase), Some(version), error), "{}", outcome.name());
+            assert_eq!(found, (Some(phase), Some(version), error), "{}", outcome.result().name());
         }
     }
 

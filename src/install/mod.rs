@@ -64,8 +64,8 @@ pub use candidate::{Candidate, in_order_of_deletion, is_never_deleted};
 pub use engine::{Cache, Engine, Event, INITIAL_KINDS, Kind, KnownTag, Listener, NoCache, NoOthers, Others, Silent};
 pub use injectors::Injectors;
 pub use outcome::{
-    Actor, ComponentOutcome, Conflict, Failure, InstallError, Outcome, Repair, Wait, cut, cut_summary, failures_told,
-    named, summary,
+    Actor, ComponentOutcome, ComponentResult, Conflict, Failure, InstallError, Outcome, Repair, Wait, cut, cut_summary,
+    failures_told, named, summary,
 };
 pub use plan::{Draft, Kept, Plan};
 pub use repairs::RepairLimits;

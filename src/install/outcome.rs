@@ -170,17 +170,49 @@ pub enum ComponentOutcome {
     Failed(Vec<Failure>),
 }
 
-impl ComponentOutcome {
-    /// One word for it, as metrics and traces label it.
+/// What has become of a component, as metrics and traces label it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ComponentResult {
+    /// It is ready.
+    Ready,
+    /// It is not ready yet, or its CRDs are not established.
+    Waiting,
+    /// Its controllers have given up.
+    NotProgressing,
+    /// Another component has to be ready first.
+    Blocked,
+    /// Something stands against it.
+    Conflict,
+    /// Something of it could not be read or written.
+    Failed,
+}
+
+impl ComponentResult {
+    /// One word for it.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
-            Self::Waiting(_) | Self::Establishing(_) => "waiting",
-            Self::NotProgressing(_) => "not_progressing",
-            Self::Blocked(_) => "blocked",
-            Self::Conflict(_) => "conflict",
-            Self::Failed(_) => "failed",
+            Self::Waiting => "waiting",
+            Self::NotProgressing => "not_progressing",
+            Self::Blocked => "blocked",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl ComponentOutcome {
+    /// What it is in brief, without what it is about.
+    #[must_use]
+    pub fn result(&self) -> ComponentResult {
+        match self {
+            Self::Ready => ComponentResult::Ready,
+            Self::Waiting(_) | Self::Establishing(_) => ComponentResult::Waiting,
+            Self::NotProgressing(_) => ComponentResult::NotProgressing,
+            Self::Blocked(_) => ComponentResult::Blocked,
+            Self::Conflict(_) => ComponentResult::Conflict,
+            Self::Failed(_) => ComponentResult::Failed,
         }
     }
 

@@ -99,7 +99,7 @@ impl<'w> Progress<'w> {
             Step { waiting, .. } if !waiting.is_empty() => ComponentOutcome::Waiting(waiting),
             _ => ComponentOutcome::Ready,
         });
-        self.span.record("result", outcome.name());
+        self.span.record("result", outcome.result().name());
         outcome
     }
 }

@@ -20,7 +20,7 @@ impl Listener for Heard {
     fn hear(&self, event: &Event<'_>) {
         let line = match event {
             Event::ComponentStarted { component, objects } => format!("{component} of {objects}"),
-            Event::ComponentFinished { component, outcome, .. } => format!("{component} {}", outcome.name()),
+            Event::ComponentFinished { component, outcome, .. } => format!("{component} {}", outcome.result().name()),
             Event::Applied { key, is_new } => format!("{} {key}", if *is_new { "created" } else { "changed" }),
             Event::Repaired { key } => format!("repaired {key}"),
             Event::Deleted { key, .. } => format!("deleted {key}"),

@@ -4,6 +4,8 @@
 //! objects. Only IstioOperator resources are named.
 
 use crate::api::component::Component;
+use crate::cluster::connect::Verb;
+use crate::install::ComponentResult;
 use crate::object::OwnerId;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use std::fmt::{Debug, Error, Write};
@@ -15,6 +17,18 @@ pub trait LabelSet: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + '
 impl<T: EncodeLabelSet + Clone + Debug + Eq + Hash + Send + Sync + 'static> LabelSet for T {}
 
 impl EncodeLabelValue for Component {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), Error> {
+        encoder.write_str(self.name())
+    }
+}
+
+impl EncodeLabelValue for Verb {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), Error> {
+        encoder.write_str(self.name())
+    }
+}
+
+impl EncodeLabelValue for ComponentResult {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), Error> {
         encoder.write_str(self.name())
     }
@@ -114,19 +128,40 @@ label_sets! {
     ByResult { result: ReconcileResult }
     /// The reason of an event or of an error, a word of the program's text.
     ByReason { reason: &'static str }
-    /// The verb of a request, as the API server's own metrics call it.
-    ByVerb { verb: &'static str }
+    /// The verb of a request.
+    ByVerb { verb: Verb }
     /// Whether a resource is ready.
     ByReady { ready: bool }
     /// A version of Istio.
     ByVersion { version: String }
 }
 
+/// What could not be rendered. A chart that cannot be read is named itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RenderedPart {
+    /// A component.
+    Component(Component),
+    /// The chart of a component; each has another.
+    ChartOf(Component),
+    /// Nothing less than the whole.
+    Whole,
+}
+
+impl EncodeLabelValue for RenderedPart {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), Error> {
+        encoder.write_str(match self {
+            Self::Component(component) => component.name(),
+            Self::ChartOf(component) => component.info().chart,
+            Self::Whole => "",
+        })
+    }
+}
+
 /// What could not be rendered, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ByRenderFailure {
-    /// The component, or its chart; empty where it is of none.
-    pub component: String,
+    /// What it is of.
+    pub component: RenderedPart,
     /// Why.
     pub render_error: RenderFailure,
 }
@@ -136,8 +171,8 @@ pub struct ByRenderFailure {
 pub struct ByComponentResult {
     /// The component.
     pub component: Component,
-    /// How it stands, a word of the program's text.
-    pub result: &'static str,
+    /// How it stands.
+    pub result: ComponentResult,
 }
 
 /// What runs.

@@ -62,7 +62,7 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use super::labels::{ByRenderFailure, MergeError, ReadError, RenderFailure, Trigger};
+    use super::labels::{ByRenderFailure, MergeError, ReadError, RenderFailure, RenderedPart, Trigger};
     use super::*;
     use crate::api::component::Component;
 
@@ -95,7 +95,9 @@ mod tests {
         reconciles.read_errors.inc(ReadError::Unknown);
         builds.merge_failures.inc(MergeError::Profile);
         builds.renders.inc(Component::Pilot);
-        builds.render_errors.inc(ByRenderFailure { component: String::new(), render_error: RenderFailure::Chart });
+        builds
+            .render_errors
+            .inc(ByRenderFailure { component: RenderedPart::Whole, render_error: RenderFailure::Chart });
         for counters in [&objects.created, &objects.updated, &objects.deleted, &objects.pruned] {
             counters.inc(kind());
         }
