@@ -12,10 +12,10 @@ use crate::cluster::received::ObservedResource;
 use crate::object::OwnerId;
 use crate::object::manifests::revision_label;
 use crate::release::{Package, RELEASE};
-use crate::render::{self, ClusterInfo, RenderError};
-use crate::spec::request::{self, NamedPackage, Request};
-use crate::spec::resolve::{ResolveError, Strictness};
-use crate::upgrade::{Operators, Proxies, Side, Surroundings, Upgrade};
+use crate::render::{self, ClusterInfo};
+use crate::spec::request::{self, NamedPackage, Request, RequestError};
+use crate::spec::resolve::Strictness;
+use crate::upgrade::{Operators, Proxies, Side, SpecRefused, Surroundings, Upgrade};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
@@ -157,13 +157,13 @@ impl Source {
         json!({ "metadata": resource.metadata, "spec": resource.spec() })
     }
 
-    /// What is asked of a release, or every reason why that cannot be understood.
-    fn request(&self, args: &PlanArgs, package: &Package) -> Result<Request, Vec<String>> {
+    /// What is asked of a release, or why that cannot be understood.
+    fn request(&self, args: &PlanArgs, package: &Package) -> Result<Request, RequestError> {
         match self {
             Self::Files { files } => {
                 // The package is the flag's, whatever the files name.
                 let spec = SpecArgs { package: PackageArgs::default(), ..args.spec.clone() };
-                spec.request_for(files, package.switches()).map_err(|error| vec![error.to_string()])
+                spec.request_for(files, package.switches())
             }
             Self::Resource(resource) => Ok(request::from_resource(&Self::value(resource))),
         }
@@ -200,16 +200,10 @@ impl Source {
 }
 
 /// What a spec comes to with a release.
-fn side(request: Result<Request, Vec<String>>, package: &Package, info: &ClusterInfo, strictness: Strictness) -> Side {
-    let build = |request: Request| render::build(&request, info, package, strictness).map_err(|error| problems(&error));
-    Side { release: package.release(), switches: *package.switches(), outcome: request.and_then(build) }
-}
-
-fn problems(error: &RenderError) -> Vec<String> {
-    match error {
-        RenderError::Resolve(ResolveError::Invalid(problems)) => problems.iter().map(ToString::to_string).collect(),
-        other => vec![other.to_string()],
-    }
+fn side(request: Result<Request, RequestError>, package: &Package, info: &ClusterInfo, strictness: Strictness) -> Side {
+    let build = |request: Request| render::build(&request, info, package, strictness).map_err(SpecRefused::from);
+    let outcome = request.map_err(SpecRefused::from).and_then(build);
+    Side { release: package.release(), switches: *package.switches(), outcome }
 }
 
 fn surroundings(connected: Option<&Connected>, from: &Side, to: &Side, spec: &Value) -> Surroundings {

@@ -5,7 +5,7 @@
 
 mod compressed;
 pub mod connect;
-mod content;
+pub mod content;
 pub mod credentials;
 pub mod discovery;
 mod error;

@@ -2,7 +2,7 @@
 //!
 //! What they are told and what they answer is `ExecCredential` of `client.authentication.k8s.io`.
 
-use super::content::{parse, typed};
+use super::content::{ContentError, parse, typed};
 use super::file::read_again;
 use super::kubeconfig::{Cluster, Exec};
 use base64::Engine;
@@ -51,7 +51,49 @@ pub enum ProgramError {
     NoTerminal(String),
     /// It answered something else.
     #[error("the program {0} of the kubeconfig's user (exec) answered what cannot be used: {1}")]
-    Answer(String, String),
+    Answer(String, #[source] AnswerError),
+}
+
+/// Why what a program answers cannot be used. None of its text is in it, for that may be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// It is nothing.
+    #[error("it printed nothing")]
+    Nothing,
+    /// It is more than any answer.
+    #[error("it printed more than {LARGEST} bytes")]
+    TooLong,
+    /// What the program has started goes on printing, or may.
+    #[error("its output did not end within {0:?}, though it did itself")]
+    Endless(Duration),
+    /// It is no text.
+    #[error("it is no UTF-8")]
+    NoText,
+    /// It has another form.
+    #[error(transparent)]
+    Content(#[from] ContentError),
+    /// It is something else.
+    #[error("it is a {kind:?} of {api_version:?}, and must be an ExecCredential of {wanted}")]
+    NoCredential {
+        /// What it says that it is.
+        kind: String,
+        /// Of which version.
+        api_version: String,
+        /// Of which version it must be.
+        wanted: String,
+    },
+    /// It says nothing.
+    #[error("it has no status")]
+    NoStatus,
+    /// It does not say who we are.
+    #[error("it has neither a token nor a client certificate")]
+    NoProof,
+    /// It says half of it.
+    #[error("it has one of clientCertificateData and clientKeyData, and must have both or none")]
+    HalfAPair,
+    /// Until when it holds cannot be read.
+    #[error("its expirationTimestamp: {0}")]
+    Expiration(#[source] k8s_openapi::jiff::Error),
 }
 
 /// What a program answers.
@@ -153,7 +195,7 @@ fn told(cluster: &Cluster) -> Value {
 fn end(exec: &Exec, mut child: Child, patience: Duration) -> Result<String, ProgramError> {
     const LONGEST_PAUSE: Duration = Duration::from_millis(50);
     let failed = |error| ProgramError::Run(exec.command.clone(), error);
-    let wrong = |problem: String| ProgramError::Answer(exec.command.clone(), problem);
+    let wrong = |problem| ProgramError::Answer(exec.command.clone(), problem);
     let (sender, printed) = mpsc::channel();
     let stdout = child.stdout.take();
     std::thread::spawn(move || {
@@ -181,38 +223,36 @@ fn end(exec: &Exec, mut child: Child, patience: Duration) -> Result<String, Prog
     if let Ok(Ok(bytes)) = &read
         && bytes.len() as u64 > LARGEST
     {
-        return Err(wrong(format!("it printed more than {LARGEST} bytes")));
+        return Err(wrong(AnswerError::TooLong));
     }
     if !status.success() {
         return Err(ProgramError::Failed(exec.command.clone(), status));
     }
     // What a program has started may keep the pipe open for ever.
-    let read = read.map_err(|_| wrong(format!("its output did not end within {patience:?}, though it did itself")))?;
-    String::from_utf8(read.map_err(failed)?).map_err(|_| wrong("it is no UTF-8".to_owned()))
+    let read = read.map_err(|_| wrong(AnswerError::Endless(patience)))?;
+    String::from_utf8(read.map_err(failed)?).map_err(|_| wrong(AnswerError::NoText))
 }
 
-fn answer(exec: &Exec, text: &str) -> Result<Answer, String> {
+fn answer(exec: &Exec, text: &str) -> Result<Answer, AnswerError> {
     if text.trim().is_empty() {
-        return Err("it printed nothing".into());
+        return Err(AnswerError::Nothing);
     }
     let credential: Credential = parse(text).and_then(typed)?;
     if credential.kind != "ExecCredential" || credential.api_version != exec.api_version {
-        return Err(format!(
-            "it is a {:?} of {:?}, and must be an ExecCredential of {}",
-            credential.kind, credential.api_version, exec.api_version
-        ));
+        let Credential { kind, api_version, .. } = credential;
+        return Err(AnswerError::NoCredential { kind, api_version, wanted: exec.api_version.clone() });
     }
-    let status: Status = typed(credential.status.ok_or("it has no status")?)?;
+    let status: Status = typed(credential.status.ok_or(AnswerError::NoStatus)?)?;
     let filled = |text: String| Some(text).filter(|text| !text.is_empty());
     let token = filled(status.token);
     let certificate = match (filled(status.client_certificate_data), filled(status.client_key_data)) {
         (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) if token.is_none() => return Err("it has neither a token nor a client certificate".into()),
+        (None, None) if token.is_none() => return Err(AnswerError::NoProof),
         (None, None) => None,
-        _ => return Err("it has one of clientCertificateData and clientKeyData, and must have both or none".into()),
+        _ => return Err(AnswerError::HalfAPair),
     };
     let expires = filled(status.expiration_timestamp).map(|text| text.parse::<Timestamp>());
-    let expires = expires.transpose().map_err(|error| format!("its expirationTimestamp: {error}"))?;
+    let expires = expires.transpose().map_err(AnswerError::Expiration)?;
     Ok(Answer { token, certificate, expires })
 }
 

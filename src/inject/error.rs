@@ -3,7 +3,8 @@
 use super::annotation_names::TEMPLATES;
 use super::types::Misfit;
 use crate::spec::strategic::MergeError;
-use helm_template::gotmpl::ParseError;
+use helm_template::gotmpl::{ExecError, ParseError};
+use helm_template::yaml::YamlError;
 
 /// Why something cannot be injected.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +18,7 @@ pub enum InjectError {
         message: String,
     },
     /// A template cannot be parsed.
-    #[error("{0}")]
+    #[error(transparent)]
     Parse(ParseError),
     /// The text of objects is not YAML.
     #[error("{message}")]
@@ -56,19 +57,27 @@ pub enum InjectError {
         known: String,
     },
     /// A template fails; the message is as Go words it, with file, line and column.
-    #[error("{message}")]
-    Execute {
-        /// Why.
-        message: String,
-    },
+    #[error(transparent)]
+    Execute(#[from] ExecError),
+    /// There is no thread for the templates.
+    #[error("no thread for the templates: {0}")]
+    NoThread(#[source] std::io::Error),
+    /// The thread of the templates has panicked.
+    #[error("the thread of the templates panicked")]
+    Panicked,
     /// What a template writes is not YAML.
-    #[error("template {template}: what it wrote cannot be read: {message}")]
+    #[error("template {template}: what it wrote cannot be read: {source}: {line}")]
     Yaml {
         /// Its name.
         template: String,
         /// Why.
-        message: String,
+        source: YamlError,
+        /// The line of which that is said.
+        line: String,
     },
+    /// What a template writes is no map.
+    #[error("template {0}: what it wrote cannot be read: it is no map with metadata and spec")]
+    NoMap(String),
     /// What a template writes cannot be merged.
     #[error("what the templates wrote cannot be merged into the pod: {0}")]
     Merge(#[from] MergeError),

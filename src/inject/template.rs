@@ -56,18 +56,16 @@ pub(super) fn run(subject: &Subject<'_>) -> Result<Vec<(String, Json)>, InjectEr
         let state = State { environment: environment.clone(), mesh: mesh.clone() };
         let context = ExecContext { host: &host, state: &state };
         let run = |(name, set): (&String, &&TemplateSet)| {
-            let written = gotmpl::execute(set, name, data.clone(), &context);
-            let written = written.map_err(|e| InjectError::Execute { message: e.to_string() })?;
+            let written = gotmpl::execute(set, name, data.clone(), &context)?;
             Ok((name.clone(), read(name, &String::from_utf8_lossy(&written))?))
         };
         names.iter().zip(&sets).map(run).collect()
     };
     std::thread::scope(|threads| {
         let thread = std::thread::Builder::new().name("inject".to_owned()).stack_size(BUDGETS.stack());
-        let lost = |message: String| Err(InjectError::Execute { message });
         match thread.spawn_scoped(threads, work) {
-            Ok(running) => running.join().unwrap_or_else(|_| lost("the thread of the templates panicked".to_owned())),
-            Err(error) => lost(format!("no thread for the templates: {error}")),
+            Ok(running) => running.join().unwrap_or(Err(InjectError::Panicked)),
+            Err(error) => Err(InjectError::NoThread(error)),
         }
     })
 }
@@ -87,13 +85,13 @@ fn names(installation: &Installation, pod: &Pod) -> Vec<String> {
 
 /// What a template wrote, as a patch.
 fn read(template: &str, text: &str) -> Result<Json, InjectError> {
-    let wrong = |message: String| InjectError::Yaml { template: template.to_owned(), message };
     match yaml::parse(text) {
         Ok(tree @ (Json::Object(_) | Json::Null)) => Ok(tree),
-        Ok(_) => Err(wrong("it is no map with metadata and spec".to_owned())),
-        Err(error) => {
-            let line = error.line.checked_sub(1).and_then(|i| text.lines().nth(i)).unwrap_or_default();
-            Err(wrong(format!("{error}: {}", line.trim())))
+        Ok(_) => Err(InjectError::NoMap(template.to_owned())),
+        Err(source) => {
+            // An error of no place is of no line.
+            let line = source.line.checked_sub(1).and_then(|i| text.lines().nth(i)).unwrap_or_default();
+            Err(InjectError::Yaml { template: template.to_owned(), line: line.trim().to_owned(), source })
         }
     }
 }

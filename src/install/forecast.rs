@@ -24,12 +24,13 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How many objects are asked for at once.
 const AT_ONCE: usize = 16;
 
 /// An object, and what would become of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Forecast {
     /// The object.
     pub key: ObjectKey,
@@ -42,7 +43,7 @@ pub struct Forecast {
 }
 
 /// What would become of an object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Fate {
     /// Nothing: it is as it should be.
     Same,
@@ -60,8 +61,8 @@ pub enum Fate {
     Conflict(OwnerId, Vec<String>),
     /// The API server would not take it.
     Refused(Refused),
-    /// The API server does not say; with its words.
-    Unknown(String),
+    /// The API server does not say; why.
+    Unknown(Arc<ClusterError>),
 }
 
 /// Why the API server would not take an object.
@@ -90,6 +91,7 @@ impl Engine<'_> {
     /// The API server cannot be read.
     pub async fn forecast(&self, owner: &OwnerId, plan: &Plan, state: &State) -> Result<Vec<Forecast>, ClusterError> {
         let ask = Ask { engine: *self, owner, plan, state, brought: Brought::by(plan.manifests()) };
+        // It lacks a name only where the manifests have no namespace, so that there is none to create.
         let namespace = Object::new(namespace_of(plan.manifests())).ok();
         let mut all: Vec<_> = namespace.iter().map(|namespace| ask.namespace(namespace).boxed()).collect();
         let parts = plan.manifests().parts.iter();
@@ -206,7 +208,7 @@ impl Ask<'_> {
             }
             // What its namespace or its CRD is not there for, will be created after them.
             _ if error.is_absent() => Fate::Create(desired.value().into_owned()),
-            _ => self.failed(object, &error).await,
+            _ => self.failed(object, error).await,
         }
     }
 
@@ -228,16 +230,16 @@ impl Ask<'_> {
         match fields::foresee(self.engine.cluster, object, live, replicas, is_known).await {
             Ok(None) => Fate::Same,
             Ok(Some(effect)) => Fate::Change(Box::new(effect)),
-            Err(error) => self.failed(object, &error).await,
+            Err(error) => self.failed(object, error).await,
         }
     }
 
     /// What it means that a dry run failed. Where the plan changes who decides, the answer of today is none.
-    async fn failed(&self, object: &Object, error: &ClusterError) -> Fate {
+    async fn failed(&self, object: &Object, error: ClusterError) -> Fate {
         let is_decided = error.is_refused()
-            && !is_by_istiod(error)
+            && !is_by_istiod(&error)
             && (error.refusal() != Refusal::Never || !self.is_redefined(object).await);
-        if is_decided { Fate::Refused(Refused::by(error)) } else { Fate::Unknown(error.to_string()) }
+        if is_decided { Fate::Refused(Refused::by(&error)) } else { Fate::Unknown(Arc::new(error)) }
     }
 
     /// Whether the definition of its kind comes, or changes, with the plan.

@@ -14,13 +14,14 @@ pub use owner::OwnerId;
 use crate::api::DEFAULT_REVISION;
 use bytes::Bytes;
 use helm_template::helm::manifest;
-use helm_template::yaml;
+use helm_template::yaml::{self, YamlError};
 use memchr::memmem;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::str::Utf8Error;
 use written::Written;
 
 /// What identifies an object in a cluster. The API version is not part of it: an object is the same in all versions.
@@ -72,7 +73,10 @@ pub enum ObjectError {
 pub enum ReadError {
     /// It is not YAML.
     #[error("not YAML: {0}")]
-    Yaml(String),
+    Yaml(#[from] YamlError),
+    /// It is no text.
+    #[error("not YAML: {0}")]
+    Text(#[from] Utf8Error),
     /// A document is not a Kubernetes object.
     #[error("a document {0}")]
     Object(#[from] ObjectError),
@@ -101,14 +105,14 @@ pub struct Reading {
 /// As above.
 pub fn read_as(text: Bytes, reading: Reading) -> Result<Vec<Object>, ReadError> {
     let mut objects = vec![];
-    let text = Written::new(text).map_err(|e| ReadError::Yaml(e.to_string()))?;
+    let text = Written::new(text)?;
     for document in manifest::pieces(&text) {
         if let Some(definition) = definition(&text, document) {
             objects.push(definition);
             continue;
         }
         let document = if reading.keeps_newline { Cow::Owned(format!("{document}\n")) } else { document.into() };
-        let value = yaml::parse(&document).map_err(|e| ReadError::Yaml(e.to_string()))?;
+        let value = yaml::parse(&document)?;
         if value.is_null() {
             continue;
         }

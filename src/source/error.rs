@@ -5,7 +5,8 @@ use super::digest::Digest;
 use super::location::LocationError;
 use super::policy::Refusal;
 use crate::cluster::proxy_rules::ProxyError;
-use crate::failure::Retry;
+use crate::failure::{Retry, causes};
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +26,8 @@ pub enum SourceError {
         /// What was asked.
         address: String,
         /// Why.
-        cause: String,
+        #[source]
+        cause: Unreached,
     },
     /// The server cannot be trusted.
     #[error("release package {address}: no trusted connection: {cause}; give the server's CA with --ca-bundle")]
@@ -33,7 +35,8 @@ pub enum SourceError {
         /// What was asked.
         address: String,
         /// Why.
-        cause: String,
+        #[source]
+        cause: rustls::Error,
     },
     /// It took too long.
     #[error("release package {address}: {what} took longer than {limit:?}")]
@@ -53,7 +56,8 @@ pub enum SourceError {
         /// How much had come.
         bytes: u64,
         /// Why.
-        cause: String,
+        #[source]
+        cause: Interruption,
     },
     /// The server will not say.
     #[error("release package {address}: the server answered {status}")]
@@ -79,7 +83,8 @@ pub enum SourceError {
         /// What was asked.
         address: String,
         /// What it answered.
-        cause: String,
+        #[source]
+        cause: Denial,
     },
     /// A redirect that is not followed.
     #[error("release package {address}: {problem}")]
@@ -180,6 +185,50 @@ pub enum SourceError {
         /// What is wrong.
         problem: String,
     },
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreached {
+    /// Nobody answers, or what answers is no server of HTTP.
+    #[error("{}", causes(.0.as_ref()))]
+    Failed(#[source] Box<dyn Error + Send + Sync>),
+    /// The same, on the way through a proxy.
+    #[error("by the proxy {name}: {}", causes(source.as_ref()))]
+    ByProxy {
+        /// Its host.
+        name: String,
+        /// Why.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// There is nothing that it could be asked by.
+    #[error(transparent)]
+    Runtime(io::Error),
+    /// What asked has ended.
+    #[error("the thread that fetches it has ended before its work")]
+    Thread,
+}
+
+/// Why an answer came to an end before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Interruption {
+    /// The connection was lost.
+    #[error("{}", causes(.0))]
+    Lost(#[from] hyper::Error),
+    /// The server, which had not said how long it is, has closed the connection in the middle of it.
+    #[error("the archive ends too early")]
+    Truncated,
+}
+
+/// How a server says that it does not let us have something.
+#[derive(Debug, thiserror::Error)]
+pub enum Denial {
+    /// By its status.
+    #[error("the server answered {0}")]
+    Status(u16),
+    /// It wants to know who asks, and we have nothing to say.
+    #[error("the server answered 401 and there are no credentials for it")]
+    NoCredentials,
 }
 
 impl SourceError {

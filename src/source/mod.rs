@@ -36,6 +36,7 @@ pub use self::archive_error::ArchiveError;
 pub use self::cache::Cache;
 pub use self::credentials::Credentials;
 pub use self::error::SourceError;
+use self::error::Unreached;
 pub use self::limits::{Limits, Timeouts};
 pub use self::location::Location;
 pub use self::policy::{AllowedPrefix, Policy};
@@ -239,16 +240,16 @@ impl Source {
         credentials: &Credentials,
         progress: &Arc<dyn Progress>,
     ) -> Result<Fetched, SourceError> {
-        let failed = |cause: String| SourceError::Unreachable { address: location.redacted(), cause };
+        let failed = |cause| SourceError::Unreachable { address: location.redacted(), cause };
         let work = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| failed(error.to_string()))?;
+            let runtime = runtime.map_err(|error| failed(Unreached::Runtime(error)))?;
             runtime.block_on(self.fetch(location, refresh, credentials, progress))
         };
         let done = std::thread::scope(|scope| scope.spawn(work).join());
         // What was given up in the middle removes what it has unpacked; a process may end after this.
         self.unfinished.wait(PATIENCE);
-        done.unwrap_or_else(|_| Err(failed("the thread that fetches it has ended before its work".to_owned())))
+        done.unwrap_or_else(|_| Err(failed(Unreached::Thread)))
     }
 
     /// The package of a location, if the cache has it. Talks to nobody; reads the disk at once.

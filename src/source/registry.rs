@@ -2,7 +2,7 @@
 
 use super::address::{is_loopback, origin, redact};
 use super::digest::Digest;
-use super::error::SourceError;
+use super::error::{Denial, SourceError};
 use super::reference::Reference;
 use super::web::{Answer, Get, Web};
 use http::HeaderValue;
@@ -120,8 +120,6 @@ impl<'a> Registry<'a> {
 
     /// Does what a registry wants of those that it does not know.
     async fn authorize(&self, answer: &Answer) -> Result<HeaderValue, SourceError> {
-        let address = redact(&answer.url);
-        let denied = |cause: &str| SourceError::Denied { address: address.clone(), cause: cause.to_owned() };
         let all = answer.response.headers().get_all(WWW_AUTHENTICATE);
         let challenges: Vec<Challenge> =
             all.iter().filter_map(|value| Challenge::parse(value.to_str().ok()?)).collect();
@@ -130,7 +128,7 @@ impl<'a> Registry<'a> {
         }
         let wants_basic = challenges.iter().any(|challenge| challenge.scheme == "basic");
         let basic = self.basic.clone().filter(|_| wants_basic);
-        basic.ok_or_else(|| denied("the server answered 401 and there are no credentials for it"))
+        basic.ok_or_else(|| SourceError::Denied { address: redact(&answer.url), cause: Denial::NoCredentials })
     }
 
     /// Fetches a token from where the registry says. That must be allowed like any other address.

@@ -3,12 +3,11 @@
 //! Nothing is kept between requests, so an operator that fetches nothing holds nothing for it.
 
 use super::address::redact;
-use super::error::SourceError;
+use super::error::{SourceError, Unreached};
 use super::limits::Timeouts;
 use super::resolve::Resolver;
 use crate::cluster::proxy;
 use crate::cluster::proxy_rules::{self, Kind};
-use crate::failure::causes;
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
@@ -49,7 +48,7 @@ impl<'a> Transport<'a> {
 
     /// Sends a GET, and waits for the head of the answer.
     pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Response<Incoming>, SourceError> {
-        let uri: Uri = url.as_str().parse().map_err(|error| unreachable(url, &error))?;
+        let uri: Uri = url.as_str().parse().map_err(|error| unreachable(url, error))?;
         let connecting = self.connect(url, uri.clone());
         let connection = within(self.timeouts.connect, url, "connecting", connecting).await??;
         let answering = async {
@@ -66,11 +65,11 @@ impl<'a> Transport<'a> {
             sender.send_request(request).await
         };
         let answer = within(self.timeouts.read, url, "the answer", answering).await?;
-        answer.map_err(|error| unreachable(url, &error))
+        answer.map_err(|error| unreachable(url, error))
     }
 
     async fn connect(&self, url: &Url, uri: Uri) -> Result<Box<dyn Connection>, SourceError> {
-        let failed = |error: BoxError| failure(url, error.as_ref());
+        let failed = |error: BoxError| failure(url, error);
         let mut http = HttpConnector::new_with_resolver(Resolver);
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -89,9 +88,9 @@ impl<'a> Transport<'a> {
             Kind::Http => tunnel(proxy::tunnel(HttpsConnector::from((http, tls.clone())), &proxy), tls, uri).await,
             Kind::Socks => tunnel(proxy::socks(http, proxy), tls, uri).await,
         };
-        connected.map_err(|error| match failure(url, error.as_ref()) {
-            SourceError::Unreachable { address, cause } => {
-                SourceError::Unreachable { address, cause: format!("by the proxy {name}: {cause}") }
+        connected.map_err(|error| match failure(url, error) {
+            SourceError::Unreachable { address, cause: Unreached::Failed(source) } => {
+                SourceError::Unreachable { address, cause: Unreached::ByProxy { name, source } }
             }
             other => other,
         })
@@ -166,23 +165,23 @@ pub(super) async fn in_time<T>(
     tokio::time::timeout(limit, work).await.map_err(|_| SourceError::TimedOut { address, what, limit })
 }
 
-fn unreachable(url: &Url, error: &(dyn Error + 'static)) -> SourceError {
-    SourceError::Unreachable { address: redact(url), cause: causes(error) }
+fn unreachable(url: &Url, error: impl Into<BoxError>) -> SourceError {
+    SourceError::Unreachable { address: redact(url), cause: Unreached::Failed(error.into()) }
 }
 
-fn failure(url: &Url, error: &(dyn Error + 'static)) -> SourceError {
-    if let Some(tls) = tls_error(error) {
-        return SourceError::Tls { address: redact(url), cause: tls };
+fn failure(url: &Url, error: BoxError) -> SourceError {
+    match tls_error(error.as_ref()) {
+        Some(tls) => SourceError::Tls { address: redact(url), cause: tls },
+        None => unreachable(url, error),
     }
-    unreachable(url, error)
 }
 
 /// What is wrong with the server's certificate, if that is what is wrong.
-fn tls_error(error: &(dyn Error + 'static)) -> Option<String> {
+fn tls_error(error: &(dyn Error + 'static)) -> Option<rustls::Error> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(found @ rustls::Error::InvalidCertificate(_)) = cause.downcast_ref::<rustls::Error>() {
-            return Some(found.to_string());
+            return Some(found.clone());
         }
         // The source of an error of reading and writing is that of the one in it, which is thus left out.
         next = match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {

@@ -1,12 +1,11 @@
 //! GET over HTTP: redirects within the policy, what statuses mean, and when to try again.
 
 use super::address::{Origin, is_disguised, is_loopback, origin, percent_decode, redact};
-use super::error::SourceError;
+use super::error::{Denial, SourceError};
 use super::limits::Timeouts;
 use super::policy::{Policy, Refusal};
 use super::progress::Progress;
 use super::transport::{Transport, within};
-use crate::failure::causes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, LOCATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -105,7 +104,7 @@ impl Answer {
     pub(super) fn failure(&self) -> SourceError {
         let (address, status) = (redact(&self.url), self.status().as_u16());
         match status {
-            401 | 403 | 407 => SourceError::Denied { address, cause: format!("the server answered {status}") },
+            401 | 403 | 407 => SourceError::Denied { address, cause: Denial::Status(status) },
             404 | 410 => SourceError::Absent { address, status },
             _ => {
                 let seconds = self.header(&RETRY_AFTER).and_then(|text| text.parse().ok());
@@ -126,8 +125,11 @@ impl Answer {
                     }
                 }
                 Some(Err(error)) => {
-                    let (address, cause) = (redact(&self.url), causes(&error));
-                    return Err(SourceError::Interrupted { address, bytes: come, cause });
+                    return Err(SourceError::Interrupted {
+                        address: redact(&self.url),
+                        bytes: come,
+                        cause: error.into(),
+                    });
                 }
             }
         }

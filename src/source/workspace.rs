@@ -6,7 +6,7 @@ use super::archive_error::ArchiveError;
 use super::cache::{Cache, CachedPackage, PackageKind, Record, Staging, open_file};
 use super::digest::Digest;
 use super::directory;
-use super::error::SourceError;
+use super::error::{Interruption, SourceError};
 use super::limits::Limits;
 use super::progress::Progress;
 use super::stream::{Bounded, Fault, Hashing, Incoming, Piece};
@@ -122,8 +122,7 @@ impl Workspace {
         match unpacked {
             // Who did not say how long it is may have been cut off.
             Err(ArchiveError::Truncated) if answer.length().is_none() => {
-                let cause = "the archive ends too early".to_owned();
-                Err(SourceError::Interrupted { address, bytes, cause })
+                Err(SourceError::Interrupted { address, bytes, cause: Interruption::Truncated })
             }
             unpacked => Ok((workspace, unpacked.map_err(broken)?)),
         }

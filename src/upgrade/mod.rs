@@ -17,7 +17,7 @@ pub use hazards::{HAZARDS, Hazard, Warning};
 pub use objects::PlannedChange;
 pub use operators::Operators;
 pub use proxies::{NamespaceProxies, Proxies, Proxy, ProxyPlan};
-pub use side::Side;
+pub use side::{Side, SpecRefused};
 
 use crate::diff::{self, ObjectChange, Selection, Summary};
 use crate::spec::switches::{Release, minors_between};
@@ -150,7 +150,7 @@ impl Upgrade<'_> {
 
     fn blocks(&self) -> Vec<String> {
         let Self { from, to, .. } = self;
-        let refused = |side: &Side| side.outcome.as_ref().err().cloned().unwrap_or_default();
+        let refused = |side: &Side| side.outcome.as_ref().err().map(SpecRefused::problems).unwrap_or_default();
         let (before, mut blocks) = (refused(from), refused(to));
         for block in blocks.iter_mut().filter(|block| before.contains(block)) {
             let _ = write!(block, " ({} refuses it, too)", from.release);
@@ -171,11 +171,11 @@ impl Upgrade<'_> {
     fn notes(&self) -> Vec<String> {
         let Self { from, to, .. } = self;
         let mut notes = vec![];
-        if let Err(problems) = &from.outcome {
+        if let Err(refused) = &from.outcome {
             notes.push(format!(
                 "release {} refuses the spec as it is, so that it is not known which objects differ: {}",
                 from.release,
-                problems.join("; ")
+                refused.problems().join("; ")
             ));
         }
         for side in [from, to].into_iter().filter(|side| side.switches.release.minor != side.switches.described_minor())

@@ -2,11 +2,23 @@ use super::*;
 use crate::api::component::Component;
 use crate::object::manifests::{Manifests, Part};
 use crate::object::{Object, read_all};
+use crate::render::RenderError;
+use crate::spec::problem::{Kind, Problem};
+use crate::spec::resolve::ResolveError;
 use crate::spec::switches::Switches;
 use serde_json::json;
 
 fn side(release: &str, outcome: Result<Manifests, Vec<String>>) -> Side {
     let switches = Switches::of_package(Some(release), &std::iter::empty());
+    let problem = |text: String| {
+        let (path, message) = text.split_once(": ").unwrap_or((&text, ""));
+        let (path, message) = (path.to_owned(), message.to_owned());
+        Problem { path, message, location: None, kind: Kind::Form }
+    };
+    let outcome = outcome.map_err(|problems| {
+        let problems = problems.into_iter().map(problem).collect();
+        RenderError::from(ResolveError::Invalid(problems)).into()
+    });
     Side { release: release.to_owned(), switches, outcome }
 }
 

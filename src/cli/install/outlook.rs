@@ -210,7 +210,7 @@ impl Row {
                 (Action::Conflict, format!("of IstioOperator {owner}, which wants {} otherwise", summary(&fields)))
             }
             Fate::Refused(refused) => (Action::Fail, refused.why),
-            Fate::Unknown(why) => (Action::Unknown, why),
+            Fate::Unknown(error) => (Action::Unknown, error.to_string()),
         };
         Self::new(key, api_version, component, told)
     }

@@ -110,7 +110,7 @@ fn take(forecast: Forecast, selection: &Selection, found: &mut Found) {
             return found.conflicts.push(note(message));
         }
         Fate::Refused(refused) => return found.unknown.push(note(refused.why)),
-        Fate::Unknown(why) => return found.unknown.push(note(why)),
+        Fate::Unknown(error) => return found.unknown.push(note(error.to_string())),
     };
     found.objects.extend(change);
 }

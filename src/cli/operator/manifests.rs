@@ -5,7 +5,7 @@ pub(super) use super::deployed::NAME;
 use super::deployed::{Deployed, WATCHED};
 use super::names::{self, Named};
 use crate::api::crd;
-use crate::object::{Object, ReadError, read_all, scope};
+use crate::object::{Object, read_all, scope};
 use anyhow::Context;
 use clap::Args;
 use helm_template::yaml;
@@ -249,14 +249,14 @@ fn root(path: &str) -> Option<(&'static Dir<'static>, &str)> {
 }
 
 /// The objects that the kustomization of a folder names.
-fn folder(path: &str) -> Result<Vec<Object>, ReadError> {
+fn folder(path: &str) -> anyhow::Result<Vec<Object>> {
     let text = |path: &str| {
         let file = root(path).and_then(|(dir, rest)| dir.get_file(rest));
-        file.and_then(|file| file.contents_utf8()).unwrap_or_default()
+        // What is named and not there would be missing from what is deployed.
+        file.and_then(|file| file.contents_utf8()).with_context(|| format!("config/{path} is no text in this program"))
     };
     let is_folder = |path: &str| root(path).is_some_and(|(dir, rest)| rest.is_empty() || dir.get_dir(rest).is_some());
-    let kustomization =
-        yaml::parse(text(&format!("{path}/kustomization.yaml"))).map_err(|e| ReadError::Yaml(e.to_string()))?;
+    let kustomization = yaml::parse(text(&format!("{path}/kustomization.yaml"))?)?;
     let mut objects = vec![];
     for name in kustomization.get("resources").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     {
@@ -267,7 +267,7 @@ fn folder(path: &str) -> Result<Vec<Object>, ReadError> {
         if is_folder(&below) {
             objects.extend(folder(&below)?);
         } else {
-            objects.extend(read_all(text(&below))?);
+            objects.extend(read_all(text(&below)?)?);
         }
     }
     Ok(objects)

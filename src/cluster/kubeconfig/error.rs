@@ -1,5 +1,6 @@
 //! What can be wrong with a kubeconfig.
 
+use super::super::content::ContentError;
 use std::path::PathBuf;
 
 /// Why kubeconfigs cannot be used.
@@ -19,7 +20,8 @@ pub enum KubeconfigError {
         /// Which.
         path: PathBuf,
         /// Why.
-        problem: String,
+        #[source]
+        problem: ContentProblem,
     },
     /// The context that is asked for is not there.
     #[error("the kubeconfig has no context {name:?}{}", others(known))]
@@ -49,6 +51,40 @@ pub enum KubeconfigError {
         context: String,
         /// All that is wrong.
         problems: Vec<String>,
+    },
+}
+
+/// What a file holds in place of what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentProblem {
+    /// It is no file of this form.
+    #[error(transparent)]
+    File(#[from] ContentError),
+    /// It is something else.
+    #[error("it is a {kind} of {api_version:?}, not a Config of v1")]
+    NoConfig {
+        /// What it says that it is.
+        kind: String,
+        /// Of which version.
+        api_version: String,
+    },
+    /// An entry of a list has another form.
+    #[error("the {what} {name:?}: {source}")]
+    Entry {
+        /// Of which list.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Why.
+        source: ContentError,
+    },
+    /// Two entries of a list have one name.
+    #[error("the {what} {name:?} is there twice")]
+    Twice {
+        /// Of which list.
+        what: &'static str,
+        /// Their name.
+        name: String,
     },
 }
 

@@ -8,7 +8,7 @@ mod check;
 mod error;
 mod types;
 
-pub use error::KubeconfigError;
+pub use error::{ContentProblem, KubeconfigError};
 pub use types::{Cluster, Exec, Extension, User, Variable};
 
 use super::content::{parse, typed};
@@ -138,10 +138,10 @@ fn read(path: &Path) -> Result<String, KubeconfigError> {
 impl Merged {
     /// Adds what no earlier file says.
     fn add(&mut self, path: &Path, text: &str) -> Result<(), KubeconfigError> {
-        let wrong = |problem: String| KubeconfigError::Content { path: path.to_owned(), problem };
-        let file: File = parse(text).and_then(typed).map_err(wrong)?;
+        let wrong = |problem: ContentProblem| KubeconfigError::Content { path: path.to_owned(), problem };
+        let file: File = parse(text).and_then(typed).map_err(|error| wrong(error.into()))?;
         if !["", "Config"].contains(&file.kind.as_str()) || !["", "v1"].contains(&file.api_version.as_str()) {
-            return Err(wrong(format!("it is a {} of {:?}, not a Config of v1", file.kind, file.api_version)));
+            return Err(wrong(ContentProblem::NoConfig { kind: file.kind, api_version: file.api_version }));
         }
         let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
         let folder = folder.unwrap_or_default();
@@ -205,15 +205,15 @@ impl Merged {
 /// The entries of a list by their names, each once.
 fn named<T: Default + for<'a> Deserialize<'a>>(
     list: Vec<Map<String, Value>>,
-    what: &str,
-) -> Result<BTreeMap<String, T>, String> {
+    what: &'static str,
+) -> Result<BTreeMap<String, T>, ContentProblem> {
     let mut all = BTreeMap::new();
     for mut entry in list {
         let name = entry.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
         let content = entry.remove(what).unwrap_or_default();
-        let content = typed(content).map_err(|problem| format!("the {what} {name:?}: {problem}"))?;
+        let content = typed(content).map_err(|source| ContentProblem::Entry { what, name: name.clone(), source })?;
         if all.insert(name.clone(), content).is_some() {
-            return Err(format!("the {what} {name:?} is there twice"));
+            return Err(ContentProblem::Twice { what, name });
         }
     }
     Ok(all)

@@ -1,5 +1,6 @@
 //! Why files and flags, or a resource, give no request.
 
+use super::gateways::Ambiguity;
 use crate::spec::exact::ExactError;
 use crate::spec::merge::MergeError;
 use crate::spec::path::PathError;
@@ -99,6 +100,6 @@ pub enum FlagError {
     #[error(transparent)]
     Exact(#[from] ExactError),
     /// Several gateways may be meant.
-    #[error("{0}")]
-    Ambiguous(String),
+    #[error(transparent)]
+    Ambiguous(#[from] Ambiguity),
 }

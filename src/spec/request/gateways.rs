@@ -55,9 +55,19 @@ pub fn twins(spec: &Value) -> Vec<Twins> {
     found
 }
 
+/// A flag's path names a gateway of which there are several.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("there are {count} gateways {item}; say which by its place in the list, such as [0]")]
+pub struct Ambiguity {
+    /// How many.
+    count: usize,
+    /// How the path names them.
+    item: String,
+}
+
 /// What is wrong with a flag's path that names a gateway of which there are several.
 #[must_use]
-pub fn ambiguous(resource: &Value, path: &Path) -> Option<String> {
+pub fn ambiguous(resource: &Value, path: &Path) -> Option<Ambiguity> {
     let [Element::Key(_), Element::Key(_), Element::Key(list), item @ Element::KeyValue { key, value, .. }, ..] =
         path.elements()
     else {
@@ -66,7 +76,7 @@ pub fn ambiguous(resource: &Value, path: &Path) -> Option<String> {
     let items = resource.pointer(&format!("/spec/components/{list}")).and_then(Value::as_array)?;
     let named = |item: &&Value| item.get(key).and_then(Value::as_str) == Some(value);
     let count = items.iter().filter(named).count();
-    (count > 1).then(|| format!("there are {count} gateways {item}; say which by its place in the list, such as [0]"))
+    (count > 1).then(|| Ambiguity { count, item: item.to_string() })
 }
 
 fn called((name, namespace): (&str, &str)) -> String {

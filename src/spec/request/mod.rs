@@ -103,8 +103,8 @@ pub fn from_files_for(
         if is_no_section(flag, &path) {
             continue;
         }
-        if let Some(message) = gateways::ambiguous(&merged, &path) {
-            return Err(wrong(FlagError::Ambiguous(message)));
+        if let Some(several) = gateways::ambiguous(&merged, &path) {
+            return Err(wrong(several.into()));
         }
         patch::write(&mut merged, &path, value, patch::Mode::Set).map_err(|e| wrong(e.into()))?;
         origin.add_flag(flag, path);

@@ -122,7 +122,7 @@ fn of_fate(key: &ObjectKey, fate: Fate) -> Piece {
         }
         // What another user is refused, the operator may do.
         Fate::Refused(refused) => why("unknown", refused.why, piece),
-        Fate::Unknown(error) => why("unknown", error, piece),
+        Fate::Unknown(error) => why("unknown", error.to_string(), piece),
     }
 }
 
