@@ -6,8 +6,8 @@
 
 use super::suggest::hint;
 use super::{
-    ALLOW_DOWNGRADE, DEFAULT_REVISION, DRY_RUN, FORCE_DELETE, FORCE_PRUNE, IGNORE, IGNORE_RECONCILE, NULL_FIELDS,
-    OBJECTS_DIGEST, PRUNE, PRUNE_UNUSED_AFTER, RECONCILE_AT, RELEASE,
+    ALLOW_DOWNGRADE, DEFAULT_REVISION, DRY_RUN, FORCE_DELETE, FORCE_PRUNE, IGNORE, IGNORE_RECONCILE, LONGEST_LABEL,
+    NULL_FIELDS, OBJECTS_DIGEST, PRUNE, PRUNE_UNUSED_AFTER, RECONCILE_AT, RELEASE,
 };
 use helm_template::sprig::{DurationError, go_duration};
 use std::collections::BTreeMap;
@@ -178,10 +178,9 @@ impl Takes {
     }
 }
 
-/// The beginning of what may be long.
-fn shown(text: &str) -> String {
-    const LONGEST: usize = 63;
-    let (kept, rest) = text.split_at(text.floor_char_boundary(LONGEST));
+/// The beginning of what may be long, since anybody may have written it: as much as a name may have.
+pub(crate) fn shown(text: &str) -> String {
+    let (kept, rest) = text.split_at(text.floor_char_boundary(LONGEST_LABEL));
     if rest.is_empty() { kept.to_owned() } else { format!("{kept}…") }
 }
 

@@ -13,6 +13,12 @@ pub mod status;
 pub mod suggest;
 pub mod text;
 
+/// How times are written in a status and in what is told of it: as the API server writes them, in UTC and without fractions.
+pub const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
+/// The longest value of a label (Kubernetes, and RFC 1123 for a part of a DNS name, which has the same limit).
+pub const LONGEST_LABEL: usize = 63;
+/// The longest name of an object: that of a DNS name (RFC 1123).
+pub const LONGEST_NAME: usize = 253;
 /// The API group.
 pub const GROUP: &str = "install.istio.io";
 /// The API version.

@@ -1,7 +1,32 @@
 //! Durations of flags, as Go writes them.
 
 use helm_template::sprig::go_duration;
+use std::fmt;
 use std::time::Duration;
+
+/// A duration that is shown as it is written, so that the default of a flag can be a constant of the library.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written(pub(super) Duration);
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut left, mut is_empty) = (self.0.as_millis(), true);
+        for (unit, millis) in [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+            let count = left / millis;
+            left %= millis;
+            if count > 0 {
+                is_empty = false;
+                write!(f, "{count}{unit}")?;
+            }
+        }
+        if is_empty { f.write_str("0s") } else { Ok(()) }
+    }
+}
+
+/// As [`parse`].
+pub(super) fn parse_written(text: &str) -> Result<Written, String> {
+    parse(text).map(Written)
+}
 
 /// Longer than anything that is waited for, and short enough to be counted with.
 const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
@@ -41,6 +66,14 @@ mod tests {
         }
         assert_eq!(parse("+1s"), Ok(Duration::from_secs(1)));
         assert_eq!(parse("2000000h"), Ok(LONGEST));
+    }
+
+    #[test]
+    fn a_default_is_shown_as_it_is_written() {
+        for text in ["10s", "1m30s", "500ms", "24h", "1h1m", "1s500ms"] {
+            assert_eq!(parse_written(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Written(Duration::ZERO).to_string(), "0s");
     }
 
     #[test]

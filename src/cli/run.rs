@@ -2,7 +2,7 @@
 //!
 //! It begins with the [`SignalThread`], on whom every way to its end depends, and only then does what may wait.
 
-use super::duration;
+use super::duration::{self, Written};
 use super::input::Outcome;
 use super::run_packages::RunPackageArgs;
 use super::signals::SignalThread;
@@ -12,7 +12,7 @@ use crate::cluster::outage::{Outage, is_unreachable};
 use crate::cluster::{brief, owner_resource};
 use crate::controller::reach::Privileged;
 use crate::controller::{self, Config};
-use crate::install::RepairLimits;
+use crate::install::{Options, RepairLimits};
 use crate::process::health::{Health, Ready};
 use crate::process::leader::{Election, Surroundings};
 use crate::process::metrics::Metrics;
@@ -62,18 +62,24 @@ pub(super) struct RunArgs {
     #[arg(long, env = "RENEW_DEADLINE", default_value = "10s", value_parser = renew_deadline, hide_short_help = true)]
     renew_deadline: Duration,
     /// How often to check again what a resource waits for and no watch reports.
-    #[arg(long, env = "RECHECK_INTERVAL", default_value = "10s", value_parser = duration::parse, hide_short_help = true)]
-    recheck_interval: Duration,
+    #[arg(long, env = "RECHECK_INTERVAL", default_value_t = Written(Options::RECHECK_INTERVAL), value_parser = duration::parse_written, hide_short_help = true)]
+    recheck_interval: Written,
     /// How long the deletion of a resource waits while its control plane is in use; after that it is deleted anyway.
     #[arg(long, env = "DELETION_HOLD", default_value = "24h", value_parser = duration::parse)]
     deletion_hold: Duration,
+    /// How long the deletion of a resource waits for objects that cannot be deleted, or do not go; after that they are left behind.
+    #[arg(long, env = "DELETION_PATIENCE", default_value_t = Written(Config::DELETION_PATIENCE), value_parser = duration::parse_written, hide_short_help = true)]
+    deletion_patience: Written,
+    /// How long the old objects of a gateway or of the CNI agent are kept while the new ones do not become ready.
+    #[arg(long, env = "PRUNE_PATIENCE", default_value_t = Written(Options::PRUNE_PATIENCE), value_parser = duration::parse_written, hide_short_help = true)]
+    prune_patience: Written,
     /// How many times the same fields of an object are repaired without delay, before repairs are limited to one per
     /// --drift-repair-interval.
-    #[arg(long, env = "DRIFT_REPAIR_BURST", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
+    #[arg(long, env = "DRIFT_REPAIR_BURST", default_value_t = RepairLimits::BURST, value_parser = clap::value_parser!(u32).range(1..), hide_short_help = true)]
     drift_repair_burst: u32,
     /// Time between two repairs of the same fields of an object, after --drift-repair-burst repairs.
-    #[arg(long, env = "DRIFT_REPAIR_INTERVAL", default_value = "5s", value_parser = duration::parse, hide_short_help = true)]
-    drift_repair_interval: Duration,
+    #[arg(long, env = "DRIFT_REPAIR_INTERVAL", default_value_t = Written(RepairLimits::INTERVAL), value_parser = duration::parse_written, hide_short_help = true)]
+    drift_repair_interval: Written,
     /// Maximum number of resources that are reconciled at the same time.
     #[arg(long, default_value_t = 8, hide_short_help = true)]
     max_concurrent_reconciles: u16,
@@ -162,9 +168,11 @@ async fn serve(args: &RunArgs, signals: &SignalThread, level: LogLevel) -> anyho
         concurrency: args.max_concurrent_reconciles,
         privileged: Privileged::new(&args.privileged_namespaces),
         packages: args.packages.config()?,
-        recheck_interval: args.recheck_interval,
+        recheck_interval: args.recheck_interval.0,
         deletion_hold: args.deletion_hold,
-        repair_limits: RepairLimits { burst: args.drift_repair_burst, interval: args.drift_repair_interval },
+        deletion_patience: args.deletion_patience.0,
+        prune_patience: args.prune_patience.0,
+        repair_limits: RepairLimits { burst: args.drift_repair_burst, interval: args.drift_repair_interval.0 },
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let metrics = Arc::new(Metrics::new(RELEASE, &args.revision));

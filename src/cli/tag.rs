@@ -14,7 +14,7 @@ use super::package::PackageArgs;
 use super::resources::{self, Summary};
 use super::table::line;
 use super::users::Users;
-use crate::api::API_VERSION as RESOURCES;
+use crate::api::{API_VERSION as RESOURCES, LONGEST_LABEL, LONGEST_NAME};
 use crate::cluster::ClusterError;
 use crate::controller::users_of_tag;
 use crate::install::default_revision::VALIDATOR;
@@ -141,7 +141,7 @@ pub(super) struct RemoveArgs {
 pub(super) fn tag_name(text: &str) -> Result<String, String> {
     let is_end = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let is_fit = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if is_fit && text.len() <= 63 && is_end(text.chars().next()) && is_end(text.chars().next_back()) {
+    if is_fit && text.len() <= LONGEST_LABEL && is_end(text.chars().next()) && is_end(text.chars().next_back()) {
         return Ok(text.to_owned());
     }
     Err("must have only a-z, 0-9 and -, begin and end with a letter or a digit, and have at most 63 characters".into())
@@ -149,7 +149,7 @@ pub(super) fn tag_name(text: &str) -> Result<String, String> {
 
 /// A name of an object: labels of DNS (RFC 1123), with dots between them.
 fn object_name(text: &str) -> Result<String, String> {
-    if text.len() <= 253 && text.split('.').all(|label| tag_name(label).is_ok()) {
+    if text.len() <= LONGEST_NAME && text.split('.').all(|label| tag_name(label).is_ok()) {
         return Ok(text.to_owned());
     }
     Err("must be a name of DNS (RFC 1123): only a-z, 0-9, - and ., parts of at most 63 characters that begin and end with a letter \

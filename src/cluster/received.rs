@@ -7,7 +7,7 @@
 
 use super::meta::{brief, resource_of_any_kind};
 use crate::api::suggest::hint;
-use crate::api::{FINALIZER, INSTALLED_STATE, annotations};
+use crate::api::{FINALIZER, INSTALLED_STATE, LONGEST_LABEL, annotations};
 use crate::object::OwnerId;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -24,9 +24,6 @@ use std::sync::Arc;
 /// How deep a spec may be nested: deeper than anybody writes by hand, and such that whatever is made of it, and the record of
 /// its fields, can still be read by those who give up at 128 levels.
 pub const DEEPEST_SPEC: usize = 100;
-
-/// The longest name of a resource, since that is the value of a label.
-const LONGEST_NAME: usize = 63;
 
 /// Kubernetes' own finalizer of what is deleted with `--cascade=orphan`.
 const ORPHAN: &str = "orphan";
@@ -59,7 +56,7 @@ pub enum ResourceError {
     UnknownFields(Vec<String>),
     /// Its name is no value of a label.
     #[error(
-        "metadata.name: must be at most {LONGEST_NAME} characters long, since it is the value of a label of everything \
+        "metadata.name: must be at most {LONGEST_LABEL} characters long, since it is the value of a label of everything \
          that is installed; give the resource a shorter name"
     )]
     NameTooLong,
@@ -99,7 +96,7 @@ impl ObservedResource {
     /// Why nothing can be installed by it, before its spec is looked into.
     #[must_use]
     pub fn error(&self) -> Option<&ResourceError> {
-        let is_name_too_long = self.metadata.name.as_deref().is_some_and(|name| name.len() > LONGEST_NAME);
+        let is_name_too_long = self.metadata.name.as_deref().is_some_and(|name| name.len() > LONGEST_LABEL);
         match &self.spec {
             Spec::Unreadable(why) => Some(why),
             Spec::None | Spec::Readable(_) if is_name_too_long => Some(&ResourceError::NameTooLong),
@@ -295,9 +292,7 @@ impl<'de> Deserialize<'de> for Meta {
 
 /// What there is to say of a field that no resource has.
 fn unknown_field(name: &str) -> String {
-    const LONGEST: usize = 63;
-    let (kept, rest) = name.split_at(name.floor_char_boundary(LONGEST));
-    let shown = if rest.is_empty() { kept.to_owned() } else { format!("{kept}…") };
+    let shown = annotations::shown(name);
     format!("{shown}: unknown field {shown:?}{}", hint(&shown, FIELDS))
 }
 

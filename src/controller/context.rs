@@ -39,6 +39,10 @@ pub struct Config {
     pub recheck_interval: Duration,
     /// How long the deletion of a resource is held back whose control plane is in use.
     pub deletion_hold: Duration,
+    /// How long what does not go, or cannot be deleted, is waited for, from when the first object of a resource was deleted.
+    pub deletion_patience: Duration,
+    /// How long what is no longer wanted of a gateway or the CNI agent is kept for what takes its place.
+    pub prune_patience: Duration,
     /// Where release packages come from.
     pub packages: PackageConfig,
     /// How often the same fields of an object are repaired.
@@ -46,6 +50,10 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where nobody says otherwise, a pod or a volume that ends slowly has ended, and a namespace is not blocked for longer than a
+    /// person looks on.
+    pub const DELETION_PATIENCE: Duration = Duration::from_mins(5);
+
     /// Whether a resource of this revision is another operator's.
     pub(super) fn is_of_another_operator(&self, revision: &str) -> bool {
         self.revision.as_deref().is_some_and(|ours| ours != revision)

@@ -20,8 +20,8 @@ impl Context {
 impl Context {
     /// How the engine is to run.
     pub(super) fn options(&self, explain_waits: bool) -> Options {
-        let Config { recheck_interval, repair_limits, .. } = self.config;
-        Options { explain_waits, recheck_interval, repair_limits }
+        let Config { recheck_interval, repair_limits, prune_patience, .. } = self.config;
+        Options { explain_waits, recheck_interval, repair_limits, prune_patience }
     }
 }
 

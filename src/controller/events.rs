@@ -6,6 +6,7 @@
 //! and no reconcile fails because of it.
 
 use super::reconcile::Reconcile;
+use crate::api::LONGEST_NAME;
 use crate::cluster::FIELD_MANAGER;
 use crate::install::cut;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -16,10 +17,8 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// Kubernetes takes no longer message.
+/// Kubernetes takes no longer message of an event.
 const LONGEST: usize = 1024;
-/// Nor a longer name.
-const LONGEST_NAME: usize = 253;
 /// How many digits tell the events of a resource apart.
 const DIGEST: usize = 32;
 

@@ -9,7 +9,7 @@
 mod lacking;
 
 use super::ownership::Ownership;
-use super::watch_health::WatchHealth;
+use super::watch_health::{LOOK, START, WatchHealth};
 use crate::cluster::meta::Meta;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::watch_metadata::{Selection, Told, pause, watch_metadata};
@@ -31,8 +31,6 @@ use tokio::time::timeout;
 
 /// How many kinds are watched at most: more than any release has. What is beyond is read each time it is looked at.
 const MOST_KINDS: usize = 64;
-/// How long the start waits for kinds to be listed.
-const START: Duration = Duration::from_secs(15);
 /// How often the objects of a kind are looked at whose watch is blind.
 const BLIND_INTERVAL: Duration = Duration::from_mins(1);
 
@@ -129,7 +127,7 @@ impl Index {
                 return self.unknown(|sight| !sight.is_current(now));
             }
             // Whether a kind that fails is still waited for is a matter of time.
-            let wait = Duration::from_millis(500).min(end - now);
+            let wait = LOOK.min(end - now);
             if matches!(timeout(wait, synced.changed()).await, Ok(Err(_))) {
                 return vec![];
             }

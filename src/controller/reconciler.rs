@@ -283,6 +283,8 @@ mod tests {
             packages: PackageConfig::default(),
             recheck_interval: Duration::from_secs(10),
             deletion_hold: Duration::from_hours(24),
+            deletion_patience: Config::DELETION_PATIENCE,
+            prune_patience: crate::install::Options::PRUNE_PATIENCE,
             repair_limits: RepairLimits::default(),
         };
         let (memories, statuses, unready, unread, orphans) = Default::default();

@@ -150,8 +150,8 @@ impl Conclusion {
 
 /// The longest message of a status, in bytes. Three copies of it and all else must stay far below what the API server takes.
 pub const LONGEST_MESSAGE: usize = 4096;
-/// The longest message of a component.
-const LONGEST_NOTE: usize = 1024;
+/// The longest message of a component, and of a control plane or a tag that is kept: a status has many of them.
+pub const LONGEST_NOTE: usize = 1024;
 /// How many objects each list of a preview names.
 const LONGEST_LIST: usize = 500;
 

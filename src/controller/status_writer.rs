@@ -4,7 +4,7 @@ use super::events::EventMessage;
 use super::merge_patch::merge_patch;
 use super::reconcile::Reconcile;
 use crate::api::status::{InstallStatus, Phase};
-use crate::api::{IGNORE_RECONCILE, annotations};
+use crate::api::{IGNORE_RECONCILE, TIME_FORMAT, annotations};
 use crate::cluster::ClusterError;
 use crate::controller::status::{self, Conclusion, ExtraCondition, ReconcileOutcome};
 use crate::object::inventory;
@@ -130,7 +130,7 @@ impl Reconcile<'_> {
 }
 
 fn now() -> String {
-    k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    k8s_openapi::jiff::Timestamp::now().strftime(TIME_FORMAT).to_string()
 }
 
 /// How long to wait before another wait is told; `told` is how long ago the last status was written.

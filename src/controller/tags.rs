@@ -11,7 +11,7 @@ use super::usage::{self, ASK_AGAIN};
 use crate::api::FORCE_PRUNE;
 use crate::api::status::HeldRevision;
 use crate::cluster::ClusterError;
-use crate::controller::status::bounded;
+use crate::controller::status::{LONGEST_NOTE, bounded};
 use crate::install::Candidate;
 use crate::install::webhooks;
 use crate::object::labels::{DEFAULT, REVISION, TAG};
@@ -60,7 +60,7 @@ pub(super) async fn held(
             namespace: wanted.namespace.clone(),
             tag: Some(tag.to_owned()),
             used_by,
-            message: bounded(&message, 1024),
+            message: bounded(&message, LONGEST_NOTE),
             ..HeldRevision::default()
         };
         held.push(Held::without_manifests(told, BTreeSet::from([object.key.clone()]), ASK_AGAIN));

@@ -5,17 +5,14 @@
 
 use super::events::EventMessage;
 use super::reconcile::Reconcile;
-use super::usage::{ControlPlane, Use, users_of};
-use crate::api::annotations;
+use super::usage::{ASK_AGAIN, ControlPlane, Use, users_of};
 use crate::api::status::InstallStatus;
+use crate::api::{TIME_FORMAT, annotations};
 use crate::cluster::ClusterError;
 use crate::controller::status::{Conclusion, ExtraCondition, IN_USE, ReconcileOutcome, Usage};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use std::time::Duration;
-
-/// When what failed is tried again.
-const TRY_AGAIN: Duration = Duration::from_secs(30);
 
 /// What becomes of a resource whose revision may be unused.
 #[derive(Debug)]
@@ -71,7 +68,7 @@ impl Reconcile<'_> {
             Due::Now => {
                 let failed = self.delete_unused(&plane).await.err()?;
                 tracing::warn!(error = %failed, "cannot delete an unused revision");
-                return Some(TRY_AGAIN);
+                return Some(ASK_AGAIN);
             }
         };
         findings.extra_conditions.push(ExtraCondition { kind, reason: kind, message });
@@ -115,7 +112,7 @@ fn due(grace: Option<Duration>, is_unused: bool, status: &InstallStatus, now: Ti
     };
     let end = since.checked_add(grace).unwrap_or(Timestamp::MAX);
     match Duration::try_from(end.duration_since(now)) {
-        Ok(left) if !left.is_zero() => Due::In(left, end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        Ok(left) if !left.is_zero() => Due::In(left, end.strftime(TIME_FORMAT).to_string()),
         _ => Due::Now,
     }
 }

@@ -9,6 +9,11 @@ use k8s_openapi::jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How long the start waits for what is watched to be listed: longer than an API server under load takes for a kind, and short
+/// enough for a standby that takes over. What is not known then counts as unknown.
+pub(super) const START: Duration = Duration::from_secs(15);
+/// How often it is looked meanwhile whether anything is still worth waiting for, since that passes with time, and no watch tells.
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 /// How long a watch may fail before what it knows counts for nothing.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a kind may fail before nobody waits for it at the start: an API server that has just started refuses what it

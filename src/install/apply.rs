@@ -20,8 +20,6 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// How long what is no longer wanted of a component is kept for one that does not become ready.
-const PATIENCE: Duration = Duration::from_mins(5);
 /// When what waits for a moment only is looked at again.
 const LOOK_SOON: Duration = Duration::from_millis(500);
 
@@ -237,7 +235,7 @@ impl Run<'_> {
                 Some(ComponentOutcome::Ready) => true,
                 Some(outcome) => {
                     let since = self.state.waiting_since.get(&component);
-                    outcome.is_applied() && since.is_some_and(|since| since.elapsed() >= PATIENCE)
+                    outcome.is_applied() && since.is_some_and(|since| since.elapsed() >= self.options.prune_patience)
                 }
             },
             _ => {

@@ -18,13 +18,18 @@ pub struct RepairLimits {
 }
 
 impl Default for RepairLimits {
-    /// A burst that a person never comes to, and a controller within seconds.
     fn default() -> Self {
-        Self { burst: 30, interval: Duration::from_secs(5) }
+        Self { burst: Self::BURST, interval: Self::INTERVAL }
     }
 }
 
 impl RepairLimits {
+    /// A burst that a person never comes to, and a controller within seconds.
+    pub const BURST: u32 = 30;
+    /// Slow enough for what fights over a field to cost the API server next to nothing, and fast enough for a person to see that it
+    /// is being put back.
+    pub const INTERVAL: Duration = Duration::from_secs(5);
+
     /// How far repairs may be ahead of the slow rate.
     fn lead(self) -> Duration {
         self.interval.saturating_mul(self.burst.saturating_sub(1))

@@ -38,11 +38,25 @@ pub struct Options {
     pub recheck_interval: Duration,
     /// How often the same fields of an object are repaired.
     pub repair_limits: RepairLimits,
+    /// How long what is no longer wanted of a gateway or the CNI agent is kept for what takes its place and does not become ready.
+    pub prune_patience: Duration,
+}
+
+impl Options {
+    /// Longer than a pod takes to start on a node that is well, images and all; a node that is not must not keep the old for ever.
+    pub const PRUNE_PATIENCE: Duration = Duration::from_mins(5);
+    /// How often is looked at again what no watch tells of, where nobody says otherwise: such waits last for a minute or so.
+    pub const RECHECK_INTERVAL: Duration = Duration::from_secs(10);
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { explain_waits: false, recheck_interval: Duration::from_secs(10), repair_limits: RepairLimits::default() }
+        Self {
+            explain_waits: false,
+            recheck_interval: Self::RECHECK_INTERVAL,
+            repair_limits: RepairLimits::default(),
+            prune_patience: Self::PRUNE_PATIENCE,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! references), so that each operator recognises the objects that the other installed.
 
 use super::{Object, OwnerId};
+use crate::api::LONGEST_LABEL;
 use crate::api::component::Component;
 use std::collections::BTreeMap;
 
@@ -80,9 +81,6 @@ pub fn installation_of(labels: &BTreeMap<String, String>) -> Option<OwnerId> {
     Some(OwnerId::new(labels.get(OWNER_NAMESPACE)?.as_str(), name))
 }
 
-/// The longest value of a label that Kubernetes allows.
-const LONGEST_VALUE: usize = 63;
-
 /// What charts write in place of the name of a resource that has none, as that of a command may have none.
 pub const UNNAMED: &str = "unknown";
 
@@ -100,5 +98,5 @@ pub fn selector_of(owner: &OwnerId) -> Option<String> {
         return Some(format!("{MANAGED}={MANAGED_VALUE},{OWNER_NAMESPACE}={}", owner.namespace));
     }
     let selector = || format!("{OWNER_NAMESPACE}={},{OWNER_NAME}={}", owner.namespace, owner.name);
-    (owner.name.len() <= LONGEST_VALUE).then(selector)
+    (owner.name.len() <= LONGEST_LABEL).then(selector)
 }

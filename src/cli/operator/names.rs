@@ -1,6 +1,7 @@
 //! Whether what flags name can be so named.
 
 use super::super::tag::tag_name;
+use crate::api::LONGEST_NAME;
 use crate::spec::resolve::validate::{is_dns_label, is_image_name, is_tag};
 
 /// What flags name.
@@ -12,9 +13,6 @@ pub(super) struct Named<'f> {
     pub(super) pull_secrets: &'f [String],
     pub(super) revision: Option<&'f str>,
 }
-
-/// Longer names Kubernetes does not take.
-const LONGEST: usize = 253;
 
 /// What is wrong, each with its flag.
 pub(super) fn problems(named: &Named<'_>) -> Vec<String> {
@@ -43,7 +41,7 @@ pub(super) fn problems(named: &Named<'_>) -> Vec<String> {
 
 /// Whether a text is a name of labels with dots between them, as most objects may have it (RFC 1123).
 fn is_subdomain(name: &str) -> bool {
-    name.len() <= LONGEST && name.split('.').all(is_dns_label)
+    name.len() <= LONGEST_NAME && name.split('.').all(is_dns_label)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Times as a deletion counts and tells them.
 
+use crate::api::TIME_FORMAT;
 use k8s_openapi::jiff::Timestamp;
 use std::time::Duration;
 
@@ -10,5 +11,5 @@ pub(super) fn since(time: Timestamp) -> Duration {
 
 /// A time as Kubernetes writes it.
 pub(super) fn shown(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    time.strftime(TIME_FORMAT).to_string()
 }

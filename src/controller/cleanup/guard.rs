@@ -5,7 +5,7 @@
 
 use crate::cluster::ClusterError;
 use crate::controller::context::Context;
-use crate::controller::usage::{self, Pods};
+use crate::controller::usage::{self, LISTS, Pods};
 use crate::install::remains::{Fate, Remaining, Remains};
 use crate::object::ObjectKey;
 use crate::object::OwnerId;
@@ -27,6 +27,9 @@ struct Plane {
     /// Whether other clusters use it, of which nothing is known here.
     is_external: bool,
 }
+
+/// So often a request that fails is sent again before its failure is the answer (see `cluster::retry`).
+const RESENT: u32 = 2;
 
 /// Why nothing may go.
 pub(super) enum Held {
@@ -56,7 +59,7 @@ pub(super) async fn ask(context: &Context, id: &OwnerId, remains: &Remains, fall
                 by.push(format!("the control plane{of} is in use by {users}"));
                 first.get_or_insert(revision);
             }
-            Err(error) => return (Some(Held::Unknown(Arc::new(error))), requests + 2),
+            Err(error) => return (Some(Held::Unknown(Arc::new(error))), requests + RESENT),
         }
     }
     (first.map(|revision| Held::InUse { by, revision, own }), requests)
@@ -101,9 +104,10 @@ async fn ask_one(
     if !plane.namespaces.is_empty() && is_ending(context, &plane.namespaces, requests).await? {
         return Ok(None);
     }
-    *requests += 4;
+    // Counted before they are sent: where one fails, nobody says how many there were.
+    *requests += LISTS;
     let users = usage::users_of_plane(&context.cluster, revision, own, plane.is_external).await?;
-    *requests += users.requests.saturating_sub(4);
+    *requests += users.requests.saturating_sub(LISTS);
     Ok((!users.is_empty()).then(|| users.to_string()))
 }
 

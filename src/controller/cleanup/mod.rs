@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | a control plane of the resource is in use, or that cannot be found out | nothing at all is deleted | `--deletion-hold` |
 //! | the resource is annotated `install.istio.io/dryRun` | nothing at all is deleted; in the end, or with its namespace, only the resource goes | `--deletion-hold` |
-//! | an object cannot be deleted or looked for: no permission, a webhook that refuses | it is tried again, less and less often | [`PATIENCE`] |
-//! | an object has a finalizer of somebody else's | its end is waited for | [`PATIENCE`] |
+//! | an object cannot be deleted or looked for: no permission, a webhook that refuses | it is tried again, less and less often | `--deletion-patience` |
+//! | an object has a finalizer of somebody else's | its end is waited for | `--deletion-patience` |
 //!
 //! The status says all of this, with names and times. Whatever is left in the end is left behind with a warning, so that nothing
 //! blocks the resource or its namespace for ever. The annotation `install.istio.io/force-delete: "true"` ends the deletion at
@@ -25,6 +25,7 @@ use super::events::EventMessage;
 use super::finalizer::remove_finalizer;
 use super::reconcile::Reconcile;
 use super::status::{Conclusion, ExtraCondition, ReconcileOutcome};
+use super::usage::ASK_AGAIN;
 use crate::api::status::InstallStatus;
 use crate::api::{FORCE_DELETE, IGNORE_RECONCILE, annotations};
 use crate::failure::Cause;
@@ -44,10 +45,6 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 use tracing::field::Empty;
 
-/// How soon it is asked again who uses the control plane.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
-/// How long what does not go is waited for, from when the first object was deleted.
-const PATIENCE: Duration = Duration::from_mins(5);
 /// The condition of a resource whose objects are being deleted. Its time tells an operator that starts since when.
 const DELETING: &str = "Deleting";
 /// The condition of a resource whose deletion is held up by a control plane that is in use.
@@ -210,11 +207,12 @@ impl Reconcile<'_> {
         let told = deleting_since(&self.state.known(), self.resource.deletion_asked_at());
         if !is_waited_for(
             elapsed(self.state.deletion.began(), told),
+            self.context.config.deletion_patience,
             annotations::is_forced_to_go(self.resource.annotations()),
         ) {
             return self.give_up(&refused).await;
         }
-        let until = shown(end_of_patience(told.unwrap_or_else(Timestamp::now)));
+        let until = shown(end_of_patience(told.unwrap_or_else(Timestamp::now), self.context.config.deletion_patience));
         if !refused.is_empty() || !found.unread.is_empty() {
             let error = DeleteError { refused: refused.into_values().collect(), unread: found.unread };
             let told = format!("{error}; it is tried again until {until}; {INSIST}");
@@ -261,6 +259,18 @@ impl Reconcile<'_> {
     }
 }
 
+<<<<<<< HEAD
+=======
+/// How long ago a time was.
+fn since(time: Timestamp) -> Duration {
+    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
+}
+
+fn shown(time: Timestamp) -> String {
+    time.strftime(TIME_FORMAT).to_string()
+}
+
+>>>>>>> 146db32 (Constants stand once, with their reason: defaults of flags are those of the library, lengths and the form of times those of the API; how long what does not go is waited for is a setting)
 /// Since when the status says that objects are being deleted, if it does.
 fn deleting_since(known: &InstallStatus, asked: Timestamp) -> Option<Timestamp> {
     let condition = known.conditions.iter().flatten().find(|c| c.r#type == DELETING && c.status == "True")?;
@@ -273,8 +283,8 @@ fn elapsed(here: Option<Instant>, told: Option<Timestamp>) -> Duration {
 }
 
 /// Until when what does not go is waited for.
-fn end_of_patience(began: Timestamp) -> Timestamp {
-    began.checked_add(PATIENCE).unwrap_or(began)
+fn end_of_patience(began: Timestamp, patience: Duration) -> Timestamp {
+    began.checked_add(patience).unwrap_or(began)
 }
 
 /// Whether a control plane that may be in use holds the deletion up, so long after it was asked for.
@@ -283,8 +293,8 @@ fn is_held_for(age: Duration, hold: Duration, is_forced: bool) -> bool {
 }
 
 /// Whether what does not go is waited for, so long after the first object was deleted.
-fn is_waited_for(elapsed: Duration, is_forced: bool) -> bool {
-    !is_forced && elapsed < PATIENCE
+fn is_waited_for(elapsed: Duration, patience: Duration, is_forced: bool) -> bool {
+    !is_forced && elapsed < patience
 }
 
 /// The deletion waits: why, until when, and how to go on at once or not at all.
@@ -300,6 +310,7 @@ fn held_message(why: &str, asked: Timestamp, hold: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::controller::Config;
     use serde_json::json;
 
     fn at(time: &str) -> Timestamp {
@@ -310,8 +321,12 @@ mod tests {
     fn a_deletion_is_held_for_a_day_and_waits_for_five_minutes() {
         let (minutes, hours) = (Duration::from_mins, Duration::from_hours);
         assert!(is_held_for(hours(23), hours(24), false) && !is_held_for(hours(24), hours(24), false));
-        assert!(is_waited_for(minutes(4), false) && !is_waited_for(minutes(5), false));
-        assert!(!is_held_for(minutes(0), hours(24), true) && !is_waited_for(minutes(0), true), "somebody insists");
+        let patience = Config::DELETION_PATIENCE;
+        assert!(is_waited_for(minutes(4), patience, false) && !is_waited_for(minutes(5), patience, false));
+        assert!(
+            !is_held_for(minutes(0), hours(24), true) && !is_waited_for(minutes(0), patience, true),
+            "somebody insists"
+        );
     }
 
     #[test]

@@ -12,12 +12,12 @@ use super::context::Context;
 use super::error::ReconcileError;
 use super::reconcile::Reconcile;
 use super::reconcile_state::ReconcileState;
-use super::status::bounded;
+use super::status::{LONGEST_NOTE, bounded};
 use super::usage::{self, ASK_AGAIN, Answer, InUse, Pods};
 use crate::api::annotations::{self, GraceError};
 use crate::api::component::Component;
 use crate::api::status::HeldRevision;
-use crate::api::{FORCE_PRUNE, KIND};
+use crate::api::{FORCE_PRUNE, KIND, TIME_FORMAT};
 use crate::cluster::ClusterError;
 use crate::install::{Candidate, Kept, installed_state, webhooks};
 use crate::object::labels::DEFAULT;
@@ -278,7 +278,7 @@ fn stay(
         Ok(answer) => answer,
         Err(error) => {
             let message = format!("kept since it cannot be told who uses it: {error}; {insist}");
-            return Some((HeldRevision { message: bounded(&message, 1024), ..told }, Some(ASK_AGAIN)));
+            return Some((HeldRevision { message: bounded(&message, LONGEST_NOTE), ..told }, Some(ASK_AGAIN)));
         }
     };
     if !users.is_empty() {
@@ -291,7 +291,7 @@ fn stay(
         // When it may go is not known, so it does not.
         Err(why) => {
             let message = format!("nobody uses it, and it stays until that is mended: {why}; or {insist}");
-            return Some((HeldRevision { message: bounded(&message, 1024), ..told }, Some(ASK_AGAIN)));
+            return Some((HeldRevision { message: bounded(&message, LONGEST_NOTE), ..told }, Some(ASK_AGAIN)));
         }
     };
     let now = Timestamp::now();
@@ -304,9 +304,8 @@ fn stay(
     let since = before.and_then(|h| h.unused_since.as_ref()?.parse::<Timestamp>().ok()).unwrap_or(now);
     let end = since.checked_add(grace).unwrap_or(Timestamp::MAX);
     let left = Duration::try_from(end.duration_since(now)).ok().filter(|left| !left.is_zero())?;
-    let format = "%Y-%m-%dT%H:%M:%SZ";
-    let message = format!("nobody uses it; it goes at {} unless somebody does", end.strftime(format));
-    let unused_since = Some(since.strftime(format).to_string());
+    let message = format!("nobody uses it; it goes at {} unless somebody does", end.strftime(TIME_FORMAT));
+    let unused_since = Some(since.strftime(TIME_FORMAT).to_string());
     Some((HeldRevision { unused_since, message, ..told }, Some(left.min(ASK_AGAIN))))
 }
 

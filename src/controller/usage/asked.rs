@@ -72,6 +72,9 @@ impl fmt::Display for InUse {
     }
 }
 
+/// How many lists [`users_of`] reads at most where each has one page: tags, namespaces, pods with the label of a proxy, and all.
+pub const LISTS: u32 = 4;
+
 /// The users of a revision, but for the pods of these workloads. Pods that have ended, or whose namespace is ending, use
 /// nothing.
 ///

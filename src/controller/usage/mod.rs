@@ -11,7 +11,7 @@ pub(super) mod watch;
 
 pub(super) use answers::{ASK_AGAIN, Answer, Answers};
 pub(super) use asked::users_before;
-pub use asked::{GATEWAY, InUse, users_of, users_of_plane, users_of_tag};
+pub use asked::{GATEWAY, InUse, LISTS, users_of, users_of_plane, users_of_tag};
 pub use metadata::{PROXY_LABEL, RUNNING, Said, is_of, points_to, said_by};
 pub(super) use watch::{Use, Users};
 

@@ -8,7 +8,7 @@
 //! While one of the watches fails, no revision counts as unused.
 
 use super::super::index::Index;
-use super::super::watch_health::WatchHealth;
+use super::super::watch_health::{LOOK, START, WatchHealth};
 use super::metadata::{PROXY_LABEL, RUNNING, is_of, label, points_to, said_by};
 use crate::cluster::ClusterError;
 use crate::cluster::meta::Meta;
@@ -29,11 +29,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::time::timeout;
 
-/// How long the start waits for the tags.
-const START: Duration = Duration::from_secs(15);
 /// How many users are named.
 const NAMED: usize = 5;
 
@@ -172,7 +170,7 @@ impl Users {
             if now >= end || self.state().sights.get(&Source::Tags).is_some_and(|sight| sight.is_settled(now)) {
                 return;
             }
-            let wait = Duration::from_millis(500).min(end - now);
+            let wait = LOOK.min(end - now);
             if matches!(timeout(wait, synced.changed()).await, Ok(Err(_))) {
                 return;
             }
@@ -442,6 +440,7 @@ fn hash(namespace: Option<&str>, name: Option<&str>) -> u64 {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use std::time::Duration;
 
     fn meta(value: Value) -> ObjectMeta {
         serde_json::from_value(value).unwrap()

@@ -2,6 +2,7 @@
 
 use super::checker::Checker;
 use super::mesh::is_label;
+use crate::api::LONGEST_LABEL;
 use crate::spec::path::text;
 use crate::spec::problem::Kind;
 use crate::spec::request::gateways::LISTS;
@@ -81,7 +82,7 @@ pub(super) fn check(spec: &Value, switches: &Switches, checker: &mut Checker<'_>
 #[must_use]
 pub fn is_dns_label(s: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    s.len() <= 63 && s.starts_with(inner) && s.ends_with(inner) && s.chars().all(|c| inner(c) || c == '-')
+    s.len() <= LONGEST_LABEL && s.starts_with(inner) && s.ends_with(inner) && s.chars().all(|c| inner(c) || c == '-')
 }
 
 fn is_gateway_name(s: &str) -> bool {

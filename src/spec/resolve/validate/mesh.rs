@@ -4,6 +4,7 @@
 //! Facts: `ValidateMeshConfig` of releases 1.17 to 1.30.
 
 use super::checker::Checker;
+use crate::api::LONGEST_LABEL;
 use crate::api::schema::camel_case;
 use crate::spec::path::join;
 use crate::spec::problem::Kind;
@@ -179,7 +180,7 @@ fn filled(value: &Value) -> Option<String> {
 /// A label of a domain name, as istiod reads it: upper case counts too.
 pub(super) fn is_label(label: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric();
-    label.len() <= 63
+    label.len() <= LONGEST_LABEL
         && label.starts_with(inner)
         && label.ends_with(inner)
         && label.chars().all(|c| inner(c) || c == '-')
