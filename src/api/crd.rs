@@ -71,7 +71,10 @@ pub fn custom_resource_definition() -> Value {
 /// The CRD as YAML.
 #[must_use]
 pub fn to_yaml() -> String {
-    helm_template::yaml::to_string(&custom_resource_definition()).unwrap_or_default()
+    let crd = custom_resource_definition();
+    // The emitter refuses control characters and keys of a thousand characters, which no description has; JSON, which is YAML as
+    // well, is at worst harder to read. An empty CRD would be taken for one.
+    helm_template::yaml::to_string(&crd).unwrap_or_else(|| helm_template::json::to_string_pretty(&crd) + "\n")
 }
 
 fn open_schema() -> Value {

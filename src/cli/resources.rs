@@ -2,6 +2,7 @@
 
 use crate::api::{DRY_RUN, IGNORE_RECONCILE, annotations};
 use crate::cluster::received::ObservedResource;
+use crate::cluster::status_text::{read_status, unknown_part};
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::labels;
 use crate::object::manifests::revision_label;
@@ -48,6 +49,7 @@ impl From<ObservedResource> for Summary {
         let remarks = [
             resource.is_being_deleted().then(deletes),
             resource.error().map(ToString::to_string),
+            unknown_part(&resource.status).map(|lost| format!("a part of its status cannot be read: {lost}")),
             annotations::is_left_alone(of_it).then(|| format!("annotated {IGNORE_RECONCILE}: it is left alone")),
             annotations::is_dry_run(of_it).then(|| format!("annotated {DRY_RUN}: nothing is applied")),
         ];
@@ -56,7 +58,7 @@ impl From<ObservedResource> for Summary {
             revision: revision_label(resource.revision()).to_owned(),
             profile: Some(text("profile")).filter(|name| !name.is_empty()).unwrap_or("default").to_owned(),
             tags: tags.filter_map(|tag| tag.as_str().map(str::to_owned)).collect(),
-            status: serde_json::from_str(&resource.status).unwrap_or_default(),
+            status: read_status(&resource.status),
             generation: resource.generation(),
             created: resource.metadata.creation_timestamp.as_ref().map(|time| time.0),
             is_record: resource.is_record(),

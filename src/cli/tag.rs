@@ -15,7 +15,7 @@ use super::resources::{self, Summary};
 use super::table::line;
 use super::users::Users;
 use crate::api::{API_VERSION as RESOURCES, LONGEST_LABEL, LONGEST_NAME};
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, value_of};
 use crate::controller::users_of_tag;
 use crate::install::default_revision::VALIDATOR;
 use crate::install::tags::key_of;
@@ -278,8 +278,7 @@ fn check_overlaps(objects: &[Object], hooks: &Webhooks, tag: &str) -> anyhow::Re
     let mine: Vec<Value> =
         objects.iter().filter(|object| object.kind() == injection::KIND).map(|o| o.value().into_owned()).collect();
     let stays = |hook: &&DynamicObject| !is_of_tag(hook, tag);
-    let others: Vec<Value> =
-        hooks.all().iter().filter(stays).filter_map(|hook| serde_json::to_value(hook).ok()).collect();
+    let others: Vec<Value> = hooks.all().iter().filter(stays).map(value_of).collect();
     // The unnamed revision steps back for the tag default.
     let steps_back = |other: &Value| tag == DEFAULT && injection::is_default_injector(other);
     let others: Vec<Value> = others.into_iter().filter(|other| !steps_back(other)).collect();

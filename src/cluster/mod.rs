@@ -26,7 +26,9 @@ pub mod proxy_rules;
 pub mod received;
 mod refusal;
 mod retry;
+pub mod status_text;
 mod transport;
+mod value;
 mod verifier;
 mod warnings;
 pub mod watch_metadata;
@@ -43,6 +45,7 @@ use received::{ObservedResource, Received, version_of};
 pub use refusal::Refusal;
 use retry::{read, write};
 use serde_json::Value;
+pub use value::value_of;
 
 /// The field manager of everything we apply; upstream's, so that its fields are ours.
 pub const FIELD_MANAGER: &str = "istio-operator";

@@ -142,7 +142,12 @@ fn to_yaml(mut role: Value) -> String {
     let rules = role.as_object_mut().and_then(|role| role.remove("rules"));
     let rules: Vec<String> =
         rules.iter().filter_map(Value::as_array).flatten().map(|rule| format!("- {rule}\n")).collect();
-    let head = yaml::to_string(&role).unwrap_or_default();
+    // The emitter refuses control characters, which no name of a role has; JSON in one flow, without its end, would not take the
+    // rules below it, so the head is then written field by field.
+    let head = yaml::to_string(&role).unwrap_or_else(|| {
+        let fields = role.as_object().into_iter().flatten();
+        fields.map(|(name, value)| format!("{name}: {value}\n")).collect::<Vec<_>>().concat()
+    });
     if rules.is_empty() { head } else { format!("{head}rules:\n{}", rules.concat()) }
 }
 

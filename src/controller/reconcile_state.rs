@@ -7,6 +7,7 @@ use super::packages::installed::Installed;
 use super::usage::Answers;
 use crate::api::status::InstallStatus;
 use crate::cluster::received::ObservedResource;
+use crate::cluster::status_text::{read_status, unknown_part};
 use crate::controller::status::Conclusion;
 use crate::failure::Cause;
 use crate::install;
@@ -85,6 +86,11 @@ impl ReconcileState {
 
     /// Takes the status of the resource as it was read.
     pub fn take_status(&mut self, resource: &ObservedResource) {
+        if self.status != resource.status
+            && let Some(lost) = unknown_part(&resource.status)
+        {
+            tracing::warn!(resource = %resource.id(), lost, "a part of the status cannot be read, and counts as absent");
+        }
         self.status.clone_from(&resource.status);
         self.status_version = resource.version();
     }
@@ -102,7 +108,7 @@ impl ReconcileState {
 
     /// The status; null where there is none.
     pub fn status(&self) -> Value {
-        serde_json::from_str(&self.status).unwrap_or_default()
+        read_status(&self.status)
     }
 
     /// The status, in our terms; see [`InstallStatus::read`].

@@ -11,6 +11,7 @@ use super::usage::Users;
 use crate::api::status::InstallStatus;
 use crate::cluster::outage::is_caused_by_outage;
 use crate::cluster::received::{ObservedResource, Received};
+use crate::cluster::status_text::{read_status, unknown_part};
 use crate::cluster::{Cluster, ClusterError};
 use crate::object::inventory;
 use crate::object::{ObjectKey, OwnerId};
@@ -117,8 +118,10 @@ fn load_wants_of(
     ownership: &Ownership,
     privileged: &reach::Privileged,
 ) -> Option<OwnerId> {
-    let status = serde_json::from_str(&resource.status).unwrap_or_default();
-    let id = resource.id();
+    let (status, id) = (read_status(&resource.status), resource.id());
+    if let Some(lost) = unknown_part(&resource.status) {
+        tracing::warn!(resource = %id, lost, "a part of the status cannot be read: what only it says that the resource has is not known");
+    }
     // Whoever may write a status must not thereby keep what is others' from being deleted.
     let may_have = |key: &ObjectKey| privileged.includes(&id.namespace) || key.namespace == id.namespace;
     let claim = Wants {

@@ -415,14 +415,16 @@ const OUR_FIELDS: [&str; 13] = [
 ];
 
 /// The status as a whole: what is to be written, and what other writers have beside it.
-#[must_use]
-pub fn with_fields_of_others(new: &InstallStatus, before: &Value) -> Value {
-    let mut whole = serde_json::to_value(new).unwrap_or_default();
+///
+/// # Errors
+/// It cannot be written as JSON: then nothing is to be written, for a patch without our fields would remove them.
+pub fn with_fields_of_others(new: &InstallStatus, before: &Value) -> Result<Value, serde_json::Error> {
+    let mut whole = serde_json::to_value(new)?;
     let others = before.as_object().into_iter().flatten().filter(|(field, _)| !OUR_FIELDS.contains(&field.as_str()));
     if let Some(whole) = whole.as_object_mut() {
         whole.extend(others.map(|(field, value)| (field.clone(), value.clone())));
     }
-    whole
+    Ok(whole)
 }
 
 #[cfg(test)]
@@ -500,7 +502,7 @@ mod tests {
         let before = json!({"theirs": 1, "plan": {"create": ["x"]}, "message": "m",
             "conditions": [{"type": "Theirs", "status": "True"}, {"type": "Stalled", "status": "True"}]});
         let new = compute(&InstallStatus::read(&before), &findings(Conclusion::Healthy), vec!["a".into()], "1");
-        let whole = with_fields_of_others(&new, &before);
+        let whole = with_fields_of_others(&new, &before).unwrap();
         assert_eq!((&whole["theirs"], &whole["inventory"]), (&json!(1), &json!(["a"])));
         assert!(whole.get("plan").is_none() && whole.get("message").is_none());
         let kinds: Vec<_> = whole["conditions"].as_array().unwrap().iter().map(|c| c["type"].clone()).collect();

@@ -38,7 +38,7 @@ impl Reconcile<'_> {
         context.metrics.resources.set_ready(id, Some(is_ready));
         let told = self.state.last_written.map(|told| told.elapsed());
         if let Some(rest) = too_soon(&old, findings, told, context.unready.pause())
-            && merge_patch(&before, &status::with_fields_of_others(&new, &before)).is_some()
+            && merge_patch(&before, &self.whole(&new, &before)?).is_some()
         {
             context.statuses.begin(id, self.resource.uid(), &before);
             context.statuses.end(id, self.state.status_version);
@@ -99,11 +99,17 @@ impl Reconcile<'_> {
         Ok((self.state.status(), self.state.known()))
     }
 
+    /// A status with what other writers have in it.
+    fn whole(&self, new: &InstallStatus, before: &Value) -> Result<Value, ClusterError> {
+        let whole = status::with_fields_of_others(new, before);
+        whole.map_err(|error| ClusterError::of("write the status of", &self.id.name, kube::Error::SerdeError(error)))
+    }
+
     /// Writes a status over another one. Returns whether it was written: it need not be where they are equal, and cannot be
     /// where the resource has gone.
     async fn write(&mut self, before: &Value, new: &InstallStatus) -> Result<bool, ClusterError> {
         let (context, id) = (self.context, self.id);
-        let value = status::with_fields_of_others(new, before);
+        let value = self.whole(new, before)?;
         context.statuses.begin(id, self.resource.uid(), &value);
         let Some(patch) = merge_patch(before, &value) else {
             context.statuses.end(id, self.state.status_version);

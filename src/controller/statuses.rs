@@ -2,6 +2,7 @@
 //! is written again.
 
 use crate::cluster::received::ObservedResource;
+use crate::cluster::status_text::read_status;
 use crate::object::OwnerId;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -80,7 +81,7 @@ fn hash(status: &Value) -> u64 {
 
 /// Of a status as [`crate::cluster::received`] gives it.
 fn hash_of_text(status: &str) -> u64 {
-    hash(&serde_json::from_str(status).unwrap_or_default())
+    hash(&read_status(status))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Changes as a person reads them.
 
 use super::{Change, ObjectChange, is_below};
-use helm_template::yaml;
+use helm_template::{json, yaml};
 use serde_json::Value;
 use similar::TextDiff;
 
@@ -11,7 +11,9 @@ const NAMED: usize = 3;
 /// A unified diff of the objects as YAML, each with its key; `context` lines around what differs.
 #[must_use]
 pub fn unified(changes: &[ObjectChange], context: usize) -> String {
-    let text = |object: Option<&Value>| object.and_then(yaml::to_string).unwrap_or_default();
+    // An object that the emitter refuses (a control character in it) is shown as JSON: as nothing it would not differ.
+    let yaml = |object: &Value| yaml::to_string(object).unwrap_or_else(|| json::to_string_pretty(object) + "\n");
+    let text = |object: Option<&Value>| object.map(yaml).unwrap_or_default();
     let mut all = String::new();
     for change in changes {
         let [before, after] = [change.before(), change.after()].map(text);

@@ -109,9 +109,9 @@ fn remember(proxy: &mut Value, mut originals: Map<String, Value>, injected_befor
     let known = variables.and_then(|env| env.iter_mut().find(|v| name_of(v) == ORIGINALS)).filter(|_| injected_before);
     let kind = Type::Map(Box::new(Type::Message(types::find("Prober"))));
     if let Some(known) = known {
-        let before: Option<Map<String, Value>> =
-            known.get("value").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
-        let mut all = before.unwrap_or_default();
+        let before = known.get("value").and_then(Value::as_str).map(serde_json::from_str::<Map<String, Value>>);
+        // What an earlier injection left and cannot be read stays as it is, as upstream's injector leaves it.
+        let Some(Ok(mut all)) = before else { return };
         // A probe with the path of its own answer goes to the agent already, whatever port an annotation gave the agent.
         let answers = |path: &str, prober: &Value| prober.pointer("/httpGet/path").is_some_and(|p| p == path);
         originals.retain(|path, prober| !all.contains_key(path) || !answers(path, prober));

@@ -64,8 +64,16 @@ pub fn record(
 pub fn read(record: &DynamicObject) -> (Value, Option<&str>) {
     let mut spec = record.data.get("spec").cloned().unwrap_or_default();
     let annotation = |name: &str| record.annotations().get(name).map(String::as_str);
-    let nulls: Vec<String> =
-        annotation(NULL_FIELDS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let nulls: Vec<String> = match annotation(NULL_FIELDS).map(serde_json::from_str).transpose() {
+        Ok(nulls) => nulls.unwrap_or_default(),
+        Err(error) => {
+            // Only somebody else writes such a one. The digest of what it comes to tells whether that matters: a control plane that is
+            // kept is then left as it is, and not repaired into something else.
+            let record = record.metadata.name.as_deref();
+            tracing::warn!(record, %error, "the annotation {NULL_FIELDS} cannot be read; what was null in the spec counts as unset");
+            vec![]
+        }
+    };
     for pointer in &nulls {
         let Some((map, field)) = pointer.rsplit_once('/') else { continue };
         if let Some(map) = spec.pointer_mut(map).and_then(Value::as_object_mut) {

@@ -9,7 +9,7 @@ use super::state::ObjectState;
 use super::waves::Wave;
 use super::webhooks;
 use crate::api::component::Component;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, value_of};
 use crate::failure::Retry;
 use crate::object::inventory::group_of;
 use crate::object::{Object, ObjectKey, labels, order};
@@ -312,7 +312,7 @@ impl Run<'_> {
         let others: Vec<Value> = live
             .iter()
             .filter(|object| !wanted.contains(&*object.name_any()) && !self.will_be_replaced(object, brings_default))
-            .filter_map(|object| serde_json::to_value(object).ok())
+            .map(value_of)
             .collect();
         let found = webhooks::overlaps(&mine, &others);
         Ok((!found.is_empty()).then_some(Conflict::Webhooks(found)))

@@ -7,7 +7,7 @@
 //! A webhook that would be asked about the same pods as one that is there already is not created.
 
 use super::engine::{Engine, KnownTag};
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, value_of};
 use crate::object::manifests::Manifests;
 use crate::object::{Object, ObjectKey, labels};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -59,7 +59,7 @@ pub async fn has_unnamed(engine: &Engine<'_>, wanted: &Manifests) -> Result<bool
         return Ok(true);
     }
     let live = engine.cluster.list(API_VERSION, KIND, None, labels::REVISION).await?;
-    Ok(live.into_iter().any(|hook| serde_json::to_value(hook).is_ok_and(|hook| is_default_injector(&hook))))
+    Ok(live.iter().any(|hook| is_default_injector(&value_of(hook))))
 }
 
 /// Whether a configuration selects nothing, since another one stands for it.
@@ -128,7 +128,7 @@ pub(super) async fn replaced<'k>(
     let objects = || wanted.objects().filter(|object| object.kind() == KIND);
     for key in candidates.filter(|key| key.kind == KIND) {
         let Some(live) = engine.cluster.get(API_VERSION, key).await? else { continue };
-        let live = [serde_json::to_value(live).unwrap_or_default()];
+        let live = [value_of(&live)];
         let by: Vec<_> =
             objects().filter(|new| !overlaps(&[new.value().into_owned()], &live).is_empty()).map(Object::key).collect();
         if !by.is_empty() {

@@ -60,17 +60,27 @@ pub fn group_of(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
-/// From the lines of a status. Lines that are not entries, whoever wrote them, are left out.
-#[must_use]
-pub fn from_lines(lines: &[String]) -> Inventory {
-    lines.iter().filter_map(|l| l.parse::<Line>().ok()).map(|Line(key, entry)| (key, entry)).collect()
-}
-
-/// What a status says that a resource has; nothing where it says none.
+/// What a status says that a resource has; nothing where it says none. What is no entry is left out, see [`not_understood`].
 #[must_use]
 pub fn of_status(status: &Value) -> Inventory {
-    let lines = status.get("inventory").cloned().and_then(|lines| serde_json::from_value::<Vec<String>>(lines).ok());
-    from_lines(&lines.unwrap_or_default())
+    lines(status).filter_map(read).map(|Line(key, entry)| (key, entry)).collect()
+}
+
+/// What stands in the inventory of a status and is no entry: objects that only it names are not known to be the resource's, so that
+/// they are neither repaired nor deleted.
+#[must_use]
+pub fn not_understood(status: &Value) -> Vec<&Value> {
+    lines(status).filter(|line| read(line).is_none()).collect()
+}
+
+/// The inventory of a status, line by line; what is no list is one line that is none.
+fn lines(status: &Value) -> impl Iterator<Item = &Value> {
+    let all = status.get("inventory").filter(|all| !all.is_null());
+    all.into_iter().flat_map(|all| all.as_array().map_or(std::slice::from_ref(all), Vec::as_slice))
+}
+
+fn read(line: &Value) -> Option<Line> {
+    line.as_str()?.parse().ok()
 }
 
 /// The lines of a status, in a stable order.
@@ -82,6 +92,7 @@ pub fn to_lines(inventory: &Inventory) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn lines_are_read_back_as_they_were_written() {
@@ -91,7 +102,7 @@ mod tests {
             "v1 Service istio-system/istiod u3",
         ]
         .map(str::to_owned);
-        let inventory = from_lines(&lines);
+        let inventory = of_status(&json!({"inventory": lines}));
         assert_eq!(inventory.len(), 3);
         let mut back = to_lines(&inventory);
         back.sort();
@@ -101,7 +112,13 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_left_out() {
         for line in ["", "v1 Service x", "v1 Service  u", "v1 Service a/ u", "v1 Service a/b u more"] {
-            assert!(from_lines(&[line.to_owned()]).is_empty(), "{line:?}");
+            let status = json!({"inventory": [line, "v1 Service x u"]});
+            assert_eq!(of_status(&status).len(), 1, "{line:?}");
+            assert_eq!(not_understood(&status), [&json!(line)]);
+        }
+        assert_eq!(not_understood(&json!({"inventory": {"a": 1}})), [&json!({"a": 1})]);
+        for none in [json!(null), json!({}), json!({"inventory": null})] {
+            assert!(of_status(&none).is_empty() && not_understood(&none).is_empty());
         }
     }
 }

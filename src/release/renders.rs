@@ -6,6 +6,7 @@
 
 use helm_template::helm::ChartFile;
 use helm_template::helm::chart::Chart;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -57,7 +58,9 @@ impl ChartDigest {
 
 fn add_chart(hasher: &mut Sha256, chart: &Chart) {
     add(hasher, format!("{:?}", chart.metadata).as_bytes());
-    add(hasher, serde_json::to_string(&chart.values).unwrap_or_default().as_bytes());
+    add(hasher, Value::from(chart.values.clone()).to_string().as_bytes());
+    // No schema is another thing than an empty one, which fails.
+    add(hasher, &[u8::from(chart.schema.is_some())]);
     add(hasher, chart.schema.as_deref().unwrap_or_default());
     for files in [&chart.templates, &chart.files] {
         add(hasher, &files.len().to_le_bytes());

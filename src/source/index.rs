@@ -94,6 +94,7 @@ pub(super) fn note_version(cache: &Cache, version: &str, location: String, diges
 /// Forgets what led to packages that are no more. Whoever calls it holds the lock of the cache.
 pub(super) fn forget(cache: &Cache, gone: &[Digest]) {
     for folder in [folder(cache), cache.root().join("versions")] {
+        // What stays leads to nothing, and whoever follows it finds that out.
         for name in names(&folder).unwrap_or_default() {
             let path = folder.join(name);
             if read(&path).is_some_and(|known| gone.contains(&known.digest)) {

@@ -123,7 +123,10 @@ impl Releases {
 
     /// What the folders for packages have near a version, as the end of a sentence.
     fn nearest(&self, version: &str) -> String {
-        let folders = self.folders().unwrap_or_default();
+        let folders = match self.folders() {
+            Ok(folders) => folders,
+            Err(error) => return format!("; which they have cannot be told: {error}"),
+        };
         let name = |folder: &PathBuf| Some(folder.file_name()?.to_str()?.to_owned());
         let names: Vec<String> = folders.iter().filter_map(name).filter(|name| is_version(name)).collect();
         match near(version, &names) {

@@ -58,6 +58,7 @@ impl RenderCache {
     /// Removes the oldest of too many, and what a program that was ended had begun; never what has another kind of name.
     fn forget_old(&self) {
         let mut all = vec![];
+        // A folder that cannot be read now is looked through at the next render.
         for name in names(&self.directory).unwrap_or_default() {
             let path = self.directory.join(&name);
             let Ok(time) = path.symlink_metadata().and_then(|told| told.modified()) else { continue };

@@ -4,7 +4,7 @@ use super::archive::Archive;
 use super::args::{BugReportArgs, Scope};
 use super::log::End;
 use crate::api::{API_VERSION, KIND};
-use crate::cluster::{Cluster, told};
+use crate::cluster::{Cluster, told, value_of};
 use crate::install::INITIAL_KINDS;
 use crate::object::labels::{COMPONENT, OWNER_NAME};
 use crate::object::{ObjectKey, OwnerId};
@@ -56,7 +56,7 @@ impl<'a> Collection<'a> {
         for resource in &resources {
             namespaces.extend(resource.namespace());
             let name = format!("resources/{}/{}.yaml", resource.namespace().unwrap_or_default(), resource.name_any());
-            self.archive.object(&name, plain(resource))?;
+            self.archive.object(&name, value_of(resource))?;
         }
         let kinds = INITIAL_KINDS.iter().chain(&ALSO_INSTALLED).filter(|(_, kind)| *kind != KIND);
         for (api_version, kind) in kinds {
@@ -179,7 +179,7 @@ impl<'a> Collection<'a> {
         for object in objects {
             let place = object.namespace().map(|namespace| format!("{namespace}/")).unwrap_or_default();
             let name = format!("{folder}/{kind}/{place}{}.yaml", object.name_any());
-            self.archive.object(&name, plain(object))?;
+            self.archive.object(&name, value_of(object))?;
         }
         Ok(())
     }
@@ -290,9 +290,4 @@ pub(super) fn versions(kubernetes: Option<&str>) -> String {
         std::env::consts::ARCH,
         kubernetes.unwrap_or("unknown"),
     )
-}
-
-/// An object as the API server gave it.
-fn plain(object: &DynamicObject) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
 }

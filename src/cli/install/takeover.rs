@@ -80,7 +80,8 @@ pub(super) async fn lines(
     Ok(found.into_iter().map(|(former, changed)| line(&former, changed)).collect())
 }
 
-/// The metadata of an object as a forecast has it.
+/// The metadata of an object as a forecast has it: what was made of metadata can be read as such, so that the default stands for
+/// an object without any.
 pub(super) fn metadata_of(object: &Value) -> ObjectMeta {
     object.get("metadata").and_then(|metadata| serde_json::from_value(metadata.clone()).ok()).unwrap_or_default()
 }

@@ -6,6 +6,7 @@ use super::super::install::planning::{self, Planned, Staying};
 use super::super::manifest::SpecArgs;
 use super::found::{Found, Note};
 use super::selected;
+use crate::cluster::status_text::{read_status, unknown_part};
 use crate::diff::{Selection, change_of};
 use crate::install::fields::Effect;
 use crate::install::forecast::{Fate, Forecast};
@@ -75,10 +76,13 @@ async fn ask(connected: &Connected, owner: &OwnerId, manifests: Manifests) -> an
         Err(error) if error.is_absent() => None,
         other => other?,
     };
-    let status = resource.as_ref().and_then(|resource| serde_json::from_str(&resource.status).ok());
-    let inventory = status.as_ref().map(inventory::of_status).unwrap_or_default();
-    let mut state = State::new(inventory);
+    let text = resource.as_ref().map_or("", |resource| resource.status.as_str());
+    let mut state = State::new(inventory::of_status(&read_status(text)));
     let mut notes = vec![];
+    if let Some(lost) = unknown_part(text) {
+        let message = format!("a part of its status cannot be read, and counts as absent: {lost}");
+        notes.push(Note { object: format!("IstioOperator {owner}"), message });
+    }
     let allowed = resource.as_ref().and_then(|resource| resource.annotation(crate::api::ALLOW_DOWNGRADE));
     if let Some(downgrade) = downgrade::forbid(&engine, &mut state, &manifests, allowed).await? {
         notes.push(Note { object: format!("IstioOperator {owner}"), message: downgrade.to_string() });

@@ -23,6 +23,7 @@ use super::file::{NAMESPACE, resource};
 use crate::api::{ALLOW_DOWNGRADE, API_VERSION, DRY_RUN, GROUP, IGNORE_RECONCILE, KIND};
 use crate::cluster::ClusterError;
 use crate::cluster::received::ObservedResource;
+use crate::cluster::status_text::read_status;
 use crate::install::{Draft, Engine, NoCache, Plan, Silent, State, cut_summary, downgrade, installed_state};
 use crate::object::inventory;
 use crate::object::manifests::Manifests;
@@ -174,7 +175,7 @@ impl Adopter {
         let value = of_file.or_else(of_cluster).with_context(|| format!("there is no IstioOperator {owner}"))?;
         let text = live.map(|live| live.status.as_str()).unwrap_or_default();
         Ok(Self {
-            status: serde_json::from_str(text).unwrap_or_default(),
+            status: read_status(text),
             allowed_downgrade: live.and_then(|live| live.annotation(ALLOW_DOWNGRADE)).map(str::to_owned),
             owner,
             value,

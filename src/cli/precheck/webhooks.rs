@@ -1,7 +1,7 @@
 //! Webhooks whose Service is not there, or has nobody behind it: the API server then refuses what they are asked about.
 
 use super::finding::{Check, Finding, Level};
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, value_of};
 use crate::install::webhooks::{API_VERSION, hooks, is_injector, selects_nothing};
 use crate::object::ObjectKey;
 use kube::ResourceExt;
@@ -79,7 +79,7 @@ fn judge(kind: &str, configuration: &DynamicObject, reach: &BTreeMap<Service, Re
         let fails = hook.get("failurePolicy").is_none_or(|policy| policy != "Ignore") && !selects_nothing(hook);
         *told.entry((service, reach)).or_insert(false) |= fails;
     }
-    let is_istios = serde_json::to_value(configuration).is_ok_and(|configuration| is_injector(&configuration));
+    let is_istios = is_injector(&value_of(configuration));
     let finding = |(((namespace, name), reach), fails): ((Service, &Reach), bool)| {
         let effect = if fails { "what it is asked about is refused" } else { "it is passed over" };
         let (level, why) = match reach {

@@ -259,18 +259,6 @@ impl Reconcile<'_> {
     }
 }
 
-<<<<<<< HEAD
-=======
-/// How long ago a time was.
-fn since(time: Timestamp) -> Duration {
-    Duration::try_from(Timestamp::now().duration_since(time)).unwrap_or_default()
-}
-
-fn shown(time: Timestamp) -> String {
-    time.strftime(TIME_FORMAT).to_string()
-}
-
->>>>>>> 146db32 (Constants stand once, with their reason: defaults of flags are those of the library, lengths and the form of times those of the API; how long what does not go is waited for is a setting)
 /// Since when the status says that objects are being deleted, if it does.
 fn deleting_since(known: &InstallStatus, asked: Timestamp) -> Option<Timestamp> {
     let condition = known.conditions.iter().flatten().find(|c| c.r#type == DELETING && c.status == "True")?;

@@ -4,8 +4,8 @@
 //! where no value changes: that a field gets another owner is no change. Both a plan in a status and a forecast of a command
 //! are made of it. It is only tried: nothing is stored.
 
-use super::{Replicas, compare, content, drift, handover, removal, to_value};
-use crate::cluster::{Cluster, ClusterError};
+use super::{Replicas, compare, content, drift, handover, removal};
+use crate::cluster::{Cluster, ClusterError, value_of};
 use crate::object::Object;
 use kube::api::DynamicObject;
 use serde_json::{Map, Value, json};
@@ -58,7 +58,7 @@ async fn after(
     is_known: bool,
 ) -> Result<Option<Value>, ClusterError> {
     let comparison = compare(desired, Some(live), replicas);
-    let value = to_value(live);
+    let value = value_of(live);
     let earlier = if is_known { None } else { handover::record(&value) };
     if comparison.is_equal() && earlier.is_none() {
         return Ok(None);

@@ -78,8 +78,9 @@ impl<'a> Earlier<'a> {
     fn of(live: &'a Value, entries: &[Value]) -> Self {
         let kind = text(live, "kind");
         let last = live.pointer(LAST_APPLIED).and_then(Value::as_str);
-        let last = last.and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let is_patched = last.is_some_and(|last| !is_whole(kind, &last, ""));
+        // What cannot be read is not known to be a whole manifest, and stays a person's.
+        let is_patched = last
+            .is_some_and(|text| serde_json::from_str::<Value>(text).map_or(true, |last| !is_whole(kind, &last, "")));
         let is_operated = entries.iter().any(is_ours);
         let mut earlier = Self { kind, is_operated, is_installed: false, is_patched };
         earlier.is_installed = entries.iter().any(|entry| earlier.has_installed(entry));
@@ -175,10 +176,12 @@ fn collect_paths(record: Option<&Map<String, Value>>, at: &str, into: &mut Vec<S
         let path = match name.split_once(':') {
             Some(("f", field)) => format!("{at}.{field}"),
             Some(("k", keys)) => {
-                let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                let keys: Vec<String> =
-                    keys.values().map(|key| key.as_str().map_or_else(|| key.to_string(), str::to_owned)).collect();
-                format!("{at}[{}]", keys.join(","))
+                let read: Result<Map<String, Value>, _> = serde_json::from_str(keys);
+                let shown = |key: &Value| key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+                // What is no JSON is shown as it is written, lest two items have one path.
+                let keys = read
+                    .map_or_else(|_| keys.to_owned(), |keys| keys.values().map(shown).collect::<Vec<_>>().join(","));
+                format!("{at}[{keys}]")
             }
             _ => format!("{at}[{}]", name.split_once(':').map_or(name.as_str(), |(_, value)| value)),
         };

@@ -11,7 +11,7 @@ mod place;
 mod removal;
 mod values;
 
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, value_of};
 use crate::object::{Object, ObjectKey};
 pub use adjust::Replicas;
 pub use effect::{Effect, foresee};
@@ -42,24 +42,20 @@ impl Comparison {
 #[must_use]
 pub fn compare(desired: &Object, live: Option<&DynamicObject>, replicas: Replicas) -> Comparison {
     let is_going = live.is_some_and(|live| live.metadata.deletion_timestamp.is_some());
-    let value = live.map(to_value);
+    let value = live.map(value_of);
     compare_values(desired, value.as_ref(), is_going, replicas)
 }
 
 /// The same once the object were taken over, which it is not. Pure.
 #[must_use]
 pub fn compare_as_taken_over(desired: &Object, live: &DynamicObject, replicas: Replicas) -> Comparison {
-    let mut value = to_value(live);
+    let mut value = value_of(live);
     if let Some(fields) = handover::handed_over(&value)
         && let Some(own) = value.pointer_mut("/metadata/managedFields")
     {
         *own = fields.into();
     }
     compare_values(desired, Some(&value), live.metadata.deletion_timestamp.is_some(), replicas)
-}
-
-fn to_value(live: &DynamicObject) -> Value {
-    serde_json::to_value(live).unwrap_or_default()
 }
 
 fn compare_values(desired: &Object, live: Option<&Value>, is_going: bool, replicas: Replicas) -> Comparison {
@@ -86,7 +82,7 @@ pub async fn settle(cluster: &Cluster, mut comparison: Comparison, live: &Dynami
             false
         });
     if !is_same {
-        comparison.by = drift::managers_of(&to_value(live), &unclear);
+        comparison.by = drift::managers_of(&value_of(live), &unclear);
         comparison.differences.extend(unclear);
     }
     comparison
@@ -112,7 +108,7 @@ async fn stays_the_same(cluster: &Cluster, desired: &Object, live: &DynamicObjec
 pub(crate) fn content(live: &DynamicObject) -> Value {
     const OF_THE_SERVER: [&str; 6] =
         ["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
-    let mut value = to_value(live);
+    let mut value = value_of(live);
     if let Some(object) = value.as_object_mut() {
         object.remove("status");
     }
@@ -144,7 +140,7 @@ pub async fn take_over(
     const TRIES: u32 = 3;
     let mut tries = 0;
     loop {
-        let Some(patch) = handover::patch(&to_value(&live)) else { return Ok(Some(live)) };
+        let Some(patch) = handover::patch(&value_of(&live)) else { return Ok(Some(live)) };
         tries += 1;
         match cluster.patch(api_version, key, patch).await {
             Err(error) if error.code() == Some(409) && tries < TRIES => {}
@@ -161,13 +157,13 @@ pub async fn take_over(
 /// The installers before us whose fields [`take_over`] would make ours, each with these fields as paths. Pure.
 #[must_use]
 pub fn handed_over_by(live: &DynamicObject) -> Vec<(String, Vec<String>)> {
-    handover::earlier(&to_value(live))
+    handover::earlier(&value_of(live))
 }
 
 /// Whether an autoscaler has set the replicas of an object; it may be gone since.
 #[must_use]
 pub fn is_scaled_by_an_autoscaler(live: &DynamicObject) -> bool {
-    adjust::is_scaled_by_an_autoscaler(&to_value(live))
+    adjust::is_scaled_by_an_autoscaler(&value_of(live))
 }
 
 /// The fields in which they differ, but for the labels that say whose an object is.

@@ -13,6 +13,7 @@ pub(super) fn take_away(
     others: &[&Value],
     find: &Finder<'_>,
 ) {
+    // Of an item that cannot be told by its id nothing is taken away.
     for (id, below) in record {
         let others: Vec<&Value> = others.iter().filter_map(|other| other.get(id)).collect();
         if let Some(name) = id.strip_prefix("f:") {

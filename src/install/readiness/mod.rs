@@ -140,9 +140,11 @@ fn daemon_set(object: &Value, generation: i64, _: Option<i64>) -> Readiness {
 /// How many pods of a `DaemonSet` may be missing.
 fn spare(object: &Value, wanted: i64) -> i64 {
     let most = match object.pointer("/spec/updateStrategy/rollingUpdate/maxUnavailable") {
-        Some(Value::Number(number)) => number.as_i64().unwrap_or_default(),
+        Some(Value::Number(number)) => number.as_i64().unwrap_or(0),
         Some(Value::String(percent)) => {
-            let percent: i64 = percent.trim_end_matches('%').parse().unwrap_or_default();
+            // The API server takes nothing else than a percentage here. One that cannot be read spares no pod: what waits for all of
+            // them never takes for ready what is not.
+            let percent: i64 = percent.trim_end_matches('%').parse().unwrap_or(0);
             wanted.saturating_mul(percent).saturating_add(99) / 100
         }
         _ => 1,

@@ -6,7 +6,7 @@ use super::super::super::resources::{self, Summary};
 use super::super::super::revision::found::{Use, Uses};
 use super::orphans::{self, Orphans};
 use crate::api::status::{Condition, HeldRevision, InstallStatus, Phase};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, value_of};
 use crate::install::provenance::component_of;
 use crate::install::readiness::{Readiness, is_checked, readiness, reason};
 use crate::object::inventory::{self, Entry};
@@ -259,7 +259,7 @@ async fn piece(cluster: &Cluster, key: ObjectKey, entry: Entry) -> Piece {
         Readiness::Ready => piece,
         Readiness::Failed(why) => wrong(Health::Failed, why, piece),
         Readiness::Waiting(why) => {
-            let object = serde_json::to_value(&live).ok().and_then(|value| Object::new(value).ok());
+            let object = Object::new(value_of(&live)).ok();
             let pod = match object.filter(|object| object.group() == "apps") {
                 Some(object) => reason::why_not_ready(cluster, &object).await,
                 None => None,
