@@ -90,6 +90,20 @@ fn a_value_of_a_flag_may_hold_equals_signs() {
 }
 
 #[test]
+fn a_flags_value_that_looks_like_yaml_is_text() {
+    let flags = [
+        "values.pilot.env.A=a: b",
+        "components.pilot.k8s.podAnnotations.x=one: 1\ntwo: 2",
+        "meshConfig.accessLogFormat=a: b",
+    ];
+    let spec = resolved(&request(&[], &flags));
+    assert_eq!(spec.pointer("/meshConfig/accessLogFormat"), Some(&json!("a: b")));
+    assert_eq!(spec.pointer("/components/pilot/k8s/podAnnotations/x"), Some(&json!("one: 1\ntwo: 2")));
+    let env = spec.pointer("/components/pilot/k8s/env").and_then(Value::as_array).unwrap();
+    assert!(env.contains(&json!({"name": "A", "value": "a: b"})), "{env:#?}");
+}
+
+#[test]
 fn quotes_make_a_flags_value_a_string_and_are_no_part_of_it() {
     let flags = ["tag=\"1.10\"", "meshConfig.defaultConfig.proxyMetadata.X=\"true\""];
     let request = request(&[], &flags);

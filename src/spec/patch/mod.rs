@@ -10,12 +10,12 @@
 //! | missing key on the way | map, or a list before `[N]` | the same |
 //! | `[key:value]` without match | error | a new item with that entry |
 //! | write over a list | replaced | a list replaces it, anything else is appended |
-//! | text that is a YAML map | becomes that map | its first entry takes the place of the key |
+//! | text that is a YAML map | becomes that map | is text |
 //!
 //! Both: `[-1]` and indexes past the end append, `[key:value]` at the end replaces the whole item, null on the way becomes
 //! a map or list. Deleting what is not there does nothing in a map and is an error in a list.
 //!
-//! Differences to upstream Istio, where its outcome is useless: `a.x[0]` on a missing or null `x` makes a list (there: a
+//! Differences to upstream Istio, where its outcome is useless: the text of a flag stays text; `a.x[0]` on a missing or null `x` makes a list (there: a
 //! key `[0]`, or a failure); `[key:value]` makes an item in set trees (there: a key of that name); deleting past the end
 //! of a list is an error (there: the process dies); items of nested lists can be deleted; deleting below a missing key
 //! leaves no empty maps behind.
@@ -187,7 +187,7 @@ fn write_item(
         Ok(index) => index,
         Err(error) => append_named(items, element, mode).ok_or(error)?,
     };
-    let value = map_from_text(&value).map(Value::Object).unwrap_or(value);
+    let value = read_value(value, mode);
     match items.get_mut(index) {
         Some(item) => *item = value,
         None => items.push(value),
@@ -196,21 +196,20 @@ fn write_item(
 }
 
 fn write_entry(map: &mut Map<String, Value>, key: &str, value: Value, mode: Mode) {
-    let parsed = map_from_text(&value);
-    match (mode, parsed) {
-        (Mode::Overlay, Some(parsed)) => {
-            map.insert(key.to_owned(), Value::Object(parsed));
+    let value = read_value(value, mode);
+    match map.get_mut(key) {
+        Some(Value::Array(items)) if mode == Mode::Set && !value.is_array() => items.push(value),
+        _ => {
+            map.insert(key.to_owned(), value);
         }
-        (Mode::Set, Some(parsed)) => {
-            map.remove(key);
-            map.extend(parsed.into_iter().take(1));
-        }
-        (_, None) => match map.get_mut(key) {
-            Some(Value::Array(items)) if mode == Mode::Set && !value.is_array() => items.push(value),
-            _ => {
-                map.insert(key.to_owned(), value);
-            }
-        },
+    }
+}
+
+/// The value that is written. Upstream takes the text of a flag for a map too, and writes its first entry in the key's place.
+fn read_value(value: Value, mode: Mode) -> Value {
+    match mode {
+        Mode::Overlay => map_from_text(&value).map_or(value, Value::Object),
+        Mode::Set => value,
     }
 }
 

@@ -130,9 +130,9 @@ fn set_trees_create_lists_and_append() {
         (json!({"l": ["a"]}), "l", json!({"k": 1}), json!({"l": ["a", {"k": 1}]})),
         (json!({"l": ["a"]}), "l", json!(["b"]), json!({"l": ["b"]})),
         (json!({"l": [{"name": "g"}]}), "l[0].enabled", json!(false), json!({"l": [{"name": "g", "enabled": false}]})),
-        (json!({"a": {"b": 1}}), "a.b", json!("nk1:\n  nk2: nv2"), json!({"a": {"nk1": {"nk2": "nv2"}}})),
-        (json!({"a": {}}), "a.m", json!("m:\n  k: v"), json!({"a": {"m": {"k": "v"}}})),
-        (json!({"a": {"p": "x"}}), "a.p", json!("Always: yes"), json!({"a": {"Always": true}})),
+        (json!({"a": {"b": 1}}), "a.b", json!("nk1:\n  nk2: nv2"), json!({"a": {"b": "nk1:\n  nk2: nv2"}})),
+        (json!({"a": {"p": "x"}}), "a.p", json!("Always: yes"), json!({"a": {"p": "Always: yes"}})),
+        (json!({"l": ["a"]}), "l[0]", json!("a: b"), json!({"l": ["a: b"]})),
         // Upstream makes a key named "[name:g]".
         (json!({}), "c.g[name:gw].enabled", json!(false), json!({"c": {"g": [{"name": "gw", "enabled": false}]}})),
         (json!({}), "p[port:80].name", json!("x"), json!({"p": [{"port": 80, "name": "x"}]})),
