@@ -31,7 +31,7 @@ endif
 REPOSITORY ?= istio-operator
 IMAGE := $(REPOSITORY):$(VERSION)
 NAME_IMAGE = sed -i -E 's,^( *(image|repository): )istio-operator(:|$$),\1$(REPOSITORY)\3,'
-# A docker without its engine is none.
+# A docker without its engine does not count.
 BUILDER = $(shell if docker info >/dev/null 2>&1; then echo docker; else command -v podman || command -v buildah; fi)
 CA_BUNDLE := /etc/ssl/certs/ca-certificates.crt
 # The rights that all have.
@@ -52,7 +52,7 @@ demo: ## a local control plane, the operator, and config/samples/demo.yaml until
 test: ## the tests that take seconds, with a real control plane
 	RUST_TEST_THREADS=$(THREADS) cargo test --locked --workspace
 
-# Those that write goldens are none.
+# Those that write goldens do not count.
 test-all: ## all tests, the long ones too: kills, time that passes, whole documents, upgrades of releases
 	RUST_TEST_THREADS=$(THREADS) cargo test --locked --workspace -- --include-ignored --skip are_written_where
 

@@ -4,9 +4,10 @@
 //!
 //! files or resource → [`spec::request`] → [`spec::resolve`] → [`render`] → [`install`] → [`controller::status`]
 //!
-//! Left of `install` nothing waits, reads a clock, or talks to anyone. Modules import only from those to their left, in this
-//! order (a test holds them to it): `failure`, `api`, `object`, `spec`, `release`, `render`, `inject`, `diff`, `translation`,
-//! `upgrade`, `cluster`, `source`, `install`, `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
+//! What goes into `install` is made without waiting, without a clock, and without talking to anyone: so are all modules left of
+//! `cluster` below. Modules import only from those to their left, in this order (`tests/architecture.rs` checks both): `failure`,
+//! `api`, `object`, `spec`, `release`, `render`, `inject`, `diff`, `translation`, `upgrade`, `cluster`, `source`, `install`,
+//! `process`, `controller`, `cli`. The chart engine is the crate [`helm_template`].
 
 pub mod api;
 pub mod cli;

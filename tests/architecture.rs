@@ -175,7 +175,11 @@ fn nothing_before_the_cluster_reads_files_variables_or_clocks() {
         }
     }
     assert_none(&wrong);
-    assert_eq!(reads_files, READS_FILES.iter().copied().collect(), "who reads no files any more is no exception");
+    assert_eq!(
+        reads_files,
+        READS_FILES.iter().copied().collect(),
+        "what reads no files any more must not be in the list"
+    );
 }
 
 #[test]

@@ -262,7 +262,10 @@ fn a_collector_that_is_no_url_is_refused_before_anything_starts() {
         let result = run(&args.into_iter().chain(more).collect::<Vec<_>>());
         assert_eq!(result.status.code(), Some(1));
         let message = stderr(&result);
-        assert!(message.contains("--otlp-endpoint") && message.contains(&format!("{named:?} is no URL")), "{message}");
+        assert!(
+            message.contains("--otlp-endpoint") && message.contains(&format!("{named:?} is not a valid URL")),
+            "{message}"
+        );
     }
 }
 

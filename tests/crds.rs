@@ -177,7 +177,7 @@ fn facts_are_written_where_the_recorded_definitions_say_what_ours_say() {
     let folder =
         PathBuf::from(std::env::var_os("RECORDED").expect("RECORDED is what `make goldens` was given")).join("crds");
     if !folder.is_dir() {
-        println!("crds: {} is no folder: the facts stay as they are", folder.display());
+        println!("crds: {} is not a folder: the facts stay as they are", folder.display());
         return;
     }
     let recorded = recorded_facts(&folder);

@@ -141,7 +141,7 @@ fn a_file_of_another_kind_is_no_resource() {
             "apiVersion: sailoperator.io/v1\nkind: Istio\nspec: {profile: demo}\n",
             "f.yaml:2:1: is \"Istio\" of sailoperator",
         ),
-        ("apiVersion: apps/v1\nkind: IstioOperator\n", "f.yaml:1:1: apiVersion: \"apps/v1\" is none of"),
+        ("apiVersion: apps/v1\nkind: IstioOperator\n", "f.yaml:1:1: apiVersion: \"apps/v1\" is not that of"),
     ] {
         let refused = request::from_files(&[("f.yaml".into(), text.into())], &[]).unwrap_err().to_string();
         assert!(refused.starts_with(told), "{refused}");

@@ -11,15 +11,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// A folder with files, and the command run there.
-struct Desk(tempfile::TempDir);
+struct TestFolder(tempfile::TempDir);
 
-impl Desk {
+impl TestFolder {
     fn with(files: &[(&str, &str)]) -> Self {
-        let desk = Self(tempfile::tempdir().unwrap());
+        let test_folder = Self(tempfile::tempdir().unwrap());
         for (name, text) in files {
-            std::fs::write(desk.0.path().join(name), text).unwrap();
+            std::fs::write(test_folder.0.path().join(name), text).unwrap();
         }
-        desk
+        test_folder
     }
 
     fn run(&self, args: &[&str]) -> Output {
@@ -51,8 +51,8 @@ fn pod(name: &str, annotations: &str) -> String {
 
 /// The objects that come of these with a spec.
 fn injected(installation: &str, objects: &str) -> Vec<Value> {
-    let desk = Desk::with(&[("operator.yaml", &spec(installation)), ("objects.yaml", objects)]);
-    let out = desk.inject(&["--operatorFileName", "operator.yaml"]);
+    let test_folder = TestFolder::with(&[("operator.yaml", &spec(installation)), ("objects.yaml", objects)]);
+    let out = test_folder.inject(&["--operatorFileName", "operator.yaml"]);
     parse_documents(&out, Duplicates::Refuse).unwrap().into_iter().map(|d| d.value).collect()
 }
 
@@ -106,8 +106,8 @@ fn objects_become_what_the_golden_files_say() {
         ("grpc", "{}"),
     ] {
         let objects = std::fs::read_to_string(folder.join(format!("{name}.yaml"))).unwrap();
-        let desk = Desk::with(&[("operator.yaml", &spec(installation)), ("objects.yaml", &objects)]);
-        let got = desk.inject(&["--operatorFileName", "operator.yaml"]);
+        let test_folder = TestFolder::with(&[("operator.yaml", &spec(installation)), ("objects.yaml", &objects)]);
+        let got = test_folder.inject(&["--operatorFileName", "operator.yaml"]);
         let expected = folder.join(format!("{name}.injected.yaml"));
         if std::env::var_os("UPDATE").is_some() {
             std::fs::write(&expected, &got).unwrap();
@@ -317,22 +317,22 @@ fn without_a_template_a_pods_own_annotations_and_init_containers_stay() {
 
 #[test]
 fn files_from_the_config_maps_give_the_same_as_the_spec() {
-    let desk = Desk::with(&[("operator.yaml", &spec("{revision: r1}")), ("objects.yaml", &pod("p", ""))]);
-    let from_spec = desk.inject(&["--operatorFileName", "operator.yaml"]);
-    let manifests = text(&desk.run(&["manifest", "generate", "-f", "operator.yaml"]).stdout);
+    let test_folder = TestFolder::with(&[("operator.yaml", &spec("{revision: r1}")), ("objects.yaml", &pod("p", ""))]);
+    let from_spec = test_folder.inject(&["--operatorFileName", "operator.yaml"]);
+    let manifests = text(&test_folder.run(&["manifest", "generate", "-f", "operator.yaml"]).stdout);
     for document in parse_documents(&manifests, Duplicates::Refuse).unwrap() {
         let data = document.value["data"].as_object().cloned().unwrap_or_default();
         for key in ["config", "values", "mesh"] {
             if let Some(text) = data.get(key).and_then(Value::as_str) {
-                std::fs::write(desk.0.path().join(key), text).unwrap();
+                std::fs::write(test_folder.0.path().join(key), text).unwrap();
             }
         }
     }
     let files = ["--injectConfigFile", "config", "--valuesFile", "values", "--meshConfigFile", "mesh", "-r", "r1"];
-    assert_eq!(desk.inject(&files), from_spec);
+    assert_eq!(test_folder.inject(&files), from_spec);
     // A file has precedence over the spec.
-    std::fs::write(desk.0.path().join("mesh"), "trustDomain: td").unwrap();
-    let mixed = desk.inject(&["--operatorFileName", "operator.yaml", "--meshConfigFile", "mesh"]);
+    std::fs::write(test_folder.0.path().join("mesh"), "trustDomain: td").unwrap();
+    let mixed = test_folder.inject(&["--operatorFileName", "operator.yaml", "--meshConfigFile", "mesh"]);
     assert_eq!(at(&parse(&mixed).unwrap(), "proxy $TRUST_DOMAIN"), "td");
 }
 
@@ -340,12 +340,12 @@ fn files_from_the_config_maps_give_the_same_as_the_spec() {
 fn the_result_can_go_to_a_file_and_what_is_skipped_is_told() {
     let skipped =
         "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {hostNetwork: true, containers: [{name: a}]}\n";
-    let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", skipped)]);
+    let test_folder = TestFolder::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", skipped)]);
     let args = ["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", "-o", "out.yaml"];
-    let output = desk.run(&args);
+    let output = test_folder.run(&args);
     assert!(output.status.success() && output.stdout.is_empty());
     assert_eq!(text(&output.stderr), "Warning: skipping injection: Pod p has host networking enabled\n");
-    let written = std::fs::read_to_string(desk.0.path().join("out.yaml")).unwrap();
+    let written = std::fs::read_to_string(test_folder.0.path().join("out.yaml")).unwrap();
     assert!(written.contains("hostNetwork: true") && !written.contains("istio-proxy"), "{written}");
 }
 
@@ -358,8 +358,8 @@ fn an_annotation_that_makes_no_pod_is_named_with_what_it_wants() {
         ("sidecar.istio.io/proxyCPU: plenty", "want a quantity such as 100m or 1Gi"),
         ("sidecar.istio.io/proxyMemoryLimit: 1 Gi", "want a quantity such as 100m or 1Gi"),
     ] {
-        let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", &pod("a", annotation))]);
-        let output = desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"]);
+        let test_folder = TestFolder::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", &pod("a", annotation))]);
+        let output = test_folder.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"]);
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{annotation}");
         let name = annotation.split(':').next().unwrap();
         let message = text(&output.stderr);
@@ -373,9 +373,10 @@ fn a_file_of_the_installation_that_cannot_be_read_is_named() {
     let files =
         [("--meshConfigFile", "mesh.yaml"), ("--valuesFile", "values.yaml"), ("--injectConfigFile", "config.yaml")];
     for (flag, file) in files {
-        let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", &pod("a", "")), (file, "a: [\n")]);
+        let test_folder =
+            TestFolder::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", &pod("a", "")), (file, "a: [\n")]);
         let output =
-            desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", flag, file]);
+            test_folder.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", flag, file]);
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{flag}");
         assert!(text(&output.stderr).contains(&format!("{file}: ")), "{}", text(&output.stderr));
     }
@@ -384,19 +385,19 @@ fn a_file_of_the_installation_that_cannot_be_read_is_named() {
 #[test]
 fn what_is_wrong_is_told_with_its_place_and_nothing_is_printed() {
     let objects = pod("a", "status.sidecar.istio.io/port: many") + &pod("b", "inject.istio.io/templates: nope");
-    let desk = Desk::with(&[
+    let test_folder = TestFolder::with(&[
         ("operator.yaml", &spec("{}")),
         ("remote.yaml", &spec("{profile: remote}")),
         ("objects.yaml", &objects),
     ]);
     let fails = |args: &[&str]| {
-        let output = desk.run(&[&["kube-inject", "-f", "objects.yaml"], args].concat());
+        let output = test_folder.run(&[&["kube-inject", "-f", "objects.yaml"], args].concat());
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{args:?}");
         text(&output.stderr)
     };
     assert_eq!(
         fails(&["--operatorFileName", "operator.yaml"]),
-        "Error: objects.yaml:3:56: Pod a: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no \
+        "Error: objects.yaml:3:56: Pod a: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is not a \
          port from 0 to 65535\nobjects.yaml:8:56: Pod b: requested template \"nope\" not found; have gateway, grpc-agent, \
          grpc-simple, sidecar\n"
     );
@@ -522,32 +523,40 @@ const NATIVE_SINCE: u32 = 24;
 
 #[test]
 fn folders_and_several_files_are_injected_in_order() {
-    let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("one.yaml", &pod("one", ""))]);
-    let folder = desk.0.path().join("apps");
+    let test_folder = TestFolder::with(&[("operator.yaml", &spec("{}")), ("one.yaml", &pod("one", ""))]);
+    let folder = test_folder.0.path().join("apps");
     std::fs::create_dir(&folder).unwrap();
     for (file, text) in [("b.yml", pod("b", "")), ("a.json", pod("a", "")), ("notes.txt", "no object".into())] {
         std::fs::write(folder.join(file), text).unwrap();
     }
     let args = ["kube-inject", "-f", "apps", "-f", "one.yaml", "--operatorFileName", "operator.yaml"];
-    let out = text(&desk.run(&args).stdout);
+    let out = text(&test_folder.run(&args).stdout);
     let made = parse_documents(&out, Duplicates::Refuse).unwrap();
     let names: Vec<String> = made.iter().map(|d| d.value["metadata"]["name"].as_str().unwrap().to_owned()).collect();
     assert_eq!(names, ["a", "b", "one"]);
-    std::fs::create_dir(desk.0.path().join("none")).unwrap();
-    let none = desk.run(&["kube-inject", "-f", "none", "--operatorFileName", "operator.yaml"]);
+    std::fs::create_dir(test_folder.0.path().join("none")).unwrap();
+    let none = test_folder.run(&["kube-inject", "-f", "none", "--operatorFileName", "operator.yaml"]);
     assert_eq!(text(&none.stderr), "Error: none has no file that ends in .yaml, .yml or .json\n");
 }
 
 #[test]
 fn an_input_that_is_no_object_and_an_empty_file_are_named() {
-    let desk = Desk::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", "hello world\n"), ("empty.yaml", "\n")]);
-    let output = desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"]);
+    let test_folder =
+        TestFolder::with(&[("operator.yaml", &spec("{}")), ("objects.yaml", "hello world\n"), ("empty.yaml", "\n")]);
+    let output = test_folder.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"]);
     assert!(output.status.code() == Some(1) && output.stdout.is_empty());
-    let want = "Error: objects.yaml:1:1: this is no Kubernetes object: it must have apiVersion and kind\n";
+    let want = "Error: objects.yaml:1:1: this is not a Kubernetes object: it must have apiVersion and kind\n";
     assert_eq!(text(&output.stderr), want);
     for (flag, key) in [("--injectConfigFile", "config"), ("--valuesFile", "values")] {
-        let output =
-            desk.run(&["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml", flag, "empty.yaml"]);
+        let output = test_folder.run(&[
+            "kube-inject",
+            "-f",
+            "objects.yaml",
+            "--operatorFileName",
+            "operator.yaml",
+            flag,
+            "empty.yaml",
+        ]);
         let want = format!("Error: empty.yaml is empty; it must have the key `{key}` of the injector's ConfigMap\n");
         assert_eq!(text(&output.stderr), want);
     }
@@ -555,8 +564,8 @@ fn an_input_that_is_no_object_and_an_empty_file_are_named() {
 
 #[test]
 fn a_cluster_is_named_as_for_all_commands() {
-    let desk = Desk::with(&[("objects.yaml", &pod("p", ""))]);
-    let output = desk.run(&["kube-inject", "-f", "objects.yaml", "-c", "absent.kubeconfig", "--context", "x"]);
+    let test_folder = TestFolder::with(&[("objects.yaml", &pod("p", ""))]);
+    let output = test_folder.run(&["kube-inject", "-f", "objects.yaml", "-c", "absent.kubeconfig", "--context", "x"]);
     assert_eq!(output.status.code(), Some(1));
     let error = text(&output.stderr);
     assert!(error.contains("there is no cluster to ask; give --operatorFileName"), "{error}");
@@ -569,10 +578,13 @@ fn where_only_nodes_can_say_what_proxies_are_it_is_told() {
     let config = json!({"templates": {"sidecar": template}}).to_string();
     for (env, wanted) in [("[]", Some("false")), ("[{name: ENABLE_NATIVE_SIDECARS, value: 'true'}]", None)] {
         let operator = spec(&format!("{{components: {{pilot: {{k8s: {{env: {env}}}}}}}}}"));
-        let desk =
-            Desk::with(&[("operator.yaml", &operator), ("objects.yaml", &pod("p", "")), ("config.json", &config)]);
+        let test_folder = TestFolder::with(&[
+            ("operator.yaml", &operator),
+            ("objects.yaml", &pod("p", "")),
+            ("config.json", &config),
+        ]);
         let args = ["kube-inject", "-f", "objects.yaml", "--operatorFileName", "operator.yaml"];
-        let output = desk.run(&[&args[..], &["--injectConfigFile", "config.json"]].concat());
+        let output = test_folder.run(&[&args[..], &["--injectConfigFile", "config.json"]].concat());
         let error = text(&output.stderr);
         assert_eq!(
             error.starts_with("Warning: istiod makes proxies native sidecars where"),

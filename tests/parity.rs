@@ -136,7 +136,7 @@ fn every_bad_spec_is_refused_with_an_error_that_names_the_mistake() {
         let output = case.run(None);
         let (printed, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         let mut wrong = vec![];
-        // What is no `path=value` is a wrong use, whatever the spec is.
+        // What is no `path=value` is invalid usage, whatever the spec is.
         let is_use = error.contains("must be path=value");
         if output.status.code() != Some(if is_use { 2 } else { 1 }) {
             wrong.push(Finding::new(format!("it must be refused, and ended with {}", output.status)));

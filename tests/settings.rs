@@ -49,7 +49,7 @@ fn components() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// The component's settings laid over a spec, and their path.
+/// The component's settings merged over a spec, and their path.
 fn with(spec: &Value, component: &str, workload: &str, settings: &Value) -> (Value, String) {
     let mut spec = spec.clone();
     if component.ends_with("Gateways") {

@@ -1,8 +1,8 @@
 //! What the annotations of IstioOperator resources, and of what they install, say, and what is wrong with them.
 //!
 //! Guarantee: a value that is not understood never does more than was asked. What keeps the operator's hands off does so with
-//! any value but the one that takes it back; what overrides a guard does so with its exact value only; and a time that is none
-//! never comes. Whatever is not understood, a misspelt name too, is named together with what is taken.
+//! any value but the one that takes it back; what overrides a guard does so with its exact value only; and a time that is not
+//! valid never comes. Whatever is not understood, a misspelt name too, is named together with what is taken.
 
 use super::suggest::hint;
 use super::{
@@ -107,8 +107,8 @@ pub enum GraceError {
     /// It is below zero.
     #[error("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h")]
     Negative,
-    /// It is no duration of Go.
-    #[error("{PRUNE_UNUSED_AFTER} is no duration like 24h: {0}")]
+    /// It is not a valid Go duration.
+    #[error("{PRUNE_UNUSED_AFTER} is not a valid duration such as 24h: {0}")]
     NoDuration(DurationError),
 }
 
@@ -263,9 +263,7 @@ mod tests {
             assert!(right.iter().all(|value| of(name, value).is_empty()), "{name}");
             assert!(wrong.iter().all(|value| of(name, value).contains(name)), "{name}");
             assert!(
-                wrong.iter().all(|value| of(name, value).contains("want a ")
-                    || of(name, value).contains("such as ")
-                    || of(name, value).contains("no duration like 24h")),
+                wrong.iter().all(|value| of(name, value).contains("want a ") || of(name, value).contains("such as ")),
                 "{name}: {}",
                 of(name, wrong[0])
             );
@@ -304,7 +302,11 @@ mod tests {
     fn a_time_that_is_none_says_what_is_wanted() {
         let why = |text: &str| grace(&one(PRUNE_UNUSED_AFTER, text)).unwrap().unwrap_err().to_string();
         assert_eq!(why("-1h"), format!("{PRUNE_UNUSED_AFTER} is negative: want a duration like 24h"));
-        assert!(why("soon").starts_with(&format!("{PRUNE_UNUSED_AFTER} is no duration like 24h: ")), "{}", why("soon"));
+        assert!(
+            why("soon").starts_with(&format!("{PRUNE_UNUSED_AFTER} is not a valid duration such as 24h: ")),
+            "{}",
+            why("soon")
+        );
         assert!(grace(&Annotations::new()).is_none());
         assert_eq!(grace(&one(PRUNE_UNUSED_AFTER, "1h")).unwrap().unwrap(), Duration::from_hours(1));
     }

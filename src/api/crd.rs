@@ -23,8 +23,8 @@ const COLUMNS: &[(&str, &str, &str, i64)] = &[
     ("Message", "string", ".status.message", 1),
 ];
 
-/// What keeps those from deleting it who deploy it: without the definition all its resources go, and nobody is left who could
-/// remove what they installed.
+/// Annotations that keep deployment tools from deleting the CRD: with it all its resources would be deleted, and nobody would be
+/// left to remove what they installed.
 const KEEP: [(&str, &str); 3] = [
     ("argocd.argoproj.io/sync-options", "Prune=false,Delete=false"),
     ("helm.sh/resource-policy", "keep"),

@@ -1,10 +1,10 @@
-//! `addons`: what collects and shows what happens in the mesh is installed, listed and removed.
+//! `addons`: installs, lists and removes the add-ons, which collect and show telemetry of the mesh.
 //!
-//! What is installed is known again by its labels and by its field manager; what others installed under the same names is neither
-//! changed nor removed.
+//! What was installed here is recognized by its labels and its field manager; what others installed under the same names is
+//! neither changed nor removed.
 
 mod live;
-mod standing;
+mod status;
 
 use super::cluster::{self, ClusterArgs, Connected};
 use super::confirm::confirm;
@@ -25,7 +25,7 @@ use futures::future::{join_all, try_join_all};
 use futures::stream::{FuturesUnordered, StreamExt};
 use kube::api::{DynamicObject, PatchParams};
 use live::{MANAGER, found, is_ours, others};
-use standing::{Standing, Status, standing};
+use status::{AddonStatus, Status, status_of};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Write, stdin};
@@ -58,7 +58,7 @@ pub(super) enum AddonsCommand {
     /// Remove add-ons (default: all) that `addons install` installed.
     #[command(after_help = EXAMPLES)]
     Remove(RemoveArgs),
-    /// List the add-ons, and how they stand.
+    /// List the add-ons and their states.
     #[command(after_help = EXAMPLES)]
     List(ListArgs),
 }
@@ -360,10 +360,10 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> Outcome {
     let place = &args.place;
     let rendered: Vec<_> = ADDONS.iter().map(|addon| place.render(addon, "")).collect::<Result<_, _>>()?;
     let connected = place.connect()?;
-    let all = ADDONS.iter().zip(&rendered).map(|(addon, objects)| standing(&connected, addon.name, objects));
-    let all: Vec<Standing> = connected.wait(join_all(all));
-    let rows = |all: &Vec<Standing>| {
-        let row = |one: &Standing| {
+    let all = ADDONS.iter().zip(&rendered).map(|(addon, objects)| status_of(&connected, addon.name, objects));
+    let all: Vec<AddonStatus> = connected.wait(join_all(all));
+    let rows = |all: &Vec<AddonStatus>| {
+        let row = |one: &AddonStatus| {
             vec![one.name.to_owned(), one.version.clone().unwrap_or_else(|| "-".to_owned()), one.told()]
         };
         let titles = ["NAME", "VERSION", "STATUS"].map(str::to_owned).to_vec();

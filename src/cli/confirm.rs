@@ -16,7 +16,7 @@ pub(super) fn may_go_on(question: &str, screen: &mut Screen<'_>) -> bool {
 }
 
 /// Asks on `out` and reads a line of `input` for an answer, whether or not that is a terminal. The end of input is no, which stderr
-/// explains, and so is an empty line; what is no answer is asked again.
+/// explains, and so is an empty line; what is not an answer is asked again.
 pub(super) fn confirm(question: &str, input: &mut dyn BufRead, out: &mut dyn Write) -> bool {
     loop {
         // Who cannot read the question may still answer it, and nothing is lost by no.

@@ -1,7 +1,7 @@
-//! `dashboard`: a page of a pod, on this machine, until Ctrl-C.
+//! `dashboard`: shows a web page of a pod on this machine, until Ctrl-C.
 //!
-//! Each connection that is made here gets one of its own through the API server, so one that breaks breaks no other; the pod is looked
-//! for anew when it is gone.
+//! Each local connection gets one of its own through the API server, so that a broken one affects no other; a pod that is gone is
+//! looked for again.
 
 mod forward;
 mod pages;
@@ -86,7 +86,7 @@ impl DashboardArgs {
         match self.pod.as_deref() {
             // Flags take it behind `=` only, so it was taken for the pod.
             Some(value @ ("true" | "false")) => {
-                Some(format!("{value} is no pod; what is meant for --browser is written --browser={value}"))
+                Some(format!("{value} is not a pod; a value for --browser is written --browser={value}"))
             }
             Some(pod) if !page.takes_pod => Some(format!(
                 "{name} takes no name of a pod, such as {pod}; name its namespace with -n, or labels with -l"

@@ -153,7 +153,7 @@ impl InjectArgs {
         Ok(text)
     }
 
-    /// A file and its text, with a word on the keys that stand twice in it. A text that is no YAML is told of later.
+    /// A file and its text, with a word on the keys that stand twice in it. A text that is not valid YAML is told of later.
     fn read(&self, name: &str) -> anyhow::Result<(String, String)> {
         let (file, text) = read_input(name)?;
         let documents = yaml::parse_documents(&text, Duplicates::LastWins).unwrap_or_default();

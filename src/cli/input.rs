@@ -1,4 +1,4 @@
-//! What commands read, warn of, and end with.
+//! Input files, warnings and exit codes of the commands.
 
 use anyhow::Context;
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! Whether an operator works, as far as Leases tell, and whether one is deployed.
+//! Whether an operator is running, as far as Leases tell, and whether one is deployed.
 //!
 //! The clock of this machine need not be that of the holder: one that seems not to renew its Lease any more is idle only after the
 //! Lease was seen to stay as it is for as long as it lasts. An operator without leader election has none.

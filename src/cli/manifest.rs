@@ -1,4 +1,4 @@
-//! `manifest generate`: what a spec comes to, without a cluster.
+//! `manifest generate`: what a spec renders to, without a cluster.
 
 use super::input::{Outcome, WrongUse, read_input};
 use super::package::PackageArgs;
@@ -28,7 +28,7 @@ Examples:
   istio-operator manifest generate --set profile=demo --component IngressGateways
   istio-operator manifest generate -f spec.yaml -d 1.30.3 -o manifests   # a file for each component
 
-Exit code: 0 if all of it is printed, 1 if not, 2 on wrong use.";
+Exit code: 0 if all of it is printed, 1 if not, 2 on invalid flags.";
 
 /// What a spec is made from.
 #[derive(Args, Clone, Default)]

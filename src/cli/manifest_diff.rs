@@ -27,8 +27,8 @@ Examples:
   istio-operator manifest diff -f a.yaml -d 1.23.6 --to-release 1.30.3 -o table
   istio-operator manifest diff -f a.yaml --cluster              # what an installation would do
 
-Exit code: 0 if nothing differs, 1 if something does or on an error, 2 on wrong use. A pattern is
-KIND:NAMESPACE:NAME; a part that is empty or * is anything. What Secrets hold is never printed.";
+Exit code: 0 if nothing differs, 1 if something does or on an error, 2 on invalid flags.
+Patterns are KIND:NAMESPACE:NAME; an empty part or * is anything. Secret data is never printed.";
 
 /// The forms of differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -206,7 +206,7 @@ fn readme(package: &Package, releases: &[HelmRelease]) -> String {
         let _ = writeln!(text, "| {name} | {namespace} | {chart} | {} |", file_of(release, releases));
     }
     if releases.iter().any(|release| release.has_crd_folder) {
-        text.push_str("\nHelm installs the definitions in a chart's folder `crds/` and never upgrades them: apply that folder yourself.\n");
+        text.push_str("\nHelm installs the CRDs in a chart's folder `crds/` and never upgrades them: apply that folder yourself.\n");
     }
     text.push_str("\n## What Helm does otherwise\n");
     for release in releases {

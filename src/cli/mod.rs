@@ -1,6 +1,6 @@
-//! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 a
-//! wrong use: an argument or a flag that is none of those there are, or has a value that is none of those it can have. What is
-//! not where a name says, and what a file, a package, a server or a cluster holds, is a failure.
+//! The command line. Data goes to stdout, everything else to stderr; 0 is success, 1 a failure or a difference found, 2 invalid
+//! usage: an unknown flag or argument, or an invalid value of one. Something that is named and does not exist is a failure (1), and
+//! so is a fault in a file, a package or a cluster.
 
 mod addons;
 mod bug_report;
@@ -75,7 +75,7 @@ enum Command {
     /// Install Istio, or change the installation to what a spec says.
     #[command(visible_alias = "apply", after_help = install::INSTALL_EXAMPLES)]
     Install(Named<install::InstallArgs>),
-    /// Upgrade a control plane in place; or plan it.
+    /// Upgrade a control plane in place, or plan an upgrade.
     #[command(after_help = install::UPGRADE_EXAMPLES)]
     Upgrade(Named<UpgradeArgs>),
     /// Remove a control plane, or everything of Istio.
@@ -101,7 +101,7 @@ enum Command {
     /// Fetch release packages, and list those at hand.
     #[command(subcommand)]
     Release(Named<release::ReleaseCommand>),
-    /// Install what collects and shows what happens in the mesh, list it, or remove it.
+    /// Install, list and remove the add-ons that collect and show telemetry: Prometheus, Jaeger, Grafana and Kiali.
     #[command(subcommand)]
     Addons(Named<addons::AddonsCommand>),
     /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
@@ -109,17 +109,17 @@ enum Command {
     /// Render Helm charts.
     #[command(subcommand)]
     Chart(Named<chart::ChartCommand>),
-    /// Collect what explains a fault into one archive, without what is secret.
+    /// Collect resources, logs and events for a problem report into one archive, without secrets.
     BugReport(Named<bug_report::BugReportArgs>),
     /// Print what a shell needs to complete commands, flags and names.
     Completion(Named<completion::CompletionArgs>),
-    /// Names for revisions, by which namespaces ask for injection.
+    /// Manage revision tags: names for revisions that namespaces use to ask for injection.
     #[command(subcommand)]
     Tag(Named<tag::TagCommand>),
-    /// Deploy the operator, remove it, and tell how its resources are.
+    /// Deploy or remove the operator, and show the state of its resources.
     #[command(subcommand)]
     Operator(Named<operator::OperatorCommand>),
-    /// Revisions, and whether a cluster is fit for Istio.
+    /// List revisions, and check whether Istio can be installed in a cluster.
     #[command(subcommand, visible_alias = "x")]
     Experimental(Named<ExperimentalCommand>),
 }
@@ -157,7 +157,7 @@ struct UpgradeArgs {
 
 #[derive(Subcommand)]
 enum UpgradeCommand {
-    /// Tell what an upgrade of a spec, or of a resource in the cluster, comes to; nothing is changed.
+    /// Show what an upgrade of a spec, or of a resource in the cluster, would change; nothing is written.
     Plan(Box<upgrade::PlanArgs>),
 }
 

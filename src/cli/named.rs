@@ -1,5 +1,5 @@
-//! Flags that are made only for the command that the command line names: to make those of all takes longer than to render an
-//! empty profile.
+//! Flags are built only for the command that the command line names, since building those of all commands takes longer than
+//! rendering an empty profile.
 
 use clap::error::Error;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};

@@ -1,4 +1,4 @@
-//! `operator`: deploys the operator, prints what that takes, removes it, and tells how its resources are.
+//! `operator`: deploys the operator, prints what that applies, removes it, and shows the state of its resources.
 
 mod adopt;
 mod deploy;
@@ -21,9 +21,9 @@ pub(super) enum OperatorCommand {
     Dump(deploy::DumpArgs),
     /// Remove the operator; its resources, and what they have installed, stay.
     Remove(remove::RemoveArgs),
-    /// Tell how IstioOperator resources are, and what each waits for.
+    /// Show the state of IstioOperator resources, and what each of them waits for.
     Status(status::StatusArgs),
-    /// Take over what upstream's operator, istioctl, kubectl or Helm installed, and tell before what that changes.
+    /// Take over what upstream's operator, istioctl, kubectl or Helm installed, showing first what changes.
     Adopt(Box<adopt::AdoptArgs>),
 }
 

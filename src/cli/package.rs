@@ -125,7 +125,7 @@ impl FetchArgs {
         let location: Location = text.parse().map_err(|error: LocationError| WrongUse(error.to_string()))?;
         match location.as_directory().map(Path::metadata) {
             Some(Err(error)) if error.kind() == ErrorKind::NotFound && !text.contains('/') => Err(WrongUse(format!(
-                "release package {text:?}: it is no version, and there is no directory of that name; {}",
+                "release package {text:?}: it is not a version, and there is no directory of that name; {}",
                 self.advice(text)
             ))
             .into()),
@@ -184,7 +184,7 @@ impl FetchArgs {
     /// Where a release is.
     ///
     /// # Errors
-    /// The text is no version of a patch release.
+    /// The text is not a version of a patch release.
     pub(super) fn locate(&self, version: &str) -> anyhow::Result<Location> {
         let template = self.release_source.clone().map_or_else(|| UPSTREAM.parse(), Ok)?;
         let releases = Releases { package_dirs: self.places.package_dir.clone(), template: Some(template) };

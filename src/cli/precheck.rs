@@ -29,7 +29,7 @@ Examples:
   istio-operator x precheck -d 1.30.3        # before an upgrade to this release
   istio-operator x precheck -r canary -o json
 
-Exit code: 0 also with warnings, 1 if something is in the way or on an error, 2 on wrong use.";
+Exit code: 0 also with warnings, 1 if a check fails or on an error, 2 on invalid flags.";
 
 /// So many findings of a check are told to a person.
 const TOLD: usize = 20;

@@ -20,7 +20,7 @@ use std::path::Path as FilePath;
 
 /// What stands for stdin among files.
 const STDIN: &str = "-";
-/// What every profile is laid over.
+/// What every profile is merged over.
 const DEFAULT: &str = "default.yaml";
 
 /// What `--help` ends with.
@@ -31,7 +31,7 @@ Examples:
   istio-operator profile dump -f spec.yaml -o flags                 # a spec, on its profile
   istio-operator profile diff default spec.yaml
 
-Exit code of diff: 0 if nothing differs, 1 if something does or on an error, 2 on wrong use.";
+Exit code of diff: 0 if nothing differs, 1 if something does or on an error, 2 on invalid flags.";
 
 #[derive(Clone, Copy, Default, ValueEnum)]
 pub(super) enum Format {

@@ -1,5 +1,5 @@
-//! What the installations of other revisions want of what bears no revision in its name: gateways, the CNI agent, ztunnel. Whichever
-//! revision was installed last has them; they do not go with it while another control plane that stays wants them.
+//! Which objects without a revision in their names (gateways, the CNI agent, ztunnel) the installations of other revisions want.
+//! Whichever revision was installed last has them; they do not go with it while another control plane that stays wants them.
 //!
 //! What an installation wants is told by its record, or by its resource where an operator reconciles one. What cannot be found out
 //! counts as wanted.
@@ -134,9 +134,9 @@ impl Remaining {
     }
 
     /// Which of the objects that would go stay, and the lines that tell so.
-    pub(super) fn keep<'k>(&self, doomed: impl Iterator<Item = (&'k ObjectKey, Option<Component>)>) -> Kept {
+    pub(super) fn keep<'k>(&self, to_delete: impl Iterator<Item = (&'k ObjectKey, Option<Component>)>) -> Kept {
         let mut by_reason: BTreeMap<String, Vec<&ObjectKey>> = BTreeMap::new();
-        for (key, component) in doomed {
+        for (key, component) in to_delete {
             if let Some(one) = self.wanting(key, component) {
                 by_reason.entry(one.told()).or_default().push(key);
             }
@@ -198,7 +198,7 @@ fn installation_of(resource: &DynamicObject) -> Installation {
     }
 }
 
-/// What the spec of a record wants, which has all that its profile said: one without components is none.
+/// What the spec of a record wants, which has all that its profile said: one without components does not count.
 fn recorded(spec: &Value) -> Result<Vec<Want>, String> {
     let has_components = spec.get("components").is_some_and(Value::is_object);
     if has_components { Ok(wants(spec)) } else { Err("it names no components".to_owned()) }

@@ -26,7 +26,7 @@ pub(super) enum RevisionCommand {
     /// List the revisions, with their tags, releases and users.
     #[command(after_help = EXAMPLES)]
     List(ListArgs),
-    /// Tell all of one revision.
+    /// Describe one revision.
     #[command(after_help = EXAMPLES)]
     Describe(DescribeArgs),
 }
@@ -123,7 +123,7 @@ fn described(revision: &Revision) -> String {
     let resource = |r: &Resource| {
         let status = match (r.is_left_alone, r.status) {
             (true, _) => "left alone by operators",
-            (false, status) => status.unwrap_or("no operator has told its status"),
+            (false, status) => status.unwrap_or("no operator has reported its status"),
         };
         format!("IstioOperator {}/{} of profile {}: {status}", r.namespace, r.name, r.profile)
     };

@@ -1,6 +1,6 @@
 //! `run`: the controller as a process.
 //!
-//! It begins with the [`SignalThread`], on whom every way to its end depends, and only then does what may wait.
+//! It starts the [`SignalThread`] first, since every way to stop depends on it, and only then does what may block.
 
 use super::duration::{self, Written};
 use super::input::Outcome;
@@ -14,7 +14,7 @@ use crate::controller::reach::Privileged;
 use crate::controller::{self, Config};
 use crate::install::{Options, RepairLimits};
 use crate::process::health::{Health, Ready};
-use crate::process::leader::{Election, Surroundings};
+use crate::process::leader::{Election, ElectionContext};
 use crate::process::metrics::Metrics;
 use crate::process::server::{self, Shown};
 use crate::process::telemetry::{self, LogFormat, LogLevel, Traces};
@@ -186,13 +186,13 @@ async fn serve(args: &RunArgs, signals: &SignalThread, level: LogLevel) -> anyho
         return Ok(());
     };
     let (client, for_election) = clients?;
-    let surroundings = Surroundings {
+    let election_context = ElectionContext {
         fence,
         ready: own.ready.clone(),
         health: Arc::clone(&own.health),
         metrics: Arc::clone(&own.metrics),
     };
-    let Some(mut election) = election(args, for_election, surroundings)? else {
+    let Some(mut election) = election(args, for_election, election_context)? else {
         own.metrics.election.set_leader(true);
         return work(client, config, &own, stop).await;
     };
@@ -329,7 +329,7 @@ fn list(text: &str) -> Vec<String> {
 }
 
 /// The election to win before working, where one is asked for. The Lease is named as upstream's lock.
-fn election(args: &RunArgs, client: Client, surroundings: Surroundings) -> anyhow::Result<Option<Election>> {
+fn election(args: &RunArgs, client: Client, election_context: ElectionContext) -> anyhow::Result<Option<Election>> {
     let Some(namespace) = Some(args.leader_election_namespace.as_str()).filter(|n| !n.is_empty()) else {
         return Ok(None);
     };
@@ -342,7 +342,7 @@ fn election(args: &RunArgs, client: Client, surroundings: Surroundings) -> anyho
         pod => pod.to_owned(),
     };
     tracing::info!(lease = name, identity, "electing a leader");
-    Ok(Some(Election::new(client, namespace, name, identity, args.renew_deadline, surroundings)))
+    Ok(Some(Election::new(client, namespace, name, identity, args.renew_deadline, election_context)))
 }
 
 /// A name that no other process has: all are process 1 in their containers, and all may have the same host name.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub(super) struct RunPackageArgs {
     #[command(flatten)]
     places: PlaceArgs,
-    /// Where the release package of a version is that no --package-dir has: a location with {version} in it, such as
+    /// Where to fetch a version that no --package-dir has: a location with {version} in it, such as
     /// https://HOST/istio-{version}.tar.gz or oci://REGISTRY/istio:{version}; without it nothing is fetched by version.
     #[arg(long, env = "RELEASE_SOURCE", value_name = "TEMPLATE")]
     release_source: Option<Template>,

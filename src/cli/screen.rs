@@ -1,5 +1,5 @@
-//! Where a command that changes a cluster tells how far it is: results on stdout, the rest on stderr; on a terminal one line of it is
-//! drawn over again.
+//! The output of a command that changes a cluster: results on stdout, the rest on stderr; on a terminal one line of progress is
+//! redrawn.
 //!
 //! Nothing that is told can stop what is under way: a reader that is gone is no reason to leave an installation half done.
 

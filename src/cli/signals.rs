@@ -1,4 +1,4 @@
-//! Who listens while the rest of the process works: for signals, and at the monitoring port.
+//! The thread that listens for signals, and at the monitoring port, while the rest of the process works.
 //!
 //! It has a thread of its own, so that nothing that blocks elsewhere - a program that a kubeconfig names, a name server, a file
 //! system that is away - keeps the process from ending, or its probes from an answer.

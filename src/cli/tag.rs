@@ -44,7 +44,7 @@ Examples:
   istio-operator tag list
   istio-operator tag remove prod
 
-Exit code: 0 if done, 1 on an error or if it is not gone on with, 2 on wrong use.";
+Exit code: 0 if done, 1 on an error or if it is cancelled, 2 on invalid flags.";
 
 /// What `tag generate --help` ends with.
 const GENERATE_EXAMPLES: &str = "\
@@ -94,7 +94,7 @@ pub(super) struct GenerateArgs {
     /// The revision that it stands for; default for the control plane without one.
     #[arg(short, long, value_parser = tag_name)]
     revision: String,
-    /// Go on where the tag is there already: set moves it, generate prints it as it would be.
+    /// Continue if the tag exists already: set moves it, generate prints it nevertheless.
     #[arg(long)]
     overwrite: bool,
     /// Name of its webhook configuration (default: as the charts name it).
@@ -113,10 +113,10 @@ pub(super) struct GenerateArgs {
 pub(super) struct SetArgs {
     #[command(flatten)]
     tag: GenerateArgs,
-    /// Go on although pods would be injected twice.
+    /// Continue although pods would be injected twice.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
-    /// Go on although an IstioOperator resource has the tag, or it is not known whether one has, and write over what is there of
+    /// Continue although an IstioOperator resource has the tag, or it is not known whether one has, and overwrite objects of
     /// the same name.
     #[arg(long)]
     force: bool,
@@ -130,7 +130,7 @@ pub(super) struct RemoveArgs {
     /// Do not ask.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
-    /// Go on although an IstioOperator resource has the tag, or it is not known whether one has.
+    /// Continue although an IstioOperator resource has the tag, or it is not known whether one has.
     #[arg(long)]
     force: bool,
     #[command(flatten)]

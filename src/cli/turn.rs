@@ -1,7 +1,7 @@
-//! Whose turn it is to change a control plane: of two runs at once each would undo what the other does, and both would report success.
+//! One command at a time changes a control plane: of two at once each would undo what the other does, and both would report success.
 //!
-//! A run holds a Lease of each control plane while it writes, and gives it up also when it is told to stop. Another one that finds it
-//! held ends: what it has told a person is not what is there any more. A holder that was killed does not renew the Lease; whoever comes
+//! A run holds a Lease of each control plane while it writes, and releases it also when it is interrupted. Another run that finds it
+//! held ends, since what it has shown is out of date by then. A holder that was killed does not renew the Lease; whoever comes
 //! then waits until it has run out, by its own clock. Who may not write Leases is told so, and goes on.
 
 use super::run::made_up_identity;

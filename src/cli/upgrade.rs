@@ -1,4 +1,4 @@
-//! `upgrade plan`: what an upgrade comes to.
+//! `upgrade plan`: what an upgrade would change.
 
 use super::cluster::{self, ConnectArgs, Connected};
 use super::input::{Outcome, wrong_use};
@@ -15,7 +15,7 @@ use crate::release::{Package, RELEASE};
 use crate::render::{self, ClusterInfo};
 use crate::spec::request::{self, NamedPackage, Request, RequestError};
 use crate::spec::resolve::Strictness;
-use crate::upgrade::{Operators, Proxies, Side, SpecRefused, Surroundings, Upgrade};
+use crate::upgrade::{ClusterFacts, Operators, Proxies, Side, SpecRefused, Upgrade};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
@@ -29,8 +29,8 @@ Examples:
   istio-operator upgrade plan --to 1.30.3 --cluster                # what is installed
   istio-operator upgrade plan main -n istio-system --to 1.30.3     # a resource of the cluster
 
-Nothing is changed. Exit code: 0 if nothing is in the way, 1 if the release refuses the spec or on
-an error, 2 on wrong use.";
+Nothing is changed. Exit code: 0 if the upgrade is possible, 1 if the release refuses the spec or
+on an error, 2 on invalid flags.";
 
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
@@ -85,7 +85,7 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     let strictness = source.strictness(args);
     let from = side(from_request, &from, &info, strictness);
     let to = side(to_request, &to, &info, strictness);
-    let surroundings = surroundings(connected.as_ref(), &from, &to, &spec);
+    let facts = cluster_facts(connected.as_ref(), &from, &to, &spec);
     let resource = source.told(args);
     let plan = Upgrade {
         resource,
@@ -94,14 +94,14 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
         profile: profile.as_ref(),
         from: &from,
         to: &to,
-        surroundings: &surroundings,
+        cluster: &facts,
     };
     let plan = plan.plan();
     args.output.print(&plan, ToString::to_string, out)?;
     Ok(u8::from(!plan.blocked_by.is_empty()))
 }
 
-/// The spec of the profile that a spec is laid over with the present release, if that can be read.
+/// The spec of the profile that a spec is merged over with the present release, if that can be read.
 fn profile_of(spec: &Value, package: &Package) -> Option<Value> {
     let name = spec.get("profile").and_then(Value::as_str).unwrap_or_default();
     let mut profile = package.profiles().load(name).ok()?;
@@ -199,20 +199,20 @@ impl Source {
     }
 }
 
-/// What a spec comes to with a release.
+/// What a spec renders to with a release.
 fn side(request: Result<Request, RequestError>, package: &Package, info: &ClusterInfo, strictness: Strictness) -> Side {
     let build = |request: Request| render::build(&request, info, package, strictness).map_err(SpecRefused::from);
     let outcome = request.map_err(SpecRefused::from).and_then(build);
     Side { release: package.release(), switches: *package.switches(), outcome }
 }
 
-fn surroundings(connected: Option<&Connected>, from: &Side, to: &Side, spec: &Value) -> Surroundings {
-    let Some(connected) = connected else { return Surroundings::default() };
+fn cluster_facts(connected: Option<&Connected>, from: &Side, to: &Side, spec: &Value) -> ClusterFacts {
+    let Some(connected) = connected else { return ClusterFacts::default() };
     let own: Vec<_> = [from, to].into_iter().filter_map(|side| side.outcome.as_ref().ok()).collect();
     let of_spec = || spec.get("revision").and_then(Value::as_str).unwrap_or_default();
     let revision = own.first().map_or_else(|| revision_label(of_spec()), |manifests| manifests.revision_label());
     let proxies: Proxies = connected.wait(proxies::of_revision(&connected.cluster, revision, &own));
     let operators = connected.wait(lease::of_upstream(&connected.cluster));
     let operators = operators.map_or_else(|error| Operators::Unknown(error.to_string()), Operators::Known);
-    Surroundings { kubernetes: connected.minor(), proxies, operators }
+    ClusterFacts { kubernetes: connected.minor(), proxies, operators }
 }

@@ -1,4 +1,4 @@
-//! Which namespaces and pods use which revisions and tags, all in one pass over the cluster.
+//! Which namespaces and pods use which revisions and tags, read in one go.
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::controller::{PROXY_LABEL, RUNNING, Said, points_to, said_by};

@@ -28,7 +28,7 @@ const EXAMPLES: &str = "\
 Examples:
   istio-operator verify-install                      # what was installed last, by its record
   istio-operator verify-install --revision canary
-  istio-operator verify-install -f spec.yaml         # what a spec comes to
+  istio-operator verify-install -f spec.yaml         # what a spec renders to
   istio-operator verify-install -f manifests.yaml    # what `manifest generate` printed
 
 A resource of the revision that an operator reconciles must be HEALTHY, too, by its present spec.
@@ -81,7 +81,7 @@ fn why_unhealthy(resource: &Summary) -> Option<String> {
     let status = InstallStatus::read(&resource.status);
     let message = status.message.filter(|message| !message.is_empty()).map(|message| format!(": {message}"));
     match (status.status, status.observed_generation) {
-        (None, _) => Some("no operator has told its status yet".to_owned()),
+        (None, _) => Some("no operator has reported its status yet".to_owned()),
         (Some(phase), _) if phase != Phase::Healthy => Some(format!("{}{}", phase.name(), message.unwrap_or_default())),
         // Upstream's operator tells no generation.
         (_, Some(observed)) if observed < resource.generation => {
@@ -177,6 +177,6 @@ mod tests {
         assert_eq!(why(is("RECONCILING", 2)).unwrap(), "RECONCILING: m");
         assert_eq!(why(is("HEALTHY", 1)).unwrap(), "its status is of generation 1, and its spec of 2");
         assert_eq!(why(json!({"status": "HEALTHY"})), None, "as upstream's operator tells it");
-        assert_eq!(why(Value::Null).unwrap(), "no operator has told its status yet");
+        assert_eq!(why(Value::Null).unwrap(), "no operator has reported its status yet");
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct VersionArgs {
     /// Whether to ask the cluster; false never does.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     remote: Option<bool>,
-    /// Tell of this revision only.
+    /// Show only this revision.
     #[arg(short, long)]
     revision: Option<String>,
     #[command(flatten)]

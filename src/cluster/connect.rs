@@ -1,7 +1,7 @@
 //! Clients: how the API server is found, and what every request goes through on its way.
 //!
 //! kube's own stack, with what it lacks: kubeconfigs, credentials and proxies as kubectl has them, separate bounds for reads
-//! and writes that no retry occupies, a fence around writes, and one voice for an API server that is away.
+//! and writes that no retry occupies, a fence around writes, and one place that reports an unreachable API server.
 
 use super::credentials::{Credentials, CredentialsError, Identify};
 use super::fence::Fence;
@@ -37,11 +37,11 @@ pub use super::kubeconfig::{Choice, contexts};
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// Neither a kubeconfig nor a pod's service account says where it is.
-    #[error("find a cluster: {looked_at}, and this is no pod; name a file with KUBECONFIG, or a context")]
+    #[error("find a cluster: {looked_at}, and this is not a pod; name a file with KUBECONFIG, or a context")]
     NotFound {
         /// The files that could say it, and why they do not.
         looked_at: String,
-        /// Why this is no pod.
+        /// Why this is not a pod.
         source: InClusterError,
     },
     /// It is a pod, and its service account does not say where it is.
@@ -61,8 +61,8 @@ pub enum ConnectError {
     /// We cannot say who we are.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
-    /// The address of the API server is none.
-    #[error("the server {0:?} of the kubeconfig is no address; it must be like https://HOST:PORT")]
+    /// The address of the API server is not valid.
+    #[error("the server {0:?} of the kubeconfig is not a valid address; it must be like https://HOST:PORT")]
     Server(String),
     /// The certificates by which the API server is known cannot be read.
     #[error("the {what} of the kubeconfig's cluster cannot be used: {problem}")]
@@ -75,8 +75,8 @@ pub enum ConnectError {
     /// Something else in the kubeconfig is wrong.
     #[error("use the kubeconfig: {0}")]
     Kube(#[from] Box<kube::Error>),
-    /// A name to check the API server's certificate against that is none.
-    #[error("tls-server-name {0:?} of the kubeconfig is no name of a server")]
+    /// A name to check the API server's certificate against that is not valid.
+    #[error("tls-server-name {0:?} of the kubeconfig is not a valid server name")]
     ServerName(String),
     /// A proxy before the API server.
     #[error(transparent)]

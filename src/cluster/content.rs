@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
     /// It is no YAML.
-    #[error("line {line}, column {column}: it is no YAML ({why})")]
+    #[error("line {line}, column {column}: it is not valid YAML ({why})")]
     Yaml {
         /// Where.
         line: usize,
@@ -47,7 +47,7 @@ pub enum Wanted {
 /// The value of a YAML text.
 ///
 /// # Errors
-/// It is no YAML: where, and why as far as that quotes nothing.
+/// It is not valid YAML: where, and why as far as that quotes nothing.
 pub(super) fn parse(text: &str) -> Result<Value, ContentError> {
     yaml::parse(text).map_err(|error| {
         // Behind a colon or a quotation mark there is a piece of the text.
@@ -113,8 +113,8 @@ mod tests {
             ("{exec: hush}", "exec: a mapping must be there"),
             ("{as-groups: hush}", "as-groups: a list must be there"),
             ("{auth-provider: {config: {a: hush}}}", "auth-provider: missing field `name`"),
-            ("token: *hush", "line 1, column 8: it is no YAML (unknown anchor)"),
-            ("a: 1\n? {hush: b}\n: c", "line 2, column 3: it is no YAML (invalid map key)"),
+            ("token: *hush", "line 1, column 8: it is not valid YAML (unknown anchor)"),
+            ("a: 1\n? {hush: b}\n: c", "line 2, column 3: it is not valid YAML (invalid map key)"),
         ];
         for (text, error) in rows {
             assert_eq!(told(text).to_string(), error);

@@ -1,4 +1,4 @@
-//! Who we are, at any moment: tokens that are read again, certificates that are renewed on disk, programs that are run again.
+//! Our own credentials, kept current: tokens that are read again, certificates that are renewed on disk, programs that are run again.
 //!
 //! Files are looked at every few seconds, programs run again once what they said has expired; both at once after the API
 //! server has answered 401. What cannot be read again leaves what was read before.
@@ -185,7 +185,7 @@ fn load(user: &User, cluster: &Cluster, state: &mut State) -> Result<(), Credent
     Ok(())
 }
 
-/// The header of whom no program names.
+/// The `Authorization` header of a user whose credentials do not come from a program (`exec`).
 fn authorization(user: &User) -> Result<Option<HeaderValue>, CredentialsError> {
     if !user.token_file.is_empty() {
         match token_of(&user.token_file) {
@@ -206,7 +206,7 @@ fn authorization(user: &User) -> Result<Option<HeaderValue>, CredentialsError> {
 
 fn token_of(path: &str) -> Result<String, CredentialsError> {
     let bytes = read_again(path).map_err(|error| CredentialsError::TokenFile(path.into(), error))?;
-    // What is no text can be no header either, which is told there.
+    // What is not text cannot be a header either, which is told there.
     match String::from_utf8_lossy(&bytes).trim() {
         "" => Err(CredentialsError::NoToken(path.into())),
         token => Ok(token.to_owned()),

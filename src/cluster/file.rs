@@ -1,4 +1,4 @@
-//! Small files that say who we are and whom we trust, read as a whole and up to a bound.
+//! Small files with credentials or CA certificates, read as a whole and up to a limit.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -23,9 +23,10 @@ pub(super) fn read(path: impl AsRef<Path>, most: u64) -> io::Result<Vec<u8>> {
 /// The same of text.
 ///
 /// # Errors
-/// As above, or it is no UTF-8.
+/// As above, or it is not valid UTF-8.
 pub(super) fn read_text(path: impl AsRef<Path>, most: u64) -> io::Result<String> {
-    String::from_utf8(read(path, most)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no UTF-8"))
+    String::from_utf8(read(path, most)?)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8"))
 }
 
 /// A small file that may be read as often as one likes.
@@ -34,7 +35,7 @@ pub(super) fn read_text(path: impl AsRef<Path>, most: u64) -> io::Result<String>
 /// As above, or it is a pipe, a device or the like.
 pub(super) fn read_again(path: &str) -> io::Result<Vec<u8>> {
     if is_stream(path) {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     read(path, SMALL)
 }
@@ -53,7 +54,7 @@ mod tests {
     fn what_never_ends_is_given_up_and_never_read_twice() {
         assert_eq!(read("/dev/zero", 9).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert!(is_stream("/dev/null") && !is_stream("/dev") && !is_stream("") && !is_stream("/nowhere"));
-        assert!(read_again("/dev/null").unwrap_err().to_string().contains("no regular file"));
+        assert!(read_again("/dev/null").unwrap_err().to_string().contains("not a regular file"));
         assert_eq!(read("/dev/null", 0).unwrap(), b"");
     }
 }

@@ -1,5 +1,5 @@
-//! How many requests are under way at once: reads and writes each have their own bound, so writes that hang, for a webhook
-//! does not answer, keep nobody from reading or watching.
+//! How many requests are under way at once: reads and writes each have their own bound, so writes that hang because a
+//! webhook does not answer keep nobody from reading or watching.
 
 use super::layer::Rule;
 use std::sync::Arc;

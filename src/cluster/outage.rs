@@ -1,5 +1,5 @@
-//! An API server that cannot be reached is said once, then how long it lasts, then that it is over. Whoever asked it for
-//! something says so in debug logs only, see [`is_unreachable`].
+//! An API server that cannot be reached is reported once, then from time to time, then when it is back. Whoever sent it a request
+//! says so in debug logs only, see [`is_unreachable`].
 
 use super::layer::Rule;
 use crate::failure::causes;
@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tower::BoxError;
 
-/// One lost connection is none: it may have been idle for too long.
+/// One lost connection is not an outage: it may have been idle for too long.
 const GRACE: Duration = Duration::from_secs(1);
 /// How often an outage that lasts is told.
 const REMIND: Duration = Duration::from_mins(1);
@@ -40,7 +40,7 @@ pub fn is_watch_unreachable(error: &kube::runtime::watcher::Error) -> bool {
 pub fn is_caused_by_outage(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
-        // Boxes are no causes of their own.
+        // Boxes are not causes of their own.
         let asked =
             cause.downcast_ref::<kube::Error>().or_else(|| cause.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref));
         if let Some(asked) = asked {

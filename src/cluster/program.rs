@@ -1,4 +1,4 @@
-//! Programs that say who we are (`exec` of a kubeconfig's user): run, and their answer read.
+//! Credential programs (`exec` of a kubeconfig's user): run, and their answer read.
 //!
 //! What they are told and what they answer is `ExecCredential` of `client.authentication.k8s.io`.
 
@@ -67,7 +67,7 @@ pub enum AnswerError {
     #[error("its output did not end within {0:?}, though it did itself")]
     Endless(Duration),
     /// It is no text.
-    #[error("it is no UTF-8")]
+    #[error("it is not valid UTF-8")]
     NoText,
     /// It has another form.
     #[error(transparent)]

@@ -76,7 +76,7 @@ pub(crate) fn of_environment(
 fn parse(url: &str, origin: &'static str, schemes: &[&str]) -> Result<Proxy, ProxyError> {
     // Its password is not for a log.
     let wrong = |problem: &str| ProxyError { origin, problem: problem.to_owned() };
-    let uri: Uri = url.trim().parse().map_err(|_| wrong("its address is none"))?;
+    let uri: Uri = url.trim().parse().map_err(|_| wrong("its address is not valid"))?;
     let scheme = uri.scheme_str().ok_or_else(|| wrong("its address does not begin with what it speaks"))?;
     if !schemes.contains(&scheme) {
         return Err(wrong(&format!("it speaks {scheme}, which is not known here")));
@@ -100,7 +100,7 @@ fn parse(url: &str, origin: &'static str, schemes: &[&str]) -> Result<Proxy, Pro
     let port = uri.port_u16().unwrap_or(port);
     let host =
         uri.host().filter(|host| !host.is_empty() && !place.is_empty()).ok_or_else(|| wrong("it has no host"))?;
-    let address = format!("{reached_by}://{host}:{port}/").parse().map_err(|_| wrong("its address is none"))?;
+    let address = format!("{reached_by}://{host}:{port}/").parse().map_err(|_| wrong("its address is not valid"))?;
     Ok(Proxy { kind, address, login })
 }
 

@@ -48,13 +48,13 @@ pub enum ResourceError {
         /// How deep.
         depth: usize,
     },
-    /// The spec is no JSON that a tree can be made of.
+    /// The spec is not JSON that a tree can be made of.
     #[error("spec cannot be read: {0}")]
     Json(#[from] serde_json::Error),
     /// It has fields beside its spec that no resource has.
     #[error("{}", .0.iter().map(|name| unknown_field(name)).collect::<Vec<_>>().join("; "))]
     UnknownFields(Vec<String>),
-    /// Its name is no value of a label.
+    /// Its name is not a valid label value.
     #[error(
         "metadata.name: must be at most {LONGEST_LABEL} characters long, since it is the value of a label of everything \
          that is installed; give the resource a shorter name"
@@ -77,7 +77,7 @@ pub struct ObservedResource {
     pub metadata: ObjectMeta,
     /// Its spec.
     pub spec: Spec,
-    /// Why it is none, by its fields beside the spec.
+    /// Why it is not a valid resource, by its fields beside the spec.
     pub unknown_fields: Option<Arc<ResourceError>>,
     /// Its status as JSON text, for a tree takes ten times as much; empty where there is none.
     pub status: String,
@@ -224,7 +224,7 @@ impl ObservedResource {
     }
 }
 
-/// A `resourceVersion` as a number: versions grow, and can be compared (KEP-5504). One that is no number counts as newer than
+/// A `resourceVersion` as a number: versions grow, and can be compared (KEP-5504). One that is not a number counts as newer than
 /// all.
 #[must_use]
 pub fn version_of(text: Option<&str>) -> u64 {

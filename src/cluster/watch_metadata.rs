@@ -1,7 +1,7 @@
-//! The metadata of a kind's objects, followed for ever: a list, and then a watch of what changes.
+//! The metadata of a kind's objects, kept current: a list, and then a watch of what changes.
 //!
-//! The watcher of the client library says nothing when a watch that failed works again, until something changes; who has to
-//! know whether what he knows is current cannot use it.
+//! The watcher of the client library says nothing when a watch that failed works again, until something changes; code that has to
+//! know whether its data is current cannot use it.
 
 use super::meta::Meta;
 use futures::{Stream, TryStreamExt};

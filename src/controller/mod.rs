@@ -13,8 +13,9 @@
 //! |---|---|
 //! | `start`, `worker` | what has to be known before the first reconcile; the queue of a namespace |
 //! | `reconciler`, `reconcile` | the steps of a reconcile in their order; the data they share |
+//! | `packages` | which release package a resource gets, and opening it |
 //! | `preparation` | spec → manifests → plan |
-//! | `retry` | when a failed reconcile is tried again |
+//! | `error`, `retry` | why a reconcile failed, and when it is tried again |
 //! | `engine` | connects the install engine to the watch cache, ownership and metrics |
 //! | `outcome`, `status` | outcome of a plan → status |
 //! | `status_writer`, `events` | write the status, and events for its transitions |

@@ -139,8 +139,8 @@ impl Ownership {
         })
     }
 
-    /// The resource whose an object is, if that is another than `id`, which wants it too. `named` is whose the live object
-    /// says it is; without one it is of those only that will create it.
+    /// The resource that owns an object which `id` wants too, if that is not `id` itself. `named` is the owner that the labels of
+    /// the live object name; without one only resources that will create the object count.
     pub fn other_owner(
         &self,
         id: &OwnerId,

@@ -31,7 +31,7 @@ pub(super) struct Prepared {
     pub control_plane: Option<ControlPlane>,
 }
 
-/// What a spec comes to. The resolved spec, which is as large as all the rest, is in the record only.
+/// What a spec renders to. The resolved spec, which is as large as all the rest, is in the record only.
 struct Built {
     manifests: Manifests,
     record: Object,
@@ -39,7 +39,7 @@ struct Built {
 }
 
 impl Reconcile<'_> {
-    /// Reads what has to be known before anything is written: what the spec comes to, whether it may be written, and what
+    /// Reads what has to be known before anything is written: what the spec renders to, whether it may be written, and what
     /// stays of what the resource has. Else gives what there is to say of a spec of which nothing is written.
     pub async fn prepare(&mut self) -> Result<Result<Prepared, Conclusion>, ReconcileError> {
         let is_given = self.gives_default_tag().await;

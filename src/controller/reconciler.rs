@@ -83,7 +83,7 @@ async fn leave_alone(resource: &ObservedResource, context: &Context, id: &OwnerI
 }
 
 impl Reconcile<'_> {
-    /// Installs what the spec comes to, or says why not.
+    /// Installs what the spec renders to, or says why not.
     async fn run(&mut self) -> Result<Action, ReconcileError> {
         let request = self.request();
         self.state.obey(request);
@@ -213,7 +213,7 @@ impl Reconcile<'_> {
         }
     }
 
-    /// Has those looked at that get the release of the control plane, once it stands with another one than before.
+    /// Queues the resources that follow the release of this control plane, once it is healthy with a new release.
     fn tell_followers(&mut self, manifests: &Manifests) {
         let release = Some(&manifests.release).filter(|_| manifests.has_control_plane());
         if release.is_some() && self.state.told_release.as_ref() != release {
@@ -222,7 +222,7 @@ impl Reconcile<'_> {
         }
     }
 
-    /// Says what the resource wants from now on, and has those looked at whom that concerns.
+    /// Records which objects the resource wants from now on, and queues the resources that this affects.
     fn claim(&self, plan: &Plan) {
         let Self { context, id, .. } = self;
         let manifests = plan.manifests();

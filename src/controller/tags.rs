@@ -50,10 +50,10 @@ pub(super) async fn held(
         let (used_by, message) = match usage::users_of_tag(&context.cluster, tag).await {
             Ok(users) if users.is_empty() => continue,
             Ok(users) => {
-                let why = "kept while pods are injected by it; it goes when nobody names it any more";
+                let why = "kept while pods are injected by it; it is deleted when nobody names it any more";
                 (users.names, format!("{why}, or {insist}"))
             }
-            Err(error) => (vec![], format!("kept since it cannot be told who names it: {error}; {insist}")),
+            Err(error) => (vec![], format!("kept since it is not known who names it: {error}; {insist}")),
         };
         let told = HeldRevision {
             revision: revision.to_owned(),

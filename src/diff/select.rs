@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// Why a flag is no list of patterns.
+/// Why a flag is not a list of patterns.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PatternError {
     /// It has too many parts.
     #[error("{0:?} must be KIND:NAMESPACE:NAME, such as Deployment:istio-system:* (to ignore a field: and :PATH)")]
     Parts(String),
-    /// It is no pair.
+    /// It is not a pair.
     #[error("{0:?} must be OLD->NEW, such as Service:*:istiod->Service:*:istiod-canary")]
     Pair(String),
 }
@@ -82,7 +82,7 @@ impl Selection {
     /// From the three flags, each a list separated by commas.
     ///
     /// # Errors
-    /// What is no pattern.
+    /// It is not a pattern.
     pub fn parse(select: &str, ignore: &str, rename: &str) -> Result<Self, PatternError> {
         let items = |list: &'_ str| -> Vec<String> {
             list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()

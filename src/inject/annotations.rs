@@ -88,7 +88,7 @@ fn seconds(text: &str) -> Result<(), String> {
 
 fn port(text: &str) -> Result<(), String> {
     let is_port = digits(text.trim()) && text.trim().parse::<u16>().is_ok();
-    if is_port { Ok(()) } else { Err(format!("{text:?} is no port from 0 to 65535")) }
+    if is_port { Ok(()) } else { Err(format!("{text:?} is not a port from 0 to 65535")) }
 }
 
 fn ports(list: &str) -> Result<(), String> {
@@ -106,7 +106,7 @@ fn range(text: &str) -> Result<(), String> {
         let widest = if address.is_ipv4() { 32 } else { 128 };
         Some(digits(bits) && bits.parse::<u8>().ok()? <= widest)
     });
-    if parsed == Some(true) { Ok(()) } else { Err(format!("{text:?} is no address block such as 10.0.0.0/8")) }
+    if parsed == Some(true) { Ok(()) } else { Err(format!("{text:?} is not an address block such as 10.0.0.0/8")) }
 }
 
 #[cfg(test)]

@@ -76,13 +76,13 @@ pub enum InjectError {
         line: String,
     },
     /// What a template writes is no map.
-    #[error("template {0}: what it wrote cannot be read: it is no map with metadata and spec")]
+    #[error("template {0}: what it wrote cannot be read: it is not a map with metadata and spec")]
     NoMap(String),
     /// What a template writes cannot be merged.
     #[error("what the templates wrote cannot be merged into the pod: {0}")]
     Merge(#[from] MergeError),
     /// The result is not a valid pod.
-    #[error("what the templates made is no pod: {}", words(.0))]
+    #[error("what the templates made is not a pod: {}", words(.0))]
     Result(Vec<Misfit>),
     /// A problem and the object it is in.
     #[error("{place}: {source}")]

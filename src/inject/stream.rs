@@ -1,5 +1,5 @@
 //! Injection of a text of objects: what has pods is injected and written again, all other objects stay as they are, byte for
-//! byte, also those of kinds that nobody knows. What is no object is an error.
+//! byte, also those of kinds that nobody knows. What is not an object is an error.
 
 use super::{InjectError, Installation, Outcome, inject, types, workload};
 use crate::spec::positions;
@@ -92,7 +92,7 @@ impl Work<'_> {
     /// What becomes of the object at a path, or none if it stays.
     fn inject(&mut self, object: &Value, path: &str) -> Result<Option<Value>, Vec<InjectError>> {
         if !workload::is_object(object) {
-            let message = "this is no Kubernetes object: it must have apiVersion and kind".to_owned();
+            let message = "this is not a Kubernetes object: it must have apiVersion and kind".to_owned();
             return Err(self.located(vec![InjectError::Document { message }], object, path));
         }
         if workload::is_list(object) {

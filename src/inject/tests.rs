@@ -98,9 +98,9 @@ fn a_template_that_fails_is_named_with_the_place() {
     for (asked, parts) in [
         ("nope", ["\"nope\" not found", "have broken, deep, extra, failing"]),
         ("", ["\"\" not found", "have"]),
-        ("scalar", ["template scalar", "no map"]),
+        ("scalar", ["template scalar", "not a map"]),
         ("broken", ["template broken", "line 2"]),
-        ("misfit", ["no pod", "spec.containers[0].tty must be true or false"]),
+        ("misfit", ["not a pod", "spec.containers[0].tty must be true or false"]),
         ("keyless", ["merged", "name"]),
         ("failing", ["failing:1:", "a.b.c"]),
         ("deep", ["deep:1:", "maximum template depth"]),
@@ -259,7 +259,7 @@ fn everything_wrong_in_a_text_is_told_with_file_line_and_column() {
         [
             "f:6:31: Pod a: spec.containers[0].tty must be true or false, not the number 1",
             "f:8:5: mapping values are not allowed in this context",
-            "f:19:37: Pod d: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is no port from 0 to 65535",
+            "f:19:37: Pod d: invalid value 'many' for annotation 'status.sidecar.istio.io/port': \"many\" is not a port from 0 to 65535",
         ]
     );
 }
@@ -270,7 +270,7 @@ fn what_is_no_object_is_an_error_with_its_place() {
                 apiVersion: v1\n";
     let errors = inject_text("f", text, &installation()).unwrap_err();
     let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-    let message = "this is no Kubernetes object: it must have apiVersion and kind";
+    let message = "this is not a Kubernetes object: it must have apiVersion and kind";
     assert_eq!(errors, ["f:3:1", "f:5:1", "f:7:1", "f:12:3: Pod", "f:14:1"].map(|place| format!("{place}: {message}")));
 }
 

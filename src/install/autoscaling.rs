@@ -1,4 +1,4 @@
-//! Whose the replicas of a workload are: an autoscaler's while there is one, the resource's else.
+//! Who sets the replicas of a workload: an autoscaler while there is one, else the resource.
 //!
 //! The record that an autoscaler once scaled a workload outlives the autoscaler, so the autoscalers themselves are asked for.
 

@@ -1,4 +1,4 @@
-//! CRDs, which all control planes of a cluster share: none is ever made to say less than it says.
+//! CRDs, which all control planes of a cluster share: no apply takes versions or fields from one.
 //!
 //! A CRD of a newer release, whoever installed that, serves an older control plane too: to take versions or fields from it would take
 //! them from the resources of users. And the CRD of IstioOperator comes with the operator; that of packages up to 1.20 describes no

@@ -90,7 +90,7 @@ impl Engine<'_> {
     /// # Errors
     /// The API server cannot be read.
     pub async fn forecast(&self, owner: &OwnerId, plan: &Plan, state: &State) -> Result<Vec<Forecast>, ClusterError> {
-        let ask = Ask { engine: *self, owner, plan, state, brought: Brought::by(plan.manifests()) };
+        let ask = Ask { engine: *self, owner, plan, state, prerequisites: Prerequisites::of(plan.manifests()) };
         // It lacks a name only where the manifests have no namespace, so that there is none to create.
         let namespace = Object::new(namespace_of(plan.manifests())).ok();
         let mut all: Vec<_> = namespace.iter().map(|namespace| ask.namespace(namespace).boxed()).collect();
@@ -105,15 +105,15 @@ impl Engine<'_> {
     }
 }
 
-/// What comes with a plan before what needs it.
-struct Brought<'a> {
+/// What a plan brings before the objects that need it: namespaces and CRDs.
+struct Prerequisites<'a> {
     namespaces: BTreeSet<&'a str>,
-    /// The definitions of kinds, by group and kind.
-    definitions: BTreeMap<(String, String), &'a Object>,
+    /// The crds of kinds, by group and kind.
+    crds: BTreeMap<(String, String), &'a Object>,
 }
 
-impl<'a> Brought<'a> {
-    fn by(manifests: &'a Manifests) -> Self {
+impl<'a> Prerequisites<'a> {
+    fn of(manifests: &'a Manifests) -> Self {
         let text = |object: &Object, at: &str| object.value().pointer(at).and_then(Value::as_str).map(str::to_owned);
         let defined = |object: &'a Object| {
             let group = text(object, "/spec/group").unwrap_or_default();
@@ -123,12 +123,12 @@ impl<'a> Brought<'a> {
         let named = manifests.objects().filter(|object| object.kind() == "Namespace" && object.group().is_empty());
         Self {
             namespaces: own.into_iter().chain(named.map(Object::name)).collect(),
-            definitions: manifests.objects().filter(|object| object.is_crd()).map(defined).collect(),
+            crds: manifests.objects().filter(|object| object.is_crd()).map(defined).collect(),
         }
     }
 
-    fn definition(&self, object: &Object) -> Option<&'a Object> {
-        self.definitions.get(&(object.group().to_owned(), object.kind().to_owned())).copied()
+    fn crd(&self, object: &Object) -> Option<&'a Object> {
+        self.crds.get(&(object.group().to_owned(), object.kind().to_owned())).copied()
     }
 }
 
@@ -137,7 +137,7 @@ struct Ask<'a> {
     owner: &'a OwnerId,
     plan: &'a Plan,
     state: &'a State,
-    brought: Brought<'a>,
+    prerequisites: Prerequisites<'a>,
 }
 
 impl Ask<'_> {
@@ -149,7 +149,7 @@ impl Ask<'_> {
         Ok(Forecast::of(namespace, None, fate))
     }
 
-    /// The record is no part of the installation, so it is told only where it would be refused.
+    /// The record is not part of the installation, so it is told only where it would be refused.
     async fn record(&self) -> Option<Forecast> {
         let record = self.plan.record();
         if self.plan.manifests().parts.is_empty() {
@@ -197,13 +197,13 @@ impl Ask<'_> {
             return Fate::Create(desired.value().into_owned());
         };
         match (&error, error.missing_namespace()) {
-            (_, Some(namespace)) if !self.brought.namespaces.contains(namespace) => Fate::Refused(Refused {
+            (_, Some(namespace)) if !self.prerequisites.namespaces.contains(namespace) => Fate::Refused(Refused {
                 why: format!(
                     "there is no namespace {namespace}, and this does not create it: kubectl create namespace {namespace}"
                 ),
                 user: None,
             }),
-            (ClusterError::UnknownKind { .. }, _) if self.brought.definition(object).is_none() => {
+            (ClusterError::UnknownKind { .. }, _) if self.prerequisites.crd(object).is_none() => {
                 Fate::Refused(Refused { why: format!("{error}, and this does not define it"), user: None })
             }
             // What its namespace or its CRD is not there for, will be created after them.
@@ -242,9 +242,9 @@ impl Ask<'_> {
         if is_decided { Fate::Refused(Refused::by(&error)) } else { Fate::Unknown(Arc::new(error)) }
     }
 
-    /// Whether the definition of its kind comes, or changes, with the plan.
+    /// Whether the CRD of its kind comes, or changes, with the plan.
     async fn is_redefined(&self, object: &Object) -> bool {
-        let Some(crd) = self.brought.definition(object) else { return false };
+        let Some(crd) = self.prerequisites.crd(object) else { return false };
         let is_same = |live: &DynamicObject| {
             definition::has_more(crd, live) || fields::compare(crd, Some(live), fields::Replicas::Desired).is_equal()
         };

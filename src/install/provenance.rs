@@ -1,4 +1,4 @@
-//! What a live object itself tells of whom and what it is of, where its labels may be gone.
+//! What a live object itself says about its owner and its origin, where its labels may be gone.
 
 use crate::api::component::Component;
 use crate::cluster::is_ours;

@@ -5,7 +5,7 @@
 //! what is annotated to be kept. An inventory is a field that others may write, so what only it names goes only if the object
 //! itself shows that we installed it, and for this resource.
 //!
-//! With a control plane go the revision tags that lead to it and are no resource's: see [`tags`].
+//! With a control plane go the revision tags that lead to it and belong to no resource: see [`tags`].
 
 use super::cached::{CachedObject, is_managed};
 use super::candidate::{Candidate, is_never_deleted};

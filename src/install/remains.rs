@@ -149,14 +149,14 @@ pub struct Remains {
 
 impl Remains {
     /// What has to go and has not yet.
-    pub fn doomed(&self) -> impl Iterator<Item = &Remaining> {
+    pub fn to_delete(&self) -> impl Iterator<Item = &Remaining> {
         self.objects.iter().filter(|object| matches!(object.fate, Fate::Goes | Fate::IsGoing))
     }
 
     /// Whether there is nothing to be done any more.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.unread.is_empty() && self.doomed().next().is_none()
+        self.unread.is_empty() && self.to_delete().next().is_none()
     }
 
     fn failed(&mut self, kind: &str, error: ClusterError) {
@@ -259,7 +259,7 @@ async fn list_tags(
     }
 }
 
-/// By labels. A name that is no value of a label is on no object.
+/// By labels. A name that is not a valid label value is on no object.
 async fn list(
     engine: &Engine<'_>,
     owner: &OwnerId,
@@ -304,7 +304,7 @@ impl Engine<'_> {
     /// asked, and what the API server refused.
     pub async fn delete(&self, remains: &Remains) -> Vec<(ObjectKey, Result<(), InstallError>)> {
         let mut results = vec![];
-        for object in remains.doomed().filter(|object| object.fate == Fate::Goes) {
+        for object in remains.to_delete().filter(|object| object.fate == Fate::Goes) {
             tracing::info!(object = %object.key, why = "its resource is being deleted", "deleting");
             let result = self.cluster.delete(&object.api_version, &object.key, &object.uid).await;
             if result.is_ok() {

@@ -33,7 +33,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// Adds an object that goes. What is no part of a control plane adds nothing.
+    /// Adds an object that goes. What is not part of a control plane adds nothing.
     pub fn add(&mut self, key: &ObjectKey, component: Option<Component>, revision: &str) {
         if !component.is_some_and(Component::is_control_plane) {
             return;

@@ -1,4 +1,4 @@
-//! The waves of components that do not need each other: their objects, step by step, and how they stand.
+//! The waves of components that do not need each other: their objects, step by step, and whether they are ready.
 
 use super::engine::Event;
 use super::object::is_unchanged;
@@ -239,7 +239,7 @@ impl Run<'_> {
         let mut steps = vec![];
         for batch in batches {
             let results = results.drain(..batch.objects.len().min(results.len())).collect();
-            steps.push(self.take_stock(batch.objects, results).await);
+            steps.push(self.record_results(batch.objects, results).await);
         }
         steps
     }
@@ -252,8 +252,8 @@ impl Run<'_> {
         }
     }
 
-    /// Remembers what came of the objects of a step, and says how they stand.
-    async fn take_stock(&mut self, objects: &[&Object], results: Vec<Result<ObjectOutcome, ClusterError>>) -> Step {
+    /// Records the results of the objects of a step, and says how they are.
+    async fn record_results(&mut self, objects: &[&Object], results: Vec<Result<ObjectOutcome, ClusterError>>) -> Step {
         let (mut step, mut rejected, mut others) = (Step::default(), vec![], vec![]);
         for (object, result) in objects.iter().zip(results) {
             match result {

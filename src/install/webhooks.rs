@@ -1,10 +1,10 @@
-//! Which injection webhook is asked about which pods, so that none is asked about by two.
+//! Which injection webhook selects which pods, so that no pod is injected by two of them.
 //!
 //! Who injects where no revision is named is decided by one rule: the tag `default`, if there is one, whoever made it; else
 //! the unnamed revision. While there is the tag, the webhook of the unnamed revision selects nothing, exactly as upstream's
 //! command line leaves it when it sets the tag.
 //!
-//! A webhook that would be asked about the same pods as one that is there already is not created.
+//! A webhook that would select the same pods as an existing one is not created.
 
 use super::engine::{Engine, KnownTag};
 use crate::cluster::{ClusterError, value_of};

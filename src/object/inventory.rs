@@ -21,7 +21,7 @@ pub type Inventory = BTreeMap<ObjectKey, Entry>;
 
 /// Why a line of a status cannot be read as an entry.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0:?} is no inventory entry; it must be APIVERSION KIND [NAMESPACE/]NAME UID")]
+#[error("{0:?} is not a valid inventory entry; it must be APIVERSION KIND [NAMESPACE/]NAME UID")]
 pub struct EntryError(String);
 
 /// An entry as the status shows it: `apps/v1 Deployment istio-system/istiod 0b9d6a1e-…`.

@@ -15,7 +15,7 @@ impl Written {
         Ok(Self(text))
     }
 
-    /// A line of a text, or some, with the newline after them; `None` if they are no part of it, or it has none there.
+    /// A line of a text, or some, with the newline after them; `None` if they are not part of it, or it has none there.
     pub(super) fn lines(&self, lines: &str) -> Option<Self> {
         let start = lines.as_ptr().addr().checked_sub(self.0.as_ptr().addr())?;
         let at = start..start + lines.len() + 1;

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it is ready: what the probes of its pod ask.
+//! Liveness and readiness of the process: what the probes of its pod ask.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

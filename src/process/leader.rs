@@ -1,4 +1,4 @@
-//! Which of several operators works: the holder of a Lease.
+//! Leader election: of several operators, the one that holds a Lease works.
 //!
 //! A Lease is taken when it is free, or when its holder has not renewed it for the duration that stands in it, as seen by our
 //! own clock; every write carries the version that was read, so two can never both succeed. Whoever cannot renew it for the
@@ -32,9 +32,9 @@ const REPEAT: Duration = Duration::from_mins(1);
 const HANGS: Duration = Duration::from_mins(2);
 const HEART: &str = "the election";
 
-/// What an election is told of, and tells.
+/// What an election reports to.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct ElectionContext {
     /// Kept open while the Lease is surely ours.
     pub fence: Fence,
     /// Whether the operator is ready, as long as it stands by.
@@ -49,7 +49,7 @@ pub struct Surroundings {
 pub struct Election {
     lease: SharedLease,
     renew_deadline: Duration,
-    surroundings: Surroundings,
+    context: ElectionContext,
     /// The holder and its last renewal, and when we first saw it.
     seen: Option<(String, Option<MicroTime>, Instant)>,
     /// The last trouble that was told, and when.
@@ -88,33 +88,33 @@ impl Election {
         name: String,
         identity: String,
         renew_deadline: Duration,
-        surroundings: Surroundings,
+        context: ElectionContext,
     ) -> Self {
         // Never less than twice the deadline.
         let lease = SharedLease::new(client, namespace, name, identity, renew_deadline * 2);
-        Self { lease, renew_deadline, surroundings, seen: None, told: None }
+        Self { lease, renew_deadline, context, seen: None, told: None }
     }
 
     /// Waits until the Lease is ours. Safe to cancel.
     pub async fn acquire(&mut self) {
         let mut is_told = false;
-        self.surroundings.ready.clear(&format!("the lease {} has not been read yet", self.lease.name()));
+        self.context.ready.clear(&format!("the lease {} has not been read yet", self.lease.name()));
         loop {
-            self.surroundings.health.beat(HEART, HANGS);
+            self.context.health.beat(HEART, HANGS);
             match self.attempt(PATIENCE).await {
                 Ok(true) => {
-                    self.surroundings.ready.clear("leading now, reading what exists in the cluster");
-                    self.surroundings.metrics.election.set_leader(true);
+                    self.context.ready.clear("leading now, reading what exists in the cluster");
+                    self.context.metrics.election.set_leader(true);
                     return;
                 }
                 Ok(false) => {
-                    self.surroundings.ready.set_for(READY_FOR, "the lease cannot be read any more");
+                    self.context.ready.set_for(READY_FOR, "the lease cannot be read any more");
                     if !std::mem::replace(&mut is_told, true) {
                         tracing::info!(lease = self.lease.name(), "another operator holds the lease, standing by");
                     }
                 }
                 Err(trouble) => {
-                    self.surroundings.ready.want(&format!("the lease {} cannot be read: {trouble}", self.lease.name()));
+                    self.context.ready.want(&format!("the lease {} cannot be read: {trouble}", self.lease.name()));
                     self.tell("cannot look at the lease", &trouble);
                 }
             }
@@ -129,7 +129,7 @@ impl Election {
         let period = PERIOD.min(self.renew_deadline / 3);
         let mut pause = period;
         while renewed.elapsed() < self.renew_deadline {
-            self.surroundings.health.beat(HEART, HANGS);
+            self.context.health.beat(HEART, HANGS);
             tokio::time::sleep(pause).await;
             // Whatever happens, work ends before anybody else may begin; and a request that hangs leaves time for another.
             let left = self.renew_deadline.saturating_sub(renewed.elapsed());
@@ -143,7 +143,7 @@ impl Election {
                 }
             }
         }
-        self.surroundings.metrics.election.set_leader(false);
+        self.context.metrics.election.set_leader(false);
     }
 
     /// Gives the Lease up, so that another operator need not wait for its end; tries for no longer than told.
@@ -156,7 +156,7 @@ impl Election {
                 }
             }
         };
-        self.surroundings.metrics.election.set_leader(false);
+        self.context.metrics.election.set_leader(false);
         match tokio::time::timeout(patience, attempts).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -187,7 +187,7 @@ impl Election {
         let taken = tokio::time::timeout(patience, self.take()).await??;
         if taken {
             // From when it was asked for: others count from when they see it.
-            self.surroundings.fence.renewed(begun, self.renew_deadline);
+            self.context.fence.renewed(begun, self.renew_deadline);
             self.told = None;
         }
         Ok(taken)
@@ -203,7 +203,7 @@ impl Election {
             match self.lease.write(live.as_ref()).await {
                 Ok(lease) => {
                     let transitions = lease.spec.and_then(|spec| spec.lease_transitions).unwrap_or_default();
-                    self.surroundings.metrics.election.set_transitions(transitions.into());
+                    self.context.metrics.election.set_transitions(transitions.into());
                     return Ok(true);
                 }
                 // Somebody was faster, perhaps only to annotate it: what it says now counts.

@@ -1,4 +1,4 @@
-//! What a long-running process shows of itself, and which of several does the work.
+//! Health, metrics, logs and traces of a long-running process, and leader election.
 
 pub mod health;
 pub mod leader;

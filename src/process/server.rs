@@ -1,4 +1,4 @@
-//! The monitoring port: `/healthz`, `/readyz`, `/metrics`; and, for who is in the same pod only, the level of logs at
+//! The monitoring port: `/healthz`, `/readyz`, `/metrics`; and, for clients in the same pod only, the level of logs at
 //! `/log-level` and all that is held at `/debug/state`.
 //!
 //! Whoever reaches it costs little: a request has a few seconds, one connection carries one request, and of too many

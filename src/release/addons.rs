@@ -1,4 +1,4 @@
-//! The built-in charts of add-ons: what collects and shows what happens in a mesh. No profile names them, and nothing installs them
+//! The built-in charts of add-ons, which collect and show telemetry of a mesh. No profile names them, and nothing installs them
 //! unless it is asked to.
 
 use super::{ReleaseError, embedded};

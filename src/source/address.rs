@@ -1,4 +1,4 @@
-//! Addresses: what is compared, what is shown, what is refused in any of them.
+//! Addresses: how they are compared and shown, and what is refused in all of them.
 
 use std::net::IpAddr;
 use url::{Host, Url};
@@ -15,7 +15,7 @@ pub(super) fn origin(url: &Url) -> Origin {
 /// An address without user, password and query.
 pub(super) fn redact(url: &Url) -> String {
     let mut shown = url.clone();
-    // Only addresses without a host refuse that, and those are no locations.
+    // Only addresses without a host refuse that, and those are not locations.
     let _ = (shown.set_username(""), shown.set_password(None));
     shown.set_fragment(None);
     shown.set_query(None);

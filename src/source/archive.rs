@@ -187,7 +187,7 @@ impl Unpacker {
     /// What was written.
     ///
     /// # Errors
-    /// It is no package.
+    /// It is not a package.
     pub(super) fn finish(self) -> Result<BTreeMap<String, Written>, ArchiveError> {
         for part in ["profiles", "charts"] {
             let has = |path: &String| path.strip_prefix(part).is_some_and(|rest| rest.starts_with('/'));
@@ -229,7 +229,7 @@ pub(super) fn sync_folders(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// What something is that is no archive.
+/// What something is that is not an archive.
 fn what_it_is(first: &[u8]) -> &'static str {
     let starts = |with: &[u8]| first.starts_with(with);
     match first {

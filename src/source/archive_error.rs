@@ -1,9 +1,9 @@
-//! Why an archive is no release package.
+//! Why an archive is not a release package.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why an archive is no release package.
+/// Why an archive is not a release package.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// Neither gzip nor tar.
@@ -23,7 +23,7 @@ pub enum ArchiveError {
         /// How much is allowed.
         limit: u64,
     },
-    /// A path that leads elsewhere, or that is none everywhere.
+    /// A path that leads elsewhere, or that is not valid on every system.
     #[error("the archive has an entry with the path {path:?}, which {problem}")]
     Path {
         /// The path.
@@ -31,7 +31,7 @@ pub enum ArchiveError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// What is no file and no folder.
+    /// What is neither a file nor a folder.
     #[error("the archive has {path:?} as {kind}; profiles and charts must be files and folders")]
     Kind {
         /// Its path.
@@ -54,7 +54,7 @@ pub enum ArchiveError {
         second: String,
     },
     /// No package.
-    #[error("the archive has no {0}/ in manifests/, so it is no release of Istio")]
+    #[error("the archive has no {0}/ in manifests/, so it is not a release of Istio")]
     NoPackage(&'static str),
     /// The disk refuses.
     #[error("write {}: {cause}", path.display())]

@@ -8,7 +8,7 @@
 //! versions/….json                  which package somebody has fetched to be that of a version
 //! ```
 //!
-//! Guarantees: what has no right name is no package, and gets its name in one step, complete and on disk; what was changed
+//! Guarantees: what has not the right name is not a package, and gets its name in one step, complete and on disk; what was changed
 //! since is found out when it is opened, and is not used; several processes may use a cache at once, and none removes what
 //! another uses or is unpacking. Whoever may write the cache can forge a package: the digests are against accidents.
 

@@ -44,12 +44,12 @@ impl Credentials {
     /// Reads a document. Entries without user and password, such as those of credential helpers, are left out.
     ///
     /// # Errors
-    /// It is none.
+    /// It is not a valid document.
     pub fn from_docker_config(document: &[u8]) -> Result<Self, SourceError> {
         let wrong = |problem: String| SourceError::Credentials { problem };
-        // A list is no document, though serde would take it for one with nothing in it.
+        // A list is not a document, though serde would take it for one with nothing in it.
         if !document.trim_ascii_start().starts_with(b"{") {
-            return Err(wrong("it is no JSON object".to_owned()));
+            return Err(wrong("it is not a JSON object".to_owned()));
         }
         // What serde says may quote a password.
         let document: Document = serde_json::from_slice(document)
@@ -63,7 +63,8 @@ impl Credentials {
             };
             let is_pair = STANDARD.decode(&pair).is_ok_and(|bytes| bytes.contains(&b':'));
             let authorization = basic(&pair).filter(|_| is_pair);
-            let authorization = authorization.ok_or_else(|| wrong(format!("auth of {name:?} is no user:password")))?;
+            let authorization =
+                authorization.ok_or_else(|| wrong(format!("auth of {name:?} is not USER:PASSWORD in base64")))?;
             let (registry, segments) = place(&name);
             all.push(Credential { registry, segments, authorization });
         }

@@ -9,9 +9,9 @@ use std::str::FromStr;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
 
-/// Why a text is no digest.
+/// Why a text is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no SHA-256 digest; write 64 hexadecimal digits")]
+#[error("{0:?} is not a valid SHA-256 digest; write 64 hexadecimal digits")]
 pub struct DigestError(String);
 
 impl Digest {

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Why a release package cannot be had. Addresses in it have neither user nor query.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The text is no location.
+    /// The text is not a location.
     #[error(transparent)]
     Location(#[from] LocationError),
     /// Nobody has allowed it.
@@ -122,7 +122,7 @@ pub enum SourceError {
         /// Why.
         cause: ArchiveError,
     },
-    /// A folder that is none.
+    /// A directory that is not a release package.
     #[error("release package {}: {problem}; it must be a directory with profiles/ and charts/, or with manifests/ that has them", path.display())]
     Directory {
         /// Where it is.
@@ -139,7 +139,7 @@ pub enum SourceError {
         cause: io::Error,
     },
     /// Something else than the version of a release.
-    #[error("release {version:?} is no version; write one such as 1.30.3")]
+    #[error("release {version:?} is not a valid version; write one such as 1.30.3")]
     Version {
         /// As it was asked for.
         version: String,

@@ -1,6 +1,6 @@
 //! What a cache does not keep: the packages that were used longest ago, beyond a number of them.
 //!
-//! Guarantees: nobody loses a package that he has open, in this process or another one; nothing is removed but whole packages
+//! Guarantees: no package is removed that is open, in this process or another one; nothing is removed but whole packages
 //! that a cache has unpacked, and what led to them.
 
 use super::cache::Cache;

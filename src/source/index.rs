@@ -75,7 +75,7 @@ fn place_of_version(cache: &Cache, version: &str) -> Option<PathBuf> {
     is_name.then(|| cache.root().join("versions").join(format!("{version}.json")))
 }
 
-/// The package that somebody has fetched to be that of a version, from wherever it came; what cannot be read is none.
+/// The package that somebody has fetched to be that of a version, from wherever it came; what cannot be read does not count.
 pub(super) fn of_version(cache: &Cache, version: &str) -> Option<Known> {
     read(&place_of_version(cache, version)?)
 }

@@ -1,4 +1,4 @@
-//! How much, how large, how long: what no server and no archive gets beyond.
+//! Limits of counts, sizes and times that no server and no archive gets beyond.
 
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub(super) enum Kind {
     Image(Reference),
 }
 
-/// A text that is no location.
+/// A text that is not a location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("release package {location:?}: {problem}")]
 pub struct LocationError {
@@ -66,7 +66,7 @@ pub enum LocationProblem {
     /// Something else than a pin after `#`.
     #[error("what follows # must be sha256= and the archive's digest")]
     Fragment,
-    /// The pin is no digest.
+    /// The pin is not a digest.
     #[error("the pin {0}")]
     Pin(DigestError),
     /// Nothing to pin.
@@ -87,7 +87,7 @@ impl Location {
         Self(Kind::Directory(path))
     }
 
-    /// Whether it is no path of this machine.
+    /// Whether it is somewhere else than on this machine.
     #[must_use]
     pub fn is_remote(&self) -> bool {
         matches!(self.0, Kind::Web(..) | Kind::Image(_))
@@ -131,7 +131,7 @@ impl Location {
     }
 }
 
-/// The same of a text that may be no address.
+/// The same of a text that may not be an address.
 fn redact_text(text: &str) -> String {
     let (text, pin) = text.split_once('#').map_or((text, String::new()), |(text, pin)| (text, format!("#{pin}")));
     let (text, query) = text.split_once('?').map_or((text, ""), |(text, _)| (text, "?<redacted>"));

@@ -1,4 +1,4 @@
-//! What may be fetched: whoever may write a resource must not thereby have the operator ask any server, or read any folder.
+//! What may be fetched: whoever may write a resource must not be able to make the operator ask any server, or read any folder.
 //!
 //! Addresses are compared by scheme, host, port and whole segments of their paths, never as texts; paths of the disk once
 //! as they are written, so that nothing elsewhere is looked at, and once more with all links followed.
@@ -32,9 +32,9 @@ enum Prefix {
     Image { registry: String, segments: Vec<String> },
 }
 
-/// A text that is no prefix.
+/// A text that is not a prefix.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{prefix:?} is no beginning of addresses: {problem}")]
+#[error("{prefix:?} is not a valid address prefix: {problem}")]
 pub struct PrefixError {
     /// The text.
     pub prefix: String,
@@ -57,10 +57,10 @@ pub enum PrefixProblem {
     /// Everybody on the way could change what is fetched.
     #[error("http:// is only for loopback addresses")]
     PlainHttp,
-    /// The registry is none.
+    /// The registry is not valid.
     #[error(transparent)]
     Registry(#[from] ReferenceError),
-    /// The repository is none, or has a tag.
+    /// The repository is not valid, or has a tag.
     #[error("write the path of a repository, or its beginning, without tag and digest")]
     Repository,
 }

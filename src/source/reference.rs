@@ -19,22 +19,22 @@ pub(super) struct Reference {
     pub(super) digest: Option<Digest>,
 }
 
-/// A text that is no reference.
+/// A text that is not a reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// There is no registry.
     #[error("write oci://REGISTRY/REPOSITORY[:TAG][@sha256:DIGEST], without user and query")]
     Form,
-    /// The registry is no host.
-    #[error("{0:?} is no registry; write a host, and its port if that is not 443")]
+    /// The registry is not a host.
+    #[error("{0:?} is not a valid registry; write a host, and its port if that is not 443")]
     Registry(String),
     /// The repository has characters that none has.
-    #[error("{0:?} is no repository; it has lower-case letters, digits, and single . _ - between them")]
+    #[error("{0:?} is not a valid repository; it has lower-case letters, digits, and single . _ - between them")]
     Repository(String),
     /// The tag has characters that none has.
-    #[error("{0:?} is no tag; it has at most 128 letters, digits and . _ -, and does not begin with . or -")]
+    #[error("{0:?} is not a valid tag; it has at most 128 letters, digits and . _ -, and does not begin with . or -")]
     Tag(String),
-    /// The digest is none.
+    /// The digest is not valid.
     #[error("the digest {0}")]
     Digest(#[from] DigestError),
 }

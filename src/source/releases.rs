@@ -21,13 +21,13 @@ pub const UPSTREAM: &str =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(String);
 
-/// A text that is no template.
+/// A text that is not a template.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// All versions would be the same.
     #[error("{0:?} has no {VERSION}; write it where the version belongs")]
     Constant(String),
-    /// With a version in it, it is no location.
+    /// With a version in it, it is not a location.
     #[error(transparent)]
     Location(#[from] super::location::LocationError),
 }
@@ -103,7 +103,7 @@ impl Releases {
     /// Where a version is. That it is there is found out by fetching it.
     ///
     /// # Errors
-    /// The text is no version, or nobody has it.
+    /// The text is not a version, or nobody has it.
     pub fn locate(&self, version: &str) -> Result<Location, SourceError> {
         let shown = || version.chars().take(100).collect();
         if !is_version(version) {

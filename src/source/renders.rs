@@ -155,7 +155,7 @@ mod tests {
             let mode = cache.place(&name(MOST)).metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
         }
-        // A folder that cannot be written is none.
+        // A folder that cannot be written is not used.
         RenderCache::new(place.join("notes.txt"), String::new()).keep(&one, &files);
     }
 }

@@ -1,4 +1,4 @@
-//! What streams by: bytes from a channel or a file, hashed and counted on their way, never held whole.
+//! Streams: bytes from a channel or a file, hashed and counted on their way, never held whole.
 
 use super::archive_error::ArchiveError;
 use super::digest::Digest;

@@ -40,7 +40,7 @@ impl Get {
         headers.insert(USER_AGENT, HeaderValue::from_static(concat!("istio-operator/", env!("CARGO_PKG_VERSION"))));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut plain = url.clone();
-        // A location without a host is none.
+        // A location without a host is not valid.
         let _ = (plain.set_username(""), plain.set_password(None));
         let get = Self { url: plain, headers };
         get.authorized(basic_of(url))
@@ -210,7 +210,8 @@ impl Web<'_> {
 fn redirect(answer: &Answer) -> Result<Url, SourceError> {
     let wrong = |problem: String| SourceError::Redirect { address: redact(&answer.url), problem };
     let target = answer.header(&LOCATION).ok_or_else(|| wrong("a redirect to nowhere".to_owned()))?;
-    let mut next = answer.url.join(&target).map_err(|error| wrong(format!("a redirect to no address: {error}")))?;
+    let mut next =
+        answer.url.join(&target).map_err(|error| wrong(format!("a redirect to an invalid address: {error}")))?;
     next.set_fragment(None);
     let _ = (next.set_username(""), next.set_password(None));
     let is_plain = answer.url.scheme() == "http" && next.host().is_some_and(|host| is_loopback(&host));

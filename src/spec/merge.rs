@@ -36,11 +36,11 @@ pub fn merge_patch(base: &mut Value, overlay: &Value) {
 }
 
 /// Merges `layer` over `base`: maps merge; everything else, lists and nulls too, takes the place of what was there.
-pub fn lay_over(base: &mut Value, layer: &Value) {
+pub fn merge_maps(base: &mut Value, layer: &Value) {
     match (base, layer) {
         (Value::Object(base), Value::Object(layer)) => {
             for (key, value) in layer {
-                lay_over(base.entry(key.as_str()).or_insert(Value::Null), value);
+                merge_maps(base.entry(key.as_str()).or_insert(Value::Null), value);
             }
         }
         (base, layer) => layer.clone_into(base),
@@ -81,7 +81,7 @@ pub fn overlay_layer(base: Value, layer: &Value, switches: &Switches) -> Result<
     }
 }
 
-/// Lays one `IstioOperator` layer over another as releases from 1.24 on do: maps merge, everything else takes the place of
+/// Merges one `IstioOperator` layer over another as releases from 1.24 on do: maps merge, everything else takes the place of
 /// what was there, and a null reaches the charts.
 ///
 /// Two things are as before 1.24 unless upstream's own behaviour is wanted: lists of gateways merge by name, and a null or
@@ -92,20 +92,20 @@ pub fn overlay_layer(base: Value, layer: &Value, switches: &Switches) -> Result<
 pub fn overlay_maps(base: Value, layer: &Value, switches: &Switches) -> Result<Value, MergeError> {
     let mut base = base;
     if switches.is_upstream {
-        lay_over(&mut base, layer);
+        merge_maps(&mut base, layer);
     } else {
-        Laying { path: vec![] }.over(&mut base, layer)?;
+        LayerMerge { path: vec![] }.merge(&mut base, layer)?;
     }
     Ok(base)
 }
 
-/// [`lay_over`], but for those two things.
-struct Laying<'l> {
+/// [`merge_maps`], but for those two things.
+struct LayerMerge<'l> {
     path: Vec<&'l str>,
 }
 
-impl<'l> Laying<'l> {
-    fn over(&mut self, base: &mut Value, layer: &'l Value) -> Result<(), MergeError> {
+impl<'l> LayerMerge<'l> {
+    fn merge(&mut self, base: &mut Value, layer: &'l Value) -> Result<(), MergeError> {
         match (base, layer) {
             (base, Value::Object(layer)) => {
                 if !base.is_object() {
@@ -115,7 +115,7 @@ impl<'l> Laying<'l> {
                 for (key, value) in layer {
                     self.path.push(key);
                     if !(value.is_null() && self.is_absent()) {
-                        self.over(base.entry(key.as_str()).or_insert(Value::Null), value)?;
+                        self.merge(base.entry(key.as_str()).or_insert(Value::Null), value)?;
                     }
                     self.path.pop();
                 }

@@ -1,7 +1,7 @@
 //! What differs between releases of Istio: one table, read from the release package itself.
 //!
 //! In: which files a package has, and the tag of its images. Out: [`Switches`], which every stage asks where releases differ.
-//! What charts decide themselves is no switch.
+//! What charts decide themselves is not a switch.
 
 use crate::api::schema::{NEWEST, OLDEST};
 use std::ops::Range;
@@ -99,7 +99,7 @@ pub fn minor_of(tag: &str) -> Option<u32> {
     rest.split(['.', '-', '_', '+']).next()?.parse().ok()
 }
 
-/// The minor releases that a step from one release to another leaves out; none where one of the two is no release.
+/// The minor releases that a step from one release to another leaves out; none where one of the two is not a release.
 #[must_use]
 pub fn skipped_minors(from: &str, to: &str) -> Range<u32> {
     minor_of(from).zip(minor_of(to)).map_or(0..0, |(from, to)| minors_between(from, to))

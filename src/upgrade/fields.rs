@@ -36,7 +36,7 @@ pub struct AddedField {
 }
 
 /// The fields that a spec sets and that release 1.`minors.1` does not have, though 1.`minors.0` does; with the profile that the spec
-/// is laid over now, where that is known.
+/// is merged over now, where that is known.
 pub(super) fn gone(spec: &Value, profile: Option<&Value>, minors: (u32, u32)) -> Vec<GoneField> {
     let mut found = vec![];
     let root = Type::Message(schema::spec());
@@ -78,7 +78,7 @@ fn walk(
             for (i, item) in items.iter().enumerate() {
                 let mut path = path.to_owned();
                 let _ = write!(path, "[{i}]");
-                // Which item of the profile it is laid over is not looked for.
+                // Which item of the profile it is merged over is not looked for.
                 walk([Some(item), None], [old, new], &path, minors, found);
             }
         }

@@ -92,7 +92,7 @@ pub const HAZARDS: &[Hazard] = &[
     Hazard {
         name: "ComponentGoes",
         find: |case| found(case.components_without(true)),
-        sentence: "components that are installed now are not part of what the spec comes to with the release: say \
+        sentence: "components that are installed now are not part of what the spec renders to with the release: say \
                    `enabled: true` where you want them",
     },
     Hazard {

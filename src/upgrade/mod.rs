@@ -1,6 +1,6 @@
-//! What an upgrade of a resource to another release comes to, before anything is done.
+//! What an upgrade of a resource to another release would change, before anything is done.
 //!
-//! In: the user's spec; what it comes to with the release that it is of now and with the other one ([`Side`]); what is known of the
+//! In: the user's spec; what it renders to with the present release and with the other one ([`Side`]); what is known of the
 //! cluster. Out: an [`UpgradePlan`]. Guarantee: what could not be found out is said to be unknown, and never left out as if it
 //! was nothing. Pure.
 
@@ -27,7 +27,7 @@ use std::fmt::Write as _;
 
 /// What is known of the cluster.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct ClusterFacts {
     /// The minor version of its Kubernetes 1; `None` where that is not known.
     pub kubernetes: Option<u32>,
     /// The proxies of the resource's revision, but for those of its own gateways; or why they are not known.
@@ -36,7 +36,7 @@ pub struct Surroundings {
     pub operators: Operators,
 }
 
-/// What an upgrade comes to.
+/// What an upgrade would change.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradePlan {
@@ -87,21 +87,21 @@ pub struct Upgrade<'a> {
     pub from_source: String,
     /// The user's spec.
     pub spec: &'a Value,
-    /// The spec of the profile that it is laid over now; `None` where that is not known.
+    /// The spec of the profile that it is merged over now; `None` where that is not known.
     pub profile: Option<&'a Value>,
     /// With the release that it is of now.
     pub from: &'a Side,
     /// With the other one.
     pub to: &'a Side,
     /// The cluster.
-    pub surroundings: &'a Surroundings,
+    pub cluster: &'a ClusterFacts,
 }
 
 impl Upgrade<'_> {
-    /// What it comes to.
+    /// What it would change.
     #[must_use]
     pub fn plan(&self) -> UpgradePlan {
-        let Self { from, to, surroundings, .. } = self;
+        let Self { from, to, cluster, .. } = self;
         let changes = self.changes();
         let minors = (from.switches.described_minor(), to.switches.described_minor());
         let case = hazards::Case {
@@ -109,8 +109,8 @@ impl Upgrade<'_> {
             from,
             to,
             changes: changes.as_deref().unwrap_or_default(),
-            kubernetes: surroundings.kubernetes,
-            operators: &surroundings.operators,
+            kubernetes: cluster.kubernetes,
+            operators: &cluster.operators,
         };
         let enabled = [to, from].into_iter().find_map(|side| side.manifests());
         UpgradePlan {
@@ -136,7 +136,7 @@ impl Upgrade<'_> {
                 summary: Summary::of(changes),
                 changes: changes.iter().map(PlannedChange::of).collect(),
             }),
-            proxies: proxies::plan(&surroundings.proxies, from, to),
+            proxies: proxies::plan(&cluster.proxies, from, to),
             hazards: hazards::find(&case),
             notes: self.notes(),
         }
@@ -192,7 +192,7 @@ impl Upgrade<'_> {
     }
 }
 
-/// Whether a release is older than another one; one that is no release is not.
+/// Whether a release is older than another one; one that is not a release is not.
 fn is_older(release: &str, than: &str) -> bool {
     match (Release::of_tag(release), Release::of_tag(than)) {
         (Some(release), Some(than)) => release < than,

@@ -12,7 +12,7 @@ pub enum SpecRefused {
     /// It cannot be understood.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// It comes to nothing.
+    /// It cannot be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
 }
@@ -29,14 +29,14 @@ impl SpecRefused {
     }
 }
 
-/// What a spec comes to with one release.
+/// What a spec renders to with one release.
 #[derive(Debug)]
 pub struct Side {
     /// The release, such as `1.30.3`.
     pub release: String,
     /// What differs in it.
     pub switches: Switches,
-    /// What the spec comes to, without owner labels; or why the release refuses it.
+    /// What the spec renders to, without owner labels; or why the release refuses it.
     pub outcome: Result<Manifests, SpecRefused>,
 }
 

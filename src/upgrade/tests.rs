@@ -27,9 +27,9 @@ fn manifests(parts: &[(Component, &str)]) -> Manifests {
     Manifests { parts: parts.iter().map(part).collect(), namespace: "istio-system".into(), ..Manifests::default() }
 }
 
-fn plan(spec: &Value, from: &Side, to: &Side, surroundings: &Surroundings) -> UpgradePlan {
+fn plan(spec: &Value, from: &Side, to: &Side, cluster: &ClusterFacts) -> UpgradePlan {
     let (resource, from_source) = ("f.yaml".to_owned(), "-d".to_owned());
-    Upgrade { resource, from_source, spec, profile: None, from, to, surroundings }.plan()
+    Upgrade { resource, from_source, spec, profile: None, from, to, cluster }.plan()
 }
 
 fn names(plan: &UpgradePlan) -> Vec<&str> {
@@ -117,7 +117,7 @@ fn a_budget_that_goes_with_its_workload_is_no_hazard() {
     let old = manifests(&[(Component::Pilot, &istiod("r/pilot:1", "a: b")), (Component::IngressGateways, &both)]);
     let new = manifests(&[(Component::Pilot, &istiod("r/pilot:1", "a: b"))]);
     let (from, to) = (side("1.29.0", Ok(old)), side("1.30.0", Ok(new)));
-    let told = plan(&json!({"compatibilityVersion": "1.29"}), &from, &to, &Surroundings::default());
+    let told = plan(&json!({"compatibilityVersion": "1.29"}), &from, &to, &ClusterFacts::default());
     assert_eq!(names(&told), ["ComponentGoes"]);
 }
 
@@ -125,7 +125,7 @@ fn a_budget_that_goes_with_its_workload_is_no_hazard() {
 fn what_the_present_release_refuses_too_is_told_as_such() {
     let refused = |problem: &str| Err(vec![problem.to_owned(), "spec.y: gone".to_owned()]);
     let (from, to) = (side("1.17.8", Err(vec!["spec.x: unknown".into()])), side("1.30.3", refused("spec.x: unknown")));
-    let told = plan(&json!({}), &from, &to, &Surroundings::default());
+    let told = plan(&json!({}), &from, &to, &ClusterFacts::default());
     assert_eq!(told.blocked_by, ["spec.x: unknown (1.17.8 refuses it, too)", "spec.y: gone"]);
 }
 
@@ -133,7 +133,7 @@ fn what_the_present_release_refuses_too_is_told_as_such() {
 fn a_profile_is_ambient_by_what_it_comes_to_if_that_is_known() {
     let spec = json!({"profile": "ambient", "compatibilityVersion": "1.20"});
     let told = |outcome: fn() -> Result<Manifests, Vec<String>>| {
-        let plan = plan(&spec, &side("1.20.0", outcome()), &side("1.21.0", outcome()), &Surroundings::default());
+        let plan = plan(&spec, &side("1.20.0", outcome()), &side("1.21.0", outcome()), &ClusterFacts::default());
         plan.hazards.iter().any(|hazard| hazard.name == "AmbientRedirection")
     };
     assert!(!told(|| Ok(manifests(&[(Component::Pilot, &istiod("r/pilot:1", "a: b"))]))));
@@ -143,7 +143,7 @@ fn a_profile_is_ambient_by_what_it_comes_to_if_that_is_known() {
 #[test]
 fn where_nothing_is_installed_nothing_behaves_otherwise() {
     let (from, to) = (side("1.29.0", Ok(Manifests::default())), side("1.30.3", Ok(Manifests::default())));
-    assert_eq!(names(&plan(&json!({}), &from, &to, &Surroundings::default())), <[&str; 0]>::default());
+    assert_eq!(names(&plan(&json!({}), &from, &to, &ClusterFacts::default())), <[&str; 0]>::default());
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_plan_tells_what_differs_and_whose_pods_restart() {
     let new = format!("{}\n---\n{config}", istiod("docker.io/istio/pilot:1.23.0", "app: istiod"));
     let new = manifests(&[(Component::Pilot, &new)]);
     let (from, to) = (side("1.22.0", Ok(old)), side("1.23.6", Ok(new)));
-    let plan = plan(&json!({"compatibilityVersion": "1.22"}), &from, &to, &Surroundings::default());
+    let plan = plan(&json!({"compatibilityVersion": "1.22"}), &from, &to, &ClusterFacts::default());
     assert_eq!(plan.restarts.as_deref(), Some(&["Deployment istio-system/istiod".to_owned()][..]));
     let told: Vec<_> = plan.objects.as_ref().unwrap().changes.iter().map(ToString::to_string).collect();
     let image = ".spec.template.spec.containers[name:discovery].image";
@@ -177,13 +177,13 @@ fn a_plan_tells_what_differs_and_whose_pods_restart() {
 #[test]
 fn what_a_release_refuses_is_in_the_way_and_what_differs_is_unknown() {
     let (from, to) = (side("1.17.8", Ok(Manifests::default())), side("1.30.3", Err(vec!["spec.x: unknown".into()])));
-    let refused = plan(&json!({}), &from, &to, &Surroundings::default());
+    let refused = plan(&json!({}), &from, &to, &ClusterFacts::default());
     assert_eq!(refused.blocked_by, ["spec.x: unknown"]);
     assert_eq!((refused.objects.is_none(), refused.restarts), (true, None));
     assert_eq!(refused.skipped_minors.len(), 12);
     assert!(refused.proxies.rule.ends_with("those of 1.17 have to be restarted as soon as the new istiod is ready"));
     let (from, to) = (side("1.30.3", Err(vec!["spec.y".into()])), side("1.30.1", Ok(Manifests::default())));
-    let back = plan(&json!({}), &from, &to, &Surroundings::default());
+    let back = plan(&json!({}), &from, &to, &ClusterFacts::default());
     assert!(back.blocked_by[0].contains("release 1.30.1 is older than 1.30.3"), "{:?}", back.blocked_by);
     assert!(back.notes[0].contains("spec.y") && back.objects.is_none(), "{:?}", back.notes);
 }
@@ -203,9 +203,8 @@ fn a_proxy_may_be_one_minor_release_behind_and_none_ahead() {
         proxy("b", None),
     ];
     let (from, to) = (side("1.29.0", Ok(Manifests::default())), side("1.30.3", Ok(Manifests::default())));
-    let surroundings =
-        Surroundings { kubernetes: Some(28), proxies: Proxies::Known(running), ..Surroundings::default() };
-    let plan = plan(&json!({"compatibilityVersion": "1.29"}), &from, &to, &surroundings);
+    let cluster = ClusterFacts { kubernetes: Some(28), proxies: Proxies::Known(running), ..ClusterFacts::default() };
+    let plan = plan(&json!({"compatibilityVersion": "1.29"}), &from, &to, &cluster);
     let [a, b] = &plan.proxies.namespaces[..] else { panic!("{:?}", plan.proxies) };
     assert_eq!((a.must_restart, a.unknown, a.versions["1.29.0-distroless"]), (1, 0, 2));
     assert_eq!((b.must_restart, b.unknown), (1, 2));
@@ -278,10 +277,10 @@ fn each_hazard_is_told_where_it_is_there_and_not_where_nothing_differs() {
     let mut tested = vec!["KubernetesTooOld", "NamespaceMoves", "GatewaysReplaced"];
     for (name, spec, (old, new), [before, after]) in rows() {
         let (from, to) = (side(old, made(&before)), side(new, made(&after)));
-        let told = plan(&spec, &from, &to, &Surroundings::default());
+        let told = plan(&spec, &from, &to, &ClusterFacts::default());
         assert!(names(&told).contains(&name), "{name}: {:?}", names(&told));
         let to = side("1.31.0", made(&after));
-        let same = plan(&json!({"compatibilityVersion": "1.30"}), &to, &to, &Surroundings::default());
+        let same = plan(&json!({"compatibilityVersion": "1.30"}), &to, &to, &ClusterFacts::default());
         assert_eq!(names(&same), Vec::<&str>::new(), "{name}");
         tested.push(name);
     }
@@ -296,7 +295,7 @@ fn a_control_plane_that_moves_and_gateways_that_are_replaced_are_hazards() {
     let mut to = side("1.24.0", moved("istio-system"));
     to.switches.is_upstream = true;
     let spec = json!({"compatibilityVersion": "1.23", "components": {"ingressGateways": [{"name": "a"}]}});
-    let told = plan(&spec, &side("1.23.0", moved("istio")), &to, &Surroundings::default());
+    let told = plan(&spec, &side("1.23.0", moved("istio")), &to, &ClusterFacts::default());
     assert_eq!(names(&told), ["OtherOperator", "NamespaceMoves", "GatewaysReplaced"]);
     assert_eq!(told.hazards[1].at, ["from istio to istio-system"]);
     assert_eq!(told.hazards[2].at, ["spec.components.ingressGateways"]);
@@ -306,7 +305,7 @@ fn a_control_plane_that_moves_and_gateways_that_are_replaced_are_hazards() {
 fn an_operator_of_istios_own_is_told_where_one_is_or_may_be() {
     let told = |release: &str, operators: Operators| {
         let (from, to) = (side(release, Ok(Manifests::default())), side("1.30.3", Ok(Manifests::default())));
-        let plan = plan(&json!({}), &from, &to, &Surroundings { operators, ..Surroundings::default() });
+        let plan = plan(&json!({}), &from, &to, &ClusterFacts { operators, ..ClusterFacts::default() });
         plan.hazards.into_iter().find(|hazard| hazard.name == "OtherOperator").map(|hazard| hazard.at)
     };
     let one = || Operators::Known(vec!["Deployment istio-operator/istio-operator".to_owned()]);

@@ -126,7 +126,7 @@ pub fn is_of_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Where a word stands that is no part of a longer name.
+/// Where a word stands that is not part of a longer name.
 pub fn words(code: &str, word: &str) -> Vec<usize> {
     let ends_in_name = word.ends_with(is_of_name);
     let is_alone = |at: &usize| {

@@ -36,7 +36,7 @@ fn main() {
     println!("binary: {:.1} MiB", mib(size));
     let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     if let Some(unknown) = chosen.iter().find(|chosen| !PARTS.iter().any(|(name, _)| name == chosen)) {
-        eprintln!("{unknown} is no part; there are {}", PARTS.map(|(name, _)| name).join(", "));
+        eprintln!("{unknown} is not a part; there are {}", PARTS.map(|(name, _)| name).join(", "));
         std::process::exit(1);
     }
     let is_chosen = |name: &str| {

@@ -141,11 +141,9 @@ fn a_value_that_no_flag_can_say_is_told_and_has_no_line() {
     let dumped = run_with_stdin(&["profile", "dump", "-f", "-", "-o", "flags"], spec);
     let (text, told) = (stdout(&dumped), stderr(&dumped));
     let at = "meshConfig.defaultConfig.proxyMetadata";
-    for untold in ["D", "E"] {
-        assert!(told.contains(&format!("Warning: {at}.{untold}: no --set can say this value")), "{told}");
-        assert!(!text.contains(&format!("{at}.{untold}=")), "{text}");
-    }
-    assert_eq!(told.lines().count(), 2, "{told}");
+    assert!(told.contains(&format!("Warning: {at}.E: no --set can say this value")), "{told}");
+    assert!(!text.contains(&format!("{at}.E=")), "{text}");
+    assert_eq!(told.lines().count(), 1, "{told}");
     let sets: Vec<&str> = text.lines().flat_map(|line| ["--set", line]).collect();
     let of = |output: &std::process::Output| helm_template::yaml::parse(&stdout(output)).unwrap();
     let again = of(&run(&[&["profile", "dump", "-p", at], &sets[..]].concat()));

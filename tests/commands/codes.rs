@@ -1,5 +1,5 @@
 //! Exit codes of the commands that write nothing to a cluster, by one rule: 2 is a word of the command line that is wrong whatever
-//! files, packages and clusters hold, or that is none of the names a command offers; 1 is what was named and is not there, cannot be
+//! files, packages and clusters hold, or that is not one of the names a command offers; 1 is what was named and is not there, cannot be
 //! read or is refused, and a difference; 0 is the rest.
 
 use crate::{code, folder, resource, run, stderr, stdout};

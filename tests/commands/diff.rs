@@ -127,7 +127,7 @@ fn without_a_cluster_one_line_says_so() {
     );
     let folder = folder(&[("a.yaml", &resource("{}"))]);
     for (text, said) in [
-        ("", "none (of KUBECONFIG) does not exist, and this is no pod"),
+        ("", "none (of KUBECONFIG) does not exist, and this is not a pod"),
         (&*config, "the API server https://127.0.0.1:1 cannot be reached"),
     ] {
         if !text.is_empty() {

@@ -1,4 +1,4 @@
-//! `tag`, `experimental` and `operator`, as far as they need no cluster: their help, what is a wrong use, and what is said
+//! `tag`, `experimental` and `operator`, as far as they need no cluster: their help, what is invalid usage, and what is said
 //! where there is no cluster.
 
 use super::{code, folder, run, stderr, stdout};

@@ -87,7 +87,7 @@ fn a_kubeconfig_and_a_context_can_be_chosen() {
         ("one with a user that is not there", context("three"), Refusal),
         ("a kubeconfig", kubeconfig(&one), Answer("admin")),
         ("a kubeconfig that is not there", kubeconfig("/gone"), Refusal),
-        ("a list is no kubeconfig", kubeconfig(&format!("{one}:{one}")), Refusal),
+        ("a list is not a kubeconfig", kubeconfig(&format!("{one}:{one}")), Refusal),
         ("relative paths", beside, Answer("admin")),
         ("the file at home", home.clone(), Answer("admin")),
         (

@@ -52,7 +52,7 @@ impl Proxy {
                         },
                         Speech::Socks => socks(stream, wants_password, &count).await,
                     };
-                    // Clients that go are no failures of a proxy.
+                    // Clients that go are not failures of a proxy.
                     drop(led);
                 });
             }

@@ -7,8 +7,8 @@ use std::fmt::Write;
 const HEAD: &str = "# Commands and flags\n\nMade of the code by `tests/reference.rs`: what `--help` says of each command; `-h` has\n\
                     what many need.\n\
                     Data goes to stdout, everything else to stderr; the exit code is 0 for success, 1 for a failure or a\n\
-                    difference found, 2 for a wrong use: a flag or an argument that there is not, or that has a value which is\n\
-                    none of those it can have. What is named and is not there is a failure, and so is a spec that is refused.\n";
+                    difference found, 2 for invalid usage: an unknown flag or argument, or an invalid value of one. Something that\n\
+                    is named and does not exist is a failure (1), and so is a spec that is refused.\n";
 
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")

@@ -80,7 +80,7 @@ fn every_condition_is_documented_with_its_reasons() {
     let documented = column(reasons);
     for reason in &documented {
         let is_there = all.contains(&format!("\"{reason}\"")) || of_errors.contains(reason);
-        assert!(is_there, "{reason} is no reason in the code");
+        assert!(is_there, "{reason} is not a reason in the code");
     }
     let of_events = column(reasons.split_once("\n## Reasons of events").unwrap().1);
     // What is only for want of an error, and what is not told as one.

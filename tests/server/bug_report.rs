@@ -1,4 +1,4 @@
-//! `bug-report` and `completion`: what they give of a cluster, and that a cluster which gives nothing is no failure.
+//! `bug-report` and `completion`: what they give of a cluster, and that a cluster which gives nothing is not a failure.
 
 use crate::lab::{Lab, binary};
 use flate2::read::GzDecoder;

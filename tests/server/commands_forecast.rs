@@ -216,7 +216,8 @@ fn a_purge_tells_which_resources_of_users_go_with_the_definitions() {
         }
     }
     let said = run_typing(&lab, "uninstall --purge", "n\n").ended(1);
-    let said = said.warned(&["go all resources of their kinds", "  3 VirtualServices in 2 namespaces (shop; web)\n"]);
+    let said =
+        said.warned(&["all resources of their kinds are deleted", "  3 VirtualServices in 2 namespaces (shop; web)\n"]);
     assert!(!said.err.contains("EnvoyFilter"), "those of the installation are no user's: {}", said.err);
     // What holds a resource holds the definition of its kind.
     let iop = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": {"profile": "empty"},

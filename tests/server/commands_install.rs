@@ -229,7 +229,7 @@ fn what_is_no_longer_wanted_goes_unless_it_is_in_use() {
     let said = run_typing(&lab, "uninstall -y -f -", text).ended(0);
     assert!(said.out.contains("  Removed MutatingWebhookConfiguration::istio-revision-tag-prod."), "{}", said.out);
     said.warned(&[
-        "these gateways go: ",
+        "these gateways are deleted: ",
         "These stay, for nothing on them says",
         "ConfigMap istio-system/istio-canary",
     ]);

@@ -118,7 +118,7 @@ fn gateways_that_a_canary_took_stay_for_the_revision_that_wants_them() {
     let back = "istio-operator upgrade --revision default -d 1.17.8";
     run(&lab, "uninstall --dry-run --revision canary").ended(0).warned(&[kept[0], kept[1], back]);
     let said = run(&lab, "uninstall -y --revision canary").ended(0).warned(&kept);
-    assert!(!said.err.contains("these gateways go"), "{}", said.err);
+    assert!(!said.err.contains("these gateways are deleted"), "{}", said.err);
     assert!(lab.deployment("istiod-canary").is_none() && lab.iop("installed-state-canary").is_none());
     assert_eq!((&gateway()["metadata"]["uid"], revision_of(&gateway())), (&uid, "canary"));
     lab.kubectl(&["get", "service/istio-ingressgateway", "role/istio-ingressgateway-sds", "-n", "istio-system"]);
@@ -129,7 +129,7 @@ fn gateways_that_a_canary_took_stay_for_the_revision_that_wants_them() {
     run(&lab, "install -y --revision canary").ended(0);
     run(&lab, "uninstall -y --revision canary").ended(0);
     assert_eq!(revision_of(&gateway()), "canary");
-    run(&lab, "uninstall -y --revision default").ended(0).warned(&["these gateways go: "]);
+    run(&lab, "uninstall -y --revision default").ended(0).warned(&["these gateways are deleted: "]);
     assert!(lab.deployment("istio-ingressgateway").is_none());
 }
 

@@ -43,7 +43,7 @@ fn an_installation_is_verified_and_its_versions_are_told() {
     lab.apply_spec("{profile: demo}");
     run(&lab, "verify-install")
         .ended(1)
-        .warned(&["IstioOperator istio-system/main: no operator has told its status yet"]);
+        .warned(&["IstioOperator istio-system/main: no operator has reported its status yet"]);
     lab.delete("main");
 
     lab.kubectl(&["delete", "service", "istiod", "-n", "istio-system"]);

@@ -126,7 +126,7 @@ fn value(document: &str) -> Value {
 fn create(lab: &Lab, object: &Value) -> Result<Value, String> {
     let (version, kind) = (object["apiVersion"].as_str().unwrap(), object["kind"].as_str().unwrap().to_lowercase());
     let plural = match kind.strip_suffix('y') {
-        // A gateway is no entry.
+        // A gateway is not an entry.
         Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
         _ => format!("{kind}s"),
     };

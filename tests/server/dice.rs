@@ -32,7 +32,7 @@ impl Dice {
 /// A number from the environment, which makes a test longer; else the one that fits `make test-all`.
 pub fn from_environment(name: &str, otherwise: u64) -> u64 {
     match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")),
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")),
         Err(_) => otherwise,
     }
 }

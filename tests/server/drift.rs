@@ -211,7 +211,7 @@ fn a_fight_is_slowed_down_and_names_the_other() {
     edit(101);
     repaired();
     assert!(begun.elapsed().as_secs() >= 3, "repaired after {:?}, not slowed down", begun.elapsed());
-    assert_eq!(lab.iop("main").unwrap()["status"]["status"], "HEALTHY", "a fight is no failure");
+    assert_eq!(lab.iop("main").unwrap()["status"]["status"], "HEALTHY", "a fight is not a failure");
 }
 
 /// What istiod does to its webhooks once it serves.

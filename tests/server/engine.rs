@@ -102,7 +102,7 @@ fn the_install_engine_alone_installs_upgrades_and_uninstalls() {
         let refused: Vec<_> =
             lab.block_on(engine.delete(&remains)).into_iter().filter_map(|(_, result)| result.err()).collect();
         assert!(refused.is_empty(), "{refused:?}");
-        Err(remains.doomed().map(istio_operator::install::remains::Remaining::told).collect::<Vec<_>>().join(", "))
+        Err(remains.to_delete().map(istio_operator::install::remains::Remaining::told).collect::<Vec<_>>().join(", "))
     });
     let left = lab.owned();
     assert!(left.keys().all(|name| name.starts_with("CustomResourceDefinition")), "{left:?}");

@@ -24,7 +24,7 @@ use tokio::runtime::{Builder, Runtime};
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Kubernetes makes these of our Services, with their labels; most others that it makes have owner references. The record
-/// of an installation is no part of it.
+/// of an installation is not part of it.
 const NOT_INSTALLED: [&str; 3] = ["Endpoints", "EndpointSlice", "IstioOperator"];
 const OPERATOR: &str = "system:serviceaccount:istio-operator:istio-operator";
 

@@ -74,7 +74,7 @@ fn a_spec_is_compared_with_the_cluster_and_nothing_is_written() {
     assert_eq!(
         istiod["fields"].as_array().unwrap().len(),
         1,
-        "the API server's defaults are no difference: {istiod:#}"
+        "the API server's defaults are not a difference: {istiod:#}"
     );
     let none = run(&lab, other.path(), "manifest diff -f a.yaml --cluster --select Deployment:*:istoid");
     let told = String::from_utf8(none.stderr).unwrap();

@@ -226,8 +226,8 @@ fn a_release_that_is_none_is_told_and_changes_nothing() {
     lab.owned_at_rest();
     let mark = lab.mark();
     for (release, phase, words) in [
-        ("latest", "ERROR", "release \"latest\" is no version; write one such as 1.30.3"),
-        ("../x", "ERROR", "release \"../x\" is no version"),
+        ("latest", "ERROR", "release \"latest\" is not a valid version; write one such as 1.30.3"),
+        ("../x", "ERROR", "release \"../x\" is not a valid version"),
         ("1.99.0", "ACTION_REQUIRED", "start the operator with a --package-dir or a --release-source that has 1.99.0"),
     ] {
         annotate(&lab, RELEASE, Some(release));
@@ -264,7 +264,7 @@ fn a_release_that_is_none_is_told_and_changes_nothing() {
     assert_eq!(release(&lab, "istiod"), VERSION);
 }
 
-/// Nothing is repaired meanwhile either, since what the spec comes to is not known.
+/// Nothing is repaired meanwhile either, since what the spec renders to is not known.
 #[test]
 #[ignore = "long: `make test-all`"]
 fn a_server_that_is_down_is_waited_for_and_later_not_needed() {

@@ -26,7 +26,7 @@ fn an_operator_killed_in_the_middle_finishes_after_its_restart() {
 
 #[test]
 fn a_restart_on_a_healthy_cluster_writes_nothing() {
-    // What the API server writes otherwise than we do is no difference either.
+    // What the API server writes otherwise than we do is not a difference either.
     let lab = Lab::installed(ODD);
     lab.owned_at_rest();
     assert_eq!(lab.terminate_operator(), Some(0));

@@ -168,7 +168,7 @@ fn an_unused_revision_goes_when_its_time_has_come() {
     };
     annotate("main", "soon");
     let message = remark("main", "InvalidAnnotation")["message"].clone();
-    assert!(message.as_str().unwrap().contains("no duration like 24h"), "{message}");
+    assert!(message.as_str().unwrap().contains("not a valid duration such as 24h"), "{message}");
     annotate("main", "24h");
     let message = remark("main", "PruneScheduled")["message"].clone();
     assert!(message.as_str().unwrap().contains("nothing uses revision default; it is deleted at 20"), "{message}");

@@ -396,7 +396,7 @@ fn what_cannot_pass_is_told_from_what_may(lab: &Lab, cluster: &Cluster) {
         ("half a pod", Refusal::Never, of(deployment(", replicas: 1.5").replace("refused", "half"))),
         ("no label", Refusal::Never, of(config("refused", ", annotations: {a: 1}"))),
         ("immutable", Refusal::Never, of(deployment("").replace("a: b", "a: c"))),
-        ("a name that is none", Refusal::Never, of(config("Refused_", ""))),
+        ("a name that is not valid", Refusal::Never, of(config("Refused_", ""))),
         ("larger than allowed", Refusal::Never, large(1_200_000)),
         ("larger than a request", Refusal::Never, large(4_000_000)),
         ("larger than stored", Refusal::Never, free),

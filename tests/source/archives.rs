@@ -124,7 +124,7 @@ fn what_is_no_release_says_what_it_is() {
     refused(b"<!DOCTYPE html>\n<html>".to_vec(), "neither a gzip nor a tar archive, but a web page; check the address");
     refused(vec![], "neither a gzip nor a tar archive, but empty");
     let other = tar(&[(header(EntryType::Regular, "istioctl", 1), &b"x"[..])]);
-    refused(gzip(&other), "the archive has no profiles/ in manifests/, so it is no release of Istio");
+    refused(gzip(&other), "the archive has no profiles/ in manifests/, so it is not a release of Istio");
     let archive = release("1.30.3");
     refused(archive[..archive.len() - 12].to_vec(), "the archive ends too early");
 }

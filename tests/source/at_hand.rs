@@ -78,7 +78,7 @@ fn what_is_no_package_says_what_it_was_taken_for_and_what_is_at_hand() {
             "release \"1.30\" names no patch release; at hand are 1.30.1, 1.30.3; another one is fetched from https://github.com",
         ),
         ("1.31", "release \"1.31\" names no patch release; none of it is at hand; write one such as 1.31.0"),
-        ("latest", "\"latest\": it is no version, and there is no directory of that name; name a version"),
+        ("latest", "\"latest\": it is not a version, and there is no directory of that name; name a version"),
         ("latest", "at hand are 1.17.8, 1.29.0, 1.30.1, 1.30.3"),
         ("./nothing", "\"./nothing\": there is no such directory; name a version"),
         (file, "it is a file, and neither a .tar.gz nor a .tgz"),

@@ -42,6 +42,6 @@ fn a_process_that_is_killed_while_it_unpacks_leaves_nothing_for_long() {
     child.wait().unwrap();
     assert!(is_unpacking(), "it had no time to tidy up");
     let list = home.start(&["release", "list"]).wait_with_output().unwrap();
-    assert!(list.status.success() && !String::from_utf8_lossy(&list.stdout).contains("a.tgz"), "it is no package");
+    assert!(list.status.success() && !String::from_utf8_lossy(&list.stdout).contains("a.tgz"), "it is not a package");
     home.fetch(&location).succeeded();
 }

@@ -92,8 +92,8 @@ fn a_proxy_that_cannot_be_meant_is_told_and_never_passed_by() {
     let location = format!("https://{HOST}/a.tgz");
     for (value, words) in [
         ("ftp://me:secret@there", "it speaks ftp, which is not known here"),
-        ("http://", "its address is none"),
-        ("http://a b", "its address is none"),
+        ("http://", "its address is not valid"),
+        ("http://a b", "its address is not valid"),
     ] {
         let ended = Home::new().with("HTTPS_PROXY", value).fetch(&location);
         ended.failed_with(&format!("the proxy of HTTPS_PROXY or ALL_PROXY cannot be used: {words}"));

@@ -141,7 +141,7 @@ fn what_is_no_package_in_a_registry_says_what_is_wrong() {
     for (tag, words) in [
         ("empty", "none of its layers is an archive"),
         ("other", "none of its layers is an archive"),
-        ("client", "so it is no release of Istio"),
+        ("client", "so it is not a release of Istio"),
         ("config", "its manifest names no layers"),
         ("index", "its index names no manifest"),
         ("text", "its manifest cannot be read"),

@@ -226,7 +226,7 @@ fn redirects_that_nobody_should_follow_are_refused_to_everybody() {
         ("ftp://packages.example/a.tgz", "a redirect to ftp://, which is not followed"),
         ("file:///etc/passwd", "a redirect to file://, which is not followed"),
         ("/a/..%2f..%2fb", "a redirect to a path with an encoded .."),
-        ("http://[", "a redirect to no address"),
+        ("http://[", "a redirect to an invalid address"),
         ("/again", "more than 10 redirects"),
     ] {
         home.fetch(&redirecting(target).url("/a.tgz")).failed_with(words);

@@ -76,7 +76,7 @@ fn linked(target: &str) -> Result<BTreeSet<String>> {
 /// The addresses of what a node of the resolved graph needs.
 fn needs<'a>(node: &'a Value, purls: &BTreeMap<&str, String>) -> Result<Vec<String>> {
     let id = |dependency: &'a Value| text(dependency, "pkg");
-    let purl = |id: &str| purls.get(id).cloned().with_context(|| format!("{id} is no package"));
+    let purl = |id: &str| purls.get(id).cloned().with_context(|| format!("{id} is not a package"));
     list(node, "deps")?.iter().map(|dependency| purl(id(dependency)?)).collect()
 }
 

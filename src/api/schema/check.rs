@@ -38,7 +38,7 @@ impl Reading {
 /// In what something does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misfit {
-    /// A key that is no field.
+    /// A key that is not a field.
     Unknown,
     /// A value of another type.
     Type,
@@ -217,7 +217,7 @@ impl<'v> Walk<'v> {
     }
 }
 
-/// What to say of a key that is no field of release 1.`minor`, given the field that another release has.
+/// What to say of a key that is not a field of release 1.`minor`, given the field that another release has.
 fn unknown(message: &Message, key: &str, other: Option<&Field>, minor: u32) -> String {
     let known = message.fields().iter().filter(|field| field.releases.contains(&minor)).map(|field| field.name);
     match other {

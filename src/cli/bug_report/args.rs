@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What `--help` ends with.
 const EXAMPLES: &str = "\
-The archive has the IstioOperator resources with their statuses, what they come to, the installed
+The archive has the IstioOperator resources with their statuses, what they render to, the installed
 objects, the pods of the operator, of istiod, of gateways and of CNI with their logs, events, and
 versions. Values of Secrets, private keys, tokens and passwords are taken out; redacted.txt says
 where. missing.txt says what could not be had, and why. Look at it before you give it away.
@@ -33,7 +33,7 @@ pub(crate) struct BugReportArgs {
     /// Only what is in these namespaces (default: all).
     #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
     pub(super) include: Vec<String>,
-    /// Nothing of these namespaces.
+    /// Nothing from these namespaces.
     #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
     pub(super) exclude: Vec<String>,
     /// How many MiB of text there may be.

@@ -1,4 +1,4 @@
-//! What goes into the archive, in the order of its worth: should time or room end, the rest is named.
+//! What goes into the archive, the most important first: if time or space runs out, the rest is named.
 
 use super::archive::Archive;
 use super::args::{BugReportArgs, Scope};
@@ -22,7 +22,7 @@ use std::io;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What else is installed, and is no kind that is watched from the start.
+/// What else is installed, and is not a kind that is watched from the start.
 const ALSO_INSTALLED: [(&str, &str); 2] = [("v1", "Secret"), ("k8s.cni.cncf.io/v1", "NetworkAttachmentDefinition")];
 
 /// Pods whose logs are collected: of what they are, and how they are found.

@@ -1,4 +1,4 @@
-//! The end of a log, however long it is: what was said last explains a fault.
+//! The end of a log, however long it is: the last lines explain a problem.
 
 use futures::io::{AsyncBufRead, AsyncReadExt};
 
@@ -58,7 +58,7 @@ impl End {
         self.left_out + self.bytes.len().saturating_sub(self.most)
     }
 
-    /// What there is; what is no UTF-8 is replaced.
+    /// What there is; what is not valid UTF-8 is replaced.
     pub(super) fn text(mut self) -> String {
         self.cut();
         String::from_utf8_lossy(&self.bytes).into_owned()

@@ -1,6 +1,6 @@
-//! `bug-report`: everything that explains a fault, in one archive.
+//! `bug-report`: collects what is needed to explain a problem into one archive.
 //!
-//! What cannot be had is named in the archive, and never a reason to have none.
+//! What cannot be read is named in the archive, and never a reason to make none.
 
 mod archive;
 mod args;

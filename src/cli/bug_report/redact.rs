@@ -1,4 +1,4 @@
-//! Takes out of what is written whatever is secret, and remembers where.
+//! Redacts secrets from what is written, and remembers where.
 //!
 //! Secrets lose their values. Everywhere else go private keys, tokens, passwords in addresses, and the values of what is
 //! called a password, whether in a field, in a variable of a container, or in a line of a log.

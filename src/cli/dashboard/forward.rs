@@ -1,4 +1,4 @@
-//! Connections of this machine, each led to a pod by a WebSocket through the API server.
+//! Forwards local connections to a pod, each over a WebSocket through the API server.
 
 use super::super::screen::Screen;
 use super::pods::{Found, Wanted};

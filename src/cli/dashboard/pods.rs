@@ -36,7 +36,10 @@ impl Wanted {
     /// Something else than a pod is named.
     pub(super) fn named(pod: &str, namespace: String) -> anyhow::Result<Self> {
         let pod = pod.strip_prefix("pod/").unwrap_or(pod);
-        ensure!(!pod.contains('/'), "{pod} is no name of a pod; for one of a Deployment, name its labels with -l");
+        ensure!(
+            !pod.contains('/'),
+            "{pod} is not a valid name of a pod; for one of a Deployment, name its labels with -l"
+        );
         // Names of pods may have dots in them, those of namespaces none.
         let (name, namespace) = match pod.rsplit_once('.') {
             Some((name, of)) if !name.is_empty() && !of.is_empty() => (name.to_owned(), of.to_owned()),

@@ -19,7 +19,7 @@ Examples:
 /// What the help of `upgrade` ends with.
 pub const UPGRADE_EXAMPLES: &str = "\
 Examples:
-  istio-operator upgrade plan -f spec.yaml --to 1.30.3  # what it comes to, without a cluster
+  istio-operator upgrade plan -f spec.yaml --to 1.30.3  # what it would change, without a cluster
   istio-operator upgrade -f spec.yaml -d 1.30.3 --dry-run
   istio-operator upgrade -d 1.30.3 -y                   # what was installed, by its record";
 
@@ -31,10 +31,10 @@ pub struct InstallArgs {
     /// Do not ask before anything is changed.
     #[arg(short = 'y', long)]
     pub(super) skip_confirmation: bool,
-    /// Say what would become of each object, and change nothing.
+    /// Print what would happen to each object, and change nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Print what --dry-run says as data, or as a table. As without it, the exit code is 1 if something would fail.
+    /// Print the result of --dry-run as data, or as a table. As without it, the exit code is 1 if something would fail.
     #[arg(short, long, value_enum, requires = "dry_run", hide_short_help = true)]
     pub(super) output: Option<ListFormat>,
     /// How long each component may take to become ready.

@@ -1,5 +1,5 @@
-//! The definition of IstioOperator, without which there is no place for the record of an installation: packages of releases that
-//! have no operator any more do not bring it, so the command does.
+//! The CRD of IstioOperator, without which there is no place for the record of an installation: packages of releases that have no
+//! operator any more do not bring it, so the command does.
 
 use crate::api::{API_VERSION, KIND, crd};
 use crate::cluster::{Cluster, ClusterError};

@@ -1,4 +1,4 @@
-//! What a run of the engine needs not read again, since this same command has just written or read it.
+//! What the engine need not read again, since this command has just read or written it.
 
 use crate::install::cached::CachedObject;
 use crate::install::{Cache, ComponentOutcome, Outcome, State, Wait};

@@ -1,4 +1,4 @@
-//! `install`: what a spec comes to is applied until it is ready.
+//! `install`: applies what a spec renders to, and waits until it is ready.
 //!
 //! ```text
 //! flags, or the record → wanted → prepare (who else writes, whose objects these are, what would change) → question → turn → work → record

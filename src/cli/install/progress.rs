@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// What is ready sooner needs no explanation.
 const SLOW: Duration = Duration::from_secs(1);
-/// The longest reason that is told; a line of a log is no place for more.
+/// The longest reason that is told; a line of a log has no room for more.
 const LONGEST: usize = 400;
 
 /// See the module.

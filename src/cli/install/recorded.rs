@@ -109,7 +109,7 @@ fn profile_of(connected: &Connected, spec: &SpecArgs, record: &DynamicObject, pr
     Ok(render::resolve(&request, &package, Strictness::TakenOver)?.spec().clone())
 }
 
-/// What was asked for beyond a profile. Where the release came from is no part of it.
+/// What was asked for beyond a profile. Where the release came from is not part of it.
 fn asked_for(whole: &Value, base: &Value, profile: &str) -> Value {
     let mut asked = beyond(whole, base).unwrap_or_else(|| json!({}));
     if let Some(map) = asked.as_object_mut() {
@@ -119,7 +119,7 @@ fn asked_for(whole: &Value, base: &Value, profile: &str) -> Value {
     asked
 }
 
-/// What has to be laid over `base` to have `whole`; `None` where they are the same. A list that differs is taken as it is.
+/// What has to be merged over `base` to have `whole`; `None` where they are the same. A list that differs is taken as it is.
 fn beyond(whole: &Value, base: &Value) -> Option<Value> {
     match (whole, base) {
         (Value::Object(whole), Value::Object(base)) => {

@@ -1,5 +1,5 @@
-//! What is in the way of an installation: objects that it would write and that a control plane has which stays, found before anything
-//! is written.
+//! Conflicts of an installation: objects that it would write and that belong to another control plane which stays. They are found
+//! before anything is written.
 
 use super::super::resources::{HELM, key_of};
 use super::takeover::metadata_of;

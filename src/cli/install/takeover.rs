@@ -1,5 +1,5 @@
-//! Whose objects an installation takes over, for a person: a line for each former owner, before anything is written. What is the
-//! installation's own already is not told, whoever else has left marks on it.
+//! Which objects an installation takes over: a line for each former owner, printed before anything is written. Objects that are the
+//! installation's own already are not listed, whoever else has left marks on them.
 
 use super::super::resources::{installers, other_owners};
 use crate::api::component::Component;

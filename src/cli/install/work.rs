@@ -1,4 +1,4 @@
-//! Applies a plan until all of it is ready, or something is in the way that waiting does not remove.
+//! Applies a plan until all of it is ready, or until something fails that waiting does not repair.
 
 use super::known::{Known, waits_of};
 use super::neighbours::Neighbours;

@@ -1,4 +1,4 @@
-//! That what is selected is there.
+//! Checks that the selected objects exist.
 
 use crate::diff::Selection;
 use crate::object::ObjectKey;

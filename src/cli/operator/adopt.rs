@@ -44,7 +44,7 @@ Examples:
   istio-operator operator adopt -f iop.yaml -y
   istio-operator operator adopt main -n istio-system -o json --dry-run
 
-Exit code: 0 if taken over and HEALTHY, or with --dry-run if it can be; 1 if not, 2 on wrong use.";
+Exit code: 0 if taken over and HEALTHY (with --dry-run: if possible), 1 if not, 2 on invalid flags.";
 
 /// The annotations that keep an operator from a resource.
 const HOLDS: [&str; 2] = [IGNORE_RECONCILE, DRY_RUN];
@@ -61,13 +61,13 @@ pub struct AdoptArgs {
     /// Namespace of the resource.
     #[arg(short, long, default_value = NAMESPACE)]
     namespace: String,
-    /// Tell what would change, and change nothing.
+    /// Print what would change, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// Do not ask.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
-    /// Go on in spite of what is not known, or of another resource of the revision.
+    /// Continue although something is not known, or another resource has the revision.
     #[arg(long)]
     force: bool,
     /// How long each component, or an operator, may take until all is ready.

@@ -28,8 +28,8 @@ Examples:
   istio-operator operator init --watchedNamespaces istio-system,mesh -f iop.yaml
   istio-operator operator init --dry-run
 
-What is there is upgraded, upstream's operator too. What no flag says of it stays as it is, and what
-changes is told before.";
+An operator that is there is upgraded, also upstream's. Settings that no flag sets stay as they are;
+what changes is printed first.";
 
 /// How long a CRD may take until it can be used.
 const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub struct InitArgs {
     /// How long the operator may take until it is ready.
     #[arg(long, default_value = "5m", value_parser = duration::parse)]
     readiness_timeout: Duration,
-    /// Ask the API server what it would say, and change nothing.
+    /// Only a dry run of the API server; nothing is changed.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -94,7 +94,7 @@ impl Settings {
         self.hub.is_some() || self.tag.is_some()
     }
 
-    /// Its revision; upstream's `default` is none.
+    /// Its revision; upstream's `default` counts as none.
     fn revision(&self) -> &str {
         self.revision.as_deref().filter(|revision| *revision != "default").unwrap_or_default()
     }
@@ -253,7 +253,8 @@ fn folder(path: &str) -> anyhow::Result<Vec<Object>> {
     let text = |path: &str| {
         let file = root(path).and_then(|(dir, rest)| dir.get_file(rest));
         // What is named and not there would be missing from what is deployed.
-        file.and_then(|file| file.contents_utf8()).with_context(|| format!("config/{path} is no text in this program"))
+        file.and_then(|file| file.contents_utf8())
+            .with_context(|| format!("config/{path} is not a text in this program"))
     };
     let is_folder = |path: &str| root(path).is_some_and(|(dir, rest)| rest.is_empty() || dir.get_dir(rest).is_some());
     let kustomization = yaml::parse(text(&format!("{path}/kustomization.yaml"))?)?;

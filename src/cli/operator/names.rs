@@ -1,4 +1,4 @@
-//! Whether what flags name can be so named.
+//! Checks the names that flags give.
 
 use super::super::tag::tag_name;
 use crate::api::LONGEST_NAME;

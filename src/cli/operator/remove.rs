@@ -41,8 +41,8 @@ pub struct RemoveArgs {
     /// All operators of the namespace.
     #[arg(long)]
     purge: bool,
-    /// Go on although resources have its finalizer, or it is not known whether they do, or there is no operator. It is asked all the
-    /// same without -y.
+    /// Continue although resources have its finalizer, or it is not known whether they do, or there is no operator. Without -y it
+    /// still asks.
     #[arg(long)]
     force: bool,
     /// Do not ask.

@@ -31,8 +31,8 @@ Examples:
   istio-operator operator status --watch
   istio-operator operator status main --exit-code    # in scripts
 
-Exit code: 1 if a resource is in ERROR or on an error, 2 on wrong use. With --exit-code 0 only if
-there are resources and all are HEALTHY, by their present spec.";
+Exit code: 1 if a resource is in ERROR or on an error, 2 on invalid flags. With --exit-code 0 only
+if there are resources and all are HEALTHY for their present spec.";
 
 /// How long changes are gathered before they are drawn.
 const GATHER: Duration = Duration::from_millis(300);
@@ -54,10 +54,10 @@ pub struct StatusArgs {
     /// Only those of this namespace.
     #[arg(short, long)]
     namespace: Option<String>,
-    /// Draw again whenever something changes, until it is interrupted.
+    /// Redraw whenever something changes, until interrupted.
     #[arg(short, long)]
     watch: bool,
-    /// End with 1 unless there are resources and all are HEALTHY, by their present spec.
+    /// Exit with 1 unless there are resources and all are HEALTHY for their present spec.
     #[arg(long, conflicts_with = "watch")]
     exit_code: bool,
     /// Output format: a tree of each resource, a line of each, or all of it as data.

@@ -1,4 +1,4 @@
-//! Whether who asks may do everything that the role of a release allows: to write what its charts render, and to grant what
+//! Whether the user may do everything that the role of a release allows: to write what its charts render, and to grant what
 //! istiod is granted.
 
 use super::super::table::first;

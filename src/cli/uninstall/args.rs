@@ -10,8 +10,8 @@ use std::time::Duration;
 const EXAMPLES: &str = "\
 Examples:
   istio-operator uninstall --revision canary   # the control plane of a revision, with its gateways
-  istio-operator uninstall -f spec.yaml        # what a spec comes to, but for the base
-  istio-operator uninstall --purge             # everything of Istio, also its definitions
+  istio-operator uninstall -f spec.yaml        # what a spec renders to, except the base
+  istio-operator uninstall --purge             # everything of Istio, its CRDs too
 
 Namespaces and add-ons stay. What is annotated install.istio.io/prune=false stays, too.";
 
@@ -20,16 +20,16 @@ Namespaces and add-ons stay. What is annotated install.istio.io/prune=false stay
 pub struct UninstallArgs {
     #[command(flatten)]
     pub(super) spec: SpecArgs,
-    /// Remove everything of Istio, of every revision and of every installer, definitions (CRDs) and their resources too.
+    /// Remove everything of Istio, of every revision and of every installer, CRDs and their resources too.
     #[arg(long)]
     pub(super) purge: bool,
     /// Do not ask before anything is deleted.
     #[arg(short = 'y', long)]
     pub(super) skip_confirmation: bool,
-    /// Say what would be deleted, and delete nothing.
+    /// Print what would be deleted, and delete nothing.
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// How long what is deleted may take to be gone.
+    /// How long to wait until everything that is deleted is gone.
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     pub(super) timeout: Duration,
     #[command(flatten)]

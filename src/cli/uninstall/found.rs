@@ -64,8 +64,8 @@ const NEVER_DELETED: &str = "with them would go what others made of them";
 /// What there is.
 #[derive(Default)]
 pub(super) struct Found {
-    /// What goes, or is on its way.
-    pub doomed: BTreeMap<ObjectKey, Remaining>,
+    /// What is to be deleted, or is being deleted.
+    pub to_delete: BTreeMap<ObjectKey, Remaining>,
     /// What stays, by the reason why.
     pub stays: BTreeMap<&'static str, BTreeSet<String>>,
     /// What no installer made and goes with its definition: of each kind how many in which namespace, the empty one for what has
@@ -81,13 +81,13 @@ pub(super) type Counts = BTreeMap<String, usize>;
 impl Found {
     /// The Deployments of control planes that go.
     pub fn control_planes(&self) -> impl Iterator<Item = &Remaining> {
-        self.doomed.values().filter(|one| one.key.kind == "Deployment" && one.is_of_control_plane())
+        self.to_delete.values().filter(|one| one.key.kind == "Deployment" && one.is_of_control_plane())
     }
 
     fn take(&mut self, one: Remaining) {
         match one.fate {
             Fate::Kept => self.keep(ANNOTATED, &one.key),
-            _ => drop(self.doomed.insert(one.key.clone(), one)),
+            _ => drop(self.to_delete.insert(one.key.clone(), one)),
         }
     }
 
@@ -97,7 +97,7 @@ impl Found {
 
     /// Whether there is nothing at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.doomed.is_empty() && self.stays.is_empty()
+        self.to_delete.is_empty() && self.stays.is_empty()
     }
 }
 
@@ -269,7 +269,7 @@ pub(super) async fn of_manifests(
         }
     }
     let mut ending = Ending::default();
-    for one in found.doomed.values() {
+    for one in found.to_delete.values() {
         ending.add(&one.key, one.component, &one.revision);
     }
     for kind in tags::KINDS.into_iter().filter(|_| !ending.is_empty()) {
@@ -306,7 +306,7 @@ async fn records(
 ) -> Result<(), ClusterError> {
     let all = cluster.list(API_VERSION, KIND, None, "").await?;
     // A record that is nobody's in particular goes with the control plane that it is of.
-    let goes = found.doomed.values().any(|one| one.component == Some(Component::Pilot));
+    let goes = found.to_delete.values().any(|one| one.component == Some(Component::Pilot));
     let is_meant = |record: &DynamicObject, owner: &OwnerId| match labels::owner_of(record.labels()) {
         Some(of) => is_owners(owner, &of) && (goes || of.name != UNNAMED || owner.name.is_empty()),
         None => goes,

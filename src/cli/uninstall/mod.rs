@@ -1,4 +1,4 @@
-//! `uninstall`: removes a control plane, what a spec comes to, or everything of Istio.
+//! `uninstall`: removes a control plane, what a spec renders to, or everything of Istio.
 //!
 //! ```text
 //! flags → found → who still uses it → question → turn → removal, wave by wave, until nothing is left
@@ -56,7 +56,7 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
     let crd = if args.purge { definition_of_an_operator(&connected) } else { None };
     let look = async || {
         let mut found = find(&connected, &target).await?;
-        found.doomed.retain(|key, _| crd.as_ref().is_none_or(|(name, _)| key.name != *name));
+        found.to_delete.retain(|key, _| crd.as_ref().is_none_or(|(name, _)| key.name != *name));
         Ok::<_, ClusterError>(found)
     };
     let mut found = connected.wait(look())?;
@@ -67,14 +67,14 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
     warn(&connected, &target, &found, &mut screen);
     kept.lines.iter().for_each(|line| screen.note(line));
     if let Some((name, why)) = &crd {
-        screen.note(&format!("The definition {name} stays, since {why}."));
+        screen.note(&format!("The CRD {name} stays, since {why}."));
     }
-    if found.doomed.is_empty() {
+    if found.to_delete.is_empty() {
         screen.note("There is nothing to remove.");
         return Ok(0);
     }
     if args.dry_run {
-        for key in found.doomed.keys() {
+        for key in found.to_delete.keys() {
             screen.say(&format!("Not pruning object {} because of dry run.", removal::upstreams_name(key)));
         }
         return Ok(0);
@@ -83,12 +83,12 @@ pub(super) fn run(args: &UninstallArgs, out: &mut dyn Write) -> Outcome {
         return Ok(1);
     }
     let look = async || {
-        let mut doomed = look().await?.doomed;
-        doomed.retain(|key, _| !kept.keys.contains(key));
-        Ok(doomed)
+        let mut to_delete = look().await?.to_delete;
+        to_delete.retain(|key, _| !kept.keys.contains(key));
+        Ok(to_delete)
     };
     let turn = connected.wait(take_turn(&connected, &found, &mut screen))?;
-    let remove = removal::remove(&connected.cluster, found.doomed, args.timeout, look, &mut screen);
+    let remove = removal::remove(&connected.cluster, found.to_delete, args.timeout, look, &mut screen);
     check(connected.wait(turn.during(async { Ok(remove.await?) }))?, args.timeout)?;
     screen.tick("Uninstall complete");
     Ok(0)
@@ -178,8 +178,8 @@ async fn find(connected: &Connected, target: &Target) -> Result<Found, ClusterEr
 
 /// Says who still uses what goes, and what else is to be known before it does.
 fn warn(connected: &Connected, target: &Target, found: &Found, screen: &mut Screen<'_>) {
-    let doomed = || found.doomed.values();
-    let own: Vec<Pods> = doomed().filter_map(|one| one.pods.clone()).collect();
+    let to_delete = || found.to_delete.values();
+    let own: Vec<Pods> = to_delete().filter_map(|one| one.pods.clone()).collect();
     let mut planes: BTreeMap<&str, bool> = BTreeMap::new();
     for one in found.control_planes() {
         *planes.entry(revision_label(&one.revision)).or_default() |= one.is_external;
@@ -198,14 +198,12 @@ fn warn(connected: &Connected, target: &Target, found: &Found, screen: &mut Scre
             )),
         }
     }
-    let gateways: Vec<String> = doomed().filter(|one| is_gateway(one)).map(|one| one.key.to_string()).collect();
+    let gateways: Vec<String> = to_delete().filter(|one| is_gateway(one)).map(|one| one.key.to_string()).collect();
     if !gateways.is_empty() {
-        screen.note(&format!(
-            "Warning: these gateways go: {}. What comes in or goes out by them ends.",
-            summary(&gateways)
-        ));
+        screen
+            .note(&format!("Warning: these gateways are deleted: {}. Traffic through them ends.", summary(&gateways)));
     }
-    let resources = || doomed().filter(|one| one.key.kind == KIND && !one.key.name.starts_with(INSTALLED_STATE));
+    let resources = || to_delete().filter(|one| one.key.kind == KIND && !one.key.name.starts_with(INSTALLED_STATE));
     let names: Vec<String> = resources().map(|one| one.key.to_string()).collect();
     if !names.is_empty() {
         screen.note(&format!("Warning: these are deleted with what they installed: {}.", summary(&names)));
@@ -219,7 +217,7 @@ fn warn(connected: &Connected, target: &Target, found: &Found, screen: &mut Scre
         screen.note(&format!("These stay, for {why}: {}.", summary(&names.iter().cloned().collect::<Vec<_>>())));
     }
     if !found.resources.is_empty() {
-        screen.note("Warning: with the definitions go all resources of their kinds, whoever made them:");
+        screen.note("Warning: with the CRDs all resources of their kinds are deleted, whoever created them:");
         found.resources.iter().for_each(|(kind, counts)| screen.note(&format!("  {}", found::counted(kind, counts))));
     }
     found
@@ -236,7 +234,7 @@ fn is_gateway(one: &Remaining) -> bool {
     one.key.kind == "Deployment" && one.component.map_or_else(is_named, Component::is_gateways)
 }
 
-/// The definition of IstioOperator stays while an operator works, or may work: it cannot do without it, and did not get it from an
+/// The CRD of IstioOperator stays while an operator works, or may work: it cannot do without it, and did not get it from an
 /// installation. With the reason.
 fn definition_of_an_operator(connected: &Connected) -> Option<(String, String)> {
     let why = match connected.wait(work(connected)) {

@@ -21,8 +21,8 @@ const LATE: Duration = Duration::from_secs(2);
 /// How long a reconcile that is under way in an operator may still write.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// What goes, by key.
-pub(super) type Doomed = BTreeMap<ObjectKey, Remaining>;
+/// The objects to delete, by key.
+pub(super) type Deletions = BTreeMap<ObjectKey, Remaining>;
 
 /// How a removal ended.
 #[derive(Default)]
@@ -53,18 +53,18 @@ fn wave(one: &Remaining) -> u8 {
 /// What is there cannot be looked for.
 pub(super) async fn remove(
     cluster: &Cluster,
-    first: Doomed,
+    first: Deletions,
     timeout: Duration,
-    look: impl AsyncFn() -> Result<Doomed, ClusterError>,
+    look: impl AsyncFn() -> Result<Deletions, ClusterError>,
     screen: &mut Screen<'_>,
 ) -> Result<End, ClusterError> {
     let begun = Instant::now();
     let mut pause = if first.values().any(|one| wave(one) == 0) { SETTLE } else { Duration::ZERO };
-    let mut doomed = first;
-    while !doomed.is_empty() {
-        hold_definition(&mut doomed);
+    let mut to_delete = first;
+    while !to_delete.is_empty() {
+        hold_definition(&mut to_delete);
         let mut waves: BTreeMap<u8, Vec<&Remaining>> = BTreeMap::new();
-        let due = doomed.values().filter(|one| one.fate != Fate::IsGoing || wave(one) == 0);
+        let due = to_delete.values().filter(|one| one.fate != Fate::IsGoing || wave(one) == 0);
         due.for_each(|one| waves.entry(wave(one)).or_default().push(one));
         while let Some((_, wave)) = waves.pop_first() {
             let refused = delete(cluster, &wave, screen).await;
@@ -72,15 +72,15 @@ pub(super) async fn remove(
                 return Ok(End { refused, left: waves.into_values().flatten().map(Remaining::told).collect() });
             }
         }
-        let left = wait_for_end(cluster, doomed, begun, timeout).await?;
+        let left = wait_for_end(cluster, to_delete, begun, timeout).await?;
         if !left.is_empty() {
             return Ok(End { left, ..End::default() });
         }
         sleep(pause).await;
         pause = SETTLE;
-        doomed = look().await?;
+        to_delete = look().await?;
         if begun.elapsed() >= timeout {
-            return Ok(End { left: doomed.values().map(Remaining::told).collect(), ..End::default() });
+            return Ok(End { left: to_delete.values().map(Remaining::told).collect(), ..End::default() });
         }
     }
     Ok(End::default())
@@ -88,17 +88,17 @@ pub(super) async fn remove(
 
 /// Takes the definition of IstioOperator out of what goes now, while there are resources of it: it would take them along, those too
 /// that came meanwhile or that somebody holds by a finalizer. Once they are gone it is found again.
-fn hold_definition(doomed: &mut Doomed) {
-    if doomed.keys().any(|key| key.kind == KIND && key.group == GROUP) {
+fn hold_definition(to_delete: &mut Deletions) {
+    if to_delete.keys().any(|key| key.kind == KIND && key.group == GROUP) {
         let name = format!("{PLURAL}.{GROUP}");
-        doomed.retain(|key, _| key.name != name || key.kind != "CustomResourceDefinition");
+        to_delete.retain(|key, _| key.name != name || key.kind != "CustomResourceDefinition");
     }
 }
 
 /// Waits until objects are gone. Gives those that are not, after their time.
 async fn wait_for_end(
     cluster: &Cluster,
-    mut going: Doomed,
+    mut going: Deletions,
     begun: Instant,
     timeout: Duration,
 ) -> Result<Vec<String>, ClusterError> {
@@ -179,11 +179,11 @@ mod tests {
         let definition = |name: &str| key("apiextensions.k8s.io", "CustomResourceDefinition", name);
         let own = definition("istiooperators.install.istio.io");
         let all = [own.clone(), definition("gateways.networking.istio.io"), key(GROUP, KIND, "main")];
-        let mut doomed: Doomed = all.into_iter().map(|key| (key, Remaining::default())).collect();
-        hold_definition(&mut doomed);
-        assert!(doomed.len() == 2 && !doomed.contains_key(&own));
-        doomed = Doomed::from([(own, Remaining::default())]);
-        hold_definition(&mut doomed);
-        assert_eq!(doomed.len(), 1);
+        let mut to_delete: Deletions = all.into_iter().map(|key| (key, Remaining::default())).collect();
+        hold_definition(&mut to_delete);
+        assert!(to_delete.len() == 2 && !to_delete.contains_key(&own));
+        to_delete = Deletions::from([(own, Remaining::default())]);
+        hold_definition(&mut to_delete);
+        assert_eq!(to_delete.len(), 1);
     }
 }

@@ -11,11 +11,11 @@ use anyhow::bail;
 /// # Errors
 /// What others want cannot be read.
 pub(super) async fn keep(cluster: &Cluster, revision: &str, found: &mut Found) -> Result<Kept, ClusterError> {
-    let remaining = Remaining::beside(cluster, revision, |key| found.doomed.contains_key(key)).await?;
-    let kept = remaining.keep(found.doomed.iter().map(|(key, one)| (key, one.component)));
-    found.doomed.retain(|key, _| !kept.keys.contains(key));
-    let shared = of_shared_components(cluster).await?.doomed.into_iter();
-    found.doomed.extend(shared.filter(|(key, one)| remaining.is_forgotten(key, one.component, &one.revision)));
+    let remaining = Remaining::beside(cluster, revision, |key| found.to_delete.contains_key(key)).await?;
+    let kept = remaining.keep(found.to_delete.iter().map(|(key, one)| (key, one.component)));
+    found.to_delete.retain(|key, _| !kept.keys.contains(key));
+    let shared = of_shared_components(cluster).await?.to_delete.into_iter();
+    found.to_delete.extend(shared.filter(|(key, one)| remaining.is_forgotten(key, one.component, &one.revision)));
     Ok(kept)
 }
 

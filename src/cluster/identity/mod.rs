@@ -38,10 +38,10 @@ pub enum IdentityError {
         /// Why.
         source: std::io::Error,
     },
-    /// The data is no base64.
+    /// The data is not valid base64.
     #[error("{0}-data of the kubeconfig's user is not base64: {1}; make it with base64 -w0 FILE")]
     Base64(&'static str, base64::DecodeError),
-    /// The file is no PEM, or has nothing of what it should have.
+    /// The file is not valid PEM, or has nothing of what it should have.
     #[error("the {0} of the kubeconfig's user holds no {1} in PEM form (-----BEGIN {2}-----)")]
     Empty(&'static str, &'static str, &'static str),
     /// The key has a passphrase.

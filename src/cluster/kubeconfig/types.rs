@@ -1,4 +1,4 @@
-//! What a kubeconfig says of a cluster and of a user. An empty text is none.
+//! What a kubeconfig says of a cluster and of a user. An empty text counts as none.
 
 use serde::Deserialize;
 use serde_json::Value;

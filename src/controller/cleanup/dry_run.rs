@@ -29,7 +29,7 @@ pub(super) fn verdict(found: &Remains, asked: Timestamp, hold: Duration, is_endi
 }
 
 fn names(found: &Remains) -> String {
-    let objects: Vec<String> = found.doomed().map(Remaining::told).collect();
+    let objects: Vec<String> = found.to_delete().map(Remaining::told).collect();
     let unread = found.unread.iter().map(|unread| unread.error.to_string());
     cut_summary(&objects.into_iter().chain(unread).collect::<Vec<_>>())
 }

@@ -86,7 +86,7 @@ impl Reconcile<'_> {
                 if some.is_empty() { self.remains(None).await } else { some }
             }
         };
-        Span::current().record("objects", found.doomed().count());
+        Span::current().record("objects", found.to_delete().count());
         if self.may_be_held(&found) {
             let (held, requests) = guard::ask(context, id, &found, resource.revision()).await;
             found.requests += requests;
@@ -162,7 +162,7 @@ impl Reconcile<'_> {
     /// Whether a control plane that is in use holds it up. What was begun is ended, unless a control plane still stands and
     /// only the status, which others may write, says that it was begun.
     fn may_be_held(&self, found: &Remains) -> bool {
-        let stands = || found.doomed().any(|o| o.is_of_control_plane() && o.fate == Fate::Goes && o.pods.is_some());
+        let stands = || found.to_delete().any(|o| o.is_of_control_plane() && o.fate == Fate::Goes && o.pods.is_some());
         let asked = self.resource.deletion_asked_at();
         let is_told = deleting_since(&self.state.known(), asked).is_some();
         let has_begun = self.state.deletion.began().is_some() || (is_told && !stands());
@@ -190,10 +190,10 @@ impl Reconcile<'_> {
         Action::requeue(self.state.deletion.pause(requests, least))
     }
 
-    /// Deletes what has to go and was not deleted yet, and lets go of the resource when there is nothing any more, or when
+    /// Deletes what has to go and was not deleted yet, and removes the finalizer when there is nothing any more, or when
     /// time is up.
     async fn delete_remains(&mut self, found: Remains) -> Result<Action, ReconcileError> {
-        self.state.deletion.advance(Move::Delete(found.doomed().collect()));
+        self.state.deletion.advance(Move::Delete(found.to_delete().collect()));
         if found.is_empty() {
             remove_finalizer(self.resource, self.context).await?;
             return Ok(Action::await_change());
@@ -219,7 +219,7 @@ impl Reconcile<'_> {
             self.tell_deletion(Conclusion::Failed(Cause::new(error.reason(), told))).await;
             return Err(error.into());
         }
-        let waiting: Vec<String> = found.doomed().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();
+        let waiting: Vec<String> = found.to_delete().filter(|o| o.fate == Fate::IsGoing).map(Remaining::told).collect();
         if !waiting.is_empty() {
             let what = format!("waiting for {}, until {until}; {INSIST}", cut_summary(&waiting));
             self.tell_deletion(Conclusion::Deleting(what)).await;
@@ -240,7 +240,7 @@ impl Reconcile<'_> {
     async fn give_up(&self, refused: &BTreeMap<ObjectKey, InstallError>) -> Result<Action, ReconcileError> {
         let left = self.remains(None).await;
         let told =
-            left.doomed().map(|object| refused.get(&object.key).map_or_else(|| object.told(), ToString::to_string));
+            left.to_delete().map(|object| refused.get(&object.key).map_or_else(|| object.told(), ToString::to_string));
         let told: Vec<String> = told.chain(left.unread.iter().map(|unread| unread.error.to_string())).collect();
         if told.is_empty() {
             remove_finalizer(self.resource, self.context).await?;
@@ -250,9 +250,9 @@ impl Reconcile<'_> {
         self.leave_behind("LeftBehind", text).await
     }
 
-    /// Lets go of the resource, and says what it leaves.
+    /// Removes the finalizer of the resource, and says what is left behind.
     async fn leave_behind(&self, reason: &'static str, text: String) -> Result<Action, ReconcileError> {
-        tracing::warn!(namespace = self.id.namespace, name = self.id.name, text, "letting go");
+        tracing::warn!(namespace = self.id.namespace, name = self.id.name, text, "removing the finalizer");
         self.publish(&EventMessage { is_warning: true, reason, text }).await;
         remove_finalizer(self.resource, self.context).await?;
         Ok(Action::await_change())

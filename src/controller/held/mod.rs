@@ -118,9 +118,9 @@ impl Reconcile<'_> {
     }
 }
 
-/// Has one control plane only repair what several of those that stay had, such as a tag: the one that the object is of now, else
-/// the one that was wanted last. What is of another one that stays, or is wanted, is none of theirs, whether or not that one
-/// has it in its spec.
+/// Leaves each object that several kept control planes render, such as a tag, to one of them: the one whose revision the live object
+/// has, else the one that was wanted last. What belongs to another control plane that stays, or to the wanted one, is
+/// not theirs, whether or not that one has it in its spec.
 fn share_out(held: &mut [Held], unwanted: &[Candidate], wanted: &Manifests) {
     let present = Some(wanted.revision_label().to_owned()).filter(|_| wanted.has_control_plane());
     let stay: BTreeSet<String> = held.iter().map(|held| held.told.revision.clone()).chain(present).collect();
@@ -163,7 +163,7 @@ pub(super) fn is_insisted(insisted: &str, revision: &str) -> bool {
     insisted.split(',').any(|insisted| insisted.trim() == revision)
 }
 
-/// The pods of the resource's own workloads, which are no users of its control planes.
+/// The pods of the resource's own workloads, which are not users of its control planes.
 fn own_pods(wanted: &Manifests, former: Option<&Manifests>) -> Vec<Pods> {
     former.into_iter().chain([wanted]).flat_map(Manifests::pods).collect()
 }
@@ -216,7 +216,7 @@ fn hold(
 }
 
 /// The control planes among what is not wanted. Of the revision that is wanted there is one only if it is in another
-/// namespace than the wanted one: all else that is spare of it, such as an autoscaler, is no control plane.
+/// namespace than the wanted one: all else that is spare of it, such as an autoscaler, is not a control plane.
 fn planes(unwanted: &[Candidate], wanted: &Manifests) -> Vec<Plane> {
     let present = Some(wanted.revision_label()).filter(|_| wanted.has_control_plane());
     let parts = || unwanted.iter().filter(|object| object.component.is_some_and(Component::is_control_plane));
@@ -277,12 +277,12 @@ fn stay(
     let Answer { at, users, .. } = match answer {
         Ok(answer) => answer,
         Err(error) => {
-            let message = format!("kept since it cannot be told who uses it: {error}; {insist}");
+            let message = format!("kept since it is not known who uses it: {error}; {insist}");
             return Some((HeldRevision { message: bounded(&message, LONGEST_NOTE), ..told }, Some(ASK_AGAIN)));
         }
     };
     if !users.is_empty() {
-        let message = format!("kept while it is in use; it goes when nobody uses it any more, or {insist}");
+        let message = format!("kept while it is in use; it is deleted when nobody uses it any more, or {insist}");
         let again = ASK_AGAIN.saturating_sub(at.elapsed());
         return Some((HeldRevision { used_by: users.names.clone(), message, ..told }, Some(again)));
     }
@@ -304,7 +304,7 @@ fn stay(
     let since = before.and_then(|h| h.unused_since.as_ref()?.parse::<Timestamp>().ok()).unwrap_or(now);
     let end = since.checked_add(grace).unwrap_or(Timestamp::MAX);
     let left = Duration::try_from(end.duration_since(now)).ok().filter(|left| !left.is_zero())?;
-    let message = format!("nobody uses it; it goes at {} unless somebody does", end.strftime(TIME_FORMAT));
+    let message = format!("nobody uses it; it is deleted at {} unless somebody does", end.strftime(TIME_FORMAT));
     let unused_since = Some(since.strftime(TIME_FORMAT).to_string());
     Some((HeldRevision { unused_since, message, ..told }, Some(left.min(ASK_AGAIN))))
 }
@@ -418,7 +418,7 @@ mod tests {
         };
         assert_eq!(stays(None), None, "it goes at once");
         assert_eq!(stays(Some(Ok(Duration::ZERO))), None);
-        assert!(stays(Some(Ok(Duration::from_hours(1)))).unwrap().starts_with("nobody uses it; it goes at "));
+        assert!(stays(Some(Ok(Duration::from_hours(1)))).unwrap().starts_with("nobody uses it; it is deleted at "));
         let message = stays(Some(Err(GraceError::Negative))).unwrap();
         assert!(message.starts_with("nobody uses it, and it stays until") && message.contains("like 24h"), "{message}");
     }

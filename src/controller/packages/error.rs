@@ -14,7 +14,7 @@ pub enum PackageError {
     /// It is fetched, and that takes its time.
     #[error("release package {0}: it is being fetched")]
     Fetching(String),
-    /// It is no package, or is broken.
+    /// It is not a package, or is broken.
     #[error(transparent)]
     Release(#[from] ReleaseError),
     /// The Secret with the credentials cannot be used.

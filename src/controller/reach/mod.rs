@@ -43,7 +43,7 @@ impl Privileged {
     /// Whether a resource of this namespace may have these manifests.
     ///
     /// # Errors
-    /// They reach beyond it, and it is none of the privileged ones.
+    /// They reach beyond it, and it is not one of the privileged ones.
     pub fn check(&self, namespace: &str, manifests: &Manifests) -> Result<(), OutOfReach> {
         if self.includes(namespace) {
             return Ok(());
@@ -116,7 +116,7 @@ fn why_beyond(namespace: &str, object: &Object) -> Option<String> {
     }
 }
 
-/// A binding of what is not in the namespace, or to whom is not.
+/// A binding of a role that is not in the namespace, or to a subject that is not.
 fn binding(namespace: &str, binding: &Value) -> Option<String> {
     let role = binding.pointer("/roleRef/kind").and_then(Value::as_str).unwrap_or_default();
     if role != "Role" {
@@ -128,7 +128,7 @@ fn binding(namespace: &str, binding: &Value) -> Option<String> {
         text("kind") == "ServiceAccount" && [namespace, ""].contains(&text("namespace"))
     };
     let mut others = subjects.filter(|subject| !is_own(subject));
-    others.next().map(|_| "binds somebody who is no service account of the namespace".to_owned())
+    others.next().map(|_| "binds somebody who is not a service account of the namespace".to_owned())
 }
 
 /// A role that allows more than a gateway needs: to read Secrets.

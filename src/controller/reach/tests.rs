@@ -79,7 +79,7 @@ fn overlays_on_roles_and_bindings_are_refused() {
     );
     let subjects = json!([{"kind": "User", "name": "mallory"}]);
     let refused = refusal(ELSEWHERE, &gateway(&overlay("RoleBinding", "gateway-sds", "subjects", &subjects))).unwrap();
-    assert!(refused.contains("no service account of the namespace"), "{refused}");
+    assert!(refused.contains("not a service account of the namespace"), "{refused}");
     let admin = json!("ClusterRole");
     let refused = refusal(ELSEWHERE, &gateway(&overlay("RoleBinding", "gateway-sds", "roleRef.kind", &admin))).unwrap();
     assert!(refused.contains("binds a ClusterRole"), "{refused}");

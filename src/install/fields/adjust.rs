@@ -1,5 +1,7 @@
-//! What is rightly others', and what the API server writes differently: taken out of, or fitted into, what is desired
-//! before it is compared and applied, so that it is neither a difference nor taken from whose it is.
+//! Adjusts a desired object to the live one before the two are compared and the desired one is applied.
+//!
+//! Fields that others rightly own are taken out, so that they are neither reported as drift nor taken from their owners: replicas
+//! that an autoscaler sets, what istiod writes on webhooks. What the API server writes differently is brought into its form.
 
 use super::drift;
 use crate::object::Object;

@@ -1,7 +1,7 @@
 //! What applying would make of a live object, in the API server's own words.
 //!
 //! In: the desired object, the live one, and whether the resource has it already. Out: the object before and after, or nothing
-//! where no value changes: that a field gets another owner is no change. Both a plan in a status and a forecast of a command
+//! where no value changes: that a field gets another owner is not a change. Both a plan in a status and a forecast of a command
 //! are made of it. It is only tried: nothing is stored.
 
 use super::{Replicas, compare, content, drift, handover, removal};

@@ -1,4 +1,4 @@
-//! Whose fields become ours when an object does: those that an installer before us set, and never a person's.
+//! Which fields the operator takes over with an object: those that an earlier installer set, and never those that a person set.
 //!
 //! Every entry of `managedFields` is judged once, when we first meet the object. Programs that do nothing but install leave
 //! no doubt. `kubectl` and `helm` are a person's hands as well as an installer's: what they set counts as installed where
@@ -70,7 +70,7 @@ struct Earlier<'a> {
     is_operated: bool,
     /// Whether a program that does nothing but install, or Helm, wrote it: then `kubectl` was a person.
     is_installed: bool,
-    /// Whether what `kubectl apply` was given last is no whole manifest.
+    /// Whether what `kubectl apply` was given last is not a whole manifest.
     is_patched: bool,
 }
 

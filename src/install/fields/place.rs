@@ -127,7 +127,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// How an item of a list is told to a person; `None` for what is no item.
+/// How an item of a list is told to a person; `None` for what is not an item.
 pub(super) fn item_name(id: &str) -> Option<String> {
     if let Some(value) = id.strip_prefix("v:") {
         return Some(value.to_owned());

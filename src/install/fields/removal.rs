@@ -1,5 +1,5 @@
-//! Takes away what goes from an object once the fields of earlier installers are ours and nobody wants them, as server-side
-//! apply does it. Pure.
+//! Removes the fields of an object that were taken over from earlier installers and that nobody wants, as server-side apply
+//! does. Pure.
 
 use super::drift::Finder;
 use serde_json::{Map, Value};

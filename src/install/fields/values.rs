@@ -140,7 +140,7 @@ fn is_unset(value: &Value) -> bool {
     is_empty(value) || value == ""
 }
 
-/// Whether two values that are no map and no list are the same.
+/// Whether two values that are neither maps nor lists are the same.
 pub(super) fn is_same_scalar(desired: &Value, live: &Value, place: &Place<'_>) -> bool {
     if desired == live {
         return true;

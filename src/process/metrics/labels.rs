@@ -86,7 +86,7 @@ label_values! {
         /// The watch failed.
         Unknown = "unknown",
     }
-    /// Why a spec cannot be laid over its profile.
+    /// Why a spec cannot be merged with its profile.
     MergeError {
         /// There is no such profile, or it cannot be read.
         Profile = "cannot_fetch_profile",
@@ -118,7 +118,7 @@ label_sets! {
     ByTrigger { reason: Trigger }
     /// Why a resource cannot be read.
     ByReadError { reason: ReadError }
-    /// Why a spec cannot be laid over its profile.
+    /// Why a spec cannot be merged with its profile.
     ByMergeError { error_type: MergeError }
     /// A component.
     ByComponent { component: Component }

@@ -39,7 +39,7 @@ impl ReconcileMetrics {
             cache_flushes: all.counter("cache_flush", "times that what was remembered of a resource was dropped"),
             results: all.counters("reconcile", "reconciles of resources, by result"),
             errors: all.counters("reconcile_errors", "reconciles that ended in an error, by its reason"),
-            events: all.counters("event", "events told, by reason"),
+            events: all.counters("event", "events published, by reason"),
             seconds: all.durations("reconcile_seconds", "time of reconciles"),
             queue_depth: all.gauge("queue_depth", "resources that wait for a reconcile"),
         }
@@ -66,7 +66,8 @@ impl BuildMetrics {
     pub(super) fn register(all: &mut Section<'_>) -> Self {
         let legacy = "specs with values that are translated to settings";
         Self {
-            merge_failures: all.counters("cr_merge_failure", "specs that cannot be laid over their profile, by reason"),
+            merge_failures: all
+                .counters("cr_merge_failure", "specs that cannot be merged with their profile, by reason"),
             validation_errors: all.counter("cr_validation_error", "specs that are not valid"),
             renders: all.counters("render_manifest", "renderings, by component"),
             render_errors: all.counters("manifest_render_error", "failures to render, by component and reason"),
@@ -100,7 +101,7 @@ pub struct ObjectMetrics {
 
 impl ObjectMetrics {
     pub(super) fn register(all: &mut Section<'_>) -> Self {
-        let conflict = "passes that found an object to be another resource's, by component";
+        let conflict = "reconciles that found an object to be another resource's, by component";
         let repair = "objects changed or deleted by others and repaired, by kind";
         Self {
             owned: all.gauges("owned_resource_total", "objects that exist, by kind"),

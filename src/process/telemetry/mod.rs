@@ -1,4 +1,4 @@
-//! What a process tells of itself while it works: logs, on stderr, and the spans of its reconciles, where a collector is named.
+//! Logs, on stderr, and traces of reconciles, where a collector is configured.
 
 mod otlp;
 #[cfg(test)]
@@ -57,7 +57,7 @@ pub fn checked(level: &str) -> Result<String, String> {
 fn parse(level: &str) -> Result<EnvFilter, String> {
     let wrong = |e: &dyn std::fmt::Display| {
         format!(
-            "{level:?} is none of error, warn, info, debug, trace, off, nor a filter such as info,istio_operator=debug: {e}"
+            "{level:?} is not one of error, warn, info, debug, trace, off, nor a filter such as info,istio_operator=debug: {e}"
         )
     };
     if level.is_empty() {
@@ -66,7 +66,7 @@ fn parse(level: &str) -> Result<EnvFilter, String> {
     // A single word would be taken for a part of the program of which everything is logged.
     let is_word = !level.contains(['=', ',', ':', '[']);
     if is_word && level.parse::<LevelFilter>().is_err() {
-        return Err(wrong(&"it is no level"));
+        return Err(wrong(&"it is not a level"));
     }
     EnvFilter::from_str(&filter(level)).map_err(|e| wrong(&e))
 }
@@ -120,7 +120,7 @@ fn subscriber(
         LogFormat::Text => logs.boxed(),
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
     };
-    // Each with a filter of its own: quieter logs are no reason for holes in traces.
+    // Each with a filter of its own: quieter logs are not a reason for holes in traces.
     let mut layers = vec![logs.with_filter(filter).boxed()];
     layers.extend(traces.map(Traces::layer));
     (tracing_subscriber::registry().with(layers), handle)

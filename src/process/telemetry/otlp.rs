@@ -42,7 +42,7 @@ const LONGEST_ANSWER: usize = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum TracesError {
     /// There is no URL to send to.
-    #[error("{0:?} is no URL of a collector such as http://collector:4318")]
+    #[error("{0:?} is not a valid URL of a collector, such as http://collector:4318")]
     Endpoint(String),
     /// The certificates to trust cannot be read.
     #[error("the certificates to trust a collector by (see OTEL_EXPORTER_OTLP_CERTIFICATE): {0}")]
@@ -59,7 +59,7 @@ impl Traces {
     /// Begins to send to a URL as it is, on a runtime that has to live until the end.
     ///
     /// # Errors
-    /// See [`TracesError`]; that a collector cannot be reached is none.
+    /// See [`TracesError`]; that a collector cannot be reached is not one.
     pub fn begin(endpoint: &str, runtime: &Handle) -> Result<Self, TracesError> {
         let exporter = SpanExporter::builder()
             .with_http()

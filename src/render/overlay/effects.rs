@@ -1,6 +1,6 @@
 //! Fields of the API that are accepted and do nothing, here as in 1.17: whoever writes one is told.
 //!
-//! Settings whose object is not installed are told where they are laid over objects ([`k8s`](super::k8s)).
+//! Settings whose object is not installed are reported where settings are applied to objects ([`k8s`](super::k8s)).
 
 use super::outcome::{Notice, place};
 use crate::api::component::Component;

@@ -74,7 +74,7 @@ const IGNORED: [&str; 2] = ["volumes", "volumeMounts"];
 /// What is said of a setting that has no object to go to.
 const NO_WORKLOAD: &str = "has no effect: this component can only have k8s.overlays";
 
-/// Lays the settings over the objects they belong to.
+/// Applies the settings to the objects they belong to.
 pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> Outcome {
     let mut outcome = Outcome::default();
     let info = enabled.component.info();
@@ -111,7 +111,7 @@ pub fn apply(enabled: &Enabled, objects: &mut [Object], switches: &Switches) -> 
         match objects.iter().rposition(|o| o.kind() == kind && o.name() == name) {
             Some(at) => {
                 if let Some(object) = objects.get_mut(at) {
-                    lay_over(object, row, enabled, value, &path, switches, &mut outcome);
+                    apply_setting(object, row, enabled, value, &path, switches, &mut outcome);
                 }
             }
             None => outcome.notices.push(Notice::new(path, missing(enabled, kind, row.field, objects))),
@@ -140,8 +140,8 @@ fn missing(enabled: &Enabled, kind: &str, field: &str, objects: &[Object]) -> St
     format!("has no effect: there is no {kind} {}{why}", enabled.name)
 }
 
-/// Lays one setting over its object.
-fn lay_over(
+/// Applies one setting to its object.
+fn apply_setting(
     object: &mut Object,
     row: &Row,
     enabled: &Enabled,

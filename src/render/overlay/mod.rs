@@ -21,7 +21,7 @@ use crate::spec::switches::Switches;
 pub use checks::Misfit;
 pub use outcome::{Notice, Outcome, OverlayError, place};
 
-/// Lays a component's settings and overlays over its objects.
+/// Applies a component's settings and overlays to its objects.
 ///
 /// # Errors
 /// Every problem found.

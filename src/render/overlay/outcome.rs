@@ -5,7 +5,7 @@ use crate::api::component::Component;
 use crate::spec::request::Origin;
 use crate::spec::resolve::Enabled;
 
-/// Why settings or overlays cannot be laid over objects.
+/// Why settings or overlays cannot be applied to objects.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum OverlayError {
     /// The component has no workload that settings could go to.

@@ -172,7 +172,7 @@ fn what_has_no_package_says_what_it_lacks() {
     let lacks = |entry: &Raw| one(&[Raw(entry.0, entry.1, entry.2)]).unwrap_err().to_string();
     assert!(lacks(profile).contains("no charts/ in manifests/"));
     assert!(lacks(chart).contains("no profiles/ in manifests/"));
-    assert!(lacks(&file("istioctl", "program")).contains("so it is no release of Istio"));
+    assert!(lacks(&file("istioctl", "program")).contains("so it is not a release of Istio"));
 }
 
 #[test]

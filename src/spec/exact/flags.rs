@@ -86,7 +86,7 @@ fn write(map: &mut Map<String, Value>, path: &[String], value: Value) -> Result<
         [] => Ok(()),
         [key, item, rest @ ..] if item.starts_with('[') => {
             let list = map.entry(key.as_str()).or_insert_with(|| Value::Array(vec![]));
-            let Value::Array(list) = list else { return Err(format!("{key} is no list")) };
+            let Value::Array(list) = list else { return Err(format!("{key} is not a list")) };
             let at = item_of(list, item)?;
             match (list.get_mut(at), rest) {
                 (None, []) => list.push(value),
@@ -97,7 +97,7 @@ fn write(map: &mut Map<String, Value>, path: &[String], value: Value) -> Result<
                 }
                 (Some(Value::Object(item)), rest) if !rest.is_empty() => write(item, rest, value)?,
                 // Upstream's own process dies.
-                (Some(_), _) => return Err(format!("{key}{item} is no map")),
+                (Some(_), _) => return Err(format!("{key}{item} is not a map")),
             }
             Ok(())
         }
@@ -108,7 +108,7 @@ fn write(map: &mut Map<String, Value>, path: &[String], value: Value) -> Result<
         [key, rest @ ..] => match map.entry(key.as_str()).or_insert_with(|| Value::Object(Map::new())) {
             Value::Object(inner) => write(inner, rest, value),
             Value::Null => Ok(()),
-            _ => Err(format!("{key} is no map")),
+            _ => Err(format!("{key} is not a map")),
         },
     }
 }

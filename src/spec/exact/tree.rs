@@ -104,12 +104,12 @@ fn in_list(items: &mut Vec<Value>, element: &str, rest: &[String], value: &Value
 fn position(items: &[Value], element: &str) -> Result<usize, String> {
     for (at, item) in items.iter().enumerate() {
         let is_meant = if let Value::Object(map) = item {
-            let (key, text) = key_value(element).ok_or_else(|| format!("{element} is no [key:value]"))?;
+            let (key, text) = key_value(element).ok_or_else(|| format!("{element} is not a [key:value]"))?;
             let found = map.get(key).map_or_else(|| Some("<nil>".to_owned()), scalar_text);
             found.is_some_and(|found| found == text)
         } else {
             let pattern = in_brackets(element).filter(|inner| !inner.is_empty());
-            let pattern = pattern.ok_or_else(|| format!("{element} is no value in brackets"))?;
+            let pattern = pattern.ok_or_else(|| format!("{element} is not a value in brackets"))?;
             let pattern = pattern.strip_prefix(':').filter(|rest| !rest.is_empty()).unwrap_or(pattern);
             let text = scalar_text(item).unwrap_or_default();
             Regex::new(pattern).is_ok_and(|regex| regex.is_match(&text))

@@ -39,7 +39,7 @@ pub enum RequestError {
     },
     /// The resource is of another version or group.
     #[error(
-        "{file}:{}:{}: apiVersion: {found:?} is none of an IstioOperator resource; write install.istio.io/v1alpha1",
+        "{file}:{}:{}: apiVersion: {found:?} is not that of an IstioOperator resource; write install.istio.io/v1alpha1",
         .place.line, .place.column
     )]
     OtherVersion {
@@ -70,7 +70,7 @@ pub enum RequestError {
     #[error("{}", problem::list(.0))]
     Fields(Vec<Problem>),
     /// Files cannot be merged.
-    #[error("{file}: cannot be laid over the files before it: {cause}")]
+    #[error("{file}: cannot be merged with the files before it: {cause}")]
     Merge {
         /// The file.
         file: String,

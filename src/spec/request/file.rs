@@ -57,7 +57,7 @@ const EMPTY: &str = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\
 /// The one IstioOperator resource of a file; other objects beside it are ignored.
 ///
 /// # Errors
-/// Text that is no YAML, no resource or several, and everything wrong beside its spec.
+/// Text that is not valid YAML, that has no resource or several, and everything wrong beside its spec.
 pub(super) fn read(name: &str, text: &str, switches: &Switches) -> Result<Document, RequestError> {
     let mut document = resource(name, objects(name, text, switches)?, switches)?;
     for field in ["spec", "metadata"] {
@@ -260,7 +260,7 @@ mod tests {
             assert!(message.contains(told) && message.contains(wanted), "{message}");
         }
         for (text, told) in [
-            ("kind: IstioOperator\napiVersion: apps/v1\n", "f.yaml:2:1: apiVersion: \"apps/v1\" is none of an"),
+            ("kind: IstioOperator\napiVersion: apps/v1\n", "f.yaml:2:1: apiVersion: \"apps/v1\" is not that of an"),
             ("apiVersion: install.istio.io/v1alpha2\nkind: IstioOperator\n", "f.yaml:1:1: apiVersion: "),
             ("\nprofile: demo\n", "this looks like a spec alone: write it below `spec:`"),
             ("apiVersion: install.istio.io/v1alpha1\nspec: {}\n", "f.yaml:1: the document has no kind"),

@@ -8,7 +8,7 @@ use crate::spec::problem::{self, Kind, Problem};
 #[derive(Debug, thiserror::Error)]
 pub enum ResolveError {
     /// The spec and the profile do not fit together.
-    #[error("the spec cannot be laid over profile {profile}: {cause}")]
+    #[error("the spec cannot be merged with profile {profile}: {cause}")]
     Merge {
         /// The profile.
         profile: String,

@@ -1,7 +1,7 @@
 //! From a request to what is installed: profile < hub and tag < detected settings < the user's spec.
 //!
-//! Pure but for reading a profile that is a file: the same request, profiles and cluster give the same result. Every problem of a spec is found in one go; nothing is
-//! resolved from a spec with problems.
+//! Pure, except that a profile may be a file: the same request, profiles and cluster give the same result. All problems of a
+//! spec are found at once; nothing is resolved from a spec with problems.
 
 mod autoscaling;
 pub mod components;

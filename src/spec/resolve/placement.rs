@@ -23,7 +23,7 @@ pub(super) fn namespace_of(spec: &Value, settings: Option<&Value>) -> String {
         .map_or_else(|| default_namespace(spec), str::to_owned)
 }
 
-/// The settings of a component that is no gateway.
+/// The settings of a component that is not a gateway.
 pub(super) fn settings_of(spec: &Value, component: Component) -> Option<&Value> {
     spec.get("components")?.get(component.info().field)
 }

@@ -22,11 +22,11 @@ pub struct Profiles {
     source: String,
     /// What differs in their release.
     switches: Switches,
-    /// `default`, parsed: every other one is laid over it.
+    /// `default`, parsed: every other one is merged over it.
     default: OnceLock<Profile>,
 }
 
-/// A profile, laid over `default`.
+/// A profile, merged over `default`.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
     /// The whole document.
@@ -58,7 +58,7 @@ pub enum ProfileError {
         /// Why.
         cause: std::io::Error,
     },
-    /// It is no YAML.
+    /// It is not valid YAML.
     #[error("profile {name}: {cause}")]
     Yaml {
         /// The name.
@@ -66,7 +66,7 @@ pub enum ProfileError {
         /// Why.
         cause: YamlError,
     },
-    /// It cannot be laid over `default`.
+    /// It cannot be merged over `default`.
     #[error("profile {name}: {cause}")]
     Merge {
         /// The name.
@@ -106,7 +106,7 @@ impl Profiles {
         &self.switches
     }
 
-    /// The tag of images that `default` has; none for one that is no text.
+    /// The tag of images that `default` has; none if that is not text.
     #[must_use]
     pub fn tag(&self) -> Option<String> {
         let default = self.load("default").ok()?.document;
@@ -118,7 +118,7 @@ impl Profiles {
         self.texts.keys().map(String::as_str)
     }
 
-    /// A profile laid over `default`, as a whole document without nulls. A name with `/` or `.` is the path of a file, whose
+    /// A profile merged over `default`, as a whole document without nulls. A name with `/` or `.` is the path of a file, whose
     /// `default.yaml` lies beside it; releases from 1.24 on take none.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ impl Profiles {
             Some(base) => base.clone(),
             None => parse("default").map(|base| self.default.get_or_init(|| base).clone())?,
         };
-        if name == "default" { Ok(base) } else { lay_over(base, parse(name)?, name) }
+        if name == "default" { Ok(base) } else { merge_profile(base, parse(name)?, name) }
     }
 
     /// The package's folder, as the beginning of a path.
@@ -173,7 +173,7 @@ fn load_file(path: &str) -> Result<Profile, ProfileError> {
         return Ok(profile);
     }
     let base = read(&path.with_file_name("default.yaml"))?;
-    lay_over(base, profile, &path.display().to_string())
+    merge_profile(base, profile, &path.display().to_string())
 }
 
 fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
@@ -194,7 +194,7 @@ fn parse(file: &str, text: &str) -> Result<Profile, ProfileError> {
     })
 }
 
-fn lay_over(mut base: Profile, profile: Profile, name: &str) -> Result<Profile, ProfileError> {
+fn merge_profile(mut base: Profile, profile: Profile, name: &str) -> Result<Profile, ProfileError> {
     base.document = overlay_iop(base.document, &profile.document)
         .map_err(|cause| ProfileError::Merge { name: name.into(), cause })?;
     base.duplicates.extend(profile.duplicates);

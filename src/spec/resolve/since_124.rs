@@ -1,4 +1,4 @@
-//! Releases from 1.24 on: a spec is a map that is laid over its profile, and goes to the charts as Helm values.
+//! Releases from 1.24 on: a spec is a map that is merged over its profile, and goes to the charts as Helm values.
 //!
 //! In: the profile and the user's spec. Out: the merged document ([`merge`]), whose `values` have what the API's own fields
 //! say, and the components with their values ([`enabled`]). Facts: release 1.30, `operator/pkg/render` and
@@ -10,7 +10,7 @@ use super::{autoscaling, placement};
 use crate::api::component::{ALL, Component};
 use crate::api::quantity;
 use crate::api::text::scalar_text;
-use crate::spec::merge::{MergeError, lay_over, overlay_maps};
+use crate::spec::merge::{MergeError, merge_maps, overlay_maps};
 use crate::spec::path::text;
 use crate::spec::request::gateways::LISTS;
 use crate::spec::set::{is_text_since_124, value_of_type};
@@ -49,7 +49,7 @@ pub(super) fn merge(profile: Value, user: &Value, switches: &Switches) -> Result
     }
     .map(|mut document| {
         if let Some(namespace) = text(&document, "/spec/values/global/istioNamespace").map(str::to_owned) {
-            lay_over(&mut document, &nested(&["metadata", "namespace"], namespace.into()));
+            merge_maps(&mut document, &nested(&["metadata", "namespace"], namespace.into()));
         }
         document
     })
@@ -60,7 +60,7 @@ pub(super) fn merge(profile: Value, user: &Value, switches: &Switches) -> Result
 fn merge_exactly(profile: Value, user: &Value) -> Value {
     let of_profile = profile.pointer("/spec/values").cloned().unwrap_or_default();
     let mut document = profile;
-    lay_over(&mut document, user);
+    merge_maps(&mut document, user);
     for (field, path) in TRANSLATED {
         if let Some(value) = document.pointer(&format!("/spec/{field}")) {
             let text = text_of(value);
@@ -79,7 +79,7 @@ fn merge_exactly(profile: Value, user: &Value) -> Value {
         set(&mut document, &below_values(path), is_on);
     }
     if let (Some(values), Some(of_user)) = (document.pointer_mut("/spec/values"), user.pointer("/spec/values")) {
-        lay_over_own(values, &of_profile, of_user);
+        merge_user_values(values, &of_profile, of_user);
     }
     if let Some(namespace) = text(&document, "/spec/values/global/istioNamespace").filter(|n| !n.is_empty()) {
         let namespace = namespace.to_owned();
@@ -94,16 +94,16 @@ pub(super) fn null_list(document: &Value) -> Option<String> {
     LISTS.iter().find(is_null).map(|list| format!("spec.components.{list}"))
 }
 
-/// Lays the user's values over merged ones again, but for maps that the profile does not have: those are one map, in which
+/// Merges the user's values over merged ones again, but for maps that the profile does not have: those are one map, in which
 /// what came later stays.
-fn lay_over_own(values: &mut Value, of_profile: &Value, of_user: &Value) {
+fn merge_user_values(values: &mut Value, of_profile: &Value, of_user: &Value) {
     let (Value::Object(values), Value::Object(of_profile), Value::Object(of_user)) = (values, of_profile, of_user)
     else {
         return;
     };
     for (key, value) in of_user {
         match (value.is_object(), of_profile.get(key), values.get_mut(key)) {
-            (true, Some(of_profile @ Value::Object(_)), Some(merged)) => lay_over_own(merged, of_profile, value),
+            (true, Some(of_profile @ Value::Object(_)), Some(merged)) => merge_user_values(merged, of_profile, value),
             (true, _, Some(merged)) if !merged.is_object() => value.clone_into(merged),
             (true, ..) => {}
             (false, ..) => drop(values.insert(key.clone(), value.clone())),
@@ -146,9 +146,9 @@ fn translate(document: &mut Value) {
     }
 }
 
-/// Lays something over what stands at a path of a document's `values`.
+/// Merges something over what stands at a path of a document's `values`.
 fn put(document: &mut Value, path: &[&str], value: Value) {
-    lay_over(document, &nested(&["spec", "values"], nested(path, value)));
+    merge_maps(document, &nested(&["spec", "values"], nested(path, value)));
 }
 
 fn nested(path: &[&str], value: Value) -> Value {
@@ -172,7 +172,7 @@ pub(super) fn revision(spec: &Value) -> &str {
 pub(super) fn enabled(spec: &Value, namespace: &str, switches: &Switches) -> Vec<Enabled> {
     let mut values = spec.get("values").cloned().unwrap_or_else(|| json!({}));
     if let Some(more) = spec.get("unvalidatedValues").filter(|more| more.is_object()) {
-        lay_over(&mut values, more);
+        merge_maps(&mut values, more);
     }
     let shown = |component: &Component| match component {
         Component::IstiodRemote => false,
@@ -244,7 +244,7 @@ fn values_of(shared: &Value, component: Component, settings: &Value, k8s: &Value
         // A list or a map takes the place of the chart's.
         let path = [&root, field].concat();
         if !switches.is_upstream {
-            lay_over(&mut values, &nested(&path, json!({})));
+            merge_maps(&mut values, &nested(&path, json!({})));
         }
         self::set(&mut values, &path, value);
     };
@@ -293,7 +293,7 @@ fn port(port: &Value) -> Value {
     Value::Object(port)
 }
 
-/// The values of a chart that reads its own at the top: `global`, what is no map, and what stands below its root.
+/// The values of a chart that reads its own at the top: `global`, what is not a map, and what stands below its root.
 fn flattened(values: Value, component: Component) -> Value {
     let Some(Value::Object(own)) = values.get(component.info().values) else { return values };
     let mut flat = Map::new();

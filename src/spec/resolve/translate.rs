@@ -27,7 +27,7 @@ const MOVED: [(&str, &[&str]); 12] = [
 /// The spec with istiod's old values also in `components.pilot.k8s`.
 ///
 /// # Errors
-/// `values.pilot.env` is no map.
+/// `values.pilot.env` is not a map.
 pub fn reverse_translate(spec: &Value, switches: &Switches) -> Result<Value, Problem> {
     let mut spec = spec.clone();
     let Some(pilot) = spec.pointer("/values/pilot").filter(|p| p.is_object()).cloned() else { return Ok(spec) };

@@ -1,4 +1,4 @@
-//! The Helm values that a merged spec comes to: its API fields < `values` < `unvalidatedValues` < gateway fields.
+//! The Helm values that are made of a merged spec: its API fields < `values` < `unvalidatedValues` < gateway fields.
 
 use super::autoscaling;
 use super::placement::{is_enabled, namespace_of, settings_of};

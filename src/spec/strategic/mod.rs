@@ -49,7 +49,7 @@ pub enum MergeError {
         namespaces: String,
     },
     /// A `$patch` with another text than `delete`, `replace` or `merge`, or where none is allowed.
-    #[error("{path}: {directive} is no valid patch directive")]
+    #[error("{path}: {directive} is not a valid patch directive")]
     Directive {
         /// Where it is.
         path: String,

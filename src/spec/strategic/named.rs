@@ -18,7 +18,7 @@ pub(super) struct Ambiguous {
     pub(super) namespaces: Vec<String>,
 }
 
-/// Name and namespace; an empty namespace is none.
+/// Name and namespace; an empty namespace counts as none.
 fn key(item: &Value) -> Option<(&str, Option<&str>)> {
     let text = |field: &str| item.get(field).and_then(Value::as_str);
     Some((text("name")?, text("namespace").filter(|n| !n.is_empty())))

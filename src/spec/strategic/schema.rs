@@ -41,7 +41,7 @@ impl MergeSchema for IstioOperatorSchema {
 }
 
 /// Another schema's layers exactly as upstream merges them: gateways by name alone, a null removes whatever stands there, and
-/// a map with a directive where the base has nothing is no map.
+/// a map with a directive where the base has nothing is not a map.
 pub struct ExactSchema<'s>(pub &'s dyn MergeSchema);
 
 impl MergeSchema for ExactSchema<'_> {

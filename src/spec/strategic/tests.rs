@@ -76,7 +76,7 @@ fn an_item_without_its_key_is_an_error() {
                     give it the name of the item it belongs to";
     assert_eq!(error, expected);
     let bad = strategic_merge(json!({"a": {}}), &json!({"a": {"$patch": "mend"}}), &WorkloadSchema);
-    assert_eq!(bad.expect_err("directive").to_string(), "a: $patch: \"mend\" is no valid patch directive");
+    assert_eq!(bad.expect_err("directive").to_string(), "a: $patch: \"mend\" is not a valid patch directive");
 }
 
 #[test]

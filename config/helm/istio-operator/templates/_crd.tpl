@@ -2,7 +2,7 @@
 istiooperators.install.istio.io
 {{- end }}
 
-{{- /* Whether somebody else has installed the definition: it is not Helm's to write. */ -}}
+{{- /* Whether somebody else has installed the CRD: it is not Helm's to write. */ -}}
 {{- define "istio-operator.isCrdOfOthers" -}}
 {{- $there := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" (include "istio-operator.crd" .) -}}
 {{- $annotations := dig "metadata" "annotations" (dict) $there -}}

@@ -38,14 +38,14 @@ impl Host {
         use ring::rand::SecureRandom as _;
         let random = ring::rand::SystemRandom::new();
         let entropy: Entropy = Box::new(move |buffer| {
-            // The system's source does not fail once it has started; the name that a chart draws is no secret.
+            // The system's source does not fail once it has started; the name that a chart draws is not a secret.
             let _ = random.fill(buffer);
         });
         let timezone = std::env::var("TZ").ok().filter(|zone| !zone.is_empty()).unwrap_or_else(|| "UTC".to_owned());
         Self { now: system_time, timezone, entropy: entropy.into(), usage: Usage::default() }
     }
 
-    /// The same answers in every render: 1 January 1970 in UTC, and bytes that look random but are no secret. With it the
+    /// The same answers in every render: 1 January 1970 in UTC, and bytes that look random but are not secret. With it the
     /// same chart and values always give the same output, "random" passwords and certificates included.
     #[must_use]
     pub fn fixed() -> Self {

@@ -152,7 +152,7 @@ fn underscores_are_fine(s: &str) -> bool {
     before != '_'
 }
 
-/// Go's `strconv.ParseFloat(s, 64)` for what the lexer lets through; overflow is no value.
+/// Go's `strconv.ParseFloat(s, 64)` for what the lexer lets through; overflow is not a value.
 pub(super) fn float(s: &str) -> Option<f64> {
     let unsigned = s.strip_prefix(['+', '-']).unwrap_or(s);
     let lower = unsigned.to_ascii_lowercase();

@@ -88,7 +88,7 @@ impl Default for KubeVersion {
     }
 }
 
-/// A text that is no Kubernetes version; the texts are those that Helm prints after `invalid kube version '…': `.
+/// A text that is not a Kubernetes version; the texts are those that Helm prints after `invalid kube version '…': `.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KubeVersionError {
     /// No numbers stand at its beginning.
@@ -123,7 +123,7 @@ impl KubeVersion {
     /// Reads a version as `--kube-version` does: numbers with dots, a `v` in front and anything behind ignored.
     ///
     /// # Errors
-    /// The text is no version with at least two numbers.
+    /// The text is not a version with at least two numbers.
     pub fn parse(raw: &str) -> Result<Self, KubeVersionError> {
         let trimmed = raw.trim_start();
         let rest = trimmed.strip_prefix('v').unwrap_or(trimmed);

@@ -104,7 +104,7 @@ pub enum SourceError {
     #[error("decompressed chart is larger than the maximum file size {MAX_ARCHIVE}")]
     TooLarge,
     /// More than `MAX_FILES`.
-    #[error("the chart has more than {MAX_FILES} files; keep what is no part of it out of its directory")]
+    #[error("the chart has more than {MAX_FILES} files; keep what is not part of it out of its directory")]
     TooManyFiles,
     /// More than `MAX_COMPARISONS`.
     #[error(".helmignore has too many rules for so many files; use fewer of either")]

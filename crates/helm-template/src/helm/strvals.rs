@@ -118,7 +118,7 @@ pub enum Mistake {
     /// No bracket closes the index.
     #[error("error parsing index: EOF")]
     OpenIndex,
-    /// An index that is no number.
+    /// An index that is not a number.
     #[error("error parsing index: {0}")]
     Index(#[from] NotInteger),
     /// An index below zero.
@@ -133,7 +133,7 @@ pub enum Mistake {
     /// No brace closes the list.
     #[error("list must terminate with '}}'")]
     OpenList,
-    /// A value that is no JSON.
+    /// A value that is not valid JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
     /// Nothing stands where JSON should.

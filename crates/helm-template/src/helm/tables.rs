@@ -66,7 +66,7 @@ pub fn to_json(value: &Value) -> serde_json::Value {
 /// The table at a dotted path.
 ///
 /// # Errors
-/// The part of the path that is no table.
+/// The part of the path that is not a table.
 pub fn table<'p>(values: &Map, path: &'p str) -> Result<Map, &'p str> {
     path.split('.').try_fold(values.clone(), |map, part| match map.get(part) {
         Some(Value::Map(inner)) => Ok(inner),

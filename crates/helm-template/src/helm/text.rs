@@ -37,7 +37,7 @@ pub fn as_boolean(value: &Value) -> String {
     printf("%t", value.clone())
 }
 
-/// A text that is no whole number, as Go's `strconv.Atoi` tells it.
+/// A text that is not a whole number, as Go's `strconv.Atoi` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("strconv.Atoi: parsing {}: {}", quoted(text), Self::go_text(*kind))]
 pub struct NotInteger {
@@ -59,7 +59,7 @@ impl NotInteger {
 /// Go's `strconv.Atoi`.
 ///
 /// # Errors
-/// The text is no whole number, or one of more than 64 bits.
+/// The text is not a whole number, or one of more than 64 bits.
 pub fn atoi(text: &str) -> Result<i64, NotInteger> {
     text.parse().map_err(|e: ParseIntError| NotInteger { text: text.to_owned(), kind: *e.kind() })
 }

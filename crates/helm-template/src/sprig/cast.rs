@@ -117,7 +117,7 @@ fn underscores_separate_digits(s: &[u8]) -> bool {
     previous_is_digit
 }
 
-/// `cast.ToFloat64`: strings by `ParseFloat`; what is no number is 0.
+/// `cast.ToFloat64`: strings by `ParseFloat`; what is not a number is 0.
 #[allow(clippy::cast_precision_loss)] // as in Go
 pub(crate) fn to_float(v: &Value) -> f64 {
     match v {

@@ -87,7 +87,7 @@ pub fn pattern_size(pattern: &[u8]) -> u64 {
 /// A duration in Go's form (`1h30m`), in nanoseconds, as `time.ParseDuration` reads it.
 ///
 /// # Errors
-/// The text is no duration; the error's text is Go's, such as `time: invalid duration "x"`.
+/// The text is not a duration; the error's text is Go's, such as `time: invalid duration "x"`.
 pub fn go_duration(text: &str) -> Result<i64, DurationError> {
     dates::parse_duration(text)
 }

@@ -1,4 +1,4 @@
-//! What fields, variables, flags and headers are called whose values are secret.
+//! Names of fields, variables, flags and headers whose values are secret.
 
 /// How such names end, whatever stands before: letters and digits only, so that `api-key`, `api_key` and `apiKey` are one.
 const ENDS: [&str; 30] = [
@@ -53,7 +53,7 @@ const LAST_WORDS: [&str; 15] = [
     "key",
 ];
 
-/// What stands before the last word of a name that is no secret: keys that things are sorted or found by, and names of Secrets.
+/// What stands before the last word of a name that is not a secret: keys that things are sorted or found by, and names of Secrets.
 const PLAIN: [(&str, &[&str]); 2] = [
     (
         "key",

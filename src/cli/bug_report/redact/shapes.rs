@@ -1,4 +1,4 @@
-//! What is secret in any text: by its own form, by what stands around it, or by the name before it.
+//! Secrets in any text, recognized by their own form, by what stands around them, or by the name before them.
 
 use super::names::{Certainty, certainty, is_secret_parameter};
 use base64::Engine;
@@ -7,7 +7,7 @@ use regex::{Captures, Match, Regex};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-/// What begins like PEM in base64; only what is no certificate or the like is secret.
+/// What begins like PEM in base64; only what is not a certificate or the like is secret.
 const IN_BASE64: &str = "a private key in base64";
 
 /// What it is, and where it is found; the first group that takes part is the secret.
@@ -149,14 +149,14 @@ fn named(text: &str) -> Vec<Range<usize>> {
     secrets
 }
 
-/// Whether a value that stands behind such a name is none.
+/// Whether a value behind such a name is not a secret.
 pub(super) fn is_plain(name: &str, value: &str) -> bool {
     // The folder in which a program runs.
     let is_folder = name.ends_with("PWD") && value.starts_with('/');
     is_folder || EMPTY.iter().any(|empty| value.eq_ignore_ascii_case(empty))
 }
 
-/// Whether what base64 has is sure to be no private key.
+/// Whether what is written in base64 is surely not a private key.
 fn is_public(text: &str) -> bool {
     let whole = text.trim_end_matches('=');
     // What was cut off within four characters says nothing of the rest.

@@ -85,10 +85,10 @@ fn verdict(live: &DynamicObject, before: &Value) -> Verdict {
     let status = InstallStatus::read(value);
     let generation = live.metadata.generation.unwrap_or_default();
     let (Some(phase), Some(observed)) = (status.status, status.observed_generation) else {
-        return Verdict::Open("no operator has told its status; it may not watch this namespace".to_owned());
+        return Verdict::Open("no operator has reported its status; it may not watch this namespace".to_owned());
     };
     if observed < generation || status.plan.is_some() {
-        return Verdict::Open(format!("the operator has not come to its generation {generation} yet"));
+        return Verdict::Open(format!("the operator has not reconciled its generation {generation} yet"));
     }
     let message = status.message.filter(|message| !message.is_empty()).map(|message| format!(": {message}"));
     let told = format!("{}{}", phase.name(), message.unwrap_or_default());
@@ -117,7 +117,9 @@ mod tests {
         let of =
             |phase: &str, generation: i64| json!({"status": phase, "observedGeneration": generation, "message": "m"});
         let null = Value::Null;
-        assert!(matches!(told(&null, &null), Verdict::Open(why) if why.starts_with("no operator has told its status")));
+        assert!(
+            matches!(told(&null, &null), Verdict::Open(why) if why.starts_with("no operator has reported its status"))
+        );
         assert!(matches!(told(&of("HEALTHY", 1), &null), Verdict::Open(_)), "of an older generation");
         assert_eq!(told(&of("HEALTHY", 2), &null), Verdict::Healthy("HEALTHY: m".into()));
         assert_eq!(told(&of("ACTION_REQUIRED", 2), &null), Verdict::Wrong("ACTION_REQUIRED: m".into()));

@@ -1,6 +1,6 @@
 //! What was installed for resources that are not there: by a command, or before a resource was deleted that left it.
 //!
-//! Definitions and namespaces count for nothing, since they always stay.
+//! CRDs and namespaces do not count, since they always stay.
 
 use crate::api::component::Component;
 use crate::api::{INSTALLED_STATE, KIND};

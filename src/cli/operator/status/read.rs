@@ -215,7 +215,7 @@ impl Reader {
         let objects = self.pieces(cluster, inventory::of_status(&resource.status)).await;
         let mut remarks = resource.remarks;
         if status.status.is_none() {
-            remarks.push("no operator has told its status yet".to_owned());
+            remarks.push("no operator has reported its status yet".to_owned());
         }
         if let Some(observed) = status.observed_generation.filter(|observed| *observed < resource.generation) {
             remarks.push(format!("the status is of generation {observed}, the spec of {}", resource.generation));

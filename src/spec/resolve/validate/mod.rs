@@ -75,7 +75,7 @@ pub fn check_spec(spec: &Value, origin: &Origin, switches: &Switches) -> Vec<Pro
     checker.problems
 }
 
-/// Sections that are none: what is written into them afterwards hides it.
+/// Sections that are not maps: what is written into them afterwards hides it.
 fn check_sections(spec: &Value, checker: &mut Checker<'_>) {
     for section in ["values", "components"] {
         let found = spec.get(section).filter(|found| !found.is_object() && !found.is_null());

@@ -245,7 +245,7 @@ mod tests {
         spec["values"] = json!({"gateways": {"istio-ingressgateway": {"runAsRoot": true}}});
         assert_eq!(problems(&spec), []);
         spec["values"]["gateways"]["istio-ingressgateway"]["ingressPorts"] = wrong;
-        assert_eq!(problems(&spec).len(), 3, "what is no number is not looked at here");
+        assert_eq!(problems(&spec).len(), 3, "what is not a number is not looked at here");
         let right = json!([{"port": 80, "targetPort": 8080}, {"port": 1025}, {"port": 80, "targetPort": "http"},
             {"port": 1, "targetPort": 1024}]);
         assert_eq!(problems(&with_ports(&right)), []);

@@ -168,7 +168,7 @@ impl<'t> State<'_, '_, 't> {
         arguments: Arguments<'t>,
     ) -> Evaluated {
         match &receiver.value {
-            // A field of no value is no value; of a nil interface it is an error.
+            // A field of no value is not a value; of a nil interface it is an error.
             Value::Nil if !receiver.boxed => Ok(Slot::INVALID),
             Value::Nil => self.err(format!("nil pointer evaluating interface {{}}.{name}")),
             Value::Map(map) => {

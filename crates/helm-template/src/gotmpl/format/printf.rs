@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
         (number.unsigned_abs() <= TOO_LARGE as u64).then_some(number)
     }
 
-    /// Decimal digits; too many are no number.
+    /// Decimal digits; too many are not a number.
     fn number(&mut self) -> Option<usize> {
         let digits = self.rest().iter().take_while(|b| b.is_ascii_digit()).count();
         let text = self.rest().get(..digits)?;

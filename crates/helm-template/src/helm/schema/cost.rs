@@ -194,7 +194,7 @@ fn last_part(url: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// A text without percent escapes; what is no escape stays.
+/// A text without percent escapes; what is not an escape stays.
 fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);

@@ -116,7 +116,7 @@ fn compile_error(error: &boon::CompileError) -> String {
     use boon::CompileError as E;
     match error {
         E::JsonPointerNotFound(location) => format!("json-pointer in {} not found", text::quoted(location)),
-        // Go decodes what is no text to bytes that no definition is named by.
+        // Go decodes what is not text to bytes that no definition is named by.
         E::ParseUrlError { url, .. } if url.starts_with("#/") => {
             format!("json-pointer in {} not found", text::quoted(&format!("{LOCATION}{url}")))
         }

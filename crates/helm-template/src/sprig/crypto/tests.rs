@@ -127,7 +127,7 @@ fn an_authority_signs_a_server() {
     assert!(!ca.is_signed_by(&leaf, &RSA_PKCS1_2048_8192_SHA256));
     assert_eq!(ca.validity, "240131102031Z-250130102031Z");
     assert_eq!(leaf.validity, "240131102031Z-240301102031Z");
-    // An asterisk is no printable character in DER's sense.
+    // An asterisk is not a printable character in DER's sense.
     assert!(ca.subject.ends_with(&[&[UTF8_STRING, 6][..], b"my-ca*"].concat()));
     assert!(leaf.subject.ends_with(&[&[PRINTABLE_STRING, 3][..], b"srv"].concat()));
     assert!(ca.says(IS_AUTHORITY) && ca.says(SIGNS_CERTIFICATES));

@@ -21,10 +21,10 @@ const UNITS: &[(&str, i64)] = &[
 /// The largest magnitude, which only a negative duration reaches.
 const LIMIT: u64 = 1 << 63;
 
-/// A text that is no duration; the texts are Go's.
+/// A text that is not a duration; the texts are Go's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// It is no row of numbers with units, or more than 64 bits of nanoseconds.
+    /// It is not a row of numbers with units, or more than 64 bits of nanoseconds.
     #[error("time: invalid duration {}", quote(.0))]
     Invalid(Vec<u8>),
     /// A number has no unit.
@@ -43,7 +43,7 @@ pub enum DurationError {
 /// `time.ParseDuration`.
 ///
 /// # Errors
-/// The text is no duration.
+/// The text is not a duration.
 pub(super) fn parse(text: &[u8]) -> Result<i64, DurationError> {
     let invalid = || DurationError::Invalid(text.to_owned());
     let (negative, mut rest) = match text.split_first() {

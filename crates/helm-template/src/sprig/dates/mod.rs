@@ -24,7 +24,7 @@ use zone::Zone;
 /// A duration in Go's form (`1h30m`), in nanoseconds.
 ///
 /// # Errors
-/// The text is no duration.
+/// The text is not a duration.
 pub(super) fn parse_duration(text: &str) -> Result<i64, DurationError> {
     duration::parse(text.as_bytes())
 }

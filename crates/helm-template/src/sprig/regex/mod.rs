@@ -5,7 +5,7 @@
 //! is charged to the work budget by the bytes it may read, so that a pattern which reads to the end of the text for
 //! each of its matches is stopped too.
 //!
-//! Known differences: a byte that is not UTF-8 is no character here, where Go takes it for U+FFFD; patterns may nest
+//! Known differences: a byte that is not UTF-8 is not a character here, where Go takes it for U+FFFD; patterns may nest
 //! 200 deep, not 1000.
 
 mod syntax;

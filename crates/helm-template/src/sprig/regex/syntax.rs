@@ -502,7 +502,7 @@ impl<'a> Translator<'a> {
         if high < low {
             return Err(error("invalid character class range", self.since(start)));
         }
-        // Surrogates are no characters, neither in texts nor in the other syntax.
+        // Surrogates are not characters, neither in texts nor in the other syntax.
         let low = if (0xd800..0xe000).contains(&low) { 0xe000 } else { low };
         let high = if (0xd800..0xe000).contains(&high) { 0xd7ff } else { high };
         Ok(if low > high { String::new() } else { format!(r"\x{{{low:X}}}-\x{{{high:X}}}") })

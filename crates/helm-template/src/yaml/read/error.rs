@@ -28,10 +28,11 @@ enum Go {
 /// Why Helm could not read a text; the texts are those that Helm prints after its own prefix.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HelmYamlError {
-    /// The text is no YAML, as in `error converting YAML to JSON: yaml: line 3: mapping values are not allowed in this context`.
+    /// The text is not valid YAML, as in
+    /// `error converting YAML to JSON: yaml: line 3: mapping values are not allowed in this context`.
     #[error("{}", .0.go_text())]
     Yaml(#[from] YamlError),
-    /// The text is no map; the value is what it is.
+    /// The text is not a map; the value is what it is.
     #[error(
         "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {0} into Go value of type \
          map[string]interface {{}}"

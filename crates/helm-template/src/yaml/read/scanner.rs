@@ -189,7 +189,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Moves over blanks, comments and line breaks. A TAB is no blank where it could be taken for indentation.
+    /// Moves over blanks, comments and line breaks. A TAB is not a blank where it could be taken for indentation.
     fn skip_to_token(&mut self) {
         loop {
             let tabs = self.flow_level > 0 || !self.key_allowed;

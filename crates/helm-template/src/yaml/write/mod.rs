@@ -34,7 +34,7 @@ enum Dialect {
     V3,
 }
 
-/// Deepest tree that is written. Go stops at 10000; trees that deep are no configuration.
+/// Deepest tree that is written. Go stops at 10000; no configuration is that deep.
 const MAX_DEPTH: usize = 1000;
 
 /// Longest key in characters of its JSON text, quotes included: the reader of the round trip takes no longer ones.

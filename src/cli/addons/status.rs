@@ -1,4 +1,4 @@
-//! How an add-on stands: what there is of it, compared with the objects that it should have.
+//! The status of an add-on: its live objects, compared with those that it should have.
 
 use super::super::cluster::Connected;
 use super::live::{is_ours, others};
@@ -15,7 +15,7 @@ const VERSION: &str = "app.kubernetes.io/version";
 
 /// An add-on in a list.
 #[derive(Debug, Serialize)]
-pub(super) struct Standing {
+pub(super) struct AddonStatus {
     pub name: &'static str,
     /// That which is installed, where something is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +29,7 @@ pub(super) struct Standing {
     pub missing: Vec<String>,
 }
 
-/// See [`Standing`].
+/// See [`AddonStatus`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum Status {
     #[serde(rename = "not installed")]
@@ -49,7 +49,7 @@ pub(super) enum Status {
     Unknown,
 }
 
-impl Standing {
+impl AddonStatus {
     /// For a person.
     pub(super) fn told(&self) -> String {
         let reason = self.reason.as_deref().unwrap_or_default();
@@ -68,8 +68,8 @@ impl Standing {
 /// An object that there should be, and what the API server says.
 pub(super) type Asked = Result<Option<DynamicObject>, ClusterError>;
 
-/// How an add-on stands that should have these objects.
-pub(super) async fn standing(connected: &Connected, name: &'static str, objects: &[Object]) -> Standing {
+/// The status of an add-on that should have these objects.
+pub(super) async fn status_of(connected: &Connected, name: &'static str, objects: &[Object]) -> AddonStatus {
     let cluster = &connected.cluster;
     let asked = join_all(objects.iter().map(|object| async {
         let key = object.key();
@@ -79,7 +79,7 @@ pub(super) async fn standing(connected: &Connected, name: &'static str, objects:
 }
 
 /// What follows from the answers. What may not be seen is not taken for what is not there.
-fn conclude(name: &'static str, objects: &[Object], asked: &[Asked]) -> Standing {
+fn conclude(name: &'static str, objects: &[Object], asked: &[Asked]) -> AddonStatus {
     let (mut missing, mut version, mut unseen, mut deployment) = (vec![], None, None, None);
     for (object, asked) in objects.iter().zip(asked) {
         let is_deployment = object.kind() == "Deployment";
@@ -90,7 +90,7 @@ fn conclude(name: &'static str, objects: &[Object], asked: &[Asked]) -> Standing
             }
             Ok(Some(live)) if is_deployment => {
                 let reason = Some(others(&live.metadata));
-                return Standing { name, version: None, status: Status::Foreign, reason, missing: vec![] };
+                return AddonStatus { name, version: None, status: Status::Foreign, reason, missing: vec![] };
             }
             Ok(Some(live)) => missing.push(format!("{} was installed by {}", object.key(), others(&live.metadata))),
             Ok(None) => missing.push(format!("no {}", object.key())),
@@ -109,7 +109,7 @@ fn conclude(name: &'static str, objects: &[Object], asked: &[Asked]) -> Standing
     if status != Status::Incomplete {
         missing.clear();
     }
-    Standing { name, version, status, reason, missing }
+    AddonStatus { name, version, status, reason, missing }
 }
 
 /// Whether a Deployment serves. One without pods is as it should be, but nobody's page.
