@@ -65,7 +65,7 @@ pub(super) struct FetchArgs {
 pub(super) struct PackageArgs {
     /// Release package to use instead of the built-in release 1.17.8: a directory, a .tar.gz file, an https:// or oci://
     /// address, or a version such as 1.30.3.
-    #[arg(short = 'd', long, visible_alias = "charts", value_name = "LOCATION|VERSION")]
+    #[arg(short = 'd', long, visible_alias = "charts", aliases = ["release", "package"], value_name = "LOCATION|VERSION")]
     pub(super) manifests: Option<String>,
     #[command(flatten)]
     fetch: FetchArgs,

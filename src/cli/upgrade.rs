@@ -8,6 +8,7 @@ use super::manifest::SpecArgs;
 use super::output::ReportFormat;
 use super::package::PackageArgs;
 use super::proxies;
+use crate::api::ALLOW_DOWNGRADE;
 use crate::cluster::received::ObservedResource;
 use crate::object::OwnerId;
 use crate::object::manifests::revision_label;
@@ -18,6 +19,7 @@ use crate::spec::resolve::Strictness;
 use crate::upgrade::{ClusterFacts, Operators, Proxies, Side, SpecRefused, Upgrade};
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::{Value, json};
 use std::io::Write;
 
@@ -42,7 +44,7 @@ pub(super) struct PlanArgs {
     #[arg(short, long, default_value = "istio-system")]
     namespace: String,
     /// The release to plan for: a version such as 1.30.3, or a location as of --manifests.
-    #[arg(long, value_name = "VERSION|LOCATION")]
+    #[arg(long, value_name = "VERSION|LOCATION", value_parser = NonEmptyStringValueParser::new())]
     to: String,
     /// Ask the cluster for the installed release and for proxies, also for a file; and where there is none, for the record.
     #[arg(long)]
@@ -81,6 +83,8 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
     let (from_request, to_request) = (source.request(args, &from), source.request(args, &to));
     let spec = [&to_request, &from_request].into_iter().find_map(|request| request.as_ref().ok());
     let spec = spec.map(|request| request.spec.clone()).unwrap_or_default();
+    let allowed = to_request.as_ref().ok().and_then(|request| request.metadata.get("annotations"));
+    let allowed = allowed.and_then(|all| all.get(ALLOW_DOWNGRADE)).and_then(Value::as_str).map(str::to_owned);
     let profile = profile_of(&spec, &from);
     let strictness = source.strictness(args);
     let from = side(from_request, &from, &info, strictness);
@@ -94,6 +98,7 @@ pub(super) fn run(args: &PlanArgs, out: &mut dyn Write) -> Outcome {
         profile: profile.as_ref(),
         from: &from,
         to: &to,
+        allowed_release: allowed.as_deref(),
         cluster: &facts,
     };
     let plan = plan.plan();

@@ -19,6 +19,7 @@ pub use operators::Operators;
 pub use proxies::{NamespaceProxies, Proxies, Proxy, ProxyPlan};
 pub use side::{Side, SpecRefused};
 
+use crate::api::annotations::without_v;
 use crate::diff::{self, ObjectChange, Selection, Summary};
 use crate::spec::switches::{Release, minors_between};
 use serde::Serialize;
@@ -93,6 +94,8 @@ pub struct Upgrade<'a> {
     pub from: &'a Side,
     /// With the other one.
     pub to: &'a Side,
+    /// The older release that the resource may be moved to, as its annotation says.
+    pub allowed_release: Option<&'a str>,
     /// The cluster.
     pub cluster: &'a ClusterFacts,
 }
@@ -155,7 +158,8 @@ impl Upgrade<'_> {
         for block in blocks.iter_mut().filter(|block| before.contains(block)) {
             let _ = write!(block, " ({} refuses it, too)", from.release);
         }
-        if is_older(&to.release, &from.release) {
+        let is_allowed = self.allowed_release.is_some_and(|allowed| without_v(allowed.trim()) == to.release);
+        if is_older(&to.release, &from.release) && !is_allowed {
             blocks.push(format!(
                 "release {} is older than {}: a control plane is not moved to an older release, unless the resource is \
                  annotated {}={}",

@@ -29,7 +29,7 @@ fn manifests(parts: &[(Component, &str)]) -> Manifests {
 
 fn plan(spec: &Value, from: &Side, to: &Side, cluster: &ClusterFacts) -> UpgradePlan {
     let (resource, from_source) = ("f.yaml".to_owned(), "-d".to_owned());
-    Upgrade { resource, from_source, spec, profile: None, from, to, cluster }.plan()
+    Upgrade { resource, from_source, spec, profile: None, from, to, allowed_release: None, cluster }.plan()
 }
 
 fn names(plan: &UpgradePlan) -> Vec<&str> {

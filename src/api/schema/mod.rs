@@ -135,12 +135,15 @@ impl Message {
     /// The field that a key stands for in release 1.`minor`.
     ///
     /// # Errors
-    /// There is none; with the one of another release, if there is one.
+    /// There is none; with the one of another release, if there is one: that which went last, or else the first that came.
     pub fn field_in(&self, key: &str, minor: u32) -> Result<&Field, Option<&Field>> {
         let all = || self.fields().iter().filter(|field| field.name == key || field.alias == Some(key));
         match all().find(|field| field.releases.contains(&minor)) {
             Some(field) => Ok(field),
-            None => self.field(key).filter(|field| field.releases.contains(&minor)).ok_or_else(|| all().next_back()),
+            None => self.field(key).filter(|field| field.releases.contains(&minor)).ok_or_else(|| {
+                let gone = all().filter(|field| field.releases.end <= minor).max_by_key(|field| field.releases.end);
+                gone.or_else(|| all().min_by_key(|field| field.releases.start))
+            }),
         }
     }
 

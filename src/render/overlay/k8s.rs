@@ -130,7 +130,9 @@ fn missing(enabled: &Enabled, kind: &str, field: &str, objects: &[Object]) -> St
             format!(", which needs values.{values}.autoscaleEnabled, autoscaleMin and autoscaleMax")
         }
         "podDisruptionBudget" if enabled.component != Component::Cni => {
-            ", which needs values.global.defaultPodDisruptionBudget.enabled".to_owned()
+            ", which needs values.global.defaultPodDisruptionBudget.enabled and, since release 1.28, two replicas or an \
+             autoscaleMin of 2"
+                .to_owned()
         }
         "service" | "serviceAnnotations" if enabled.component.is_gateways() => {
             format!("; values.{values}.customService leaves it to you")

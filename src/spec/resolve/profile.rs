@@ -150,7 +150,12 @@ impl Profiles {
     fn text(&self, name: &str) -> Result<&str, ProfileError> {
         self.texts.get(name).map(String::as_str).ok_or_else(|| ProfileError::Unknown {
             name: name.into(),
-            hint: suggest::hint(name, self.names()),
+            hint: match name {
+                "external" if self.names().any(|known| known == "remote") => {
+                    " (release 1.22 removed it; use remote)".to_owned()
+                }
+                _ => suggest::hint(name, self.names()),
+            },
             known: format!(
                 "{}{}",
                 self.names().collect::<Vec<_>>().join(", "),
