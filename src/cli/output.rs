@@ -35,6 +35,7 @@ impl DataFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum ReportFormat {
     #[default]
+    #[value(alias = "table")]
     Text,
     Json,
     Yaml,

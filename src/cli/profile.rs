@@ -2,8 +2,10 @@
 
 use super::input::{Outcome, WrongUse, wrong_use};
 use super::manifest::SpecArgs;
+use super::output::ListFormat;
 use super::package::PackageArgs;
 use crate::api::text::push_key;
+use crate::release::Package;
 use crate::render;
 use crate::spec::path::{self, Path};
 use crate::spec::request::{self, Override};
@@ -13,7 +15,7 @@ use anyhow::Context;
 use clap::{Subcommand, ValueEnum};
 use helm_template::json;
 use helm_template::yaml;
-use serde_json::Value;
+use serde_json::{Value, json};
 use similar::TextDiff;
 use std::io::Write;
 use std::path::Path as FilePath;
@@ -46,6 +48,9 @@ pub(super) enum ProfileCommand {
     /// List the profiles.
     #[command(after_help = EXAMPLES)]
     List {
+        /// Output format.
+        #[arg(short, long, value_enum, default_value_t)]
+        output: ListFormat,
         #[command(flatten)]
         package: PackageArgs,
     },
@@ -80,14 +85,7 @@ pub(super) enum ProfileCommand {
 
 pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
     match command {
-        ProfileCommand::List { package } => {
-            let package = package.open(None)?;
-            writeln!(out, "Istio configuration profiles:")?;
-            for name in package.profiles().names() {
-                writeln!(out, "    {name}")?;
-            }
-            Ok(0)
-        }
+        ProfileCommand::List { output, package } => list(*output, &package.open(None)?, out),
         ProfileCommand::Dump { profile, spec, config_path, output } => {
             let (document, switches) = resolve(profile.as_deref(), spec)?;
             let spec = document.get("spec").unwrap_or(&Value::Null);
@@ -123,6 +121,16 @@ pub(super) fn run(command: &ProfileCommand, out: &mut dyn Write) -> Outcome {
             Ok(1)
         }
     }
+}
+
+fn list(output: ListFormat, package: &Package, out: &mut dyn Write) -> Outcome {
+    let names: Vec<Value> = package.profiles().names().map(|name| json!({ "name": name })).collect();
+    let table = |names: &Vec<Value>| {
+        let lines = names.iter().filter_map(|one| Some(vec![format!("    {}", one.get("name")?.as_str()?)]));
+        [vec!["Istio configuration profiles:".to_owned()]].into_iter().chain(lines).collect()
+    };
+    output.print(&names, table, out)?;
+    Ok(0)
 }
 
 /// One side of a comparison: a profile, the file of one, which has its `default.yaml` beside it as in a package, or a spec on its

@@ -4,9 +4,10 @@ use super::cluster::{self, ClusterArgs, Connected};
 use super::input::Outcome;
 use super::install::read_wanted;
 use super::manifest::SpecArgs;
+use super::output::{DataFormat, ListFormat};
 use super::resources::{self, Summary};
 use super::screen::Screen;
-use super::verification::{verify, verify_with};
+use super::verification::Verification;
 use crate::api::status::{InstallStatus, Phase};
 use crate::api::{API_VERSION, INSTALLED_STATE, KIND};
 use crate::install::{installed_release, installed_state};
@@ -30,6 +31,7 @@ Examples:
   istio-operator verify-install --revision canary
   istio-operator verify-install -f spec.yaml         # what a spec renders to
   istio-operator verify-install -f manifests.yaml    # what `manifest generate` printed
+  istio-operator verify-install -o json              # how each object stands, for programs
 
 A resource of the revision that an operator reconciles must be HEALTHY, too, by its present spec.
 
@@ -40,6 +42,9 @@ Exit code: 0 if every object is there and ready, 1 if one is not or cannot be re
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     spec: SpecArgs,
+    /// Output format; table is a line for each object.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: ListFormat,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -50,10 +55,9 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Outcome {
     let files = args.spec.texts()?;
     let listed = listed(args, &files)?;
     let connected = cluster::connect_to(&args.cluster.connect)?;
-    let mut screen = Screen::new(out);
     let namespace = args.cluster.istio_namespace.clone().unwrap_or_else(|| "istio-system".to_owned());
     if let Some(listed) = listed {
-        return Ok(verify(&connected, listed, &namespace, &mut screen));
+        return print(args, &Verification::of(&connected, listed, &namespace, vec![]), out);
     }
     let (manifests, revision) = if args.spec.filename.is_empty() && args.spec.set.is_empty() {
         let revision = revision_label(args.spec.revision.as_deref().unwrap_or_default()).to_owned();
@@ -65,7 +69,20 @@ pub(super) fn run(args: &VerifyArgs, out: &mut dyn Write) -> Outcome {
     };
     let objects = manifests.into_iter().flat_map(|manifests| manifests.parts).flat_map(|part| part.objects).collect();
     let unhealthy = unhealthy(&connected, &revision)?;
-    Ok(verify_with(&connected, objects, &namespace, &unhealthy, &mut screen))
+    print(args, &Verification::of(&connected, objects, &namespace, unhealthy), out)
+}
+
+fn print(args: &VerifyArgs, found: &Verification, out: &mut dyn Write) -> Outcome {
+    let form = match args.output {
+        ListFormat::Table => return Ok(found.tell(&mut Screen::new(out))),
+        ListFormat::Json => DataFormat::Json,
+        ListFormat::Yaml => DataFormat::Yaml,
+    };
+    form.print(found, out)?;
+    if let Some(error) = found.error() {
+        eprintln!("{error}");
+    }
+    Ok(found.code())
 }
 
 /// Why the resources of a revision that an operator reconciles are not as they should be. While one is under way, a record tells of

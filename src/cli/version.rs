@@ -2,7 +2,7 @@
 
 use super::cluster::{self, ConnectArgs, Connected};
 use super::input::Outcome;
-use super::output::DataFormat;
+use super::output::{DataFormat, ListFormat};
 use super::proxies;
 use crate::cluster::{ClusterError, told};
 use crate::install::installed_release;
@@ -16,6 +16,11 @@ use std::io::Write;
 
 /// What `--help` ends with.
 const NOTES: &str = "\
+Examples:
+  istio-operator version
+  istio-operator version --short --remote=false   # of this program only
+  istio-operator version -o json
+
 Without a cluster, or one that does not answer, the version of this program is printed all the same;
 what is not known is told on stderr, and the exit code is 0. With --remote=true that is an error; so
 is, with --revision, that the cluster has no control plane of that revision.";
@@ -26,9 +31,9 @@ pub(super) struct VersionArgs {
     /// Print versions only.
     #[arg(short, long)]
     short: bool,
-    /// Print as data.
-    #[arg(short, long, value_enum)]
-    output: Option<DataFormat>,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: ListFormat,
     /// Whether to ask the cluster; false never does.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     remote: Option<bool>,
@@ -111,8 +116,9 @@ pub(super) fn run(args: &VersionArgs, out: &mut dyn Write) -> Outcome {
         }
     }
     match args.output {
-        Some(format) => format.print(&versions, out)?,
-        None => print(&versions, args.short, out)?,
+        ListFormat::Json => DataFormat::Json.print(&versions, out)?,
+        ListFormat::Yaml => DataFormat::Yaml.print(&versions, out)?,
+        ListFormat::Table => print(&versions, args.short, out)?,
     }
     if let Some(missing) = &versions.missing {
         eprintln!("Error: {missing}");

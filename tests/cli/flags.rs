@@ -74,7 +74,7 @@ fn a_command_has_its_flags_by_each_of_its_names() {
         (vec!["help", "install"], "--readiness-timeout"),
         (vec!["manifest", "apply", "--help"], "--readiness-timeout"),
         (vec!["help", "manifest", "generate"], "--component"),
-        (vec!["server", "--help"], "--max-concurrent-reconciles"),
+        (vec!["server", "--help"], "--watch-namespace"),
         (vec!["x", "precheck", "--help"], "--revision"),
     ] {
         let told = run(&args);
@@ -82,4 +82,49 @@ fn a_command_has_its_flags_by_each_of_its_names() {
     }
     let unknown = run(&["instal", "--help"]);
     assert!(unknown.status.code() == Some(2) && stderr(&unknown).contains("'install'"), "{}", stderr(&unknown));
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// What a command prints with these arguments, which it must take.
+fn printed(line: &str) -> String {
+    let output = run(&line.split(' ').collect::<Vec<_>>());
+    assert!(output.status.success(), "{line}: {}", stderr(&output));
+    stdout(&output)
+}
+
+#[test]
+fn lists_are_data_where_that_is_asked_for() {
+    let profiles: serde_json::Value = serde_json::from_str(&printed("profile list -o json")).unwrap();
+    assert!(profiles.as_array().unwrap().contains(&serde_json::json!({"name": "demo"})), "{profiles}");
+    assert_eq!(printed("profile list -o table"), printed("profile list"));
+    assert!(printed("profile list").starts_with("Istio configuration profiles:\n    ambient\n"));
+    assert!(printed("profile list -o yaml").contains("- name: demo\n"));
+    let version: serde_json::Value = serde_json::from_str(&printed("version --remote=false -o json")).unwrap();
+    assert!(version["clientVersion"]["version"].is_string(), "{version}");
+    assert_eq!(printed("version --remote=false -o table"), printed("version --remote=false"));
+}
+
+#[test]
+fn a_report_is_also_text_under_the_name_of_a_table() {
+    let folder = folder(&[("a.yaml", "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n")]);
+    let plan = |form: &str| {
+        let file = folder.path().join("a.yaml").display().to_string();
+        stdout(&run(&["upgrade", "plan", "-f", &file, "--to", "1.17.8", "-o", form]))
+    };
+    assert!(plan("text").lines().count() > 1);
+    assert_eq!(plan("table"), plan("text"));
+    for command in ["x precheck", "operator adopt main", "verify-install"] {
+        let line = format!("{command} -o table -c none");
+        let output = run(&line.split(' ').collect::<Vec<_>>());
+        // The form is taken, and then there is no cluster.
+        assert_eq!(output.status.code(), Some(1), "{line}: {}", stderr(&output));
+    }
 }

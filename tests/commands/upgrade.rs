@@ -76,7 +76,7 @@ fn a_plan_needs_a_spec_and_a_release() {
         ("--to 1.17.8", 2, "-f"),
         ("-f a.yaml", 2, "--to"),
         ("main -f a.yaml --to 1.17.8", 2, "cannot be used with"),
-        ("-f a.yaml --to 1.17.8 -o table", 2, "possible values"),
+        ("-f a.yaml --to 1.17.8 -o flags", 2, "possible values"),
         ("-f a.yaml --to ./nowhere", 1, "nowhere"),
         ("-f missing.yaml --to 1.17.8", 1, "missing.yaml"),
     ] {
