@@ -7,6 +7,7 @@ use std::io::Write;
 /// The commands under `chart`.
 #[derive(Debug, Subcommand)]
 pub enum ChartCommand {
+    #[command(after_help = super::help::CHART)]
     /// Render a chart and print its manifests, exactly as `helm template` does
     Template(Box<TemplateArgs>),
 }

@@ -10,6 +10,7 @@ mod completion;
 mod confirm;
 mod dashboard;
 mod duration;
+mod help;
 mod inject;
 mod input;
 mod install;
@@ -58,7 +59,7 @@ use std::process::ExitCode;
 
 /// The in-cluster operator for IstioOperator resources, and its command line.
 #[derive(Parser)]
-#[command(name = "istio-operator", version, max_term_width = 100)]
+#[command(name = "istio-operator", version, max_term_width = 100, after_help = help::EXAMPLES)]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -67,10 +68,10 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Run the controller.
-    #[command(visible_alias = "server")]
+    #[command(visible_alias = "server", after_help = help::RUN)]
     Run(Named<run::RunArgs>),
     /// Generate manifests, compare them, or translate a spec to Helm values.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::MANIFEST)]
     Manifest(Named<ManifestCommand>),
     /// Install Istio, or change the installation to what a spec says.
     #[command(visible_alias = "apply", after_help = install::INSTALL_EXAMPLES)]
@@ -85,49 +86,52 @@ enum Command {
     /// Print the versions of this program, of the control planes and of the proxies.
     Version(Named<version::VersionArgs>),
     /// List, print and compare profiles.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::PROFILE)]
     Profile(Named<profile::ProfileCommand>),
     /// Inject the sidecar proxy into the workloads of a file, as the injection webhook would.
     KubeInject(Named<inject::InjectArgs>),
     /// Print the CustomResourceDefinition of IstioOperator.
+    #[command(after_help = help::CRD)]
     Crd,
     /// Print the ClusterRoles that the operator needs: its own, or with -d the one for a release.
+    #[command(after_help = help::ROLE)]
     Role(Named<package::PackageArgs>),
     /// Write the built-in profiles and charts to a new directory, for use with --manifests.
+    #[command(after_help = help::PACKAGE)]
     Package {
         /// The directory.
         directory: std::path::PathBuf,
     },
     /// Fetch release packages, and list those at hand.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::RELEASE)]
     Release(Named<release::ReleaseCommand>),
     /// Install, list and remove the add-ons that collect and show telemetry: Prometheus, Jaeger, Grafana and Kiali.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::ADDONS)]
     Addons(Named<addons::AddonsCommand>),
     /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
     Dashboard(Named<dashboard::DashboardArgs>),
     /// Render Helm charts.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::CHART)]
     Chart(Named<chart::ChartCommand>),
     /// Collect resources, logs and events for a problem report into one archive, without secrets.
     BugReport(Named<bug_report::BugReportArgs>),
     /// Print what a shell needs to complete commands, flags and names.
     Completion(Named<completion::CompletionArgs>),
     /// Manage revision tags: names for revisions that namespaces use to ask for injection.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::TAG)]
     Tag(Named<tag::TagCommand>),
     /// Deploy or remove the operator, and show the state of its resources.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::OPERATOR)]
     Operator(Named<operator::OperatorCommand>),
     /// List revisions, and check whether Istio can be installed in a cluster.
-    #[command(subcommand, visible_alias = "x")]
+    #[command(subcommand, visible_alias = "x", after_help = help::EXPERIMENTAL)]
     Experimental(Named<ExperimentalCommand>),
 }
 
 #[derive(Subcommand)]
 enum ExperimentalCommand {
     /// List and describe revisions of the control plane.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = revision::EXAMPLES)]
     Revision(revision::RevisionCommand),
     /// Check whether Istio can be installed or upgraded in the cluster.
     Precheck(precheck::PrecheckArgs),
@@ -137,7 +141,7 @@ enum ExperimentalCommand {
 enum ManifestCommand {
     /// Print the Kubernetes objects that a spec installs.
     Generate(manifest::GenerateArgs),
-    /// Compare manifests: of files, of specs, of releases, or with a cluster; the exit code is 1 if they differ.
+    /// Compare manifests: of files, of specs, of releases, or with a cluster.
     Diff(Box<manifest_diff::DiffArgs>),
     /// The same as `install`.
     #[command(visible_alias = "apply", after_help = install::INSTALL_EXAMPLES)]
@@ -185,21 +189,22 @@ fn tell(error: &anyhow::Error) {
 /// All commands with their flags, for what is made of them.
 #[must_use]
 pub fn command() -> clap::Command {
-    Args::command()
+    help::with_rest(help::with_flag(Args::command()), "")
 }
 
-/// Parses the arguments. `--help` has all flags, as close together as `-h` has those that many need.
+/// Parses the arguments.
 fn parse() -> Args {
-    fn in_full(command: clap::Command) -> clap::Command {
-        command.mut_args(|arg| arg.hide_short_help(false)).mut_subcommands(in_full)
-    }
     let first = std::env::args_os().nth(1).and_then(|arg| arg.into_string().ok());
     // Neither an alias nor `help`, which may be of any command.
     if let Some(name) = first.filter(|name| Command::has_subcommand(name)) {
         named::only(name);
     }
-    let asks = |arg: std::ffi::OsString| arg == "--help" || arg == "help";
-    let known = if std::env::args_os().any(asks) { in_full(command()) } else { command() };
+    let asks = |words: &[&str]| std::env::args_os().any(|arg| words.iter().any(|word| arg == *word));
+    let known = match () {
+        () if asks(&["help"]) => help::in_full(help::with_flag(Args::command())),
+        () if asks(&["-h", "--help"]) => command(),
+        () => help::with_flag(Args::command()),
+    };
     Args::from_arg_matches(&known.get_matches()).unwrap_or_else(|error| error.format(&mut command()).exit())
 }
 

@@ -18,7 +18,8 @@ pub(super) fn only(name: String) {
 /// What a command of the top level takes: nothing if another one is named.
 pub(super) struct Named<T>(Box<T>);
 
-fn is_meant(command: &Command) -> bool {
+/// Whether a command of the top level has its flags and subcommands.
+pub(super) fn is_meant(command: &Command) -> bool {
     NAME.get().is_none_or(|name| name == command.get_name())
 }
 

@@ -6,12 +6,13 @@ use super::cluster::{self, ConnectArgs};
 use super::input::Outcome;
 use super::output::{ListArgs, ListFormat};
 use super::table::{aligned, first, line};
+use super::tag::{self, TagCommand};
 use clap::{Args, Subcommand};
 use found::{Found, Resource, Revision, Workload};
 use std::io::Write;
 
 /// What `revision list --help` ends with.
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   istio-operator x revision list
   istio-operator x revision list -o json
@@ -29,6 +30,9 @@ pub(super) enum RevisionCommand {
     /// Describe one revision.
     #[command(after_help = EXAMPLES)]
     Describe(DescribeArgs),
+    /// The same as `tag`, as upstream once had it.
+    #[command(subcommand, hide = true, after_help = super::help::TAG)]
+    Tag(Box<TagCommand>),
 }
 
 #[derive(Args)]
@@ -43,8 +47,12 @@ pub(super) struct DescribeArgs {
 }
 
 pub(super) fn run(command: &RevisionCommand, out: &mut dyn Write) -> Outcome {
-    let (RevisionCommand::List(ListArgs { cluster, .. }) | RevisionCommand::Describe(DescribeArgs { cluster, .. })) =
-        command;
+    let cluster = match command {
+        RevisionCommand::List(ListArgs { cluster, .. }) | RevisionCommand::Describe(DescribeArgs { cluster, .. }) => {
+            cluster
+        }
+        RevisionCommand::Tag(command) => return tag::run(command, out),
+    };
     let connected = cluster::connect_to(cluster)?;
     let found = Found::read(&connected)?;
     for why in &found.unknown {
@@ -52,6 +60,7 @@ pub(super) fn run(command: &RevisionCommand, out: &mut dyn Write) -> Outcome {
     }
     match command {
         RevisionCommand::List(args) => args.output.print(&found.revisions, |revisions| table(revisions), out)?,
+        RevisionCommand::Tag(_) => {}
         RevisionCommand::Describe(DescribeArgs { revision, output, .. }) => {
             let Some(one) = found.get(revision) else {
                 let names: Vec<&str> = found.revisions.iter().map(|found| found.name.as_str()).collect();

@@ -96,13 +96,13 @@ pub(super) struct RunArgs {
     #[arg(long, default_value = "0.0.0.0", hide_short_help = true)]
     monitoring_host: IpAddr,
     /// Port to listen on for these; 0 for any free port.
-    #[arg(long, default_value_t = 8383)]
+    #[arg(long, default_value_t = 8383, hide_short_help = true)]
     monitoring_port: u16,
     /// Log level: error, warn, info, debug, trace, or a filter such as info,istio_operator=debug.
     #[arg(long, env = "LOG_LEVEL", default_value = "info", value_parser = telemetry::checked)]
     log_level: String,
     /// Log format.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, hide_short_help = true)]
     log_format: LogFormat,
     /// OpenTelemetry collector to send traces to (OTLP over HTTP), such as http://collector:4318; empty for none.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", default_value = "", hide_short_help = true)]

@@ -18,7 +18,7 @@ pub(super) struct RunPackageArgs {
     #[arg(long, env = "RELEASE_SOURCE", value_name = "TEMPLATE")]
     release_source: Option<Template>,
     /// Release of resources that name none and have nothing installed (default: the built-in one).
-    #[arg(long, env = "DEFAULT_RELEASE", value_name = "VERSION", value_parser = release)]
+    #[arg(long, env = "DEFAULT_RELEASE", value_name = "VERSION", value_parser = release, hide_short_help = true)]
     default_release: Option<String>,
     /// Addresses that spec.installPackagePath may begin with, such as https://HOST/PATH or oci://REGISTRY/REPOSITORY. May be
     /// repeated. Redirects must lead to such addresses too.

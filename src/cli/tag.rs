@@ -101,7 +101,7 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "NAME", hide_short_help = true, value_parser = object_name)]
     webhook_name: Option<String>,
     /// Have the tag default inject into namespaces that say nothing about injection.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     auto_inject_namespaces: bool,
     #[command(flatten)]
     package: PackageArgs,

@@ -87,6 +87,7 @@ fn every_example_of_a_help_works_or_misses_a_cluster_only() {
         ("after.yaml", SERVICE),
         ("manifests.yaml", SERVICE),
         ("pod.yaml", WORKLOAD),
+        ("charts/istiod/Chart.yaml", "apiVersion: v2\nname: istiod\nversion: 1.0.0\n"),
         ("app.yaml", WORKLOAD),
         ("deployment.yaml", WORKLOAD),
     ]);

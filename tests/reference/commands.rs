@@ -4,8 +4,8 @@ use crate::assert_made;
 use clap::{Arg, ArgAction, Command};
 use std::fmt::Write;
 
-const HEAD: &str = "# Commands and flags\n\nMade of the code by `tests/reference.rs`: what `--help` says of each command; `-h` has\n\
-                    what many need.\n\
+const HEAD: &str = "# Commands and flags\n\nMade of the code by `tests/reference.rs`: what `istio-operator help COMMAND` says; `--help`\n\
+                    has what many need.\n\
                     Data goes to stdout, everything else to stderr; the exit code is 0 for success, 1 for a failure or a\n\
                     difference found, 2 for invalid usage: an unknown flag or argument, or an invalid value of one. Something that\n\
                     is named and does not exist is a failure (1), and so is a spec that is refused.\n";

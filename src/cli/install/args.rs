@@ -44,7 +44,7 @@ pub struct InstallArgs {
     #[arg(long)]
     pub(super) verify: bool,
     /// Go back to an older release than the one that is installed.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(super) allow_downgrade: bool,
     #[command(flatten)]
     pub cluster: ClusterArgs,

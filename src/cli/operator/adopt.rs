@@ -71,7 +71,7 @@ pub struct AdoptArgs {
     #[arg(long)]
     force: bool,
     /// How long each component, or an operator, may take until all is ready.
-    #[arg(long, default_value = "5m", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse, hide_short_help = true)]
     readiness_timeout: Duration,
     /// Output format of what would change.
     #[arg(short, long, value_enum, default_value_t)]

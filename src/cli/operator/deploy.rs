@@ -47,7 +47,7 @@ pub struct InitArgs {
     #[arg(short, long, value_name = "FILE")]
     filename: Option<String>,
     /// How long the operator may take until it is ready.
-    #[arg(long, default_value = "5m", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration::parse)]
     readiness_timeout: Duration,
     /// Only a dry run of the API server; nothing is changed.
     #[arg(long)]
@@ -56,7 +56,14 @@ pub struct InitArgs {
     cluster: ConnectArgs,
 }
 
+/// What `operator dump --help` ends with.
+const DUMP_EXAMPLES: &str = "\
+Examples:
+  istio-operator operator dump --hub registry.example.com/istio --tag 0.1.0 > operator.yaml
+  istio-operator operator dump --watchedNamespaces istio-system,mesh | kubectl apply -f -";
+
 #[derive(Args)]
+#[command(after_help = DUMP_EXAMPLES)]
 pub struct DumpArgs {
     #[command(flatten)]
     settings: Settings,
