@@ -126,8 +126,9 @@ enum Suggested {
 
 /// Which flags and arguments take names that are to be had: what the command's path begins with, the flag's name in clap, and where they
 /// come from. The first row counts.
-const ROWS: [(&str, &str, Suggested); 19] = [
+const ROWS: [(&str, &str, Suggested); 21] = [
     ("tag", "tag", Suggested::OfCluster(tags)),
+    ("experimental revision tag", "tag", Suggested::OfCluster(tags)),
     ("upgrade plan", "name", Suggested::OfCluster(resources)),
     ("operator status", "name", Suggested::OfCluster(resources)),
     ("operator adopt", "name", Suggested::OfCluster(resources)),
@@ -138,6 +139,7 @@ const ROWS: [(&str, &str, Suggested); 19] = [
     ("chart", "release", Suggested::Files),
     ("", "revision", Suggested::OfCluster(revisions)),
     ("", "namespace", Suggested::OfCluster(namespaces)),
+    ("", "of_objects", Suggested::OfCluster(namespaces)),
     ("", "istio_namespace", Suggested::OfCluster(namespaces)),
     ("", "include", Suggested::OfCluster(namespaces)),
     ("", "exclude", Suggested::OfCluster(namespaces)),

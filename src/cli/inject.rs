@@ -71,6 +71,9 @@ pub(super) struct InjectArgs {
         default_value = "istio-system"
     )]
     namespace: String,
+    /// Namespace of objects that say none, for their proxies; it is not written into the objects.
+    #[arg(short = 'n', long = "namespace", value_name = "NAMESPACE", hide_short_help = true)]
+    of_objects: Option<String>,
     /// Treat warnings about duplicate keys in files as errors.
     #[arg(long, hide_short_help = true)]
     strict: bool,
@@ -89,7 +92,7 @@ struct Texts {
 }
 
 pub(super) fn run(args: &InjectArgs, out: &mut dyn Write) -> Outcome {
-    let installation = args.installation()?;
+    let installation = args.installation()?.with_namespace(args.of_objects.as_deref().unwrap_or_default());
     let (mut done, mut errors) = (String::new(), vec![]);
     for name in args.files()? {
         let (file, text) = args.read(&name)?;

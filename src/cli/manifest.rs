@@ -1,5 +1,6 @@
 //! `manifest generate`: what a spec renders to, without a cluster.
 
+use super::cluster::{self, ConnectArgs};
 use super::input::{Outcome, WrongUse, read_input};
 use super::package::PackageArgs;
 use crate::api::component::{ALL, Component};
@@ -66,6 +67,11 @@ pub(super) struct GenerateArgs {
     /// Print only this component. May be repeated.
     #[arg(long)]
     component: Vec<String>,
+    /// Print what is for the version of a cluster, which is asked.
+    #[arg(long)]
+    cluster_specific: bool,
+    #[command(flatten)]
+    connect: ConnectArgs,
 }
 
 impl SpecArgs {
@@ -140,7 +146,8 @@ pub(super) fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
     let (request, package, strictness) = args.spec.request()?;
     // The process ends with this: to take apart what it has read and made would take a few hundredths of its time.
     let (request, package) = (ManuallyDrop::new(request), ManuallyDrop::new(package));
-    let manifests = render::build(&request, &ClusterInfo::default(), &package, strictness)?;
+    let info = args.cluster()?;
+    let manifests = render::build(&request, &info, &package, strictness)?;
     for warning in &manifests.warnings {
         eprintln!("Warning: {warning}");
     }
@@ -150,6 +157,19 @@ pub(super) fn generate(args: &GenerateArgs, out: &mut dyn Write) -> Outcome {
         None => print(parts.flat_map(|p| p.objects).collect(), out)?,
     }
     Ok(0)
+}
+
+impl GenerateArgs {
+    /// What is known of the cluster that the manifests are for.
+    fn cluster(&self) -> anyhow::Result<ClusterInfo> {
+        if self.cluster_specific {
+            return Ok(cluster::connect_to(&self.connect)?.info);
+        }
+        if self.connect.kubeconfig.is_some() || self.connect.context.is_some() {
+            eprintln!("Warning: no cluster is asked without --cluster-specific");
+        }
+        Ok(ClusterInfo::default())
+    }
 }
 
 /// Writes a file for each component. What an earlier run has left there is not deleted, since nobody knows who has changed it

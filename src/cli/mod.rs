@@ -2,6 +2,7 @@
 //! usage: an unknown flag or argument, or an invalid value of one. Something that is named and does not exist is a failure (1), and
 //! so is a fault in a file, a package or a cluster.
 
+mod accepted;
 mod addons;
 mod bug_report;
 mod chart;
@@ -109,6 +110,7 @@ enum Command {
     #[command(subcommand, after_help = help::ADDONS)]
     Addons(Named<addons::AddonsCommand>),
     /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
+    #[command(aliases = ["dash", "d"])]
     Dashboard(Named<dashboard::DashboardArgs>),
     /// Render Helm charts.
     #[command(subcommand, after_help = help::CHART)]
@@ -192,8 +194,8 @@ pub fn command() -> clap::Command {
     help::with_rest(help::with_flag(Args::command()), "")
 }
 
-/// Parses the arguments.
-fn parse() -> Args {
+/// Parses the arguments. The exit code is for a flag that is understood and refused.
+fn parse() -> Result<Args, u8> {
     let first = std::env::args_os().nth(1).and_then(|arg| arg.into_string().ok());
     // Neither an alias nor `help`, which may be of any command.
     if let Some(name) = first.filter(|name| Command::has_subcommand(name)) {
@@ -205,14 +207,21 @@ fn parse() -> Args {
         () if asks(&["-h", "--help"]) => command(),
         () => help::with_flag(Args::command()),
     };
-    Args::from_arg_matches(&known.get_matches()).unwrap_or_else(|error| error.format(&mut command()).exit())
+    let matches = accepted::with_flags(known).get_matches();
+    match accepted::tell(&matches) {
+        Some(code) => Err(code),
+        None => Ok(Args::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command()).exit())),
+    }
 }
 
 /// Parses the arguments, runs the command, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     completion::answer(command);
-    let command = parse().command;
+    let command = match parse() {
+        Ok(args) => args.command,
+        Err(code) => return ExitCode::from(code),
+    };
     if matches!(command, Command::Run(_)) {
         return end(perform(command));
     }

@@ -21,6 +21,8 @@ pub struct Installation {
     pub(super) mesh: Mesh,
     pub(super) revision: String,
     pub(super) environment: Environment,
+    /// The namespace of objects that say none.
+    pub(super) namespace: String,
     /// Whether all nodes of the cluster run native sidecars, `None` where nobody has asked them.
     runs_native_sidecars: Option<bool>,
 }
@@ -56,6 +58,7 @@ impl Installation {
             mesh,
             revision: Some(revision).filter(|r| !r.is_empty()).unwrap_or("default").to_owned(),
             environment: Environment::new(),
+            namespace: String::new(),
             runs_native_sidecars: None,
         })
     }
@@ -64,6 +67,13 @@ impl Installation {
     #[must_use]
     pub fn with_environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.environment = variables.into_iter().collect();
+        self
+    }
+
+    /// Sets the namespace of objects that say none.
+    #[must_use]
+    pub fn with_namespace(mut self, namespace: &str) -> Self {
+        namespace.clone_into(&mut self.namespace);
         self
     }
 

@@ -73,7 +73,10 @@ pub fn inject(object: &Value, installation: &Installation) -> Result<Outcome, Ve
         return Err(vec![InjectError::NoPod("spec.template", kind.name)]);
     }
     let pod = Pod::new(&part(kind.metadata), &part(kind.spec)).map_err(|m| vec![InjectError::Result(m)])?;
-    let owner = Owner::of(&object, &pod);
+    let mut owner = Owner::of(&object, &pod);
+    if owner.namespace.is_empty() {
+        owner.namespace.clone_from(&installation.namespace);
+    }
     if let Some(reason) = reason_to_skip(&object, &pod, &owner) {
         return Ok(Outcome::Skipped(object, reason));
     }

@@ -128,3 +128,29 @@ fn a_report_is_also_text_under_the_name_of_a_table() {
         assert_eq!(output.status.code(), Some(1), "{line}: {}", stderr(&output));
     }
 }
+
+#[test]
+fn flags_of_istioctl_without_effect_are_taken_and_told() {
+    let output = run(&["profile", "list", "--vklog=9", "--dry-run"]);
+    let told = stderr(&output);
+    assert!(output.status.success() && told.contains("Warning: --vklog has no effect here\n"), "{told}");
+    assert!(told.contains("Warning: --dry-run has no effect here: nothing is changed anyway\n"), "{told}");
+    assert_eq!(stdout(&output), printed("profile list"));
+    let refused = run(&["manifest", "generate", "--filter", "a"]);
+    assert_eq!((refused.status.code(), stdout(&refused)), (Some(2), String::new()), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("--component"), "{}", stderr(&refused));
+}
+
+#[test]
+fn objects_without_a_namespace_are_injected_for_the_one_of_the_flag() {
+    let spec = "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: b}]}\n";
+    let folder = folder(&[("spec.yaml", spec), ("pod.yaml", pod)]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (spec, pod) = (path("spec.yaml"), path("pod.yaml"));
+    let inject = |flags: &[&str]| run(&[&["kube-inject", "-f", &pod, "--operatorFileName", &spec], flags].concat());
+    let injected = inject(&["-n", "shop"]);
+    assert!(stdout(&injected).contains("namespaces/shop/pods/a"), "{}{}", stdout(&injected), stderr(&injected));
+    let left = inject(&["-n", "kube-system"]);
+    assert!(stderr(&left).contains("a namespace of the cluster's own"), "{}", stderr(&left));
+}

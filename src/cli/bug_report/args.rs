@@ -27,8 +27,11 @@ pub(crate) struct BugReportArgs {
     /// The archive (default: istio-operator-bug-report-TIME.tar.gz), which must not be there yet; `-` is stdout.
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
+    /// Directory to write the archive to, under its own name.
+    #[arg(long, alias = "output-dir", value_name = "DIR", conflicts_with = "output", hide_short_help = true)]
+    pub(super) dir: Option<PathBuf>,
     /// Only logs and events that are not older (default: all).
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    #[arg(long, alias = "duration", value_name = "DURATION", value_parser = duration::parse)]
     pub(super) since: Option<Duration>,
     /// Only what is in these namespaces (default: all).
     #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]

@@ -19,7 +19,7 @@ use args::Scope;
 use collect::Collection;
 use k8s_openapi::jiff::Timestamp;
 use std::io::{IsTerminal, Write, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
@@ -29,7 +29,7 @@ pub(super) fn run(args: &BugReportArgs, out: &mut dyn Write) -> Outcome {
     }
     let now = Timestamp::now();
     let named = || PathBuf::from(format!("istio-operator-bug-report-{}.tar.gz", now.strftime("%Y%m%dT%H%M%SZ")));
-    let path = args.output.clone().unwrap_or_else(named);
+    let path = args.output.clone().unwrap_or_else(|| args.dir.as_deref().unwrap_or(Path::new("")).join(named()));
     let failed = || format!("write {}", path.display());
     let target = Target::of(&path).with_context(failed)?;
     let is_stdout = matches!(target, Target::Stdout);

@@ -29,6 +29,7 @@ stays until there is one again.";
 /// So many resources are named.
 const NAMED: usize = 10;
 
+#[allow(clippy::struct_excessive_bools)] // they are flags, independent of one another
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct RemoveArgs {
@@ -48,6 +49,9 @@ pub struct RemoveArgs {
     /// Do not ask.
     #[arg(short = 'y', long = "skip-confirmation")]
     yes: bool,
+    /// Say what would be removed, and remove nothing.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     cluster: ConnectArgs,
 }
@@ -69,12 +73,14 @@ pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
         check_finalizers(&connected, args)?;
     }
     let question = format!("Remove the operator of namespace {namespace}? [y/N]");
-    if !args.yes && !confirm(&question, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
+    if !args.yes && !args.dry_run && !confirm(&question, &mut std::io::stdin().lock(), &mut std::io::stderr()) {
         writeln!(out, "Cancelled.")?;
         return Ok(1);
     }
-    writeln!(out, "Removing Istio operator...")?;
-    out.flush()?;
+    if !args.dry_run {
+        writeln!(out, "Removing Istio operator...")?;
+        out.flush()?;
+    }
     let mut going: Vec<String> = there.iter().filter(|name| is_meant(name)).cloned().collect();
     if going.is_empty() {
         going.push(wanted.name());
@@ -84,9 +90,11 @@ pub(super) fn run(args: &RemoveArgs, out: &mut dyn Write) -> Outcome {
         let revision = name.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('-')).unwrap_or_default();
         let objects = Settings::of(namespace, revision).objects()?;
         let own = objects.iter().rev().filter(|object| goes(object, is_last));
-        connected.wait(delete(&connected, namespace, own, out))?;
+        connected.wait(delete(&connected, args, own, out))?;
     }
-    writeln!(out, "✔ Removal complete")?;
+    if !args.dry_run {
+        writeln!(out, "✔ Removal complete")?;
+    }
     eprintln!("The CRD of IstioOperator, all resources, what they have installed, and namespaces stay.");
     Ok(0)
 }
@@ -132,7 +140,7 @@ fn waiting(all: &[Summary], revision: Option<&str>) -> Vec<String> {
 
 async fn delete<'o>(
     connected: &Connected,
-    namespace: &str,
+    args: &RemoveArgs,
     objects: impl Iterator<Item = &'o Object>,
     out: &mut dyn Write,
 ) -> anyhow::Result<()> {
@@ -140,7 +148,11 @@ async fn delete<'o>(
         let key = object.key();
         let Some(live) = connected.cluster.get(object.api_version(), &key).await? else { continue };
         // Its name does not say the namespace.
-        if key.kind == BINDING && !is_for(&live, namespace) {
+        if key.kind == BINDING && !is_for(&live, &args.namespace) {
+            continue;
+        }
+        if args.dry_run {
+            writeln!(out, "  Would remove {}:{}:{}.", key.kind, key.namespace, key.name)?;
             continue;
         }
         connected.cluster.delete(object.api_version(), &key, &live.uid().unwrap_or_default()).await?;
