@@ -106,7 +106,7 @@ enum Command {
     /// Fetch release packages, and list those at hand.
     #[command(subcommand, after_help = help::RELEASE)]
     Release(Named<release::ReleaseCommand>),
-    /// Install, list and remove the add-ons that collect and show telemetry: Prometheus, Jaeger, Grafana and Kiali.
+    /// Install, list and remove add-ons: Prometheus, Jaeger, Grafana and Kiali.
     #[command(subcommand, after_help = help::ADDONS)]
     Addons(Named<addons::AddonsCommand>),
     /// Show a page of an add-on, of istiod or of a proxy, until Ctrl-C.
