@@ -163,7 +163,7 @@ struct UpgradeArgs {
 
 #[derive(Subcommand)]
 enum UpgradeCommand {
-    /// Show what an upgrade of a spec, or of a resource in the cluster, would change; nothing is written.
+    /// Show what an upgrade of a spec or of a resource would change.
     Plan(Box<upgrade::PlanArgs>),
 }
 
