@@ -19,6 +19,8 @@ mod examples;
 mod revisions;
 #[path = "commands/translate.rs"]
 mod translate;
+#[path = "commands/unreachable.rs"]
+mod unreachable;
 #[path = "commands/upgrade.rs"]
 mod upgrade;
 

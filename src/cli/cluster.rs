@@ -57,6 +57,9 @@ impl ConnectArgs {
     }
 }
 
+/// What to do where the API server is not there.
+const ELSEWHERE: &str = "check the network, or name another cluster with --context or --kubeconfig";
+
 /// A cluster that answers.
 pub(super) struct Connected {
     runtime: Runtime,
@@ -120,16 +123,26 @@ async fn find(args: &ConnectArgs, silence: Duration) -> anyhow::Result<(Cluster,
 /// # Errors
 /// It cannot be reached, does not answer in time, or refuses; in one line.
 pub(super) async fn ask(cluster: &Cluster, address: &str) -> anyhow::Result<ClusterInfo> {
-    let unreachable = || format!("the API server {address} cannot be reached");
-    let late = || format!("the API server {address} did not answer within {PATIENCE:?}");
+    let late = || {
+        anyhow!(
+            "the API server {address} did not answer within {PATIENCE:?}, or only that it is not ready; {ELSEWHERE}"
+        )
+    };
     let version = match tokio::time::timeout(PATIENCE, cluster.client().apiserver_version()).await {
         Ok(Ok(version)) => version,
+        Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
+            let said = status.message;
+            bail!("the API server {address} does not take the credentials of the kubeconfig ({said}): log in again");
+        }
         Ok(Err(error @ kube::Error::Api(_))) => return Err(error).context("ask the API server"),
+        Ok(Err(kube::Error::SerdeError(_))) => {
+            bail!("what answers at {address} is not the API server of a Kubernetes cluster; {ELSEWHERE}")
+        }
         Ok(Err(error)) => match innermost(&error).as_str() {
-            IN_TIME => bail!("{}", late()),
-            reason => bail!("{}: {reason}", unreachable()),
+            IN_TIME => return Err(late()),
+            reason => bail!("the API server {address} cannot be reached: {reason}; {ELSEWHERE}"),
         },
-        Err(_) => bail!("{}", late()),
+        Err(_) => return Err(late()),
     };
     Ok(ClusterInfo { version: Some((version.git_version, version.major, version.minor)), ..ClusterInfo::default() })
 }
