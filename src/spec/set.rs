@@ -48,31 +48,37 @@ pub fn below_spec(path: Path) -> Path {
     if path.starts_with(&["spec"]) { path } else { path.below("spec") }
 }
 
-/// Places whose values are texts in releases from 1.24 on, whatever they look like: these paths, and those that begin so.
-const TEXTS_SINCE_124: [&str; 6] = [
-    "spec.values.compatibilityVersion",
-    "spec.tag",
-    "spec.values.global.tag",
-    "spec.meshConfig.defaultConfig.proxyMetadata.",
-    "spec.values.meshConfig.defaultConfig.proxyMetadata.",
-    "spec.compatibilityVersion",
+/// Places whose values are texts, whatever they look like, since release 1.N: these paths, and those that begin so.
+const TEXTS: [(&str, u32); 6] = [
+    ("spec.values.compatibilityVersion", 21),
+    ("spec.tag", 24),
+    ("spec.values.global.tag", 24),
+    ("spec.meshConfig.defaultConfig.proxyMetadata.", 18),
+    ("spec.values.meshConfig.defaultConfig.proxyMetadata.", 18),
+    ("spec.compatibilityVersion", 21),
 ];
 
-/// The value of a line as releases from 1.24 on take it: `tag=1.10` is the text `1.10`.
+/// The value of a line as release 1.`minor` takes it: since 1.24, `tag=1.10` is the text `1.10`.
 #[must_use]
-pub fn as_text_since_124(line: &str, path: &Path, value: Value) -> Value {
+pub fn as_text(line: &str, path: &Path, value: Value, minor: u32) -> Value {
     match line.split_once('=') {
-        Some((_, text)) if is_text_since_124(&path.to_string()) && !value.is_string() => {
+        Some((_, text)) if is_text(&path.to_string(), minor) && !value.is_string() => {
             Value::String(text.trim().to_owned())
         }
         _ => value,
     }
 }
 
-/// Whether releases from 1.24 on take what stands at a path for a text.
+/// Whether release 1.`minor` takes what stands at a path for a text.
+#[must_use]
+pub fn is_text(path: &str, minor: u32) -> bool {
+    TEXTS.iter().any(|(start, since)| path.starts_with(start) && minor >= *since)
+}
+
+/// Whether releases from 1.24 on do.
 #[must_use]
 pub fn is_text_since_124(path: &str) -> bool {
-    TEXTS_SINCE_124.iter().any(|start| path.starts_with(start))
+    is_text(path, 24)
 }
 
 /// A value with the type its text has; in quotes it is a text.
@@ -159,5 +165,22 @@ mod tests {
         ] {
             assert_eq!(parse_line(line).expect_err(line).to_string(), message);
         }
+    }
+
+    #[test]
+    fn what_is_a_text_depends_on_the_release() {
+        let of = |line: &str, minor| {
+            let (path, value) = parse_line(line).unwrap();
+            as_text(line, &below_spec(path), value, minor).is_string()
+        };
+        for (line, since) in [
+            ("compatibilityVersion=1.22", 21),
+            ("values.compatibilityVersion=1.22", 21),
+            ("meshConfig.defaultConfig.proxyMetadata.X=true", 18),
+            ("tag=1.10", 24),
+        ] {
+            assert_eq!([of(line, since - 1), of(line, since)], [false, true], "{line}");
+        }
+        assert!(!of("values.pilot.traceSampling=1.0", 30));
     }
 }

@@ -34,13 +34,11 @@ pub enum KubeconfigError {
     /// A context names no cluster.
     #[error("the context {0:?} of the kubeconfig names no cluster")]
     NoCluster(String),
-    /// What a context names is not there.
-    #[error("the context {context:?} names the {what} {name:?}, which the kubeconfig does not have")]
+    /// The cluster that a context names is not there.
+    #[error("the context {context:?} names the cluster {name:?}, which the kubeconfig does not have")]
     Missing {
         /// Whose.
         context: String,
-        /// What it is.
-        what: &'static str,
         /// Which.
         name: String,
     },

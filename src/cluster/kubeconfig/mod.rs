@@ -180,16 +180,10 @@ impl Merged {
             return Err(KubeconfigError::NoCluster(name));
         }
         let Some(mut cluster) = self.clusters.remove(&context.cluster) else {
-            return Err(KubeconfigError::Missing { context: name, what: "cluster", name: context.cluster });
+            return Err(KubeconfigError::Missing { context: name, name: context.cluster });
         };
-        let mut user = match context.user.as_str() {
-            "" => User::default(),
-            user => self.users.remove(user).ok_or_else(|| KubeconfigError::Missing {
-                context: name.clone(),
-                what: "user",
-                name: user.to_owned(),
-            })?,
-        };
+        // Who is not there has no credentials, as kubectl takes it: the API server says whether it wants some.
+        let mut user = self.users.remove(&context.user).unwrap_or_default();
         let mut problems = check::check(&cluster, &user);
         if problems.is_empty() {
             problems = read_streams(&mut cluster, &mut user);

@@ -99,7 +99,7 @@ pub fn from_files_for(
         let wrong = |cause: FlagError| RequestError::Set { flag: flag.clone(), cause: Box::new(cause) };
         let (path, value) = set::parse_line(flag).map_err(|e| wrong(e.into()))?;
         let path = set::below_spec(path);
-        let value = if switches.is_since_124() { set::as_text_since_124(flag, &path, value) } else { value };
+        let value = set::as_text(flag, &path, value, switches.described_minor());
         if is_no_section(flag, &path) {
             continue;
         }
