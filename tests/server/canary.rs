@@ -311,7 +311,7 @@ fn while_it_cannot_be_told_who_uses_a_control_plane_it_stays() {
     lab.apply_spec(NEW);
     let held = lab.wait("the old revision to be kept", || {
         let held = held(&lab).unwrap_or_default();
-        let is_told = held["message"].as_str().is_some_and(|m| m.contains("cannot be told") && m.contains("forbidden"));
+        let is_told = held["message"].as_str().is_some_and(|m| m.contains("is not known") && m.contains("forbidden"));
         if is_told { Ok(held) } else { Err(lab.iop("main").unwrap()["status"].to_string()) }
     });
     assert_eq!(held["revision"], "default");
