@@ -268,7 +268,7 @@ fn every_command_that_the_documents_show_runs_as_they_say() {
     for (heading, text) in others.into_iter().chain(last) {
         if heading == LAST {
             // What has a proxy would hold it back, as the document says.
-            reader.lab.kubectl(&["delete", "deployment", "app", "--timeout=60s"]);
+            reader.lab.kubectl(&["delete", "deployment", "app", "--ignore-not-found", "--timeout=60s"]);
             reader.lab.kubectl(&["delete", "pods", "--all", "--force", "--grace-period=0"]);
         }
         for step in steps(&text) {
