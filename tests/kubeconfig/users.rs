@@ -2,7 +2,7 @@
 
 use crate::front::{Front, Manner};
 use crate::world::Wanted::{Answer, Refusal};
-use crate::world::{World, row, with};
+use crate::world::{Row, World, call, config, row, with};
 use serde_json::{Value, json};
 
 #[test]
@@ -150,4 +150,27 @@ fn names_and_passwords_are_sent_as_kubectl_sends_them() {
         ),
     ];
     world.compare(&rows.map(|(name, user, wanted)| row(&world, name, &cluster, &user, wanted)));
+}
+
+#[test]
+fn a_context_whose_user_is_not_defined_has_no_credentials() {
+    let world = World::start();
+    // With TLS kubectl asks the person for a name and a password first, and there is none here.
+    let front = Front::start("127.0.0.1:0", &["127.0.0.1"], Manner { is_plain: true, ..Manner::default() });
+    let cluster = json!({"server": format!("http://{}", front.address)});
+    let whole = config(&cluster, &json!({"token": "hush"}));
+    let context = |user: Value| json!([{"name": "one", "context": {"cluster": "c", "user": user}}]);
+    let rows = [
+        ("a user that is not there", json!({"contexts": context(json!("nobody"))})),
+        ("no users at all", json!({"users": null})),
+        ("no name of a user", json!({"contexts": context(Value::Null)})),
+        ("an empty name of a user", json!({"contexts": context(json!(""))})),
+    ];
+    let rows = rows.map(|(name, changed)| {
+        let path = world.file(&format!("{name}.config"), &with(&whole, &changed).to_string());
+        Row { name, call: call(path), wanted: Answer(" |  |  |  |  /apis") }
+    });
+    world.compare(&rows);
+    let lost = world.file("lost.config", &with(&whole, &json!({"clusters": null})).to_string());
+    world.compare(&[Row { name: "no clusters", call: call(lost), wanted: Refusal }]);
 }
