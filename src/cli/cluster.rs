@@ -132,7 +132,9 @@ pub(super) async fn ask(cluster: &Cluster, address: &str) -> anyhow::Result<Clus
         Ok(Ok(version)) => version,
         Ok(Err(kube::Error::Api(status))) if status.code == 401 => {
             let said = status.message;
-            bail!("the API server {address} does not take the credentials of the kubeconfig ({said}): log in again");
+            bail!(
+                "the API server {address} does not take our credentials ({said}): log in again, or renew the token or certificate"
+            );
         }
         Ok(Err(error @ kube::Error::Api(_))) => return Err(error).context("ask the API server"),
         Ok(Err(kube::Error::SerdeError(_))) => {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// What a text is in place of what it should be. What the parsers say is not kept: it may quote a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContentError {
-    /// It is no YAML.
+    /// It is not valid YAML.
     #[error("line {line}, column {column}: it is not valid YAML ({why})")]
     Yaml {
         /// Where.

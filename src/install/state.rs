@@ -131,11 +131,19 @@ impl State {
     /// Has everything read again.
     pub fn forget_objects(&mut self) {
         self.objects.clear();
+        self.forget_the_cluster();
     }
 
-    /// The spec is another: what took long was about another one.
+    /// The spec is another: what took long, and what the cluster was asked for, was about another one.
     pub fn begin_anew(&mut self) {
         self.waiting_since.clear();
+        self.forget_the_cluster();
+    }
+
+    /// Has the cluster asked again for what is good for a moment.
+    fn forget_the_cluster(&mut self) {
+        self.release_seen = None;
+        self.injectors.forget();
     }
 
     /// What was last seen of an object.
@@ -171,6 +179,21 @@ impl State {
                 let entry = Entry { api_version: seen.api_version.clone(), uid: seen.uid.clone() };
                 self.inventory.insert(key, entry);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_one_spec_is_asked_again_for_another() {
+        let asked = || State { release_seen: Some(Instant::now()), ..State::default() };
+        for forget in [State::begin_anew, State::forget_objects] {
+            let mut state = asked();
+            forget(&mut state);
+            assert!(state.release_seen.is_none());
         }
     }
 }

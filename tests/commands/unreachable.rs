@@ -63,7 +63,7 @@ fn every_command_says_what_to_do_where_there_is_no_api_server() {
     let cases = [
         ("http://127.0.0.1:9".to_owned(), "cannot be reached: ", "--context or --kubeconfig"),
         (server("200 OK", "text/html", "<html>log in</html>"), "is not the API server", "--context or --kubeconfig"),
-        (server("401 Unauthorized", "application/json", refused), "does not take the credentials", "log in again"),
+        (server("401 Unauthorized", "application/json", refused), "does not take our credentials", "log in again"),
     ];
     for (address, wrong, what_to_do) in cases {
         let config = format!(

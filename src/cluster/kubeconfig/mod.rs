@@ -182,7 +182,7 @@ impl Merged {
         let Some(mut cluster) = self.clusters.remove(&context.cluster) else {
             return Err(KubeconfigError::Missing { context: name, name: context.cluster });
         };
-        // Who is not there has no credentials, as kubectl takes it: the API server says whether it wants some.
+        // Who is not there has no credentials: the API server says whether it wants some. With TLS kubectl asks a person first.
         let mut user = self.users.remove(&context.user).unwrap_or_default();
         let mut problems = check::check(&cluster, &user);
         if problems.is_empty() {

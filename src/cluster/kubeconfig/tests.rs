@@ -41,7 +41,7 @@ fn what_is_not_there_is_told_with_what_there_is() {
     let lost = "{current-context: a, contexts: [{name: a, context: {cluster: c, user: u}}]}";
     let text = "the context \"a\" names the cluster \"c\", which the kubeconfig does not have";
     assert_eq!(told(&[lost], None).unwrap(), text);
-    // As kubectl takes it.
+    // As kubectl takes it over http.
     let anonymous = "{current-context: a, clusters: [{name: c, cluster: {server: 'http://s'}}], contexts: [{name: a, context: {cluster: c, user: u}}]}";
     assert_eq!(told(&[anonymous], None), None);
 }
